@@ -1,0 +1,38 @@
+"""What a check is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from app.gate.recording import Recording
+from app.gate.report import Severity
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that one check saw. What it leaves out (check, severity, path, line) is filled in from the check and the
+    revision's script when the report is put together."""
+
+    message: str  # one line: what happened, to what, and who suffers
+    revision: str | None = None
+    object: str | None = None  # "public.orders.note"
+    detail: str | None = None  # the statement, or the two definitions that differ
+    help: str | None = None  # how to mend it, with the user's own names
+    path: str | None = None
+    line: int | None = None
+    severity: Severity | None = None  # where it is not the check's own
+
+
+class Skipped(Exception):  # noqa: N818 - an outcome, not an error
+    """Raised by `examine` when what it judges could not be observed. The argument is the reason, for people."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule. Its documentation is the docstring of the module that defines it."""
+
+    id: str
+    severity: Severity
+    examine: Callable[[Recording], Iterable[Finding]]
+    aliases: tuple[str, ...] = ()  # retired ids that people may have written down

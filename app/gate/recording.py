@@ -1,0 +1,198 @@
+"""What the gate saw: plain data, no behaviour. Checks judge from this alone.
+
+One `Recording` is one walk through one Alembic history. `save` and `load` keep it as JSON, so that a check
+is developed and tested on recordings, without a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+Definition = Mapping[str, Any]  # JSON values only, e.g. {"type": "character varying(20)", "nullable": False}
+
+
+class Key(NamedTuple):
+    """Identity of a schema object: two snapshots hold the same object if the keys are equal."""
+
+    kind: str  # "table", "column", "constraint", "index", "enum", "function", "trigger", ...
+    schema: str  # "" for what lives outside of schemas, such as an extension
+    name: str
+    table: str = ""  # for what belongs to a table, that table's name
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A schema as PostgreSQL tells it."""
+
+    objects: Mapping[Key, Definition]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One object that differs between two snapshots. Added: `before` is None. Removed: `after` is None."""
+
+    key: Key
+    before: Definition | None
+    after: Definition | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a step, or another thing that was tried, did not end well."""
+
+    error: str  # "psycopg2.errors.UndefinedTable", "NotImplementedError", "Timeout"
+    message: str  # its first line, e.g. 'relation "users" does not exist'
+    sqlstate: str | None = None
+    sql: str | None = None  # the statement at fault, if one was running
+    line: int | None = None  # in the revision's script
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of one step, as PostgreSQL acted on it.
+
+    Tables are named "schema.table". Those that the revision itself created are left out: nobody waits for them.
+    """
+
+    sql: str
+    duration_ms: float
+    line: int | None = None  # in the revision's script
+    locks: Mapping[str, frozenset[str]] = field(default_factory=dict)  # newly taken: "public.orders" -> {"ShareLock"}
+    rewrites: tuple[str, ...] = ()  # tables whose storage was replaced
+    scans: tuple[str, ...] = ()  # tables read from end to end
+    index_builds: tuple[str, ...] = ()  # tables on which an index was built or rebuilt
+    written: Mapping[str, int] = field(default_factory=dict)  # rows inserted, updated or deleted by table
+    transactional: bool = True  # False inside an autocommit block
+
+
+@dataclass(frozen=True)
+class Step:
+    """One revision, once, in one direction."""
+
+    revision: str
+    direction: str  # "upgrade" or "downgrade"
+    duration_ms: float
+    transactional: bool = True  # False if the script ended the transaction, as an autocommit block does
+    statements: tuple[Statement, ...] = ()
+    changes: tuple[Change, ...] = ()  # against the schema before the step
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Trip:
+    """A revision up, down and up again. What was not tried is None, and `not_tried` says why."""
+
+    revision: str
+    up: Step | None = None
+    down: Step | None = None
+    again: Step | None = None
+    left_behind: tuple[Change, ...] = ()  # schema after the downgrade, against the schema before the upgrade
+    not_repeated: tuple[Change, ...] = ()  # schema after the second upgrade, against the schema after the first
+    not_tried: str | None = None
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """`# overproof: allow <check>: <reason>` in a revision's script."""
+
+    check: str
+    reason: str  # may be empty, which is itself a finding
+    line: int
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One script of the history."""
+
+    revision: str
+    path: str  # relative to the repository's root where it lies in one
+    down_revisions: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    branch_labels: tuple[str, ...] = ()
+    message: str = ""
+    sha256: str = ""
+    upgrade_line: int | None = None
+    downgrade_line: int | None = None
+    upgrade_body: str = "present"  # "present", "empty" or "missing", read from the script
+    downgrade_body: str = "present"  # likewise, and "raises" where it only raises NotImplementedError
+    is_new: bool = True  # not on the base branch
+    allowances: tuple[Allowance, ...] = ()
+
+
+@dataclass(frozen=True)
+class GraphProblem:
+    """A history that Alembic cannot read as it stands."""
+
+    kind: str  # "missing-parent", "duplicate", "cycle", "unreadable"
+    message: str
+    revision: str | None = None
+    path: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The revisions on disk. `heads` are those that `alembic upgrade head` would meet."""
+
+    revisions: tuple[Revision, ...] = ()  # parents before children
+    heads: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()
+    problems: tuple[GraphProblem, ...] = ()
+    refusal: str | None = None  # Alembic's own words, if the command's target could not be resolved
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One operation that autogenerate would still write."""
+
+    operation: str  # in words: "add column orders.note"
+    object: str  # "public.orders.note"
+
+
+@dataclass(frozen=True)
+class UnregisteredModel:
+    """A table class that Alembic never saw."""
+
+    module: str
+    name: str
+    table: str
+    path: str
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A way to head other than the walk (offline SQL, two upgrades at once), and where it led."""
+
+    failures: tuple[Failure, ...] = ()
+    differences: tuple[Change, ...] = ()  # against the schema at head that the walk gave
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One walk through one history. A part that could not be observed is None; `missing` says why, by field name."""
+
+    script_location: str
+    postgres: str
+    alembic: str
+    sqlalchemy: str
+    graph: Graph
+    trips: tuple[Trip, ...] = ()  # in the order of the walk
+    head: Snapshot | None = None
+    models: Snapshot | None = None  # the schema that the models create
+    model_failure: Failure | None = None  # why the models' own CREATE statements failed
+    drift: tuple[Drift, ...] | None = None
+    unregistered: tuple[UnregisteredModel, ...] | None = None
+    offline: Attempt | None = None
+    concurrent: Attempt | None = None
+    has_metadata: bool = True
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def get_revision(self, revision: str) -> Revision:
+        """The script of that revision. Raises KeyError."""
+        for each in self.graph.revisions:
+            if each.revision == revision:
+                return each
+        raise KeyError(revision)
