@@ -3,3 +3,5 @@
 Two faces share this package. `app.gate` runs a project's migrations on a throwaway server and judges
 what PostgreSQL did; everything beside it is a service that keeps the verdicts.
 """
+
+__version__ = "0.1.0"

@@ -1,0 +1,81 @@
+"""`overproof …`, also `python -m app …`.
+
+Each sub-command lives with the part it belongs to, in a module with one function::
+
+    def add_parser(subparsers) -> None:
+        parser = subparsers.add_parser("explain", help=…, description=…)
+        parser.add_argument(…)
+        parser.set_defaults(run=run)       # run(arguments: argparse.Namespace) -> int, the exit status
+
+Only the module of the command that was typed is imported, and nothing else: `overproof verify` must not wait for
+FastAPI, nor `overproof serve` for the gate. A command that cannot do what it was asked raises `CommandFailed`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from app import __version__
+
+
+class CommandFailed(Exception):
+    """What a command could not do, in one line for people that says what to do next."""
+
+    def __init__(self, message: str, status: int = 2) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Command(NamedTuple):
+    name: str
+    module: str
+    summary: str
+
+
+COMMANDS = (
+    Command("verify", "app.gate.verify", "prove a project's migrations on a throwaway PostgreSQL"),
+    Command("explain", "app.gate.explain", "say what a check finds, why it hurts and how to mend it"),
+    Command("snapshot", "app.gate.snapshot_command", "print the schema of a live database as JSON; only reads"),
+    Command("serve", "app.serve", "serve the record: the API and its pages"),
+    Command("token", "app.projects.commands", "issue a token, the first one of an installation included"),
+)
+
+
+def parser_for(command: Command | None) -> argparse.ArgumentParser:
+    """The parser for a command line that names `command`; of all others it knows no more than the name."""
+    parser = argparse.ArgumentParser(
+        prog="overproof",
+        description="Proves an Alembic migration on a real PostgreSQL before it merges, and remembers what it proved.",
+    )
+    parser.add_argument("--version", action="version", version=f"overproof {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for each in COMMANDS:
+        if each is command:
+            importlib.import_module(each.module).add_parser(subparsers)
+        else:
+            subparsers.add_parser(each.name, help=each.summary)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns its exit status: 0 done, 1 failed by findings, 2 could not be done."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    command = next((each for each in COMMANDS if argv[:1] == [each.name]), None)
+    arguments = parser_for(command).parse_args(argv)
+    try:
+        return int(arguments.run(arguments) or 0)
+    except CommandFailed as failure:
+        print(f"overproof: {failure}", file=sys.stderr)
+        return failure.status
+    except KeyboardInterrupt:
+        print("overproof: interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone (`overproof explain | head`). Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
