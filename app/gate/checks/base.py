@@ -22,6 +22,7 @@ class Finding:
     path: str | None = None
     line: int | None = None
     severity: Severity | None = None  # where it is not the check's own
+    direction: str = "upgrade"  # without a `line`, the finding points at `def upgrade` or at `def downgrade`
 
 
 class Skipped(Exception):  # noqa: N818 - an outcome, not an error
