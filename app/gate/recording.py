@@ -47,6 +47,7 @@ class Failure:
     sqlstate: str | None = None
     sql: str | None = None  # the statement at fault, if one was running
     line: int | None = None  # in the revision's script
+    revision: str | None = None  # where what was tried spans several of them
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Statement:
     index_builds: tuple[str, ...] = ()  # tables on which an index was built or rebuilt
     written: Mapping[str, int] = field(default_factory=dict)  # rows inserted, updated or deleted by table
     transactional: bool = True  # False inside an autocommit block
+    lock_timeout_ms: int | None = None  # in force as it ran: 0 waits for ever, None was not observed
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,7 @@ class Recording:
     models: Snapshot | None = None  # the schema that the models create
     model_failure: Failure | None = None  # why the models' own CREATE statements failed
     drift: tuple[Drift, ...] | None = None
+    hidden: tuple[str, ...] = ()  # what include_object or include_name keep from autogenerate: "public.orders"
     unregistered: tuple[UnregisteredModel, ...] | None = None
     offline: Attempt | None = None
     concurrent: Attempt | None = None
