@@ -1,0 +1,61 @@
+"""Fixtures that every test may use. Each adds a step: server -> database_url -> engine -> session -> client."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.gate.server import Database, Server, throwaway_server
+
+ROOT = Path(__file__).parents[1]
+
+# Read once, before anything sets it: the server on which the tests run, if they are not to start one.
+GIVEN_URL = os.environ.get("DATABASE_URL")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A throwaway PostgreSQL: databases of our own on the server of DATABASE_URL if that is set, else an embedded one."""
+    with throwaway_server(GIVEN_URL) as server:
+        yield server
+
+
+@pytest.fixture
+def blank_database(server: Server) -> Iterator[Database]:
+    """A database with nothing in it."""
+    database = server.create_database()
+    yield database
+    server.drop_database(database)
+
+
+@pytest.fixture(scope="session")
+def template_database(server: Server) -> Database:
+    """A database at head, made by our own migrations, to be copied. Nothing may stay connected to it."""
+    database = server.create_database()
+    upgrade = subprocess.run(
+        [sys.executable, "-m", "alembic", "upgrade", "head"],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": database.url("psycopg2")},
+        capture_output=True,
+        text=True,
+    )
+    if upgrade.returncode:
+        pytest.fail(f"our own migrations do not apply:\n{upgrade.stdout}{upgrade.stderr}", pytrace=False)
+    return database
+
+
+@pytest.fixture(scope="session")
+def database_url(server: Server, template_database: Database) -> str:
+    """A database at head for the whole session: what a test writes there it must roll back, as `session` does."""
+    return server.create_database(template_database).url("psycopg2")
+
+
+@pytest.fixture
+def migrated_database(server: Server, template_database: Database) -> Iterator[Database]:
+    """A database at head for one test, which may commit whatever it likes."""
+    database = server.create_database(template_database)
+    yield database
+    server.drop_database(database)
