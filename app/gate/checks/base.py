@@ -25,8 +25,8 @@ class Finding:
     direction: str = "upgrade"  # without a `line`, the finding points at `def upgrade` or at `def downgrade`
 
 
-class Skipped(Exception):  # noqa: N818 - an outcome, not an error
-    """Raised by `examine` when what it judges could not be observed. The argument is the reason, for people."""
+class Skipped(Exception):
+    """An outcome, not an error. Raised by `examine` when what it judges could not be observed. The argument is the reason, for people."""
 
 
 @dataclass(frozen=True)

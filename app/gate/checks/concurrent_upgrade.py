@@ -1,0 +1,71 @@
+"""Two upgrades started together collide.
+
+Catches
+    Two copies of the upgrade command, started at once on an empty database: one of them fails, or the schema is not the
+    one that a single upgrade makes.
+
+Why it hurts
+    Where every instance of a service upgrades the database as it starts, two of them start at once sooner or later. The loser's error
+    looks like a broken migration, and outside of a transaction both halves may have been applied twice.
+
+How to fix
+    Let the second one wait, in env.py, before Alembic looks which revision the database is at ::
+
+        with connectable.connect() as connection:
+            while not connection.scalar(text("SELECT pg_try_advisory_lock(4920173)")):
+                connection.rollback()
+                time.sleep(0.2)
+            connection.commit()  # the lock belongs to the session; Alembic wants to begin its own transaction
+            context.configure(connection=connection, target_metadata=target_metadata)
+            with context.begin_transaction():
+                context.run_migrations()
+
+    The number is any that nothing else in this database uses. Asking again and again is on purpose: a session that waits
+    inside `pg_advisory_lock` holds a snapshot, and CREATE INDEX CONCURRENTLY in the other one would wait for it, for ever.
+
+Stays quiet when
+    Both end well, and the schema is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.words import failure_reason, full_name, listed, noun, principal
+from app.gate.recording import Recording
+from app.gate.report import Severity
+from app.gate.snapshot import describe
+
+_HELP = (
+    "Let the second one wait, in env.py, before context.configure(connection=connection, …):\n\n"
+    '    while not connection.scalar(text("SELECT pg_try_advisory_lock(4920173)")):\n'
+    "        connection.rollback()\n"
+    "        time.sleep(0.2)\n"
+    "    connection.commit()  # the lock stays with the session; Alembic begins its own transaction"
+)
+
+
+def examine(recording: Recording) -> Iterator[Finding]:
+    if recording.concurrent is None:
+        raise Skipped(recording.missing.get("concurrent", "two upgrades at once were not tried"))
+    differences = principal(recording.concurrent.differences)
+    if recording.concurrent.failures:
+        failure = recording.concurrent.failures[0]
+        yield Finding(
+            f"Of two upgrades started at once on an empty database, one fails: {failure_reason(failure)}.",
+            revision=failure.revision,
+            detail=failure.sql,
+            help=_HELP,
+        )
+    elif differences:
+        yield Finding(
+            "Two upgrades started at once on an empty database make another schema than one alone: "
+            f"{listed([noun(change.key) for change in differences], limit=2)}.",
+            object=full_name(differences[0].key),
+            detail="\n".join(f"- {describe(change)}" for change in differences),
+            help=_HELP,
+        )
+
+
+CHECK = Check(id="concurrent-upgrade", severity=Severity.NOTICE, examine=examine)

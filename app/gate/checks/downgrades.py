@@ -1,0 +1,65 @@
+"""Whether a downgrade was left out, in one place: `irreversible` reports it, and `round-trip` must then be silent."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from app.gate.recording import Failure, Revision, Statement, Step, Trip
+
+
+class Omission(StrEnum):
+    """How a revision says, or forgets to say, that it cannot be undone."""
+
+    MISSING = "missing"  # no function of that name
+    EMPTY = "empty"  # it does nothing
+    REFUSED = "refused"  # it raises on purpose
+
+
+# What people raise on purpose. Anything else that a downgrade raises without a statement running (NameError,
+# TypeError, SQLAlchemy's CompileError for a constraint without a name, …) is a mistake in a downgrade that was meant.
+_DELIBERATE = frozenset({"NotImplementedError", "Exception", "RuntimeError", "CommandError", "SystemExit"})
+
+
+def find_omission(revision: Revision, trip: Trip) -> Omission | None:
+    """How the downgrade of a revision that does something was left out.
+
+    None if there is a downgrade to judge, if there is nothing to undo, or if the upgrade itself did not run.
+    """
+    if trip.up is None or trip.up.failure is not None:
+        return None
+    omission = _omission(revision, trip.down)
+    # An extension that stays harms nobody, and may have been there before: CREATE EXTENSION IF NOT EXISTS.
+    if omission is None or any(change.key.kind != "extension" for change in trip.up.changes):
+        return omission
+    if omission is Omission.EMPTY:
+        # For a data migration an empty downgrade is how people say that the new values suit the old code too.
+        # It is an omission only where the rows that it left behind stop the next upgrade.
+        return omission if trip.again is not None and trip.again.failure is not None else None
+    return omission if any(_acts(statement) for statement in trip.up.statements) else None
+
+
+def is_refusal(failure: Failure) -> bool:
+    """Whether a downgrade said no by itself: an exception raised on purpose, and none that the database gave."""
+    name = failure.error.rpartition(".")[2]
+    if failure.sqlstate is not None or failure.sql is not None:
+        return False
+    return name in _DELIBERATE or "irreversible" in name.lower()
+
+
+def _omission(revision: Revision, down: Step | None) -> Omission | None:
+    bodies = {"missing": Omission.MISSING, "empty": Omission.EMPTY, "raises": Omission.REFUSED}
+    if revision.downgrade_body in bodies:
+        return bodies[revision.downgrade_body]
+    if down is None:
+        return None
+    if down.failure is not None:
+        return Omission.REFUSED if is_refusal(down.failure) else None
+    # `print("not supported")` is a body, but does as much as `pass`. One that at least asked the database something
+    # was meant to work, and is for `round-trip` to judge.
+    return Omission.EMPTY if not down.statements and not down.changes else None
+
+
+def _acts(statement: Statement) -> bool:
+    """Whether a statement may have done more than read."""
+    word = statement.sql.lstrip(" \t\r\n(").split(maxsplit=1)
+    return bool(statement.written) or (bool(word) and word[0].upper() not in {"SELECT", "SHOW", "SET", "EXPLAIN"})

@@ -1,0 +1,105 @@
+"""A revision that cannot be undone.
+
+Catches
+    An upgrade that changes the schema, with a downgrade that is missing, empty, or raises on purpose.
+
+Why it hurts
+    When a deployment goes wrong, the way back stops here: an older release needs the older schema. An empty downgrade is the worst of the
+    three, for `alembic downgrade` reports success, the database says it is at the older revision, and the next
+    upgrade fails on what is still there.
+
+How to fix
+    Write the downgrade: the steps of the upgrade, undone in reverse order ::
+
+        def upgrade() -> None:
+            op.add_column("orders", sa.Column("note", sa.Text()))
+
+        def downgrade() -> None:
+            op.drop_column("orders", "note")
+
+    If the way back is truly closed, say so aloud, and accept the finding in the script ::
+
+        # overproof: allow irreversible: the old values are gone for good
+        def downgrade() -> None:
+            raise NotImplementedError("the old values are gone for good")
+
+Stays quiet when
+    The revision does nothing, as a merge. It only changes rows, and its downgrade is an empty one: the old code can
+    live with the new values. It only adds an extension: that may have been there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.gate.checks.base import Check, Finding
+from app.gate.checks.downgrades import Omission, find_omission
+from app.gate.checks.words import counted, first_line, listed, noun, principal
+from app.gate.recording import Recording, Revision, Trip
+from app.gate.report import Severity
+from app.gate.snapshot import describe
+
+
+def examine(recording: Recording) -> Iterator[Finding]:
+    omissions: list[tuple[Revision, Trip, Omission]] = []
+    undoable = 0
+    for trip in recording.trips:
+        revision = recording.get_revision(trip.revision)
+        omission = find_omission(revision, trip)
+        if omission is not None:
+            omissions.append((revision, trip, omission))
+        elif trip.up is not None and trip.up.changes:
+            undoable += 1
+    if not undoable and len(omissions) >= 3 and all(omission is Omission.MISSING for _, _, omission in omissions):
+        # Some projects only ever go forward, and have decided so once. Said once, it can also be accepted once.
+        yield Finding(
+            f"No revision of this history can be undone: none of the {counted(len(omissions), 'script')} that change something "
+            "has a downgrade.",
+            help=_ALLOW_ALL,
+        )
+        return
+    for revision, trip, omission in omissions:
+        yield _finding(revision, trip, omission)
+
+
+def _finding(revision: Revision, trip: Trip, omission: Omission) -> Finding:
+    return Finding(
+        f"{revision.revision} cannot be undone: {_reason(trip, omission)}.",
+        revision=revision.revision,
+        detail=_left(trip),
+        help=_ALLOW,
+        direction="upgrade" if omission is Omission.MISSING else "downgrade",
+    )
+
+
+def _reason(trip: Trip, omission: Omission) -> str:
+    if omission is Omission.MISSING:
+        return "its script has no downgrade"
+    if omission is Omission.REFUSED:
+        said = first_line(trip.down.failure.message) if trip.down is not None and trip.down.failure is not None else ""
+        return "its downgrade refuses" + (f" ({said})" if said else "")
+    if trip.again is not None and trip.again.failure is not None:
+        return f"its downgrade does nothing, and the next upgrade fails ({first_line(trip.again.failure.message)})"
+    return f"its downgrade does nothing, and {_made(trip)} stays as the upgrade left it"
+
+
+def _made(trip: Trip) -> str:
+    changes = principal(trip.up.changes) if trip.up is not None else []
+    return listed([noun(change.key) for change in changes], limit=2) or "the schema"
+
+
+def _left(trip: Trip) -> str | None:
+    changes = principal(trip.up.changes) if trip.up is not None else []
+    return "What the upgrade does:\n" + "\n".join(f"- {describe(change)}" for change in changes) if changes else None
+
+
+_ALLOW = (
+    "Write a downgrade that undoes the upgrade's steps in reverse order. If the way back is truly closed, say so in the script:\n\n"
+    "    # overproof: allow irreversible: <why nobody will need it>"
+)
+_ALLOW_ALL = (
+    "If this project only ever goes forward, say so once, in the [overproof] section of its configuration:\n\n"
+    "    ignore = irreversible"
+)
+
+CHECK = Check(id="irreversible", severity=Severity.WARNING, examine=examine)

@@ -1,0 +1,70 @@
+"""Autogenerate would still write something: the models and the migrations do not agree.
+
+Catches
+    Whatever `alembic revision --autogenerate` would put into a new script, at head, with the settings of the
+    project's own env.py.
+
+Why it hurts
+    Code that uses the new column fails in every database that was migrated, and works on the developer's, which was made
+    from the models. And the next person to autogenerate finds the forgotten change in a script about something else.
+
+How to fix
+    Let Alembic write the missing revision, and read what it wrote::
+
+        alembic revision --autogenerate -m "add the note of an order"
+
+    If the database is right and the model is not, change the model. If autogenerate wants to drop what it should not know
+    of (a table of another program, of an extension), hide that from it in env.py::
+
+        def include_object(object, name, type_, reflected, compare_to):
+            return not (type_ == "table" and reflected and compare_to is None)
+
+        context.configure(..., include_object=include_object)
+
+Stays quiet when
+    env.py gives Alembic no metadata, or the history could not be walked to its head: then there is nothing to
+    compare. What autogenerate cannot see is for schema-drift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.words import counted, listed, shorten
+from app.gate.recording import Drift, Recording
+from app.gate.report import Severity
+
+
+def examine(recording: Recording) -> Iterator[Finding]:
+    if not recording.has_metadata:
+        raise Skipped("env.py gives Alembic no target_metadata to compare with")
+    if recording.drift is None:
+        raise Skipped(recording.missing.get("drift", "autogenerate was not run"))
+    by_table: dict[str, list[Drift]] = {}
+    for drift in recording.drift:
+        by_table.setdefault(table_of(drift.object), []).append(drift)
+    for table, drifts in sorted(by_table.items()):
+        yield _finding(table, [drift.operation for drift in drifts])
+
+
+def table_of(name: str) -> str:
+    """`public.orders` for `public.orders.note`, and for itself."""
+    return ".".join(name.partition("(")[0].split(".")[:2])
+
+
+def _finding(table: str, operations: list[str]) -> Finding:
+    if len(operations) == 1:
+        what = f"autogenerate would still {operations[0]}"
+    else:
+        what = f"autogenerate would still write {counted(len(operations), 'operation')}: {listed(operations, limit=2)}"
+    return Finding(
+        f"The models and the migrations differ on {shorten(table)}: {what}.",
+        object=table,
+        detail="\n".join(f"- {operation}" for operation in operations) if len(operations) > 1 else None,
+        help=f"If the models are right, let Alembic write the revision that is missing:\n\n"
+        f'    alembic revision --autogenerate -m "bring {shorten(table)} up to its model"',
+    )
+
+
+CHECK = Check(id="model-drift", severity=Severity.ERROR, examine=examine)

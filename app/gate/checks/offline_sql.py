@@ -1,0 +1,66 @@
+"""`alembic upgrade --sql` fails, or writes a script that makes another schema.
+
+Catches
+    A revision that asks the database something while it runs, which offline there is nobody to answer; and an offline
+    script which, run by psql, leaves another schema than the upgrade itself.
+
+Why it hurts
+    Where a person must read or run the SQL by hand, this is how migrations get into production. A script that stops half
+    way is noticed; one that takes the other branch of an `if` is not.
+
+How to fix
+    Let the database decide, instead of Python: ::
+
+        op.execute("CREATE INDEX IF NOT EXISTS ix_orders_note ON orders (note)")
+        op.execute("UPDATE orders SET total = quantity * price WHERE total IS NULL")
+
+    What truly needs an answer can at least step aside ::
+
+        if not op.get_context().as_sql:
+            rename_attachments(op.get_bind())
+
+Stays quiet when
+    env.py has no offline mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.words import failure_reason, full_name, listed, noun, principal
+from app.gate.recording import Failure, Recording
+from app.gate.report import Severity
+from app.gate.snapshot import describe
+
+
+def examine(recording: Recording) -> Iterator[Finding]:
+    if recording.offline is None:
+        raise Skipped(recording.missing.get("offline", "the offline script was not made"))
+    for failure in recording.offline.failures:
+        yield _failed(failure)
+    differences = principal(recording.offline.differences)
+    if differences and not recording.offline.failures:
+        yield Finding(
+            f"The script that `alembic upgrade --sql` writes makes another schema than the upgrade: "
+            f"{listed([noun(change.key) for change in differences], limit=2)}.",
+            object=full_name(differences[0].key),
+            detail="\n".join(f"- {describe(change)}" for change in differences),
+            help="A revision decides in Python what the database should decide: an inspector, a query, a loop over rows. Write "
+            "it as SQL (IF NOT EXISTS, UPDATE … FROM, a DO block).",
+        )
+
+
+def _failed(failure: Failure) -> Finding:
+    where = f" at {failure.revision}" if failure.revision else ""
+    return Finding(
+        f"`alembic upgrade --sql` fails{where}: {failure_reason(failure)}.",
+        revision=failure.revision,
+        detail=failure.sql,
+        help="Offline there is no database to ask. Write the question into the SQL, or step aside:\n\n"
+        "    if not op.get_context().as_sql:\n        ...",
+        line=failure.line,
+    )
+
+
+CHECK = Check(id="offline-sql", severity=Severity.WARNING, examine=examine)

@@ -1,0 +1,124 @@
+"""A downgrade that fails, or does not bring back the schema that was there.
+
+Catches
+    A downgrade that raises an error. One after which `pg_catalog` is not exactly what it was before the upgrade: an enum
+    type that stays, a default, an index or a CHECK that is not restored. An upgrade that fails or gives another schema when it is
+    run again after the downgrade.
+
+Why it hurts
+    The way back is taken when something is already wrong. A downgrade that fails leaves the deployment between two
+    releases; one that forgets something reports success, and the next upgrade fails on what is still there, or
+    databases that went back once differ from those that never did.
+
+How to fix
+    Undo each step of the upgrade, in reverse order. What is forgotten most often is the type that a column brought
+    with it, since dropping the column or the table does not drop it ::
+
+        def downgrade() -> None:
+            op.drop_column("orders", "status")
+            op.execute("DROP TYPE order_status")
+
+    An altered column needs all of its old definition ::
+
+            op.alter_column("orders", "note", existing_type=sa.Text(), nullable=False, server_default="")
+
+Stays quiet when
+    There is no downgrade, or it does nothing or refuses: that is for irreversible to say. Columns that come back in another order,
+    and names that PostgreSQL generates, are no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.gate.checks.base import Check, Finding
+from app.gate.checks.downgrades import find_omission, is_refusal
+from app.gate.checks.words import failure_reason, first_line, full_name, listed, noun, principal
+from app.gate.recording import Change, Failure, Recording, Revision, Trip
+from app.gate.report import Severity
+from app.gate.snapshot import describe
+
+
+def examine(recording: Recording) -> Iterator[Finding]:
+    revisions = {each.revision: each for each in recording.graph.revisions}
+    for trip in recording.trips:
+        revision = revisions[trip.revision]
+        if _is_meant_to_work(revision, trip):
+            yield from _judge(revision, trip)
+
+
+def _is_meant_to_work(revision: Revision, trip: Trip) -> bool:
+    if revision.downgrade_body != "present" or find_omission(revision, trip) is not None:
+        return False
+    return trip.down is not None and not (trip.down.failure is not None and is_refusal(trip.down.failure))
+
+
+def _judge(revision: Revision, trip: Trip) -> Iterator[Finding]:
+    """At most one finding: what comes later in a trip follows from what went wrong before."""
+    failed_again = trip.again.failure if trip.again is not None else None
+    if trip.down is not None and trip.down.failure is not None:
+        yield _failed(revision, trip.down.failure)
+    elif trip.left_behind:
+        yield _not_restored(revision, principal(trip.left_behind), failed_again)
+    elif failed_again is not None:
+        yield _not_repeatable(revision, failed_again)
+    elif trip.not_repeated:
+        yield _not_repeated(revision, principal(trip.not_repeated))
+
+
+def _failed(revision: Revision, failure: Failure) -> Finding:
+    return Finding(
+        f"The downgrade of {revision.revision} fails: {failure_reason(failure)}.",
+        revision=revision.revision,
+        detail=failure.sql,
+        help="Run it by itself, on a database at this revision:\n\n    alembic downgrade -1",
+        line=failure.line,
+        direction="downgrade",
+    )
+
+
+def _not_restored(revision: Revision, left: list[Change], failed_again: Failure | None) -> Finding:
+    message = f"The downgrade of {revision.revision} does not restore the schema: {listed([_what(change) for change in left], limit=2)}"
+    if failed_again is not None:
+        message += f"; so the revision cannot be applied again ({first_line(failed_again.message)})"
+    return Finding(
+        f"{message}.",
+        revision=revision.revision,
+        object=full_name(left[0].key),
+        detail="\n".join(f"- {describe(change)}" for change in left),
+        direction="downgrade",
+    )
+
+
+def _not_repeatable(revision: Revision, failure: Failure) -> Finding:
+    return Finding(
+        f"{revision.revision} cannot be applied again after its downgrade: {failure_reason(failure)}.",
+        revision=revision.revision,
+        detail=failure.sql,
+        help="The schema is as it was, so the rows are not: delete in the downgrade what the upgrade inserted, or insert with "
+        "ON CONFLICT DO NOTHING.",
+        line=failure.line,
+    )
+
+
+def _not_repeated(revision: Revision, changes: list[Change]) -> Finding:
+    return Finding(
+        f"{revision.revision} gives another schema when it is applied again after its downgrade: "
+        f"{listed([noun(change.key) for change in changes], limit=2)}.",
+        revision=revision.revision,
+        object=full_name(changes[0].key),
+        detail="\n".join(f"- {describe(change)}" for change in changes),
+        help="The upgrade does something else the second time: it asks for something that the downgrade leaves (IF NOT EXISTS, an "
+        "inspector, rows), or makes names or values at random.",
+    )
+
+
+def _what(change: Change) -> str:
+    if change.before is None:
+        return f"{noun(change.key)} stays"
+    if change.after is None:
+        return f"{noun(change.key)} is gone"
+    return f"{noun(change.key)} is not what it was"
+
+
+CHECK = Check(id="round-trip", severity=Severity.ERROR, examine=examine)

@@ -1,0 +1,146 @@
+"""More than one head: `alembic upgrade head` refuses to choose.
+
+Catches
+    A history that forks: two revisions follow the same one, and nothing joins them again. Each pull request was fine
+    by itself; the second one to merge made the fork. `depends_on` does not join two heads: Alembic still meets both.
+
+Why it hurts
+    `alembic upgrade head` stops with "Multiple head revisions are present", usually in the middle of a deployment,
+    and so does the next `alembic revision`.
+
+How to fix
+    If one of the two has been applied nowhere yet, put it after the other: open the first of its scripts after the fork
+    and set ::
+
+        down_revision = "a1b2c3"  # the other head
+
+    Otherwise join them with a revision that does nothing else::
+
+        alembic merge -m "merge a1b2c3 and d4e5f6" a1b2c3 d4e5f6
+
+    If there are meant to be several, give each branch a label and say that you want them all::
+
+        branch_labels = ("billing",)     # in the first script of the branch
+        alembic upgrade heads
+
+Stays quiet when
+    The command asks for `heads` and the branches are told apart on purpose: by branch labels of their own, or
+    because they have no revision in common (several histories in one database).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.words import counted, first_line, indented, listed, script_of
+from app.gate.recording import Graph, Recording
+from app.gate.report import Severity
+
+
+def examine(recording: Recording) -> Iterator[Finding]:
+    graph = recording.graph
+    if not graph.heads and graph.problems:
+        raise Skipped("Alembic cannot read the history; graph-integrity says why.")
+    if len(graph.heads) < 2:
+        return
+    history = _History(graph)
+    forks = history.accidental_forks()
+    consequence = "`alembic upgrade head` and the next `alembic revision` will be refused"
+    if graph.refusal is not None and "multiple head" in graph.refusal.lower():
+        consequence = f"Alembic refuses to upgrade: {first_line(graph.refusal)}"
+        forks = forks or [list(graph.heads)]
+    for heads in forks:
+        yield _finding(recording, history, heads, consequence)
+
+
+def _finding(recording: Recording, history: _History, heads: Sequence[str], consequence: str) -> Finding:
+    fork = history.find_fork(heads)
+    where = f"The history forks after {fork}" if fork else "The history has branches with nothing in common"
+    names = listed([script_of(recording, head) for head in heads], limit=10)
+    culprit = history.latest(heads)
+    return Finding(
+        f"{where}, into {counted(len(heads), 'head')}: {names}. {consequence[0].upper()}{consequence[1:]}.",
+        revision=culprit,
+        object=", ".join(sorted(heads)),
+        help=_help(recording, history, heads, culprit, fork),
+    )
+
+
+def _help(recording: Recording, history: _History, heads: Sequence[str], culprit: str, fork: str | None) -> str:
+    join = indented(f'alembic merge -m "merge {" and ".join(heads)}" {" ".join(heads)}')
+    if fork is None or history.are_told_apart(heads):
+        return (
+            "If these branches are meant to stay apart, upgrade all of them:\n\n"
+            f"{indented('alembic upgrade heads')}\n\nOtherwise join them:\n\n{join}"
+        )
+    first = recording.get_revision(history.first_after(fork, culprit))
+    if len(heads) > 2 or len(first.down_revisions) > 1:
+        return f"Join the heads:\n\n{join}"
+    other = next(head for head in heads if head != culprit)
+    return (
+        f"If {first.revision} has been applied nowhere yet, put it after the other head, in {first.path}:\n\n"
+        + indented(f'down_revision = "{other}"')
+        + f"\n\nOtherwise join the heads:\n\n{join}"
+    )
+
+
+class _History:
+    """The graph, with each revision's ancestors at hand. `depends_on` is no descent: it joins no heads."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._by_id = {each.revision: each for each in graph.revisions}
+        self._ancestors: dict[str, frozenset[str]] = {}  # of each revision, itself among them
+        for each in graph.revisions:  # parents before children
+            above = [self._ancestors.get(parent, frozenset()) for parent in each.down_revisions]
+            self._ancestors[each.revision] = frozenset({each.revision}).union(*above)
+
+    def accidental_forks(self) -> list[list[str]]:
+        """Groups of heads that fork from one revision without a label to tell them apart."""
+        groups: list[list[str]] = []
+        for head in self._graph.heads:
+            for group in groups:
+                if any(self._collide(head, other) for other in group):
+                    group.append(head)
+                    break
+            else:
+                groups.append([head])
+        return [group for group in groups if len(group) > 1]
+
+    def are_told_apart(self, heads: Sequence[str]) -> bool:
+        return not any(self._collide(one, other) for one, other in combinations(heads, 2))
+
+    def find_fork(self, heads: Sequence[str]) -> str | None:
+        """The last revision that all of the heads come after."""
+        common = self._common(heads)
+        return next((each.revision for each in reversed(self._graph.revisions) if each.revision in common), None)
+
+    def first_after(self, fork: str, head: str) -> str:
+        """The revision with which the branch of that head begins."""
+        branch = self._of(head) - self._of(fork)
+        return next(each.revision for each in self._graph.revisions if each.revision in branch)
+
+    def latest(self, heads: Sequence[str]) -> str:
+        """The head to point at: one that the branch under judgement added, if there is one."""
+        return max(heads, key=lambda head: (self._by_id[head].is_new, list(self._by_id).index(head)))
+
+    def _collide(self, one: str, other: str) -> bool:
+        """Whether two heads fork from one revision, and neither is on a branch that has a label of its own.
+
+        One label is enough: a labelled branch beside the main line, which has none, is how Alembic's manual does it.
+        """
+        return bool(self._common([one, other])) and self._labels(one) == self._labels(other)
+
+    def _labels(self, head: str) -> frozenset[str]:
+        return frozenset(label for each in self._of(head) for label in self._by_id[each].branch_labels)
+
+    def _common(self, heads: Sequence[str]) -> frozenset[str]:
+        return frozenset.intersection(*(self._of(head) for head in heads))
+
+    def _of(self, revision: str) -> frozenset[str]:
+        return self._ancestors.get(revision, frozenset())
+
+
+CHECK = Check(id="single-head", severity=Severity.ERROR, examine=examine)

@@ -1,0 +1,116 @@
+"""A revision that does not apply, in order, from an empty database.
+
+Catches
+    A revision whose upgrade raises an error or never ends. Each revision is run for itself, after those before it, so what
+    is reported is the one that fails and not those behind it.
+
+Why it hurts
+    A new environment, a developer's machine and every test database are built by running the whole history. Once one
+    revision fails, none of them can be made any more, and a deployment stops half way.
+
+How to fix
+    Mend the revision that fails, if it has been applied nowhere yet. If it has, mend it so that databases that have it
+    and those that do not end alike. Some errors have a usual cause:
+
+    - A table that does not exist, in the first revisions: the history starts from tables that code once created. Either
+      write a first revision that creates them, or tell the gate how they come about with `--prepare`.
+    - `type "…" already exists`: two tables share one enum, and both create it. Create it once::
+
+          status = postgresql.ENUM("new", "paid", name="status", create_type=False)
+          status.create(op.get_bind(), checkfirst=True)
+
+    - `CREATE INDEX CONCURRENTLY cannot run inside a transaction block`, `unsafe use of new value … of enum type`::
+
+          with op.get_context().autocommit_block():
+              op.execute("ALTER TYPE status ADD VALUE IF NOT EXISTS 'refunded'")
+
+Stays quiet when
+    The revision was never tried because one before it failed: that one is the finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.words import failure_reason, first_line
+from app.gate.recording import Failure, Recording, Step
+from app.gate.report import Severity
+
+
+def examine(recording: Recording) -> Iterator[Finding]:
+    graph = recording.graph
+    if graph.problems and not recording.trips:
+        raise Skipped("Alembic cannot read the history; graph-integrity says why.")
+    if graph.refusal is not None and len(graph.heads) < 2:
+        # The target is not in this history, or the database names a revision that is not.
+        yield Finding(f"Alembic refuses to upgrade: {first_line(graph.refusal)}.", help=_REFUSAL_HELP)
+        return
+    if graph.revisions and not recording.trips:
+        raise Skipped(recording.missing.get("trips") or graph.refusal or "no revision was run")
+    for trip in recording.trips:
+        if trip.up is not None and trip.up.failure is not None:
+            yield _finding(trip.up, trip.up.failure)
+
+
+_REFUSAL_HELP = (
+    "The revision that is asked for, or the one that the database is at, is not among the scripts: is one missing from this "
+    "branch, or does the command look in another folder than the revision is in?"
+)
+
+
+def _finding(step: Step, failure: Failure) -> Finding:
+    message = f"{step.revision} does not apply: {failure_reason(failure)}."
+    return Finding(
+        message,
+        revision=step.revision,
+        detail=failure.sql,
+        help=_hint(failure),
+        line=failure.line,
+    )
+
+
+def _hint(failure: Failure) -> str | None:
+    if failure.error == "Timeout":
+        return (
+            "It may wait for a lock that another connection of the same script holds, for input, or for a service that is not there; "
+            "or it is slow, and --timeout SECONDS gives it longer."
+        )
+    if failure.sqlstate is not None:
+        return _HINTS_BY_SQLSTATE.get(failure.sqlstate)
+    if failure.error.rpartition(".")[2] in {"ImportError", "ModuleNotFoundError"}:
+        return (
+            "A script that imports application code breaks when that code moves. Copy what it needs into the script: "
+            "a table of its own (sa.table, sa.column) instead of the model."
+        )
+    return None
+
+
+_AUTOCOMMIT = """Run it outside of the transaction:
+
+    with op.get_context().autocommit_block():
+        ..."""
+_NOT_THERE = (
+    "From an empty database, no revision before this one creates it. If code once created it, tell the gate how with --prepare COMMAND, "
+    "or write a first revision that does. If it is there under a condition only, make this revision ask for it first."
+)
+_EXTENSION = (
+    "The server has not got that extension. Point the gate at one that has: OVERPROOF_PG_BINDIR names the folder of its programs, "
+    "--database-url a server that is running."
+)
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_HINTS_BY_SQLSTATE = {
+    "42P01": _NOT_THERE,  # undefined_table
+    "42703": _NOT_THERE,  # undefined_column
+    "42704": _NOT_THERE,  # undefined_object
+    "25001": _AUTOCOMMIT,  # active_sql_transaction: CONCURRENTLY, VACUUM
+    "55P04": "A new label of an enum can be used only after a commit. " + _AUTOCOMMIT,  # unsafe_new_enum_value_usage
+    "42710": "Something before this has created it already. A type that several tables share is created once: "
+    "postgresql.ENUM(…, create_type=False), and .create(op.get_bind(), checkfirst=True) where it is first needed.",  # duplicate_object
+    "42P07": "A revision before this one, or env.py itself (metadata.create_all), has created it already.",  # duplicate_table
+    "0A000": _EXTENSION,  # feature_not_supported: extension "…" is not available
+    "58P01": _EXTENSION,  # undefined_file: the same, before PostgreSQL 16
+    "55P03": "Another connection held the lock: does the script open a second one?",  # lock_not_available
+}
+
+CHECK = Check(id="upgrade", severity=Severity.ERROR, examine=examine)

@@ -1,0 +1,33 @@
+"""Two upgrades at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.gate.checks.base import Skipped
+from app.gate.checks.concurrent_upgrade import examine
+from tests.gate.checks.builders import added, attempt, failure, key, recording
+
+
+def test_the_one_that_fails_is_a_finding_with_the_lock_to_take():
+    collision = failure('duplicate key value violates unique constraint "pg_type_typname_nsp_index"', sqlstate="23505")
+
+    [finding] = examine(recording(concurrent=attempt(collision)))
+
+    assert "one fails: duplicate key value" in finding.message
+    assert "pg_try_advisory_lock" in str(finding.help)
+
+
+def test_another_schema_is_a_finding():
+    [finding] = examine(recording(concurrent=attempt(differences=[added(key("index", "ix", "orders"))])))
+
+    assert "make another schema than one alone: index ix on orders." in finding.message
+
+
+def test_stays_quiet_when_both_end_well():
+    assert list(examine(recording(concurrent=attempt()))) == []
+
+
+def test_is_skipped_with_the_reason_when_it_was_not_tried():
+    with pytest.raises(Skipped, match="head was not reached"):
+        list(examine(recording(missing={"concurrent": "head was not reached"})))

@@ -1,0 +1,40 @@
+"""What Alembic says of a history that it cannot read, and what to do about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.gate.checks.graph_integrity import examine
+from tests.gate.checks.builders import problem, recording, revision
+
+
+@pytest.mark.parametrize("kind", ["missing-parent", "duplicate", "cycle", "unreadable"])
+def test_each_problem_is_a_finding_at_its_file_with_advice(kind):
+    found = problem(
+        kind, "Revision b2 follows a1, which no script defines.", revision="b2", path="versions/b2.py", line=3
+    )
+
+    [finding] = examine(recording(problems=(found,)))
+
+    assert finding.message == "Revision b2 follows a1, which no script defines."
+    assert (finding.revision, finding.path, finding.line) == ("b2", "versions/b2.py", 3)
+    assert finding.help
+
+
+def test_a_long_error_is_told_in_one_line_with_the_rest_as_detail():
+    found = problem("unreadable", "versions/b2.py: invalid syntax\n    def upgrade(:\n")
+
+    [finding] = examine(recording(problems=(found,)))
+
+    assert finding.message == "versions/b2.py: invalid syntax."
+    assert "def upgrade(:" in str(finding.detail)
+
+
+def test_a_problem_of_a_kind_that_is_not_known_is_told_all_the_same():
+    [finding] = examine(recording(problems=(problem("haunted", "Alembic gives up"),)))
+
+    assert finding.message == "Alembic gives up."
+
+
+def test_stays_quiet_when_the_scripts_can_be_read():
+    assert list(examine(recording(revisions=[revision("a1"), revision("b2", "a1")]))) == []

@@ -1,0 +1,137 @@
+"""Downgrades that were left out, and the many that need none."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.gate.checks.irreversible import examine
+from app.gate.checks.round_trip import examine as examine_round_trip
+from app.gate.recording import Recording
+from tests.gate.checks.builders import (
+    added,
+    failure,
+    key,
+    python_failure,
+    recording,
+    revision,
+    statement,
+    trip,
+)
+
+TABLE = added(key("table", "orders"))
+COLUMN = added(key("column", "note", "orders"), type="text", nullable=True)
+PGCRYPTO = added(key("extension", "pgcrypto", schema=""))
+BACKFILL = statement("UPDATE orders SET total = 0", written={"orders": 2})
+
+
+def of_one(body: str, upgrade_body: str = "present", **fields: object) -> Recording:
+    """The recording of one revision whose downgrade has that body."""
+    script = revision("a1", downgrade_body=body, upgrade_body=upgrade_body)
+    return recording(trip("a1", **fields), revisions=[script])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("one", "reason"),
+    [
+        (
+            of_one("missing", changes=[COLUMN], down_failure=python_failure("AttributeError")),
+            "its script has no downgrade",
+        ),
+        (
+            of_one("empty", changes=[COLUMN], undo=[], left_behind=[COLUMN]),
+            "its downgrade does nothing, and column orders.note stays",
+        ),
+        (
+            of_one("raises", changes=[COLUMN], down_failure=python_failure("NotImplementedError")),
+            "its downgrade refuses",
+        ),
+        (
+            of_one("present", changes=[COLUMN], down_failure=python_failure("RuntimeError", "no way back")),
+            "refuses (no way back)",
+        ),
+        (of_one("present", changes=[COLUMN], undo=[], left_behind=[COLUMN]), "its downgrade does nothing"),
+    ],
+    ids=["missing", "empty", "raises", "refuses after a while", "only prints"],
+)
+def test_an_omission_is_one_finding_here_and_none_of_round_trip(one, reason):
+    [finding] = examine(one)
+
+    assert reason in finding.message
+    assert finding.revision == "a1"
+    assert list(examine_round_trip(one)) == []
+
+
+def test_an_empty_downgrade_that_stops_the_next_upgrade_says_so_and_is_one_finding():
+    one = of_one(
+        "empty",
+        changes=[TABLE],
+        undo=[],
+        left_behind=[TABLE],
+        again_failure=failure('relation "orders" already exists'),
+    )
+
+    [finding] = examine(one)
+
+    assert 'the next upgrade fails (relation "orders" already exists)' in finding.message
+    assert list(examine_round_trip(one)) == []
+
+
+def test_rows_that_stop_the_next_upgrade_are_an_omission_of_the_empty_downgrade():
+    seeds = statement("INSERT INTO roles VALUES (1, 'admin')", written={"roles": 1})
+    one = of_one("empty", statements=[seeds], again_failure=failure("duplicate key value", sqlstate="23505"))
+
+    assert len(list(examine(one))) == 1
+    assert list(examine_round_trip(one)) == []
+
+
+@pytest.mark.parametrize("body", ["missing", "raises"])
+def test_a_data_migration_whose_downgrade_refuses_is_irreversible(body):
+    one = of_one(
+        body, statements=[statement("UPDATE orders SET total = 0")], down_failure=python_failure("NotImplementedError")
+    )
+
+    assert len(list(examine(one))) == 1
+
+
+def test_a_history_without_any_downgrade_is_one_finding():
+    names = ["a1", "b2", "c3"]
+    walk = recording(
+        *(trip(name, changes=[added(key("table", name))], undo=[]) for name in names),
+        revisions=[revision(name, downgrade_body="missing") for name in names],
+    )
+
+    [finding] = examine(walk)
+
+    assert finding.revision is None
+    assert "none of the 3 scripts" in finding.message
+    assert "ignore = irreversible" in str(finding.help)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        of_one("present", changes=[COLUMN]),
+        of_one("empty", "empty", undo=[]),
+        of_one("missing", "empty", down_failure=python_failure("AttributeError")),
+        of_one("raises", "empty", down_failure=python_failure("NotImplementedError")),
+        of_one(
+            "raises", statements=[statement("SELECT 1 FROM roles")], down_failure=python_failure("NotImplementedError")
+        ),
+        of_one("empty", statements=[BACKFILL], undo=[]),
+        of_one("empty", changes=[PGCRYPTO], undo=[], left_behind=[PGCRYPTO]),
+        of_one("missing", changes=[COLUMN], up_failure=failure()),
+    ],
+    ids=[
+        "a downgrade that is there",
+        "a merge",
+        "a merge without a downgrade",
+        "a merge that refuses to go down",
+        "an upgrade that only looked",
+        "rows that may stay as they are",
+        "an extension that may stay",
+        "an upgrade that failed",
+    ],
+)
+def test_stays_quiet_about(one):
+    assert list(examine(one)) == []
+    assert list(examine_round_trip(one)) == []

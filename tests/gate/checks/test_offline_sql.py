@@ -1,0 +1,40 @@
+"""The offline script."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.gate.checks.base import Skipped
+from app.gate.checks.offline_sql import examine
+from tests.gate.checks.builders import added, attempt, key, python_failure, recording
+
+INDEX = added(key("index", "ix_note", "orders"))
+
+
+def test_a_revision_that_asks_the_database_is_named():
+    broken = python_failure("AttributeError", "'NoneType' object has no attribute 'fetchall'", revision="b2", line=12)
+
+    [finding] = examine(recording(offline=attempt(broken)))
+
+    assert finding.message.startswith("`alembic upgrade --sql` fails at b2: AttributeError: 'NoneType'")
+    assert (finding.revision, finding.line) == ("b2", 12)
+    assert "as_sql" in str(finding.help)
+
+
+def test_a_script_that_makes_another_schema_is_a_finding():
+    [finding] = examine(recording(offline=attempt(differences=[INDEX])))
+
+    assert "makes another schema than the upgrade: index ix_note on orders." in finding.message
+
+
+def test_differences_after_a_failure_are_its_consequence():
+    assert len(list(examine(recording(offline=attempt(python_failure("TypeError"), differences=[INDEX]))))) == 1
+
+
+def test_stays_quiet_about_a_script_that_makes_the_same_schema():
+    assert list(examine(recording(offline=attempt()))) == []
+
+
+def test_is_skipped_with_the_reason_when_it_was_not_tried():
+    with pytest.raises(Skipped, match="no offline mode"):
+        list(examine(recording(missing={"offline": "env.py has no offline mode"})))

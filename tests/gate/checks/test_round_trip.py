@@ -1,0 +1,112 @@
+"""Downgrades that are there, and do not do what they say."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.gate.checks.round_trip import examine
+from tests.gate.checks.builders import (
+    added,
+    altered,
+    failure,
+    key,
+    python_failure,
+    recording,
+    removed,
+    revision,
+    trip,
+)
+
+TABLE = added(key("table", "orders"))
+COLUMN = added(key("column", "note", "orders"), type="text", nullable=True)
+ENUM = added(key("enum", "status"), labels=["new", "paid"])
+
+
+def test_a_downgrade_that_fails_is_named_with_its_line_and_statement():
+    broken = failure('index "ix" does not exist', sqlstate="42704", sql="DROP INDEX ix", line=23)
+
+    [finding] = examine(recording(trip("a1", changes=[COLUMN], down_failure=broken)))
+
+    assert finding.message == 'The downgrade of a1 fails: index "ix" does not exist.'
+    assert (finding.revision, finding.detail, finding.line, finding.direction) == (
+        "a1",
+        "DROP INDEX ix",
+        23,
+        "downgrade",
+    )
+
+
+@pytest.mark.parametrize("error", ["NameError", "sqlalchemy.exc.CompileError"])
+def test_a_mistake_in_a_downgrade_is_a_failure_and_no_refusal(error):
+    [finding] = examine(recording(trip("a1", changes=[COLUMN], down_failure=python_failure(error, "it has no name"))))
+
+    assert f"{error.rpartition('.')[2]}: it has no name" in finding.message
+
+
+def test_what_stays_is_named():
+    [finding] = examine(recording(trip("a1", changes=[TABLE, ENUM], left_behind=[ENUM])))
+
+    assert finding.message == "The downgrade of a1 does not restore the schema: enum status stays."
+    assert finding.object == "public.status"
+    assert finding.direction == "downgrade"
+
+
+def test_what_is_gone_and_what_differs_are_named():
+    index = removed(key("index", "ix_orders_note", "orders"))
+    default = altered(
+        key("column", "note", "orders"), {"type": "text", "default": "''"}, {"type": "text", "default": None}
+    )
+
+    [finding] = examine(recording(trip("a1", changes=[COLUMN], left_behind=[index, default])))
+
+    assert "column orders.note is not what it was and index ix_orders_note on orders is gone" in finding.message
+    assert str(finding.detail).count("\n- ") == 1
+
+
+def test_the_columns_of_a_table_that_stays_are_not_told_one_by_one():
+    left = [added(key("column", name, "orders"), type="text") for name in ("id", "note")] + [TABLE]
+
+    [finding] = examine(recording(trip("a1", changes=[TABLE, ENUM], left_behind=left)))
+
+    assert "does not restore the schema: table orders stays." in finding.message
+
+
+def test_a_second_upgrade_that_fails_on_what_stayed_is_the_same_finding():
+    again = failure('type "status" already exists', sqlstate="42710")
+
+    [finding] = examine(recording(trip("a1", changes=[TABLE, ENUM], left_behind=[ENUM], again_failure=again)))
+
+    assert (
+        'enum status stays; so the revision cannot be applied again (type "status" already exists)' in finding.message
+    )
+
+
+def test_a_second_upgrade_that_fails_although_the_schema_is_as_it_was_is_a_finding():
+    again = failure('duplicate key value violates unique constraint "roles_pkey"', sqlstate="23505", line=15)
+
+    [finding] = examine(recording(trip("a1", changes=[COLUMN], again_failure=again)))
+
+    assert finding.message.startswith("a1 cannot be applied again after its downgrade: duplicate key value")
+    assert "rows" in str(finding.help)
+
+
+def test_a_second_upgrade_that_gives_another_schema_is_a_finding():
+    [finding] = examine(recording(trip("a1", changes=[COLUMN], not_repeated=[removed(COLUMN.key, type="text")])))
+
+    assert (
+        finding.message == "a1 gives another schema when it is applied again after its downgrade: column orders.note."
+    )
+
+
+def test_stays_quiet_about_a_round_trip_that_leaves_nothing():
+    assert list(examine(recording(trip("a1", changes=[COLUMN])))) == []
+
+
+def test_stays_quiet_about_an_upgrade_that_failed():
+    assert list(examine(recording(trip("a1", up_failure=failure())))) == []
+
+
+def test_stays_quiet_about_a_merge_without_a_downgrade():
+    merge = trip("a1", down_failure=python_failure("AttributeError", "module has no attribute 'downgrade'"))
+
+    assert list(examine(recording(merge, revisions=[revision("a1", downgrade_body="missing")]))) == []

@@ -1,0 +1,40 @@
+"""Table classes that Alembic never sees."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.gate.checks.base import Skipped
+from app.gate.checks.unregistered_models import examine
+from tests.gate.checks.builders import recording, unregistered
+
+
+def test_a_module_that_nobody_imports_is_named_with_its_tables_and_the_import():
+    [finding] = examine(recording(unregistered=(unregistered("shop.orders.models", "Order", "orders", line=7),)))
+
+    assert "shop.orders.models" in finding.message
+    assert "Order (table orders)" in finding.message
+    assert (finding.path, finding.line) == ("shop/orders/models.py", 7)
+    assert "import shop.orders.models" in str(finding.help)
+
+
+def test_the_classes_of_one_module_are_one_finding():
+    models = (unregistered("shop.models", "Order", "orders"), unregistered("shop.models", "Item", "items"))
+
+    [finding] = examine(recording(unregistered=models))
+
+    assert "Order (table orders) and Item (table items)" in finding.message
+
+
+def test_stays_quiet_when_every_class_is_registered():
+    assert list(examine(recording(unregistered=()))) == []
+
+
+def test_is_skipped_without_metadata():
+    with pytest.raises(Skipped, match="target_metadata"):
+        list(examine(recording(has_metadata=False)))
+
+
+def test_is_skipped_with_the_reason_when_nobody_looked():
+    with pytest.raises(Skipped, match="no package"):
+        list(examine(recording(missing={"unregistered": "no package to look through"})))

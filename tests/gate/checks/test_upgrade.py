@@ -1,0 +1,94 @@
+"""Revisions that do not apply."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.gate.checks.base import Skipped
+from app.gate.checks.upgrade import examine
+from app.gate.recording import Trip
+from tests.gate.checks.builders import failure, problem, python_failure, recording, revision, trip
+
+
+def test_the_revision_that_fails_is_named_with_postgres_own_words_the_statement_and_the_line():
+    broken = failure('relation "users" does not exist', sql="ALTER TABLE users ADD note text", line=14)
+
+    [finding] = examine(recording(trip("a1"), trip("b2", up_failure=broken)))
+
+    assert finding.message == 'b2 does not apply: relation "users" does not exist.'
+    assert (finding.revision, finding.detail, finding.line) == ("b2", "ALTER TABLE users ADD note text", 14)
+    assert "--prepare" in str(finding.help)
+
+
+def test_an_error_of_the_script_itself_is_named_with_its_class():
+    [finding] = examine(
+        recording(trip("a1", up_failure=python_failure("ModuleNotFoundError", "No module named 'shop'")))
+    )
+
+    assert finding.message == "a1 does not apply: ModuleNotFoundError: No module named 'shop'."
+    assert "Copy what it needs" in str(finding.help)
+
+
+def test_a_step_that_never_ends_is_a_finding():
+    hung = python_failure("Timeout", "it had not ended after 300 seconds", sql="SELECT pg_sleep(1000)")
+
+    [finding] = examine(recording(trip("a1", up_failure=hung)))
+
+    assert finding.message == "a1 does not apply: it had not ended after 300 seconds."
+    assert "--timeout" in str(finding.help)
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "advice"),
+    [
+        ("25001", "autocommit_block"),
+        ("55P04", "after a commit"),
+        ("42710", "create_type=False"),
+        ("58P01", "OVERPROOF_PG_BINDIR"),
+    ],
+)
+def test_errors_with_a_usual_cause_get_advice(sqlstate, advice):
+    [finding] = examine(recording(trip("a1", up_failure=failure(sqlstate=sqlstate))))
+
+    assert advice in str(finding.help)
+
+
+def test_two_branches_that_fail_are_two_findings():
+    broken = recording(
+        trip("a1"),
+        trip("b2", up_failure=failure()),
+        trip("c3", up_failure=failure()),
+        revisions=[revision("a1"), revision("b2", "a1"), revision("c3", "a1")],
+    )
+
+    assert [finding.revision for finding in examine(broken)] == ["b2", "c3"]
+
+
+def test_stays_quiet_about_revisions_that_were_not_tried_because_one_before_them_failed():
+    walk = recording(trip("a1", up_failure=failure()), Trip("b2", not_tried="a1 does not apply"))
+
+    assert [finding.revision for finding in examine(walk)] == ["a1"]
+
+
+def test_stays_quiet_about_a_second_upgrade_that_fails():
+    assert list(examine(recording(trip("a1", again_failure=failure())))) == []
+
+
+def test_stays_quiet_about_an_empty_history():
+    assert list(examine(recording())) == []
+
+
+def test_a_target_that_is_in_no_script_is_a_finding():
+    [finding] = examine(recording(revisions=[revision("a1")], refusal="Can't locate revision identified by 'ff'"))
+
+    assert finding.message == "Alembic refuses to upgrade: Can't locate revision identified by 'ff'."
+
+
+def test_is_skipped_when_alembic_cannot_read_the_history():
+    with pytest.raises(Skipped, match="graph-integrity"):
+        list(examine(recording(problems=(problem("cycle", "Cycle is detected"),))))
+
+
+def test_is_skipped_with_the_reason_when_nothing_was_run():
+    with pytest.raises(Skipped, match="the heads must be merged first"):
+        list(examine(recording(revisions=[revision("a1")], missing={"trips": "the heads must be merged first"})))
