@@ -1,4 +1,8 @@
-"""The report: `overproof-report/1`. What the reporters print, the service keeps and the pages show."""
+"""The report: `overproof-report/1`. What the reporters print, the service keeps and the pages show.
+
+A field is only ever added; what has a meaning keeps it. Text that came from a project is as the project wrote it,
+but for NULs and for passwords in URLs: whoever shows it makes it harmless for the place where it is shown.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 FORMAT = "overproof-report/1"
+
+# Reasons that the gate itself gives: of a check that was left out on purpose, of a finding that a baseline accepts.
+IGNORED = "ignored by the configuration"
+NOT_SELECTED = "not selected"
+IN_BASELINE = "in the baseline"  # and then the file's name
 
 
 class Severity(StrEnum):
@@ -80,6 +89,10 @@ class CheckEntry(Part):
     reason: str | None = None  # why it was skipped
     duration_ms: float = 0.0
 
+    @property
+    def is_deselected(self) -> bool:
+        return self.reason in (IGNORED, NOT_SELECTED)
+
 
 class FindingEntry(Part):
     check: str
@@ -93,6 +106,11 @@ class FindingEntry(Part):
     line: int | None = None
     fingerprint: str  # survives line moves
     allowed: str | None = None  # the reason for which it was accepted
+
+    @property
+    def is_in_baseline(self) -> bool:
+        """Whether it was accepted by a baseline, and not by a comment in its script."""
+        return self.allowed is not None and self.allowed.startswith(IN_BASELINE)
 
 
 class StatementEntry(Part):
@@ -131,3 +149,23 @@ class Report(Part):
     steps: list[StepEntry] = []
     snapshot: list[dict[str, Any]] | None = Field(default=None, description="The schema at head.")
     digest: str | None = None
+
+    @property
+    def open_findings(self) -> list[FindingEntry]:
+        """The findings that nobody accepted, the heaviest first, else in the order of the history."""
+        weights = list(Severity)
+        return sorted(
+            (each for each in self.findings if each.allowed is None), key=lambda each: weights.index(each.severity)
+        )
+
+    @property
+    def accepted_findings(self) -> list[FindingEntry]:
+        return [each for each in self.findings if each.allowed is not None]
+
+    @property
+    def failing_severities(self) -> frozenset[Severity]:
+        """What failed this run. A failed run without errors was told to fail on warnings."""
+        if self.verdict is not Verdict.FAIL:
+            return frozenset()
+        severities = {each.severity for each in self.open_findings}
+        return frozenset({Severity.ERROR} if Severity.ERROR in severities else {Severity.WARNING})

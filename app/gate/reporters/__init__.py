@@ -1,0 +1,22 @@
+"""One module per format, each with `render(report) -> str`.
+
+Everything that a report quotes (messages, SQL, names, paths, reasons) was written by the project under test, which may
+be anybody's pull request. Each reporter makes it harmless for the place where its output is read: `quoting.py`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+from app.gate.report import Report
+
+FORMATS = ("text", "json", "markdown", "github", "sarif", "junit")
+
+
+def renderer_for(name: str) -> Callable[[Report], str]:
+    """The `render` of that format. Only the module that is asked for is imported. Raises KeyError."""
+    if name not in FORMATS:
+        raise KeyError(name)
+    render: Callable[[Report], str] = importlib.import_module(f"{__name__}.{name}").render
+    return render

@@ -1,0 +1,248 @@
+"""Other ways to head than the walk: the models' own schema, the SQL of `--sql`, two upgrades at once.
+
+Each is one more run of the command on an empty database. They do not touch each other, so they run side by side.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import psycopg2
+from psycopg2 import sql
+
+from app.gate import snapshot as snapshots
+from app.gate.process import Conversation, Gone, Process
+from app.gate.recording import Attempt, Failure, Snapshot
+from app.gate.server import Database
+from app.gate.stage import Stage, accept, arrive_at
+from app.gate.target import CannotVerify
+from app.gate.walk import Walk
+
+_RACE_PATIENCE_S = 5.0  # how long one upgrade waits for the other before the two start
+_REFUSES_SQL = ("--sql", "unrecognized arguments", "no such option", "unexpected extra argument", "usage:")
+
+
+@dataclass
+class Seen:
+    """What the attempts say of one walk."""
+
+    models: Snapshot | None = None
+    model_failure: Failure | None = None
+    offline: Attempt | None = None
+    concurrent: Attempt | None = None
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def attempt_all(walks: Sequence[Walk], stage: Stage, on_progress: Callable[[str, int, int], None]) -> dict[int, Seen]:
+    """What was seen, by the walk's index."""
+    seen = {walk.index: Seen() for walk in walks}
+    arrived = [walk for walk in walks if walk.head is not None]
+    jobs: list[Callable[[], None]] = [
+        partial(_create_models, walk, seen[walk.index], stage) for walk in arrived if walk.has_metadata
+    ]
+    if arrived and arrived == list(walks):
+        # These two run the whole command, so they end at the head of the last walk.
+        last = arrived[-1]
+        jobs.append(partial(_print_sql, last, seen[last.index], stage))
+        jobs.append(partial(_upgrade_twice_at_once, last, seen[last.index], stage))
+    for walk in arrived[:-1]:
+        for part in ("offline", "concurrent"):
+            seen[walk.index].missing[part] = "tried together with the last history that the command upgrades"
+    on_progress("attempts", 0, len(jobs))
+    with ThreadPoolExecutor(max_workers=1 if stage.target.files else 2) as pool:
+        for done, future in enumerate([pool.submit(job) for job in jobs], start=1):
+            future.result()
+            on_progress("attempts", done, len(jobs))
+    return seen
+
+
+# The models.
+
+
+def _create_models(walk: Walk, seen: Seen, stage: Stage) -> None:
+    with stage.blank_database() as database, stage.process(database) as process:
+        with database.connect() as connection:
+            _create_what_models_rest_on(connection, walk)
+        conversation = arrive_at(walk.index, process, database, earlier="skip")
+        if conversation is None:
+            seen.missing["models"] = f"the command did not reach Alembic a second time: {process.last_words()}"
+            return
+        conversation.ask("prepare")
+        answer = conversation.ask("models", stage.target.timeout_s)
+        if failure := answer.get("failure"):
+            seen.model_failure = Failure(**failure)
+            seen.missing["models"] = f"the models' own tables cannot be created: {failure['message']}"
+        conversation.ask("stop")
+        if seen.model_failure is None:
+            seen.models = _schema(database, walk)
+
+
+def _create_what_models_rest_on(connection: psycopg2.extensions.connection, walk: Walk) -> None:
+    """The schemas and extensions that the history made: models name them, but it is not models that make them."""
+    with connection.cursor() as cursor:
+        for kind in ("schema", "extension"):
+            for key, definition in walk.get_head().objects.items():
+                if key.kind != kind:
+                    continue
+                if kind == "schema":
+                    cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(key.name)))
+                else:
+                    place = definition.get("schema") or "public"
+                    cursor.execute(
+                        sql.SQL("CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA {} CASCADE").format(
+                            sql.Identifier(key.name), sql.Identifier(place)
+                        )
+                    )
+
+
+def _schema(database: Database, walk: Walk) -> Snapshot:
+    """What is in that database now, less Alembic's own table."""
+    with database.connect(autocommit=False) as connection:
+        return walk.without_version_table(snapshots.read(connection))
+
+
+# The SQL of `upgrade --sql`.
+
+
+def _print_sql(walk: Walk, seen: Seen, stage: Stage) -> None:
+    pieces: list[str] = []
+    with stage.database() as database, stage.process(database, "--sql") as process:
+        while (conversation := process.arrive()) is not None:
+            if not conversation.hello["as_sql"]:
+                seen.missing["offline"] = "the command does not take --sql"
+                return
+            answer = conversation.ask("offline", stage.target.timeout_s)
+            pieces += answer["pieces"]
+            if failure := answer.get("failure"):
+                seen.offline = Attempt(failures=(Failure(**failure),))
+                return
+            conversation.ask("skip")
+        status = process.wait(stage.target.timeout_s)
+        if not process.conversations or status != 0:
+            words = process.last_words()
+            if not process.conversations and any(sign in process.output().lower() for sign in _REFUSES_SQL):
+                seen.missing["offline"] = "the command does not take --sql"
+            else:
+                seen.offline = Attempt(failures=(Failure("CommandFailed", words),))
+            return
+        try:
+            _run_printed(pieces, database)
+        except psycopg2.Error as error:
+            message = str(error).strip().splitlines()[0]
+            name = f"{type(error).__module__}.{type(error).__qualname__}"
+            seen.offline = Attempt(failures=(Failure(name, message, sqlstate=error.pgcode),))
+            return
+        seen.offline = Attempt(differences=snapshots.difference(walk.get_head(), _schema(database, walk)))
+
+
+def _run_printed(pieces: Sequence[str], database: Database) -> None:
+    """Run what `--sql` printed, as psql would. What env.py printed before its call of Alembic, a BEGIN, is set anew."""
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        for piece in pieces:
+            if not _is_comment(piece) and piece.strip().upper() != "BEGIN;":
+                cursor.execute(piece)
+            elif piece.strip().upper() == "BEGIN;" and not _is_in_transaction(connection):
+                cursor.execute("BEGIN")
+        if _is_in_transaction(connection):
+            cursor.execute("COMMIT")
+
+
+def _is_in_transaction(connection: psycopg2.extensions.connection) -> bool:
+    return connection.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE
+
+
+def _is_comment(piece: str) -> bool:
+    return all(not line.strip() or line.strip().startswith("--") for line in piece.splitlines())
+
+
+# Two upgrades at once.
+
+
+def _upgrade_twice_at_once(walk: Walk, seen: Seen, stage: Stage) -> None:
+    with stage.database() as database:
+        race = Race(stage, database)
+        failures = race.run()
+        differences = () if failures else snapshots.difference(walk.get_head(), _schema(database, walk))
+    seen.concurrent = Attempt(failures=tuple(failures), differences=differences)
+
+
+class Race:
+    """Two runs of the command on one database, started so that they collide if nothing keeps them apart.
+
+    Chance decides whether two ordinary runs meet. Here each waits, when it has read which revision the database is at, until the
+    other has read it too. An env.py that takes a lock first keeps the other from getting there; that is seen in PostgreSQL
+    (one holds an advisory lock, or the other waits for a lock), and then nobody waits any longer.
+    """
+
+    def __init__(self, stage: Stage, database: Database) -> None:
+        self._stage = stage
+        self._database = database
+        self._changed = threading.Condition()
+        self._met: list[int] = [0, 0]  # how often each has read the version table
+        self._ended = [False, False]
+        self._failures: list[Failure] = []
+
+    def run(self) -> list[Failure]:
+        """The failures of the two, at best none."""
+        with self._stage.process(self._database) as first, self._stage.process(self._database) as second:
+            runners = [
+                threading.Thread(target=self._steer, args=(0, first)),
+                threading.Thread(target=self._steer, args=(1, second)),
+            ]
+            for runner in runners:
+                runner.start()
+            for runner in runners:
+                runner.join()
+        return self._failures
+
+    def _steer(self, me: int, process: Process) -> None:
+        failure: Failure | None = None
+        try:
+            while (conversation := process.arrive()) is not None:
+                accept(conversation, self._database)
+                conversation.send("meet")
+                try:
+                    conversation.receive(self._stage.target.timeout_s)
+                    self._meet(me, conversation)
+                    conversation.send("go")
+                except Gone:
+                    pass  # it never read the version table, or ended; its exit status tells
+            if process.wait(self._stage.target.timeout_s) != 0:
+                failure = Failure("CommandFailed", process.last_words())
+        except (Gone, TimeoutError, CannotVerify) as error:
+            failure = Failure("CommandFailed", str(error) or "it did not end in time")
+        with self._changed:
+            self._ended[me] = True
+            if failure is not None:
+                self._failures.append(failure)
+            self._changed.notify_all()
+
+    def _meet(self, me: int, conversation: Conversation) -> None:
+        """Wait for the other one, unless it cannot come."""
+        with self._changed:
+            self._met[me] += 1
+            self._changed.notify_all()
+            other = 1 - me
+            waited_s = 0.0
+            while self._met[other] < self._met[me] and not self._ended[other]:
+                if waited_s >= _RACE_PATIENCE_S or self._is_kept_apart(conversation.hello["backend"]):
+                    return
+                self._changed.wait(0.05)
+                waited_s += 0.05
+
+    def _is_kept_apart(self, backend: str) -> bool:
+        """Whether this one holds an advisory lock, or somebody in the database waits for a lock."""
+        with self._database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = %(pid)s AND locktype = 'advisory' AND granted)"
+                " OR EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+                "            WHERE NOT l.granted AND a.datname = current_database())",
+                {"pid": int(backend)},
+            )
+            (answer,) = cursor.fetchone() or (False,)
+            return bool(answer)

@@ -1,0 +1,484 @@
+"""Does what the recorder asks, with the context that `env.py` configured: a step, a held pair of steps, a query, the models.
+
+One revision is one transaction, whatever `env.py` set. Where `env.py` began a transaction of its own, SQLAlchemy's view of it is left
+alone, and a bare COMMIT and BEGIN are sent to the server between the revisions; what `env.py` had set with SET LOCAL is set again.
+"""
+
+import logging
+import os
+import sys
+import time
+import traceback
+import warnings
+from contextlib import contextmanager
+
+import alembic
+import sqlalchemy
+from alembic.runtime.migration import HeadMaintainer, RevisionStep
+
+from . import graph, models
+from .watch import Watch
+
+log = logging.getLogger("alembic.runtime.migration")
+
+
+class CannotHold(BaseException):
+    """A step that is to be rolled back wants to commit. Not an Exception, so that no script swallows it."""
+
+
+class Walker:
+    """One call of `run_migrations`, steered by the recorder."""
+
+    def __init__(self, context, arguments, channel, original):
+        self.context = context
+        self.arguments = arguments
+        self.channel = channel
+        self.original = original
+        self.is_autocommit = False  # inside an autocommit block
+        self.is_held = False
+        self.server_version = 0
+        self._heads = set()
+        self._outcome = None
+        self._settings = {}
+        self._was_transactional = True
+
+    def serve(self):
+        """Answer requests until one of them ends the walk. Returns what `run_migrations` returns: nothing."""
+        self.channel.send(self._hello())
+        while True:
+            request = self.channel.receive()
+            if request is None:
+                os._exit(70)  # the gate is gone: nobody wants the rest of this command
+            action = request.pop("do")
+            if action in ("plain", "meet", "skip", "finish", "stop"):
+                return getattr(self, "_end_" + action)()
+            try:
+                answer = getattr(self, "do_" + action)(**request)
+            except Exception as error:
+                answer = {"fault": _last_line(error), "traceback": traceback.format_exc()[-4000:]}
+            self.channel.send(answer)
+
+    # What is found on arrival.
+
+    def _hello(self):
+        context = self.context
+        hello = {
+            "pid": os.getpid(),
+            "python": "{}.{}.{}".format(*sys.version_info[:3]),
+            "alembic": alembic.__version__,
+            "sqlalchemy": sqlalchemy.__version__,
+            "dialect": context.dialect.name,
+            "as_sql": bool(context.as_sql),
+            "version_table": context.version_table,
+            "version_table_schema": context.version_table_schema,
+            "script_location": context.script.dir if context.script is not None else None,
+            "directory": os.getcwd(),
+        }
+        if context.as_sql or context.dialect.name != "postgresql":
+            return hello
+        hello["database"] = self._scalar_outside("SELECT current_database()::text")
+        hello["backend"] = self._scalar_outside("SELECT pg_backend_pid()::text")
+        return hello
+
+    def do_prepare(self):
+        """Get ready for steps: own the transactions, read the plan. Sent once the recorder knows the database as its own."""
+        context = self.context
+        self.server_version = int(self._scalar_outside("SELECT current_setting('server_version_num')::text"))
+        self._is_external = context._in_external_transaction
+        self._settings = self._local_settings()
+        self._was_per_migration = context._transaction_per_migration
+        self._was_in_transaction = context._transaction is not None
+        if self._was_in_transaction:
+            context._transaction.commit()
+            context._transaction = None
+        context._transaction_per_migration = True
+        self._patch_autocommit_block()
+        self.watch = Watch(self)
+        if hasattr(sqlalchemy.event, "listen"):
+            sqlalchemy.event.listen(sqlalchemy.engine.Engine, "commit", self._on_commit)
+        context.impl.start_migrations()
+        try:
+            self._begin()
+            self._heads = set(context.get_current_heads())
+            if not self._heads:
+                context._ensure_version_table()
+            transactions = [self.rows("SELECT txid_current()::bigint")[0][0] for _ in range(2)]
+            self._commit()
+        except Exception as error:
+            self._rollback()
+            return {"failure": self._failure(error, None)}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            described = graph.describe(context, sorted(self._heads))
+        described["warnings"] = [str(each.message) for each in caught]
+        self._scripts = {each.revision: each for each in described.pop("scripts")}
+        described["is_transactional"] = transactions[0] == transactions[1]
+        described["current"] = sorted(self._heads)
+        described["has_metadata"] = bool(models.metadatas(context))
+        return described
+
+    # Requests.
+
+    def do_step(self, revision, direction, observe=True):
+        """Run one revision in one direction. Inside a hold it stays open, else it is committed."""
+        script = self._scripts[revision]
+        context = self.context
+        getattr(context.impl, "memo", {}).clear()  # a fresh context would not know the enum types either
+        try:
+            step = RevisionStep(context.script.revision_map, script, direction == "upgrade")
+        except AttributeError:
+            return {"failure": {"error": "AttributeError", "message": f"the script has no {direction}()"}}
+        maintainer = HeadMaintainer(context, set(self._heads))
+        path = script.module.__file__
+        answer = {}
+        begun = time.perf_counter()
+        try:
+            if not self.is_held:
+                self._begin()
+            first = self._transaction_id()
+            self._has_committed = False
+            self.watch.start(path, observe)
+            log.info("Running %s", step)
+            step.migration_fn(**self.arguments)
+            answer["statements"] = self.watch.stop()
+            maintainer.update_to_step(step)
+            for callback in context.on_version_apply_callbacks:
+                callback(ctx=context, step=step.info, heads=set(maintainer.heads), run_args=self.arguments)
+            if self.is_held:
+                self._execute("SET CONSTRAINTS ALL IMMEDIATE")  # what a commit would check
+            answer["transactional"] = not self._has_committed and first == self._transaction_id()
+            if not self.is_held:
+                self._commit()
+            self._heads = set(maintainer.heads)
+        except CannotHold:
+            answer = {"cannot_hold": True, "statements": self.watch.quiet()}
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            answer = {
+                "statements": self.watch.quiet(),
+                "failure": self._failure(error, path),
+                "transactional": not self._has_committed,
+            }
+            if not self.is_held:
+                self._rollback()
+        finally:
+            self.watch.quiet()
+        answer["ms"] = (time.perf_counter() - begun) * 1000
+        answer["dropped"] = self.watch.dropped
+        return answer
+
+    def do_hold(self):
+        """Begin a transaction that `do_release` rolls back: a step down and up again that leaves no mark."""
+        self._begin()
+        self.is_held = True
+        self._held_heads = set(self._heads)
+        self._held_transaction = self._transaction_id()
+        return {}
+
+    def do_release(self):
+        """Roll the held transaction back. `undone` is false if something in it was committed after all."""
+        try:
+            undone = self._transaction_id() == self._held_transaction
+        except Exception:
+            undone = not self._has_committed  # an aborted transaction answers no query, and will be rolled back whole
+        self.is_held = False
+        self._rollback()
+        self._heads = self._held_heads
+        return {"undone": undone}
+
+    def do_query(self, statements):
+        """Run statements in the held transaction or in one of their own that is rolled back. The last one's only value."""
+        if self.is_held:
+            return {"value": self._query(statements)}
+        self._begin()
+        try:
+            return {"value": self._query(statements)}
+        finally:
+            self._rollback()
+
+    def do_execute(self, statements):
+        """Run statements to stay, in the held transaction or in one of their own."""
+        if not self.is_held:
+            self._begin()
+        try:
+            for statement in statements:
+                self._execute(statement)
+        except Exception as error:
+            if not self.is_held:
+                self._rollback()
+            return {"failure": self._failure(error, None)}
+        if not self.is_held:
+            self._commit()
+        return {}
+
+    def do_drift(self):
+        """What autogenerate would still write, with the project's own options."""
+        self._begin()
+        try:
+            return {"operations": models.drift(self.context, tuple(sorted(self._heads)))}
+        except Exception as error:
+            return {"failure": self._failure(error, None)}
+        finally:
+            self._rollback()
+
+    def do_models(self):
+        """Create the models' tables in this database, to stay."""
+        self._begin()
+        try:
+            models.create(self.context)
+            self._commit()
+        except Exception as error:
+            self._rollback()
+            return {"failure": self._failure(error, None)}
+        return {}
+
+    def do_hidden(self):
+        """The tables that the project's include_object or include_name hides from autogenerate."""
+        self._begin()
+        try:
+            return {"tables": models.hidden(self.context)}
+        finally:
+            self._rollback()
+
+    def do_unregistered(self):
+        """Table classes in the models' packages that Alembic never saw."""
+        return {"models": models.unregistered(self.context)}
+
+    def do_offline(self):
+        """The SQL that Alembic would print, in pieces as it would print them."""
+        pieces = []
+        self.context.impl.static_output = pieces.append
+        path = None
+        try:
+            self.original(self.context, **self.arguments)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            return {"pieces": pieces, "failure": self._failure(error, path)}
+        return {"pieces": pieces}
+
+    # Ends of the walk.
+
+    def _end_plain(self):
+        """Let Alembic do what it would have done without us."""
+        self.channel.send({})
+        self.channel.close()
+        return self.original(self.context, **self.arguments)
+
+    def _end_meet(self):
+        """The same, but wait for the recorder once it is known at which revision the database is."""
+        look = self.context.get_current_heads
+
+        def get_current_heads():
+            heads = look()
+            del self.context.get_current_heads
+            self.channel.send({"met": True})
+            self.channel.receive()
+            self.channel.close()
+            return heads
+
+        self.context.get_current_heads = get_current_heads
+        return self.original(self.context, **self.arguments)
+
+    def _end_skip(self):
+        """Do nothing at all."""
+        self.channel.send({})
+        self.channel.close()
+
+    def _end_stop(self):
+        """End the whole process: the recorder has what it wanted."""
+        self.channel.send({})
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+    def _end_finish(self):
+        """Put the context back as `env.py` expects it, and let the command end as it would."""
+        context = self.context
+        self.watch.close()
+        sqlalchemy.event.remove(sqlalchemy.engine.Engine, "commit", self._on_commit)
+        context.__dict__.pop("autocommit_block", None)
+        context._transaction_per_migration = self._was_per_migration
+        if self._was_in_transaction:
+            context._transaction = self._begun_transaction()
+        self.channel.send({})
+        self.channel.close()
+
+    # The connection.
+
+    def rows(self, sql):
+        """Rows of a query, read with a bare cursor on the migration's connection."""
+        cursor = self._raw_connection().cursor()
+        try:
+            cursor.execute(sql)
+            return cursor.fetchall()
+        finally:
+            cursor.close()
+
+    def is_same(self, connection):
+        """Whether that SQLAlchemy connection speaks through the migration's DBAPI connection."""
+        if connection is self.context.connection:
+            return True
+        try:
+            return _dbapi_connection(connection) is self._raw_connection()
+        except Exception:
+            return False
+
+    def in_transaction(self):
+        """Whether a query on the migration's connection would be answered."""
+        return not self.is_autocommit
+
+    def refuse_commit_in(self, statement):
+        """Raises CannotHold if a held step is about to end its transaction in SQL."""
+        words = statement.upper().split(None, 3)[:3]
+        # ROLLBACK TO a savepoint stays inside.
+        if (
+            self.is_held
+            and words
+            and words[0].rstrip(";") in ("COMMIT", "END", "ROLLBACK", "ABORT")
+            and "TO" not in words
+        ):
+            raise CannotHold()
+
+    def _raw_connection(self):
+        return _dbapi_connection(self.context.connection)
+
+    def _execute(self, sql):
+        cursor = self._raw_connection().cursor()
+        try:
+            cursor.execute(sql)
+        finally:
+            cursor.close()
+
+    def _query(self, statements):
+        for statement in statements[:-1]:
+            self._execute(statement)
+        return self.rows(statements[-1])[0][0]
+
+    def _scalar_outside(self, sql):
+        """One value, leaving the connection's transaction state as it was."""
+        connection = self.context.connection
+        was_in_transaction = connection.in_transaction()
+        value = self.rows(sql)[0][0]
+        if not was_in_transaction:
+            self._raw_connection().rollback()
+        return value
+
+    def _transaction_id(self):
+        return self.rows("SELECT txid_current()::bigint")[0][0]
+
+    def _begun_transaction(self):
+        """The connection's SQLAlchemy transaction, begun if there is none."""
+        connection = self.context.connection
+        return connection.get_transaction() or connection.begin()
+
+    def _begin(self):
+        if not self._is_external:
+            self.context._transaction = self._begun_transaction()
+        self._execute("DISCARD TEMP")  # a temporary table of the last step would not be there in a new session
+        if self.server_version >= 150000:
+            # The counters of this transaction are flushed at its end, so that those of the next one start from zero.
+            self._execute("SELECT pg_stat_force_next_flush()")
+        self._apply_settings()
+
+    def _commit(self):
+        if self._is_external:
+            self._execute("COMMIT")
+            self._execute("BEGIN")
+            return
+        transaction = self.context._transaction or self.context.connection.get_transaction()
+        self.context._transaction = None
+        if transaction is not None:
+            transaction.commit()
+
+    def _rollback(self):
+        if self._is_external:
+            self._execute("ROLLBACK")
+            self._execute("BEGIN")
+            return
+        transaction = self.context.connection.get_transaction() or self.context._transaction
+        self.context._transaction = None
+        if transaction is not None:
+            transaction.rollback()
+
+    def _local_settings(self):
+        """{"lock_timeout": "2s"}: what `env.py` has set in its session or transaction."""
+        rows = self.rows(
+            "SELECT name, current_setting(name) FROM pg_settings WHERE source = 'session' AND context IN ('user', 'superuser')"
+            " UNION ALL SELECT 'role', current_setting('role')"
+        )
+        return dict(rows)
+
+    def _apply_settings(self):
+        """Set again what a COMMIT has undone."""
+        now = None
+        if self._settings:
+            now = self._local_settings()
+        for name, value in self._settings.items():
+            if now.get(name) != value:
+                self._execute(f"SELECT set_config({_literal(name)}, {_literal(value)}, true)")
+
+    # Alembic's autocommit_block, and commits behind our back.
+
+    def _patch_autocommit_block(self):
+        block = type(self.context).autocommit_block
+
+        @contextmanager
+        def autocommit_block():
+            if self.is_held:
+                raise CannotHold()
+            self._has_committed = True
+            with block(self.context):
+                self.is_autocommit = True
+                try:
+                    yield
+                finally:
+                    self.is_autocommit = False
+
+        self.context.autocommit_block = autocommit_block
+
+    def _on_commit(self, connection):
+        if self.is_held and self.is_same(connection):
+            raise CannotHold()
+
+    def _failure(self, error, path):
+        """What went wrong, as the recorder wants it. The first database error of a step, if a script swallowed that."""
+        statement = getattr(error, "statement", None)
+        line = graph.line_of(error, path) if path else None
+        original = getattr(error, "orig", None) or error
+        first = self.watch.first_error if hasattr(self, "watch") else None
+        if first is not None and _sqlstate(original) == "25P02" and _sqlstate(first[0]) != "25P02":
+            original, statement, line = first[0], first[1], first[2] or line
+        told = original.__cause__ if "asyncpg" in type(original).__module__ and original.__cause__ else original
+        return {
+            "error": f"{type(told).__module__}.{type(told).__qualname__}".replace("builtins.", ""),
+            "message": _last_line(told) if isinstance(told, SystemExit) else _first_line(told),
+            "sqlstate": _sqlstate(original),
+            "sql": str(statement)[:20000] if statement else None,
+            "line": line,
+        }
+
+
+def _dbapi_connection(connection):
+    proxied = connection.connection
+    return getattr(proxied, "dbapi_connection", None) or proxied.connection
+
+
+def _sqlstate(error):
+    return getattr(error, "pgcode", None) or getattr(error, "sqlstate", None)
+
+
+def _first_line(error):
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:2000]
+
+
+def _last_line(error):
+    if isinstance(error, SystemExit):
+        return f"the script called sys.exit({error.code!r})"
+    return f"{type(error).__name__}: {_first_line(error)}"
+
+
+def _literal(text):
+    # Values come from PostgreSQL's own settings; standard_conforming_strings is on in every supported server.
+    return "'" + str(text).replace("'", "''") + "'"

@@ -1,0 +1,80 @@
+"""Waits for Alembic in whatever Python the upgrade command starts, then lets the gate's driver take over.
+
+Python imports a module of this name at start-up (https://docs.python.org/3/library/site.html). It must cost a process that never
+reaches Alembic nothing, and must not hide a `sitecustomize` that the project or the machine has.
+"""
+
+import importlib.util
+import os
+import sys
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_AWAITED = "alembic.runtime.migration"
+
+
+class _Finder:
+    """Finds the awaited module as usual, and has its loader call the driver right after the module was executed."""
+
+    def __init__(self):
+        self._is_searching = False
+
+    def find_spec(self, name, path=None, target=None):
+        if name != _AWAITED or self._is_searching:
+            return None
+        self._is_searching = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._is_searching = False
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader)
+        return spec
+
+
+class _Loader:
+    """The module's own loader, followed by the driver."""
+
+    def __init__(self, loader):
+        self._loader = loader
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        self._loader.exec_module(module)
+        sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
+        _load_driver().take_over(module)
+
+
+def _load_driver():
+    """The driver, loaded by its place, since this folder is not on the path any more."""
+    name = "overproof_driver"
+    place = os.path.join(_HERE, name)
+    spec = importlib.util.spec_from_file_location(
+        name, os.path.join(place, "__init__.py"), submodule_search_locations=[place]
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _hand_on():
+    """Import the `sitecustomize` that Python would have found without us."""
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != _HERE]
+    ours = sys.modules.pop("sitecustomize", None)
+    try:
+        import sitecustomize  # noqa: F401
+    except ImportError as error:
+        if error.name != "sitecustomize":
+            raise
+        if ours is not None:
+            sys.modules["sitecustomize"] = ours
+
+
+if os.environ.get("OVERPROOF_DRIVER"):
+    sys.meta_path.insert(0, _Finder())
+_hand_on()

@@ -1,0 +1,193 @@
+"""A running upgrade command, and the conversation with the driver inside it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from app.gate.server import Database, Server
+from app.gate.target import CannotVerify, Target
+
+DRIVER = Path(__file__).parent / "driver"
+_TAIL_BYTES = 65_536
+
+
+class Hung(Exception):
+    """A step did not end in time, nor after it was cancelled. Its process was killed."""
+
+
+class Gone(Exception):
+    """The command ended in the middle of a conversation."""
+
+
+class Conversation:
+    """Requests and answers over one walk. The first thing that the driver says is `hello`."""
+
+    def __init__(self, connected: socket.socket, process: Process) -> None:
+        self._socket = connected
+        self._process = process
+        self._buffer = bytearray()
+        self.hello: dict[str, Any] = self._receive(None)
+
+    def ask(self, do: str, timeout_s: float | None = None, **arguments: Any) -> dict[str, Any]:
+        """The answer to one request. Raises Gone, or TimeoutError after `timeout_s`."""
+        self.send(do, **arguments)
+        answer = self._receive(timeout_s)
+        if "fault" in answer:
+            raise CannotVerify(f"the driver inside the command failed while asked to {do}: {answer['fault']}")
+        return answer
+
+    def send(self, do: str, **arguments: Any) -> None:
+        """Send a request without waiting for its answer. Raises Gone."""
+        try:
+            self._socket.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
+        except OSError as error:
+            raise Gone(self._process.last_words()) from error
+
+    def receive(self, timeout_s: float | None = None) -> dict[str, Any]:
+        """The next thing that the driver says. Raises Gone or TimeoutError."""
+        return self._receive(timeout_s)
+
+    def _receive(self, timeout_s: float | None) -> dict[str, Any]:
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while (end := self._buffer.find(b"\n")) < 0:
+            self._socket.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
+            try:
+                received = self._socket.recv(1 << 20)
+            except TimeoutError:
+                raise
+            except OSError as error:
+                raise Gone(self._process.last_words()) from error
+            if not received:
+                raise Gone(self._process.last_words())
+            self._buffer += received
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Process:
+    """The upgrade command on one database. Leaving the context kills what is left of its process group."""
+
+    def __init__(
+        self, target: Target, server: Server, database: Database, extra: Sequence[str] = (), *, is_driven: bool = True
+    ) -> None:
+        self._target = target
+        self._server = server
+        self.command = [*target.command_for(database), *extra]
+        environment = target.environment_for(database)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # A socket's path holds about 100 bytes, so it lies in the system's own directory for such things.
+        self._place = Path(tempfile.gettempdir(), f"op-{secrets.token_hex(8)}")
+        if is_driven:
+            server.keeper.remove(self._place)
+            self._place.mkdir(mode=0o700)
+            self._listener.bind(str(self._place / "driver"))
+            self._listener.listen()
+            environment["OVERPROOF_DRIVER"] = str(self._place / "driver")
+            environment["PYTHONPATH"] = os.pathsep.join(
+                [str(DRIVER), *filter(None, [environment.get("PYTHONPATH", "")])]
+            )
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self._process = start(self.command, environment, target.directory, server, self._output)
+        self.conversations: list[Conversation] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        for conversation in self.conversations:
+            conversation.close()
+        self._listener.close()
+        self._output.close()
+        shutil.rmtree(self._place, ignore_errors=True)
+        self._server.keeper.keep(self._place)
+
+    def arrive(self, timeout_s: float | None = None) -> Conversation | None:
+        """The conversation of the next walk, or None once the command has ended. Raises TimeoutError."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            readable, _, _ = select.select([self._listener], [], [], 0.01)
+            if readable:
+                connected, _ = self._listener.accept()
+                conversation = Conversation(connected, self)
+                self.conversations.append(conversation)
+                return conversation
+            if self._process.poll() is not None:
+                return None
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError
+
+    def wait(self, timeout_s: float | None = None) -> int:
+        """The command's exit status. Raises TimeoutError."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError from error
+
+    def kill(self) -> None:
+        """End the command and all that it started."""
+        kill_group(self._process, self._server)
+
+    def output(self) -> str:
+        """The end of what the command printed."""
+        self._output.seek(0, os.SEEK_END)
+        self._output.seek(max(0, self._output.tell() - _TAIL_BYTES))
+        return self._output.read().decode("utf-8", "replace")
+
+    def last_words(self) -> str:
+        """The last line that the command printed: of a traceback, the line that says what happened."""
+        return last_line(self.output()) or "it printed nothing"
+
+
+def start(
+    command: Sequence[str], environment: Mapping[str, str], directory: Path, server: Server, output: Any
+) -> subprocess.Popen[bytes]:
+    """Start a command of the target's in a process group of its own, which dies with the gate. Raises CannotVerify."""
+    try:
+        process = subprocess.Popen(
+            list(command), env=dict(environment), cwd=directory, stdin=subprocess.DEVNULL,
+            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise CannotVerify(f"cannot start {command[0]!r}: {error.strerror}; give the path of a program") from error
+    server.keeper.kill_group(process.pid)
+    return process
+
+
+def kill_group(process: subprocess.Popen[bytes], server: Server) -> None:
+    """End a command's whole process group, children that outlived it included."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in it
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    server.keeper.forget_group(process.pid)
+
+
+def last_line(text: str) -> str:
+    """The line that says what happened: of a traceback the exception's, else the last that is not blank."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    for index in range(len(lines) - 1, -1, -1):
+        if lines[index].startswith("Traceback (most recent call last)"):
+            told = [line for line in lines[index + 1 :] if not line.startswith((" ", "\t"))]
+            return told[0].strip()[:500] if told else ""
+    return lines[-1].strip()[:500] if lines else ""

@@ -1,0 +1,155 @@
+"""The recorder: runs the target's command on throwaway databases, and writes down what PostgreSQL did.
+
+The first run is the walk (see `walk.py`), one for each time that the command calls Alembic. More runs of the same command then
+look at the same history from other sides (see `attempts.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+
+from app.gate import attempts
+from app.gate.process import Gone, Hung, Process
+from app.gate.recording import Failure, Recording, Step, Trip
+from app.gate.server import Database, Server
+from app.gate.stage import Stage, accept, arrive_at
+from app.gate.target import CannotVerify, Target, check_command
+from app.gate.walk import Spoiled, Walk, Walker, begin_walk
+
+OnProgress = Callable[[str, int, int], None]  # phase, done, total
+
+
+def record(
+    target: Target, server: Server, on_progress: OnProgress = lambda phase, done, total: None
+) -> list[Recording]:
+    """One recording for each walk that the command makes. Raises CannotVerify and ServerUnavailable."""
+    check_command(target)
+    stage = Stage(target, server)
+    walks = _walk_all(stage, on_progress)
+    _confirm_all(walks, stage, on_progress)
+    seen = attempts.attempt_all(walks, stage, on_progress)
+    return [_recording(walk, seen[walk.index], server) for walk in walks]
+
+
+def _walk_all(stage: Stage, on_progress: OnProgress) -> list[Walk]:
+    walks: list[Walk] = []
+    start_at = 0  # where in the plan the next run goes on
+    while True:
+        with ExitStack() as stack:
+            database = stack.enter_context(stage.database())
+            process = stack.enter_context(stage.process(database))
+            try:
+                _walk_with(process, database, walks, start_at, stage, on_progress)
+                return _worth_telling(walks)
+            except Spoiled as spoiled:
+                start_at = spoiled.next_index
+            except Gone as gone:
+                start_at = _note_loss(walks, gone)
+            except Hung as hung:
+                start_at = _note_hang(walks, hung)
+
+
+def _walk_with(
+    process: Process, database: Database, walks: list[Walk], start_at: int, stage: Stage, on_progress: OnProgress
+) -> None:
+    """Walk with one run of the command: all walks that are not done yet, the first of them from that index on."""
+    unfinished = len(walks) - 1 if start_at else len(walks)
+    index = 0
+    while (conversation := process.arrive()) is not None:
+        accept(conversation, database)
+        if index < unfinished:
+            conversation.ask("plain")
+        else:
+            if index == len(walks):
+                walks.append(begin_walk(index, conversation, stage.target.directory))
+            else:
+                conversation.ask("prepare")
+            walk = walks[index]
+
+            def on_step(done: int, walk: Walk = walk) -> None:
+                on_progress("walk", done, len(walk.plan))
+
+            walker = Walker(walk, conversation, stage.target.timeout_s, stage.canceller(database))
+            walker.go(start_at, on_step)
+            start_at = 0
+            conversation.ask("finish")
+        index += 1
+    if not walks:
+        raise CannotVerify(
+            f"the command never reached Alembic (exit status {process.wait()}): {process.last_words()};"
+            " name the command that upgrades the project's database after --"
+        )
+
+
+def _note_loss(walks: list[Walk], gone: Gone) -> int:
+    """The process ended in the middle of a step: that step failed. Gives where the walk goes on."""
+    return _note(walks, Failure("Gone", f"the command ended in the middle of the revision: {gone}"))
+
+
+def _note_hang(walks: list[Walk], hung: Hung) -> int:
+    return _note(walks, Failure("Timeout", str(hung)))
+
+
+def _note(walks: list[Walk], failure: Failure) -> int:
+    if not walks:
+        raise CannotVerify(f"the command ended before the walk began: {failure.message}")
+    walk = walks[-1]
+    at = walk.at
+    if at is None:
+        raise CannotVerify(f"the command ended while the schema was looked at: {failure.message}")
+    name, direction = at
+    step = Step(name, direction, 0.0, transactional=False, failure=replace(failure, revision=name))
+    trip = walk.trips.get(name, Trip(name))
+    if direction == "downgrade":
+        walk.trips[name] = Trip(name, up=trip.up, down=step)
+    elif name in walk.applied:
+        walk.trips[name] = Trip(name, up=trip.up, down=trip.down, again=step, left_behind=trip.left_behind)
+    else:
+        walk.trips[name] = Trip(name, up=step)
+    return walk.plan.index(name) + 1
+
+
+def _worth_telling(walks: list[Walk]) -> list[Walk]:
+    """An application that upgrades again at its start makes a walk of no steps over the same history: that is not news."""
+    told = [walk for walk in walks if walk.plan or walk.graph.problems]
+    return told or walks[:1]
+
+
+def _confirm_all(walks: list[Walk], stage: Stage, on_progress: OnProgress) -> None:
+    """Go the suspects' way again with commits, on databases of their own."""
+    for walk in walks:
+        left = list(walk.suspects)
+        while left:
+            on_progress("confirm", len(walk.suspects) - len(left), len(walk.suspects))
+            with ExitStack() as stack:
+                database = stack.enter_context(stage.database())
+                process = stack.enter_context(stage.process(database))
+                conversation = arrive_at(walk.index, process, database)
+                if conversation is None:
+                    raise CannotVerify(f"the command did not reach Alembic a second time: {process.last_words()}")
+                conversation.ask("prepare")
+                walker = Walker(walk, conversation, stage.target.timeout_s, stage.canceller(database))
+                left = walker.confirm(left)
+
+
+def _recording(walk: Walk, seen: attempts.Seen, server: Server) -> Recording:
+    return Recording(
+        script_location=walk.hello["script_location"] or "",
+        postgres=server.version,
+        alembic=walk.hello["alembic"],
+        sqlalchemy=walk.hello["sqlalchemy"],
+        graph=walk.graph,
+        trips=tuple(walk.trips[name] for name in walk.plan if name in walk.trips),
+        head=walk.head,
+        models=seen.models,
+        model_failure=seen.model_failure,
+        drift=walk.drift,
+        hidden=walk.hidden,
+        unregistered=walk.unregistered,
+        offline=seen.offline,
+        concurrent=seen.concurrent,
+        has_metadata=walk.has_metadata,
+        missing={**walk.missing, **seen.missing},
+    )

@@ -1,0 +1,101 @@
+"""Where the command runs: databases made ready for it, and the command started on them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from app.gate.process import Conversation, Process, kill_group, last_line, start
+from app.gate.server import Database, Server
+from app.gate.target import CannotVerify, Target, fill
+
+
+class Stage:
+    """A target and the server on which it is tried."""
+
+    def __init__(self, target: Target, server: Server) -> None:
+        self.target = target
+        self.server = server
+
+    @contextmanager
+    def blank_database(self) -> Iterator[Database]:
+        """A database with nothing in it."""
+        database = self.server.create_database()
+        try:
+            yield database
+        finally:
+            self.server.drop_database(database)
+
+    @contextmanager
+    def database(self) -> Iterator[Database]:
+        """A database as the command is to find it: empty, or with what `--prepare` put there."""
+        with self.blank_database() as database:
+            if self.target.prepare:
+                self._prepare(database)
+            yield database
+
+    @contextmanager
+    def process(self, database: Database, *extra: str, is_driven: bool = True) -> Iterator[Process]:
+        """The command, running on that database, with the target's files filled in for it."""
+        for path, template in self.target.files.items():
+            self.server.keeper.restore(path)
+            path.write_text(fill(template, database), "utf-8")
+        with Process(self.target, self.server, database, extra, is_driven=is_driven) as process:
+            yield process
+
+    def _prepare(self, database: Database) -> None:
+        command = [fill(argument, database) for argument in self.target.prepare]
+        with tempfile.TemporaryFile() as output:
+            process = start(command, self.target.environment_for(database), self.target.directory, self.server, output)
+            try:
+                status = process.wait()
+            finally:
+                kill_group(process, self.server)
+            output.seek(0)
+            words = last_line(output.read().decode("utf-8", "replace"))
+        if status != 0:
+            raise CannotVerify(f"the --prepare command ended with status {status}: {words}")
+
+    def canceller(self, database: Database) -> Callable[[str], None]:
+        """A function that cancels what a backend of that database is doing."""
+
+        def cancel(backend: str) -> None:
+            with database.connect() as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT pg_cancel_backend(%s)", (int(backend),))
+
+        return cancel
+
+
+def accept(conversation: Conversation, database: Database) -> None:
+    """Make sure that the command works on our database and on no other. Raises CannotVerify.
+
+    The walk goes down as well as up, so this is what stands between it and a database that somebody needs.
+    """
+    hello = conversation.hello
+    if hello["dialect"] != "postgresql":
+        raise CannotVerify(
+            f"the command migrates a database of another system ({hello['dialect']}): name the variable from which it reads its"
+            " URL, as in --env DATABASE_URL={url}"
+        )
+    if hello["as_sql"]:
+        raise CannotVerify("the command only prints SQL (--sql): name the one that upgrades the database, after --")
+    if hello["database"] != database.name:
+        raise CannotVerify(
+            f"the command connected to the database {hello['database']!r} and not to the throwaway one, so nothing was run:"
+            " name the variable from which it reads its URL, as in --env DATABASE_URL={url}, or the file, with --file"
+        )
+
+
+def arrive_at(index: int, process: Process, database: Database, earlier: str = "plain") -> Conversation | None:
+    """The conversation of the walk with that index, the earlier ones being asked to end in that way."""
+    for _ in range(index):
+        conversation = process.arrive()
+        if conversation is None:
+            return None
+        accept(conversation, database)
+        conversation.ask(earlier)
+    conversation = process.arrive()
+    if conversation is not None:
+        accept(conversation, database)
+    return conversation

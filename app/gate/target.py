@@ -1,0 +1,166 @@
+"""The target: nothing but the command with which a project upgrades its own database.
+
+The command runs in the project's own virtual environment and folder; of the throwaway database it learns through environment
+variables, files made from templates, or its own arguments, with the placeholders filled in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.gate.server import Database
+
+DRIVERS = ("psycopg2", "psycopg", "asyncpg", "pg8000")
+_PLACEHOLDER = re.compile(r"\{(url(?:\+[a-z0-9_]+)?|host|port|user|password|database)\}")
+_ASK_FOR_DRIVERS = f"import importlib.util as u; print(*[m for m in {DRIVERS!r} if u.find_spec(m)])"
+
+
+class CannotVerify(Exception):
+    """Nothing can be said of the migrations. One line for people: what happened, and what to do. Exit status 2."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What `overproof verify` was told, or found."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)  # {"DATABASE_URL": "{url}"}
+    files: Mapping[Path, str] = field(
+        default_factory=dict
+    )  # {Path("app.ini"): "url = {url}\n"}: templates, already read
+    prepare: tuple[str, ...] = ()  # runs on the empty database first
+    directory: Path = field(default_factory=Path.cwd)
+    timeout_s: float = 300.0  # for each step
+
+    def command_for(self, database: Database) -> list[str]:
+        """The command with that database's placeholders filled in."""
+        return [fill(argument, database) for argument in self.command]
+
+    def environment_for(self, database: Database) -> dict[str, str]:
+        """The environment of the command: ours, with the variables of the target in that database's terms."""
+        environment = dict(os.environ)
+        for name, template in self.environment.items():
+            environment[name] = fill(template, database)
+        return environment
+
+
+def fill(template: str, database: Database) -> str:
+    """The template with {url}, {url+psycopg2}, {host}, {port}, {user}, {password} and {database} filled in.
+
+    Anything else in braces stays as it is.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name.startswith("url"):
+            return database.url(name.partition("+")[2] or None)
+        return str(database.name if name == "database" else getattr(database, name))
+
+    return _PLACEHOLDER.sub(value, template)
+
+
+def default_command(directory: Path) -> tuple[str, ...]:
+    """`alembic upgrade head`, by the `alembic` of the active virtual environment, else of the one beside `alembic.ini`.
+
+    Raises CannotVerify when there is neither.
+    """
+    active = os.environ.get("VIRTUAL_ENV")
+    places = [Path(active)] if active else []
+    places += [directory / ".venv", directory / "venv"]
+    for place in places:
+        alembic = place / "bin" / "alembic"
+        if alembic.is_file():
+            return (str(alembic), "upgrade", "head")
+    raise CannotVerify(
+        "no command was given, and there is no alembic in an active virtual environment or in .venv: activate the project's"
+        " environment, or name its upgrade command: overproof verify -- COMMAND …"
+    )
+
+
+def default_environment(command: tuple[str, ...], directory: Path) -> dict[str, str]:
+    """{"DATABASE_URL": "{url+psycopg2}"}: with the driver of the DATABASE_URL that is set, else with one that the command can import."""
+    scheme = os.environ.get("DATABASE_URL", "").partition("://")[0]
+    driver = scheme.partition("+")[2] if scheme.startswith("postgres") else ""
+    if not driver:
+        driver = next(iter(importable_drivers(command, directory)), "")
+    return {"DATABASE_URL": f"{{url+{driver}}}" if driver else "{url}"}
+
+
+def importable_drivers(command: tuple[str, ...], directory: Path) -> list[str]:
+    """The PostgreSQL drivers that the command's interpreter can import, in our order of preference; empty if it cannot be told."""
+    interpreter = interpreter_of(command, directory)
+    if interpreter is None:
+        return []
+    try:
+        asked = subprocess.run(
+            [interpreter, "-c", _ASK_FOR_DRIVERS],
+            cwd=directory, capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return asked.stdout.split() if asked.returncode == 0 else []
+
+
+def interpreter_of(command: tuple[str, ...], directory: Path) -> str | None:
+    """The Python that the command starts: itself, or the one that a console script names in its first line."""
+    found = find_program(command[0], directory)
+    if found is None:
+        return None
+    if re.fullmatch(r"python[0-9.]*", found.name):
+        return str(found)
+    try:
+        with found.open("rb") as script:
+            first = script.readline(1000).decode("utf-8", "replace").strip()
+            second = script.readline(1000).decode("utf-8", "replace").strip()
+    except OSError:
+        return None
+    if not first.startswith("#!"):
+        return None
+    words = first[2:].split()
+    if words and words[0].endswith("/env") and len(words) > 1:
+        words = [shutil.which(words[1]) or "", *words[2:]]
+    if words and words[0].endswith("/sh") and second.startswith("'''exec'"):
+        words = shlex.split(second.removeprefix("'''exec'"))  # how pip writes an interpreter with a long or spaced path
+    return words[0] if words and "python" in Path(words[0]).name else None
+
+
+def find_program(name: str, directory: Path) -> Path | None:
+    """The program that a shell in that directory would start, or None."""
+    if os.sep in name:
+        path = directory / name
+        return path if os.access(path, os.X_OK) and path.is_file() else None
+    found = shutil.which(name)
+    return Path(found) if found else None
+
+
+def check_command(target: Target) -> None:
+    """Raises CannotVerify if the command's program is not there."""
+    if not target.command:
+        raise CannotVerify("the command is empty: name the one that upgrades the project's database after --")
+    for command in (target.command, target.prepare):
+        if command and find_program(command[0], target.directory) is None:
+            raise CannotVerify(
+                f"there is no program {command[0]!r} in {target.directory} or on PATH: give its path, such as .venv/bin/alembic"
+            )
+
+
+def read_template(path: Path) -> str:
+    """The text of a template file. Raises CannotVerify."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise CannotVerify(f"cannot read the template {path}: {reason}") from error
+
+
+def is_supported_platform() -> bool:
+    """Whether the driver's Unix socket and process groups exist here."""
+    return sys.platform != "win32"

@@ -1,0 +1,367 @@
+"""The walk: which revision goes up, down and up again, in which transaction, and what is done when one of them fails.
+
+    up          committed, as a deploy would do it
+    down, up    in one transaction that is rolled back, so that a defective downgrade spoils nothing that comes after it.
+                One transaction is not what users run (pending trigger events, a new label of an enum): a second upgrade
+                that fails there is suspected, and confirmed with commits on a database of its own before it counts.
+
+A revision that commits by itself, as an autocommit block does, cannot be rolled back. It goes down and up with commits; if that
+leaves another schema behind than there was, the database is made anew and brought to that revision.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from app.gate import snapshot as snapshots
+from app.gate.history import read_graph
+from app.gate.process import Conversation, Hung
+from app.gate.recording import (
+    Change,
+    Drift,
+    Failure,
+    Graph,
+    Revision,
+    Snapshot,
+    Statement,
+    Step,
+    Trip,
+    UnregisteredModel,
+)
+from app.gate.target import CannotVerify
+
+# What a script creates exists already: the second upgrade stumbles over what the downgrade left behind.
+_EXISTS_ALREADY = frozenset({"42710", "42P07", "42701", "42P06", "42723"})
+_UNITS_MS = {"": 1, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+class Spoiled(Exception):
+    """The database is not what the walk left it as. `next_index` is where the walk goes on with a new one."""
+
+    def __init__(self, next_index: int) -> None:
+        super().__init__(next_index)
+        self.next_index = next_index
+
+
+@dataclass
+class Walk:
+    """One walk through one history, as it grows."""
+
+    index: int  # which of the command's calls to Alembic it is
+    hello: Mapping[str, Any]
+    graph: Graph
+    plan: list[str]
+    is_transactional: bool  # False where the connection commits each statement by itself
+    has_metadata: bool
+    start: Snapshot | None = None
+    trips: dict[str, Trip] = field(default_factory=dict)
+    suspects: list[str] = field(default_factory=list)
+    applied: set[str] = field(default_factory=set)
+    head: Snapshot | None = None
+    drift: tuple[Drift, ...] | None = None
+    hidden: tuple[str, ...] = ()
+    unregistered: tuple[UnregisteredModel, ...] | None = None
+    missing: dict[str, str] = field(default_factory=dict)
+    at: tuple[str, str] | None = None  # the step under way: (revision, direction)
+
+    @property
+    def revisions(self) -> dict[str, Revision]:
+        return {each.revision: each for each in self.graph.revisions}
+
+    def get_head(self) -> Snapshot:
+        """The schema at head. Raises LookupError if the walk did not get there."""
+        if self.head is None:
+            raise LookupError("head was not reached")
+        return self.head
+
+    def without_version_table(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot less the table in which Alembic keeps the revision."""
+        schema = self.hello["version_table_schema"] or self.hello.get("default_schema") or "public"
+        return snapshots.without(snapshot, schema, self.hello["version_table"])
+
+
+def begin_walk(index: int, conversation: Conversation, directory: Path) -> Walk:
+    """Have the driver get ready, and read the plan. Raises CannotVerify."""
+    described = conversation.ask("prepare")
+    if failure := described.get("failure"):
+        raise CannotVerify(f"Alembic cannot begin on an empty database: {failure['message']}")
+    graph = read_graph(described, directory)
+    if not described.get("is_upgrade", True):
+        raise CannotVerify("the command does not upgrade: name the one that brings the database to head, after --")
+    if graph.revisions and not described["plan"] and described["error"] is None:
+        current = ", ".join(described["current"]) or "none"
+        raise CannotVerify(
+            f"the command reached Alembic but had no revision to run (the database is at: {current}): name the command that"
+            " upgrades an empty database to head, after --"
+        )
+    return Walk(
+        index=index,
+        hello=conversation.hello,
+        graph=graph,
+        plan=list(described["plan"]),
+        is_transactional=described["is_transactional"],
+        has_metadata=described["has_metadata"],
+    )
+
+
+class Walker:
+    """Goes one walk over one conversation. Made anew, with the same `walk`, when the database had to be."""
+
+    def __init__(self, walk: Walk, conversation: Conversation, timeout_s: float, cancel: Callable[[str], None]) -> None:
+        self._walk = walk
+        self._conversation = conversation
+        self._timeout_s = timeout_s
+        self._cancel = cancel  # ends what a backend is doing
+        self._state: snapshots.State
+
+    def go(self, start_at: int, on_step: Callable[[int], None]) -> None:
+        """Walk the plan from that index on, then look at what is there at its end. Raises Spoiled, Hung and Gone."""
+        self._fast_forward(start_at)
+        self._state = self._look()
+        if start_at == 0:
+            self._walk.start = self._state.snapshot
+        for index in range(start_at, len(self._walk.plan)):
+            on_step(index)
+            self._visit(index)
+        on_step(len(self._walk.plan))
+        self._arrive()
+
+    def confirm(self, revisions: Iterable[str]) -> list[str]:
+        """Repeat the suspects' way down and up with commits. Gives those that are left when one has spoiled the database."""
+        left = list(revisions)
+        for revision in self._walk.plan:
+            if not left:
+                break
+            if revision not in self._walk.applied:
+                continue
+            self._run(revision, "upgrade", is_observed=False)
+            if revision == left[0]:
+                left.pop(0)
+                before = self._look()
+                self._state = before
+                trip = self._walk.trips[revision]
+                down = self._step(revision, "downgrade")
+                if down.failure is not None:
+                    self._walk.trips[revision] = replace(trip, down=down, again=None)
+                    return left
+                again = self._step(revision, "upgrade")
+                after = self._look()
+                differences = () if again.failure else self._differences(before, after)
+                self._walk.trips[revision] = replace(trip, down=down, again=again, not_repeated=differences)
+                if again.failure is not None or differences:
+                    return left
+        return left
+
+    def _fast_forward(self, index: int) -> None:
+        for revision in self._walk.plan[:index]:
+            if revision in self._walk.applied:
+                answer = self._run(revision, "upgrade", is_observed=False)
+                if "failure" in answer:
+                    raise CannotVerify(
+                        f"revision {revision} applied once and not again on another empty database:"
+                        f" {answer['failure']['message']}"
+                    )
+
+    def _visit(self, index: int) -> None:
+        walk = self._walk
+        name = walk.plan[index]
+        revision = walk.revisions[name]
+        in_the_way = [
+            parent
+            for parent in (*revision.down_revisions, *revision.depends_on)
+            if parent in walk.trips and parent not in walk.applied
+        ]
+        if in_the_way:
+            walk.trips[name] = Trip(name, not_tried=f"it comes after {in_the_way[0]}, which is not there")
+            return
+        before = self._state
+        up = self._step(name, "upgrade")
+        if up.failure is not None:
+            walk.trips[name] = Trip(name, up=up)
+            if not up.transactional and self._look().snapshot != before.snapshot:
+                raise Spoiled(index + 1)
+            return
+        walk.applied.add(name)
+        after = self._look(before)
+        up = replace(up, changes=self._differences(before, after))
+        self._state = after
+        if revision.downgrade_body == "missing":
+            walk.trips[name] = Trip(name, up=up, not_tried="the script has no downgrade()")
+            return
+        walk.trips[name] = Trip(name, up=up)
+        if not (up.transactional and walk.is_transactional and self._go_back_and_forth(name, before, after)):
+            self._go_back_and_forth_with_commits(index, before, after)
+
+    def _go_back_and_forth(self, name: str, before: snapshots.State, after: snapshots.State) -> bool:
+        """Down and up in one transaction that is rolled back. False if the script wants to commit: nothing has happened then."""
+        walk = self._walk
+        trip = walk.trips[name]
+        self._conversation.ask("hold")
+        undone = True
+        try:
+            down = self._step(name, "downgrade")
+            if down is _CANNOT_HOLD:
+                return False
+            if down.failure is not None:
+                walk.trips[name] = replace(trip, down=down)
+                return True
+            back = self._look(after)
+            down = replace(down, changes=self._differences(after, back))
+            trip = replace(trip, down=down, left_behind=self._differences(before, back))
+            if trip.left_behind and not down.changes:
+                walk.trips[name] = trip  # the downgrade undid nothing: an upgrade over it all proves nothing more
+                return True
+            again = self._step(name, "upgrade")
+            if again is _CANNOT_HOLD:
+                return False
+            if again.failure is not None:
+                walk.trips[name] = replace(trip, again=again)
+                if not (trip.left_behind and again.failure.sqlstate in _EXISTS_ALREADY):
+                    walk.suspects.append(name)
+                return True
+            walk.trips[name] = replace(trip, again=again, not_repeated=self._differences(after, self._look(back)))
+            return True
+        finally:
+            undone = self._conversation.ask("release")["undone"]
+            if not undone:
+                raise Spoiled(walk.plan.index(name) + 1)
+
+    def _go_back_and_forth_with_commits(self, index: int, before: snapshots.State, after: snapshots.State) -> None:
+        walk = self._walk
+        name = walk.plan[index]
+        trip = walk.trips[name]
+        down = self._step(name, "downgrade")
+        back = self._look(after)
+        if down.failure is not None:
+            walk.trips[name] = replace(trip, down=down)
+            if back.snapshot != after.snapshot:
+                raise Spoiled(index + 1)
+            return
+        down = replace(down, changes=self._differences(after, back))
+        trip = replace(trip, down=down, left_behind=self._differences(before, back))
+        if trip.left_behind and not down.changes:
+            walk.trips[name] = trip
+            # The version table says that the revision is not there, though it is.
+            raise Spoiled(index + 1)
+        again = self._step(name, "upgrade")
+        forth = self._look(back)
+        differences = () if again.failure else self._differences(after, forth)
+        walk.trips[name] = replace(trip, again=again, not_repeated=differences)
+        if again.failure is not None or differences:
+            raise Spoiled(index + 1)
+
+    def _arrive(self) -> None:
+        """Look at what is there at the end of the plan."""
+        walk = self._walk
+        walk.missing.update(_what_is_in_the_way(walk))
+        if not walk.missing:
+            walk.head = walk.without_version_table(self._state.snapshot)
+            if walk.has_metadata:
+                answer = self._conversation.ask("drift", self._timeout_s)
+                if failure := answer.get("failure"):
+                    walk.missing["drift"] = f"autogenerate failed: {failure['message']}"
+                else:
+                    walk.drift = tuple(Drift(each["operation"], each["object"]) for each in answer["operations"])
+        if not walk.has_metadata:
+            for part in ("drift", "models", "unregistered"):
+                walk.missing[part] = "env.py gives no target_metadata, so Alembic knows of no models"
+            return
+        walk.hidden = tuple(self._conversation.ask("hidden")["tables"])
+        walk.unregistered = tuple(
+            UnregisteredModel(**each) for each in self._conversation.ask("unregistered")["models"]
+        )
+
+    # Single requests.
+
+    def _step(self, revision: str, direction: str) -> Step:
+        answer = self._run(revision, direction, is_observed=True)
+        if answer.get("cannot_hold"):
+            return _CANNOT_HOLD
+        failure = answer.get("failure")
+        return Step(
+            revision=revision,
+            direction=direction,
+            duration_ms=round(answer.get("ms", 0.0), 3),
+            transactional=answer.get("transactional", True),
+            statements=tuple(_statement(each) for each in answer.get("statements", ())),
+            failure=Failure(**failure, revision=revision) if failure else None,
+        )
+
+    def _run(self, revision: str, direction: str, *, is_observed: bool) -> dict[str, Any]:
+        self._walk.at = (revision, direction)
+        try:
+            answer = self._conversation.ask(
+                "step", self._timeout_s, revision=revision, direction=direction, observe=is_observed
+            )
+        except TimeoutError:
+            answer = self._end_hung_step()
+        self._walk.at = None
+        return answer
+
+    def _end_hung_step(self) -> dict[str, Any]:
+        """Cancel what the step is doing. Raises Hung if it does not answer then either."""
+        words = f"did not end within {self._timeout_s:g} s"
+        self._cancel(self._conversation.hello["backend"])
+        try:
+            answer = self._conversation.receive(_PATIENCE_S)
+        except TimeoutError:
+            raise Hung(words) from None
+        if failure := answer.get("failure"):
+            failure.update(error="Timeout", message=words, sqlstate=None)
+        return answer
+
+    def _look(self, since: snapshots.State | None = None) -> snapshots.State:
+        """The schema as it is now. `since` is an earlier state of it, from which little has changed."""
+        return snapshots.look(
+            lambda statements: str(self._conversation.ask("query", statements=statements)["value"]), since
+        )
+
+    def _differences(self, before: snapshots.State, after: snapshots.State) -> tuple[Change, ...]:
+        if before is after:
+            return ()
+        return snapshots.difference(
+            self._walk.without_version_table(before.snapshot), self._walk.without_version_table(after.snapshot)
+        )
+
+
+_PATIENCE_S = 15.0  # how long a cancelled step may take to say so
+_CANNOT_HOLD = Step("", "", 0.0)
+
+
+def _what_is_in_the_way(walk: Walk) -> dict[str, str]:
+    """Why nothing can be said of the schema at head, by part of the recording."""
+    reason = None
+    failed = [name for name, trip in walk.trips.items() if trip.up is not None and trip.up.failure is not None]
+    if failed:
+        reason = f"revision {failed[0]} does not apply, so head was not reached"
+    elif not walk.plan and walk.graph.problems:
+        reason = "Alembic cannot read the history"
+    parts = ("head", "models", "drift", "offline", "concurrent")
+    return dict.fromkeys(parts, reason) if reason else {}
+
+
+def _statement(seen: Mapping[str, Any]) -> Statement:
+    rewrites = tuple(seen.get("rewrites", ()))
+    return Statement(
+        sql=seen["sql"],
+        duration_ms=round(seen["ms"], 3),
+        line=seen["line"],
+        locks={table: frozenset(modes) for table, modes in seen.get("locks", {}).items()},
+        rewrites=rewrites,
+        scans=tuple(seen.get("scans", ())),
+        # A rewrite builds the table's indexes again: that is part of the rewrite, not a finding of its own.
+        index_builds=tuple(table for table in seen.get("index_builds", ()) if table not in rewrites),
+        written=seen.get("written", {}),
+        transactional=seen["tx"],
+        lock_timeout_ms=_milliseconds(seen.get("lock_timeout")),
+    )
+
+
+def _milliseconds(setting: str | None) -> int | None:
+    """PostgreSQL's way to print a time, such as "2s" or "0", in milliseconds."""
+    found = re.fullmatch(r"(\d+)(ms|s|min|h|d|)", setting or "")
+    return int(found[1]) * _UNITS_MS[found[2]] if found else None
