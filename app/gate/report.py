@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT = "overproof-report/1"
+FORMAT: Final = "overproof-report/1"
 
 # Reasons that the gate itself gives: of a check that was left out on purpose, of a finding that a baseline accepts.
 IGNORED = "ignored by the configuration"

@@ -1,0 +1,234 @@
+"""What a project says of its own gate: `[overproof]` in alembic.ini or setup.cfg, `[tool.overproof]` in pyproject.toml.
+
+One project has one such section. The same words are options of the command line, and the command line wins::
+
+    [overproof]
+    command = flask db upgrade
+    env =
+        DATABASE_URL={url+psycopg2}
+    ignore = irreversible, lock-timeout
+    severity =
+        data-loss = error
+    fail-on = warning
+    timeout = 600
+    baseline = migrations/overproof-baseline.json
+"""
+
+from __future__ import annotations
+
+import configparser
+import difflib
+import shlex
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from app.gate.catalogue import UnknownCheck, get_check
+from app.gate.report import Severity
+
+DEFAULT_TIMEOUT_S = 300.0
+
+
+class FailOn(StrEnum):
+    """The lightest severity that fails a run."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NEVER = "never"
+
+    def fails(self, severity: Severity) -> bool:
+        if self is FailOn.ERROR:
+            return severity is Severity.ERROR
+        return self is FailOn.WARNING and severity is not Severity.NOTICE
+
+
+class ConfigurationError(Exception):
+    """A setting that cannot be used. One line for people that names the file or the option, and the key."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """How to run a project's migrations, and how to judge what they did. Checks are named by their ids, never by aliases."""
+
+    command: tuple[str, ...] = ()  # empty: `alembic upgrade head`
+    env: Mapping[str, str] = field(default_factory=dict)  # placeholders not yet filled
+    files: Mapping[Path, Path] = field(default_factory=dict)  # written file -> its template
+    prepare: tuple[str, ...] = ()
+    timeout_s: float = DEFAULT_TIMEOUT_S  # one step of the walk
+    select: frozenset[str] | None = None  # None: every check
+    ignore: frozenset[str] = frozenset()
+    severities: Mapping[str, Severity] = field(default_factory=dict)  # in place of the check's own
+    fail_on: FailOn = FailOn.ERROR
+    baseline: Path | None = None
+
+
+# Each reads one value as its file gives it: text from an ini file; text, numbers, lists and tables from a TOML file.
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("is not a text")
+    return value.strip()
+
+
+def read_words(value: Any) -> tuple[str, ...]:
+    """A command: split as a shell would, or already a list."""
+    if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    try:
+        return tuple(shlex.split(_text(value)))
+    except ValueError as error:
+        raise ValueError(f"is not a command ({error})") from None
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Names apart by commas, spaces or lines, or already a list."""
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    if isinstance(value, str):
+        return tuple(value.replace(",", " ").split())
+    raise ValueError("is not a list of names")
+
+
+def _pairs(value: Any) -> dict[str, str]:
+    """A table, or lines of `NAME = VALUE`."""
+    if isinstance(value, Mapping) and all(isinstance(each, str) for each in value.values()):
+        return dict(value)
+    lines = value.splitlines() if isinstance(value, str) else value
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise ValueError("is not a table of texts")
+    return dict(read_pair(line) for line in lines if line.strip())
+
+
+def read_pair(text: str) -> tuple[str, str]:
+    """("DATABASE_URL", "{url}") from "DATABASE_URL={url}". Raises ValueError."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise ValueError(f"{text.strip()!r} is not of the form NAME=VALUE")
+    return name.strip(), value.strip()
+
+
+def read_checks(names: Iterable[str]) -> frozenset[str]:
+    """Ids of checks, from ids and retired ids. Raises ValueError with the name that may have been meant."""
+    try:
+        return frozenset(get_check(name).id for name in names)
+    except UnknownCheck as error:
+        raise ValueError(str(error)) from None
+
+
+def read_severities(pairs: Mapping[str, str]) -> dict[str, Severity]:
+    severities = {}
+    for name, value in pairs.items():
+        (check,) = read_checks([name])
+        try:
+            severities[check] = Severity(value.strip())
+        except ValueError:
+            raise ValueError(f"{name} can be {_either(Severity)}, not {value.strip()!r}") from None
+    return severities
+
+
+def read_fail_on(value: Any) -> FailOn:
+    try:
+        return FailOn(_text(value))
+    except ValueError:
+        raise ValueError(f"can be {_either(FailOn)}, not {value!r}") from None
+
+
+def read_timeout(value: Any) -> float:
+    """A number of seconds, above zero and not endless."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if isinstance(value, bool) or not 0 < seconds < float("inf"):
+        raise ValueError(f"is a number of seconds above 0, not {value!r}")
+    return seconds
+
+
+def _either(kind: type[StrEnum]) -> str:
+    *others, last = [member.value for member in kind]
+    return f"{', '.join(others)} or {last}"
+
+
+READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    # key in the file: (field of Configuration, how to read it)
+    "command": ("command", read_words),
+    "env": ("env", _pairs),
+    "file": ("files", lambda value: {Path(path): Path(template) for path, template in _pairs(value).items()}),
+    "prepare": ("prepare", read_words),
+    "timeout": ("timeout_s", read_timeout),
+    "select": ("select", lambda value: read_checks(_names(value))),
+    "ignore": ("ignore", lambda value: read_checks(_names(value))),
+    "severity": ("severities", lambda value: read_severities(_pairs(value))),
+    "fail-on": ("fail_on", read_fail_on),
+    "baseline": ("baseline", lambda value: Path(_text(value))),
+}
+
+
+def read_configuration(directory: Path) -> Configuration:
+    """The settings of the project in that directory; the defaults if it has none. Raises ConfigurationError."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, section, read in (
+        ("alembic.ini", "overproof", _read_ini),
+        ("setup.cfg", "overproof", _read_ini),
+        ("pyproject.toml", "tool.overproof", _read_toml),
+    ):
+        values = read(directory / name)
+        if values is not None:
+            found[f"{name}, [{section}]"] = values
+    if len(found) > 1:
+        raise ConfigurationError(f"the gate has settings in two places ({' and '.join(found)}): keep one of them")
+    configuration = Configuration()
+    for place, values in found.items():
+        for key, value in values.items():
+            if key not in READERS:
+                near = difflib.get_close_matches(key.replace("_", "-"), READERS, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(READERS))}"
+                raise ConfigurationError(f"{place}: there is no setting {key!r}: {hint}")
+            name, reader = READERS[key]
+            try:
+                configuration = replace(configuration, **{name: reader(value)})
+            except ValueError as error:
+                raise ConfigurationError(f"{place}: {key}: {error}") from None
+    return configuration
+
+
+def _read_text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path.name} cannot be read: {error}") from error
+
+
+def _read_ini(path: Path) -> Mapping[str, Any] | None:
+    text = _read_text(path)
+    if text is None or "[overproof]" not in text:
+        return None  # What else is wrong with the file is not ours to say.
+    # Without interpolation: alembic.ini is full of percent signs. Names of environment variables keep their case.
+    # A [DEFAULT] section is what its own readers make of it, so none is named here.
+    parser = configparser.RawConfigParser(strict=False, default_section="")
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read_string(text, source=path.name)
+    except configparser.Error as error:
+        raise ConfigurationError(f"{path.name} cannot be read: {' '.join(str(error).split())}") from error
+    return dict(parser.items("overproof")) if parser.has_section("overproof") else None
+
+
+def _read_toml(path: Path) -> Mapping[str, Any] | None:
+    text = _read_text(path)
+    if text is None or "overproof" not in text:
+        return None
+    try:
+        tool = tomllib.loads(text).get("tool", {})
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path.name} cannot be read: {error}") from error
+    section = tool.get("overproof")
+    if section is not None and not isinstance(section, Mapping):
+        raise ConfigurationError(f"{path.name}: tool.overproof is not a table")
+    return section
