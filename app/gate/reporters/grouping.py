@@ -1,0 +1,38 @@
+"""What several reporters ask of a report: findings by revision, and totals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from app.gate.checks.words import counted, listed
+from app.gate.report import FindingEntry, Report, Severity
+
+
+@dataclass(frozen=True)
+class Group:
+    """The findings about one revision, the heaviest first. Without a revision: about the history as a whole."""
+
+    revision: str | None
+    message: str  # the revision's own, maybe empty
+    findings: list[FindingEntry]
+
+
+def groups_of(report: Report, findings: Iterable[FindingEntry]) -> list[Group]:
+    """The history as a whole first, then the revisions in the order in which they are applied."""
+    messages = {each.revision: each.message for each in report.graph.revisions}
+    by_revision: dict[str | None, list[FindingEntry]] = {None: [], **{revision: [] for revision in messages}}
+    for finding in findings:
+        by_revision.setdefault(finding.revision, []).append(finding)
+    return [
+        Group(revision, messages.get(revision or "", ""), members)
+        for revision, members in by_revision.items()
+        if members
+    ]
+
+
+def totals(findings: Iterable[FindingEntry]) -> str:
+    """ "2 errors, 1 warning and 3 notices"; empty if there are none."""
+    numbers = Counter(finding.severity for finding in findings)
+    return listed([counted(numbers[severity], severity.value) for severity in Severity if numbers[severity]])

@@ -1,0 +1,251 @@
+"""For a pull request's comment or a job's summary, as GitHub and others show Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from app.gate.checks.words import counted, listed
+from app.gate.report import FindingEntry, Outcome, Report, RevisionEntry, Severity, StepEntry, Verdict
+from app.gate.reporters.grouping import groups_of, totals
+from app.gate.reporters.quoting import one_line, shortened, visible, without_commands
+from app.gate.reporters.text import location, versions_of
+
+COMMENT_LIMIT_BYTES = 65_000  # GitHub refuses a comment of more than 65,536 characters.
+DETAIL_LINES = 30
+DETAIL_COLUMNS = 400
+REVISIONS_LIMIT = 20  # described one by one: a pull request's, not those of a whole history
+
+VERDICTS = {
+    Verdict.PASS: "✅ The migrations pass",
+    Verdict.FAIL: "❌ The migrations fail",
+    Verdict.ERROR: "⚠️ The migrations could not be verified",
+}
+MARKS = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.NOTICE: "ℹ️"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece that is shown whole or not at all."""
+
+    text: str
+    heading: str = ""  # shown before the first block of its group that is shown
+    is_finding: bool = False
+
+
+def render(report: Report, limit_bytes: int = COMMENT_LIMIT_BYTES) -> str:
+    """Never longer than the limit: what does not fit is left out, the last findings first, and counted."""
+    kept: list[str] = []
+    left_out = 0
+    shown_headings: set[str] = set()
+    room = limit_bytes - 400  # for the line that counts what was left out
+    for block in _blocks(report):
+        heading = block.heading if block.heading not in shown_headings else ""
+        text = without_commands(f"{heading}\n\n{block.text}" if heading else block.text)
+        size = len(text.encode()) + 2
+        if size > room:
+            left_out += block.is_finding
+            continue
+        room -= size
+        kept.append(text)
+        shown_headings.add(heading)
+    if left_out:
+        kept.append(f"{counted(left_out, 'more finding')} did not fit here; the text and JSON reports have them all.")
+    return "\n\n".join(kept) + "\n"
+
+
+def _blocks(report: Report) -> Iterator[Block]:
+    sums = totals(report.open_findings)
+    yield Block(f"## {VERDICTS[report.verdict]}" + (f": {sums}" if sums else ""))
+    if report.reason:
+        yield Block(prose(shortened(report.reason, 1)))
+    helped: set[tuple[str, str]] = set()
+    for group in groups_of(report, report.open_findings):
+        title = f"{code(group.revision)} {prose(group.message)}".strip() if group.revision else "The history as a whole"
+        for finding in group.findings:
+            yield Block(_finding(finding, helped), f"### {title}", is_finding=True)
+    yield from _effects(report)
+    yield from _accepted(report.accepted_findings)
+    yield from _checks(report)
+    yield Block(_summary(report))
+
+
+def _finding(finding: FindingEntry, helped: set[tuple[str, str]]) -> str:
+    place = location(finding)
+    parts = [
+        f"{MARKS[finding.severity]} **{finding.severity}** {code(finding.check)}{f' {code(place)}' if place else ''}",
+        prose(finding.message),
+    ]
+    if finding.detail:
+        parts.append(fenced(finding.detail))
+    if finding.help and (finding.check, finding.help) not in helped:
+        helped.add((finding.check, finding.help))
+        parts.append(paragraphs(f"To mend it: {finding.help}"))
+    return "\n\n".join(parts)
+
+
+def _effects(report: Report) -> Iterator[Block]:
+    """What each revision of a pull request does to the database, whether or not anything is wrong with it."""
+    new = [each for each in report.graph.revisions if each.new]
+    if not report.steps or len(new) > REVISIONS_LIMIT:
+        return
+    first_upgrades: dict[str, StepEntry] = {}
+    for step in report.steps:
+        if step.direction == "upgrade":
+            first_upgrades.setdefault(step.revision, step)
+    rows = [_effect(each, first_upgrades[each.revision]) for each in new if each.revision in first_upgrades]
+    if rows:
+        table = [
+            "| revision | changes | locks on existing tables | rewrites | reads whole |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        yield Block(_folded("What the revisions do", "\n".join([*table, *rows])))
+
+
+def _effect(revision: RevisionEntry, step: StepEntry) -> str:
+    locks = dict.fromkeys(
+        f"{lock['table']}: {lock['mode']}" for statement in step.statements for lock in statement.locks
+    )
+    rewrites = dict.fromkeys(table for statement in step.statements for table in statement.rewrites)
+    scans = dict.fromkeys(table for statement in step.statements for table in statement.scans)
+    cells = [
+        f"{code_in_cell(revision.revision)} {cell(revision.message)}".strip(),
+        *("<br>".join(_some(words)) for words in (step.changes, locks, rewrites, scans)),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _some(words: Iterable[str], limit: int = 12) -> list[str]:
+    words = list(words)
+    kept = [cell(word[:DETAIL_COLUMNS]) for word in words[:limit]]
+    return kept if len(words) <= limit else [*kept, f"… {len(words) - limit} more"]
+
+
+def _accepted(findings: list[FindingEntry]) -> Iterator[Block]:
+    if not findings:
+        return
+    lines = [
+        f"- {code(each.check)}{f' in {code(each.revision)}' if each.revision else ''}: {prose((each.allowed or '')[:2000])}"
+        for each in findings
+        if not each.is_in_baseline
+    ]
+    known = [each for each in findings if each.is_in_baseline]
+    if known:
+        reasons = listed(sorted({prose(each.allowed or "") for each in known}))
+        lines.append(f"- {counted(len(known), 'finding')} {reasons}")
+    lines = lines[:100] + [f"- … {len(lines) - 100} more"] * (len(lines) > 100)
+    yield Block(_folded(f"{counted(len(findings), 'accepted finding')}", "\n".join(lines)))
+
+
+def _checks(report: Report) -> Iterator[Block]:
+    if not report.checks:
+        return
+    rows = [
+        f"| {code_in_cell(check.id)} | {check.outcome} | {cell((check.reason or '')[:2000])} |"
+        for check in report.checks
+    ]
+    undecided = sum(check.outcome is Outcome.SKIPPED for check in report.checks)
+    title = counted(len(report.checks), "check") + (f", {undecided} of them skipped" if undecided else "")
+    yield Block(_folded(title, "\n".join(["| check | outcome | |", "| --- | --- | --- |", *rows])))
+
+
+def _summary(report: Report) -> str:
+    parts = [
+        f"Overproof {prose(report.tool.version)}",
+        *(f"{name} {prose(version)}" for name, version in versions_of(report)),
+        counted(len(report.graph.revisions), "revision"),
+        f"{report.duration_ms / 1000:.1f} s",
+    ]
+    return f"<sub>{' · '.join(parts)}</sub>"
+
+
+def _folded(title: str, body: str) -> str:
+    return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
+
+
+# Quoting. https://github.github.com/gfm/
+
+
+SPECIAL = re.compile(r"[\\`*_{}\[\]<>|~&$^]")
+ENTITIES = {
+    "<": "&lt;",
+    ">": "&gt;",
+    "&": "&amp;",
+    "|": "&#124;",
+}  # a bar would end a table's cell, even after a backslash
+BLOCK_START = re.compile(r"^(?:([-+=#:])|(\d+)([.)]))")
+# A backslash does not keep GitHub from notifying a person or linking an issue; a space of no width does.
+REFERENCE = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)")
+
+
+def escaped(text: str) -> str:
+    """Text in which nothing is Markdown or HTML."""
+    text = SPECIAL.sub(lambda match: ENTITIES.get(match[0], f"\\{match[0]}"), text)
+    return REFERENCE.sub("&#8203;", text)
+
+
+def code(text: str) -> str:
+    """A code span, whatever backticks are in the text."""
+    text = one_line(text)
+    ticks = "`" * (_longest_run(text) + 1)
+    padding = " " if not text or text[0] == "`" or text[-1] == "`" else ""
+    return f"{ticks}{padding}{text}{padding}{ticks}"
+
+
+def code_in_cell(text: str) -> str:
+    """The same within a table, where a bar ends even a code span."""
+    return f"<code>{escaped(one_line(text))}</code>"
+
+
+def cell(text: str) -> str:
+    return prose(text, code_in_cell)
+
+
+def prose(text: str, code: Callable[[str], str] = code) -> str:
+    """One line. Of all Markdown only `code` keeps its meaning, for our own messages use it."""
+    parts = re.split(r"`([^`]+)`", one_line(text))
+    quoted = "".join(code(part) if at % 2 else escaped(part) for at, part in enumerate(parts))
+    return BLOCK_START.sub(lambda match: f"\\{match[1]}" if match[1] else f"{match[2]}\\{match[3]}", quoted)
+
+
+def fenced(text: str) -> str:
+    """A block of code, whatever backticks are in the text."""
+    text = shortened(visible(text), DETAIL_LINES, DETAIL_COLUMNS)
+    fence = "`" * max(3, _longest_run(text) + 1)
+    language = "sql" if SQL.match(text) else ""
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+SQL = re.compile(
+    r"\s*(?:--|(?:ALTER|CREATE|DELETE|DO|DROP|INSERT|REINDEX|SELECT|SET|TRUNCATE|UPDATE|WITH)\b)", re.IGNORECASE
+)
+
+
+def paragraphs(text: str) -> str:
+    """Prose in which indented lines are code."""
+    parts: list[str] = []
+    for is_code, lines in _runs(shortened(visible(text), 2 * DETAIL_LINES, DETAIL_COLUMNS).split("\n")):
+        parts.append(
+            fenced("\n".join(line.removeprefix("    ") for line in lines)) if is_code else prose(" ".join(lines))
+        )
+    return "\n\n".join(parts)
+
+
+def _runs(lines: Iterable[str]) -> Iterator[tuple[bool, list[str]]]:
+    """Paragraphs, each with whether it is code. A blank line ends prose, and code only if prose follows."""
+    run: list[str] = []
+    is_code = False
+    for line in lines:
+        starts_code = line[:1].isspace() and bool(line.strip())
+        if (line.strip() and starts_code != is_code) or (not line.strip() and not is_code):
+            if "".join(run).strip():
+                yield is_code, run
+            run, is_code = [], starts_code
+        run.append(line)
+    if "".join(run).strip():
+        yield is_code, run
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)

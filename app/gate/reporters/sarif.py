@@ -1,0 +1,120 @@
+"""SARIF 2.1.0, for code scanning and other tools that collect the findings of many checkers.
+
+https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from app.gate.catalogue import UnknownCheck, get_check, page_of
+from app.gate.report import FindingEntry, Report, Severity, Verdict
+from app.gate.reporters.json import without_risks
+from app.gate.reporters.quoting import visible
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
+ROOT = "SRCROOT"  # the repository's root, which only the reader of the log can know
+FINGERPRINT = "overproof/v1"
+
+LINK = re.compile(r"\[(?=[^\[\]]*\]\()")
+
+LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTICE: "note"}
+
+
+def render(report: Report) -> str:
+    log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(report)]}
+    return without_risks(json.dumps(log, indent=2, ensure_ascii=False)) + "\n"
+
+
+def _run(report: Report) -> dict[str, Any]:
+    checks = list(dict.fromkeys([*(each.id for each in report.checks), *(each.check for each in report.findings)]))
+    return {
+        "tool": {
+            "driver": {
+                "name": "Overproof",
+                "semanticVersion": report.tool.version,
+                "rules": [_rule(check) for check in checks],
+            }
+        },
+        "invocations": [_invocation(report)],
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {ROOT: {"description": {"text": "The root of the repository."}}},
+        "results": [_result(finding, checks.index(finding.check), report) for finding in report.findings],
+    }
+
+
+def _rule(check_id: str) -> dict[str, Any]:
+    name = "".join(word.capitalize() for word in check_id.split("-"))
+    try:
+        check = get_check(check_id)
+    except UnknownCheck:  # The report is of another version.
+        return {"id": check_id, "name": name}
+    page = page_of(check)
+    return {
+        "id": check.id,
+        "name": name,
+        "shortDescription": {"text": f"{page.title}."},
+        "fullDescription": {"text": page.sections.get("Catches", page.title)},
+        "help": {"text": page.text},
+        "defaultConfiguration": {"level": LEVELS[check.severity]},
+        "properties": {"tags": ["database", "migration"]},
+    }
+
+
+def _invocation(report: Report) -> dict[str, Any]:
+    invocation: dict[str, Any] = {"executionSuccessful": report.verdict is not Verdict.ERROR}
+    if report.reason:
+        invocation["toolExecutionNotifications"] = [{"level": "error", "message": {"text": visible(report.reason)}}]
+    return invocation
+
+
+def _result(finding: FindingEntry, rule_index: int, report: Report) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "ruleId": finding.check,
+        "ruleIndex": rule_index,
+        "level": LEVELS[finding.severity],
+        "message": {"text": _message(finding)},
+        "locations": _locations(finding, report),
+        "partialFingerprints": {FINGERPRINT: finding.fingerprint},
+        # A log that tells of suppressions at all tells of each result whether it has one.
+        "suppressions": [],
+    }
+    if finding.allowed is not None:
+        kind = "external" if finding.is_in_baseline else "inSource"
+        result["suppressions"] = [{"kind": kind, "justification": visible(finding.allowed)}]
+    properties = {"revision": finding.revision, "object": finding.object}
+    result["properties"] = {name: visible(value) for name, value in properties.items() if value is not None}
+    return result
+
+
+def _message(finding: FindingEntry) -> str:
+    """Plain text, in which `[text](target)` would be a link. Braces are arguments only where arguments are given."""
+    text = "\n\n".join(
+        filter(None, [finding.message, finding.detail, f"To mend it: {finding.help}" if finding.help else None])
+    )
+    return LINK.sub(r"\[", visible(text))
+
+
+def _locations(finding: FindingEntry, report: Report) -> list[dict[str, Any]]:
+    """Where the finding is; code scanning shows no result without a place, so one about the history is put at its head."""
+    path, line = finding.path, finding.line
+    if path is None:
+        heads = set(report.graph.heads)
+        path = next((each.path for each in report.graph.revisions if each.revision in heads and each.path), None)
+        line = 1
+    if path is None:
+        return []
+    location: dict[str, Any] = {"artifactLocation": _artifact(path)}
+    if line is not None and line > 0:
+        location["region"] = {"startLine": line}
+    return [{"physicalLocation": location}]
+
+
+def _artifact(path: str) -> dict[str, str]:
+    if PurePosixPath(path).is_absolute():
+        return {"uri": f"file://{quote(path)}"}
+    return {"uri": quote(path), "uriBaseId": ROOT}

@@ -1,0 +1,187 @@
+"""For people at a terminal or in a log: the verdict, the findings by revision, and what it all was about."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.gate.checks.words import counted, listed
+from app.gate.report import FindingEntry, Outcome, Report, Severity, Verdict
+from app.gate.reporters.grouping import Group, groups_of, totals
+from app.gate.reporters.quoting import one_line, shortened, visible, without_commands
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDTH = 80  # columns, where nobody says how many there are
+DETAIL_LINES = 30
+
+VERDICTS = {Verdict.PASS: "PASSED", Verdict.FAIL: "FAILED", Verdict.ERROR: "NOT VERIFIED"}
+VERDICT_STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.ERROR: "bold red"}
+SEVERITY_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTICE: "bold cyan"}
+
+
+class Line(NamedTuple):
+    text: str
+    style: str = ""  # in rich's words
+
+
+def render(report: Report) -> str:
+    """Plain text that fits 80 columns, but for names and paths that are longer than that."""
+    return without_commands("".join(f"{line.text}\n" for line in lines_of(report, WIDTH)))
+
+
+def print_on(console: Console, report: Report) -> None:
+    """The same in colours, as wide as the terminal within reason."""
+    from rich.text import Text
+
+    for line in lines_of(report, min(console.width, 110)):
+        console.print(Text(without_commands(line.text), style=line.style), soft_wrap=True)
+
+
+def lines_of(report: Report, width: int) -> Iterator[Line]:
+    yield Line(f"{VERDICTS[report.verdict]}: {_headline(report)}", VERDICT_STYLES[report.verdict])
+    helped: set[tuple[str, str]] = set()
+    for group in groups_of(report, report.open_findings):
+        yield Line("")
+        yield from _wrapped(_title(group), "", width, "bold")
+        for finding in group.findings:
+            yield from _finding(finding, width, helped)
+    yield from _accepted(report, width)
+    yield from _undecided(report, width)
+    yield Line("")
+    yield from _wrapped(_summary(report), "", width)
+    first = next(iter(report.open_findings), None)
+    if first is not None:
+        yield from _wrapped(f"`overproof explain {first.check}` says more, and so for each check.", "", width)
+
+
+def _headline(report: Report) -> str:
+    if report.verdict is Verdict.ERROR:
+        return one_line(report.reason or "nothing was verified") + "."
+    return f"{totals(report.open_findings) or 'nothing to report'}."
+
+
+def _title(group: Group) -> str:
+    if group.revision is None:
+        return "The history as a whole"
+    return f"Revision {one_line(group.revision)}{f' ({one_line(group.message)})' if group.message else ''}"
+
+
+def _finding(finding: FindingEntry, width: int, helped: set[tuple[str, str]]) -> Iterator[Line]:
+    yield Line("")
+    name = f"  {finding.severity} {finding.check}"
+    place = location(finding)
+    if len(name) + len(place) + 4 <= width:
+        yield Line(f"{name} at {place}" if place else name, SEVERITY_STYLES[finding.severity])
+    else:
+        yield Line(name, SEVERITY_STYLES[finding.severity])
+        yield Line(f"  at {place}", SEVERITY_STYLES[finding.severity])
+    yield from _wrapped(one_line(finding.message), "    ", width)
+    if finding.severity is Severity.NOTICE:
+        return
+    if finding.detail:
+        for line in shortened(visible(finding.detail), DETAIL_LINES).split("\n"):
+            yield from _verbatim(line, "      | ", width, "dim")
+    if finding.help and (finding.check, finding.help) not in helped:
+        # What is said of a whole flood of findings is said once.
+        helped.add((finding.check, finding.help))
+        yield from _paragraphs(visible(f"To mend it: {finding.help}"), "    ", width)
+
+
+def location(finding: FindingEntry) -> str:
+    """ "migrations/versions/a1_orders.py:23", a form that terminals and editors make a link of."""
+    if finding.path is None:
+        return ""
+    return one_line(finding.path) + (f":{finding.line}" if finding.line is not None else "")
+
+
+def _accepted(report: Report, width: int) -> Iterator[Line]:
+    known = [each for each in report.accepted_findings if each.is_in_baseline]
+    in_scripts = [each for each in report.accepted_findings if not each.is_in_baseline]
+    if not known and not in_scripts:
+        return
+    yield Line("")
+    yield Line("Accepted", "bold")
+    for finding in in_scripts:
+        where = f" in {one_line(finding.revision)}" if finding.revision else ""
+        yield from _wrapped(f"{finding.check}{where}: {one_line(finding.allowed or '')}", "  ", width)
+    if known:
+        reasons = listed(sorted({one_line(each.allowed or "") for each in known}))
+        yield from _wrapped(f"{counted(len(known), 'finding')} {reasons}", "  ", width)
+
+
+def _undecided(report: Report, width: int) -> Iterator[Line]:
+    deselected = [check for check in report.checks if check.is_deselected]
+    undecided = [check for check in report.checks if check.reason is not None and not check.is_deselected]
+    if not undecided and not deselected:
+        return
+    yield Line("")
+    yield Line("Not judged", "bold")
+    for check in undecided:
+        partly = "" if check.outcome is Outcome.SKIPPED else " (in part)"
+        yield from _wrapped(f"{check.id}{partly}: {one_line(check.reason or '')}", "  ", width)
+    for reason in dict.fromkeys(check.reason for check in deselected):
+        names = ", ".join(check.id for check in deselected if check.reason == reason)
+        yield from _wrapped(f"{names}: {reason}", "  ", width)
+
+
+def _summary(report: Report) -> str:
+    judged = sum(check.outcome is not Outcome.SKIPPED for check in report.checks)
+    parts = [
+        counted(len(report.graph.revisions), "revision"),
+        counted(judged, "check"),
+        *(f"{name} {one_line(version)}" for name, version in versions_of(report)),
+        f"{report.duration_ms / 1000:.1f} s",
+    ]
+    return f"{', '.join(parts)}: {VERDICTS[report.verdict].lower()}."
+
+
+def versions_of(report: Report) -> list[tuple[str, str]]:
+    versions = (("PostgreSQL", report.postgres), ("Alembic", report.alembic), ("SQLAlchemy", report.sqlalchemy))
+    return [(name, version) for name, version in versions if version]
+
+
+# Lines
+
+
+def _wrapped(text: str, indent: str, width: int, style: str = "") -> Iterator[Line]:
+    for line in textwrap.wrap(
+        text,
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ):
+        yield Line(line, style)
+
+
+def _verbatim(text: str, indent: str, width: int, style: str = "") -> Iterator[Line]:
+    """A line of code: its own indentation stays, and what is too long goes on below, further in."""
+    text = text.expandtabs(4).rstrip()
+    margin = text[: len(text) - len(text.lstrip())][: width // 3]
+    lines = textwrap.wrap(
+        text.strip(),
+        width,
+        initial_indent=indent + margin,
+        subsequent_indent=f"{indent}{margin}    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for line in lines or [indent.rstrip()]:
+        yield Line(line, style)
+
+
+def _paragraphs(text: str, indent: str, width: int) -> Iterator[Line]:
+    """Prose, in which indented lines are code."""
+    paragraph: list[str] = []
+    for line in [*text.split("\n"), ""]:
+        if line and not line[0].isspace():
+            paragraph.append(line)
+            continue
+        yield from _wrapped(" ".join(paragraph), indent, width)
+        paragraph = []
+        if line.strip():
+            yield from _verbatim(line, indent, width)
