@@ -15,6 +15,7 @@ import psycopg2
 from psycopg2 import sql
 
 from app.gate import snapshot as snapshots
+from app.gate.difference import difference
 from app.gate.process import Conversation, Gone, Process
 from app.gate.recording import Attempt, Failure, Snapshot
 from app.gate.server import Database
@@ -136,7 +137,7 @@ def _print_sql(walk: Walk, seen: Seen, stage: Stage) -> None:
             name = f"{type(error).__module__}.{type(error).__qualname__}"
             seen.offline = Attempt(failures=(Failure(name, message, sqlstate=error.pgcode),))
             return
-        seen.offline = Attempt(differences=snapshots.difference(walk.get_head(), _schema(database, walk)))
+        seen.offline = Attempt(differences=difference(walk.get_head(), _schema(database, walk)))
 
 
 def _run_printed(pieces: Sequence[str], database: Database) -> None:
@@ -167,7 +168,7 @@ def _upgrade_twice_at_once(walk: Walk, seen: Seen, stage: Stage) -> None:
     with stage.database() as database:
         race = Race(stage, database)
         failures = race.run()
-        differences = () if failures else snapshots.difference(walk.get_head(), _schema(database, walk))
+        differences = () if failures else difference(walk.get_head(), _schema(database, walk))
     seen.concurrent = Attempt(failures=tuple(failures), differences=differences)
 
 

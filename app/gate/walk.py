@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from app.gate import snapshot as snapshots
+from app.gate.difference import difference
 from app.gate.history import read_graph
 from app.gate.process import Conversation, Hung
 from app.gate.recording import (
@@ -116,14 +117,14 @@ class Walker:
         self._conversation = conversation
         self._timeout_s = timeout_s
         self._cancel = cancel  # ends what a backend is doing
-        self._state: snapshots.State
+        self._state: Snapshot
 
     def go(self, start_at: int, on_step: Callable[[int], None]) -> None:
         """Walk the plan from that index on, then look at what is there at its end. Raises Spoiled, Hung and Gone."""
         self._fast_forward(start_at)
         self._state = self._look()
         if start_at == 0:
-            self._walk.start = self._state.snapshot
+            self._walk.start = self._state
         for index in range(start_at, len(self._walk.plan)):
             on_step(index)
             self._visit(index)
@@ -182,7 +183,7 @@ class Walker:
         up = self._step(name, "upgrade")
         if up.failure is not None:
             walk.trips[name] = Trip(name, up=up)
-            if not up.transactional and self._look().snapshot != before.snapshot:
+            if not up.transactional and self._look() != before:
                 raise Spoiled(index + 1)
             return
         walk.applied.add(name)
@@ -196,7 +197,7 @@ class Walker:
         if not (up.transactional and walk.is_transactional and self._go_back_and_forth(name, before, after)):
             self._go_back_and_forth_with_commits(index, before, after)
 
-    def _go_back_and_forth(self, name: str, before: snapshots.State, after: snapshots.State) -> bool:
+    def _go_back_and_forth(self, name: str, before: Snapshot, after: Snapshot) -> bool:
         """Down and up in one transaction that is rolled back. False if the script wants to commit: nothing has happened then."""
         walk = self._walk
         trip = walk.trips[name]
@@ -230,7 +231,7 @@ class Walker:
             if not undone:
                 raise Spoiled(walk.plan.index(name) + 1)
 
-    def _go_back_and_forth_with_commits(self, index: int, before: snapshots.State, after: snapshots.State) -> None:
+    def _go_back_and_forth_with_commits(self, index: int, before: Snapshot, after: Snapshot) -> None:
         walk = self._walk
         name = walk.plan[index]
         trip = walk.trips[name]
@@ -238,7 +239,7 @@ class Walker:
         back = self._look(after)
         if down.failure is not None:
             walk.trips[name] = replace(trip, down=down)
-            if back.snapshot != after.snapshot:
+            if back != after:
                 raise Spoiled(index + 1)
             return
         down = replace(down, changes=self._differences(after, back))
@@ -259,7 +260,7 @@ class Walker:
         walk = self._walk
         walk.missing.update(_what_is_in_the_way(walk))
         if not walk.missing:
-            walk.head = walk.without_version_table(self._state.snapshot)
+            walk.head = walk.without_version_table(self._state)
             if walk.has_metadata:
                 answer = self._conversation.ask("drift", self._timeout_s)
                 if failure := answer.get("failure"):
@@ -314,18 +315,14 @@ class Walker:
             failure.update(error="Timeout", message=words, sqlstate=None)
         return answer
 
-    def _look(self, since: snapshots.State | None = None) -> snapshots.State:
+    def _look(self, since: Snapshot | None = None) -> Snapshot:
         """The schema as it is now. `since` is an earlier state of it, from which little has changed."""
-        return snapshots.look(
-            lambda statements: str(self._conversation.ask("query", statements=statements)["value"]), since
-        )
+        return snapshots.parse(self._conversation.ask("query", statements=[snapshots.SNAPSHOT_SQL])["value"])
 
-    def _differences(self, before: snapshots.State, after: snapshots.State) -> tuple[Change, ...]:
+    def _differences(self, before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
         if before is after:
             return ()
-        return snapshots.difference(
-            self._walk.without_version_table(before.snapshot), self._walk.without_version_table(after.snapshot)
-        )
+        return difference(self._walk.without_version_table(before), self._walk.without_version_table(after))
 
 
 _PATIENCE_S = 15.0  # how long a cancelled step may take to say so
