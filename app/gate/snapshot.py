@@ -1,0 +1,118 @@
+"""A schema as PostgreSQL tells it: read, compared, kept.
+
+`SNAPSHOT_SQL` gives one text, on any driver and in any transaction; `parse` makes a `Snapshot` of it. What is in one:
+
+- "schema", "table", "foreign table", "view", "materialized view", "column" (of all four), "constraint", "index",
+  "trigger", "rule", "policy", "statistics" (extended ones), "sequence";
+- "enum", "domain", "domain constraint" (`table` holds the domain's name), "composite type", "range type", "base type";
+- "function", "procedure", "aggregate" (the name holds the types of the arguments), "operator", "cast", "collation";
+- "extension", "event trigger", "default privileges", "publication", "foreign data wrapper", "foreign server",
+  "text search configuration", "text search dictionary".
+
+What an extension brought is the extension's, and is left out; so are system schemas and temporary objects. A definition
+leaves out what is as PostgreSQL has it by default, so `definition.get("unlogged")` is None for nearly every table. Owners are
+left out too, since the role that runs migrations is called differently on each server; in privileges, which are told
+where they are not the default ones, it is "the owner".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from app.gate.difference import describe, describe_all, difference, place, without_parts
+from app.gate.recording import Change, Definition, Key, Snapshot
+from app.gate.snapshot_sql import SNAPSHOT_SQL
+
+__all__ = [
+    "SNAPSHOT_SQL",
+    "apply",
+    "describe",
+    "describe_all",
+    "difference",
+    "digest",
+    "from_json",
+    "parse",
+    "read",
+    "to_json",
+    "without",
+    "without_parts",
+]
+
+
+class Connection(Protocol):
+    """As much of a psycopg2 connection as is needed here."""
+
+    def cursor(self) -> Any: ...
+
+
+def read(connection: Connection) -> Snapshot:
+    """The schema of the database at the other end."""
+    with connection.cursor() as cursor:
+        cursor.execute(SNAPSHOT_SQL)
+        return parse(cursor.fetchone()[0])
+
+
+def parse(text: str) -> Snapshot:
+    """The snapshot in an answer to `SNAPSHOT_SQL`."""
+    answer = json.loads(text)
+    comments = {(class_, object_, part): comment for class_, object_, part, comment in answer["comments"] or ()}
+    objects: dict[Key, Definition] = {}
+    for class_, object_, part, kind, schema, name, table, definition in answer["objects"] or ():
+        comment = comments.get((class_, object_, part))
+        if comment is not None:
+            definition["comment"] = comment
+        objects[Key(kind, schema, name, table)] = definition
+    return Snapshot(objects)
+
+
+def without(snapshot: Snapshot, schema: str, table: str) -> Snapshot:
+    """The snapshot without that table and all that belongs to it."""
+    columns = f"{schema}.{table}."
+
+    def belongs(key: Key, definition: Definition) -> bool:
+        if key.kind == "sequence":
+            return str(definition.get("owned_by", "")).replace('"', "").startswith(columns)
+        return key.schema == schema and (key.table == table or (key.kind == "table" and key.name == table))
+
+    return Snapshot({key: each for key, each in snapshot.objects.items() if not belongs(key, each)})
+
+
+def apply(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
+    """The snapshot after the changes."""
+    objects = dict(snapshot.objects)
+    for change in changes:
+        if change.after is None:
+            objects.pop(change.key, None)
+        else:
+            objects[change.key] = change.after
+    return Snapshot(objects)
+
+
+def to_json(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Its objects in order of schema, table, kind and name: {"kind", "schema", "name", "table", "definition"}."""
+    return [
+        {
+            "kind": key.kind,
+            "schema": key.schema,
+            "name": key.name,
+            **({"table": key.table} if key.table else {}),
+            "definition": dict(definition),
+        }
+        for key, definition in sorted(snapshot.objects.items(), key=lambda item: place(item[0]))
+    ]
+
+
+def from_json(objects: Iterable[dict[str, Any]]) -> Snapshot:
+    """The snapshot of which `to_json` made that list."""
+    return Snapshot(
+        {Key(each["kind"], each["schema"], each["name"], each.get("table", "")): each["definition"] for each in objects}
+    )
+
+
+def digest(snapshot: Snapshot) -> str:
+    """SHA-256 of all objects, in hexadecimal. It does not depend on their order, nor on the process."""
+    text = json.dumps(to_json(snapshot), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
