@@ -1,0 +1,149 @@
+"""Columns that are added to, or change their type in, a table that has rows."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+import sqlalchemy as sa
+from alembic.autogenerate import render, renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from sqlalchemy.types import TypeEngine
+
+from app.autogenerate.types import POSTGRESQL, in_sql, quote, stored_type
+
+
+class AddFilledColumnOp(ops.AddColumnOp):
+    """A NOT NULL column whose default only the model knows. The rows that are there get it, and no row later."""
+
+    def __init__(self, table_name: str, column: sa.Column[Any], *, filling: str, schema: str | None) -> None:
+        super().__init__(table_name, column, schema=schema)
+        self.filling = filling  # in SQL
+
+
+class ConvertColumnOp(ops.AlterColumnOp):
+    """A change of type for which PostgreSQL must be told how. `info["using"]` is that, in SQL."""
+
+    def reverse(self) -> ops.AlterColumnOp:
+        back = super().reverse()
+        back.info["using"] = self.info["using_back"]
+        back.info["using_back"] = self.info["using"]
+        return back
+
+
+def complete(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
+    """Replaces the operations that would fail on a table with rows."""
+    connection = cast("sa.Connection", context.connection)  # there is none offline alone
+    for op in upgrade.ops:
+        if isinstance(op, ops.ModifyTableOps):
+            op.ops[:] = [_completed(connection, each) for each in op.ops]
+
+
+def _completed(connection: sa.Connection, op: ops.MigrateOperation) -> ops.MigrateOperation:
+    if isinstance(op, ops.AddColumnOp):
+        filling = filling_of(op.column)
+        return op if filling is None else AddFilledColumnOp(op.table_name, op.column, filling=filling, schema=op.schema)
+    if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None:
+        using, back = (
+            _using(connection, op.column_name, source, target)
+            for source, target in ((op.existing_type, op.modify_type), (op.modify_type, op.existing_type))
+        )
+        if using or back:
+            op.__class__ = ConvertColumnOp
+            op.info.update(using=using, using_back=back)
+    return op
+
+
+def filling_of(column: sa.Column[Any]) -> str | None:
+    """What the rows that are there get when `column` is added, in SQL. None: nothing is needed, or the model is silent.
+
+    A function as default may give another value each time. Where that is its purpose, PostgreSQL has one that does the
+    same; any other is asked once.
+    """
+    default = column.default
+    if column.nullable or column.primary_key or column.server_default is not None:
+        return None
+    if not isinstance(default, sa.ColumnDefault) or not (default.is_scalar or default.is_callable):
+        return None
+    value = default.arg if default.is_scalar else cast("Any", default.arg)(None)
+    if default.is_callable and isinstance(value, UUID):
+        return "gen_random_uuid()"
+    if default.is_callable and isinstance(value, datetime):
+        return "now()"
+    return _literal(value, column)
+
+
+def _literal(value: Any, column: sa.Column[Any]) -> str | None:
+    type_ = stored_type(column.type)
+    if isinstance(type_, sa.JSON):
+        return "'" + json.dumps(value).replace("'", "''") + "'"
+    if isinstance(type_, sa.LargeBinary):
+        return rf"'\x{value.hex()}'"
+    if isinstance(type_, sa.ARRAY) and not value:
+        return "'{}'"
+    try:
+        literal = sa.literal(value, column.type)
+        return str(literal.compile(dialect=POSTGRESQL, compile_kwargs={"literal_binds": True}))
+    except sa.exc.SQLAlchemyError:  # a type that has no such form: the author of the script knows better
+        return None
+
+
+@renderers.dispatch_for(AddFilledColumnOp)
+def _render_add_filled_column(context: AutogenContext, op: AddFilledColumnOp) -> list[str]:
+    column = op.column._copy()
+    column.server_default = sa.DefaultClause(sa.text(op.filling))
+    add = ops.AddColumnOp(op.table_name, column, schema=op.schema)
+    forget = ops.AlterColumnOp(
+        op.table_name, column.name, schema=op.schema, existing_type=column.type, modify_server_default=None
+    )
+    return [
+        "# For the rows that are there. Later ones get the default from the model, which has it in Python alone.",
+        *render.render_op(context, add),
+        *render.render_op(context, forget),
+    ]
+
+
+def _using(
+    connection: sa.Connection, column: str, source: TypeEngine[Any] | None, target: TypeEngine[Any] | None
+) -> str | None:
+    """The expression that PostgreSQL asks for, or None if it converts by itself.
+
+    It does so with a cast that is meant for assignments, and from anything to a string. A type that this revision is
+    about to create is not there to ask about, but only strings are turned into an enum, and explicitly.
+    """
+    if source is None or target is None:
+        return None
+    rows = connection.execute(
+        sa.text("""
+            SELECT s.typcategory = 'S' AS from_string,
+                   t.typcategory = 'S' OR s.oid = t.oid OR coalesce(c.castcontext IN ('a', 'i'), false) AS by_itself,
+                   c.oid IS NOT NULL AS is_cast
+            FROM (SELECT CAST(to_regtype(:source) AS oid) AS source, CAST(to_regtype(:target) AS oid) AS target) AS named
+            LEFT JOIN pg_type s ON s.oid = named.source
+            LEFT JOIN pg_type t ON t.oid = named.target
+            LEFT JOIN pg_cast c ON c.castsource = s.oid AND c.casttarget = t.oid
+        """),
+        {"source": in_sql(source), "target": in_sql(target)},
+    ).one()
+    if rows.by_itself:
+        return None
+    through_text = "" if rows.from_string or rows.is_cast else "::text"
+    return f"{quote(column)}{through_text}::{in_sql(target)}"
+
+
+@renderers.dispatch_for(ConvertColumnOp)
+def _render_convert_column(context: AutogenContext, op: ConvertColumnOp) -> list[str]:
+    using, lines = op.info["using"], []
+    default = op.existing_server_default
+    if using and default:
+        # PostgreSQL would convert the default too, and does not take USING for that.
+        lines = [f"op.alter_column({op.table_name!r}, {op.column_name!r}, schema={op.schema!r}, server_default=None)"]
+        if op.modify_server_default is False:
+            text = re.sub(r"::[\w\s.\"\[\]()]+$", "", str(getattr(default, "arg", default)))
+            op.modify_server_default = sa.DefaultClause(sa.text(text))
+    written = render._alter_column(context, op)
+    return [*lines, f"{written[:-1]},\n{' ' * 11}postgresql_using={using!r})" if using else written]

@@ -1,0 +1,74 @@
+"""A column's type as PostgreSQL will see it, and how a script writes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.autogenerate import render
+from alembic.autogenerate.api import AutogenContext
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+# Statements are put together to be read, so nothing is doubled or escaped for a driver.
+POSTGRESQL = postgresql.dialect(paramstyle="named")
+quote = POSTGRESQL.identifier_preparer.quote
+
+
+def stored_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """SQLModel's AutoString(80) is stored as String(80)."""
+    variant = type_._variant_mapping.get("postgresql")
+    if variant is not None:
+        return stored_type(variant)
+    # SQLAlchemy has decorators of its own, such as Interval. Those may stand in a script.
+    if isinstance(type_, TypeDecorator) and not type(type_).__module__.startswith("sqlalchemy."):
+        return stored_type(type_.load_dialect_impl(POSTGRESQL))
+    return type_
+
+
+def native_enum(type_: TypeEngine[Any]) -> sa.Enum | None:
+    """The enum that PostgreSQL must know before it can make a column of this type: the type itself, or an array's."""
+    type_ = stored_type(type_)
+    if isinstance(type_, sa.ARRAY):
+        return native_enum(type_.item_type)
+    return type_ if isinstance(type_, sa.Enum) and type_.native_enum and type_.name else None
+
+
+def in_sql(type_: TypeEngine[Any]) -> str:
+    """ "VARCHAR(80)" """
+    return stored_type(type_).compile(dialect=POSTGRESQL)
+
+
+def render_item(kind: str, item: Any, context: AutogenContext) -> str | bool:
+    """How a script writes a type. False: as Alembic does."""
+    if kind != "type":
+        return False
+    plain = stored_type(item)
+    if isinstance(plain, sa.Enum) and plain.native_enum:
+        context.imports.add("from sqlalchemy.dialects import postgresql")
+        schema = f", schema={str(plain.schema)!r}" if plain.schema else ""
+        labels = ", ".join(map(repr, plain.enums))
+        # The type is created by a statement of its own; Alembic would do it for a new table, and not for a new column.
+        return f"postgresql.ENUM({labels}, name={str(plain.name)!r}{schema}, create_type=False)"
+    if isinstance(plain, sa.ARRAY):
+        dimensions = f", dimensions={plain.dimensions}" if plain.dimensions else ""
+        return f"sa.ARRAY({render._repr_type(plain.item_type, context)}{dimensions})"
+    return False if plain is item else render._repr_type(plain, context)
+
+
+def compare_type(
+    context: MigrationContext,
+    found_column: sa.Column[Any],
+    model_column: sa.Column[Any],
+    found: TypeEngine[Any],
+    wanted: TypeEngine[Any],
+) -> bool | None:
+    """True if the types differ in what Alembic overlooks: to it, `varchar` equals `varchar(80)`. None: let it say."""
+    found, wanted = stored_type(found), stored_type(wanted)
+    if isinstance(found, sa.String) and isinstance(wanted, sa.String) and not isinstance(wanted, sa.Enum):
+        return found.length != wanted.length or None
+    # A float is a Numeric to SQLAlchemy, and has no scale to PostgreSQL.
+    if isinstance(found, sa.NUMERIC) and isinstance(wanted, sa.Numeric) and not isinstance(wanted, sa.Float):
+        return (found.precision, found.scale or 0) != (wanted.precision, wanted.scale or 0) or None
+    return None

@@ -1,0 +1,79 @@
+"""Runs with their checks and findings, as they are stored."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import ARRAY, CheckConstraint, Column, Index, String, UniqueConstraint, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from app.database import Table, labels_of
+from app.gate.report import Outcome, Severity, Verdict
+
+
+class Run(Table, table=True):
+    """One report. Its columns repeat those parts of it that are searched or listed."""
+
+    __table_args__ = (
+        UniqueConstraint("project_id", "digest"),
+        CheckConstraint("length(digest) = 32", name="digest_is_a_sha256"),
+        CheckConstraint("duration_ms >= 0", name="duration_is_not_negative"),
+        # Newest first, page by page: the order of the list of runs and the key of its cursor.
+        Index("ix_run_project_id_received_at_id", "project_id", "received_at", "id"),
+        Index("ix_run_project_id_commit", "project_id", "commit"),
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    # What was proved outlives a slip of the hand: a project with runs is archived, and cannot be deleted.
+    project_id: UUID = Field(foreign_key="project.id", ondelete="RESTRICT")
+    digest: bytes  # sha256 of the canonical report
+    verdict: Verdict = Field(sa_type=labels_of(Verdict, "run_verdict"))
+    reason: str | None = None  # for the verdict `error`
+    commit: str | None = Field(default=None, max_length=64)
+    base: str | None = Field(default=None, max_length=255)
+    heads: list[str] = Field(sa_type=ARRAY(String), default_factory=list)
+    tool_version: str = Field(max_length=64)
+    postgres: str | None = Field(default=None, max_length=64)
+    started_at: datetime
+    duration_ms: float
+    received_at: datetime = Field(sa_column_kwargs={"server_default": func.clock_timestamp()}, default=None)
+    report: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class RunCheck(Table, table=True):
+    """What became of one check in one run."""
+
+    __table_args__ = (CheckConstraint("duration_ms >= 0", name="duration_is_not_negative"),)
+
+    run_id: UUID = Field(foreign_key="run.id", ondelete="CASCADE", primary_key=True)
+    position: int = Field(primary_key=True)  # in the report
+    check: str = Field(max_length=63)
+    outcome: Outcome = Field(sa_type=labels_of(Outcome, "check_outcome"))
+    reason: str | None = None  # why it was skipped
+    duration_ms: float
+
+
+class RunFinding(Table, table=True):
+    """One thing that one check saw. Two findings of a run may share a fingerprint: the same fault at two places."""
+
+    __table_args__ = (
+        CheckConstraint("line > 0", name="line_is_positive"),
+        Index("ix_run_finding_fingerprint", "fingerprint"),
+    )
+
+    run_id: UUID = Field(foreign_key="run.id", ondelete="CASCADE", primary_key=True)
+    position: int = Field(primary_key=True)  # in the report
+    check: str = Field(max_length=63)
+    severity: Severity = Field(sa_type=labels_of(Severity, "finding_severity"))
+    revision: str | None = Field(default=None, max_length=255)
+    object: str | None = None
+    message: str
+    detail: str | None = None
+    help: str | None = None
+    path: str | None = None
+    line: int | None = None
+    fingerprint: str = Field(max_length=128)
+    allowed: str | None = None  # the reason for which it was accepted
