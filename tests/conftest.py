@@ -13,7 +13,7 @@ from app.gate.server import Database, Server, throwaway_server
 ROOT = Path(__file__).parents[1]
 
 # Read once, before anything sets it: the server on which the tests run, if they are not to start one.
-GIVEN_URL = os.environ.get("DATABASE_URL")
+GIVEN_URL = os.environ.get("DATABASE_URL") or None
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +37,7 @@ def template_database(server: Server) -> Database:
     database = server.create_database()
     upgrade = subprocess.run(
         [sys.executable, "-m", "alembic", "upgrade", "head"],
+        check=False,
         cwd=ROOT,
         env=os.environ | {"DATABASE_URL": database.url("psycopg2")},
         capture_output=True,

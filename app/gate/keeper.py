@@ -504,7 +504,7 @@ def _lock(path: str) -> Any:
 
 def _run(argv: list[str], account: dict[str, Any] | None, directory: str) -> dict[str, Any]:
     try:
-        done = subprocess.run(  # noqa: PLW1509 - the keeper has one thread
+        done = subprocess.run(
             argv,
             check=False,
             stdin=subprocess.DEVNULL,
@@ -524,14 +524,14 @@ def _serve(
 ) -> dict[str, Any]:
     try:
         with Path(log).open("wb") as output:
-            server = subprocess.Popen(  # noqa: PLW1509 - the keeper has one thread
+            server = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 cwd=data,
                 env=_environment(),
-                preexec_fn=_becoming(account, stop),
+                preexec_fn=_becoming(account, stop),  # noqa: PLW1509 - the keeper has one thread
             )
     except (OSError, subprocess.SubprocessError) as error:
         return {"status": 127, "output": str(error)}

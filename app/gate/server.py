@@ -1,44 +1,47 @@
-"""The server on which migrations are proved: an embedded PostgreSQL, or a given one. Both are the same `Server`.
+"""The server on which migrations are proved: an embedded PostgreSQL, or a given one. Both are a `Server`.
 
-On a given server nothing is touched but databases that are made here: their names begin with `overproof_` and a number
-drawn for this run. The database that the URL names is at most connected to, never written to.
+On a given server nothing is touched but databases that are made here, whose names begin with `overproof_` and what was
+drawn for this run. The database that the URL names is at most connected to.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg2
-from psycopg2.extensions import connection as Connection
-from psycopg2.extensions import parse_dsn
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its class so
+from psycopg2.extensions import make_dsn
 
 from app.gate import cluster
 from app.gate.keeper import Keeper, ServerUnavailable
 
-__all__ = ["Database", "Server", "ServerUnavailable", "throwaway_server"]
+__all__ = ["Connection", "Database", "Server", "ServerUnavailable", "throwaway_server"]
 
-OLDEST_MAJOR = 14
-CONNECT_PATIENCE_S = 10
+CONNECT_PATIENCE_S = 10  # libpq waits without end for a host that swallows packets
+SOLITUDE_PATIENCE_S = 5.0  # for sessions on a template that are about to end
+RUN = "OVERPROOF_RUN"
 
-# Drivers that speak through libpq, and so understand all of its options in a URL.
-LIBPQ_DRIVERS = {None, "psycopg2", "psycopg2cffi", "psycopg", "psycopg_async"}
+# Those that speak through libpq, and so understand its options in a URL.
+LIBPQ_DRIVERS = (None, "psycopg2", "psycopg2cffi", "psycopg", "psycopg_async")
 
-# On our own server nothing of the caller's environment (PGSSLMODE, PGGSSENCMODE ...) may decide how we connect.
+# On our own server the caller's environment (PGSSLMODE, PGGSSENCMODE and the like) does not decide how we connect.
 EMBEDDED_OPTIONS = {"sslmode": "disable", "gssencmode": "disable"}
 
 
 @dataclass(frozen=True)
 class Database:
-    """A database and how to connect to it."""
+    """A database, and how to connect to it."""
 
     name: str
-    host: str  # a directory that holds a socket if it begins with a slash
+    host: str  # beginning with a slash: the directory of a socket
     port: int
     user: str
     password: str = field(repr=False)
@@ -46,49 +49,46 @@ class Database:
     is_embedded: bool = False
 
     def url(self, driver: str | None = None) -> str:
-        """A SQLAlchemy URL: "postgresql://...", or with a driver "postgresql+asyncpg://..."."""
+        """A SQLAlchemy URL: "postgresql://…", or with a driver "postgresql+asyncpg://…"."""
         scheme = f"postgresql+{driver}" if driver else "postgresql"
-        secret = f":{quote(self.password, safe='')}" if self.password else ""
-        options = dict(self.options)
-        if driver == "asyncpg":  # takes `ssl` with the same values, and none of the others
-            options = {"ssl": options["sslmode"]} if "sslmode" in options else {}
-        elif driver not in LIBPQ_DRIVERS:
-            options = {}
+        user = quote(self.user, safe="") + (f":{quote(self.password, safe='')}" if self.password else "")
+        options = self._options_for(driver)
         if self.host.startswith("/"):
             place = ""
             options = {"host": self.host, "port": str(self.port), **options}
         else:
             place = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-        # A slash may stand in a query as it is, and %2F would break interpolation in an alembic.ini.
+        # A slash may stand in a query as it is, and as %2F it would break the interpolation of an alembic.ini.
         query = "&".join(f"{name}={quote(value, safe='/')}" for name, value in options.items())
-        return f"{scheme}://{quote(self.user, safe='')}{secret}@{place}/{quote(self.name, safe='')}" + (
-            f"?{query}" if query else ""
-        )
+        return f"{scheme}://{user}@{place}/{quote(self.name, safe='')}" + (f"?{query}" if query else "")
 
-    def keywords(self) -> dict[str, str]:
-        """As libpq takes them."""
+    def _options_for(self, driver: str | None) -> dict[str, str]:
+        if driver in LIBPQ_DRIVERS:
+            return dict(self.options)
+        if driver == "asyncpg" and "sslmode" in self.options:
+            return {"ssl": self.options["sslmode"]}  # by another name, with the same values
+        return {}
+
+    def keywords(self) -> dict[str, Any]:
+        """As psycopg2.connect takes them."""
         return {
+            "connect_timeout": CONNECT_PATIENCE_S,
             **(EMBEDDED_OPTIONS if self.is_embedded else {}),
             **self.options,
             "host": self.host,
-            "port": str(self.port),
+            "port": self.port,
             "user": self.user,
             "dbname": self.name,
             **({"password": self.password} if self.password else {}),
         }
 
     @contextmanager
-    def connect(self, autocommit: bool = True) -> Iterator[Connection]:
-        """A connection for a few statements, closed at the end. Without autocommit it is one transaction.
+    def connect(self, autocommit: bool = True, **keywords: Any) -> Iterator[Connection]:
+        """A connection for a few statements, closed at the end; without autocommit, one transaction.
 
-        Raises ServerUnavailable if it cannot be had.
+        Raises ServerUnavailable if there is none to be had.
         """
-        try:
-            connection = psycopg2.connect(**self.keywords())
-        except psycopg2.OperationalError as error:
-            raise ServerUnavailable(
-                f"No connection to database {self.name} at {_where(self.host, self.port)}: {_words(error, self.password)}"
-            ) from None
+        connection = _connect({**self.keywords(), **keywords})
         try:
             connection.autocommit = autocommit
             yield connection
@@ -101,13 +101,13 @@ class Database:
 class Server:
     """A PostgreSQL on which databases can be made. All of them are gone at the end, however the run ends."""
 
-    def __init__(self, keeper: Keeper, maintenance: Database, *, is_embedded: bool, prefix: str) -> None:
+    def __init__(self, keeper: Keeper, maintenance: Database, prefix: str) -> None:
         self.keeper = keeper
-        self.is_embedded = is_embedded
-        self._maintenance = maintenance
+        self.is_embedded = maintenance.is_embedded
+        self._maintenance = maintenance  # where CREATE DATABASE is sent
         self._prefix = prefix
         self._count = 0
-        with maintenance.connect() as connection:
+        with self._connect() as connection:
             self._version = connection.info.server_version
 
     @property
@@ -116,130 +116,205 @@ class Server:
         return f"{self._version // 10000}.{self._version % 10000}"
 
     def create_database(self, template: Database | None = None) -> Database:
-        """An empty database in UTF8, or a copy of `template`, to which nobody may be connected meanwhile.
+        """An empty database in UTF-8, or a copy of `template`, to which nobody may be connected meanwhile.
 
         Raises ServerUnavailable if the server refuses.
         """
+        self.keeper.check()
         self._count += 1
         name = f"{self._prefix}{self._count}"
-        with self._maintenance.connect() as connection, connection.cursor() as cursor:
+        with self._connect() as connection:
             try:
                 if template:
-                    self._await_solitude(connection, template)
-                    # Copying files costs a checkpoint: cheap where fsync is off, and then a third faster; dear elsewhere.
-                    strategy = " STRATEGY file_copy" if self.is_embedded and self._version >= 150000 else ""
-                    cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template.name}"{strategy}')
+                    self._copy(connection, template, name)
                 else:
-                    self._create_empty(connection, name)
+                    self._create(connection, name)
             except psycopg2.Error as error:
                 raise ServerUnavailable(
-                    f"{_where(self._maintenance.host, self._maintenance.port)} refused to create a database:"
-                    f" {_words(error, self._maintenance.password)}"
+                    f"PostgreSQL {self.version} at {_place(self._maintenance)} made no database: {_words(error)}."
                 ) from error
-        return replace(self._maintenance, name=name)
+        database = replace(self._maintenance, name=name)
+        try:
+            self.keeper.check()
+        except ServerUnavailable:  # the databases were dropped before this one was there
+            self.drop_database(database)
+            raise
+        return database
 
     def drop_database(self, database: Database) -> None:
-        """Also while somebody is connected to it."""
-        with self._maintenance.connect() as connection, connection.cursor() as cursor:
-            cursor.execute(f'DROP DATABASE IF EXISTS "{database.name}" WITH (FORCE)')
+        """Also while somebody is connected to it. Raises ServerUnavailable."""
+        with self._connect() as connection, connection.cursor() as cursor:
+            try:
+                cursor.execute(f'DROP DATABASE IF EXISTS "{database.name}" WITH (FORCE)')
+            except psycopg2.Error as error:
+                raise ServerUnavailable(
+                    f"The database {database.name} could not be dropped: {_words(error)}."
+                ) from error
 
-    def _create_empty(self, connection: Connection, name: str) -> None:
+    def _create(self, connection: Connection, name: str) -> None:
+        statement = f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8'"
         with connection.cursor() as cursor:
-            statement = f"""CREATE DATABASE "{name}" TEMPLATE template0 ENCODING 'UTF8'"""
             try:
                 cursor.execute(statement)
             except psycopg2.errors.InvalidParameterValue:
-                # The server's own locale is tied to another encoding; C goes with any.
+                # The server's own locale goes with another encoding alone, and C with any.
                 cursor.execute(statement + " LC_COLLATE 'C' LC_CTYPE 'C'")
 
+    def _copy(self, connection: Connection, template: Database, name: str) -> None:
+        self._await_solitude(connection, template)
+        # Copying files takes a checkpoint: a third faster where fsync is off, and many times slower where it is on.
+        strategy = " STRATEGY file_copy" if self.is_embedded and self._version >= 150000 else ""
+        with connection.cursor() as cursor:
+            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template.name}"{strategy}')
+
     def _await_solitude(self, connection: Connection, database: Database) -> None:
-        """Wait for sessions that are about to end. PostgreSQL waits as well, but looks only ten times a second."""
-        deadline = time.monotonic() + 5.0
+        """Wait for sessions that are about to end. PostgreSQL does so as well, but looks only ten times a second."""
+        deadline = time.monotonic() + SOLITUDE_PATIENCE_S
         with connection.cursor() as cursor:
             while time.monotonic() < deadline:
-                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", [database.name])
-                row = cursor.fetchone()
-                if row is None or row[0] == 0:
+                cursor.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [database.name])
+                if not cursor.rowcount:
                     return
                 time.sleep(0.002)
+
+    def _connect(self) -> Any:
+        # By this name the keeper knows a CREATE DATABASE whose gate was killed.
+        return self._maintenance.connect(application_name=self._prefix)
 
 
 @contextmanager
 def throwaway_server(url: str | None = None, *, bindir: Path | None = None) -> Iterator[Server]:
-    """The server that `url` names, or an embedded one (from the binaries in `bindir`, if given).
+    """The server that `url` names, or else an embedded one, from the binaries in `bindir` if that is given.
 
-    When the block is left, or the process is killed, everything that was begun on it is undone. Raises ServerUnavailable.
+    When the block is left, or this process is killed, all that was begun on it is undone. Raises ServerUnavailable.
     """
-    prefix = f"overproof_{secrets.token_hex(6)}_"
+    cluster.refuse_windows()
+    run = secrets.token_hex(6)
+    prefix = f"overproof_{run}_"
+    given = find_maintenance(url) if url else None
     with Keeper() as keeper:
-        if url is None:
-            running = cluster.start_throwaway(keeper, bindir)
-            address = (running.host, running.port, running.user, running.password)
-            maintenance = Database("postgres", *address, is_embedded=True)
-            yield Server(keeper, maintenance, is_embedded=True, prefix=prefix)
-        else:
-            maintenance = _find_maintenance(url)
-            keeper.drop_databases(prefix, {**maintenance.keywords(), "application_name": prefix})
-            yield Server(keeper, maintenance, is_embedded=False, prefix=prefix)
+        keeper.kill_marked(RUN, run)
+        if given:
+            keeper.drop_databases(prefix, given.keywords())
+        yield Server(keeper, given or start_embedded(keeper, bindir), prefix)
 
 
-def _find_maintenance(url: str) -> Database:
-    """A database of the given server from which others can be created. Raises ServerUnavailable."""
-    given = parse_url(url)
-    problem = None
-    for name in dict.fromkeys(["postgres", "template1", given.name]):
-        maintenance = replace(given, name=name)
+def start_embedded(keeper: Keeper, bindir: Path | None) -> Database:
+    """The maintenance database of an embedded PostgreSQL. Raises ServerUnavailable."""
+    address = cluster.start_throwaway(keeper, bindir)
+    return Database("postgres", address.host, address.port, address.user, address.password, is_embedded=True)
+
+
+def find_maintenance(url: str) -> Database:
+    """A database of the server that `url` names from which others can be created. Raises ServerUnavailable."""
+    named = read_url(url)
+    # Hosts that rent out single databases let nobody into the first two. The named one is the last resort.
+    candidates = ["postgres", "template1", str(named.get("dbname") or named.get("user") or "postgres")]
+    for name in candidates:
         try:
-            with maintenance.connect():
-                return maintenance
-        except ServerUnavailable as refusal:
-            problem = refusal
-    assert problem
-    raise problem
+            connection = _connect({"connect_timeout": CONNECT_PATIENCE_S, **named, "dbname": name})
+        except _Refused as refusal:
+            if name != candidates[-1]:
+                continue
+            raise ServerUnavailable(
+                f"{refusal}. Mend the user, the password or the name in the database URL."
+            ) from None
+        except ServerUnavailable as problem:
+            raise ServerUnavailable(f"{problem}. Start it, or mend the database URL.") from None
+        try:
+            return _check_given(connection, named, name)
+        finally:
+            connection.close()
+    raise AssertionError("the last candidate is connected to, or raises")
 
 
-def parse_url(url: str) -> Database:
-    """What a SQLAlchemy URL of any PostgreSQL driver names. Raises ServerUnavailable."""
-    from sqlalchemy import make_url  # here, since it takes long to import and an embedded server needs none of it
+def read_url(url: str) -> dict[str, Any]:
+    """libpq's keywords for a SQLAlchemy URL of any PostgreSQL driver. Raises ServerUnavailable, without the password."""
+    # Here, since it takes long to import, and an embedded server needs none of it.
+    from sqlalchemy import make_url
+    from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
     from sqlalchemy.exc import ArgumentError
 
     try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):  # their messages may hold a password
+        parsed = make_url(url.strip())
+        if "\0" in url or re.search(r"[@/?#\s]", parsed.host or ""):
+            raise ValueError  # the first of two @ ended the password, so the "host" holds the rest of it
+        _, found = PGDialect_psycopg2().create_connect_args(parsed)
+    except (ArgumentError, ValueError):  # whose messages may hold the password
         raise ServerUnavailable(
-            "The database URL cannot be read: it should look like postgresql://user:password@host:5432/name,"
-            " with special characters in the password percent-encoded."
+            "The database URL cannot be read: write postgresql://user:password@host:5432/name,"
+            " with special characters of the password percent-encoded."
         ) from None
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise ServerUnavailable(
-            f"The database URL names {parsed.get_backend_name()}, and only PostgreSQL will do:"
-            " it should begin with postgresql://."
+            f"The database URL names another database system ({parsed.get_backend_name()}), and only PostgreSQL will do:"
+            " write postgresql://user:password@host:5432/name."
         )
-    options = {name: value if isinstance(value, str) else ",".join(value) for name, value in parsed.query.items()}
-    if "ssl" in options:  # asyncpg's word for it
-        options.setdefault("sslmode", options.pop("ssl"))
-    return Database(
-        name=parsed.database or options.pop("dbname", "") or parsed.username or "postgres",
-        host=parsed.host or options.pop("host", ""),
-        port=int(parsed.port or options.pop("port", 5432)),
-        user=parsed.username or options.pop("user", ""),
-        password=parsed.password or options.pop("password", ""),
-        options={name: value for name, value in options.items() if _is_libpq_option(name)},
-    )
+    keywords = dict(found)
+    if "ssl" in keywords:  # asyncpg's name for it
+        keywords.setdefault("sslmode", keywords.pop("ssl"))
+    return {name: value for name, value in keywords.items() if _is_known_to_libpq(name)}
 
 
-def _is_libpq_option(name: str) -> bool:
+def _is_known_to_libpq(name: str) -> bool:
     with suppress(psycopg2.ProgrammingError):
-        return bool(parse_dsn(f"{name}=1"))
+        return bool(make_dsn(**{name: "1"}))
     return False
 
 
-def _where(host: str, port: int) -> str:
-    return f"{host}:{port}"
+def _check_given(connection: Connection, named: Mapping[str, Any], name: str) -> Database:
+    """The database of that connection, with what libpq filled in. Raises ServerUnavailable if it is of no use to us."""
+    info = connection.info
+    options = {option: str(value) for option, value in named.items() if option not in _IDENTITY}
+    database = Database(name, info.host, info.port, info.user, info.password or "", options)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT version(), pg_is_in_recovery(), rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
+        )
+        version, is_standby, may_create = cursor.fetchone() or ("", False, False)
+    place = _place(database)
+    if not version.startswith("PostgreSQL "):
+        raise ServerUnavailable(f"The server at {place} is not PostgreSQL but {version[:40]!r}: name another one.")
+    if info.server_version < cluster.OLDEST_MAJOR * 10000:
+        major = info.server_version // 10000
+        raise ServerUnavailable(f"{place} runs PostgreSQL {major}, and {cluster.OLDEST_MAJOR} or newer is needed.")
+    if is_standby:
+        raise ServerUnavailable(f"The server at {place} is a standby, which can only be read: name its primary.")
+    if not may_create:
+        raise ServerUnavailable(
+            f"The role {info.user!r} may not create databases at {place}, and we work in databases of our own alone:"
+            f' let it (ALTER ROLE "{info.user}" CREATEDB), or name another role.'
+        )
+    return database
 
 
-def _words(error: psycopg2.Error, password: str) -> str:
-    """The server's or libpq's own words in one line, without the password."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    words = " ".join(lines[:1]) or type(error).__name__
-    return words.replace(password, "***") if password else words
+# What a database has fields for, or is the business of whoever connects.
+_IDENTITY = ("host", "port", "user", "password", "dbname", "application_name")
+
+
+class _Refused(ServerUnavailable):
+    """The server answered, and would not have us."""
+
+
+def _connect(keywords: Mapping[str, Any]) -> Connection:
+    """Raises ServerUnavailable, and says where and why but not what to do."""
+    try:
+        connection: Connection = psycopg2.connect(**keywords)
+        return connection
+    except psycopg2.Error as error:
+        # libpq is given the password apart from what it quotes, so nothing that it says can hold it.
+        said = (str(error).splitlines() or [""])[0].strip().rstrip(".")
+        place = f"{keywords.get('host') or 'the local socket'}:{keywords.get('port') or 5432}"
+        reached, _, words = re.sub(r"^connection to server .*? failed: ", "", said).rpartition(":  ")
+        if reached:  # 'FATAL:  password authentication failed for user "ann"', with FATAL in the server's language
+            raise _Refused(f"PostgreSQL at {place} refused the connection: {words}") from None
+        raise ServerUnavailable(f"No PostgreSQL could be reached at {place}: {words}") from None
+
+
+def _place(database: Database) -> str:
+    return f"{database.host}:{database.port}"
+
+
+def _words(error: psycopg2.Error) -> str:
+    """What the server said, in one line: "permission denied to create database"."""
+    return error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
