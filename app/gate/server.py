@@ -27,7 +27,6 @@ __all__ = ["Connection", "Database", "Server", "ServerUnavailable", "throwaway_s
 
 CONNECT_PATIENCE_S = 10  # libpq waits without end for a host that swallows packets
 SOLITUDE_PATIENCE_S = 5.0  # for sessions on a template that are about to end
-RUN = "OVERPROOF_RUN"
 
 # Those that speak through libpq, and so understand its options in a URL.
 LIBPQ_DRIVERS = (None, "psycopg2", "psycopg2cffi", "psycopg", "psycopg_async")
@@ -189,11 +188,9 @@ def throwaway_server(url: str | None = None, *, bindir: Path | None = None) -> I
     When the block is left, or this process is killed, all that was begun on it is undone. Raises ServerUnavailable.
     """
     cluster.refuse_windows()
-    run = secrets.token_hex(6)
-    prefix = f"overproof_{run}_"
+    prefix = f"overproof_{secrets.token_hex(6)}_"
     given = find_maintenance(url) if url else None
     with Keeper() as keeper:
-        keeper.kill_marked(RUN, run)
         if given:
             keeper.drop_databases(prefix, given.keywords())
         yield Server(keeper, given or start_embedded(keeper, bindir), prefix)

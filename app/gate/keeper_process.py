@@ -1,0 +1,198 @@
+"""The keeper's own process: does as the gate tells it until the gate is gone, and then undoes it all.
+
+It has one thread, reads messages from its standard input and answers some of them on its standard output, each a line of
+JSON. It also starts PostgreSQL, so that the server dies with it on Linux (PR_SET_PDEATHSIG is a matter of parent and child).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from app.gate.undoing import GROUP_PATIENCE_S, SERVER_PATIENCE_S, Child, Ledger, understood, wait_until
+
+
+def main(owner: int) -> None:
+    """Keep for the process `owner`."""
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    ledger, locks = Ledger(), []
+    try:
+        for message in _messages(owner):
+            what = message.pop("what")
+            if what == "end":
+                break
+            if what == "note":
+                ledger.note(understood(message))
+            elif what == "forget":
+                ledger.forget(understood(message))
+            elif what == "lock":
+                locks.append(_lock(**message))
+                _answer({"taken": locks[-1] is not None})
+            elif what == "run":
+                _answer(_run(**message))
+            elif what == "serve":
+                _answer(_serve(ledger, **message))
+    finally:
+        went_well = ledger.undo()
+    sys.exit(0 if went_well else 1)
+
+
+def _messages(owner: int) -> Iterator[dict[str, Any]]:
+    """What the gate tells, until it is gone. A line that was cut short by its death is dropped."""
+    rest = b""
+    while True:
+        if not _is_readable(1.0):
+            # A fork of the gate that never became another program holds our pipe open, and may outlive the gate.
+            if os.getppid() != owner:
+                return
+            continue
+        chunk = os.read(0, 1 << 20)
+        if not chunk:
+            return
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield json.loads(line)
+
+
+def _is_readable(patience_s: float) -> bool:
+    return bool(select.select([0], [], [], patience_s)[0])
+
+
+def _answer(answer: dict[str, Any]) -> None:
+    with suppress(BrokenPipeError):  # the gate is gone, as the next reading will tell us
+        os.write(1, json.dumps(answer).encode() + b"\n")
+
+
+def _lock(path: str) -> Any:
+    """The open file, to be held on to, or None."""
+    import fcntl  # not on Windows, where the gate must be able to import this file and say that it does not run there
+
+    file = Path(path).open("a")  # noqa: SIM115 - open for as long as the keeper lives
+
+    def is_taken() -> bool:
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        return False
+
+    # The keeper of a run that was just killed holds it until its server has stopped.
+    return file if wait_until(is_taken, GROUP_PATIENCE_S) else None
+
+
+def _run(argv: list[str], account: dict[str, Any] | None, directory: str) -> dict[str, Any]:
+    try:
+        done = subprocess.run(
+            argv,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=directory,
+            env=_environment(),
+            preexec_fn=_becoming(account, signal.SIGKILL),
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return {"status": 127, "output": str(error)}
+    return {"status": done.returncode, "output": done.stdout.decode(errors="replace")}
+
+
+def _serve(
+    ledger: Ledger, argv: list[str], account: dict[str, Any] | None, data: str, log: str, stop: int
+) -> dict[str, Any]:
+    try:
+        with Path(log).open("wb") as output:
+            server = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=data,
+                env=_environment(),
+                preexec_fn=_becoming(account, stop),  # noqa: PLW1509 - the keeper has one thread
+            )
+    except (OSError, subprocess.SubprocessError) as error:
+        return {"status": 127, "output": str(error)}
+    child = Child(server.pid, stop)
+    ledger.note(child)
+    deadline = time.monotonic() + SERVER_PATIENCE_S
+    # While the gate waits for our answer it has nothing to say: if the pipe becomes readable, the gate is gone.
+    while server.poll() is None and time.monotonic() < deadline and not _is_readable(0.005):
+        if _is_ready(data, server.pid):
+            return {"pid": server.pid}
+    child.undo()
+    ledger.forget(child)
+    return {"status": server.wait(), "output": Path(log).read_text(errors="replace")}
+
+
+def _is_ready(data: str, pid: int) -> bool:
+    """Whether the server says so, in the eighth line of its pid file; a connection need not be tried."""
+    try:
+        lines = Path(data, "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return False
+    # A file that an earlier server left behind names another process.
+    return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"
+
+
+def _environment() -> dict[str, str]:
+    """Ours without what would steer PostgreSQL, and in English, since we quote its messages."""
+    steering = ("PG", "LC_", "LANG")
+    return {name: value for name, value in os.environ.items() if not name.startswith(steering)} | {"LC_ALL": "C"}
+
+
+# From linux/prctl.h and linux/capability.h.
+PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
+CAPABILITY_VERSION_3 = 0x20080522
+
+
+def _becoming(account: dict[str, Any] | None, stop: int) -> Callable[[], None]:
+    """What a child does between fork and exec: take the account, and ask for a signal when the keeper dies."""
+    keeper, is_linux = os.getpid(), sys.platform == "linux"
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def become() -> None:
+        for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ignored, signal.SIG_DFL)  # what is ignored stays so over exec, and PostgreSQL needs them
+        if account:
+            may_search = account["may_search"] and is_linux
+            os.setgroups([])
+            os.setgid(account["gid"])
+            if may_search:
+                libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+            os.setuid(account["uid"])
+            if may_search:
+                _keep_right_to_search(libc)
+        if is_linux:
+            libc.prctl(PR_SET_PDEATHSIG, stop, 0, 0, 0)  # last: a change of user clears it
+            if os.getppid() != keeper:
+                os._exit(1)  # the keeper died before we asked
+
+    return become
+
+
+def _keep_right_to_search(libc: ctypes.CDLL) -> None:
+    """Keep, of all that root may do, the right to pass through closed directories. Raises PermissionError.
+
+    The alternatives are worse: to open the parents of a directory to everyone, to copy the binaries, or to keep the
+    data where nobody looks for it. Containers often withhold this right, but leave the wider one, to override.
+    See capabilities(7), "Ambient".
+    """
+    for capability in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE):
+        bit = 1 << capability
+        header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+        sets = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)  # effective, permitted, inheritable; then the upper 32
+        if libc.capset(header, sets) == 0 and libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) == 0:
+            return
+    raise PermissionError("this root may not pass through directories that are closed to others")

@@ -1,0 +1,239 @@
+"""What the gate began and must not leave behind, and how each is undone.
+
+Each is told to the keeper as JSON, so that both hold the same ledger and either can do it. Nothing here needs more than
+the standard library, but psycopg2 for databases on a server that is not ours.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+GROUP_PATIENCE_S = 2.0  # for processes that were killed
+PATIENCE_S = 10.0  # for what ends by itself in a moment
+SERVER_PATIENCE_S = 60.0  # for a PostgreSQL to start or stop, on a busy machine and with data to recover or write
+
+
+@dataclass(frozen=True)
+class Group:
+    """A process group to be killed."""
+
+    pgid: int
+
+    def undo(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # macOS says EPERM of a group of zombies
+            os.killpg(self.pgid, signal.SIGKILL)
+            # What still runs could write to a file after it was put back, or connect to a database while it is dropped.
+            # Not for long: a process that nobody has waited for stays listed, though it can do no more harm.
+            wait_until(lambda: not exists(-self.pgid), GROUP_PATIENCE_S)
+
+
+@dataclass(frozen=True)
+class Marked:
+    """All processes that were started with this in their environment, also those that left their group (Linux only)."""
+
+    mark: str  # "OVERPROOF_RUN=3f786850e387"
+
+    def undo(self) -> None:
+        wait_until(lambda: not self._kill(), GROUP_PATIENCE_S)
+
+    def _kill(self) -> bool:
+        """Whether there were any: one that was killed may just have started another."""
+        mark, found = self.mark.encode(), False
+        for environment in Path("/proc").glob("[0-9]*/environ"):
+            # A process may end while we look, and those of other users are closed to us: neither is ours.
+            with suppress(OSError):
+                if mark in environment.read_bytes().split(b"\0"):
+                    os.kill(int(environment.parent.name), signal.SIGKILL)
+                    found = True
+        return found
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process of the keeper's own, to be ended with a signal: the embedded PostgreSQL."""
+
+    pid: int
+    stop: int
+
+    def undo(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, self.stop)
+            if not wait_until(lambda: not exists(self.pid), SERVER_PATIENCE_S):
+                os.kill(self.pid, signal.SIGKILL)
+                wait_until(lambda: not exists(self.pid))
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory to be removed with all that is in it."""
+
+    path: str
+
+    def undo(self) -> None:
+        # A backend whose postmaster was killed may still write a file while we remove: so try until it is gone.
+        def is_gone() -> bool:
+            shutil.rmtree(self.path, ignore_errors=True)
+            return not os.path.lexists(self.path)
+
+        if not wait_until(is_gone):
+            shutil.rmtree(self.path)  # says why
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to be given back its bytes, its mode and its time, or its absence (`content` is None)."""
+
+    path: str
+    content: str | None  # base64
+    mode: int = 0
+    modified_ns: int = 0
+
+    @classmethod
+    def as_it_is(cls, path: str | os.PathLike[str]) -> File:
+        real = Path(os.path.realpath(path))  # writing goes through a link, so putting back must as well
+        try:
+            with real.open("rb") as file:
+                state = os.fstat(file.fileno())
+                content = base64.b64encode(file.read()).decode()
+        except FileNotFoundError:
+            return cls(str(real), None)
+        return cls(str(real), content, state.st_mode & 0o7777, state.st_mtime_ns)
+
+    def undo(self) -> None:
+        path = Path(self.path)
+        if self.content is None:
+            path.unlink(missing_ok=True)
+            return
+        # In place, not by renaming: the file keeps its owner, its hard links and whatever is mounted on it.
+        path.write_bytes(base64.b64decode(self.content))
+        path.chmod(self.mode)
+        os.utime(path, ns=(self.modified_ns, self.modified_ns))
+
+
+@dataclass(frozen=True)
+class Databases:
+    """All databases of one run on a server that is not ours, told by what their names begin with."""
+
+    prefix: str
+    connection: dict[str, Any]  # libpq's keywords; `prefix` is the application_name of whoever creates them
+    library: str  # the directory that holds psycopg2
+
+    def undo(self) -> None:
+        connection = self._connect()
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                # A CREATE DATABASE that was under way when the gate was killed goes on in the server: it must end
+                # first, or its database appears after we have looked.
+                wait_until(lambda: not self._end_creators(cursor))
+                cursor.execute(
+                    "SELECT datname FROM pg_database WHERE left(datname, %s) = %s", [len(self.prefix), self.prefix]
+                )
+                for (name,) in cursor.fetchall():
+                    cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        finally:
+            connection.close()
+
+    def _connect(self) -> Any:
+        if self.library not in sys.path:
+            sys.path.append(self.library)
+        import psycopg2
+
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return psycopg2.connect(**self.connection)
+            except psycopg2.OperationalError:
+                # The sessions of a target that was just killed may fill every slot of the server for a moment.
+                if time.monotonic() > deadline:
+                    raise ConnectionError(
+                        f"no connection to the server to drop the databases whose names begin with {self.prefix}"
+                    ) from None
+                time.sleep(0.1)
+
+    def _end_creators(self, cursor: Any) -> bool:
+        """Whether there were any."""
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = %s AND pid <> pg_backend_pid()",
+            [self.prefix],
+        )
+        return bool(cursor.rowcount)
+
+
+Undoing = Group | Marked | Child | Directory | File | Databases
+KINDS: Mapping[str, type[Undoing]] = {
+    kind.__name__: kind for kind in (Group, Marked, Child, Directory, File, Databases)
+}
+
+
+def told(undoing: Undoing) -> dict[str, Any]:
+    """As JSON can say it: {"kind": "Group", "fields": {"pgid": 4711}}."""
+    return {"kind": type(undoing).__name__, "fields": asdict(undoing)}
+
+
+def understood(message: Mapping[str, Any]) -> Undoing:
+    """What `told` said."""
+    return KINDS[message["kind"]](**message["fields"])
+
+
+class Ledger:
+    """What there is to undo, in the order in which it was begun."""
+
+    def __init__(self) -> None:
+        self._undoings: list[Undoing] = []
+
+    def note(self, undoing: Undoing) -> None:
+        self._undoings.append(undoing)
+
+    def forget(self, undoing: Undoing) -> None:
+        with suppress(ValueError):
+            self._undoings.remove(undoing)
+
+    def undo(self) -> bool:
+        """Undo everything: the target's processes, then the rest with the last first. False if something stays."""
+        undoings = self._undoings[::-1]
+        undoings.sort(key=lambda undoing: not isinstance(undoing, Group | Marked))
+        self._undoings = []
+        went_well = True
+        for undoing in undoings:
+            try:
+                undoing.undo()
+            except Exception as error:  # noqa: BLE001 - the others must be undone nevertheless
+                went_well = False
+                with suppress(OSError, ValueError):  # whoever read our errors may be gone
+                    print(f"overproof: could not clean up: {error}", file=sys.stderr, flush=True)
+        return went_well
+
+
+def exists(process: int) -> bool:
+    """Whether a process is there, or, told by a negative number, anyone in a process group."""
+    if process > 0:
+        with suppress(ChildProcessError):
+            os.waitpid(process, os.WNOHANG)  # a child of ours that ended stays listed until it is waited for
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return process > 0
+    return True
+
+
+def wait_until(is_so: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:
+    deadline = time.monotonic() + patience_s
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
