@@ -166,7 +166,7 @@ def start(
     """Start a command of the target's in a process group of its own, which dies with the gate. Raises CannotVerify."""
     try:
         process = subprocess.Popen(
-            list(command), env=dict(environment), cwd=directory, stdin=subprocess.DEVNULL,
+            list(command), env={**environment, **server.keeper.mark}, cwd=directory, stdin=subprocess.DEVNULL,
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     except OSError as error:
