@@ -1,0 +1,152 @@
+"""Measures the gate beside pytest-alembic: `tox -e bench`, or `tox -e bench -- --quick` to see whether it still runs.
+
+Three parts, each on a history made by `history.py` and on one PostgreSQL server that all share:
+
+compare   whole processes, turn by turn in several rounds: the gate, pytest-alembic's four default tests, and its
+          experimental `downgrade_leaves_no_trace` alone
+scaling   the gate on longer and longer histories, and the exponent of the power law that fits its times best
+memory    what the gate and the processes that it starts keep in memory, PostgreSQL left out
+
+docs/benchmarks.md is written from what was measured. This is a benchmark and no test: it fails only if a program that
+it measures does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from math import log
+from pathlib import Path
+
+from app.gate.server import Server, throwaway_server
+from tests.bench.history import write_history
+from tests.bench.memory import Peak, run_watched
+from tests.bench.overproof import clean_environment, overproof
+from tests.bench.page import Comparison, Figures, write_page
+
+
+class Contestant:
+    """A command line that is measured on a project."""
+
+    def __init__(self, name: str, command: Sequence[str]) -> None:
+        self.name = name
+        self.command = list(command)
+
+    def run(self, project: Path, server: Server) -> float:
+        """Seconds from start to end of the whole process. Exits if it fails."""
+        database = server.create_database()
+        try:
+            began = time.perf_counter()
+            done = subprocess.run(
+                [each.replace("{server}", database.url()) for each in self.command],
+                cwd=project,
+                env=clean_environment() | {"DATABASE_URL": database.url("psycopg2")},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            took = time.perf_counter() - began
+        finally:
+            server.drop_database(database)
+        if done.returncode:
+            sys.exit(
+                f"bench: {self.name} failed ({done.returncode}) in {project}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+            )
+        return took
+
+
+UPGRADE = [sys.executable, "-m", "alembic", "upgrade", "head"]
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+GATE = Contestant("the whole gate", [*overproof(), "verify", "--database-url", "{server}", "--", *UPGRADE])
+GATE_ALONE = Contestant("the whole gate, starting its own server", [*overproof(), "verify", "--", *UPGRADE])
+FOUR_TESTS = Contestant("pytest-alembic's four default tests", [*PYTEST, "tests/test_defaults.py"])
+NO_TRACE = Contestant("its `downgrade_leaves_no_trace` alone", [*PYTEST, "tests/test_leaves_no_trace.py"])
+PLAIN = Contestant("plain `alembic upgrade head`", UPGRADE)
+
+
+def compare(project: Path, server: Server, rounds: int, slow_rounds: int) -> list[Comparison]:
+    """The contestants in turn, so that whatever else the machine does in the meantime hits all of them."""
+    contestants = [PLAIN, GATE, GATE_ALONE, FOUR_TESTS, NO_TRACE]
+    seconds: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+    for number in range(rounds):
+        for contestant in contestants:
+            if contestant is not NO_TRACE or number < slow_rounds:
+                seconds[contestant.name].append(contestant.run(project, server))
+                print(f"  round {number + 1}: {seconds[contestant.name][-1]:6.2f} s  {contestant.name}", flush=True)
+    return [Comparison(name, taken) for name, taken in seconds.items() if taken]
+
+
+def scale(projects: Mapping[int, Path], server: Server, rounds: int) -> dict[int, list[float]]:
+    """{100: [seconds, …], 200: …} of the gate."""
+    seconds: dict[int, list[float]] = {revisions: [] for revisions in projects}
+    for number in range(rounds):
+        for revisions, project in projects.items():
+            seconds[revisions].append(GATE.run(project, server))
+            print(f"  round {number + 1}: {seconds[revisions][-1]:6.2f} s  {revisions} revisions", flush=True)
+    return seconds
+
+
+def fit_exponent(seconds: Mapping[int, float]) -> float:
+    """The k of seconds = c · revisions^k that fits best, by least squares of the logarithms. 1 is linear."""
+    points = [(log(revisions), log(taken)) for revisions, taken in seconds.items()]
+    mean_x, mean_y = (sum(values) / len(points) for values in zip(*points, strict=True))
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
+
+
+def weigh(project: Path, server: Server) -> Peak:
+    """The memory of one run of the gate."""
+    database = server.create_database()
+    try:
+        command = [each.replace("{server}", database.url()) for each in GATE.command]
+        return run_watched(command, project, clean_environment() | {"DATABASE_URL": database.url("psycopg2")})
+    finally:
+        server.drop_database(database)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="tox -e bench --", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="short histories, one round, nothing written")
+    parser.add_argument("--part", choices=["compare", "scaling", "memory"], help="one part only, nothing written")
+    parser.add_argument("--rounds", type=int, default=5, help="of the comparison and the scaling (default: 5)")
+    parser.add_argument("--slow-rounds", type=int, default=2, help="of downgrade_leaves_no_trace (default: 2)")
+    parser.add_argument("--database-url", help="a server to use instead of the embedded one")
+    asked = parser.parse_args()
+    compared, scaled, rounds, slow = 200, [100, 200, 400, 800], asked.rounds, asked.slow_rounds
+    if asked.quick:
+        compared, scaled, rounds, slow = 25, [25, 50], 1, 1
+
+    with (
+        tempfile.TemporaryDirectory(prefix="overproof-bench-") as folder,
+        throwaway_server(asked.database_url) as server,
+    ):
+        projects = {}
+        for revisions in sorted({compared, *scaled}):
+            projects[revisions] = Path(folder, str(revisions))
+            write_history(projects[revisions], revisions)
+        figures = Figures(compared, server.version)
+        if asked.part in (None, "compare"):
+            print(f"compare: {compared} revisions")
+            figures.comparisons = compare(projects[compared], server, rounds, slow)
+        if asked.part in (None, "scaling"):
+            print("scaling")
+            figures.scaling = scale({revisions: projects[revisions] for revisions in scaled}, server, rounds)
+            figures.exponent = fit_exponent({revisions: min(taken) for revisions, taken in figures.scaling.items()})
+            longest = {revisions: min(figures.scaling[revisions]) for revisions in scaled[-2:]}
+            figures.last_exponent = fit_exponent(longest)
+        if asked.part in (None, "memory"):
+            print(f"memory: {scaled[-1]} revisions")
+            figures.memory = (scaled[-1], weigh(projects[scaled[-1]], server))
+    print()
+    print(figures.text())
+    if not asked.quick and not asked.part:
+        write_page(figures, os.environ.get("OVERPROOF_BENCH_COMMAND", "tox -e bench"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""docs/benchmarks.md, written from what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from app import __version__
+from tests.bench.machine import describe_machine, describe_versions
+from tests.bench.memory import Peak
+
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+
+INTRODUCTION = """\
+# Benchmarks
+
+Written by `{command}`, which measures whole processes from outside, start of the interpreter and imports included. The
+history is made up by `tests/bench/history.py`: how many operations a revision holds, and of which kinds, follows the
+upgrades of eight public projects. All contestants share one PostgreSQL server, whose start is not counted, and take turns.
+Numbers are the least and the median of their rounds.
+
+{machine}
+Overproof {overproof}, PostgreSQL {postgres}; {versions}.
+"""
+
+
+@dataclass
+class Comparison:
+    name: str
+    seconds: list[float]
+
+
+@dataclass
+class Figures:
+    """All that one run of the benchmark measured."""
+
+    revisions: int
+    postgres: str
+    comparisons: list[Comparison] = field(default_factory=list)
+    scaling: dict[int, list[float]] = field(default_factory=dict)  # seconds by number of revisions
+    exponent: float = 0.0
+    last_exponent: float = 0.0  # of the last doubling alone, which the time to start weighs on least
+    memory: tuple[int, Peak] | None = None
+
+    def text(self) -> str:
+        parts = []
+        if self.comparisons:
+            gate = min(next(each.seconds for each in self.comparisons if each.name == "the whole gate"))
+            parts.append(f"## The gate and pytest-alembic, {self.revisions} revisions\n")
+            lines = ["| | least | median | rounds | times the gate |", "| --- | ---: | ---: | ---: | ---: |"]
+            for each in self.comparisons:
+                least, middle = min(each.seconds), median(each.seconds)
+                lines.append(
+                    f"| {each.name} | {least:.2f} s | {middle:.2f} s | {len(each.seconds)} | {least / gate:.1f} |"
+                )
+            parts.append("\n".join(lines) + "\n")
+        if self.scaling:
+            parts.append("## The gate on longer histories\n")
+            lines = ["| revisions | least | median | rounds | least, per revision |", "| ---: " * 5 + "|"]
+            for revisions, seconds in self.scaling.items():
+                least, middle = min(seconds), median(seconds)
+                each_ms = 1000 * least / revisions
+                lines.append(f"| {revisions} | {least:.2f} s | {middle:.2f} s | {len(seconds)} | {each_ms:.1f} ms |")
+            parts.append("\n".join(lines) + "\n")
+            parts.append(
+                f"The least times grow with the number of revisions to the power of {self.exponent:.2f}; over the last"
+                f" doubling alone, to the power of {self.last_exponent:.2f}. 1 is linear.\n"
+            )
+        if self.memory:
+            revisions, peak = self.memory
+            parts.append(f"## Memory, {revisions} revisions\n")
+            together = peak.gate + peak.largest_target
+            parts.append(
+                f"The gate's own peak is {_mb(peak.gate)}, that of the largest process it started (the upgrade command with"
+                f" the driver in it) {_mb(peak.largest_target)}: {_mb(together)} if both peaks fell together. The most that"
+                f" all processes held at one moment, the gate's supervisor and the commands that run side by side included,"
+                f" is {_mb(peak.together)}. PostgreSQL is left out.\n"
+            )
+        return "\n".join(parts)
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.0f} MB"
+
+
+def write_page(figures: Figures, command: str) -> None:
+    introduction = INTRODUCTION.format(
+        command=command,
+        machine=describe_machine(),
+        overproof=__version__,
+        postgres=figures.postgres,
+        versions=describe_versions("alembic", "SQLAlchemy", "pytest", "pytest-alembic"),
+    )
+    PAGE.write_text(introduction + "\n" + figures.text())
