@@ -96,7 +96,8 @@ def fit_exponent(seconds: Mapping[int, float]) -> float:
     """The k of seconds = c · revisions^k that fits best, by least squares of the logarithms. 1 is linear."""
     points = [(log(revisions), log(taken)) for revisions, taken in seconds.items()]
     mean_x, mean_y = (sum(values) / len(points) for values in zip(*points, strict=True))
-    return sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
+    together = sum((x - mean_x) * (y - mean_y) for x, y in points)
+    return together / sum((x - mean_x) * (x - mean_x) for x, _ in points)
 
 
 def weigh(project: Path, server: Server) -> Peak:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import subprocess
+from typing import Any
 
 import alembic.config
 import pytest
@@ -24,7 +25,7 @@ exec(SETTINGS["config"].get("prelude", ""), {})
 
 
 @pytest.fixture
-def alembic_config():
+def alembic_config() -> alembic.config.Config:
     settings = SETTINGS["config"]
     config = alembic.config.Config(settings["file"], ini_section=settings.get("section", "alembic"))
     if "script_location" in settings:
@@ -33,12 +34,13 @@ def alembic_config():
 
 
 @pytest.fixture
-def alembic_engine():
+def alembic_engine() -> Any:
     """The one database that the project is configured for, made anew: env.py may open its own connection to it."""
     url = sa.engine.make_url(SETTINGS["url"])
     name = url.database
     again = [f'drop database if exists "{name}" with (force)', f'create database "{name}"']
     maintenance = url.set(database="postgres")
+    engine: Any
     if url.drivername.endswith("asyncpg"):
         asyncio.run(_execute_async(maintenance, again))
         engine = sa.ext.asyncio.create_async_engine(url, poolclass=sa.pool.NullPool)
@@ -52,7 +54,7 @@ def alembic_engine():
     return engine
 
 
-async def _execute_async(url, statements):
+async def _execute_async(url: sa.engine.URL, statements: list[str]) -> None:
     engine = sa.ext.asyncio.create_async_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
     async with engine.connect() as connection:
         for statement in statements:

@@ -205,7 +205,7 @@ def time_pytest_alembic(project: Project, server: Server) -> tuple[float, str] |
     }
     try:
         with configured(project, database) as environment, (project.home / "pytest.txt").open("wb") as output:
-            options = ["-q", "-p", "no:cacheprovider", "-c", empty, "--noconftest", "--rootdir", HERE]
+            options = ["-q", "-p", "no:cacheprovider", "-c", str(empty), "--noconftest", "--rootdir", str(HERE)]
             environment |= {"CORPUS_PYTEST_ALEMBIC": json.dumps(settings), "PYTHONPATH": str(extra)}
             began = time.perf_counter()
             subprocess.run(
