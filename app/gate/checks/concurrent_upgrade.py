@@ -32,7 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.words import failure_reason, full_name, listed, noun, principal
+from app.gate.checks.words import bulleted, failure_reason, full_name, listed, noun, principal
 from app.gate.recording import Recording
 from app.gate.report import Severity
 from app.gate.snapshot import describe
@@ -61,9 +61,9 @@ def examine(recording: Recording) -> Iterator[Finding]:
     elif differences:
         yield Finding(
             "Two upgrades started at once on an empty database make another schema than one alone: "
-            f"{listed([noun(change.key) for change in differences], limit=2)}.",
+            f"{listed([noun(change) for change in differences], limit=2)}.",
             object=full_name(differences[0].key),
-            detail="\n".join(f"- {describe(change)}" for change in differences),
+            detail=bulleted(map(describe, differences)),
             help=_HELP,
         )
 

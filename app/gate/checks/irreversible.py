@@ -32,9 +32,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.downgrades import Omission, find_omission
-from app.gate.checks.words import counted, first_line, listed, noun, principal
+from app.gate.checks.words import bulleted, counted, first_line, indented, listed, noun, principal
 from app.gate.recording import Recording, Revision, Trip
 from app.gate.report import Severity
 from app.gate.snapshot import describe
@@ -67,7 +68,7 @@ def _finding(revision: Revision, trip: Trip, omission: Omission) -> Finding:
         f"{revision.revision} cannot be undone: {_reason(trip, omission)}.",
         revision=revision.revision,
         detail=_left(trip),
-        help=_ALLOW,
+        help=_help(revision, trip),
         direction="upgrade" if omission is Omission.MISSING else "downgrade",
     )
 
@@ -85,18 +86,24 @@ def _reason(trip: Trip, omission: Omission) -> str:
 
 def _made(trip: Trip) -> str:
     changes = principal(trip.up.changes) if trip.up is not None else []
-    return listed([noun(change.key) for change in changes], limit=2) or "the schema"
+    return listed([noun(change) for change in changes], limit=2) or "the schema"
 
 
 def _left(trip: Trip) -> str | None:
     changes = principal(trip.up.changes) if trip.up is not None else []
-    return "What the upgrade does:\n" + "\n".join(f"- {describe(change)}" for change in changes) if changes else None
+    return f"What the upgrade does:\n{bulleted(map(describe, changes))}" if changes else None
 
 
-_ALLOW = (
-    "Write a downgrade that undoes the upgrade's steps in reverse order. If the way back is truly closed, say so in the script:\n\n"
-    "    # overproof: allow irreversible: <why nobody will need it>"
-)
+def _help(revision: Revision, trip: Trip) -> str:
+    """The downgrade, if it can be written from what is known; and how to say that it is not wanted."""
+    undoing = remedy.reversed_changes(principal(trip.up.changes)) if trip.up is not None else []
+    text = "Write a downgrade that undoes the upgrade's steps in reverse order."
+    if undoing and all(remedy.lines_for(change) for change in undoing):
+        code = indented(f"def downgrade() -> None:\n{indented(remedy.code(undoing, limit=40))}")
+        text = f"A downgrade that brings the schema back, in {revision.path}:\n\n{code}"
+    return f"{text}\n\nIf the way back is truly closed, say so there:\n\n    # overproof: allow irreversible: <why nobody will need it>"
+
+
 _ALLOW_ALL = (
     "If this project only ever goes forward, say so once, in the [overproof] section of its configuration:\n\n"
     "    ignore = irreversible"

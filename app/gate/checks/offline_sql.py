@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.words import failure_reason, full_name, listed, noun, principal
+from app.gate.checks.words import bulleted, failure_reason, full_name, listed, noun, principal
 from app.gate.recording import Failure, Recording
 from app.gate.report import Severity
 from app.gate.snapshot import describe
@@ -43,9 +43,9 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if differences and not recording.offline.failures:
         yield Finding(
             f"The script that `alembic upgrade --sql` writes makes another schema than the upgrade: "
-            f"{listed([noun(change.key) for change in differences], limit=2)}.",
+            f"{listed([noun(change) for change in differences], limit=2)}.",
             object=full_name(differences[0].key),
-            detail="\n".join(f"- {describe(change)}" for change in differences),
+            detail=bulleted(map(describe, differences)),
             help="A revision decides in Python what the database should decide: an inspector, a query, a loop over rows. Write "
             "it as SQL (IF NOT EXISTS, UPDATE … FROM, a DO block).",
         )

@@ -24,16 +24,18 @@ How to fix
 
 Stays quiet when
     There is no downgrade, or it does nothing or refuses: that is for irreversible to say. Columns that come back in another order,
-    and names that PostgreSQL generates, are no difference.
+    and names that PostgreSQL generates, are no difference. An extension that stays is only a notice, a label that stays in an enum
+    a warning, if the revision can be applied again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.downgrades import find_omission, is_refusal
-from app.gate.checks.words import failure_reason, first_line, full_name, listed, noun, principal
+from app.gate.checks.words import bulleted, failure_reason, first_line, full_name, indented, listed, noun, principal
 from app.gate.recording import Change, Failure, Recording, Revision, Trip
 from app.gate.report import Severity
 from app.gate.snapshot import describe
@@ -85,8 +87,10 @@ def _not_restored(revision: Revision, left: list[Change], failed_again: Failure 
         f"{message}.",
         revision=revision.revision,
         object=full_name(left[0].key),
-        detail="\n".join(f"- {describe(change)}" for change in left),
+        detail=bulleted(map(describe, left)),
+        help=_how_to_restore(revision, left),
         direction="downgrade",
+        severity=_severity(left, failed_again),
     )
 
 
@@ -104,21 +108,44 @@ def _not_repeatable(revision: Revision, failure: Failure) -> Finding:
 def _not_repeated(revision: Revision, changes: list[Change]) -> Finding:
     return Finding(
         f"{revision.revision} gives another schema when it is applied again after its downgrade: "
-        f"{listed([noun(change.key) for change in changes], limit=2)}.",
+        f"{listed([noun(change) for change in changes], limit=2)}.",
         revision=revision.revision,
         object=full_name(changes[0].key),
-        detail="\n".join(f"- {describe(change)}" for change in changes),
+        detail=bulleted(map(describe, changes)),
         help="The upgrade does something else the second time: it asks for something that the downgrade leaves (IF NOT EXISTS, an "
         "inspector, rows), or makes names or values at random.",
     )
 
 
+def _how_to_restore(revision: Revision, left: list[Change]) -> str | None:
+    code = remedy.code(remedy.reversed_changes(left))
+    return f"In the downgrade of {revision.path}, add:\n\n{indented(code)}" if code else None
+
+
+def _severity(left: list[Change], failed_again: Failure | None) -> Severity:
+    """What stays because PostgreSQL, or caution, leaves no choice weighs less, as long as the next upgrade gets along with it."""
+    if failed_again is not None:
+        return Severity.ERROR
+    if all(change.key.kind == "extension" and change.before is None for change in left):
+        return Severity.NOTICE
+    return Severity.WARNING if all(_is_kept_label(change) for change in left) else Severity.ERROR
+
+
+def _is_kept_label(change: Change) -> bool:
+    """An enum that the upgrade gave a label: PostgreSQL cannot take it away, and older code does not mind it."""
+    if change.key.kind == "extension":
+        return change.before is None
+    if change.key.kind != "enum" or change.before is None or change.after is None:
+        return False
+    return set(change.before.get("labels") or ()) <= set(change.after.get("labels") or ())
+
+
 def _what(change: Change) -> str:
     if change.before is None:
-        return f"{noun(change.key)} stays"
+        return f"{noun(change)} stays"
     if change.after is None:
-        return f"{noun(change.key)} is gone"
-    return f"{noun(change.key)} is not what it was"
+        return f"{noun(change)} is gone"
+    return f"{noun(change)} has changed ({describe(change).partition(': ')[2]})"
 
 
 CHECK = Check(id="round-trip", severity=Severity.ERROR, examine=examine)

@@ -1,14 +1,16 @@
 """The migrations make another schema than the models do, where autogenerate does not look.
 
 Catches
-    What differs in `pg_catalog` between a database that was migrated and one that the models create: a CHECK that is missing or
-    says something else, an enum with other labels, a server default, identity, the predicate of a partial index, an exclusion
-    constraint. An error where the models have it and the migrations do not, or define it otherwise; a warning
-    where only the migrations have it, such as a trigger.
+    What differs in `pg_catalog` between a database that was migrated and one that the models create: a CHECK that is missing
+    or says something else, an enum with other labels, a server default, identity, the predicate of a partial
+    index, an exclusion constraint. An error where the models have it and the migrations do not, or define it
+    otherwise; a warning where only the migrations have it (a trigger, a default that a column was added with), and where a
+    constraint differs in nothing but its name.
 
 Why it hurts
-    Tests usually run on tables that the models create. They then test a schema that production has not got: the CHECK that turned the
-    bad row away in the test is not there, the label that the code writes does not exist.
+    Tests usually run on tables that the models create. They then prove something about a schema that production has not got:
+    the CHECK that turned the bad row away in the test is not there, the label that the code writes does not
+    exist. A constraint of another name lasts until a revision drops it by the name in the model, and fails.
 
 How to fix
     Bring the migrations up to the models with a new revision; autogenerate will not write this one::
@@ -23,19 +25,39 @@ How to fix
 
         total: Mapped[int] = mapped_column(server_default="0")
 
+    What no model can express, such as a trigger, can be created with the tables, so that the tests have it too::
+
+        event.listen(Order.__table__, "after_create", DDL("CREATE TRIGGER …"))
+
 Stays quiet when
-    Autogenerate sees it too: model-drift reports that. Autogenerate does not report a table or a column that is on one side only:
-    then env.py hides it on purpose. The models cannot be created by themselves, or there are none.
+    Autogenerate sees it too: model-drift reports that. A table or a column is on one side only, and autogenerate is silent:
+    then env.py hides it on purpose. The names differ as PostgreSQL makes them up. It is an extension, which models cannot
+    ask for. The models cannot be created by themselves, or there are none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.words import TABLE_KINDS, counted, failure_reason, full_name, listed, noun, principal, shorten
-from app.gate.recording import Change, Recording, Snapshot
+from app.gate.checks.words import (
+    TABLE_KINDS,
+    bulleted,
+    failure_reason,
+    full_name,
+    indented,
+    is_one_sided,
+    listed,
+    noun,
+    plural,
+    principal,
+    shorten,
+    table_of,
+)
+from app.gate.recording import Change, Definition, Key, Recording, Snapshot
 from app.gate.report import Severity
 from app.gate.snapshot import difference
 
@@ -44,20 +66,21 @@ from app.gate.snapshot import difference
 class Difference:
     """One object on which the migrations and the models disagree."""
 
-    owner: str  # what it is told under: its table, or itself
-    what: str  # "check constraint ck_total on orders"
-    words: str
+    heading: str  # what those are told under that are told together: "The migrations and the models differ on orders"
+    object: str  # "public.orders"
+    noun: str  # "check constraint ck_total on orders"
+    words: str  # a sentence without its full stop
     severity: Severity
+    remedy: Change | None = None  # from the migrations to the models, where that is the way to go
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
     head, models = _snapshots(recording)
-    changes = [change for change in principal(difference(head, models)) if not _is_told_elsewhere(change, recording)]
-    by_place: dict[tuple[str, Severity], list[Difference]] = {}
-    for found in map(_difference, changes):
-        by_place.setdefault((found.owner, found.severity), []).append(found)
-    for (owner, severity), differences in sorted(by_place.items(), key=lambda item: item[0]):
-        yield _finding(owner, severity, differences)
+    told_together: dict[tuple[str, Severity], list[Difference]] = {}
+    for found in _differences(head, models, recording):
+        told_together.setdefault((found.heading, found.severity), []).append(found)
+    for (_, severity), differences in sorted(told_together.items(), key=lambda item: (item[1][0].object, item[0])):
+        yield _finding(severity, differences)
 
 
 def _snapshots(recording: Recording) -> tuple[Snapshot, Snapshot]:
@@ -72,52 +95,192 @@ def _snapshots(recording: Recording) -> tuple[Snapshot, Snapshot]:
     return recording.head, recording.models
 
 
-def _is_told_elsewhere(change: Change, recording: Recording) -> bool:
-    """Whether autogenerate judges this object: it reports it, or was told to overlook it."""
-    key = change.key
-    table = f"{key.schema}.{key.table}" if key.table else full_name(key)
-    if table in recording.hidden or full_name(key) in recording.hidden:
-        return True
-    if key.kind == "extension":
-        return True  # models have no way to ask for one
-    if recording.drift is None:
-        return False
-    is_one_sided = change.before is None or change.after is None
-    if is_one_sided and (key.kind in TABLE_KINDS or key.kind == "column"):
-        return True
-    return full_name(key) in {drift.object for drift in recording.drift}
+def _differences(head: Snapshot, models: Snapshot, recording: Recording) -> Iterator[Difference]:
+    everything = difference(head, models, same_history=False)
+    elsewhere = _Elsewhere(recording, head, models, {change.key for change in everything})
+    changes = [change for change in principal(everything) if not elsewhere.tells(change)]
+    names = _names_in_the_models(changes)
+    for change in changes:
+        if change.key in names:
+            words = f"{noun(change)} is called {names[change.key].name} in the models"
+            yield Difference(_on(change.key), table_of(change.key), noun(change), words, Severity.WARNING)
+        elif change.key not in names.values() and (found := _difference(change)) is not None:
+            yield found
 
 
-def _difference(change: Change) -> Difference:
-    key, what = change.key, noun(change.key)
-    owner = f"{key.schema}.{key.table}" if key.table else full_name(key)
+def _names_in_the_models(changes: list[Change]) -> dict[Key, Key]:
+    """Constraints and indexes that differ in nothing but their name: that in the migrations -> that in the models."""
+    missing = {_identity(change.key, change.after): change.key for change in changes if change.before is None}
+    extra = {_identity(change.key, change.before): change.key for change in changes if change.after is None}
+    return {
+        key: missing[identity]
+        for identity, key in extra.items()
+        if key.kind in ("constraint", "index") and identity in missing
+    }
+
+
+def _identity(key: Key, definition: Definition | None) -> str:
+    """What an object is, but for its name."""
+    return f"{key.kind} {table_of(key)} {sorted(_comparable(definition).items())}"
+
+
+def _on(key: Key) -> str:
+    return f"The migrations and the models differ on {shorten(table_of(key))}"
+
+
+class _Elsewhere:
+    """What others tell of, or nobody should."""
+
+    def __init__(self, recording: Recording, head: Snapshot, models: Snapshot, differing: Collection[Key]) -> None:
+        self._recording = recording
+        self._head, self._models, self._differing = head, models, differing
+        self._by_autogenerate = {drift.object for drift in recording.drift or ()}
+
+    def tells(self, change: Change) -> bool:
+        key = change.key
+        if key.kind in ("extension", "schema"):
+            return True  # models cannot ask for one; both were made before the models' tables
+        if self._recording.hidden and {table_of(key), full_name(key)} & set(self._recording.hidden):
+            return True
+        if self._recording.drift is not None and self._is_table_or_column_of_one_side(change):
+            return True  # autogenerate reports each of them, unless env.py hides it on purpose
+        return self._is_in_autogenerate(change) or self._follows_from_a_column(change) or self._is_mapped_view(change)
+
+    def _is_table_or_column_of_one_side(self, change: Change) -> bool:
+        key = change.key
+        table = Key("table", key.schema, key.table if key.kind == "column" else key.name)
+        is_there = table in self._head.objects or table in self._models.objects
+        return key.kind in ("table", "column") and is_one_sided(change) and is_there
+
+    def _is_in_autogenerate(self, change: Change) -> bool:
+        # A constraint that the model leaves unnamed is told by its columns.
+        columns = ", ".join((change.after or change.before or {}).get("columns") or ())
+        return bool({full_name(change.key), f"{table_of(change.key)}({columns})"} & self._by_autogenerate)
+
+    def _follows_from_a_column(self, change: Change) -> bool:
+        """A type or a sequence that one side lacks, because a column that uses it is of another type there."""
+        key = change.key
+        if not is_one_sided(change):
+            return False
+        side = self._models if change.before is None else self._head
+        users = [
+            column
+            for column, definition in side.objects.items()
+            if column.kind == "column" and _uses(definition, column, key, change.after or change.before or {})
+        ]
+        return bool(users) and all(column in self._differing for column in users)
+
+    def _is_mapped_view(self, change: Change) -> bool:
+        """A view that the models map as if it were a table."""
+        key = change.key
+        if key.kind not in TABLE_KINDS or change.after is not None:
+            return False
+        return any(Key(kind, key.schema, key.name) in self._models.objects for kind in TABLE_KINDS)
+
+
+def _uses(definition: Definition, column: Key, key: Key, used: Definition) -> bool:
+    if key.kind in ("enum", "domain", "composite type"):
+        return str(definition.get("type", "")).replace('"', "").removesuffix("[]") == full_name(key)
+    if key.kind == "sequence":
+        return str(used.get("owned_by", "")).replace('"', "") == full_name(column)
+    return False
+
+
+# What these say of an index or a constraint is for not-validated to tell.
+_UNFINISHED = frozenset({"validated", "valid", "index_valid", "not_null", "populated"})
+
+
+def _comparable(definition: Definition | None) -> dict[str, Any]:
+    told = {name: value for name, value in (definition or {}).items() if name not in _UNFINISHED}
+    if isinstance(told.get("definition"), str):
+        told["definition"] = told["definition"].removesuffix(" NOT VALID")
+    return told
+
+
+def _difference(change: Change) -> Difference | None:
+    key, what, place = change.key, noun(change), table_of(change.key)
     if change.before is None:
-        return Difference(owner, what, f"{what} is in the models, and no migration makes it", Severity.ERROR)
+        words = f"{what} is in the models, and no migration makes it"
+        return Difference(_on(key), place, what, words, Severity.ERROR, change)
     if change.after is None:
-        return Difference(owner, what, f"{what} is in the migrations only", Severity.WARNING)
-    differing = [
-        name for name in sorted({*change.before, *change.after}) if change.before.get(name) != change.after.get(name)
+        # What belongs to no table is told by kind: a history can make dozens of functions.
+        heading = _on(key) if key.table else f"Only the migrations make {plural(key.kind)}"
+        return Difference(heading, place, what, f"{what} is in the migrations only", Severity.WARNING)
+    head, models = _comparable(change.before), _comparable(change.after)
+    told = [
+        _attribute(name, head.get(name), models.get(name))
+        for name in sorted(head.keys() | models.keys())
+        if head.get(name) != models.get(name)
     ]
-    words = "; ".join(
-        f"{name} is {change.before.get(name)!r} after the migrations, and {change.after.get(name)!r} in the models"
-        for name in differing
-    )
-    return Difference(owner, what, f"{what}: {words}", Severity.ERROR)
+    if not told:
+        return None
+    severity = Severity.ERROR if any(each[1] is Severity.ERROR for each in told) else Severity.WARNING
+    words = f"{what} {', and '.join(each[0] for each in told)}"
+    return Difference(_on(key), place, what, words, severity, change if severity is Severity.ERROR else None)
 
 
-def _finding(owner: str, severity: Severity, differences: list[Difference]) -> Finding:
+def _attribute(name: str, head: Any, models: Any) -> tuple[str, Severity]:
+    """How an attribute differs, to follow the object's name, and how much that weighs."""
+    label = name.replace("_", " ")
+    if name == "nullable":
+        sides = ("the models", "the migrations") if head else ("the migrations", "the models")
+        return f"is NOT NULL in {sides[0]} and not in {sides[1]}", Severity.ERROR
+    if name == "labels":
+        return _labels(head or [], models or [])
+    if name == "definition":
+        return f"is {_shown(head)} in the migrations and {_shown(models)} in the models", Severity.ERROR
+    if models is None:
+        return f"has the {label} {_shown(head)} in the migrations only", Severity.WARNING
+    if head is None:
+        return f"has the {label} {_shown(models)} in the models only", Severity.ERROR
+    return f"has the {label} {_shown(head)} in the migrations and {_shown(models)} in the models", Severity.ERROR
+
+
+def _labels(head: list[str], models: list[str]) -> tuple[str, Severity]:
+    missing = [repr(label) for label in models if label not in head]
+    extra = [repr(label) for label in head if label not in models]
+    if missing:
+        rest = f", and has {listed(extra)} instead" if extra else ""
+        return f"lacks {listed(missing)} of the models{rest}", Severity.ERROR
+    if extra:  # PostgreSQL cannot take a label away, so it stays when the model gives it up
+        return f"has {listed(extra)} in the migrations only", Severity.WARNING
+    order = f"{', '.join(head)} in the migrations, {', '.join(models)} in the models"
+    return f"has its labels in another order ({order})", Severity.WARNING
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    text = ", ".join(map(str, value)) if isinstance(value, list) else " ".join(str(value).split())
+    return text if len(text) <= 160 else f"{text[:160]}…"
+
+
+def _finding(severity: Severity, differences: list[Difference]) -> Finding:
+    first = differences[0]
     if len(differences) == 1:
-        message = f"The migrations and the models differ: {differences[0].words}."
+        message = f"{first.words[0].upper()}{first.words[1:]}."
     else:
-        names = listed([each.what for each in differences], limit=2)
-        message = f"The migrations and the models differ on {shorten(owner)} in {counted(len(differences), 'place')}: {names}."
+        message = f"{first.heading} ({len(differences)}): {listed([each.noun for each in differences])}."
     return Finding(
         message,
-        object=owner,
-        detail="\n".join(f"- {each.words}" for each in differences),
-        help="Write a revision that brings the migrations up to the models (autogenerate does not see this), or change the model.",
+        object=first.object if len({each.object for each in differences}) == 1 else None,
+        detail=bulleted(each.words for each in differences),
+        help=_help(severity, differences),
         severity=severity,
     )
+
+
+def _help(severity: Severity, differences: list[Difference]) -> str:
+    if severity is Severity.WARNING:
+        return (
+            "Tests on tables that the models create go without it. Give it to the model (server_default, comment, Index, the name), "
+            'or, where a model cannot say it, create it with the tables: event.listen(metadata, "after_create", DDL("…")).'
+        )
+    code = remedy.code(each.remedy for each in differences if each.remedy is not None)
+    text = "If the models are right, write a revision by hand, for autogenerate does not see this"
+    return f"{text}:\n\n{indented(code)}" if code else f"{text}."
 
 
 CHECK = Check(id="schema-drift", severity=Severity.ERROR, examine=examine)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 
-from app.gate.recording import Change, Failure, Key, Recording
+from app.gate.recording import Change, Definition, Failure, Key, Recording
+
+VIEW_KINDS = ("view", "materialized view")
+TABLE_KINDS = ("table", "view", "materialized view", "foreign table")
 
 
 def full_name(key: Key) -> str:
@@ -12,9 +16,9 @@ def full_name(key: Key) -> str:
     return ".".join(part for part in (key.schema, key.table, key.name) if part)
 
 
-def short_name(key: Key) -> str:
-    """`orders.note`: the schema is left out where it is `public`, where nearly everything lives."""
-    return shorten(full_name(key))
+def table_of(key: Key) -> str:
+    """`public.orders`, for the table and for what belongs to it; the object's own name for what belongs to none."""
+    return f"{key.schema}.{key.table}" if key.table else full_name(key)
 
 
 def shorten(name: str) -> str:
@@ -22,11 +26,20 @@ def shorten(name: str) -> str:
     return name.removeprefix("public.")
 
 
-def noun(key: Key) -> str:
-    """`index ix_orders_note on orders`, `column orders.note`, `function touch()`."""
+def noun(change: Change) -> str:
+    """`index ix_orders_note on orders`, `check constraint ck_total on orders`, `column orders.note`, `function touch()`."""
+    key, definition = change.key, change.after or change.before or {}
     if not key.table or key.kind == "column":
-        return f"{key.kind} {short_name(key)}"
-    return f"{key.kind} {key.name} on {shorten(f'{key.schema}.{key.table}')}"
+        return f"{key.kind} {shorten(full_name(key))}"
+    return f"{_kind(key, definition)} {key.name} on {shorten(table_of(key))}"
+
+
+def _kind(key: Key, definition: Definition) -> str:
+    if key.kind != "constraint":
+        return key.kind
+    words = {"primary key": "primary key", "foreign key": "foreign key", "exclude": "exclusion constraint"}
+    given = str(definition.get("type", ""))
+    return words.get(given, f"{given} constraint".strip())
 
 
 def listed(items: Sequence[str], limit: int = 3) -> str:
@@ -36,9 +49,20 @@ def listed(items: Sequence[str], limit: int = 3) -> str:
     return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]])) if items else ""
 
 
-def counted(number: int, singular: str, plural: str | None = None) -> str:
+def bulleted(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
+
+
+def counted(number: int, singular: str) -> str:
     """`1 revision`, `3 revisions`."""
-    return f"{number} {singular if number == 1 else plural or singular + 's'}"
+    return f"{number} {singular if number == 1 else plural(singular)}"
+
+
+def plural(noun: str) -> str:
+    """`functions`, `text search dictionaries`, `default privileges`."""
+    if noun.endswith("s"):
+        return noun
+    return f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
 
 
 def indented(code: str) -> str:
@@ -62,38 +86,56 @@ def first_line(text: str) -> str:
 def failure_reason(failure: Failure) -> str:
     """What an error says, to be put into a sentence."""
     name, said = failure.error.rpartition(".")[2], first_line(failure.message)
-    if failure.sqlstate is not None or failure.error == "Timeout":
-        return said or name  # PostgreSQL's words, and our own, need no class name
+    if failure.error in {"Timeout", "Gone", "CommandFailed"}:
+        return f"it {said}" if said.startswith("did not ") else said or name
+    if failure.sqlstate is not None:
+        return said or name  # PostgreSQL's own words need no class name
     return f"{name}: {said}" if said else name
 
 
 def principal(changes: Iterable[Change]) -> list[Change]:
-    """The changes without those that merely go with another: the columns of a new table, what lies in a new schema.
+    """The changes without those that merely go with another: the columns of a new table, the index on a new column.
 
     Tables come first, then columns, then the rest, so that the first one named is the cause of most others.
     """
     changes = list(changes)
-    whole = {
-        (change.before is None, change.key.kind, change.key.schema, change.key.name)
-        for change in changes
-        if _comes_or_goes(change)
-    }
-
-    def goes_with_another(change: Change) -> bool:
-        comes, key = change.before is None, change.key
-        if not _comes_or_goes(change):
-            return False
-        if key.kind != "schema" and (comes, "schema", "", key.schema) in whole:
-            return True
-        return bool(key.table) and any((comes, kind, key.schema, key.table) in whole for kind in TABLE_KINDS)
-
-    rank = {"schema": 0, "table": 1, "view": 2, "materialized view": 2, "column": 3, "enum": 4}
-    kept = [change for change in changes if not goes_with_another(change)]
-    return sorted(kept, key=lambda change: (rank.get(change.key.kind, 5), change.key))
+    whole = {(change.before is None, *change.key) for change in changes if is_one_sided(change)}
+    rank = {"schema": 0, "table": 1, "view": 2, "materialized view": 2, "column": 3, "constraint": 4, "index": 5}
+    views = [change.key for change in changes if change.key.kind in VIEW_KINDS]
+    kept = [change for change in changes if not _goes_with_another(change, whole, views)]
+    return sorted(kept, key=lambda change: (rank.get(change.key.kind, 6), change.key))
 
 
-TABLE_KINDS = ("table", "partitioned table", "view", "materialized view", "foreign table")
-
-
-def _comes_or_goes(change: Change) -> bool:
+def is_one_sided(change: Change) -> bool:
+    """Whether the object came or went, rather than being altered."""
     return change.before is None or change.after is None
+
+
+def _goes_with_another(
+    change: Change, whole: Collection[tuple[bool, str, str, str, str]], views: Collection[Key]
+) -> bool:
+    comes, key = change.before is None, change.key
+    if key.kind == "column" and any((key.schema, key.table) == (view.schema, view.name) for view in views):
+        return True
+    if not is_one_sided(change):
+        return False
+    if key.kind != "schema" and (comes, "schema", "", key.schema, "") in whole:
+        return True
+    if key.table and any((comes, kind, key.schema, key.table, "") in whole for kind in (*TABLE_KINDS, "domain")):
+        return True
+    definition = change.after or change.before or {}
+    if key.kind == "sequence" and definition.get("owned_by"):
+        table, _, column = str(definition["owned_by"]).rpartition(".")
+        schema, _, table = table.rpartition(".")
+        owners = {(comes, "table", schema, table, ""), (comes, "column", schema, column, table)}
+        return any(owner in whole for owner in owners)
+    return key.kind in ("constraint", "index") and any(
+        (comes, "column", key.schema, column, key.table) in whole for column in _columns_in(definition)
+    )
+
+
+def _columns_in(definition: Definition) -> set[str]:
+    """The columns that a constraint or an index is on; of an expression every word, some of which are columns."""
+    columns = set(definition.get("columns") or ())
+    words = re.findall(r'"(?:[^"]|"")+"|\w+', str(definition.get("definition", "")).partition(" REFERENCES ")[0])
+    return columns | {word.strip('"').replace('""', '"') for word in words}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.gate.checks.round_trip import examine
+from app.gate.report import Severity
 from tests.gate.checks.builders import (
     added,
     altered,
@@ -59,7 +60,10 @@ def test_what_is_gone_and_what_differs_are_named():
 
     [finding] = examine(recording(trip("a1", changes=[COLUMN], left_behind=[index, default])))
 
-    assert "column orders.note is not what it was and index ix_orders_note on orders is gone" in finding.message
+    assert (
+        "column orders.note has changed (default '' is gone) and index ix_orders_note on orders is gone"
+        in finding.message
+    )
     assert str(finding.detail).count("\n- ") == 1
 
 
@@ -96,6 +100,38 @@ def test_a_second_upgrade_that_gives_another_schema_is_a_finding():
     assert (
         finding.message == "a1 gives another schema when it is applied again after its downgrade: column orders.note."
     )
+
+
+def test_the_help_is_the_code_that_is_missing_from_the_downgrade():
+    [finding] = examine(recording(trip("a1", changes=[TABLE, ENUM], left_behind=[ENUM])))
+
+    assert finding.help == 'In the downgrade of versions/a1.py, add:\n\n    op.execute("DROP TYPE status")'
+
+
+def test_an_extension_that_stays_beside_a_downgrade_that_works_is_only_a_notice():
+    extension = added(key("extension", "pgcrypto", schema=""))
+
+    [finding] = examine(recording(trip("a1", changes=[TABLE, extension], left_behind=[extension])))
+
+    assert finding.severity is Severity.NOTICE
+
+
+def test_a_label_that_postgres_cannot_take_back_is_only_a_warning():
+    label = altered(ENUM.key, {"labels": ["new"]}, {"labels": ["new", "paid"]})
+
+    [finding] = examine(recording(trip("a1", changes=[TABLE, label], left_behind=[label])))
+
+    assert finding.severity is Severity.WARNING
+    assert "enum status has changed (label 'paid' added after 'new')" in finding.message
+
+
+def test_what_stays_and_stops_the_next_upgrade_is_an_error_whatever_it_is():
+    label = altered(ENUM.key, {"labels": ["new"]}, {"labels": ["new", "paid"]})
+    again = failure('enum label "paid" already exists', sqlstate="42710")
+
+    [finding] = examine(recording(trip("a1", changes=[TABLE, label], left_behind=[label], again_failure=again)))
+
+    assert finding.severity is Severity.ERROR
 
 
 def test_stays_quiet_about_a_round_trip_that_leaves_nothing():

@@ -1,0 +1,279 @@
+"""Changes to a schema as lines of an Alembic script, so that advice can be pasted rather than read.
+
+Where an `op` function takes what the catalog tells, it is used; else it is `op.execute` with PostgreSQL's own definition,
+which is right whatever it holds. What neither can say, such as how to take a label out of an enum, gives no code.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+from app.gate.checks.words import table_of
+from app.gate.recording import Change, Definition, Key
+
+# From https://www.postgresql.org/docs/current/sql-keywords-appendix.html: those that must be quoted as names.
+_RESERVED_WORDS = """
+    all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
+    current_catalog current_date current_role current_time current_timestamp current_user default deferrable desc distinct
+    do else end except false fetch for foreign from grant group having in initially intersect into lateral leading limit
+    localtime localtimestamp not null offset on only or order placing primary references returning select session_user
+    some symmetric system_user table then to trailing true union unique user using variadic when where window with
+    authorization binary collation concurrently cross current_schema freeze full ilike inner is isnull join left like
+    natural notnull outer overlaps right similar tablesample verbose
+"""
+_RESERVED = frozenset(_RESERVED_WORDS.split())
+
+
+def reversed_changes(changes: Iterable[Change]) -> list[Change]:
+    """The changes that take these back."""
+    return [Change(change.key, change.after, change.before) for change in changes]
+
+
+def code(changes: Iterable[Change], limit: int = 12) -> str:
+    """The code that makes the changes, in an order that PostgreSQL takes; empty if there is none to give for any of them."""
+    lines = [line for change in sorted(changes, key=_turn) for line in lines_for(change)]
+    if len(lines) > limit:
+        lines = [*lines[:limit], f"# … and {len(lines) - limit} more"]
+    return "\n".join(lines)
+
+
+# What rests on another object is dropped before it, and made after it. A column is altered once its new type is there
+# and while its old one still is.
+_TURNS = """
+    drop view, drop materialized view, drop trigger, drop policy, drop rule,
+    drop table, drop column, drop constraint, drop index,
+    create schema, create extension, create enum, create sequence,
+    create column, alter, create constraint, create index, create view, create materialized view, create trigger,
+    drop, drop schema, drop extension
+"""
+_TURN_BY_ACTION = {action.strip(): turn for turn, action in enumerate(_TURNS.split(","))}
+
+
+def _turn(change: Change) -> int:
+    verb = "create" if change.before is None else "drop" if change.after is None else "alter"
+    turn = _TURN_BY_ACTION.get(f"{verb} {change.key.kind}")
+    return turn if turn is not None else _TURN_BY_ACTION.get(verb, _TURN_BY_ACTION["alter"])
+
+
+def lines_for(change: Change) -> list[str]:
+    """The lines of code that make one change."""
+    if change.before is None:
+        return [line for line in [_create(change.key, change.after or {})] if line]
+    if change.after is None:
+        return [line for line in [_drop(change.key, change.before)] if line]
+    if change.key.kind == "column":
+        return _alter_column(change.key, change.before, change.after)
+    if change.key.kind == "enum":
+        return _alter_enum(change.key, change.before, change.after)
+    if change.key.kind in {"constraint", "index", "trigger", "view", "materialized view", "domain constraint"}:
+        return [line for line in [_drop(change.key, change.before), _create(change.key, change.after)] if line]
+    return []
+
+
+# Making.
+
+
+def _create(key: Key, definition: Definition) -> str | None:
+    body = str(definition.get("definition", "")).rstrip("; \n")
+    if key.kind == "constraint":
+        return _create_constraint(key, definition, body)
+    if key.kind == "index":
+        return _create_index(key, definition, body)
+    statements = {
+        "column": lambda: f"ALTER TABLE {_table(key)} ADD COLUMN {quote(key.name)} {_column(definition)}",
+        "domain constraint": lambda: f"ALTER DOMAIN {_table(key)} ADD CONSTRAINT {quote(key.name)} {body}",
+        "enum": lambda: (
+            f"CREATE TYPE {_name(key)} AS ENUM ({', '.join(map(_literal, definition.get('labels') or ()))})"
+        ),
+        "extension": lambda: f"CREATE EXTENSION IF NOT EXISTS {quote(key.name)}",
+        "materialized view": lambda: f"CREATE MATERIALIZED VIEW {_name(key)} AS {body}",
+        "schema": lambda: f"CREATE SCHEMA {quote(key.name)}",
+        "sequence": lambda: f"CREATE SEQUENCE {_name(key)} AS {definition.get('type', 'bigint')}",
+        "trigger": lambda: (
+            f"CREATE {'CONSTRAINT ' if definition.get('constraint') else ''}TRIGGER {quote(key.name)} {body}"
+        ),
+        "view": lambda: f"CREATE VIEW {_name(key)} AS {body}",
+    }
+    return _execute(statements[key.kind]()) if key.kind in statements else None
+
+
+def _create_constraint(key: Key, definition: Definition, body: str) -> str:
+    kind, table = definition.get("type"), _arguments(key.name, key.table)
+    columns = list(definition.get("columns") or ())
+    if kind == "check" and (found := re.fullmatch(r"CHECK \((.*)\)", body, re.DOTALL)):
+        return (
+            f"op.create_check_constraint({table}, {python(_without_parentheses(found[1]), is_sql=True)}{_schema(key)})"
+        )
+    if kind == "unique" and body == f"UNIQUE ({', '.join(map(quote, columns))})":
+        return f"op.create_unique_constraint({table}, {python(columns)}{_schema(key)})"
+    if kind == "primary key" and body == f"PRIMARY KEY ({', '.join(map(quote, columns))})":
+        return f"op.create_primary_key({table}, {python(columns)}{_schema(key)})"
+    return _execute(f"ALTER TABLE {_table(key)} ADD CONSTRAINT {quote(key.name)} {body}")
+
+
+def _create_index(key: Key, definition: Definition, body: str) -> str:
+    unique = bool(definition.get("unique"))
+    simple = re.fullmatch(r"USING btree \(([a-z_][a-z0-9_]*(?:, [a-z_][a-z0-9_]*)*)\)", body)
+    if simple:
+        arguments = f"{_arguments(key.name, key.table)}, {python(simple[1].split(', '))}"
+        return f"op.create_index({arguments}{', unique=True' if unique else ''}{_schema(key)})"
+    return _execute(f"CREATE {'UNIQUE ' if unique else ''}INDEX {quote(key.name)} ON {_table(key)} {body}")
+
+
+def _column(definition: Definition) -> str:
+    words = [str(definition.get("type", "text"))]
+    if definition.get("collation"):
+        words.append(f"COLLATE {definition['collation']}")
+    if definition.get("generated"):
+        words.append(f"GENERATED ALWAYS AS ({definition['generated']}){'' if definition.get('virtual') else ' STORED'}")
+    if definition.get("identity"):
+        words.append(f"GENERATED {str(definition['identity']).upper()} AS IDENTITY")
+    if definition.get("default") is not None:
+        words.append(f"DEFAULT {definition['default']}")
+    if definition.get("nullable") is False:
+        words.append("NOT NULL")
+    return " ".join(words)
+
+
+# Dropping.
+
+
+def _drop(key: Key, definition: Definition) -> str | None:
+    if key.kind == "table":
+        return f"op.drop_table({python(key.name)}{_schema(key)})"
+    if key.kind == "column":
+        return f"op.drop_column({_arguments(key.table, key.name)}{_schema(key)})"
+    if key.kind == "index":
+        return f"op.drop_index({python(key.name)}, table_name={python(key.table)}{_schema(key)})"
+    if key.kind == "constraint":
+        types = {"primary key": "primary", "foreign key": "foreignkey", "unique": "unique", "check": "check"}
+        given = types.get(str(definition.get("type")))
+        type_ = f", type_={python(given)}" if given else ""
+        return f"op.drop_constraint({_arguments(key.name, key.table)}{type_}{_schema(key)})"
+    if key.kind == "domain constraint":
+        return _execute(f"ALTER DOMAIN {_table(key)} DROP CONSTRAINT {quote(key.name)}")
+    if key.kind in {"trigger", "policy", "rule"}:
+        return _execute(f"DROP {key.kind.upper()} {quote(key.name)} ON {_table(key)}")
+    if key.kind in {"enum", "composite type", "range type", "base type"}:
+        return _execute(f"DROP TYPE {_name(key)}")
+    if key.kind in {"function", "procedure", "aggregate"}:
+        schema = "" if key.schema == "public" else f"{quote(key.schema)}."
+        return _execute(f"DROP {key.kind.upper()} {schema}{key.name}")
+    if key.kind in {
+        "view",
+        "materialized view",
+        "foreign table",
+        "sequence",
+        "domain",
+        "extension",
+        "schema",
+        "statistics",
+    }:
+        return _execute(f"DROP {key.kind.upper()} {_name(key)}")
+    return None
+
+
+# Altering.
+
+
+def _alter_column(key: Key, before: Definition, after: Definition) -> list[str]:
+    changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+    lines, arguments = [], []
+    if changed & {"type", "collation"}:
+        column, type_ = quote(key.name), after.get("type")
+        collation = f" COLLATE {after['collation']}" if after.get("collation") else ""
+        lines.append(
+            _execute(f"ALTER TABLE {_table(key)} ALTER COLUMN {column} TYPE {type_}{collation} USING {column}::{type_}")
+        )
+    if "nullable" in changed:
+        arguments.append(f"nullable={after.get('nullable')}")
+    if "default" in changed:
+        default = after.get("default")
+        arguments.append(
+            "server_default=None" if default is None else f"server_default=sa.text({python(default, is_sql=True)})"
+        )
+    if "comment" in changed:
+        arguments.append(f"comment={python(after.get('comment'))}")
+    if arguments:
+        lines.append(f"op.alter_column({_arguments(key.table, key.name)}, {', '.join(arguments)}{_schema(key)})")
+    return lines
+
+
+def _alter_enum(key: Key, before: Definition, after: Definition) -> list[str]:
+    """PostgreSQL can add labels to an enum; it cannot take them away, nor move them."""
+    old, new = list(before.get("labels") or ()), list(after.get("labels") or ())
+    if [label for label in new if label in old] != old:
+        return []
+    lines = []
+    for index, label in enumerate(new):
+        if label not in old:
+            following = next((each for each in new[index:] if each in old), None)
+            place = f" BEFORE {_literal(following)}" if following is not None else ""
+            lines.append(f"    {_execute(f'ALTER TYPE {_name(key)} ADD VALUE IF NOT EXISTS {_literal(label)}{place}')}")
+    return ["with op.get_context().autocommit_block():", *lines] if lines else []
+
+
+# Writing Python and SQL.
+
+
+def python(value: object, *, is_sql: bool = False) -> str:
+    """A value as it is written in Python, with double quotes."""
+    if isinstance(value, list):
+        return f"[{', '.join(python(each) for each in value)}]"
+    if not isinstance(value, str):
+        return repr(value)
+    if is_sql:
+        # SQLAlchemy's text() takes a word behind a colon for a parameter, unless the colon is escaped or doubled.
+        value = re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def quote(name: str) -> str:
+    """A name as it is written in SQL."""
+    if re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in _RESERVED:
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_table(name: str) -> str:
+    """`public.orders` as it is written in SQL: `orders`."""
+    schema, _, table = name.partition(".")
+    return quote(table) if schema == "public" else f"{quote(schema)}.{quote(table)}"
+
+
+def _execute(sql: str) -> str:
+    return f"op.execute({python(sql, is_sql=True)})"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _name(key: Key) -> str:
+    return quote_table(f"{key.schema}.{key.name}") if key.schema else quote(key.name)
+
+
+def _table(key: Key) -> str:
+    return quote_table(table_of(key))
+
+
+def _arguments(*values: str) -> str:
+    return ", ".join(python(value) for value in values)
+
+
+def _schema(key: Key) -> str:
+    return "" if key.schema == "public" else f", schema={python(key.schema)}"
+
+
+def _without_parentheses(expression: str) -> str:
+    """`(a > 0)` without the parentheses, if they belong to each other."""
+    if not (expression.startswith("(") and expression.endswith(")")):
+        return expression
+    depth = 0
+    for index, character in enumerate(expression):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth == 0 and index < len(expression) - 1:
+            return expression
+    return expression[1:-1]

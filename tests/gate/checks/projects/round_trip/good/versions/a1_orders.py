@@ -1,0 +1,20 @@
+"""create orders"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "a1"
+down_revision = None
+
+
+def upgrade():
+    op.create_table(
+        "orders",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("status", sa.Enum("new", "paid", name="order_status")),
+    )
+
+
+def downgrade():
+    op.drop_table("orders")
+    op.execute("DROP TYPE order_status")

@@ -1,0 +1,14 @@
+"""refuse negative totals"""
+
+from alembic import op
+
+revision = "c3"
+down_revision = "b2"
+
+
+def upgrade():
+    op.create_check_constraint("ck_orders_total", "orders", "total >= 0")
+
+
+def downgrade():
+    op.drop_constraint("ck_orders_total", "orders", type_="check")

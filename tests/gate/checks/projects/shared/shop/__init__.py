@@ -1,0 +1,1 @@
+"""A shop of which the tests need little more than a table."""

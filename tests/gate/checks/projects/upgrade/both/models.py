@@ -1,0 +1,6 @@
+"""An order with a note."""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+orders = sa.Table("orders", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("note", sa.Text))
