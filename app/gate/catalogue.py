@@ -6,7 +6,7 @@ import difflib
 import inspect
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from app.gate import allowances
@@ -16,26 +16,24 @@ from app.gate.checks.registry import ALL_CHECKS
 # The comments that accept findings are judged after everything else, so their check does not live among the others.
 CHECKS: tuple[Check, ...] = (*ALL_CHECKS, allowances.CHECK)
 
-CHECKS_BY_NAME: Mapping[str, Check] = {name: check for check in CHECKS for name in (check.id, *check.aliases)}
-
 
 class UnknownCheck(Exception):
     """No check has this name. One line for people, with the name that they may have meant."""
 
-    def __init__(self, name: str) -> None:
-        near = difflib.get_close_matches(name.lower().replace("_", "-"), CHECKS_BY_NAME, n=1, cutoff=0.5)
+    def __init__(self, name: str, names: Iterable[str]) -> None:
+        near = difflib.get_close_matches(name.lower().replace("_", "-"), list(names), n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else "`overproof explain` lists them all"
         super().__init__(f"there is no check called {name!r}: {hint}")
-        self.name = name
         self.suggestion = near[0] if near else None
 
 
-def get_check(name: str) -> Check:
+def get_check(name: str, among: Iterable[Check] = CHECKS) -> Check:
     """The check of that id or retired id. Raises UnknownCheck."""
+    checks = {each: check for check in among for each in (check.id, *check.aliases)}
     try:
-        return CHECKS_BY_NAME[name]
+        return checks[name]
     except KeyError:
-        raise UnknownCheck(name) from None
+        raise UnknownCheck(name, checks) from None
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from app import __version__
 from app.gate import allowances
 from app.gate.allowances import FORM
 from app.gate.baseline import Baseline
-from app.gate.catalogue import CHECKS, CHECKS_BY_NAME, UnknownCheck, get_check
+from app.gate.catalogue import CHECKS, UnknownCheck, get_check
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.configuration import Configuration
-from app.gate.recording import Recording, Revision, Snapshot, Step
+from app.gate.recording import Recording, Revision, Step
 from app.gate.report import (
     IGNORED,
     NOT_SELECTED,
@@ -34,7 +34,7 @@ from app.gate.report import (
     Tool,
     Verdict,
 )
-from app.gate.snapshot import describe, digest
+from app.gate.snapshot import describe, digest, to_json
 
 TOOL = Tool(name="overproof", version=__version__)
 
@@ -70,6 +70,7 @@ def judge(
     baseline: Baseline | None = None,
     started_at: datetime | None = None,
     duration_ms: float = 0.0,
+    checks: Sequence[Check] = CHECKS,
 ) -> Report:
     """The report on one verification: a recording for each walk that the project's command made.
 
@@ -79,14 +80,14 @@ def judge(
     configuration = configuration or Configuration()
     examinations = [
         examine(check, recording)
-        for check in CHECKS
+        for check in checks
         if deselected(check, configuration) is None
         for recording in recordings
     ]
     weighed = _without_repetitions(_weigh(examinations, configuration))
     _accept(weighed)
     if deselected(allowances.CHECK, configuration) is None:
-        weighed += _weigh(_judge_allowances(recordings, examinations, weighed), configuration)
+        weighed += _weigh(_judge_allowances(recordings, examinations, weighed, checks), configuration)
     findings = _entries(weighed, baseline)
     crashes = [f"{each.check.id} ({each.crash})" for each in examinations if each.crash]
     if crashes:
@@ -108,10 +109,10 @@ def judge(
         started_at=started_at or datetime.now(UTC),
         duration_ms=duration_ms,
         graph=_graph(recordings),
-        checks=[_check_entry(check, configuration, examinations, findings) for check in CHECKS],
+        checks=[_check_entry(check, configuration, examinations, findings) for check in checks],
         findings=findings,
         steps=[_step_entry(step) for recording in recordings for step in _steps(recording)],
-        snapshot=None if head is None else _snapshot_entries(head),
+        snapshot=None if head is None else to_json(head),
         digest=None if head is None else digest(head),
     )
 
@@ -194,13 +195,16 @@ def _accept(weighed: Iterable[Weighed]) -> None:
             continue
         revision = _find_revision(each.recording, each.finding.revision)
         for allowance in revision.allowances if revision else ():
-            if allowance.reason and CHECKS_BY_NAME.get(allowance.check) is each.check:
+            if allowance.reason and allowance.check in (each.check.id, *each.check.aliases):
                 each.allowed = allowance.reason
                 break
 
 
 def _judge_allowances(
-    recordings: Iterable[Recording], examinations: Iterable[Examination], weighed: Iterable[Weighed]
+    recordings: Iterable[Recording],
+    examinations: Iterable[Examination],
+    weighed: Iterable[Weighed],
+    checks: Sequence[Check],
 ) -> Iterator[Examination]:
     """What the comments cannot tell by themselves: the ones that name no check, and those that accept nothing."""
     used = {(each.check.id, each.finding.revision) for each in weighed}
@@ -214,7 +218,7 @@ def _judge_allowances(
                     continue  # Already told of by the check itself.
                 about = Finding("", revision=revision.revision, object=allowance.check, line=allowance.line)
                 try:
-                    check = get_check(allowance.check)
+                    check = get_check(allowance.check, checks)
                 except UnknownCheck as unknown:
                     findings.append(
                         replace(
@@ -411,11 +415,6 @@ def _step_entry(step: Step) -> StepEntry:
         ],
         changes=[fit(describe(change)) for change in step.changes],
     )
-
-
-def _snapshot_entries(snapshot: Snapshot) -> list[dict[str, object]]:
-    """One entry per object: its key, flat, and its definition."""
-    return [{**key._asdict(), "definition": dict(snapshot.objects[key])} for key in sorted(snapshot.objects)]
 
 
 # Text that came from a project

@@ -19,7 +19,9 @@ def render(report: Report) -> str:
     """One command per finding that nobody accepted, the heaviest first: GitHub shows ten of each kind for a step."""
     commands = [_annotation(finding) for finding in report.open_findings]
     if report.verdict is Verdict.ERROR:
-        commands.insert(0, _command("error", report.reason or "", title="Overproof could not verify the migrations"))
+        commands.insert(
+            0, _command("error", visible(report.reason or ""), title="Overproof could not verify the migrations")
+        )
     return "".join(f"{command}\n" for command in commands)
 
 
@@ -41,13 +43,13 @@ def _annotation(finding: FindingEntry) -> str:
         if finding.line is not None:
             place["line"] = str(finding.line)
     about = f" in {finding.revision}" if finding.revision else ""
-    text = finding.message + (f"\n\nTo mend it: {finding.help}" if finding.help else "")
+    text = visible(finding.message) + (f"\n\nTo mend it: {visible(finding.help)}" if finding.help else "")
     return _command(finding.severity.value, text, **place, title=f"{finding.check}{about}")
 
 
 def _command(name: str, text: str, **properties: str) -> str:
     listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::{name} {listed}::{_data(shortened(visible(text), MESSAGE_LINES))}"
+    return f"::{name} {listed}::{_data(shortened(text, MESSAGE_LINES))}"
 
 
 def _data(text: str) -> str:

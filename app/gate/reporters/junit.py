@@ -65,7 +65,7 @@ def _case(suite: ElementTree.Element, check: CheckEntry, name: str) -> ElementTr
 
 
 def _told(finding: FindingEntry) -> str:
-    return visible("\n".join(_lines(finding)))
+    return "\n".join(visible(line) for line in _lines(finding))
 
 
 def _lines(finding: FindingEntry) -> Iterator[str]:

@@ -10,7 +10,7 @@ from app.gate.checks.words import counted, listed
 from app.gate.report import FindingEntry, Outcome, Report, RevisionEntry, Severity, StepEntry, Verdict
 from app.gate.reporters.grouping import groups_of, totals
 from app.gate.reporters.quoting import one_line, shortened, visible, without_commands
-from app.gate.reporters.text import location, versions_of
+from app.gate.reporters.text import location
 
 COMMENT_LIMIT_BYTES = 65_000  # GitHub refuses a comment of more than 65,536 characters.
 DETAIL_LINES = 30
@@ -151,9 +151,10 @@ def _checks(report: Report) -> Iterator[Block]:
 
 
 def _summary(report: Report) -> str:
+    versions = (("PostgreSQL", report.postgres), ("Alembic", report.alembic), ("SQLAlchemy", report.sqlalchemy))
     parts = [
         f"Overproof {prose(report.tool.version)}",
-        *(f"{name} {prose(version)}" for name, version in versions_of(report)),
+        *(f"{name} {prose(version)}" for name, version in versions if version),
         counted(len(report.graph.revisions), "revision"),
         f"{report.duration_ms / 1000:.1f} s",
     ]
@@ -167,22 +168,21 @@ def _folded(title: str, body: str) -> str:
 # Quoting. https://github.github.com/gfm/
 
 
-SPECIAL = re.compile(r"[\\`*_{}\[\]<>|~&$^]")
+# A backslash does not keep GitHub from notifying a person or linking an issue; a space of no width does.
+SPECIAL = re.compile(r"[\\`*_{}\[\]<>|~&$^]|(?<=@)(?=\w)|(?<=#)(?=\d)")
 ENTITIES = {
+    "": "&#8203;",
     "<": "&lt;",
     ">": "&gt;",
     "&": "&amp;",
-    "|": "&#124;",
-}  # a bar would end a table's cell, even after a backslash
+    "|": "&#124;",  # a bar would end a table's cell, even after a backslash
+}
 BLOCK_START = re.compile(r"^(?:([-+=#:])|(\d+)([.)]))")
-# A backslash does not keep GitHub from notifying a person or linking an issue; a space of no width does.
-REFERENCE = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)")
 
 
 def escaped(text: str) -> str:
     """Text in which nothing is Markdown or HTML."""
-    text = SPECIAL.sub(lambda match: ENTITIES.get(match[0], f"\\{match[0]}"), text)
-    return REFERENCE.sub("&#8203;", text)
+    return SPECIAL.sub(lambda match: ENTITIES.get(match[0], f"\\{match[0]}"), text)
 
 
 def code(text: str) -> str:

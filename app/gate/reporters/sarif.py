@@ -94,9 +94,11 @@ def _result(finding: FindingEntry, rule_index: int, report: Report) -> dict[str,
 def _message(finding: FindingEntry) -> str:
     """Plain text, in which `[text](target)` would be a link. Braces are arguments only where arguments are given."""
     text = "\n\n".join(
-        filter(None, [finding.message, finding.detail, f"To mend it: {finding.help}" if finding.help else None])
+        visible(part)
+        for part in (finding.message, finding.detail, f"To mend it: {finding.help}" if finding.help else None)
+        if part
     )
-    return LINK.sub(r"\[", visible(text))
+    return LINK.sub(r"\[", text)
 
 
 def _locations(finding: FindingEntry, report: Report) -> list[dict[str, Any]]:

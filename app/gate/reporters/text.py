@@ -129,18 +129,9 @@ def _undecided(report: Report, width: int) -> Iterator[Line]:
 
 def _summary(report: Report) -> str:
     judged = sum(check.outcome is not Outcome.SKIPPED for check in report.checks)
-    parts = [
-        counted(len(report.graph.revisions), "revision"),
-        counted(judged, "check"),
-        *(f"{name} {one_line(version)}" for name, version in versions_of(report)),
-        f"{report.duration_ms / 1000:.1f} s",
-    ]
-    return f"{', '.join(parts)}: {VERDICTS[report.verdict].lower()}."
-
-
-def versions_of(report: Report) -> list[tuple[str, str]]:
-    versions = (("PostgreSQL", report.postgres), ("Alembic", report.alembic), ("SQLAlchemy", report.sqlalchemy))
-    return [(name, version) for name, version in versions if version]
+    revisions, checks = counted(len(report.graph.revisions), "revision"), counted(judged, "check")
+    server = f" on PostgreSQL {one_line(report.postgres)}" if report.postgres else ""
+    return f"{revisions} and {checks}{server} in {report.duration_ms / 1000:.1f} s: {VERDICTS[report.verdict].lower()}."
 
 
 # Lines

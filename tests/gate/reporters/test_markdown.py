@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from app.gate.report import Severity, Verdict
+from app.gate.reporters.markdown import cell, code, fenced, paragraphs, prose, render
+from app.gate.reporters.quoting import one_line, visible
+from tests.gate.reporters.samples import ATTACKS, finding, report
+from tests.gate.reporters.strategies import reports, texts
+
+# GitHub's dialect, but for the links that it makes of bare addresses.
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
+class Shown(HTMLParser):
+    """What a reader sees of a page, and the elements of which it is made."""
+
+    def __init__(self, markdown: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.tags: list[str] = []
+        self.feed(MARKDOWN.render(markdown))
+        self.close()
+        self.text = self.text.replace("\u200b", "")
+
+    def handle_starttag(self, tag: str, attributes: object) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def without_ticks(text: str) -> str:
+    return one_line(text).replace("`", "").replace(" ", "")
+
+
+@given(texts)
+def test_prose_shows_the_text_and_nothing_else(text):
+    shown = Shown(prose(text))
+
+    assert set(shown.tags) <= {"p", "code"}
+    assert shown.text.replace("`", "").replace(" ", "").strip() == without_ticks(text).strip()
+
+
+@given(texts)
+def test_a_code_span_shows_the_text_and_nothing_else(text):
+    shown = Shown(f"a {code(text)} b")
+
+    assert shown.tags == ["p", "code"]
+    assert "".join(shown.text.split()) == f"a{''.join(one_line(text).split())}b"
+
+
+@given(texts)
+def test_a_block_of_code_cannot_be_left(text):
+    shown = Shown(f"{fenced(text)}\n\nafter")
+
+    assert shown.tags == ["pre", "code", "p"]
+    assert visible(text).strip("\n") in shown.text
+
+
+@given(st.lists(texts, min_size=2, max_size=2))
+def test_a_cell_of_a_table_cannot_be_left(cells):
+    shown = Shown(f"| a | b |\n| - | - |\n| {cell(cells[0])} | {cell(cells[1])} |\n| x | y |")
+
+    assert [tag for tag in shown.tags if tag != "code"] == [
+        *("table", "thead", "tr", "th", "th", "tbody"),
+        *("tr", "td", "td"),
+        *("tr", "td", "td"),
+    ]
+
+
+@given(texts)
+def test_advice_is_prose_and_code(text):
+    assert set(Shown(paragraphs(text)).tags) <= {"p", "pre", "code"}
+
+
+@given(reports())
+def test_a_report_has_no_element_that_a_project_wrote(sample):
+    allowed = {
+        *("h2", "h3", "p", "code", "pre", "strong", "ul", "li", "details", "summary", "sub", "br"),
+        *("table", "thead", "tbody", "tr", "th", "td"),
+    }
+
+    assert set(Shown(render(sample)).tags) <= allowed
+
+
+def test_nobody_is_notified_and_no_issue_is_linked():
+    assert prose("@everyone see #12") == "@&#8203;everyone see #&#8203;12"
+
+
+def test_code_in_our_own_messages_stays_code():
+    assert prose("run `alembic merge heads` now") == "run `alembic merge heads` now"
+
+
+def test_a_finding_says_where_it_is_what_happened_and_how_to_mend_it():
+    text = render(
+        report(
+            finding(
+                "The index ix_a is still there.", detail="CREATE INDEX ix_a", help="Drop it:\n\n    op.drop_index()"
+            )
+        )
+    )
+
+    assert "### `a1` create orders\n\n❌ **error** `round-trip` `versions/a1.py:20`\n\n" in text
+    assert r"The index ix\_a is still there." in text
+    assert "```sql\nCREATE INDEX ix_a\n```" in text
+    assert "To mend it: Drop it:\n\n```\nop.drop_index()\n```" in text
+
+
+def test_a_reviewer_sees_what_the_new_revisions_do():
+    text = render(report())
+
+    assert "| <code>b2</code> add note | adds column orders.note | public.orders: AccessExclusiveLock |  |  |" in text
+
+
+def test_an_error_says_what_happened():
+    text = render(report(verdict=Verdict.ERROR, reason="there is no server"))
+
+    assert text.startswith("## ⚠️ The migrations could not be verified\n\nthere is no server\n")
+
+
+@pytest.mark.parametrize("limit", [5_000, 20_000, 1_048_576])
+def test_it_is_never_longer_than_the_limit_and_counts_what_it_leaves_out(limit):
+    many = [finding(f"{at} is wrong", detail="x" * 3000, revision=None) for at in range(1000)]
+
+    text = render(report(*many), limit)
+
+    shown = sum(f"{at} is wrong" in text for at in range(1000))
+    assert len(text.encode()) <= limit
+    assert shown > 0
+    assert f"{1000 - shown} more findings did not fit here" in text or shown == 1000
+    assert text.startswith("## ❌ The migrations fail: 1000 errors")
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_each_known_attack_is_text(attack):
+    shown = Shown(render(report(finding(attack, detail=attack, help=attack, severity=Severity.WARNING))))
+
+    assert not {"script", "img", "a", "b", "x", "blockquote", "hr", "del", "em"} & set(shown.tags)

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given
+
+from app.gate.catalogue import CHECKS
+from app.gate.report import CheckEntry, Outcome, Severity, Verdict
+from app.gate.reporters.sarif import render
+from tests.gate.reporters.samples import ATTACKS, finding, report
+from tests.gate.reporters.strategies import reports
+
+SCHEMA = json.loads(Path(__file__).with_name("sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8"))
+VALIDATOR = jsonschema.validators.validator_for(SCHEMA)(SCHEMA, format_checker=jsonschema.FormatChecker())
+
+
+def run_of(sample) -> dict:
+    return json.loads(render(sample))["runs"][0]
+
+
+@given(reports())
+def test_it_meets_the_schema_of_the_standard(sample):
+    VALIDATOR.validate(json.loads(render(sample)))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_message_is_no_link(attack):
+    (result,) = run_of(report(finding(attack)))["results"]
+
+    assert "[click](" not in result["message"]["text"].replace(r"\[", "")
+
+
+def test_a_result_points_at_a_line_relative_to_the_root_of_the_repository():
+    (result,) = run_of(report(finding(path="my versions/ä.py")))["results"]
+
+    assert result["locations"] == [
+        {
+            "physicalLocation": {
+                "artifactLocation": {"uri": "my%20versions/%C3%A4.py", "uriBaseId": "SRCROOT"},
+                "region": {"startLine": 20},
+            }
+        }
+    ]
+
+
+def test_a_finding_about_the_history_is_shown_at_its_head():
+    (result,) = run_of(report(finding(revision=None, path=None, line=None)))["results"]
+
+    location = result["locations"][0]["physicalLocation"]
+    assert location["artifactLocation"]["uri"] == "versions/b2.py"
+
+
+def test_rules_come_from_the_docstrings_of_the_checks():
+    checks = [CheckEntry(id=check.id, outcome=Outcome.PASS) for check in CHECKS]
+
+    rules = run_of(report(checks=checks))["tool"]["driver"]["rules"]
+
+    assert [rule["id"] for rule in rules] == [check.id for check in CHECKS]
+    for rule in rules:
+        assert rule["shortDescription"]["text"].endswith(".")
+        assert len(rule["fullDescription"]["text"]) > 40
+        assert "How to fix" in rule["help"]["text"]
+
+
+def test_results_name_their_rule_level_and_fingerprint():
+    run = run_of(report(finding(), finding(check="upgrade", severity=Severity.NOTICE)))
+
+    ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert [ids[result["ruleIndex"]] for result in run["results"]] == ["round-trip", "upgrade"]
+    assert [result["level"] for result in run["results"]] == ["error", "note"]
+    assert run["results"][0]["partialFingerprints"] == {"overproof/v1": "0123456789abcdef0123456789abcdef"}
+
+
+def test_accepted_findings_are_suppressed_with_their_reason():
+    results = run_of(report(finding(), finding(allowed="so it is"), finding(allowed="in the baseline b.json")))[
+        "results"
+    ]
+
+    assert [result["suppressions"] for result in results] == [
+        [],
+        [{"kind": "inSource", "justification": "so it is"}],
+        [{"kind": "external", "justification": "in the baseline b.json"}],
+    ]
+
+
+def test_an_error_is_an_invocation_that_did_not_succeed():
+    (invocation,) = run_of(report(verdict=Verdict.ERROR, reason="there is no server"))["invocations"]
+
+    assert invocation["executionSuccessful"] is False
+    assert invocation["toolExecutionNotifications"][0]["message"]["text"] == "there is no server"

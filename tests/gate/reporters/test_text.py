@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from rich.console import Console
+
+from app.gate.report import Severity, Verdict
+from app.gate.reporters.text import print_on, render
+from tests.gate.reporters.samples import ATTACKS, finding, report
+from tests.gate.reporters.strategies import reports
+from tests.gate.reporters.test_quoting import is_workflow_command
+
+
+def test_the_verdict_comes_first_and_a_summary_of_one_line_last():
+    lines = render(report(finding())).splitlines()
+
+    assert lines[0] == "FAILED: 1 error."
+    assert lines[-2] == "2 revisions and 2 checks on PostgreSQL 18.6 in 1.2 s: failed."
+    assert lines[-1] == "`overproof explain round-trip` says more, and so for each check."
+
+
+def test_a_finding_says_where_it_is_what_happened_and_how_to_mend_it():
+    text = render(
+        report(finding("The index ix_a is still there.", detail="CREATE INDEX ix_a", help="Drop it in `downgrade`."))
+    )
+
+    assert "  error round-trip at versions/a1.py:20\n    The index ix_a is still there.\n" in text
+    assert "      | CREATE INDEX ix_a\n    To mend it: Drop it in `downgrade`.\n" in text
+
+
+def test_findings_are_grouped_by_revision_in_the_order_of_the_history():
+    text = render(
+        report(
+            finding(revision="b2"), finding(), finding(revision=None, path=None, line=None), finding(severity="warning")
+        )
+    )
+
+    titles = [line for line in text.splitlines() if line.startswith(("Revision", "The history"))]
+    assert titles == ["The history as a whole", "Revision a1 (create orders)", "Revision b2 (add note)"]
+
+
+def test_advice_that_many_findings_share_is_given_once():
+    text = render(report(finding("one", help="Do this."), finding("two", help="Do this.")))
+
+    assert text.count("Do this.") == 1
+
+
+def test_a_notice_is_told_in_a_line():
+    text = render(report(finding("Look.", severity=Severity.NOTICE, detail="a detail", help="some help")))
+
+    assert "Look." in text
+    assert "a detail" not in text
+    assert "some help" not in text
+
+
+def test_accepted_findings_are_named_with_their_reason_and_baselined_ones_are_counted():
+    text = render(
+        report(
+            finding(allowed="nobody downgrades this"),
+            finding(allowed="in the baseline b.json"),
+            finding(allowed="in the baseline b.json"),
+        )
+    )
+
+    assert text.startswith("PASSED: nothing to report.\n")
+    assert "  round-trip in a1: nobody downgrades this\n" in text
+    assert "  2 findings in the baseline b.json\n" in text
+
+
+def test_what_could_not_be_judged_is_said_with_its_reason():
+    assert "Not judged\n  schema-drift: the project has no metadata\n" in render(report())
+
+
+def test_an_error_says_in_its_first_line_what_happened():
+    text = render(report(verdict=Verdict.ERROR, reason="there is no server"))
+
+    assert text.startswith("NOT VERIFIED: there is no server.\n")
+
+
+@pytest.mark.parametrize("length", [10, 79, 200])
+def test_it_fits_80_columns(length):
+    words = "a sentence of some words " * 20
+    found = finding(
+        words, detail=f"SELECT {words}\n    , {words}", help=f"{words}\n\n    {words}", revision="r" * length
+    )
+
+    text = render(report(found, finding(path=f"versions/{'p' * length}.py"), finding(allowed=words)))
+
+    too_long = [line for line in text.splitlines() if len(line) > 80]
+    assert all("r" * length in line or "p" * length in line for line in too_long)
+
+
+def test_the_indentation_of_code_stays():
+    text = render(report(finding(help="Write:\n\n    def upgrade():\n        pass\n\nThen run it.")))
+
+    assert "        def upgrade():\n            pass\n" in text
+    assert "    Then run it.\n" in text
+
+
+@given(reports())
+def test_nothing_of_a_project_reaches_the_terminal_or_the_log_as_a_command(sample):
+    text = render(sample)
+
+    assert "\x1b" not in text
+    assert "\x9b" not in text
+    assert not any(is_workflow_command(line) for line in text.split("\n"))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_colours_are_the_only_escape_sequences_on_a_terminal(attack):
+    terminal = io.StringIO()
+
+    print_on(Console(file=terminal, force_terminal=True, color_system=None, width=100), report(finding(attack)))
+
+    assert "\x1b" not in terminal.getvalue().replace("\x1b[1m", "").replace("\x1b[2m", "").replace("\x1b[0m", "")

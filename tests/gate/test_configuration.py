@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.gate.configuration import Configuration, ConfigurationError, FailOn, read_configuration
+from app.gate.report import Severity
+
+INI = """
+[overproof]
+command = flask --app shop db upgrade
+env =
+    SQLALCHEMY_DATABASE_URI = {url+psycopg2}
+    Mode=test
+file =
+    app.ini = app.ini.template
+prepare = python -c "import shop; shop.create_tables()"
+timeout = 12.5
+select = round-trip, upgrade
+    single-head
+ignore = irreversible
+severity =
+    irreversible = error
+    round-trip = notice
+fail-on = warning
+baseline = migrations/known.json
+"""
+
+TOML = """
+[tool.overproof]
+command = ["flask", "--app", "shop", "db", "upgrade"]
+file = { "app.ini" = "app.ini.template" }
+prepare = 'python -c "import shop; shop.create_tables()"'
+timeout = 12.5
+select = ["round-trip", "upgrade", "single-head"]
+ignore = ["irreversible"]
+fail-on = "warning"
+baseline = "migrations/known.json"
+
+[tool.overproof.env]
+SQLALCHEMY_DATABASE_URI = "{url+psycopg2}"
+Mode = "test"
+
+[tool.overproof.severity]
+irreversible = "error"
+round-trip = "notice"
+"""
+
+EXPECTED = Configuration(
+    command=("flask", "--app", "shop", "db", "upgrade"),
+    env={"SQLALCHEMY_DATABASE_URI": "{url+psycopg2}", "Mode": "test"},
+    files={Path("app.ini"): Path("app.ini.template")},
+    prepare=("python", "-c", "import shop; shop.create_tables()"),
+    timeout_s=12.5,
+    select=frozenset({"round-trip", "upgrade", "single-head"}),
+    ignore=frozenset({"irreversible"}),
+    severities={"irreversible": Severity.ERROR, "round-trip": Severity.NOTICE},
+    fail_on=FailOn.WARNING,
+    baseline=Path("migrations/known.json"),
+)
+
+
+@pytest.mark.parametrize(("name", "text"), [("alembic.ini", INI), ("setup.cfg", INI), ("pyproject.toml", TOML)])
+def test_a_project_says_everything_in_one_place(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+
+    assert read_configuration(tmp_path) == EXPECTED
+
+
+def test_a_project_that_says_nothing_gets_the_defaults(tmp_path):
+    assert read_configuration(tmp_path) == Configuration()
+
+
+def test_what_is_beside_it_in_alembic_ini_does_not_matter(tmp_path):
+    (tmp_path / "alembic.ini").write_text(
+        "[DEFAULT]\nhere = there\n[alembic]\nscript_location = %(here)s/x\nfile_template = %%(rev)s\n"
+        "sqlalchemy.url = a\nsqlalchemy.url = b\n[overproof]\ntimeout = 7\n"
+    )
+
+    assert read_configuration(tmp_path).timeout_s == 7
+
+
+@pytest.mark.parametrize("name", ["alembic.ini", "setup.cfg", "pyproject.toml"])
+def test_a_broken_file_without_our_section_is_not_our_business(tmp_path, name):
+    (tmp_path / name).write_text("[[[ what is this\n=\n")
+
+    assert read_configuration(tmp_path) == Configuration()
+
+
+def refusal(directory: Path) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        read_configuration(directory)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_two_places_are_one_too_many(tmp_path):
+    (tmp_path / "setup.cfg").write_text(INI)
+    (tmp_path / "pyproject.toml").write_text(TOML)
+
+    assert refusal(tmp_path) == (
+        "the gate has settings in two places (setup.cfg, [overproof] and pyproject.toml, [tool.overproof]): keep one of them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("ignores = upgrade", "there is no setting 'ignores': did you mean 'ignore'?"),
+        ("fail_on = error", "there is no setting 'fail_on': did you mean 'fail-on'?"),
+        ("zzz = 1", "there is no setting 'zzz': there are baseline, command, env,"),
+        ("ignore = round-tripp", "ignore: there is no check called 'round-tripp': did you mean 'round-trip'?"),
+        ("severity = round-trip = fatal", "severity: round-trip can be error, warning or notice, not 'fatal'"),
+        ("severity = nothing = error", "severity: there is no check called 'nothing'"),
+        ("fail-on = sometimes", "fail-on: can be error, warning or never, not 'sometimes'"),
+        ("timeout = soon", "timeout: is a number of seconds above 0, not 'soon'"),
+        ("timeout = -1", "timeout: is a number of seconds above 0, not '-1'"),
+        ("timeout = nan", "timeout: is a number of seconds above 0, not 'nan'"),
+        ("env = DATABASE_URL", "env: 'DATABASE_URL' is not of the form NAME=VALUE"),
+        ('command = alembic "upgrade', "command: is not a command (No closing quotation)"),
+        ("baseline =", "baseline: is not a text"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named_with_its_file(tmp_path, line, message):
+    (tmp_path / "setup.cfg").write_text(f"[overproof]\n{line}\n")
+
+    assert refusal(tmp_path).startswith(f"setup.cfg, [overproof]: {message}")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("timeout = true", "timeout: is a number of seconds above 0, not True"),
+        ("ignore = 3", "ignore: is not a list of names"),
+        ("env = { A = 1 }", "env: is not a table of texts"),
+        ("command = 5", "command: is not a command (is not a text)"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(tmp_path, line, message):
+    (tmp_path / "pyproject.toml").write_text(f"[tool.overproof]\n{line}\n")
+
+    assert refusal(tmp_path).startswith(f"pyproject.toml, [tool.overproof]: {message}")
+
+
+def test_a_broken_file_with_our_section_is_refused_in_a_line(tmp_path):
+    (tmp_path / "setup.cfg").write_text("[overproof]\nthis is no setting\n")
+
+    assert refusal(tmp_path).startswith("setup.cfg cannot be read: ")

@@ -1,0 +1,376 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+
+from app.gate import allowances
+from app.gate.baseline import Baseline
+from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.configuration import Configuration, FailOn
+from app.gate.judge import fit, judge, normalised
+from app.gate.recording import Allowance, Recording
+from app.gate.report import Outcome, Severity, Verdict
+from tests.gate.checks.builders import added, failure, key, recording, revision, snapshot, statement, trip
+
+
+def check(name: str, *findings: Finding | Exception, severity: Severity = Severity.ERROR, **fields) -> Check:
+    """A check that finds just that; an exception among the findings is raised in its turn."""
+
+    def examine(recording: Recording) -> Iterable[Finding]:
+        for each in findings:
+            if isinstance(each, Exception):
+                raise each
+            yield each
+
+    return Check(name, severity, examine, **fields)
+
+
+def found(message: str = "It is wrong.", **fields) -> Finding:
+    return Finding(message, **{"revision": "a1", **fields})
+
+
+def history(*comments: Allowance) -> Recording:
+    """The revisions a1 and b2, both walked. The comments are in a1's script."""
+    return recording(trip("a1"), trip("b2"), revisions=[revision("a1", allowances=comments), revision("b2", "a1")])
+
+
+# Verdict and outcomes
+
+
+def test_a_run_without_findings_passes():
+    report = judge([history()], checks=[check("quiet")])
+
+    assert report.verdict is Verdict.PASS
+    assert [(each.id, each.outcome) for each in report.checks] == [("quiet", Outcome.PASS)]
+
+
+@pytest.mark.parametrize(
+    ("severity", "fail_on", "verdict"),
+    [
+        ("error", "error", "fail"),
+        ("error", "warning", "fail"),
+        ("error", "never", "pass"),
+        ("warning", "error", "pass"),
+        ("warning", "warning", "fail"),
+        ("warning", "never", "pass"),
+        ("notice", "error", "pass"),
+        ("notice", "warning", "pass"),
+    ],
+)
+def test_the_verdict_follows_fail_on(severity, fail_on, verdict):
+    configuration = Configuration(fail_on=FailOn(fail_on))
+
+    report = judge([history()], configuration, checks=[check("a", found(), severity=Severity(severity))])
+
+    assert report.verdict == verdict
+
+
+@pytest.mark.parametrize(("severity", "outcome"), [("error", "fail"), ("warning", "warn"), ("notice", "notice")])
+def test_a_check_has_the_outcome_of_its_heaviest_finding(severity, outcome):
+    findings = [found(severity=Severity.NOTICE), found(severity=Severity(severity))]
+
+    report = judge([history()], checks=[check("a", *findings)])
+
+    assert report.checks[0].outcome == outcome
+
+
+def test_a_configured_severity_takes_the_place_of_any_other():
+    configuration = Configuration(severities={"a": Severity.NOTICE})
+
+    report = judge([history()], configuration, checks=[check("a", found(), found("x", severity=Severity.WARNING))])
+
+    assert {each.severity for each in report.findings} == {Severity.NOTICE}
+    assert report.verdict is Verdict.PASS
+
+
+def test_a_check_that_could_not_judge_is_skipped_with_its_reason():
+    report = judge([history()], checks=[check("a", Skipped("there is no metadata"))])
+
+    assert (report.checks[0].outcome, report.checks[0].reason) == (Outcome.SKIPPED, "there is no metadata")
+    assert report.verdict is Verdict.PASS
+
+
+def test_a_check_that_could_not_judge_everything_tells_what_it_found_and_why_it_stopped():
+    report = judge([history()], checks=[check("a", found(), Skipped("the rest was not tried"))])
+
+    assert (report.checks[0].outcome, report.checks[0].reason) == (Outcome.FAIL, "the rest was not tried")
+
+
+def test_a_check_that_crashes_is_told_of_and_does_not_hide_the_others():
+    report = judge([history()], checks=[check("broken", found(), KeyError("zz")), check("sound", found())])
+
+    assert report.verdict is Verdict.ERROR
+    assert report.reason == "a check crashed, which is a defect of Overproof: broken (KeyError: 'zz')"
+    assert [each.check for each in report.findings] == ["broken", "sound"]
+    assert report.checks[0].reason == "it crashed: KeyError: 'zz'"
+
+
+def test_checks_can_be_selected_and_ignored():
+    checks = [check("a", found()), check("b", found()), check("c", found())]
+
+    report = judge([history()], Configuration(select=frozenset({"a", "b"}), ignore=frozenset({"b"})), checks=checks)
+
+    assert [each.check for each in report.findings] == ["a"]
+    assert [each.reason for each in report.checks] == [None, "ignored by the configuration", "not selected"]
+
+
+# Places
+
+
+def test_a_finding_points_at_its_line_else_at_the_function_of_its_direction():
+    findings = [found("1", line=33), found("2"), found("3", direction="downgrade"), found("4", revision=None)]
+
+    report = judge([history()], checks=[check("a", *findings)])
+
+    assert [(each.path, each.line) for each in report.findings] == [
+        ("versions/a1.py", 33),
+        ("versions/a1.py", 10),
+        ("versions/a1.py", 20),
+        (None, None),
+    ]
+
+
+def test_a_finding_in_a_script_without_that_function_points_at_its_first_line():
+    walked = recording(trip("a1"), revisions=[revision("a1", downgrade_line=None)])
+
+    report = judge([walked], checks=[check("a", found(direction="downgrade"))])
+
+    assert report.findings[0].line == 1
+
+
+def test_a_finding_may_name_a_file_of_its_own():
+    report = judge([history()], checks=[check("a", found(revision=None, path="app/models.py", line=4))])
+
+    assert (report.findings[0].path, report.findings[0].line) == ("app/models.py", 4)
+
+
+# Fingerprints
+
+
+def fingerprints(*findings: Finding, name: str = "a", walked: Recording | None = None) -> list[str]:
+    return [each.fingerprint for each in judge([walked or history()], checks=[check(name, *findings)]).findings]
+
+
+def test_a_fingerprint_survives_a_move_to_another_line_and_a_change_of_advice():
+    assert fingerprints(found(line=3, help="a", detail="b")) == fingerprints(found(line=4, help="c", detail="d"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("It took 1.5 s.", "It took 23 s."),
+        ("It took 120 ms for 3 rows.", "It took 80 ms for 1,200 rows."),
+        ("database overproof_ab12_3 is locked", "database overproof_ffee_17 is locked"),
+        ("<object at 0x7f01c9da99b0>", "<object at 0x7fffc9da0000>"),
+        ("cannot open /tmp/xyz/app/a.csv", "cannot open /home/me/app/a.csv"),
+        ("syntax error, line 12", "syntax error, line 15"),
+        ("Key (id)=(7) already exists", "Key (id)=(8) already exists"),
+        ("Key (6ba7b810-9dad-11d1-80b4-00c04fd430c8)", "Key (6ba7b811-9dad-11d1-80b4-00c04fd430c8)"),
+    ],
+)
+def test_a_fingerprint_survives_what_differs_between_two_runs(one, other):
+    assert normalised(one) == normalised(other)
+    assert fingerprints(found(one)) == fingerprints(found(other))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        found("It is wrong."),
+        found("varchar(20)"),
+        found("varchar(10)", revision="b2"),
+        found("varchar(10)", object="public.orders"),
+        found("users_2"),
+    ],
+)
+def test_a_fingerprint_tells_findings_apart(other):
+    assert fingerprints(found("varchar(10)")) != fingerprints(other)
+    assert fingerprints(found("varchar(10)"), name="b") != fingerprints(found("varchar(10)"))
+
+
+def test_two_findings_alike_have_fingerprints_of_their_own():
+    one, other = fingerprints(found(line=3), found(line=9))
+
+    assert one != other
+    assert fingerprints(found()) == [one]
+
+
+# Allowances
+
+
+def test_a_comment_with_a_reason_accepts_the_findings_about_its_revision():
+    comment = Allowance("a", "nobody minds", 3)
+
+    report = judge([history(comment)], checks=[check("a", found(), found(revision="b2")), check("b", found())])
+
+    assert [each.allowed for each in report.findings] == ["nobody minds", None, None]
+
+
+def test_a_finding_that_is_accepted_does_not_fail_the_run():
+    report = judge([history(Allowance("a", "nobody minds", 3))], checks=[check("a", found())])
+
+    assert report.verdict is Verdict.PASS
+    assert report.checks[0].outcome is Outcome.PASS
+
+
+def test_a_comment_may_use_a_retired_name():
+    report = judge([history(Allowance("old", "nobody minds", 3))], checks=[check("a", found(), aliases=("old",))])
+
+    assert report.findings[0].allowed == "nobody minds"
+
+
+def test_a_comment_without_a_reason_accepts_nothing_and_is_a_finding():
+    report = judge([history(Allowance("a", "", 3))], checks=[check("a", found()), allowances.CHECK])
+
+    assert [(each.check, each.allowed, each.line) for each in report.findings] == [
+        ("a", None, 10),
+        ("allowance", None, 3),
+    ]
+    assert report.verdict is Verdict.FAIL
+
+
+def test_a_comment_that_names_no_check_is_a_finding_with_the_name_that_was_meant():
+    comment = Allowance("table_rewrit", "it is small", 3)
+
+    report = judge([history(comment)], checks=[check("table-rewrite"), allowances.CHECK])
+
+    (finding,) = report.findings
+    assert (finding.check, finding.severity, finding.line) == ("allowance", Severity.WARNING, 3)
+    assert "`# overproof: allow table-rewrite: <reason>`" in (finding.help or "")
+
+
+def test_a_comment_that_accepts_nothing_is_a_notice():
+    report = judge([history(Allowance("a", "nobody minds", 3))], checks=[check("a"), allowances.CHECK])
+
+    (finding,) = report.findings
+    assert (finding.check, finding.severity, finding.line) == ("allowance", Severity.NOTICE, 3)
+
+
+@pytest.mark.parametrize(
+    "walked",
+    [
+        recording(revisions=[revision("a1", allowances=(Allowance("a", "so", 3),))]),
+        recording(
+            replace(trip("a1"), not_tried="one before it failed"),
+            revisions=[revision("a1", allowances=(Allowance("a", "so", 3),))],
+        ),
+    ],
+    ids=["not walked", "not tried to the end"],
+)
+def test_stays_quiet_about_a_comment_when_its_revision_was_not_judged(walked):
+    assert judge([walked], checks=[check("a"), allowances.CHECK]).findings == []
+
+
+def test_stays_quiet_about_a_comment_when_its_check_was_not_run():
+    checks = [check("a", Skipped("no")), check("b"), allowances.CHECK]
+    comments = (Allowance("a", "so", 3), Allowance("b", "so", 4))
+
+    report = judge([history(*comments)], Configuration(ignore=frozenset({"b"})), checks=checks)
+
+    assert report.findings == []
+
+
+# Baselines
+
+
+def test_a_baseline_accepts_what_it_knows_and_nothing_else():
+    known = fingerprints(found())
+
+    report = judge(
+        [history()],
+        baseline=Baseline("known.json", frozenset(known)),
+        checks=[check("a", found(), found(), found("new"))],
+    )
+
+    assert [each.allowed for each in report.findings] == ["in the baseline known.json", None, None]
+    assert report.verdict is Verdict.FAIL
+
+
+def test_a_comment_explains_more_than_a_baseline():
+    known = fingerprints(found())
+
+    report = judge(
+        [history(Allowance("a", "nobody minds", 3))],
+        baseline=Baseline("known.json", frozenset(known)),
+        checks=[check("a", found())],
+    )
+
+    assert report.findings[0].allowed == "nobody minds"
+
+
+# Several walks
+
+
+def test_what_two_walks_through_one_history_show_is_said_once():
+    report = judge([history(), history()], checks=[check("a", found())])
+
+    assert len(report.findings) == 1
+    assert [each.revision for each in report.graph.revisions] == ["a1", "b2"]
+
+
+def test_a_check_that_could_judge_one_walk_of_two_is_not_skipped():
+    first, second = history(), recording(trip("z9"))
+
+    def examine(walked: Recording) -> Iterable[Finding]:
+        if walked is second:
+            raise Skipped("there is no metadata")
+        return []
+
+    report = judge([first, second], checks=[Check("a", Severity.ERROR, examine)])
+
+    assert report.checks[0].outcome is Outcome.PASS
+    assert report.checks[0].reason == "migrations: there is no metadata"
+
+
+# The rest of the report
+
+
+def test_the_report_tells_each_step_with_its_statements_and_changes():
+    orders = key("table", "orders")
+    walked = recording(
+        trip(
+            "a1",
+            statements=[
+                statement("ALTER TABLE orders …", locks={"orders": "AccessExclusiveLock"}, rewrites=["orders"])
+            ],
+            changes=[added(key("column", "note", "orders"), type="text", nullable=True)],
+        ),
+        head=snapshot({orders: {}}),
+    )
+
+    report = judge([walked], checks=[])
+
+    assert [(step.revision, step.direction) for step in report.steps] == [
+        ("a1", "upgrade"),
+        ("a1", "downgrade"),
+        ("a1", "upgrade"),
+    ]
+    statement_entry = report.steps[0].statements[0]
+    assert statement_entry.locks == [{"table": "public.orders", "mode": "AccessExclusiveLock"}]
+    assert statement_entry.rewrites == ["public.orders"]
+    assert "orders.note" in report.steps[0].changes[0]
+    assert report.snapshot == [{"kind": "table", "schema": "public", "name": "orders", "definition": {}}]
+    assert report.digest is not None
+
+
+def test_no_password_and_nothing_that_cannot_be_stored_gets_into_a_report():
+    walked = recording(trip("a1", up_failure=failure("x")), revisions=[revision("a1", message="\udcff")])
+    finding = found("cannot reach postgresql://me:s3cret@db/app\0", detail="\ud800")
+
+    report = judge([walked], checks=[check("a", finding)])
+
+    assert report.findings[0].message == r"cannot reach postgresql://me:***@db/app\0"
+    assert report.findings[0].detail == r"\ud800"
+    report.model_dump_json()
+
+
+def test_fit_leaves_ordinary_text_alone():
+    text = "user:name@host, http://example.org/a:b, Größe 数据"
+
+    assert fit(text) == text
+
+
+def test_a_history_without_any_walk_gives_a_report():
+    assert judge([], checks=[check("a")]).verdict is Verdict.PASS
