@@ -1,0 +1,156 @@
+"""create_app(): the one place where the parts of the service are put together."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Message, Receive, Scope, Send
+
+from app import __version__, errors, health
+from app.bodies import BodyLimit
+from app.database import DatabaseRefused, connect, create_engine
+from app.head import require_head
+from app.projects import routes as projects
+from app.projects.errors import TokenMissing, TokenUnknown
+from app.runs import routes as runs
+from app.settings import SettingRefused, Settings
+
+DESCRIPTION = """
+Overproof proves an Alembic migration on a real PostgreSQL before it merges, and remembers what it proved. This is the
+part that remembers.
+
+Every request shows a token (`Authorization: Bearer ovp_…`) and sees the project that the token belongs to. Lists come in
+pages: send the `next_cursor` of one as `cursor` to get the next. Every failure is `application/problem+json`; the end of
+its `type` is a name that stays, for programs, and its `detail` is for people.
+"""
+TAGS = [
+    {"name": "projects", "description": "A repository whose migrations are gated."},
+    {"name": "tokens", "description": "What a pipeline shows to be let in."},
+    {"name": "runs", "description": "One verification of a project's migrations, as `overproof verify` reported it."},
+    {"name": "health", "description": "For load balancers and orchestrators. No token."},
+]
+TAKE_REPORTS = (("POST", "/runs"),)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """A fresh, independent application. Its connections open in its lifespan.
+
+    Without settings it reads them from the environment, as under `uvicorn --factory app.factory:create_app`, and tries
+    them at once. Servers show a traceback for whatever rises in a factory or a lifespan, SystemExit in a factory excepted,
+    and so this is where a deployment that cannot work is told why in one line.
+    """
+    if settings is None:
+        settings = settings_that_work_or_exit()
+    app = Service(
+        title="Overproof",
+        version=__version__,
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.add_middleware(
+        BodyLimit, small=settings.max_body_bytes, large=settings.max_report_bytes, takes_large=TAKE_REPORTS
+    )
+    errors.install(app)
+    api = APIRouter(prefix="/api/v1", responses=errors.documented(TokenMissing, TokenUnknown, errors.Invalid))
+    for router in (projects.router, runs.router):
+        api.include_router(router)
+    app.include_router(api)
+    app.include_router(health.router)
+    return app
+
+
+def settings_that_work_or_exit() -> Settings:
+    """The settings of the environment, if the database that they name is reachable and at head."""
+    try:
+        settings = Settings.from_environment()
+        check_database(settings.database_url)
+    except (DatabaseRefused, SettingRefused) as refused:
+        print(f"overproof: {refused}", file=sys.stderr)
+        # In a worker of uvicorn's, 3 is what tells its parent that another try would end in the same way.
+        raise SystemExit(2 if multiprocessing.parent_process() is None else 3) from None
+    return settings
+
+
+def check_database(url: sa.URL) -> None:
+    """Raises DatabaseRefused if it cannot be reached, or is not at the revision that this code needs."""
+    with connect(create_engine(url, poolclass=sa.NullPool)) as connection:
+        require_head(connection)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Raises DatabaseRefused before the first request."""
+    settings: Settings = app.state.settings
+    await run_in_threadpool(check_database, settings.database_url)
+    app.state.engine = create_engine(
+        settings.database_url,
+        pool_size=settings.pool_size,
+        max_overflow=settings.pool_size,
+        pool_timeout=settings.pool_timeout_s,
+        pool_pre_ping=True,  # the server may have been restarted since the connection was last used
+    )
+
+    @sa.event.listens_for(app.state.engine, "connect")
+    def bound_statements(connection: Any, record: object) -> None:
+        # As a statement, because poolers such as PgBouncer refuse to be told when the connection is made.
+        with connection.cursor() as cursor:
+            cursor.execute("SET statement_timeout = %s", [int(settings.statement_timeout_s * 1000)])
+        connection.commit()
+
+    try:
+        yield
+    finally:
+        app.state.engine.dispose()
+
+
+class Service(FastAPI):
+    """FastAPI, with what it does not say by itself: why it does not start, and what the bodies are that it cannot see."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A server that may not start says why in one line. Starlette would hand the server a traceback to print."""
+        if scope["type"] != "lifespan":
+            await super().__call__(scope, receive, send)
+            return
+        failure: list[Message] = []
+
+        async def hold_failure_back(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                failure.append(message)
+            else:
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, hold_failure_back)
+        except DatabaseRefused as refused:
+            await send({"type": "lifespan.startup.failed", "message": str(refused)})
+        except BaseException:
+            for message in failure:
+                await send(message)
+            raise
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            schema = get_openapi(
+                title=self.title,
+                version=self.version,
+                description=self.description,
+                tags=self.openapi_tags,
+                routes=self.routes,
+            )
+            models = [(model, "validation") for model in (errors.Problem, *runs.MODELS_OF_BODIES)]
+            _, definitions = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+            schema["components"]["schemas"].update(definitions["$defs"])
+            self.openapi_schema = schema
+        return self.openapi_schema

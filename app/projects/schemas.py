@@ -1,0 +1,82 @@
+"""What goes in and out of the routes for projects and tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from app.projects.models import SLUG, Scope
+
+# No control characters. PostgreSQL stores no NUL, and a line break has no business in a name.
+LINE = r"^[^\u0000-\u001f\u007f]*$"
+
+Slug = Annotated[str, StringConstraints(pattern=SLUG, max_length=63)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=LINE)]
+Link = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\u0000-\u001f\u007f]+$", max_length=500)]
+
+
+def no_default(schema: dict[str, Any]) -> None:
+    del schema["default"]
+
+
+class Body(BaseModel):
+    """What a caller sends. A field that is not known is refused, since it is most often one that was misspelt."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class ProjectCreate(Body):
+    slug: Slug = Field(description="Its name in paths.", examples=["shop"])
+    name: Name = Field(examples=["The shop"])
+    repository: Link | None = Field(default=None, examples=["https://github.com/acme/shop"])
+
+
+class ProjectChange(Body):
+    """What is left out stays as it is."""
+
+    # Left out they stay; null is refused, and so is no part of their types.
+    slug: Slug = Field(  # type: ignore[assignment]
+        default=None, description="Pipelines that use the old one are answered by 404.", json_schema_extra=no_default
+    )
+    name: Name = Field(  # type: ignore[assignment]
+        default=None, examples=["The web shop"], json_schema_extra=no_default
+    )
+    repository: Link | None = None
+
+
+class ProjectRead(Answer):
+    id: UUID
+    slug: str = Field(examples=["shop"])
+    name: str = Field(examples=["The shop"])
+    repository: str | None = Field(examples=["https://github.com/acme/shop"])
+    created_at: datetime
+    archived_at: datetime | None = Field(description="Since when it takes nothing new.")
+
+
+class TokenCreate(Body):
+    name: Name = Field(description="Who or what will use it.", examples=["CI of the shop"])
+    scope: Scope = Field(description="What it is for. `read` is part of every scope; `admin` is all of them.")
+
+
+class TokenRead(Answer):
+    id: UUID
+    name: str = Field(examples=["CI of the shop"])
+    scope: Scope
+    hint: str = Field(description="The last characters of the secret.", examples=["x4Qk"])
+    created_at: datetime
+    last_used_at: datetime | None = Field(description="To the minute.")
+    revoked_at: datetime | None
+
+
+class TokenIssued(TokenRead):
+    token: str = Field(
+        description="The secret. It is shown this once, and kept nowhere.",
+        examples=["ovp_0aT3N2mPp7cQyXwEJkVv1RrS5uB8dFhGiLoKzAq9x4Qk"],
+    )

@@ -1,0 +1,83 @@
+"""What can be done with a project. All of it on behalf of a token, which decides what there is to see."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import TypeAdapter
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from app.database import utcnow
+from app.pagination import Page, decode_cursor, encode_cursor
+from app.projects.errors import ProjectArchived, ProjectNotFound, SlugTaken
+from app.projects.models import SLUG, ApiToken, Project
+from app.projects.schemas import ProjectChange, ProjectCreate, ProjectRead, Slug
+
+
+def create_project(session: Session, new: ProjectCreate) -> Project:
+    """Raises SlugTaken."""
+    return _store(session, Project(slug=new.slug, name=new.name, repository=new.repository))
+
+
+def change_project(session: Session, project: Project, change: ProjectChange) -> Project:
+    """Raises SlugTaken."""
+    for field, value in change.model_dump(exclude_unset=True).items():
+        setattr(project, field, value)
+    return _store(session, project)
+
+
+def _store(session: Session, project: Project) -> Project:
+    slug = project.slug
+    try:
+        with session.begin_nested():
+            session.add(project)
+    except IntegrityError as error:  # the slug is the only thing about a project that a caller can have in common
+        raise SlugTaken(slug) from error
+    return project
+
+
+def get_project(session: Session, slug: str, token: ApiToken) -> Project:
+    """The project, if `token` may know of it. Raises ProjectNotFound, which does not tell the two cases apart."""
+    if not re.fullmatch(SLUG, slug):
+        raise ProjectNotFound(slug)
+    project = session.exec(select(Project).where(Project.slug == slug)).one_or_none()
+    if project is None or token.project_id not in (None, project.id):
+        raise ProjectNotFound(slug)
+    return project
+
+
+def list_projects(
+    session: Session, token: ApiToken, *, archived: bool | None, cursor: str | None, limit: int
+) -> Page[ProjectRead]:
+    """Those that the token may know of, by slug."""
+    query = select(Project).order_by(Project.slug).limit(limit + 1)
+    if token.project_id is not None:
+        query = query.where(Project.id == token.project_id)
+    if archived is not None:
+        is_archived = col(Project.archived_at).is_not(None)
+        query = query.where(is_archived if archived else ~is_archived)
+    if cursor:
+        query = query.where(Project.slug > decode_cursor(cursor, TypeAdapter(Slug)))
+    projects = session.exec(query).all()
+    return Page(
+        items=[ProjectRead.model_validate(project) for project in projects[:limit]],
+        next_cursor=encode_cursor(projects[limit - 1].slug) if len(projects) > limit else None,
+    )
+
+
+def archive_project(session: Session, project: Project) -> Project:
+    """Takes nothing new from now on. Archiving it again changes nothing."""
+    project.archived_at = project.archived_at or utcnow()
+    return _store(session, project)
+
+
+def restore_project(session: Session, project: Project) -> Project:
+    project.archived_at = None
+    return _store(session, project)
+
+
+def require_open(project: Project) -> None:
+    """Raises ProjectArchived."""
+    if project.archived_at is not None:
+        raise ProjectArchived(project.slug)

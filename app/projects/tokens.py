@@ -1,0 +1,103 @@
+"""Tokens: how their secrets are made and recognised, who issues and revokes them.
+
+A secret has 256 bits from the system's generator, so its sha256 needs no salt and no slow hash: there is nothing to
+guess. Its prefix lets the scanners of code hosts find one that was committed by mistake.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from datetime import timedelta
+from uuid import UUID
+
+from pydantic import AwareDatetime, TypeAdapter
+from sqlalchemy import text, tuple_
+from sqlmodel import Session, col, select
+
+from app.database import utcnow
+from app.pagination import Page, decode_cursor, encode_cursor
+from app.projects.errors import TokenNotFound, TokenUnknown
+from app.projects.models import ApiToken, Project
+from app.projects.schemas import TokenCreate, TokenRead
+
+PREFIX = "ovp_"
+KEY = tuple_(ApiToken.created_at, ApiToken.id)
+USE_IS_NOTED_EVERY = timedelta(minutes=1)
+
+
+def issue_token(session: Session, project: Project | None, new: TokenCreate) -> tuple[ApiToken, str]:
+    """A new token and its secret, which only the caller of this has. No project: for the whole installation."""
+    secret = PREFIX + secrets.token_urlsafe(32)
+    token = ApiToken(
+        project_id=project.id if project else None,
+        name=new.name,
+        scope=new.scope,
+        digest=digest_of(secret),
+        hint=secret[-4:],
+    )
+    session.add(token)
+    session.flush()
+    return token, secret
+
+
+def digest_of(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def recognise(session: Session, secret: str) -> ApiToken:
+    """The token whose secret this is. Raises TokenUnknown, also for one that was revoked."""
+    digest = digest_of(secret)
+    token = session.exec(select(ApiToken).where(ApiToken.digest == digest)).one_or_none()
+    # The index has compared already, and stops at the first byte that differs; but what it compares are digests, and
+    # nobody can choose those byte by byte. The comparison in constant time leaves nothing to argue about.
+    if token is None or not hmac.compare_digest(token.digest, digest) or token.revoked_at is not None:
+        raise TokenUnknown
+    return token
+
+
+def note_use(session: Session, token: ApiToken) -> None:
+    """Remember that the token is in use: to the minute, so that reading stays reading, nearly always.
+
+    Requests that come at once do not wait for each other's note. One of them makes it.
+    """
+    now = utcnow()
+    if token.last_used_at is None or now - token.last_used_at >= USE_IS_NOTED_EVERY:
+        session.execute(
+            text(
+                "UPDATE api_token SET last_used_at = :now "
+                "WHERE id = (SELECT id FROM api_token WHERE id = :id FOR NO KEY UPDATE SKIP LOCKED)"
+            ),
+            {"now": now, "id": token.id},
+        )
+
+
+def list_tokens(session: Session, project: Project | None, *, cursor: str | None, limit: int) -> Page[TokenRead]:
+    """Of the project, or those of the whole installation; the oldest first, and those that were revoked too."""
+    query = select(ApiToken).where(col(ApiToken.project_id) == (project.id if project else None))
+    if cursor:
+        query = query.where(tuple_(*decode_cursor(cursor, TypeAdapter(tuple[AwareDatetime, UUID]))) < KEY)
+    tokens = session.exec(query.order_by(KEY).limit(limit + 1)).all()
+    last = tokens[:limit][-1] if tokens else None
+    return Page(
+        items=[TokenRead.model_validate(token) for token in tokens[:limit]],
+        next_cursor=encode_cursor((last.created_at.isoformat(), str(last.id)))
+        if last and len(tokens) > limit
+        else None,
+    )
+
+
+def get_token(session: Session, project: Project | None, token_id: UUID) -> ApiToken:
+    """Raises TokenNotFound."""
+    token = session.get(ApiToken, token_id)
+    if token is None or token.project_id != (project.id if project else None):
+        raise TokenNotFound(token_id)
+    return token
+
+
+def revoke_token(session: Session, token: ApiToken) -> None:
+    """From the next request on it is unknown. Revoking it again changes nothing."""
+    token.revoked_at = token.revoked_at or utcnow()
+    session.add(token)
+    session.flush()

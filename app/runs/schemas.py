@@ -1,0 +1,67 @@
+"""What goes out of the routes for runs. What comes in is a report: see posted.py."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from app.gate.report import Outcome, Severity, Verdict
+
+Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,64}$")]
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^[^\u0000]*$", max_length=128)]
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Counts(Answer):
+    """Findings by severity, without those that were accepted."""
+
+    error: int = 0
+    warning: int = 0
+    notice: int = 0
+
+
+class RunRead(Answer):
+    id: UUID
+    verdict: Verdict
+    reason: str | None = Field(description="For the verdict `error`: what happened.")
+    commit: str | None = Field(examples=["6dcb09b5b57875f334f61aebed695e2e4193db5e"])
+    base: str | None = Field(examples=["origin/main"])
+    heads: list[str] = Field(examples=[["7b39e1f5a0c4"]])
+    tool_version: str = Field(examples=["0.1.0"])
+    postgres: str | None = Field(examples=["18.6"])
+    started_at: datetime
+    duration_ms: float
+    received_at: datetime
+    finding_counts: Counts
+
+
+class CheckRead(Answer):
+    check: str = Field(examples=["round-trip"])
+    outcome: Outcome
+    reason: str | None = Field(description="Why it was skipped.")
+    duration_ms: float
+
+
+class FindingRead(Answer):
+    check: str = Field(examples=["round-trip"])
+    severity: Severity
+    revision: str | None = Field(examples=["7b39e1f5a0c4"])
+    object: str | None = Field(examples=["public.orders.note"])
+    message: str
+    detail: str | None
+    help: str | None
+    path: str | None
+    line: int | None
+    fingerprint: str = Field(description="Survives line moves: the same fault in another run has the same one.")
+    allowed: str | None = Field(description="The reason for which it was accepted.")
+
+
+class RunDetail(RunRead):
+    checks: list[CheckRead]
+    findings: list[FindingRead]
