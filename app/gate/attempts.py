@@ -33,6 +33,7 @@ class Seen:
 
     models: Snapshot | None = None
     model_failure: Failure | None = None
+    plain: Attempt | None = None
     offline: Attempt | None = None
     concurrent: Attempt | None = None
     missing: dict[str, str] = field(default_factory=dict)
@@ -55,9 +56,15 @@ def attempt_all(walks: Sequence[Walk], stage: Stage, on_progress: Callable[[str,
             seen[walk.index].missing[part] = "tried together with the last history that the command upgrades"
     on_progress("attempts", 0, len(jobs))
     with ThreadPoolExecutor(max_workers=1 if stage.target.files else 2) as pool:
-        for done, future in enumerate([pool.submit(job) for job in jobs], start=1):
-            future.result()
-            on_progress("attempts", done, len(jobs))
+        futures = [pool.submit(job) for job in jobs]
+        try:
+            for done, future in enumerate(futures, start=1):
+                future.result()
+                on_progress("attempts", done, len(jobs))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            stage.interrupt()
+            raise
     return seen
 
 
@@ -166,10 +173,19 @@ def _is_comment(piece: str) -> bool:
 
 def _upgrade_twice_at_once(walk: Walk, seen: Seen, stage: Stage) -> None:
     with stage.database() as database:
-        race = Race(stage, database)
-        failures = race.run()
-        differences = () if failures else difference(walk.get_head(), _schema(database, walk))
+        failures = Race(stage, database).run()
+        differences = difference(walk.get_head(), _schema(database, walk))
     seen.concurrent = Attempt(failures=tuple(failures), differences=differences)
+    if differences:
+        # Is it the race, or does the command never get there? An env.py whose transaction nobody commits ends well, and in vain.
+        seen.plain = _upgrade_plainly(walk, stage)
+
+
+def _upgrade_plainly(walk: Walk, stage: Stage) -> Attempt:
+    with stage.database() as database, stage.process(database, is_driven=False) as process:
+        if process.wait(stage.target.timeout_s * max(1, len(walk.plan))) != 0:
+            return Attempt(failures=(Failure("CommandFailed", process.last_words()),))
+        return Attempt(differences=difference(walk.get_head(), _schema(database, walk)))
 
 
 class Race:

@@ -27,13 +27,19 @@ def record(
     """One recording for each walk that the command makes. Raises CannotVerify and ServerUnavailable."""
     check_command(target)
     stage = Stage(target, server)
-    walks = _walk_all(stage, on_progress)
-    _confirm_all(walks, stage, on_progress)
-    seen = attempts.attempt_all(walks, stage, on_progress)
+    try:
+        walks = walk_all(stage, on_progress)
+        _confirm_all(walks, stage, on_progress)
+        seen = attempts.attempt_all(walks, stage, on_progress)
+    except TimeoutError as error:
+        raise CannotVerify(
+            f"the command did not answer within {target.timeout_s:g} s: give it more with --timeout"
+        ) from error
     return [_recording(walk, seen[walk.index], server) for walk in walks]
 
 
-def _walk_all(stage: Stage, on_progress: OnProgress) -> list[Walk]:
+def walk_all(stage: Stage, on_progress: OnProgress = lambda phase, done, total: None) -> list[Walk]:
+    """Every walk that the command makes, on as many databases as it takes. Raises CannotVerify."""
     walks: list[Walk] = []
     start_at = 0  # where in the plan the next run goes on
     while True:
@@ -85,21 +91,18 @@ def _walk_with(
 
 def _note_loss(walks: list[Walk], gone: Gone) -> int:
     """The process ended in the middle of a step: that step failed. Gives where the walk goes on."""
-    return _note(walks, Failure("Gone", f"the command ended in the middle of the revision: {gone}"))
+    if not walks or walks[-1].at is None:
+        raise CannotVerify(f"the command ended while Alembic was at work in it: {gone}") from gone
+    return _note(walks[-1], Failure("Gone", f"the command ended in the middle of the revision: {gone}"))
 
 
 def _note_hang(walks: list[Walk], hung: Hung) -> int:
-    return _note(walks, Failure("Timeout", str(hung)))
+    return _note(walks[-1], Failure("Timeout", str(hung)))
 
 
-def _note(walks: list[Walk], failure: Failure) -> int:
-    if not walks:
-        raise CannotVerify(f"the command ended before the walk began: {failure.message}")
-    walk = walks[-1]
-    at = walk.at
-    if at is None:
-        raise CannotVerify(f"the command ended while the schema was looked at: {failure.message}")
-    name, direction = at
+def _note(walk: Walk, failure: Failure) -> int:
+    """Write down that the step under way failed."""
+    name, direction = walk.at or ("", "")
     step = Step(name, direction, 0.0, transactional=False, failure=replace(failure, revision=name))
     trip = walk.trips.get(name, Trip(name))
     if direction == "downgrade":
@@ -148,6 +151,7 @@ def _recording(walk: Walk, seen: attempts.Seen, server: Server) -> Recording:
         drift=walk.drift,
         hidden=walk.hidden,
         unregistered=walk.unregistered,
+        plain=seen.plain,
         offline=seen.offline,
         concurrent=seen.concurrent,
         has_metadata=walk.has_metadata,

@@ -188,6 +188,7 @@ class Recording:
     drift: tuple[Drift, ...] | None = None
     hidden: tuple[str, ...] = ()  # what include_object or include_name keep from autogenerate: "public.orders"
     unregistered: tuple[UnregisteredModel, ...] | None = None
+    plain: Attempt | None = None  # the command as users run it, where another attempt gave reason to doubt it
     offline: Attempt | None = None
     concurrent: Attempt | None = None
     has_metadata: bool = True

@@ -17,6 +17,7 @@ class Stage:
     def __init__(self, target: Target, server: Server) -> None:
         self.target = target
         self.server = server
+        self._running: set[Process] = set()
 
     @contextmanager
     def blank_database(self) -> Iterator[Database]:
@@ -42,7 +43,16 @@ class Stage:
             self.server.keeper.restore(path)
             path.write_text(fill(template, database), "utf-8")
         with Process(self.target, self.server, database, extra, is_driven=is_driven) as process:
-            yield process
+            self._running.add(process)
+            try:
+                yield process
+            finally:
+                self._running.discard(process)
+
+    def interrupt(self) -> None:
+        """End every command that runs now, so that threads which wait for one do not wait any longer."""
+        for process in list(self._running):
+            process.kill()
 
     def _prepare(self, database: Database) -> None:
         command = [fill(argument, database) for argument in self.target.prepare]

@@ -62,6 +62,9 @@ class Walk:
     trips: dict[str, Trip] = field(default_factory=dict)
     suspects: list[str] = field(default_factory=list)
     applied: set[str] = field(default_factory=set)
+    blocked_by: dict[str, str] = field(
+        default_factory=dict
+    )  # revision that was not tried -> the one that failed below it
     head: Snapshot | None = None
     drift: tuple[Drift, ...] | None = None
     hidden: tuple[str, ...] = ()
@@ -171,14 +174,12 @@ class Walker:
         walk = self._walk
         name = walk.plan[index]
         revision = walk.revisions[name]
-        in_the_way = [
-            parent
-            for parent in (*revision.down_revisions, *revision.depends_on)
-            if parent in walk.trips and parent not in walk.applied
-        ]
-        if in_the_way:
-            walk.trips[name] = Trip(name, not_tried=f"it comes after {in_the_way[0]}, which is not there")
-            return
+        for parent in (*revision.down_revisions, *revision.depends_on):
+            if parent in walk.trips and parent not in walk.applied:
+                culprit = walk.blocked_by.get(parent, parent)
+                walk.blocked_by[name] = culprit
+                walk.trips[name] = Trip(name, not_tried=f"it comes after {culprit}, which does not apply")
+                return
         before = self._state
         up = self._step(name, "upgrade")
         if up.failure is not None:
@@ -199,37 +200,37 @@ class Walker:
 
     def _go_back_and_forth(self, name: str, before: Snapshot, after: Snapshot) -> bool:
         """Down and up in one transaction that is rolled back. False if the script wants to commit: nothing has happened then."""
+        self._conversation.ask("hold")
+        is_done = self._try_back_and_forth(name, before, after)
+        if not self._conversation.ask("release")["undone"]:
+            raise Spoiled(self._walk.plan.index(name) + 1)
+        return is_done
+
+    def _try_back_and_forth(self, name: str, before: Snapshot, after: Snapshot) -> bool:
         walk = self._walk
         trip = walk.trips[name]
-        self._conversation.ask("hold")
-        undone = True
-        try:
-            down = self._step(name, "downgrade")
-            if down is _CANNOT_HOLD:
-                return False
-            if down.failure is not None:
-                walk.trips[name] = replace(trip, down=down)
-                return True
-            back = self._look(after)
-            down = replace(down, changes=self._differences(after, back))
-            trip = replace(trip, down=down, left_behind=self._differences(before, back))
-            if trip.left_behind and not down.changes:
-                walk.trips[name] = trip  # the downgrade undid nothing: an upgrade over it all proves nothing more
-                return True
-            again = self._step(name, "upgrade")
-            if again is _CANNOT_HOLD:
-                return False
-            if again.failure is not None:
-                walk.trips[name] = replace(trip, again=again)
-                if not (trip.left_behind and again.failure.sqlstate in _EXISTS_ALREADY):
-                    walk.suspects.append(name)
-                return True
-            walk.trips[name] = replace(trip, again=again, not_repeated=self._differences(after, self._look(back)))
+        down = self._step(name, "downgrade")
+        if down is _CANNOT_HOLD:
+            return False
+        if down.failure is not None:
+            walk.trips[name] = replace(trip, down=down)
             return True
-        finally:
-            undone = self._conversation.ask("release")["undone"]
-            if not undone:
-                raise Spoiled(walk.plan.index(name) + 1)
+        back = self._look(after)
+        down = replace(down, changes=self._differences(after, back))
+        trip = replace(trip, down=down, left_behind=self._differences(before, back))
+        if trip.left_behind and not down.changes:
+            walk.trips[name] = trip  # the downgrade undid nothing: an upgrade over it all proves nothing more
+            return True
+        again = self._step(name, "upgrade")
+        if again is _CANNOT_HOLD:
+            return False
+        if again.failure is not None:
+            walk.trips[name] = replace(trip, again=again)
+            if not (trip.left_behind and again.failure.sqlstate in _EXISTS_ALREADY):
+                walk.suspects.append(name)
+            return True
+        walk.trips[name] = replace(trip, again=again, not_repeated=self._differences(after, self._look(back)))
+        return True
 
     def _go_back_and_forth_with_commits(self, index: int, before: Snapshot, after: Snapshot) -> None:
         walk = self._walk

@@ -47,8 +47,12 @@ _HELP = (
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
+    if recording.graph.refusal is not None:
+        raise Skipped("Alembic refuses the command itself; single-head or upgrade says why")
     if recording.concurrent is None:
         raise Skipped(recording.missing.get("concurrent", "two upgrades at once were not tried"))
+    if recording.plain is not None and (recording.plain.failures or recording.plain.differences):
+        raise Skipped("the command does not get to head by itself; upgrade says why")
     differences = principal(recording.concurrent.differences)
     if recording.concurrent.failures:
         failure = recording.concurrent.failures[0]

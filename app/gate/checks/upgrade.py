@@ -2,7 +2,7 @@
 
 Catches
     A revision whose upgrade raises an error or never ends. Each revision is run for itself, after those before it, so what
-    is reported is the one that fails and not those behind it.
+    is reported is the one that fails and not those behind it. And a command that ends well but leaves nothing of what it did.
 
 Why it hurts
     A new environment, a developer's machine and every test database are built by running the whole history. Once one
@@ -33,24 +33,46 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.words import failure_reason, first_line
-from app.gate.recording import Failure, Recording, Step
+from app.gate.checks.words import bulleted, failure_reason, first_line, full_name, listed, noun, principal
+from app.gate.difference import describe
+from app.gate.recording import Attempt, Failure, Recording, Step
 from app.gate.report import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
     graph = recording.graph
     if graph.problems and not recording.trips:
-        raise Skipped("Alembic cannot read the history; graph-integrity says why.")
+        raise Skipped("Alembic cannot read the history; graph-integrity says why")
     if graph.refusal is not None and len(graph.heads) < 2:
         # The target is not in this history, or the database names a revision that is not.
         yield Finding(f"Alembic refuses to upgrade: {first_line(graph.refusal)}.", help=_REFUSAL_HELP)
-        return
-    if graph.revisions and not recording.trips:
+    elif graph.revisions and not recording.trips:
         raise Skipped(recording.missing.get("trips") or graph.refusal or "no revision was run")
     for trip in recording.trips:
         if trip.up is not None and trip.up.failure is not None:
             yield _finding(trip.up, trip.up.failure)
+    if recording.plain is not None:
+        yield from _lost(recording.plain)
+
+
+def _lost(plain: Attempt) -> Iterator[Finding]:
+    """The command without the gate in it, which ends each revision's transaction: it fails, or nothing stays of what it did."""
+    if plain.failures:
+        yield Finding(
+            "Each revision applies in a transaction of its own, but the command by itself fails on an empty database: "
+            f"{failure_reason(plain.failures[0])}.",
+            help="Set transaction_per_migration=True in env.py's context.configure(), if it runs all revisions in one transaction.",
+        )
+    elif differences := principal(plain.differences):
+        yield Finding(
+            "The command ends well, but what it did is not all there afterwards: "
+            f"{listed([noun(change) for change in differences], limit=2)}.",
+            object=full_name(differences[0].key),
+            detail=bulleted(map(describe, differences)),
+            help="A transaction ends without a commit. Often env.py runs a statement before context.configure(), which makes SQLAlchemy "
+            "begin one that Alembic then leaves alone: commit it (connection.commit()) first. Or a script commits Alembic's "
+            "own: op.get_bind().commit() belongs in an autocommit_block().",
+        )
 
 
 _REFUSAL_HELP = (

@@ -17,7 +17,7 @@ class Channel:
         self._lines = connected.makefile("r", encoding="utf-8", newline="\n")
 
     def send(self, message):
-        self._socket.sendall(json.dumps(message).encode("utf-8") + b"\n")
+        self._socket.sendall(json.dumps(message, default=str).encode("utf-8") + b"\n")
 
     def receive(self):
         """The next request, or None when the recorder is gone."""

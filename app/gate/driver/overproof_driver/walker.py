@@ -387,7 +387,8 @@ class Walker:
             self._execute("COMMIT")
             self._execute("BEGIN")
             return
-        transaction = self.context._transaction or self.context.connection.get_transaction()
+        # A script that committed has left Alembic's transaction behind, and SQLAlchemy has begun another.
+        transaction = self.context.connection.get_transaction()
         self.context._transaction = None
         if transaction is not None:
             transaction.commit()
@@ -397,7 +398,7 @@ class Walker:
             self._execute("ROLLBACK")
             self._execute("BEGIN")
             return
-        transaction = self.context.connection.get_transaction() or self.context._transaction
+        transaction = self.context.connection.get_transaction()
         self.context._transaction = None
         if transaction is not None:
             transaction.rollback()

@@ -1,0 +1,378 @@
+"""The walk through real projects on a real PostgreSQL: what is recorded, and what a failure leaves alone."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from app.gate.checks import upgrade
+from app.gate.difference import describe
+from app.gate.recorder import record, walk_all
+from app.gate.recording import Trip
+from app.gate.server import Server
+from app.gate.stage import Stage
+from app.gate.target import CannotVerify
+from tests.gate.projects import ENV, script, target, write_project
+
+ORDERS = script(
+    "a1", None, "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))", "op.drop_table('orders')"
+)
+
+
+def walked(place: Path, server: Server, *command: str, timeout_s: float = 60.0) -> dict[str, Trip]:
+    """The trips of the project's only walk, by revision."""
+    (walk,) = walk_all(Stage(target(place, *command, timeout_s=timeout_s), server))
+    return walk.trips
+
+
+def test_a_sound_history_goes_up_down_and_up_and_leaves_the_same_schema(tmp_path: Path, server: Server) -> None:
+    note = script("b2", "a1", "op.add_column('orders', sa.Column('note', sa.Text))", "op.drop_column('orders', 'note')")
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": note})
+
+    trips = walked(place, server)
+
+    assert list(trips) == ["a1", "b2"]
+    for trip in trips.values():
+        assert trip.up and trip.down and trip.again
+        assert not (trip.up.failure or trip.down.failure or trip.again.failure)
+        assert trip.left_behind == trip.not_repeated == ()
+    assert trips["b2"].up is not None
+    assert [describe(change) for change in trips["b2"].up.changes] == ["column public.orders.note is new"]
+
+
+def test_what_a_statement_locks_is_seen_with_its_line(tmp_path: Path, server: Server) -> None:
+    widen = script("b2", "a1", "op.alter_column('orders', 'id', type_=sa.BigInteger)", "pass")
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": widen})
+
+    up = walked(place, server)["b2"].up
+
+    assert up is not None
+    (statement,) = up.statements
+    assert statement.sql.startswith("ALTER TABLE orders ALTER COLUMN id TYPE BIGINT")
+    assert "AccessExclusiveLock" in statement.locks["public.orders"]
+    assert statement.rewrites == ("public.orders",)
+    text = (place / "migrations/versions/b2.py").read_text().splitlines()
+    assert statement.line is not None
+    assert "alter_column" in text[statement.line - 1]
+
+
+def test_a_table_that_the_revision_creates_is_nobodys_to_wait_for(tmp_path: Path, server: Server) -> None:
+    place = write_project(
+        tmp_path,
+        {
+            "a1": script(
+                "a1",
+                None,
+                """
+                op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))
+                op.create_index('ix', 'orders', ['id'])
+                op.alter_column('orders', 'id', type_=sa.BigInteger)
+                """,
+                "op.drop_table('orders')",
+            )
+        },
+    )
+
+    up = walked(place, server)["a1"].up
+
+    assert up is not None
+    assert len(up.statements) == 3
+    assert all(not (each.locks or each.rewrites or each.scans or each.index_builds) for each in up.statements)
+
+
+def test_a_revision_that_fails_does_not_hide_the_other_branch(tmp_path: Path, server: Server) -> None:
+    place = write_project(
+        tmp_path,
+        {
+            "a1": ORDERS,
+            "b2": script("b2", "a1", "op.execute('SELECT nonsense')"),
+            "c3": script("c3", "b2"),
+            "d4": script(
+                "d4", "a1", "op.add_column('orders', sa.Column('note', sa.Text))", "op.drop_column('orders', 'note')"
+            ),
+            "e5": script("e5", ("c3", "d4")),
+        },
+    )
+
+    trips = walked(place, server)
+
+    assert trips["b2"].up is not None
+    failure = trips["b2"].up.failure
+    assert failure is not None
+    assert (failure.error, failure.sqlstate, failure.sql) == (
+        "psycopg2.errors.UndefinedColumn",
+        "42703",
+        "SELECT nonsense",
+    )
+    assert failure.message == 'column "nonsense" does not exist'
+    assert trips["c3"].not_tried == trips["e5"].not_tried == "it comes after b2, which does not apply"
+    assert trips["d4"].again is not None
+
+
+def test_a_defective_downgrade_spoils_nothing_that_comes_after_it(tmp_path: Path, server: Server) -> None:
+    leaves_type = script(
+        "b2",
+        "a1",
+        "op.execute(\"CREATE TYPE mood AS ENUM ('sad')\"); op.add_column('orders', sa.Column('mood', sa.Enum('sad', name='mood')))",
+        "op.drop_column('orders', 'mood')",
+    )
+    fails = script("c3", "b2", "op.create_table('lines', sa.Column('id', sa.Integer))", "op.drop_table('line')")
+    last = script("d4", "c3", "op.create_index('ix', 'lines', ['id'])", "op.drop_index('ix')")
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": leaves_type, "c3": fails, "d4": last})
+
+    trips = walked(place, server)
+
+    assert [describe(change) for change in trips["b2"].left_behind] == ["enum public.mood is new"]
+    assert trips["b2"].again is not None
+    assert trips["b2"].again.failure is not None
+    assert trips["c3"].down is not None
+    assert trips["c3"].down.failure is not None
+    assert trips["c3"].down.failure.message == 'table "line" does not exist'
+    assert trips["d4"].again is not None
+    assert trips["d4"].again.failure is None
+
+
+@pytest.mark.parametrize("drop", ["op.drop_index('ix', postgresql_concurrently=True)", "pass"])
+def test_an_autocommit_block_is_walked_with_commits(tmp_path: Path, server: Server, drop: str) -> None:
+    block = "with op.get_context().autocommit_block():\n    "
+    concurrent = script(
+        "b2", "a1", f"{block}op.create_index('ix', 'orders', ['id'], postgresql_concurrently=True)", block + drop
+    )
+    after = script(
+        "c3", "b2", "op.add_column('orders', sa.Column('note', sa.Text))", "op.drop_column('orders', 'note')"
+    )
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": concurrent, "c3": after})
+
+    trips = walked(place, server)
+
+    assert trips["b2"].up is not None
+    assert not trips["b2"].up.transactional
+    assert trips["b2"].up.statements[0].index_builds == ("public.orders",)
+    assert bool(trips["b2"].left_behind) == (drop == "pass")
+    assert trips["c3"].again is not None
+    assert trips["c3"].again.failure is None
+
+
+@pytest.mark.parametrize("commit", ["op.execute('COMMIT')", "op.get_bind().commit()"])
+def test_a_script_that_commits_by_itself_is_walked_with_commits(tmp_path: Path, server: Server, commit: str) -> None:
+    label = script(
+        "b2",
+        "a1",
+        f"op.execute(\"CREATE TYPE mood AS ENUM ('sad')\")\n{commit}",
+        f"op.execute('DROP TYPE mood')\n{commit}",
+    )
+    after = script(
+        "c3", "b2", "op.add_column('orders', sa.Column('note', sa.Text))", "op.drop_column('orders', 'note')"
+    )
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": label, "c3": after})
+
+    trips = walked(place, server)
+
+    assert trips["b2"].up is not None
+    assert not trips["b2"].up.transactional
+    assert trips["b2"].again is not None
+    assert trips["b2"].left_behind == trips["b2"].not_repeated == ()
+    assert trips["c3"].again is not None
+
+
+def test_a_failed_autocommit_block_costs_the_database_and_not_the_walk(tmp_path: Path, server: Server) -> None:
+    half = script(
+        "b2",
+        "a1",
+        "with op.get_context().autocommit_block():\n    op.execute('CREATE TABLE half ()')\n    op.execute('SELECT nonsense')",
+    )
+    other = script("c3", "a1", "op.execute('CREATE TABLE half ()')", "op.execute('DROP TABLE half')")
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": half, "c3": other})
+
+    trips = walked(place, server, *target(place).command[:-1], "heads")
+
+    assert trips["b2"].up is not None
+    assert trips["b2"].up.failure is not None
+    assert trips["c3"].again is not None, trips["c3"]
+    assert trips["c3"].again.failure is None
+
+
+def test_what_only_one_transaction_explains_is_not_held_against_the_project(tmp_path: Path, server: Server) -> None:
+    # A deferred trigger event of the downgrade is pending when the upgrade alters the table: "because it has pending trigger
+    # events". With a commit between the two, as users run them, there is none.
+    parent = script(
+        "b2",
+        "a1",
+        """
+        op.execute('ALTER TABLE orders ADD parent integer REFERENCES orders DEFERRABLE INITIALLY DEFERRED')
+        op.execute('INSERT INTO orders VALUES (1, 1)')
+        op.execute('SET CONSTRAINTS ALL IMMEDIATE')
+        """,
+        """
+        op.execute('ALTER TABLE orders DROP parent')
+        op.execute('DELETE FROM orders')
+        """,
+    )
+    new_label = script(
+        "c3",
+        "b2",
+        """
+        op.execute("CREATE TYPE mood AS ENUM ('sad')")
+        op.execute("COMMIT")
+        """,
+        "op.execute('DROP TYPE mood')",
+    )
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": parent, "c3": new_label})
+
+    (recording,) = record(target(place), server)
+
+    for trip in recording.trips:
+        assert trip.again is not None
+        assert trip.again.failure is None, trip.again.failure
+
+
+def test_a_second_upgrade_that_truly_fails_is_confirmed(tmp_path: Path, server: Server) -> None:
+    seeds = script(
+        "b2",
+        "a1",
+        "op.execute('ALTER TABLE orders ADD note text'); op.execute('INSERT INTO orders VALUES (1)')",
+        "op.execute('ALTER TABLE orders DROP note')",
+    )
+    last = script(
+        "c3", "b2", "op.execute('ALTER TABLE orders ADD last int')", "op.execute('ALTER TABLE orders DROP last')"
+    )
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": seeds, "c3": last})
+
+    (recording,) = record(target(place), server)
+
+    again = recording.trips[1].again
+    assert again is not None
+    assert again.failure is not None
+    assert again.failure.sqlstate == "23505"
+    assert recording.trips[2].again is not None
+
+
+def test_the_first_error_is_told_when_a_script_swallows_it(tmp_path: Path, server: Server) -> None:
+    swallows = script(
+        "b2",
+        "a1",
+        """
+        try:
+            op.execute('SELECT nonsense')
+        except Exception:
+            pass
+        op.execute('SELECT 1')
+        """,
+    )
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": swallows})
+
+    up = walked(place, server)["b2"].up
+
+    assert up is not None
+    assert up.failure is not None
+    assert up.failure.message == 'column "nonsense" does not exist'
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("import sys; sys.exit(3)", "the script called sys.exit(3)"),
+        ("raise RuntimeError('no such shop')", "no such shop"),
+        ("import os; os._exit(3)", "the command ended in the middle of the revision"),
+    ],
+)
+def test_a_script_that_ends_the_process_is_a_failed_step(tmp_path: Path, server: Server, body: str, words: str) -> None:
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": script("b2", "a1", body), "c3": script("c3", "a1")})
+
+    trips = walked(place, server)
+
+    assert trips["b2"].up is not None
+    assert trips["b2"].up.failure is not None
+    assert words in trips["b2"].up.failure.message
+    assert trips["c3"].up is not None
+    assert trips["c3"].up.failure is None
+
+
+@pytest.mark.parametrize("body", ["op.execute('SELECT pg_sleep(600)')", "import signal; signal.pause()"])
+def test_a_step_that_hangs_is_ended(tmp_path: Path, server: Server, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.gate.walk._PATIENCE_S", 0.2)
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": script("b2", "a1", body), "c3": script("c3", "a1")})
+
+    trips = walked(place, server, timeout_s=2.0)
+
+    assert trips["b2"].up is not None
+    assert trips["b2"].up.failure is not None
+    assert trips["b2"].up.failure.error == "Timeout"
+    assert trips["b2"].up.failure.message == "did not end within 2 s"
+    assert trips["c3"].again is not None
+
+
+def test_a_command_that_works_on_another_database_is_stopped_before_anything_runs(
+    tmp_path: Path, server: Server
+) -> None:
+    place = write_project(tmp_path, {"a1": ORDERS})
+    precious = server.create_database()
+    fixed = target(place)
+    fixed = type(fixed)(fixed.command, {"DATABASE_URL": precious.url("psycopg2")}, directory=place)
+
+    with pytest.raises(CannotVerify, match="not to the throwaway one, so nothing was run"):
+        record(fixed, server)
+
+    with precious.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+        assert cursor.fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("alembic", "current"), "the command does not upgrade|had no revision to run"),
+        (("alembic", "stamp", "head"), "does not upgrade"),
+        (("alembic", "upgrade", "head", "--sql"), "only prints SQL"),
+        (("alembic", "nonsense"), "never reached Alembic"),
+    ],
+)
+def test_a_command_that_is_no_upgrade_is_told_so(
+    tmp_path: Path, server: Server, command: tuple[str, ...], words: str
+) -> None:
+    place = write_project(tmp_path, {"a1": ORDERS})
+    python = target(place).command[:2]
+
+    with pytest.raises(CannotVerify, match=words):
+        record(target(place, *python, *command), server)
+
+
+def test_sqlite_is_told_so(tmp_path: Path, server: Server) -> None:
+    place = write_project(tmp_path, {"a1": ORDERS}, env=ENV.replace('os.environ["DATABASE_URL"]', '"sqlite://"'))
+
+    with pytest.raises(CannotVerify, match=r"another system \(sqlite\)"):
+        record(target(place), server)
+
+
+def test_no_process_and_no_database_is_left(tmp_path: Path, server: Server) -> None:
+    child = script(
+        "a1",
+        None,
+        "import subprocess, sys; open('child', 'w').write(str(subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()']).pid))",
+    )
+    place = write_project(tmp_path, {"a1": child})
+
+    walked(place, server)
+
+    child_id = (place / "child").read_text()
+    state = subprocess.run(["ps", "-o", "stat=", "-p", child_id], capture_output=True, text=True, check=False).stdout
+    assert state.strip() in ("", "Z"), "a process that the command started is still there"
+
+
+def test_a_command_that_ends_well_in_vain_is_found_out(tmp_path: Path, server: Server) -> None:
+    # A statement before context.configure() begins a transaction that Alembic takes for the caller's, and nobody commits.
+    place = write_project(
+        tmp_path,
+        {"a1": ORDERS},
+        env=ENV.replace(
+            "context.configure(connection", "connection.exec_driver_sql('SELECT 1'); context.configure(connection"
+        ),
+    )
+
+    (recording,) = record(target(place), server)
+
+    assert recording.trips[0].again is not None
+    assert recording.plain is not None
+    assert "table public.orders is gone" in [describe(change) for change in recording.plain.differences]
+    (finding,) = upgrade.examine(recording)
+    assert finding.message.startswith("The command ends well, but what it did is not all there afterwards")
