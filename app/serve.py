@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from app.cli import CommandFailed
@@ -16,6 +18,11 @@ def add_parser(subparsers: Any) -> None:
         description="Serves the record from the database that DATABASE_URL names, which must be at head: "
         "`python -m alembic upgrade head` brings it there.",
     )
+    parser.add_argument(
+        "--embedded",
+        action="store_true",
+        help="start a PostgreSQL of its own, which keeps its data in .overproof/serve, and upgrade it; to try things out",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, help="the port to listen on (default: PORT, else 8000)")
     parser.add_argument("--workers", type=int, help="how many processes (default: WEB_CONCURRENCY, else 1)")
@@ -26,14 +33,68 @@ def run(arguments: argparse.Namespace) -> int:
     port = number("--port", arguments.port, "PORT", 8000, most=65535)
     workers = number("--workers", arguments.workers, "WEB_CONCURRENCY", 1, most=1000)
 
+    with embedded_database() if arguments.embedded else nullcontext():
+        serve(arguments.host, port, workers)
+    return 0
+
+
+def serve(host: str, port: int, workers: int) -> None:
+    """Until the process is told to stop. Raises SystemExit if it cannot begin."""
     import uvicorn
 
     from app.factory import settings_that_work_or_exit
 
     if workers > 1:  # the parent process starts them whatever happens, and is the one that people see end
         settings_that_work_or_exit()
-    uvicorn.run("app.factory:create_app", factory=True, host=arguments.host, port=port, workers=workers)
-    return 0
+    uvicorn.run("app.factory:create_app", factory=True, host=host, port=port, workers=workers)
+
+
+@contextmanager
+def embedded_database() -> Iterator[None]:
+    """A PostgreSQL at head that DATABASE_URL names, for as long as the block lasts. Its data stays.
+
+    Raises CommandFailed.
+    """
+    from app.gate.persistent import persistent_database
+    from app.gate.server import ServerUnavailable
+
+    try:
+        with persistent_database() as database:
+            os.environ["DATABASE_URL"] = database.url("psycopg2")
+            upgrade_to_head()
+            welcome()
+            yield
+    except ServerUnavailable as unavailable:
+        raise CommandFailed(str(unavailable)) from None
+
+
+def upgrade_to_head() -> None:
+    """What `python -m alembic upgrade head` does, without waiting for another Python to start."""
+    import sqlalchemy as sa
+    from alembic import command
+    from alembic.config import Config
+
+    from app.database import create_engine, database_url
+    from app.head import MIGRATIONS
+
+    config = Config(MIGRATIONS.parent / "alembic.ini")
+    config.attributes["connection"] = create_engine(database_url(), poolclass=sa.NullPool)
+    command.upgrade(config, "head")
+
+
+def welcome() -> None:
+    """On the first start, when there is no way in yet: an administrator's token."""
+    from sqlmodel import col, select
+
+    from app.projects.commands import transaction
+    from app.projects.models import ApiToken, Scope
+    from app.projects.schemas import TokenCreate
+    from app.projects.tokens import issue_token
+
+    with transaction() as session:
+        if session.exec(select(ApiToken).where(col(ApiToken.project_id).is_(None))).first() is None:
+            _, secret = issue_token(session, None, TokenCreate(name="first start", scope=Scope.ADMIN))
+            print(f"An administrator's token, shown this once:\n\n    {secret}\n", flush=True)
 
 
 def number(option: str, given: int | None, variable: str, default: int, *, most: int) -> int:
