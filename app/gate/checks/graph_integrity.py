@@ -25,6 +25,7 @@ Stays quiet when
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
@@ -43,10 +44,17 @@ _HELP = {
 }
 
 
+# Alembic's words, with which nobody finds the script: "Revision a1 referenced from a1 -> b2 (head), note is not present".
+_MISSING = re.compile(r"Revision (?P<parent>\S+) referenced from .* is not present", re.DOTALL)
+
+
 def examine(recording: Recording) -> Iterator[Finding]:
     for problem in recording.graph.problems:
+        missing = _MISSING.search(problem.message) if problem.revision else None
         yield Finding(
-            f"{first_line(problem.message)}.",
+            f"{problem.revision} follows {missing['parent']}, which no script defines."
+            if missing
+            else f"{first_line(problem.message)}.",
             revision=problem.revision,
             object=problem.revision or problem.path,
             detail=problem.message if "\n" in problem.message.strip() else None,

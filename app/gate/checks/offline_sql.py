@@ -35,6 +35,8 @@ from app.gate.snapshot import describe
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
+    if recording.graph.refusal is not None:
+        raise Skipped("Alembic refuses the command itself; single-head or upgrade says why")
     if recording.offline is None:
         raise Skipped(recording.missing.get("offline", "the offline script was not made"))
     for failure in recording.offline.failures:

@@ -266,7 +266,7 @@ def _finding(severity: Severity, differences: list[Difference]) -> Finding:
     return Finding(
         message,
         object=first.object if len({each.object for each in differences}) == 1 else None,
-        detail=bulleted(each.words for each in differences),
+        detail=bulleted(each.words for each in differences) if len(differences) > 1 else None,
         help=_help(severity, differences),
         severity=severity,
     )

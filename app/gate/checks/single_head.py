@@ -42,7 +42,7 @@ from app.gate.report import Severity
 def examine(recording: Recording) -> Iterator[Finding]:
     graph = recording.graph
     if not graph.heads and graph.problems:
-        raise Skipped("Alembic cannot read the history; graph-integrity says why.")
+        raise Skipped("Alembic cannot read the history; graph-integrity says why")
     if len(graph.heads) < 2:
         return
     history = _History(graph)

@@ -6,7 +6,7 @@ import pytest
 
 from app.gate.checks.base import Skipped
 from app.gate.checks.offline_sql import examine
-from tests.gate.checks.builders import added, attempt, key, python_failure, recording
+from tests.gate.checks.builders import added, attempt, failure, key, python_failure, recording
 
 INDEX = added(key("index", "ix_note", "orders"))
 
@@ -38,3 +38,10 @@ def test_stays_quiet_about_a_script_that_makes_the_same_schema():
 def test_is_skipped_with_the_reason_when_it_was_not_tried():
     with pytest.raises(Skipped, match="no offline mode"):
         list(examine(recording(missing={"offline": "env.py has no offline mode"})))
+
+
+def test_is_skipped_when_alembic_refuses_the_command_itself():
+    refused = attempt(failure("Multiple head revisions are present"))
+
+    with pytest.raises(Skipped, match="single-head"):
+        list(examine(recording(offline=refused, refusal="Multiple head revisions are present")))

@@ -1,0 +1,75 @@
+"""Every check on a pair of small Alembic projects, through the real gate: `bad` has its finding and no other, `good` has none.
+
+A project is put together from three folders, each over the one before: `projects/shared`, `projects/<check>/both` and
+`projects/<check>/bad` or `good`. So what is in the last of them is what the check is about; `good` is the advice of its
+documentation, followed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.gate.checks.registry import ALL_CHECKS
+from app.gate.judge import judge
+from app.gate.recorder import record
+from app.gate.report import Report, Severity
+from app.gate.server import Server
+from app.gate.target import Target
+
+PROJECTS = Path(__file__).parent / "projects"
+IDS = [check.id for check in ALL_CHECKS if (PROJECTS / check.id.replace("-", "_")).exists()]
+
+
+@pytest.mark.parametrize("check", IDS)
+def test_the_bad_project_has_this_finding_and_no_other(check: str, server: Server, tmp_path: Path):
+    report = verify(check, "bad", server, tmp_path)
+
+    assert [finding.check for finding in report.findings] == [check], as_text(report)
+
+
+@pytest.mark.parametrize("check", IDS)
+def test_the_good_project_has_none(check: str, server: Server, tmp_path: Path):
+    report = verify(check, "good", server, tmp_path)
+
+    assert report.findings == [], as_text(report)
+    assert [entry.id for entry in report.checks if entry.outcome == "skipped"] == [], as_text(report)
+
+
+@pytest.mark.parametrize("check", ALL_CHECKS, ids=lambda check: check.id)
+def test_every_check_has_a_pair(check):
+    folder = PROJECTS / check.id.replace("-", "_")
+
+    assert (folder / "bad").is_dir() or (folder / "good").is_dir()
+
+
+def verify(check: str, kind: str, server: Server, directory: Path) -> Report:
+    """The gate's report on one project."""
+    folder = PROJECTS / check.replace("-", "_")
+    shutil.copytree(PROJECTS / "shared", directory, dirs_exist_ok=True)
+    for layer in (folder / "both", folder / kind):
+        for source in layer.rglob("*.py"):
+            inner = source.relative_to(layer)
+            parent = directory / ("migrations" if inner.parts[0] in ("versions", "env.py") else "shop")
+            (parent / inner).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, parent / inner)
+    target = Target(
+        command=(sys.executable, "-m", "alembic", "upgrade", "head"),
+        environment={"DATABASE_URL": "{url+psycopg2}", "PYTHONDONTWRITEBYTECODE": "1"},
+        directory=directory,
+        timeout_s=60,
+    )
+    return judge(record(target, server))
+
+
+def as_text(report: Report) -> str:
+    """What a failing test shows."""
+    findings = [
+        f"{each.severity.value}: {each.check}: {each.message} [{each.path}:{each.line}]\n{each.detail}\n{each.help}"
+        for each in sorted(report.findings, key=lambda each: list(Severity).index(each.severity))
+    ]
+    skipped = [f"skipped: {each.id}: {each.reason}" for each in report.checks if each.outcome == "skipped"]
+    return "\n".join([str(report.reason or ""), *findings, *skipped])
