@@ -34,7 +34,7 @@ from app.gate.report import (
     Tool,
     Verdict,
 )
-from app.gate.snapshot import describe, digest, to_json
+from app.gate.snapshot import describe_all, digest, to_json
 
 TOOL = Tool(name="overproof", version=__version__)
 
@@ -413,7 +413,7 @@ def _step_entry(step: Step) -> StepEntry:
             )
             for statement in step.statements
         ],
-        changes=[fit(describe(change)) for change in step.changes],
+        changes=[fit(line) for line in describe_all(step.changes)],
     )
 
 

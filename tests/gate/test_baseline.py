@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from app.gate.baseline import BaselineError, read_baseline, render_baseline
 from tests.gate.reporters.samples import finding
 
 
-def test_what_is_written_can_be_read(tmp_path):
+def test_what_is_written_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "known.json"
     path.write_text(render_baseline([finding(fingerprint="b" * 32), finding(fingerprint="a" * 32)]))
 
@@ -18,14 +19,14 @@ def test_what_is_written_can_be_read(tmp_path):
     assert baseline.reason == "in the baseline known.json"
 
 
-def test_a_person_can_review_it_line_by_line():
+def test_a_person_can_review_it_line_by_line() -> None:
     lines = render_baseline([finding("It is wrong.", fingerprint="b" * 32), finding(fingerprint="a" * 32)]).splitlines()
 
     assert len(lines) == 7
     assert json.loads(lines[4])["message"] == "It is wrong."
 
 
-def test_an_empty_one_is_json_too(tmp_path):
+def test_an_empty_one_is_json_too(tmp_path: Path) -> None:
     assert json.loads(render_baseline([]))["findings"] == []
 
 
@@ -39,7 +40,7 @@ def test_an_empty_one_is_json_too(tmp_path):
         ('{"format": "overproof-baseline/1", "findings": [{}]}', "known.json is not a baseline"),
     ],
 )
-def test_one_that_cannot_be_used_is_refused_in_a_line(tmp_path, content, message):
+def test_one_that_cannot_be_used_is_refused_in_a_line(tmp_path: Path, content: str | None, message: str) -> None:
     path = tmp_path / "known.json"
     if content is not None:
         path.write_text(content)

@@ -62,17 +62,17 @@ EXPECTED = Configuration(
 
 
 @pytest.mark.parametrize(("name", "text"), [("alembic.ini", INI), ("setup.cfg", INI), ("pyproject.toml", TOML)])
-def test_a_project_says_everything_in_one_place(tmp_path, name, text):
+def test_a_project_says_everything_in_one_place(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
 
     assert read_configuration(tmp_path) == EXPECTED
 
 
-def test_a_project_that_says_nothing_gets_the_defaults(tmp_path):
+def test_a_project_that_says_nothing_gets_the_defaults(tmp_path: Path) -> None:
     assert read_configuration(tmp_path) == Configuration()
 
 
-def test_what_is_beside_it_in_alembic_ini_does_not_matter(tmp_path):
+def test_what_is_beside_it_in_alembic_ini_does_not_matter(tmp_path: Path) -> None:
     (tmp_path / "alembic.ini").write_text(
         "[DEFAULT]\nhere = there\n[alembic]\nscript_location = %(here)s/x\nfile_template = %%(rev)s\n"
         "sqlalchemy.url = a\nsqlalchemy.url = b\n[overproof]\ntimeout = 7\n"
@@ -82,7 +82,7 @@ def test_what_is_beside_it_in_alembic_ini_does_not_matter(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["alembic.ini", "setup.cfg", "pyproject.toml"])
-def test_a_broken_file_without_our_section_is_not_our_business(tmp_path, name):
+def test_a_broken_file_without_our_section_is_not_our_business(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("[[[ what is this\n=\n")
 
     assert read_configuration(tmp_path) == Configuration()
@@ -95,7 +95,7 @@ def refusal(directory: Path) -> str:
     return str(refused.value)
 
 
-def test_two_places_are_one_too_many(tmp_path):
+def test_two_places_are_one_too_many(tmp_path: Path) -> None:
     (tmp_path / "setup.cfg").write_text(INI)
     (tmp_path / "pyproject.toml").write_text(TOML)
 
@@ -122,7 +122,7 @@ def test_two_places_are_one_too_many(tmp_path):
         ("baseline =", "baseline: is not a text"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_named_with_its_file(tmp_path, line, message):
+def test_a_setting_that_cannot_be_used_is_named_with_its_file(tmp_path: Path, line: str, message: str) -> None:
     (tmp_path / "setup.cfg").write_text(f"[overproof]\n{line}\n")
 
     assert refusal(tmp_path).startswith(f"setup.cfg, [overproof]: {message}")
@@ -137,13 +137,13 @@ def test_a_setting_that_cannot_be_used_is_named_with_its_file(tmp_path, line, me
         ("command = 5", "command: is not a command (is not a text)"),
     ],
 )
-def test_a_value_of_another_type_is_refused(tmp_path, line, message):
+def test_a_value_of_another_type_is_refused(tmp_path: Path, line: str, message: str) -> None:
     (tmp_path / "pyproject.toml").write_text(f"[tool.overproof]\n{line}\n")
 
     assert refusal(tmp_path).startswith(f"pyproject.toml, [tool.overproof]: {message}")
 
 
-def test_a_broken_file_with_our_section_is_refused_in_a_line(tmp_path):
+def test_a_broken_file_with_our_section_is_refused_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "setup.cfg").write_text("[overproof]\nthis is no setting\n")
 
     assert refusal(tmp_path).startswith("setup.cfg cannot be read: ")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from app.gate.report import Outcome, Severity, Verdict
 from tests.gate.checks.builders import added, failure, key, recording, revision, snapshot, statement, trip
 
 
-def check(name: str, *findings: Finding | Exception, severity: Severity = Severity.ERROR, **fields) -> Check:
+def check(name: str, *findings: Finding | Exception, severity: Severity = Severity.ERROR, **fields: Any) -> Check:
     """A check that finds just that; an exception among the findings is raised in its turn."""
 
     def examine(recording: Recording) -> Iterable[Finding]:
@@ -27,7 +28,7 @@ def check(name: str, *findings: Finding | Exception, severity: Severity = Severi
     return Check(name, severity, examine, **fields)
 
 
-def found(message: str = "It is wrong.", **fields) -> Finding:
+def found(message: str = "It is wrong.", **fields: Any) -> Finding:
     return Finding(message, **{"revision": "a1", **fields})
 
 
@@ -39,7 +40,7 @@ def history(*comments: Allowance) -> Recording:
 # Verdict and outcomes
 
 
-def test_a_run_without_findings_passes():
+def test_a_run_without_findings_passes() -> None:
     report = judge([history()], checks=[check("quiet")])
 
     assert report.verdict is Verdict.PASS
@@ -59,7 +60,7 @@ def test_a_run_without_findings_passes():
         ("notice", "warning", "pass"),
     ],
 )
-def test_the_verdict_follows_fail_on(severity, fail_on, verdict):
+def test_the_verdict_follows_fail_on(severity: str, fail_on: str, verdict: str) -> None:
     configuration = Configuration(fail_on=FailOn(fail_on))
 
     report = judge([history()], configuration, checks=[check("a", found(), severity=Severity(severity))])
@@ -68,7 +69,7 @@ def test_the_verdict_follows_fail_on(severity, fail_on, verdict):
 
 
 @pytest.mark.parametrize(("severity", "outcome"), [("error", "fail"), ("warning", "warn"), ("notice", "notice")])
-def test_a_check_has_the_outcome_of_its_heaviest_finding(severity, outcome):
+def test_a_check_has_the_outcome_of_its_heaviest_finding(severity: str, outcome: str) -> None:
     findings = [found(severity=Severity.NOTICE), found(severity=Severity(severity))]
 
     report = judge([history()], checks=[check("a", *findings)])
@@ -76,7 +77,7 @@ def test_a_check_has_the_outcome_of_its_heaviest_finding(severity, outcome):
     assert report.checks[0].outcome == outcome
 
 
-def test_a_configured_severity_takes_the_place_of_any_other():
+def test_a_configured_severity_takes_the_place_of_any_other() -> None:
     configuration = Configuration(severities={"a": Severity.NOTICE})
 
     report = judge([history()], configuration, checks=[check("a", found(), found("x", severity=Severity.WARNING))])
@@ -85,20 +86,20 @@ def test_a_configured_severity_takes_the_place_of_any_other():
     assert report.verdict is Verdict.PASS
 
 
-def test_a_check_that_could_not_judge_is_skipped_with_its_reason():
+def test_a_check_that_could_not_judge_is_skipped_with_its_reason() -> None:
     report = judge([history()], checks=[check("a", Skipped("there is no metadata"))])
 
     assert (report.checks[0].outcome, report.checks[0].reason) == (Outcome.SKIPPED, "there is no metadata")
     assert report.verdict is Verdict.PASS
 
 
-def test_a_check_that_could_not_judge_everything_tells_what_it_found_and_why_it_stopped():
+def test_a_check_that_could_not_judge_everything_tells_what_it_found_and_why_it_stopped() -> None:
     report = judge([history()], checks=[check("a", found(), Skipped("the rest was not tried"))])
 
     assert (report.checks[0].outcome, report.checks[0].reason) == (Outcome.FAIL, "the rest was not tried")
 
 
-def test_a_check_that_crashes_is_told_of_and_does_not_hide_the_others():
+def test_a_check_that_crashes_is_told_of_and_does_not_hide_the_others() -> None:
     report = judge([history()], checks=[check("broken", found(), KeyError("zz")), check("sound", found())])
 
     assert report.verdict is Verdict.ERROR
@@ -107,7 +108,7 @@ def test_a_check_that_crashes_is_told_of_and_does_not_hide_the_others():
     assert report.checks[0].reason == "it crashed: KeyError: 'zz'"
 
 
-def test_checks_can_be_selected_and_ignored():
+def test_checks_can_be_selected_and_ignored() -> None:
     checks = [check("a", found()), check("b", found()), check("c", found())]
 
     report = judge([history()], Configuration(select=frozenset({"a", "b"}), ignore=frozenset({"b"})), checks=checks)
@@ -119,7 +120,7 @@ def test_checks_can_be_selected_and_ignored():
 # Places
 
 
-def test_a_finding_points_at_its_line_else_at_the_function_of_its_direction():
+def test_a_finding_points_at_its_line_else_at_the_function_of_its_direction() -> None:
     findings = [found("1", line=33), found("2"), found("3", direction="downgrade"), found("4", revision=None)]
 
     report = judge([history()], checks=[check("a", *findings)])
@@ -132,7 +133,7 @@ def test_a_finding_points_at_its_line_else_at_the_function_of_its_direction():
     ]
 
 
-def test_a_finding_in_a_script_without_that_function_points_at_its_first_line():
+def test_a_finding_in_a_script_without_that_function_points_at_its_first_line() -> None:
     walked = recording(trip("a1"), revisions=[revision("a1", downgrade_line=None)])
 
     report = judge([walked], checks=[check("a", found(direction="downgrade"))])
@@ -140,7 +141,7 @@ def test_a_finding_in_a_script_without_that_function_points_at_its_first_line():
     assert report.findings[0].line == 1
 
 
-def test_a_finding_may_name_a_file_of_its_own():
+def test_a_finding_may_name_a_file_of_its_own() -> None:
     report = judge([history()], checks=[check("a", found(revision=None, path="app/models.py", line=4))])
 
     assert (report.findings[0].path, report.findings[0].line) == ("app/models.py", 4)
@@ -153,7 +154,7 @@ def fingerprints(*findings: Finding, name: str = "a", walked: Recording | None =
     return [each.fingerprint for each in judge([walked or history()], checks=[check(name, *findings)]).findings]
 
 
-def test_a_fingerprint_survives_a_move_to_another_line_and_a_change_of_advice():
+def test_a_fingerprint_survives_a_move_to_another_line_and_a_change_of_advice() -> None:
     assert fingerprints(found(line=3, help="a", detail="b")) == fingerprints(found(line=4, help="c", detail="d"))
 
 
@@ -170,7 +171,7 @@ def test_a_fingerprint_survives_a_move_to_another_line_and_a_change_of_advice():
         ("Key (6ba7b810-9dad-11d1-80b4-00c04fd430c8)", "Key (6ba7b811-9dad-11d1-80b4-00c04fd430c8)"),
     ],
 )
-def test_a_fingerprint_survives_what_differs_between_two_runs(one, other):
+def test_a_fingerprint_survives_what_differs_between_two_runs(one: str, other: str) -> None:
     assert normalised(one) == normalised(other)
     assert fingerprints(found(one)) == fingerprints(found(other))
 
@@ -185,12 +186,12 @@ def test_a_fingerprint_survives_what_differs_between_two_runs(one, other):
         found("users_2"),
     ],
 )
-def test_a_fingerprint_tells_findings_apart(other):
+def test_a_fingerprint_tells_findings_apart(other: Finding) -> None:
     assert fingerprints(found("varchar(10)")) != fingerprints(other)
     assert fingerprints(found("varchar(10)"), name="b") != fingerprints(found("varchar(10)"))
 
 
-def test_two_findings_alike_have_fingerprints_of_their_own():
+def test_two_findings_alike_have_fingerprints_of_their_own() -> None:
     one, other = fingerprints(found(line=3), found(line=9))
 
     assert one != other
@@ -200,7 +201,7 @@ def test_two_findings_alike_have_fingerprints_of_their_own():
 # Allowances
 
 
-def test_a_comment_with_a_reason_accepts_the_findings_about_its_revision():
+def test_a_comment_with_a_reason_accepts_the_findings_about_its_revision() -> None:
     comment = Allowance("a", "nobody minds", 3)
 
     report = judge([history(comment)], checks=[check("a", found(), found(revision="b2")), check("b", found())])
@@ -208,20 +209,20 @@ def test_a_comment_with_a_reason_accepts_the_findings_about_its_revision():
     assert [each.allowed for each in report.findings] == ["nobody minds", None, None]
 
 
-def test_a_finding_that_is_accepted_does_not_fail_the_run():
+def test_a_finding_that_is_accepted_does_not_fail_the_run() -> None:
     report = judge([history(Allowance("a", "nobody minds", 3))], checks=[check("a", found())])
 
     assert report.verdict is Verdict.PASS
     assert report.checks[0].outcome is Outcome.PASS
 
 
-def test_a_comment_may_use_a_retired_name():
+def test_a_comment_may_use_a_retired_name() -> None:
     report = judge([history(Allowance("old", "nobody minds", 3))], checks=[check("a", found(), aliases=("old",))])
 
     assert report.findings[0].allowed == "nobody minds"
 
 
-def test_a_comment_without_a_reason_accepts_nothing_and_is_a_finding():
+def test_a_comment_without_a_reason_accepts_nothing_and_is_a_finding() -> None:
     report = judge([history(Allowance("a", "", 3))], checks=[check("a", found()), allowances.CHECK])
 
     assert [(each.check, each.allowed, each.line) for each in report.findings] == [
@@ -231,7 +232,7 @@ def test_a_comment_without_a_reason_accepts_nothing_and_is_a_finding():
     assert report.verdict is Verdict.FAIL
 
 
-def test_a_comment_that_names_no_check_is_a_finding_with_the_name_that_was_meant():
+def test_a_comment_that_names_no_check_is_a_finding_with_the_name_that_was_meant() -> None:
     comment = Allowance("table_rewrit", "it is small", 3)
 
     report = judge([history(comment)], checks=[check("table-rewrite"), allowances.CHECK])
@@ -241,7 +242,7 @@ def test_a_comment_that_names_no_check_is_a_finding_with_the_name_that_was_meant
     assert "`# overproof: allow table-rewrite: <reason>`" in (finding.help or "")
 
 
-def test_a_comment_that_accepts_nothing_is_a_notice():
+def test_a_comment_that_accepts_nothing_is_a_notice() -> None:
     report = judge([history(Allowance("a", "nobody minds", 3))], checks=[check("a"), allowances.CHECK])
 
     (finding,) = report.findings
@@ -259,11 +260,11 @@ def test_a_comment_that_accepts_nothing_is_a_notice():
     ],
     ids=["not walked", "not tried to the end"],
 )
-def test_stays_quiet_about_a_comment_when_its_revision_was_not_judged(walked):
+def test_stays_quiet_about_a_comment_when_its_revision_was_not_judged(walked: Recording) -> None:
     assert judge([walked], checks=[check("a"), allowances.CHECK]).findings == []
 
 
-def test_stays_quiet_about_a_comment_when_its_check_was_not_run():
+def test_stays_quiet_about_a_comment_when_its_check_was_not_run() -> None:
     checks = [check("a", Skipped("no")), check("b"), allowances.CHECK]
     comments = (Allowance("a", "so", 3), Allowance("b", "so", 4))
 
@@ -275,7 +276,7 @@ def test_stays_quiet_about_a_comment_when_its_check_was_not_run():
 # Baselines
 
 
-def test_a_baseline_accepts_what_it_knows_and_nothing_else():
+def test_a_baseline_accepts_what_it_knows_and_nothing_else() -> None:
     known = fingerprints(found())
 
     report = judge(
@@ -288,7 +289,7 @@ def test_a_baseline_accepts_what_it_knows_and_nothing_else():
     assert report.verdict is Verdict.FAIL
 
 
-def test_a_comment_explains_more_than_a_baseline():
+def test_a_comment_explains_more_than_a_baseline() -> None:
     known = fingerprints(found())
 
     report = judge(
@@ -303,14 +304,14 @@ def test_a_comment_explains_more_than_a_baseline():
 # Several walks
 
 
-def test_what_two_walks_through_one_history_show_is_said_once():
+def test_what_two_walks_through_one_history_show_is_said_once() -> None:
     report = judge([history(), history()], checks=[check("a", found())])
 
     assert len(report.findings) == 1
     assert [each.revision for each in report.graph.revisions] == ["a1", "b2"]
 
 
-def test_a_check_that_could_judge_one_walk_of_two_is_not_skipped():
+def test_a_check_that_could_judge_one_walk_of_two_is_not_skipped() -> None:
     first, second = history(), recording(trip("z9"))
 
     def examine(walked: Recording) -> Iterable[Finding]:
@@ -327,7 +328,7 @@ def test_a_check_that_could_judge_one_walk_of_two_is_not_skipped():
 # The rest of the report
 
 
-def test_the_report_tells_each_step_with_its_statements_and_changes():
+def test_the_report_tells_each_step_with_its_statements_and_changes() -> None:
     orders = key("table", "orders")
     walked = recording(
         trip(
@@ -355,7 +356,7 @@ def test_the_report_tells_each_step_with_its_statements_and_changes():
     assert report.digest is not None
 
 
-def test_no_password_and_nothing_that_cannot_be_stored_gets_into_a_report():
+def test_no_password_and_nothing_that_cannot_be_stored_gets_into_a_report() -> None:
     walked = recording(trip("a1", up_failure=failure("x")), revisions=[revision("a1", message="\udcff")])
     finding = found("cannot reach postgresql://me:s3cret@db/app\0", detail="\ud800")
 
@@ -366,11 +367,11 @@ def test_no_password_and_nothing_that_cannot_be_stored_gets_into_a_report():
     report.model_dump_json()
 
 
-def test_fit_leaves_ordinary_text_alone():
+def test_fit_leaves_ordinary_text_alone() -> None:
     text = "user:name@host, http://example.org/a:b, Größe 数据"
 
     assert fit(text) == text
 
 
-def test_a_history_without_any_walk_gives_a_report():
+def test_a_history_without_any_walk_gives_a_report() -> None:
     assert judge([], checks=[check("a")]).verdict is Verdict.PASS

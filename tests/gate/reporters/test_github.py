@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from hypothesis import given
 
-from app.gate.report import Severity, Verdict
+from app.gate.report import Report, Severity, Verdict
 from app.gate.reporters.github import SUMMARY_LIMIT_BYTES, append_summary, render
 from app.gate.reporters.quoting import one_line, visible
 from tests.gate.reporters.samples import finding, report
@@ -25,7 +26,7 @@ def unescaped(text: str) -> str:
     return text
 
 
-def test_an_annotation_points_at_the_line_of_the_finding():
+def test_an_annotation_points_at_the_line_of_the_finding() -> None:
     (line,) = render(report(finding("100% wrong,\nreally: yes", help="Drop it."))).splitlines()
 
     assert line == (
@@ -34,36 +35,36 @@ def test_an_annotation_points_at_the_line_of_the_finding():
     )
 
 
-def test_the_kind_of_an_annotation_is_the_severity():
+def test_the_kind_of_an_annotation_is_the_severity() -> None:
     kinds = [parsed(line)[0] for line in render(report(*(finding(severity=each) for each in Severity))).splitlines()]
 
     assert kinds == ["error", "warning", "notice"]
 
 
-def test_the_heaviest_come_first_since_github_shows_only_ten_of_a_kind():
+def test_the_heaviest_come_first_since_github_shows_only_ten_of_a_kind() -> None:
     lines = render(report(finding(severity="notice"), finding(severity="error"))).splitlines()
 
     assert [parsed(line)[0] for line in lines] == ["error", "notice"]
 
 
-def test_an_accepted_finding_is_no_annotation():
+def test_an_accepted_finding_is_no_annotation() -> None:
     assert render(report(finding(allowed="for a reason"))) == ""
 
 
-def test_a_path_outside_of_the_repository_is_not_named():
+def test_a_path_outside_of_the_repository_is_not_named() -> None:
     (line,) = render(report(finding(path="../other/a1.py"))).splitlines()
 
     assert "file=" not in line
 
 
-def test_an_error_is_an_annotation():
+def test_an_error_is_an_annotation() -> None:
     assert render(report(verdict=Verdict.ERROR, reason="there is no server")) == (
         "::error title=Overproof could not verify the migrations::there is no server\n"
     )
 
 
 @given(reports())
-def test_each_line_is_one_command_that_says_what_the_finding_says(sample):
+def test_each_line_is_one_command_that_says_what_the_finding_says(sample: Report) -> None:
     lines = render(sample).split("\n")[:-1]
 
     findings = sample.open_findings
@@ -78,7 +79,7 @@ def test_each_line_is_one_command_that_says_what_the_finding_says(sample):
             assert properties["file"] == one_line(each.path or "")
 
 
-def test_the_summary_is_appended_to_what_is_there(tmp_path):
+def test_the_summary_is_appended_to_what_is_there(tmp_path: Path) -> None:
     path = tmp_path / "summary.md"
     path.write_text("before\n")
 
@@ -87,7 +88,7 @@ def test_the_summary_is_appended_to_what_is_there(tmp_path):
     assert path.read_text().startswith("before\n\n## ❌ The migrations fail: 1 error\n")
 
 
-def test_the_summary_keeps_to_the_size_that_github_takes(tmp_path):
+def test_the_summary_keeps_to_the_size_that_github_takes(tmp_path: Path) -> None:
     path = tmp_path / "summary.md"
     path.write_text("x" * (SUMMARY_LIMIT_BYTES - 10_000))
 

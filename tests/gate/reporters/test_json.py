@@ -11,7 +11,7 @@ from tests.gate.reporters.strategies import reports
 from tests.gate.reporters.test_quoting import is_workflow_command
 
 
-def test_the_fields_are_those_of_the_design():
+def test_the_fields_are_those_of_the_design() -> None:
     document = json.loads(render(report(finding())))
 
     assert list(document) == [
@@ -25,12 +25,12 @@ def test_the_fields_are_those_of_the_design():
 
 
 @given(reports())
-def test_it_reads_back_as_the_same_report(sample):
+def test_it_reads_back_as_the_same_report(sample: Report) -> None:
     assert Report.model_validate_json(render(sample)) == sample
 
 
 @given(reports())
-def test_it_is_fit_for_a_terminal_and_for_the_log_of_a_job(sample):
+def test_it_is_fit_for_a_terminal_and_for_the_log_of_a_job(sample: Report) -> None:
     text = render(sample)
 
     assert not any(character < " " or "\x7f" <= character <= "\x9f" for character in text.replace("\n", ""))

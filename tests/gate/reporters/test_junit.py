@@ -3,23 +3,23 @@ from __future__ import annotations
 from hypothesis import given
 from junitparser import JUnitXml
 
-from app.gate.report import Severity, Verdict
+from app.gate.report import Report, Severity, Verdict
 from app.gate.reporters.junit import render
 from app.gate.reporters.quoting import visible
 from tests.gate.reporters.samples import finding, report
 from tests.gate.reporters.strategies import reports
 
 
-def cases_of(sample) -> dict[tuple[str, str], str]:
+def cases_of(sample: Report) -> dict[tuple[str, str], str]:
     """{("round-trip", "a1"): "failure"}, as a JUnit reader sees it."""
     return {
-        (suite.name, case.name): "passed" if case.is_passed else case.result[0]._tag
+        (str(suite.name), str(case.name)): "passed" if case.is_passed else str(case.result[0]._tag)
         for suite in JUnitXml.fromstring(render(sample).encode())
         for case in suite
     }
 
 
-def test_there_is_a_case_for_each_check_and_each_revision_with_findings():
+def test_there_is_a_case_for_each_check_and_each_revision_with_findings() -> None:
     assert cases_of(report(finding(), finding(revision="b2"), finding(revision=None))) == {
         ("upgrade", "history"): "passed",
         ("round-trip", "a1"): "failure",
@@ -29,20 +29,20 @@ def test_there_is_a_case_for_each_check_and_each_revision_with_findings():
     }
 
 
-def test_what_does_not_fail_the_run_is_no_failure():
+def test_what_does_not_fail_the_run_is_no_failure() -> None:
     cases = cases_of(report(finding(severity=Severity.WARNING), finding(revision="b2", allowed="for a reason")))
 
     assert cases["round-trip", "a1"] == "passed"
     assert cases["round-trip", "b2"] == "passed"
 
 
-def test_a_warning_is_a_failure_where_warnings_fail_the_run():
+def test_a_warning_is_a_failure_where_warnings_fail_the_run() -> None:
     cases = cases_of(report(finding(severity=Severity.WARNING), verdict=Verdict.FAIL))
 
     assert cases["round-trip", "a1"] == "failure"
 
 
-def test_an_error_is_an_error():
+def test_an_error_is_an_error() -> None:
     read = JUnitXml.fromstring(render(report(verdict=Verdict.ERROR, reason="there is no server")).encode())
 
     assert read.errors == 1
@@ -50,7 +50,7 @@ def test_an_error_is_an_error():
 
 
 @given(reports())
-def test_it_loads_in_a_reader_with_the_words_of_each_finding_and_counts_that_agree(sample):
+def test_it_loads_in_a_reader_with_the_words_of_each_finding_and_counts_that_agree(sample: Report) -> None:
     read = JUnitXml.fromstring(render(sample).encode())
 
     cases = [case for suite in read for case in suite]

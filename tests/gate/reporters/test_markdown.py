@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from app.gate.report import Severity, Verdict
+from app.gate.report import Report, Severity, Verdict
 from app.gate.reporters.markdown import cell, code, fenced, paragraphs, prose, render
 from app.gate.reporters.quoting import one_line, visible
 from tests.gate.reporters.samples import ATTACKS, finding, report
@@ -40,7 +40,7 @@ def without_ticks(text: str) -> str:
 
 
 @given(texts)
-def test_prose_shows_the_text_and_nothing_else(text):
+def test_prose_shows_the_text_and_nothing_else(text: str) -> None:
     shown = Shown(prose(text))
 
     assert set(shown.tags) <= {"p", "code"}
@@ -48,7 +48,7 @@ def test_prose_shows_the_text_and_nothing_else(text):
 
 
 @given(texts)
-def test_a_code_span_shows_the_text_and_nothing_else(text):
+def test_a_code_span_shows_the_text_and_nothing_else(text: str) -> None:
     shown = Shown(f"a {code(text)} b")
 
     assert shown.tags == ["p", "code"]
@@ -56,7 +56,7 @@ def test_a_code_span_shows_the_text_and_nothing_else(text):
 
 
 @given(texts)
-def test_a_block_of_code_cannot_be_left(text):
+def test_a_block_of_code_cannot_be_left(text: str) -> None:
     shown = Shown(f"{fenced(text)}\n\nafter")
 
     assert shown.tags == ["pre", "code", "p"]
@@ -64,7 +64,7 @@ def test_a_block_of_code_cannot_be_left(text):
 
 
 @given(st.lists(texts, min_size=2, max_size=2))
-def test_a_cell_of_a_table_cannot_be_left(cells):
+def test_a_cell_of_a_table_cannot_be_left(cells: list[str]) -> None:
     shown = Shown(f"| a | b |\n| - | - |\n| {cell(cells[0])} | {cell(cells[1])} |\n| x | y |")
 
     assert [tag for tag in shown.tags if tag != "code"] == [
@@ -75,12 +75,12 @@ def test_a_cell_of_a_table_cannot_be_left(cells):
 
 
 @given(texts)
-def test_advice_is_prose_and_code(text):
+def test_advice_is_prose_and_code(text: str) -> None:
     assert set(Shown(paragraphs(text)).tags) <= {"p", "pre", "code"}
 
 
 @given(reports())
-def test_a_report_has_no_element_that_a_project_wrote(sample):
+def test_a_report_has_no_element_that_a_project_wrote(sample: Report) -> None:
     allowed = {
         *("h2", "h3", "p", "code", "pre", "strong", "ul", "li", "details", "summary", "sub", "br"),
         *("table", "thead", "tbody", "tr", "th", "td"),
@@ -89,15 +89,15 @@ def test_a_report_has_no_element_that_a_project_wrote(sample):
     assert set(Shown(render(sample)).tags) <= allowed
 
 
-def test_nobody_is_notified_and_no_issue_is_linked():
+def test_nobody_is_notified_and_no_issue_is_linked() -> None:
     assert prose("@everyone see #12") == "@&#8203;everyone see #&#8203;12"
 
 
-def test_code_in_our_own_messages_stays_code():
+def test_code_in_our_own_messages_stays_code() -> None:
     assert prose("run `alembic merge heads` now") == "run `alembic merge heads` now"
 
 
-def test_a_finding_says_where_it_is_what_happened_and_how_to_mend_it():
+def test_a_finding_says_where_it_is_what_happened_and_how_to_mend_it() -> None:
     text = render(
         report(
             finding(
@@ -112,20 +112,20 @@ def test_a_finding_says_where_it_is_what_happened_and_how_to_mend_it():
     assert "To mend it: Drop it:\n\n```\nop.drop_index()\n```" in text
 
 
-def test_a_reviewer_sees_what_the_new_revisions_do():
+def test_a_reviewer_sees_what_the_new_revisions_do() -> None:
     text = render(report())
 
     assert "| <code>b2</code> add note | adds column orders.note | public.orders: AccessExclusiveLock |  |  |" in text
 
 
-def test_an_error_says_what_happened():
+def test_an_error_says_what_happened() -> None:
     text = render(report(verdict=Verdict.ERROR, reason="there is no server"))
 
     assert text.startswith("## ⚠️ The migrations could not be verified\n\nthere is no server\n")
 
 
 @pytest.mark.parametrize("limit", [5_000, 20_000, 1_048_576])
-def test_it_is_never_longer_than_the_limit_and_counts_what_it_leaves_out(limit):
+def test_it_is_never_longer_than_the_limit_and_counts_what_it_leaves_out(limit: int) -> None:
     many = [finding(f"{at} is wrong", detail="x" * 3000, revision=None) for at in range(1000)]
 
     text = render(report(*many), limit)
@@ -138,7 +138,7 @@ def test_it_is_never_longer_than_the_limit_and_counts_what_it_leaves_out(limit):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_each_known_attack_is_text(attack):
+def test_each_known_attack_is_text(attack: str) -> None:
     shown = Shown(render(report(finding(attack, detail=attack, help=attack, severity=Severity.WARNING))))
 
     assert not {"script", "img", "a", "b", "x", "blockquote", "hr", "del", "em"} & set(shown.tags)

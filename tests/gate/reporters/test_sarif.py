@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 
 from app.gate.catalogue import CHECKS
-from app.gate.report import CheckEntry, Outcome, Severity, Verdict
+from app.gate.report import CheckEntry, Outcome, Report, Severity, Verdict
 from app.gate.reporters.sarif import render
 from tests.gate.reporters.samples import ATTACKS, finding, report
 from tests.gate.reporters.strategies import reports
@@ -17,23 +18,25 @@ SCHEMA = json.loads(Path(__file__).with_name("sarif-2.1.0-rtm.5.json").read_text
 VALIDATOR = jsonschema.validators.validator_for(SCHEMA)(SCHEMA, format_checker=jsonschema.FormatChecker())
 
 
-def run_of(sample) -> dict:
-    return json.loads(render(sample))["runs"][0]
+def run_of(sample: Report) -> dict[str, Any]:
+    (run,) = json.loads(render(sample))["runs"]
+    assert isinstance(run, dict)
+    return run
 
 
 @given(reports())
-def test_it_meets_the_schema_of_the_standard(sample):
+def test_it_meets_the_schema_of_the_standard(sample: Report) -> None:
     VALIDATOR.validate(json.loads(render(sample)))
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_message_is_no_link(attack):
+def test_a_message_is_no_link(attack: str) -> None:
     (result,) = run_of(report(finding(attack)))["results"]
 
     assert "[click](" not in result["message"]["text"].replace(r"\[", "")
 
 
-def test_a_result_points_at_a_line_relative_to_the_root_of_the_repository():
+def test_a_result_points_at_a_line_relative_to_the_root_of_the_repository() -> None:
     (result,) = run_of(report(finding(path="my versions/ä.py")))["results"]
 
     assert result["locations"] == [
@@ -46,14 +49,14 @@ def test_a_result_points_at_a_line_relative_to_the_root_of_the_repository():
     ]
 
 
-def test_a_finding_about_the_history_is_shown_at_its_head():
+def test_a_finding_about_the_history_is_shown_at_its_head() -> None:
     (result,) = run_of(report(finding(revision=None, path=None, line=None)))["results"]
 
     location = result["locations"][0]["physicalLocation"]
     assert location["artifactLocation"]["uri"] == "versions/b2.py"
 
 
-def test_rules_come_from_the_docstrings_of_the_checks():
+def test_rules_come_from_the_docstrings_of_the_checks() -> None:
     checks = [CheckEntry(id=check.id, outcome=Outcome.PASS) for check in CHECKS]
 
     rules = run_of(report(checks=checks))["tool"]["driver"]["rules"]
@@ -65,7 +68,7 @@ def test_rules_come_from_the_docstrings_of_the_checks():
         assert "How to fix" in rule["help"]["text"]
 
 
-def test_results_name_their_rule_level_and_fingerprint():
+def test_results_name_their_rule_level_and_fingerprint() -> None:
     run = run_of(report(finding(), finding(check="upgrade", severity=Severity.NOTICE)))
 
     ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
@@ -74,7 +77,7 @@ def test_results_name_their_rule_level_and_fingerprint():
     assert run["results"][0]["partialFingerprints"] == {"overproof/v1": "0123456789abcdef0123456789abcdef"}
 
 
-def test_accepted_findings_are_suppressed_with_their_reason():
+def test_accepted_findings_are_suppressed_with_their_reason() -> None:
     results = run_of(report(finding(), finding(allowed="so it is"), finding(allowed="in the baseline b.json")))[
         "results"
     ]
@@ -86,7 +89,7 @@ def test_accepted_findings_are_suppressed_with_their_reason():
     ]
 
 
-def test_an_error_is_an_invocation_that_did_not_succeed():
+def test_an_error_is_an_invocation_that_did_not_succeed() -> None:
     (invocation,) = run_of(report(verdict=Verdict.ERROR, reason="there is no server"))["invocations"]
 
     assert invocation["executionSuccessful"] is False

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from rich.console import Console
 
-from app.gate.report import Severity, Verdict
+from app.gate.report import Report, Severity, Verdict
 from app.gate.reporters.text import print_on, render
 from tests.gate.reporters.samples import ATTACKS, finding, report
 from tests.gate.reporters.strategies import reports
 from tests.gate.reporters.test_quoting import is_workflow_command
 
 
-def test_the_verdict_comes_first_and_a_summary_of_one_line_last():
+def test_the_verdict_comes_first_and_a_summary_of_one_line_last() -> None:
     lines = render(report(finding())).splitlines()
 
     assert lines[0] == "FAILED: 1 error."
@@ -21,7 +21,7 @@ def test_the_verdict_comes_first_and_a_summary_of_one_line_last():
     assert lines[-1] == "`overproof explain round-trip` says more, and so for each check."
 
 
-def test_a_finding_says_where_it_is_what_happened_and_how_to_mend_it():
+def test_a_finding_says_where_it_is_what_happened_and_how_to_mend_it() -> None:
     text = render(
         report(finding("The index ix_a is still there.", detail="CREATE INDEX ix_a", help="Drop it in `downgrade`."))
     )
@@ -30,7 +30,7 @@ def test_a_finding_says_where_it_is_what_happened_and_how_to_mend_it():
     assert "      | CREATE INDEX ix_a\n    To mend it: Drop it in `downgrade`.\n" in text
 
 
-def test_findings_are_grouped_by_revision_in_the_order_of_the_history():
+def test_findings_are_grouped_by_revision_in_the_order_of_the_history() -> None:
     text = render(
         report(
             finding(revision="b2"), finding(), finding(revision=None, path=None, line=None), finding(severity="warning")
@@ -41,13 +41,13 @@ def test_findings_are_grouped_by_revision_in_the_order_of_the_history():
     assert titles == ["The history as a whole", "Revision a1 (create orders)", "Revision b2 (add note)"]
 
 
-def test_advice_that_many_findings_share_is_given_once():
+def test_advice_that_many_findings_share_is_given_once() -> None:
     text = render(report(finding("one", help="Do this."), finding("two", help="Do this.")))
 
     assert text.count("Do this.") == 1
 
 
-def test_a_notice_is_told_in_a_line():
+def test_a_notice_is_told_in_a_line() -> None:
     text = render(report(finding("Look.", severity=Severity.NOTICE, detail="a detail", help="some help")))
 
     assert "Look." in text
@@ -55,7 +55,7 @@ def test_a_notice_is_told_in_a_line():
     assert "some help" not in text
 
 
-def test_accepted_findings_are_named_with_their_reason_and_baselined_ones_are_counted():
+def test_accepted_findings_are_named_with_their_reason_and_baselined_ones_are_counted() -> None:
     text = render(
         report(
             finding(allowed="nobody downgrades this"),
@@ -69,18 +69,18 @@ def test_accepted_findings_are_named_with_their_reason_and_baselined_ones_are_co
     assert "  2 findings in the baseline b.json\n" in text
 
 
-def test_what_could_not_be_judged_is_said_with_its_reason():
+def test_what_could_not_be_judged_is_said_with_its_reason() -> None:
     assert "Not judged\n  schema-drift: the project has no metadata\n" in render(report())
 
 
-def test_an_error_says_in_its_first_line_what_happened():
+def test_an_error_says_in_its_first_line_what_happened() -> None:
     text = render(report(verdict=Verdict.ERROR, reason="there is no server"))
 
     assert text.startswith("NOT VERIFIED: there is no server.\n")
 
 
 @pytest.mark.parametrize("length", [10, 79, 200])
-def test_it_fits_80_columns(length):
+def test_it_fits_80_columns(length: int) -> None:
     words = "a sentence of some words " * 20
     found = finding(
         words, detail=f"SELECT {words}\n    , {words}", help=f"{words}\n\n    {words}", revision="r" * length
@@ -92,7 +92,7 @@ def test_it_fits_80_columns(length):
     assert all("r" * length in line or "p" * length in line for line in too_long)
 
 
-def test_the_indentation_of_code_stays():
+def test_the_indentation_of_code_stays() -> None:
     text = render(report(finding(help="Write:\n\n    def upgrade():\n        pass\n\nThen run it.")))
 
     assert "        def upgrade():\n            pass\n" in text
@@ -100,7 +100,7 @@ def test_the_indentation_of_code_stays():
 
 
 @given(reports())
-def test_nothing_of_a_project_reaches_the_terminal_or_the_log_as_a_command(sample):
+def test_nothing_of_a_project_reaches_the_terminal_or_the_log_as_a_command(sample: Report) -> None:
     text = render(sample)
 
     assert "\x1b" not in text
@@ -109,7 +109,7 @@ def test_nothing_of_a_project_reaches_the_terminal_or_the_log_as_a_command(sampl
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_colours_are_the_only_escape_sequences_on_a_terminal(attack):
+def test_colours_are_the_only_escape_sequences_on_a_terminal(attack: str) -> None:
     terminal = io.StringIO()
 
     print_on(Console(file=terminal, force_terminal=True, color_system=None, width=100), report(finding(attack)))
