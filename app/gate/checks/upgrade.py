@@ -51,7 +51,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     for trip in recording.trips:
         if trip.up is not None and trip.up.failure is not None:
             yield _finding(trip.up, trip.up.failure)
-    if recording.plain is not None:
+    if recording.plain is not None and graph.refusal is None:
         yield from _lost(recording.plain)
 
 
