@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import context
+from alembic.util import CommandError
 
 from app import autogenerate
 from app.database import DatabaseRefused, connect, create_engine, database_url
@@ -85,7 +86,7 @@ def changes_the_database() -> bool:
     """Whether the command is upgrade, downgrade or stamp. Those that only look need not wait for one of these."""
     try:
         context.get_revision_argument()
-    except KeyError:
+    except (KeyError, CommandError):  # several heads, say: Alembic itself is about to refuse the command
         return False
     return True
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 from app.gate import attempts
+from app.gate.history import relative, repository_root
 from app.gate.process import Gone, Hung, Process
 from app.gate.recording import Failure, Recording, Step, Trip
 from app.gate.server import Database, Server
@@ -35,7 +37,8 @@ def record(
         raise CannotVerify(
             f"the command did not answer within {target.timeout_s:g} s: give it more with --timeout"
         ) from error
-    return [_recording(walk, seen[walk.index], server) for walk in walks]
+    root = repository_root(target.directory)
+    return [_recording(walk, seen[walk.index], server, root) for walk in walks]
 
 
 def walk_all(stage: Stage, on_progress: OnProgress = lambda phase, done, total: None) -> list[Walk]:
@@ -137,7 +140,10 @@ def _confirm_all(walks: list[Walk], stage: Stage, on_progress: OnProgress) -> No
                 left = walker.confirm(left)
 
 
-def _recording(walk: Walk, seen: attempts.Seen, server: Server) -> Recording:
+def _recording(walk: Walk, seen: attempts.Seen, server: Server, root: Path) -> Recording:
+    unregistered = walk.unregistered
+    if unregistered is not None:
+        unregistered = tuple(replace(model, path=relative(Path(model.path), root)) for model in unregistered)
     return Recording(
         script_location=walk.hello["script_location"] or "",
         postgres=server.version,
@@ -150,7 +156,7 @@ def _recording(walk: Walk, seen: attempts.Seen, server: Server) -> Recording:
         model_failure=seen.model_failure,
         drift=walk.drift,
         hidden=walk.hidden,
-        unregistered=walk.unregistered,
+        unregistered=unregistered,
         plain=seen.plain,
         offline=seen.offline,
         concurrent=seen.concurrent,
