@@ -1,0 +1,45 @@
+"""The gate carries projects of any shape: it finds the one defect that each of them has, and nothing else."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from app.gate.judge import judge
+from app.gate.recorder import record
+from app.gate.recording import Recording
+from app.gate.report import FindingEntry, Severity
+from app.gate.server import Server
+from app.gate.target import CannotVerify, Target
+from tests.gate.shapes import SHAPES, Shape, library
+
+
+def walk(shape: Shape, server: Server) -> list[Recording]:
+    return record(Target(shape.command, shape.environment, directory=shape.directory, timeout_s=60), server)
+
+
+def significant(recordings: Sequence[Recording]) -> list[FindingEntry]:
+    """Errors and warnings. Notices may depend on luck: whether two upgrades at once collide."""
+    return [finding for finding in judge(recordings).findings if finding.severity is not Severity.NOTICE]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_finds_the_one_defect_of_a_project_of_this_shape(name: str, tmp_path: Path, server: Server) -> None:
+    shape = SHAPES[name](tmp_path)
+
+    recordings = walk(shape, server)
+
+    findings = significant(recordings)
+    found = {(finding.check, finding.revision or "") for finding in findings}
+    assert found == {("round-trip", shape.culprit)} | shape.expected, "\n".join(map(str, findings))
+    (defect,) = [finding for finding in findings if finding.check == "round-trip"]
+    assert shape.index in f"{defect.object} {defect.message} {defect.detail}"
+    assert {each.revision for recording in recordings for each in recording.trips} == shape.revisions
+    assert shape.also(recordings)
+
+
+def test_a_command_that_never_reaches_alembic_is_told_so(tmp_path: Path, server: Server) -> None:
+    library(tmp_path)
+
+    with pytest.raises(CannotVerify, match="never reached Alembic"):
+        walk(Shape(tmp_path, command=("echo", "done")), server)
