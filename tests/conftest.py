@@ -7,8 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlmodel import Session
 
+from app.database import session_for_request
+from app.factory import create_app
 from app.gate.server import Database, Server, throwaway_server
+from app.settings import Settings
+from tests import factories
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,3 +68,47 @@ def migrated_database(server: Server, template_database: Database) -> Iterator[D
     database = server.create_database(template_database)
     yield database
     server.drop_database(database)
+
+
+@pytest.fixture(scope="session")
+def engine(database_url: str) -> Iterator[sa.Engine]:
+    engine = sa.create_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def session(engine: sa.Engine) -> Iterator[Session]:
+    """What a test and the code under it write is taken back at the end, also where that code commits."""
+    with engine.connect() as connection, connection.begin() as transaction:
+        with Session(connection, join_transaction_mode="create_savepoint") as session:
+            factories.store_in(session)
+            yield session
+            factories.store_in(None)
+        transaction.rollback()
+
+
+@pytest.fixture
+def app(engine: sa.Engine, session: Session) -> FastAPI:
+    """The service, on the session of the test. A request that is refused leaves nothing behind in it."""
+    app = create_app(Settings(database_url=engine.url))
+    app.state.engine = engine
+
+    def session_of_test() -> Iterator[Session]:
+        with session.begin_nested():
+            yield session
+
+    app.dependency_overrides[session_for_request] = session_of_test
+    return app
+
+
+@pytest.fixture
+def client(app: FastAPI) -> TestClient:
+    """Faults are answered as they would be to anybody, and do not rise in the test."""
+    return TestClient(app, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def admin(session: Session) -> dict[str, str]:
+    """The headers of an administrator of the installation."""
+    return factories.bearer()

@@ -1,0 +1,29 @@
+"""One factory per model: it fills in what a test does not care about. What a test asserts on stands in the test."""
+
+from __future__ import annotations
+
+from sqlmodel import Session
+
+from tests.factories.projects import ApiTokenFactory, ProjectFactory, bearer
+from tests.factories.reports import finding, report
+from tests.factories.runs import RunCheckFactory, RunFactory, RunFindingFactory
+
+__all__ = [
+    "ApiTokenFactory",
+    "ProjectFactory",
+    "RunCheckFactory",
+    "RunFactory",
+    "RunFindingFactory",
+    "bearer",
+    "finding",
+    "report",
+    "store_in",
+]
+
+FACTORIES = (ProjectFactory, ApiTokenFactory, RunFactory, RunCheckFactory, RunFindingFactory)
+
+
+def store_in(session: Session | None) -> None:
+    """Where the factories put what they make, until the next call."""
+    for factory in FACTORIES:
+        factory._meta.sqlalchemy_session = session  # type: ignore[attr-defined]
