@@ -169,8 +169,7 @@ class Keeper:
 
     def check(self) -> None:
         """Raises ServerUnavailable if the keeper was killed."""
-        if self._is_over:
-            self._lost()
+        self._tell("check")  # the pipe breaks before anything else that its death brings about can be seen
 
     def _note(self, undoing: Undoing) -> None:
         self._tell("note", undoing)

@@ -6,6 +6,7 @@ drawn for this run. The database that the URL names is at most connected to.
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 import time
@@ -17,7 +18,8 @@ from typing import Any
 from urllib.parse import quote
 
 import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its class so
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes so
+from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from psycopg2.extensions import make_dsn
 
 from app.gate import cluster
@@ -102,11 +104,11 @@ class Server:
 
     def __init__(self, keeper: Keeper, maintenance: Database, prefix: str) -> None:
         self.keeper = keeper
+        self.maintenance = maintenance  # where CREATE DATABASE is sent
         self.is_embedded = maintenance.is_embedded
-        self._maintenance = maintenance  # where CREATE DATABASE is sent
         self._prefix = prefix
-        self._count = 0
-        with self._connect() as connection:
+        self._numbers = itertools.count(1)
+        with maintenance.connect() as connection:
             self._version = connection.info.server_version
 
     @property
@@ -117,68 +119,58 @@ class Server:
     def create_database(self, template: Database | None = None) -> Database:
         """An empty database in UTF-8, or a copy of `template`, to which nobody may be connected meanwhile.
 
-        Raises ServerUnavailable if the server refuses.
+        Raises ServerUnavailable.
         """
-        self.keeper.check()
-        self._count += 1
-        name = f"{self._prefix}{self._count}"
-        with self._connect() as connection:
-            try:
-                if template:
-                    self._copy(connection, template, name)
-                else:
-                    self._create(connection, name)
-            except psycopg2.Error as error:
-                raise ServerUnavailable(
-                    f"PostgreSQL {self.version} at {_place(self._maintenance)} made no database: {_words(error)}."
-                ) from error
-        database = replace(self._maintenance, name=name)
+        database = replace(self.maintenance, name=f"{self._prefix}{next(self._numbers)}")
+        with self._cursor("made no database") as cursor:
+            if template:
+                self._copy(cursor, template, database)
+            else:
+                self._create(cursor, database)
         try:
             self.keeper.check()
-        except ServerUnavailable:  # the databases were dropped before this one was there
+        except ServerUnavailable:  # the others may have been dropped before this one was there
             self.drop_database(database)
             raise
         return database
 
     def drop_database(self, database: Database) -> None:
         """Also while somebody is connected to it. Raises ServerUnavailable."""
-        with self._connect() as connection, connection.cursor() as cursor:
-            try:
-                cursor.execute(f'DROP DATABASE IF EXISTS "{database.name}" WITH (FORCE)')
-            except psycopg2.Error as error:
-                raise ServerUnavailable(
-                    f"The database {database.name} could not be dropped: {_words(error)}."
-                ) from error
+        with self._cursor(f"did not drop {database.name}") as cursor:
+            cursor.execute(f'DROP DATABASE IF EXISTS "{database.name}" WITH (FORCE)')
 
-    def _create(self, connection: Connection, name: str) -> None:
-        statement = f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8'"
-        with connection.cursor() as cursor:
-            try:
-                cursor.execute(statement)
-            except psycopg2.errors.InvalidParameterValue:
-                # The server's own locale goes with another encoding alone, and C with any.
-                cursor.execute(statement + " LC_COLLATE 'C' LC_CTYPE 'C'")
+    def _create(self, cursor: Cursor, database: Database) -> None:
+        statement = f"CREATE DATABASE \"{database.name}\" TEMPLATE template0 ENCODING 'UTF8'"
+        try:
+            cursor.execute(statement)
+        except psycopg2.errors.InvalidParameterValue:
+            # The server's own locale goes with another encoding alone, and C with any.
+            cursor.execute(statement + " LC_COLLATE 'C' LC_CTYPE 'C'")
 
-    def _copy(self, connection: Connection, template: Database, name: str) -> None:
-        self._await_solitude(connection, template)
+    def _copy(self, cursor: Cursor, template: Database, database: Database) -> None:
+        # Sessions on the template may be about to end. PostgreSQL waits for them too, but looks only ten times a second.
+        deadline = time.monotonic() + SOLITUDE_PATIENCE_S
+        while time.monotonic() < deadline:
+            cursor.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [template.name])
+            if not cursor.rowcount:
+                break
+            time.sleep(0.002)
         # Copying files takes a checkpoint: a third faster where fsync is off, and many times slower where it is on.
         strategy = " STRATEGY file_copy" if self.is_embedded and self._version >= 150000 else ""
-        with connection.cursor() as cursor:
-            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template.name}"{strategy}')
+        cursor.execute(f'CREATE DATABASE "{database.name}" TEMPLATE "{template.name}"{strategy}')
 
-    def _await_solitude(self, connection: Connection, database: Database) -> None:
-        """Wait for sessions that are about to end. PostgreSQL does so as well, but looks only ten times a second."""
-        deadline = time.monotonic() + SOLITUDE_PATIENCE_S
-        with connection.cursor() as cursor:
-            while time.monotonic() < deadline:
-                cursor.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [database.name])
-                if not cursor.rowcount:
-                    return
-                time.sleep(0.002)
-
-    def _connect(self) -> Any:
-        # By this name the keeper knows a CREATE DATABASE whose gate was killed.
-        return self._maintenance.connect(application_name=self._prefix)
+    @contextmanager
+    def _cursor(self, failure: str) -> Iterator[Cursor]:
+        """For a statement on the maintenance database. Raises ServerUnavailable, with `failure` in it."""
+        try:
+            # By this name the keeper knows the session of a gate that was killed.
+            with self.maintenance.connect(application_name=self._prefix) as connection, connection.cursor() as cursor:
+                yield cursor
+        except (psycopg2.Error, ServerUnavailable) as error:
+            self.keeper.check()  # if it was killed, that is why
+            if isinstance(error, ServerUnavailable):
+                raise
+            raise ServerUnavailable(f"PostgreSQL at {_place(self.maintenance)} {failure}: {_words(error)}.") from error
 
 
 @contextmanager

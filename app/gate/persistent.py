@@ -1,0 +1,129 @@
+"""An embedded PostgreSQL that keeps its data between starts, for `overproof serve --embedded`.
+
+The same programs and the same keeper as for the throwaway server, so it ends with whoever started it, also after
+`kill -9`. But its data stays, with PostgreSQL's ordinary care for it.
+
+    .overproof/serve/   data/  password  log  lock
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.gate import cluster
+from app.gate.cluster import Binaries, Cluster
+from app.gate.keeper import Account, Keeper, ServerUnavailable
+from app.gate.server import Database
+
+PLACE = Path(".overproof", "serve")
+NAME = "overproof"
+
+
+@contextmanager
+def persistent_database(place: Path = PLACE) -> Iterator[Database]:
+    """The database `overproof` of the server whose data is in the directory `place`; made at the first start.
+
+    The server runs until the block is left, or this process is killed. Raises ServerUnavailable.
+    """
+    cluster.refuse_windows()
+    place = place.absolute()
+    binaries = cluster.find_binaries()
+    with Keeper() as keeper:
+        try:
+            running = _prepare(keeper, binaries, place)
+        except OSError as error:
+            raise ServerUnavailable(
+                f"The database server's directory {place} cannot be used: {error.strerror} ({error.filename})."
+                " If another user made it, start as that user, or move it away."
+            ) from error
+        address = cluster.start(keeper, running, cluster.SETTINGS, signal.SIGINT)
+        server = Database("postgres", address.host, address.port, address.user, address.password, is_embedded=True)
+        with server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT FROM pg_database WHERE datname = %s", [NAME])
+            if not cursor.rowcount:
+                cursor.execute(f'CREATE DATABASE "{NAME}"')
+        yield Database(NAME, address.host, address.port, address.user, address.password, is_embedded=True)
+
+
+def _prepare(keeper: Keeper, binaries: Binaries, place: Path) -> Cluster:
+    """A cluster that can be started and that nobody else has started. Raises ServerUnavailable and OSError."""
+    data, password = place / "data", place / "password"
+    account = _account_for(place)
+    _make_place(place, account)
+    lock = place / "lock"
+    for path in (lock, place / "log"):
+        _make_file(path, account)
+    if not keeper.lock(lock):
+        raise ServerUnavailable(
+            f"The database server of {place} is running already, for process {lock.read_text() or 'unknown'}:"
+            " stop that one, or start in another directory."
+        )
+    lock.write_text(str(os.getpid()))
+    account = cluster.find_able_account(keeper, account, [place, binaries.directory])
+    if data.exists():
+        _check_major(data, binaries)
+        return Cluster(binaries, data, account, password.read_text())
+    # Made under another name, which the keeper removes, so that what is called `data` is always whole.
+    new = Cluster(binaries, place / "new", account, secrets.token_urlsafe(24))
+    keeper.remove(new.data)
+    shutil.rmtree(new.data, ignore_errors=True)
+    cluster.initialise(keeper, new, is_lasting=True)
+    new.data.rename(data)
+    keeper.keep(new.data)
+    return Cluster(binaries, data, account, new.password)
+
+
+def _account_for(place: Path) -> Account | None:
+    """None for our own. For root, whoever owns the data, or the directory in which it is to be made.
+
+    So what root starts in an ordinary user's checkout that user can start, and delete, as well.
+    """
+    import pwd  # not on Windows
+
+    if os.geteuid() == 0:
+        nearest = next(path for path in (place / "data", place, *place.parents) if path.exists())
+        owner = nearest.stat()
+        if owner.st_uid != 0:
+            try:
+                name = pwd.getpwuid(owner.st_uid).pw_name
+            except KeyError:
+                name = f"number {owner.st_uid}"
+            return Account(owner.st_uid, owner.st_gid, name)
+    return cluster.find_account()
+
+
+def _make_place(place: Path, account: Account | None) -> None:
+    missing = [path for path in (place, *place.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700 if path == place else 0o755)
+        if account:
+            os.chown(path, account.uid, account.gid)
+    _make_file(place / ".gitignore", account, "*\n")
+
+
+def _make_file(path: Path, account: Account | None, content: str = "") -> None:
+    """Unless it is there. What root makes must be the account's, or its owner could not start the server later."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(content)
+        if account:
+            os.chown(path, account.uid, account.gid)
+
+
+def _check_major(data: Path, binaries: Binaries) -> None:
+    """Raises ServerUnavailable if these programs cannot read the data."""
+    try:
+        major = (data / "PG_VERSION").read_text().strip()
+    except FileNotFoundError:
+        raise ServerUnavailable(f"{data} is not a PostgreSQL data directory: move it away.") from None
+    if major != str(binaries.major):
+        raise ServerUnavailable(
+            f"The data in {data} is PostgreSQL {major}'s, and the programs are those of {binaries.major}: name the"
+            f" directory with PostgreSQL {major}'s programs in OVERPROOF_PG_BINDIR, or move the data away to start anew."
+        )
