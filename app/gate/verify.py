@@ -31,6 +31,7 @@ from app.gate.configuration import (
     read_words,
 )
 from app.gate.files import write_atomically
+from app.gate.history import relative, repository_root
 from app.gate.judge import fit, judge, report_error
 from app.gate.progress import progress_on
 from app.gate.recorder import record
@@ -242,12 +243,18 @@ class Verification:
         return self._judge()
 
     def _entry(self) -> TargetEntry:
-        locations = dict.fromkeys(fit(each.script_location) for each in self.recordings)
+        locations = dict.fromkeys(self._shown(each.script_location) for each in self.recordings)
         return TargetEntry(
             command=[fit(word) for word in self.configuration.command],
             script_location=", ".join(locations) or None,
             commit=find_commit(self.directory),
         )
+
+    def _shown(self, location: str) -> str:
+        """A script location as it is written in alembic.ini, without what is true on this machine alone."""
+        if not Path(location).is_absolute():
+            return fit(location)
+        return fit(relative(Path(location), repository_root(self.directory)))
 
     def _duration_ms(self) -> float:
         return round((perf_counter() - self.clock) * 1000, 3)

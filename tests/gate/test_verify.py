@@ -1,0 +1,562 @@
+"""The command line of the gate: options, reports, exit statuses."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.cli import main
+from app.gate import verify
+from app.gate.catalogue import CHECKS
+from app.gate.checks.base import Check, Finding
+from app.gate.recording import Recording
+from app.gate.report import Report, Severity
+from app.gate.server import Database, Server, ServerUnavailable
+from app.gate.target import CannotVerify, Target
+from tests.gate.checks.builders import failure, recording, revision, trip
+from tests.gate.projects import COMMAND, script, write_project
+
+ROOT = Path(__file__).parents[2]
+
+SOUND = recording(trip("a1"))
+BROKEN = recording(trip("a1", up_failure=failure('relation "orders" does not exist')))
+
+
+class Gate:
+    """Stands in for the server and the recorder, so that a test is about the command line alone."""
+
+    def __init__(self) -> None:
+        self.result: list[Recording] | BaseException = [SOUND]
+        self.database_url: str | None = None
+        self.target: Target | None = None
+
+    version = "18.6"
+
+    @contextmanager
+    def throwaway_server(self, url: str | None) -> Iterator[Gate]:
+        self.database_url = url
+        yield self
+
+    def record(self, target: Target, server: Gate, on_progress: Callable[[str, int, int], None]) -> list[Recording]:
+        self.target = target
+        on_progress("walk", 1, 1)
+        if isinstance(self.result, BaseException):
+            raise self.result
+        return self.result
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gate:
+    """The command line in an empty folder, with an environment that says nothing."""
+    gate = Gate()
+    monkeypatch.setattr(verify, "throwaway_server", gate.throwaway_server)
+    monkeypatch.setattr(verify, "record", gate.record)
+    monkeypatch.chdir(tmp_path)
+    for name in ("OVERPROOF_DATABASE_URL", "DATABASE_URL", "VIRTUAL_ENV", "GITHUB_STEP_SUMMARY", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    return gate
+
+
+def run(*arguments: str, command: tuple[str, ...] = ("true",)) -> int:
+    return main(["verify", *arguments, "--", *command])
+
+
+def report_at(path: Path | str) -> Report:
+    return Report.model_validate_json(Path(path).read_text())
+
+
+# Exit statuses
+
+
+def test_a_sound_history_passes(gate: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run() == 0
+
+    assert capsys.readouterr().out.startswith("PASSED: nothing to report.\n")
+
+
+def test_a_broken_history_fails(gate: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+    gate.result = [BROKEN]
+
+    assert run() == 1
+
+    assert capsys.readouterr().out.startswith("FAILED: 1 error.\n")
+
+
+@pytest.mark.parametrize(
+    "error", [CannotVerify("the command never reached Alembic"), ServerUnavailable("nobody listens there")]
+)
+def test_what_cannot_be_verified_is_said_in_one_line(
+    gate: Gate, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    gate.result = error
+
+    assert run() == 2
+
+    captured = capsys.readouterr()
+    assert captured.err == f"overproof: {error}\n"
+    assert captured.out == ""
+
+
+def test_an_interrupted_run_says_so_and_reports_it(gate: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+    gate.result = KeyboardInterrupt()
+
+    assert run("--output", "json:report.json") == 2
+
+    assert capsys.readouterr().err == "overproof: interrupted\n"
+    assert report_at("report.json").reason == "interrupted"
+
+
+def test_a_defect_of_our_own_is_reported_with_its_traceback(gate: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+    gate.result = ZeroDivisionError("division by zero")
+
+    assert run("--output", "json:report.json") == 2
+
+    error = capsys.readouterr().err
+    assert error.startswith("Traceback")
+    assert error.endswith(
+        "overproof: this is a defect of Overproof, please report it: ZeroDivisionError: division by zero\n"
+    )
+    assert report_at("report.json").verdict == "error"
+
+
+def test_a_check_that_crashes_gives_status_2_and_the_findings_of_the_others(
+    gate: Gate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(walked: Recording) -> list[Finding]:
+        raise LookupError("oh")
+
+    gate.result = [BROKEN]
+    checks = (Check("broken", Severity.ERROR, crash), *CHECKS)
+    monkeypatch.setattr(verify, "judge", partial(verify.judge, checks=checks))
+
+    assert run() == 2
+
+    captured = capsys.readouterr()
+    assert "a check crashed, which is a defect of Overproof: broken (LookupError: oh)" in captured.err
+    assert 'relation "orders" does not exist' in captured.out
+
+
+def test_fail_on_decides(gate: Gate) -> None:
+    gate.result = [BROKEN]
+
+    assert run("--fail-on", "never") == 0
+
+
+# What to run
+
+
+def test_options_reach_the_target(gate: Gate, tmp_path: Path) -> None:
+    (tmp_path / "template.ini").write_text("url = {url}\n")
+
+    run(
+        *("--env", "URL={url+psycopg}", "--env", "MODE=a=b", "--file", "app.ini=template.ini"),
+        *("--prepare", "python -c 'pass'", "--timeout", "7.5"),
+        command=("flask", "db", "upgrade", "--directory", "x"),
+    )
+
+    assert gate.target == Target(
+        command=("flask", "db", "upgrade", "--directory", "x"),
+        environment={"URL": "{url+psycopg}", "MODE": "a=b"},
+        files={tmp_path / "app.ini": "url = {url}\n"},
+        prepare=("python", "-c", "pass"),
+        directory=tmp_path,
+        timeout_s=7.5,
+    )
+
+
+def test_the_command_line_wins_over_the_configuration(gate: Gate, tmp_path: Path) -> None:
+    (tmp_path / "setup.cfg").write_text(
+        "[overproof]\ncommand = false\ntimeout = 1\nenv =\n  A = 1\n  B = 2\nignore = upgrade, round-trip\nfail-on = never\n"
+    )
+    gate.result = [BROKEN]
+
+    assert run("--timeout", "9", "--env", "B=3", "--select", "upgrade", "--fail-on", "error") == 1
+
+    assert gate.target is not None
+    assert gate.target.command == ("true",)
+    assert gate.target.timeout_s == 9
+    assert gate.target.environment == {"A": "1", "B": "3"}
+
+
+def test_the_configuration_says_what_the_command_line_does_not(gate: Gate, tmp_path: Path) -> None:
+    (tmp_path / "setup.cfg").write_text("[overproof]\ncommand = flask db upgrade\nfail-on = never\nenv =\n  A = 1\n")
+    gate.result = [BROKEN]
+
+    assert main(["verify"]) == 0
+
+    assert gate.target is not None
+    assert gate.target.command == ("flask", "db", "upgrade")
+
+
+def test_without_a_command_it_is_alembic_of_the_projects_environment(gate: Gate, tmp_path: Path) -> None:
+    alembic = tmp_path / ".venv" / "bin" / "alembic"
+    alembic.parent.mkdir(parents=True)
+    alembic.write_text("#!/bin/sh\n")
+
+    assert main(["verify", "--output", "json:report.json"]) == 0
+
+    assert gate.target is not None
+    assert gate.target.command == (str(alembic), "upgrade", "head")
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "url"),
+    [
+        (None, None, None),
+        (None, "", None),
+        (None, "postgresql://a", "postgresql://a"),
+        ("postgresql://b", "postgresql://a", "postgresql://b"),
+    ],
+)
+def test_the_server_is_named_by_option_or_variable(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch, option: str | None, variable: str | None, url: str | None
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv("OVERPROOF_DATABASE_URL", variable)
+
+    run(*(["--database-url", option] if option else []))
+
+    assert gate.database_url == url
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--select", "round-tripp"], "--select: there is no check called 'round-tripp': did you mean 'round-trip'?"),
+        (["--ignore", "zzzzz"], "--ignore: there is no check called 'zzzzz': `overproof explain` lists them all"),
+        (["--fail-on", "notice"], "--fail-on: can be error, warning or never, not 'notice'"),
+        (["--timeout", "soon"], "--timeout: is a number of seconds above 0, not 'soon'"),
+        (["--env", "DATABASE_URL"], "--env: 'DATABASE_URL' is not of the form NAME=VALUE"),
+        (["--prepare", "a 'b"], "--prepare: is not a command (No closing quotation)"),
+        (["--file", "a=missing.ini"], "cannot read the template "),
+        (["--baseline", "known.json"], "there is no baseline known.json: make it with --write-baseline"),
+        (["--write-baseline"], "--write-baseline needs a file: add --baseline FILE"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_refused_in_one_line_and_reported(
+    gate: Gate, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert run(*arguments, "--output", "json:report.json") == 2
+
+    error = capsys.readouterr().err
+    assert error.startswith(f"overproof: {message}")
+    assert error.count("\n") == 1
+    assert report_at("report.json").verdict == "error"
+    assert gate.target is None
+
+
+def test_a_broken_configuration_is_refused_in_one_line(
+    gate: Gate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "setup.cfg").write_text("[overproof]\ntime-out = 1\n")
+
+    assert run() == 2
+
+    assert capsys.readouterr().err == (
+        "overproof: setup.cfg, [overproof]: there is no setting 'time-out': did you mean 'timeout'?\n"
+    )
+
+
+def test_an_abbreviated_option_is_no_option(gate: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("--base", "x")
+
+    assert ended.value.code == 2
+
+
+# Reports
+
+
+def test_every_report_that_is_asked_for_is_written(gate: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+    gate.result = [BROKEN]
+
+    status = run(*(f"--output={name}:out/{name}" for name in ("text", "json", "markdown", "github", "sarif", "junit")))
+
+    assert status == 1
+    for name in ("text", "json", "markdown", "github", "sarif", "junit"):
+        assert "orders" in Path("out", name).read_text()
+    assert capsys.readouterr().out == Path("out", "text").read_text()
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "github",
+        "json",
+        "junit",
+        "markdown",
+        "sarif",
+        "text",
+    ]
+
+
+def test_every_report_that_is_asked_for_is_written_when_nothing_could_be_verified(gate: Gate) -> None:
+    gate.result = CannotVerify("the command never reached Alembic")
+
+    status = run(*(f"--output={name}:out/{name}" for name in ("text", "json", "markdown", "github", "sarif", "junit")))
+
+    assert status == 2
+    for name in ("text", "json", "markdown", "github", "sarif", "junit"):
+        assert "the command never reached Alembic" in Path("out", name).read_text()
+
+
+def test_a_format_without_a_file_goes_to_standard_output_alone(gate: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+    run("--output", "json")
+
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["verdict"] == "pass"
+    assert captured.err == ""
+
+
+def test_annotations_and_text_can_share_a_log(gate: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+    gate.result = [BROKEN]
+
+    run("--output", "text", "--output", "github")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "FAILED: 1 error."
+    assert lines[-1].startswith("::error file=versions/a1.py,line=10,title=upgrade in a1::")
+
+
+def test_the_github_format_appends_to_the_summary_of_the_job(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
+
+    run("--output", "github")
+
+    assert "The migrations pass" in Path("summary.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (["yaml"], "--output: there is no format 'yaml': there are text, json, markdown, github, sarif, junit"),
+        (["json:"], "--output: 'json:' names no file after the colon"),
+        (["json:."], "--output: . is a directory: name a file"),
+        (["json", "sarif"], "--output: json and sarif would be mixed on standard output: give one of them a file"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused_in_one_line(
+    gate: Gate, capsys: pytest.CaptureFixture[str], outputs: list[str], message: str
+) -> None:
+    assert run(*(f"--output={each}" for each in outputs)) == 2
+
+    assert capsys.readouterr().err.startswith(f"overproof: {message}")
+    assert gate.target is None
+
+
+def test_a_report_that_cannot_be_written_is_status_2_in_one_line_and_leaves_the_old_one(
+    gate: Gate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("report.json").write_text("the old one")
+
+    def no_space(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", no_space)
+
+    assert run("--output", "json:report.json", "--output", "junit:junit.xml") == 2
+
+    assert capsys.readouterr().err == (
+        "overproof: cannot write the json report to report.json: No space left on device\n"
+        "overproof: cannot write the junit report to junit.xml: No space left on device\n"
+    )
+    assert [path.name for path in Path().iterdir()] == ["report.json"]
+    assert Path("report.json").read_text() == "the old one"
+
+
+def test_a_report_may_go_to_a_device(gate: Gate) -> None:
+    assert run("--output", f"json:{os.devnull}") == 0
+
+    assert not Path(os.devnull).is_file()
+
+
+def test_a_link_to_a_report_stays_a_link(gate: Gate) -> None:
+    Path("elsewhere").mkdir()
+    Path("report.json").symlink_to("elsewhere/report.json")
+
+    run("--output", "json:report.json")
+
+    assert Path("report.json").is_symlink()
+    assert Path("elsewhere/report.json").is_file()
+
+
+def test_no_password_of_the_command_gets_into_a_report(gate: Gate) -> None:
+    run("--output", "json:report.json", command=("true", "--url", "postgresql://me:s3cret@db/app"))
+
+    assert "s3cret" not in Path("report.json").read_text()
+
+
+def test_the_log_of_a_job_gets_a_line_per_phase(
+    gate: Gate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+
+    run()
+
+    assert capsys.readouterr().err.splitlines() == [
+        "overproof: preparing PostgreSQL: 1 server",
+        "overproof: up, down and up again: 1 revision",
+    ]
+
+
+# Baselines
+
+
+def test_a_baseline_is_written_and_from_then_on_only_what_is_new_fails(gate: Gate) -> None:
+    gate.result = [BROKEN]
+
+    assert run("--baseline", "known.json", "--write-baseline") == 0
+    assert run("--baseline", "known.json") == 0
+
+    gate.result = [
+        recording(
+            trip("a1", up_failure=failure('relation "orders" does not exist')),
+            trip("b2", up_failure=failure('relation "users" does not exist')),
+            revisions=[revision("a1"), revision("b2", "a1")],
+        )
+    ]
+    assert run("--baseline", "known.json", "--output", "json:report.json") == 1
+    accepted = {each.revision: each.allowed for each in report_at("report.json").findings if each.check == "upgrade"}
+    assert accepted == {"a1": "in the baseline known.json", "b2": None}
+
+
+# For real
+
+
+INDEXES = "op.create_index('ix_note', 'orders', ['note'])\nop.create_index('ix_both', 'orders', ['id', 'note'])"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Two revisions; the second one's downgrade forgets an index."""
+    columns = "sa.Column('id', sa.Integer, primary_key=True), sa.Column('note', sa.Text)"
+    return write_project(
+        tmp_path / "project",
+        {
+            "a1": script("a1", None, f"op.create_table('orders', {columns})", "op.drop_table('orders')"),
+            "b2": script("b2", "a1", INDEXES, "op.drop_index('ix_note')"),
+        },
+    )
+
+
+def overproof(
+    directory: Path, database: Database, *arguments: str, command: tuple[str, ...] = COMMAND, **environment: str
+) -> subprocess.Popen[str]:
+    """`overproof verify` as a process of its own, on databases of its own of the server that runs for the tests."""
+    kept = {
+        name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "GITHUB_STEP_SUMMARY", "CI"}
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "app", "verify", *arguments, "--", *command],
+        cwd=directory,
+        env={**kept, "PYTHONPATH": str(ROOT), "OVERPROOF_DATABASE_URL": database.url(), **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def databases(database: Database) -> set[str]:
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database")
+        return {name for (name,) in cursor.fetchall()}
+
+
+def until(condition: Callable[[], Any], patience_s: float = 30.0) -> None:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
+def test_a_real_project_is_verified_and_nothing_is_left_behind(project: Path, blank_database: Database) -> None:
+    before = databases(blank_database)
+
+    process = overproof(project, blank_database, "--output", "json:report.json")
+    out, err = process.communicate(timeout=120)
+
+    assert (process.returncode, err) == (1, "")
+    assert "error round-trip at migrations/versions/b2.py:" in out
+    report = report_at(project / "report.json")
+    assert report.target.script_location == "migrations"
+    assert [each.revision for each in report.graph.revisions] == ["a1", "b2"]
+    assert report.snapshot
+    assert databases(blank_database) == before
+
+
+def test_a_command_that_never_reaches_alembic_is_status_2(project: Path, blank_database: Database) -> None:
+    process = overproof(project, blank_database, command=(sys.executable, "-c", "print('hello')"))
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 2
+    assert out == ""
+    assert err.startswith("overproof: the command never reached Alembic")
+    assert err.count("\n") == 1
+
+
+def test_a_server_that_does_not_answer_is_status_2_without_its_password(
+    project: Path, blank_database: Database
+) -> None:
+    process = overproof(project, blank_database, "--database-url", "postgresql://me:s3cret@127.0.0.1:1/app")
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 2
+    assert err.startswith("overproof: ")
+    assert err.count("\n") == 1
+    assert "s3cret" not in out + err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing_behind(
+    project: Path, blank_database: Database, server: Server, number: signal.Signals
+) -> None:
+    before = databases(blank_database)
+    (project / "migrations/versions/c3.py").write_text(
+        script("c3", "b2", "import pathlib, time\npathlib.Path('reached').touch()\ntime.sleep(600)", "pass")
+    )
+
+    process = overproof(project, blank_database, "--output", "json:report.json")
+    until((project / "reached").exists)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+
+    assert (process.returncode, out, err) == (2, "", "overproof: interrupted\n")
+    assert report_at(project / "report.json").reason == "interrupted"
+    until(lambda: databases(blank_database) == before)
+
+
+def test_nobody_reading_the_report_is_no_trouble(project: Path, blank_database: Database) -> None:
+    process = overproof(project, blank_database)
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate(timeout=120)
+
+    assert (process.returncode, err) == (1, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_a_full_disk_is_one_line_and_status_2(project: Path, blank_database: Database) -> None:
+    process = overproof(project, blank_database, "--output", "json:/dev/full")
+    _, err = process.communicate(timeout=120)
+
+    assert process.returncode == 2
+    assert err == "overproof: cannot write the json report to /dev/full: No space left on device\n"
+
+
+def test_the_command_line_does_not_wait_for_what_it_does_not_need() -> None:
+    code = "import sys, app.gate.verify; print(*{'fastapi', 'sqlmodel', 'rich', 'alembic', 'sqlalchemy'} & set(sys.modules))"
+
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert loaded.stdout.strip() == ""
