@@ -137,7 +137,7 @@ class Walker:
                 self._begin()
             first = self._transaction_id()
             self._has_committed = False
-            self.watch.start(path, observe)
+            self.watch.start(path, observe, first)
             log.info("Running %s", step)
             step.migration_fn(**self.arguments)
             answer["statements"] = self.watch.stop()
@@ -173,6 +173,7 @@ class Walker:
         self._begin()
         self.is_held = True
         self._held_heads = set(self._heads)
+        self._held_relations = self.watch.remember()
         self._held_transaction = self._transaction_id()
         return {}
 
@@ -185,6 +186,7 @@ class Walker:
         self.is_held = False
         self._rollback()
         self._heads = self._held_heads
+        self.watch.forget(self._held_relations)
         return {"undone": undone}
 
     def do_query(self, statements):

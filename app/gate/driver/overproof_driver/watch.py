@@ -15,7 +15,7 @@ SQL_LIMIT = 20000  # characters of a statement that are kept
 STATEMENT_LIMIT = 1000  # statements of a step that are observed one by one; what more there are is told as one
 
 # Relations that are not the system's: 16384 is FirstNormalObjectId (src/include/access/transam.h).
-_RELATIONS = """
+_RELATION = """
 SELECT c.oid::bigint, c.relkind::text, n.nspname::text, c.relname::text,
        coalesce(i.indrelid, t.oid, 0)::bigint, coalesce(pg_relation_filenode(c.oid), 0)::bigint,
        (c.relpersistence = 't')::int
@@ -25,6 +25,9 @@ LEFT JOIN pg_index i ON i.indexrelid = c.oid
 LEFT JOIN pg_class t ON c.relkind = 't' AND t.reltoastrelid = c.oid
 WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'm', 'i', 'I', 't', 'f', 'S', 'v')
 """
+# A row of pg_class that a transaction wrote bears its id. What is older than the last look need not be read again.
+_CHANGED = _RELATION + "AND age(c.xmin) <= age('{since}'::xid)"
+# OFFSET 0 keeps the planner from reading all of pg_class for a handful of locks.
 _LOCKED = (
     """
 SELECT l.relation::bigint, l.mode::text, current_setting('lock_timeout')::text, x.*,
@@ -33,23 +36,24 @@ SELECT l.relation::bigint, l.mode::text, current_setting('lock_timeout')::text, 
         + coalesce(pg_stat_get_xact_tuples_updated(l.relation), 0)
         + coalesce(pg_stat_get_xact_tuples_deleted(l.relation), 0))::bigint
 FROM pg_locks l
-JOIN ("""
-    + _RELATIONS
-    + """) x ON x.oid = l.relation::bigint
+CROSS JOIN LATERAL ("""
+    + _RELATION
+    + """AND c.oid = l.relation OFFSET 0) x
 WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.relation >= 16384
 """
 )
 
 
 class Relation:
-    """A table, index or TOAST table, as it was before the step."""
+    """A table, index or TOAST table, as it was when last seen."""
 
-    __slots__ = ("filenode", "is_temporary", "kind", "name", "owner")
+    __slots__ = ("filenode", "is_new", "is_temporary", "kind", "name", "owner")
 
-    def __init__(self, row):
+    def __init__(self, row, is_new=False):
         _, self.kind, schema, name, self.owner, self.filenode, temporary = row
         self.name = schema + "." + name
         self.is_temporary = bool(temporary)
+        self.is_new = is_new  # the step made it
 
 
 class Watch:
@@ -65,6 +69,8 @@ class Watch:
         self.script = None
         self.events = []
         self.dropped = 0
+        self._older = {}  # relations by oid, as they were when the step began
+        self._since = None  # the transaction before which all of them are known
         event.listen(Engine, "before_cursor_execute", self._before)
         event.listen(Engine, "after_cursor_execute", self._after)
         event.listen(Engine, "handle_error", self._error)
@@ -74,8 +80,8 @@ class Watch:
         event.remove(Engine, "after_cursor_execute", self._after)
         event.remove(Engine, "handle_error", self._error)
 
-    def start(self, script, observe):
-        """Begin a step of the script at that path. `observe` False only notes errors."""
+    def start(self, script, observe, transaction):
+        """Begin a step of the script at that path, in the transaction of that id. `observe` False only notes errors."""
         self.script = script
         self.events = []
         self.dropped = 0
@@ -83,9 +89,8 @@ class Watch:
         self._observe = observe
         self._held = set()
         self._counts = {}
-        self._relations = {}
         if observe:
-            self._relations = {row[0]: Relation(row) for row in self._walker.rows(_RELATIONS)}
+            self._refresh(transaction)
             # Counters survive the transaction that raised them for up to a second, hence a reading to subtract.
             # Where they were flushed since (pg_stat_force_next_flush, PostgreSQL 15), it is empty.
             self._counts = (
@@ -101,6 +106,21 @@ class Watch:
                 else {}
             )
         self._is_on = True
+
+    def _refresh(self, transaction):
+        """Know every relation as it is before the step."""
+        sql = _RELATION if self._since is None else _CHANGED.format(since=self._since % 2**32)
+        self._older = dict(self._older)
+        self._older.update((row[0], Relation(row)) for row in self._walker.rows(sql))
+        self._relations = dict(self._older)
+        self._since = transaction
+
+    def remember(self):
+        """What is known now, for `forget` to return to after a rollback."""
+        return self._older, self._since
+
+    def forget(self, remembered):
+        self._older, self._since = remembered
 
     def stop(self):
         """End the step and return what was seen."""
@@ -160,23 +180,20 @@ class Watch:
             self._is_busy = False
         locks, rewrites, scans, builds, written = {}, set(), set(), set(), {}
         timeout = rows[0][2] if rows else None
-        for oid, mode, _, _, kind, schema, name, owner, filenode, temporary, scanned, changed in rows:
+        for row in rows:
+            oid, mode, _, _, kind, _, _, owner, filenode, _, scanned, changed = row
             known = self._relations.get(oid)
             table = self._table_of(oid, kind, owner)
             if kind in ("i", "I"):
                 if table and (known is None or (known.filenode != filenode and filenode)):
                     builds.add(table)
-                if known is not None:
-                    known.filenode = filenode
-                else:
-                    self._relations[oid] = Relation((oid, kind, schema, name, owner, filenode, temporary))
-                    self._relations[oid].kind = "new"
+                self._relations[oid] = Relation(row[3:-2], is_new=known is None or known.is_new)
                 continue
-            if known is None or known.kind == "new" or known.is_temporary or table is None:
+            if known is None or known.is_new or known.is_temporary or table is None:
                 continue
             if kind in ("r", "m") and filenode and known.filenode != filenode:
                 rewrites.add(table)
-                known.filenode = filenode
+                self._relations[oid] = Relation(row[3:-2])
             if kind != "t" and (oid, mode) not in self._held:
                 self._held.add((oid, mode))
                 locks.setdefault(table, []).append(mode)
@@ -193,24 +210,20 @@ class Watch:
         """The same for a statement that was a transaction of its own: its locks are gone, what it left can still be seen."""
         self._is_busy = True
         try:
-            rows = self._walker.rows(_RELATIONS)
+            rows = self._walker.rows(_CHANGED.format(since=self._since % 2**32))
         finally:
             self._is_busy = False
         rewrites, builds = set(), set()
         for row in rows:
             oid, kind, _, _, owner, filenode, _ = row
             known = self._relations.get(oid)
+            self._relations[oid] = Relation(row, is_new=known is None or known.is_new)
+            table = self._table_of(oid, kind, owner)
             if known is None:
-                self._relations[oid] = Relation(row)
-                owner_known = self._relations.get(owner)
-                if kind in ("i", "I") and owner_known is not None and owner_known.kind != "new":
-                    builds.add(owner_known.name)
-                self._relations[oid].kind = "new"
-            elif known.kind != "new" and known.filenode != filenode and filenode:
-                known.filenode = filenode
-                table = self._table_of(oid, kind, owner)
-                if table is not None:
-                    (builds if kind in ("i", "I") else rewrites).add(table)
+                if kind in ("i", "I") and table is not None:
+                    builds.add(table)
+            elif not known.is_new and known.filenode != filenode and filenode and table is not None:
+                (builds if kind in ("i", "I") else rewrites).add(table)
         return _seen({}, rewrites, set(), builds, {})
 
     def _table_of(self, oid, kind, owner):
@@ -218,7 +231,7 @@ class Watch:
         known = self._relations.get(oid if kind in ("r", "p", "m", "f", "v", "S") else owner)
         if known is not None and known.kind == "t":
             known = self._relations.get(known.owner)
-        if known is None or known.kind in ("new", "v", "S") or known.is_temporary:
+        if known is None or known.is_new or known.kind in ("v", "S") or known.is_temporary:
             return None
         return known.name
 
