@@ -152,7 +152,8 @@ def _environment() -> dict[str, str]:
 
 
 # From linux/prctl.h and linux/capability.h.
-PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
+PR_SET_PDEATHSIG, PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 28, 47, 2
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -170,7 +171,8 @@ def _becoming(account: dict[str, Any] | None, stop: int) -> Callable[[], None]:
             os.setgroups([])
             os.setgid(account["gid"])
             if may_search:
-                libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+                # A change of user would take the right away; and so would access(2), with which initdb looks for postgres.
+                libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
             os.setuid(account["uid"])
             if may_search:
                 _keep_right_to_search(libc)
