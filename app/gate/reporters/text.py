@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDTH = 80  # columns, where nobody says how many there are
-DETAIL_LINES = 30
+DETAIL_LINES = 20
+CODE_COLUMNS = 500
+FLOOD = 10  # more findings than a person reads one by one
 
 VERDICTS = {Verdict.PASS: "PASSED", Verdict.FAIL: "FAILED", Verdict.ERROR: "NOT VERIFIED"}
 VERDICT_STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.ERROR: "bold red"}
@@ -28,7 +31,7 @@ class Line(NamedTuple):
 
 
 def render(report: Report) -> str:
-    """Plain text that fits 80 columns, but for names and paths that are longer than that."""
+    """Plain text that fits 80 columns, but for names and paths that are longer than that, and for code to be copied."""
     return without_commands("".join(f"{line.text}\n" for line in lines_of(report, WIDTH)))
 
 
@@ -50,17 +53,19 @@ def lines_of(report: Report, width: int) -> Iterator[Line]:
             yield from _finding(finding, width, helped)
     yield from _accepted(report, width)
     yield from _undecided(report, width)
+    yield from _outlook(report, width)
     yield Line("")
     yield from _wrapped(_summary(report), "", width)
-    first = next(iter(report.open_findings), None)
-    if first is not None:
-        yield from _wrapped(f"`overproof explain {first.check}` says more, and so for each check.", "", width)
 
 
 def _headline(report: Report) -> str:
     if report.verdict is Verdict.ERROR:
         return one_line(report.reason or "nothing was verified") + "."
-    return f"{totals(report.open_findings) or 'nothing to report'}."
+    return f"{_found(report)}."
+
+
+def _found(report: Report) -> str:
+    return totals(report.open_findings) or "nothing to report"
 
 
 def _title(group: Group) -> str:
@@ -127,11 +132,27 @@ def _undecided(report: Report, width: int) -> Iterator[Line]:
         yield from _wrapped(f"{names}: {reason}", "  ", width)
 
 
+def _outlook(report: Report, width: int) -> Iterator[Line]:
+    """Where to go from here."""
+    findings = report.open_findings
+    if not findings:
+        return
+    yield Line("")
+    if len(findings) > FLOOD:
+        numbers = Counter(finding.check for finding in findings).most_common()
+        yield from _wrapped(f"By check: {listed([f'{name} {number}' for name, number in numbers], 99)}.", "", width)
+        if not any(finding.is_in_baseline for finding in report.findings):
+            hint = "To accept all that is there today: --baseline FILE --write-baseline"
+            yield from _wrapped(hint, "", width)
+    yield from _wrapped(f"`overproof explain {findings[0].check}` says more, and so for each check.", "", width)
+
+
 def _summary(report: Report) -> str:
     judged = sum(check.outcome is not Outcome.SKIPPED for check in report.checks)
     revisions, checks = counted(len(report.graph.revisions), "revision"), counted(judged, "check")
     server = f" on PostgreSQL {one_line(report.postgres)}" if report.postgres else ""
-    return f"{revisions} and {checks}{server} in {report.duration_ms / 1000:.1f} s: {VERDICTS[report.verdict].lower()}."
+    time = f"{report.duration_ms / 1000:.1f} s"
+    return f"{revisions} and {checks}{server} in {time}: {_found(report)}; {VERDICTS[report.verdict].lower()}."
 
 
 # Lines
@@ -175,4 +196,5 @@ def _paragraphs(text: str, indent: str, width: int) -> Iterator[Line]:
         yield from _wrapped(" ".join(paragraph), indent, width)
         paragraph = []
         if line.strip():
-            yield from _verbatim(line, indent, width)
+            # Code is there to be copied: a terminal wraps it for the eye alone.
+            yield Line(shortened(f"{indent}{line.expandtabs(4).rstrip()}", 1, CODE_COLUMNS))

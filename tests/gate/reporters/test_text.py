@@ -17,8 +17,8 @@ def test_the_verdict_comes_first_and_a_summary_of_one_line_last() -> None:
     lines = render(report(finding())).splitlines()
 
     assert lines[0] == "FAILED: 1 error."
-    assert lines[-2] == "2 revisions and 2 checks on PostgreSQL 18.6 in 1.2 s: failed."
-    assert lines[-1] == "`overproof explain round-trip` says more, and so for each check."
+    assert lines[-1] == "2 revisions and 2 checks on PostgreSQL 18.6 in 1.2 s: 1 error; failed."
+    assert lines[-3] == "`overproof explain round-trip` says more, and so for each check."
 
 
 def test_a_finding_says_where_it_is_what_happened_and_how_to_mend_it() -> None:
@@ -82,9 +82,7 @@ def test_an_error_says_in_its_first_line_what_happened() -> None:
 @pytest.mark.parametrize("length", [10, 79, 200])
 def test_it_fits_80_columns(length: int) -> None:
     words = "a sentence of some words " * 20
-    found = finding(
-        words, detail=f"SELECT {words}\n    , {words}", help=f"{words}\n\n    {words}", revision="r" * length
-    )
+    found = finding(words, detail=f"SELECT {words}\n    , {words}", help=words, revision="r" * length)
 
     text = render(report(found, finding(path=f"versions/{'p' * length}.py"), finding(allowed=words)))
 
@@ -97,6 +95,20 @@ def test_the_indentation_of_code_stays() -> None:
 
     assert "        def upgrade():\n            pass\n" in text
     assert "    Then run it.\n" in text
+
+
+def test_code_to_be_copied_is_not_broken_into_lines() -> None:
+    code = f'op.execute("{"SELECT 1; " * 20}")'
+
+    assert f"        {code}\n" in render(report(finding(help=f"Write:\n\n    {code}")))
+
+
+def test_a_flood_is_told_by_check_with_a_way_to_start_from_here() -> None:
+    text = render(report(*(finding(str(at)) for at in range(11)), finding(check="upgrade")))
+
+    assert "By check: round-trip 11 and upgrade 1.\n" in text
+    assert "--baseline FILE --write-baseline" in text
+    assert "--write-baseline" not in render(report(finding()))
 
 
 @given(reports())
