@@ -83,16 +83,51 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """Values that were in a table and are no longer to be found."""
+
+    table: str  # "public.orders", as it was called before the upgrade
+    column: str | None  # None where whole rows are gone
+    # "table dropped", "rows deleted", "column dropped", "values removed" (NULL now), "values truncated" (text cut off),
+    # "values rounded", "values merged" (different ones became one), "values changed"
+    what: str
+    count: int  # rows that it befell
+    total: int  # rows that there were
+    old: str | None = None  # one of the values, for an example
+    new: str | None = None  # what became of it
+
+
+@dataclass(frozen=True)
+class Populated:
+    """An upgrade over rows in the older tables that it touches, and the way back.
+
+    It is tried first with "awkward" rows among the ordinary ones: NULLs, duplicates and extreme values, as far as the
+    schema before the upgrade allows them. If that fails, with "plain" rows, which also obey the rules that
+    the upgrade brings (a new CHECK, a new foreign key). If `step` failed with plain rows, any rows make it fail; if it
+    failed with awkward ones, plain ones passed.
+    """
+
+    step: Step
+    rows: str  # those with which `step` ran: "awkward", "plain", or "own" (only the project's, from overproof_rows/)
+    tables: Mapping[str, int] = field(default_factory=dict)  # how many rows each held before `step`
+    lost_upwards: tuple[Loss, ...] = ()  # after the upgrade, of what was there before it
+    lost_downwards: tuple[Loss, ...] = ()  # after the downgrade, of what was there before the upgrade
+
+
+@dataclass(frozen=True)
 class Trip:
     """A revision up, down and up again. What was not tried is None, and `not_tried` says why."""
 
     revision: str
     up: Step | None = None
     down: Step | None = None
-    again: Step | None = None
+    again: Step | None = None  # with rows in the tables, if these were not what made it fail
     left_behind: tuple[Change, ...] = ()  # schema after the downgrade, against the schema before the upgrade
     not_repeated: tuple[Change, ...] = ()  # schema after the second upgrade, against the schema after the first
     not_tried: str | None = None
+    populated: Populated | None = None  # None too where the revision touches no older table
+    not_covered: Mapping[str, str] = field(default_factory=dict)  # table that could not be filled -> why
+    rows_failure: Failure | None = None  # why overproof_rows/<revision>.sql, the project's own rows, did not load
 
 
 @dataclass(frozen=True)
@@ -173,6 +208,17 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Divergence:
+    """What a branch did to the revisions of its base, beside adding to them. Each is (revision, path)."""
+
+    ref: str  # as it was asked for: "origin/main"
+    commit: str  # where the branch left it
+    edited: tuple[tuple[str, str], ...] = ()
+    removed: tuple[tuple[str, str], ...] = ()
+    slipped_in: tuple[tuple[str, str], ...] = ()  # new revisions that one of the base's comes after
+
+
+@dataclass(frozen=True)
 class Recording:
     """One walk through one history. A part that could not be observed is None; `missing` says why, by field name."""
 
@@ -192,6 +238,7 @@ class Recording:
     offline: Attempt | None = None
     concurrent: Attempt | None = None
     has_metadata: bool = True
+    base: Divergence | None = None  # with --base
     missing: Mapping[str, str] = field(default_factory=dict)
 
     def get_revision(self, revision: str) -> Revision:
