@@ -38,6 +38,7 @@ TAGS = [
     {"name": "runs", "description": "One verification of a project's migrations, as `overproof verify` reported it."},
     {"name": "health", "description": "For load balancers and orchestrators. No token."},
 ]
+API_ROUTERS = (projects.router, runs.router)
 TAKE_REPORTS = (("POST", "/runs"),)
 
 
@@ -64,7 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     errors.install(app)
     api = APIRouter(prefix="/api/v1", responses=errors.documented(TokenMissing, TokenUnknown, errors.Invalid))
-    for router in (projects.router, runs.router):
+    for router in API_ROUTERS:
         api.include_router(router)
     app.include_router(api)
     app.include_router(health.router)

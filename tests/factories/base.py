@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from factory.alchemy import SQLAlchemyModelFactory
 
 
-class StoredFactory(SQLAlchemyModelFactory):  # type: ignore[misc]
+class StoredFactory(SQLAlchemyModelFactory):
     """`ProjectFactory(slug="shop")` is a stored Project, with its defaults filled in by the database."""
 
     class Meta:

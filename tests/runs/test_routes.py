@@ -1,0 +1,232 @@
+"""Runs over HTTP: a report is posted once, listed, and given back as it was."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, select
+
+from app.gate.report import Severity, Verdict
+from app.projects.models import Project
+from app.runs.models import Run, RunCheck, RunFinding
+from app.runs.routes import EXAMPLE
+from tests.factories import ProjectFactory, RunFactory, RunFindingFactory, bearer, finding, report
+
+Headers = dict[str, str]
+RUNS = "/api/v1/projects/shop/runs"
+
+
+@pytest.fixture
+def shop(session: Session) -> Any:
+    return ProjectFactory(slug="shop")
+
+
+@pytest.fixture
+def pipeline(shop: Any) -> Headers:
+    """Of a pipeline that reports on the project `shop`."""
+    return bearer(shop, "report")
+
+
+def test_a_posted_report_is_a_run_with_its_checks_and_findings(client: TestClient, pipeline: Headers) -> None:
+    posted = client.post(RUNS, json=EXAMPLE, headers=pipeline)
+
+    assert posted.status_code == 201
+    run = client.get(posted.headers["location"], headers=pipeline).json()
+    assert run["id"] == posted.json()["id"]
+    assert run["verdict"] == "fail"
+    assert run["commit"] == "6dcb09b5b57875f334f61aebed695e2e4193db5e"
+    assert run["base"] == "origin/main"
+    assert run["heads"] == ["7b39e1f5a0c4"]
+    assert run["tool_version"] == "0.1.0"
+    assert run["postgres"] == "18.6"
+    assert run["started_at"] == "2026-11-22T10:02:27Z"
+    assert run["duration_ms"] == 2345.6
+    assert run["finding_counts"] == {"error": 1, "warning": 0, "notice": 0}
+    assert run["checks"] == [{"check": "round-trip", "outcome": "fail", "reason": None, "duration_ms": 3.5}]
+    assert run["findings"][0]["message"] == "The downgrade leaves the index ix_orders_placed_at behind."
+    assert run["findings"][0]["line"] == 22
+
+
+def test_the_same_report_twice_is_one_run(client: TestClient, pipeline: Headers, session: Session) -> None:
+    first = client.post(RUNS, json=report(findings=[finding()]), headers=pipeline)
+    second = client.post(RUNS, json=report(findings=[finding()]), headers=pipeline)
+
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert second.json() == first.json()
+    assert second.headers["location"] == first.headers["location"]
+    assert session.exec(select(sa.func.count()).select_from(Run)).one() == 1
+    assert session.exec(select(sa.func.count()).select_from(RunFinding)).one() == 1
+
+
+def test_the_order_of_keys_spaces_defaults_and_zones_make_no_other_report(
+    client: TestClient, pipeline: Headers
+) -> None:
+    content = report(started_at="2026-11-22T10:00:00Z")
+    first = client.post(RUNS, json=content, headers=pipeline)
+
+    rewritten = dict(reversed(content.items())) | {"started_at": "2026-11-22T12:00:00+02:00", "findings": []}
+    again = client.post(RUNS, content=json.dumps(rewritten, indent=8), headers=pipeline)
+
+    assert again.json()["id"] == first.json()["id"]
+
+
+def test_the_same_report_of_two_projects_is_two_runs(client: TestClient, admin: Headers, shop: Any) -> None:
+    ProjectFactory(slug="store")
+
+    first = client.post(RUNS, json=report(), headers=admin)
+    second = client.post("/api/v1/projects/store/runs", json=report(), headers=admin)
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json()["id"] != second.json()["id"]
+
+
+def test_the_whole_report_is_given_back(client: TestClient, pipeline: Headers) -> None:
+    content = report(
+        reason="nothing",
+        snapshot=[{"key": ["table", "public", "café", ""], "definition": {"n": 0.1, "é": [None, {}]}}],
+        steps=[{"revision": "a", "direction": "upgrade", "duration_ms": 0.25, "statements": [], "changes": ["x"]}],
+    )
+    place = client.post(RUNS, json=content, headers=pipeline).headers["location"]
+
+    response = client.get(f"{place}/report", headers=pipeline)
+
+    assert response.headers["content-type"] == "application/json"
+    given_back = response.json()
+    assert given_back["snapshot"] == content["snapshot"]
+    assert given_back["steps"][0]["changes"] == ["x"]
+    assert given_back["reason"] == "nothing"
+
+
+def test_findings_that_were_accepted_are_not_counted(client: TestClient, admin: Headers, shop: Any) -> None:
+    run = RunFactory(project=shop)
+    RunFindingFactory(run=run, severity=Severity.ERROR)
+    RunFindingFactory(run=run, severity=Severity.WARNING)
+    RunFindingFactory(run=run, severity=Severity.WARNING, allowed="the table is empty")
+
+    (listed,) = client.get(RUNS, headers=admin).json()["items"]
+
+    assert listed["finding_counts"] == {"error": 1, "warning": 1, "notice": 0}
+
+
+def test_runs_are_listed_page_by_page_with_the_newest_first(client: TestClient, admin: Headers, shop: Any) -> None:
+    runs = [RunFactory(project=shop) for _ in range(5)]
+    RunFactory()  # of another project
+
+    seen: list[str] = []
+    cursor = None
+    while cursor or not seen:
+        page = client.get(RUNS, params={"limit": 2, **({"cursor": cursor} if cursor else {})}, headers=admin).json()
+        seen += [run["id"] for run in page["items"]]
+        cursor = page["next_cursor"]
+
+    assert seen == [str(run.id) for run in reversed(runs)]
+
+
+def test_runs_received_at_the_same_moment_are_neither_lost_nor_repeated(
+    client: TestClient, admin: Headers, shop: Any
+) -> None:
+    first = RunFactory(project=shop)
+    runs = {first.id, *(RunFactory(project=shop, received_at=first.received_at).id for _ in range(4))}
+
+    seen: list[str] = []
+    cursor = None
+    while cursor or not seen:
+        page = client.get(RUNS, params={"limit": 1, **({"cursor": cursor} if cursor else {})}, headers=admin).json()
+        seen += [run["id"] for run in page["items"]]
+        cursor = page["next_cursor"]
+
+    assert sorted(seen) == sorted(map(str, runs))
+
+
+def test_runs_can_be_listed_by_verdict_commit_and_fingerprint(client: TestClient, admin: Headers, shop: Any) -> None:
+    failed = RunFactory(project=shop, verdict=Verdict.FAIL, commit="a" * 40)
+    passed = RunFactory(project=shop, verdict=Verdict.PASS, commit="b" * 40)
+    RunFindingFactory(run=failed, fingerprint="f00d")
+
+    def listed(**query: str) -> list[str]:
+        return [run["id"] for run in client.get(RUNS, params=query, headers=admin).json()["items"]]
+
+    assert listed(verdict="fail") == [str(failed.id)]
+    assert listed(commit="b" * 40) == [str(passed.id)]
+    assert listed(fingerprint="f00d") == [str(failed.id)]
+    assert listed(verdict="pass", fingerprint="f00d") == []
+
+
+def test_lists_do_not_fetch_the_reports(client: TestClient, admin: Headers, shop: Any, engine: sa.Engine) -> None:
+    RunFactory(project=shop)
+    statements: list[str] = []
+    sa.event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+
+    client.get(RUNS, headers=admin)
+
+    (listing,) = (statement for statement in statements if "FROM run \n" in statement)
+    assert "run.verdict" in listing
+    assert "run.report" not in listing
+
+
+def test_an_archived_project_takes_no_new_runs_and_still_answers_for_those_it_has(
+    client: TestClient, pipeline: Headers, shop: Any, admin: Headers
+) -> None:
+    known = client.post(RUNS, json=report(), headers=pipeline)
+    client.post("/api/v1/projects/shop/archive", headers=admin)
+
+    again = client.post(RUNS, json=report(), headers=pipeline)
+    new = client.post(RUNS, json=report(verdict="fail"), headers=pipeline)
+
+    assert again.json()["id"] == known.json()["id"]
+    assert new.status_code == 409
+    assert new.json()["type"].endswith(":project-archived")
+    assert client.get(known.headers["location"], headers=pipeline).status_code == 200
+
+
+@pytest.mark.parametrize("scope", ["read", "deploy"])
+def test_a_token_for_something_else_cannot_post_reports(client: TestClient, shop: Any, scope: str) -> None:
+    response = client.post(RUNS, json=report(), headers=bearer(shop, scope))
+
+    assert response.status_code == 403
+    assert response.json()["type"].endswith(":scope-missing")
+    assert "'report'" in response.json()["detail"]
+
+
+def test_a_run_of_another_project_is_not_there(client: TestClient, pipeline: Headers) -> None:
+    elsewhere = RunFactory()
+
+    for path in (f"{RUNS}/{elsewhere.id}", f"{RUNS}/{elsewhere.id}/report", f"{RUNS}/{uuid4()}"):
+        response = client.get(path, headers=pipeline)
+        assert response.status_code == 404
+        assert response.json()["type"].endswith(":run-not-found")
+
+
+def test_a_report_without_a_verdict_is_kept_too(client: TestClient, pipeline: Headers) -> None:
+    content = report(verdict="error", reason="The server could not be reached.")
+
+    response = client.post(RUNS, json=content, headers=pipeline)
+
+    assert response.json()["verdict"] == "error"
+    assert response.json()["reason"] == "The server could not be reached."
+
+
+def test_checks_that_were_skipped_keep_their_reason(client: TestClient, pipeline: Headers) -> None:
+    content = report(checks=[{"id": "upgrade", "outcome": "skipped", "reason": "the history cannot be read"}])
+    place = client.post(RUNS, json=content, headers=pipeline).headers["location"]
+
+    (check,) = client.get(place, headers=pipeline).json()["checks"]
+
+    assert check["reason"] == "the history cannot be read"
+
+
+def test_what_belongs_to_a_run_goes_with_it_and_a_project_with_runs_stays(session: Session, shop: Any) -> None:
+    run = RunFindingFactory(run=RunFactory(project=shop)).run_id
+
+    with pytest.raises(IntegrityError, match="fk_run_project_id_project"), session.begin_nested():
+        session.execute(sa.delete(Project))
+    session.execute(sa.delete(Run).where(Run.id == run))
+
+    assert session.exec(select(RunFinding)).all() == []
+    assert session.exec(select(RunCheck)).all() == []

@@ -1,0 +1,299 @@
+"""Every failure is problem+json, whoever raised it, and says nothing that is nobody's business."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+from sqlmodel import Session
+
+from app import errors, health
+from app.database import session_for_request
+from app.errors import Refusal
+from app.factory import API_ROUTERS, create_app
+from app.settings import Settings
+from tests.factories import ProjectFactory, bearer
+
+Headers = dict[str, str]
+
+
+def assert_problem(response: object, status: int, name: str) -> None:
+    assert response.status_code == status  # type: ignore[attr-defined]
+    assert response.headers["content-type"] == "application/problem+json"  # type: ignore[attr-defined]
+    problem = response.json()  # type: ignore[attr-defined]
+    assert problem["type"] == f"urn:overproof:problem:{name}"
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+
+
+def test_a_path_that_is_not_there(client: TestClient) -> None:
+    assert_problem(client.get("/api/v1/nonsense"), 404, "not-found")
+    assert_problem(client.get("/api/v1/nonsense/\ud7ff%00%ff"), 404, "not-found")
+
+
+def test_a_method_that_the_path_does_not_have(client: TestClient) -> None:
+    response = client.put("/api/v1/projects", json={})
+
+    assert_problem(response, 405, "method-not-allowed")
+    assert response.headers["allow"]
+
+
+BODIES = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "not text": b"\xff\xfe",
+    "null": b"null",
+    "a list": b"[]",
+    "a number": b"1e999",
+    "another type": b'{"slug": 7, "name": ["x"]}',
+    "an unknown field": b'{"slug": "shop", "name": "x", "colour": "red"}',
+    "an unknown field that no UTF-8 can repeat": rb'{"slug": "shop", "name": "x", "\ud800": 1}',
+    "half of a surrogate pair": rb'{"slug": "shop", "name": "\udfff"}',
+    "a NUL": rb'{"slug": "shop", "name": "a\u0000b"}',
+    "a NUL in a link": rb'{"slug": "shop", "name": "x", "repository": "https://a\u0000"}',
+    "a line break": rb'{"slug": "shop", "name": "a\nb"}',
+    "blanks": b'{"slug": "shop", "name": "   "}',
+    "a name that is a novel": b'{"slug": "shop", "name": "%s"}' % (b"x" * 201),
+    "a slug that is a novel": b'{"slug": "%s", "name": "x"}' % (b"x" * 64),
+    "a slug that is no path segment": b'{"slug": "Shop/../x", "name": "x"}',
+    "a slug that ends in a line break": rb'{"slug": "shop\n", "name": "x"}',
+    "a link that is a script": b'{"slug": "shop", "name": "x", "repository": "javascript:alert(1)"}',
+    "brackets without end": b"[" * 60_000,
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_a_body_that_does_not_fit(client: TestClient, admin: Headers, body: bytes) -> None:
+    response = client.post("/api/v1/projects", content=body, headers=admin | {"content-type": "application/json"})
+
+    assert response.status_code in (400, 422), response.text
+    assert_problem(response, response.status_code, {400: "bad-request", 422: "invalid-request"}[response.status_code])
+
+
+def test_a_number_too_long_to_be_read_is_no_fault_of_ours(client: TestClient, admin: Headers) -> None:
+    body = b'{"slug": "shop", "name": ' + b"9" * 5000 + b"}"
+
+    response = client.post("/api/v1/projects", content=body, headers=admin | {"content-type": "application/json"})
+
+    assert_problem(response, 400, "bad-request")
+
+
+def test_a_body_that_is_not_said_to_be_json(client: TestClient, admin: Headers) -> None:
+    response = client.post("/api/v1/projects", content=b'{"slug": "a", "name": "b"}', headers=admin)
+
+    assert_problem(response, 422, "invalid-request")
+
+
+@pytest.mark.parametrize(
+    "list_path", ["/api/v1/projects", "/api/v1/projects/shop/tokens", "/api/v1/projects/shop/runs"]
+)
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "limit=-1",
+        "limit=many",
+        "limit=99999999999999999999",
+        "cursor=nonsense",
+        "cursor=%00",
+        "cursor=%ff",
+        "cursor=é",
+        "cursor=bnVsbA",  # null
+        "cursor=WzFd",  # [1]
+        "cursor=IlwwMDAwIg",
+        "cursor=WyIyMDI2LTAxLTAxVDAwOjAwOjAwIiwgIngiXQ",  # a time without a zone, and no UUID
+        "cursor=" + "A" * 501,
+    ],
+)
+def test_a_page_that_cannot_be(client: TestClient, admin: Headers, list_path: str, query: str) -> None:
+    ProjectFactory(slug="shop")
+
+    response = client.get(f"{list_path}?{query}", headers=admin)
+
+    assert response.status_code == 422
+    assert response.json()["type"].rpartition(":")[2] in ("invalid-request", "invalid-cursor")
+
+
+@pytest.mark.parametrize(
+    "query", ["verdict=maybe", "commit=%00", "commit=HEAD", "fingerprint=a%00", f"fingerprint={'f' * 129}"]
+)
+def test_a_filter_that_cannot_be(client: TestClient, admin: Headers, query: str) -> None:
+    ProjectFactory(slug="shop")
+
+    assert_problem(client.get(f"/api/v1/projects/shop/runs?{query}", headers=admin), 422, "invalid-request")
+
+
+@pytest.mark.parametrize("slug", ["%00", "%FF", "Shop", "a" * 5000, "'; DROP TABLE project; --", "%F0%9F%90%98"])
+def test_a_project_that_cannot_be_is_one_that_is_not_there(client: TestClient, admin: Headers, slug: str) -> None:
+    assert_problem(client.get(f"/api/v1/projects/{slug}", headers=admin), 404, "project-not-found")
+
+
+@pytest.mark.parametrize("place", ["/runs/", "/tokens/"])
+def test_an_identifier_that_is_none(client: TestClient, admin: Headers, place: str) -> None:
+    ProjectFactory(slug="shop")
+    method = "DELETE" if "tokens" in place else "GET"
+
+    for identifier in ("7", "%00", "not-a-uuid"):
+        response = client.request(method, f"/api/v1/projects/shop{place}{identifier}", headers=admin)
+        assert_problem(response, 422, "invalid-request")
+
+
+def test_a_refusal_never_repeats_what_was_sent(client: TestClient, admin: Headers) -> None:
+    response = client.post("/api/v1/projects", json={"slug": "my password 123", "name": "x"}, headers=admin)
+
+    assert response.status_code == 422
+    assert "my password 123" not in response.text
+
+
+def test_a_fault_is_told_without_its_traceback_and_is_in_the_log(app: FastAPI, client: TestClient) -> None:
+    @app.get("/fault")
+    def fault() -> None:
+        raise ZeroDivisionError("the secret of the house")
+
+    response = client.get("/fault")
+
+    assert_problem(response, 500, "internal-error")
+    assert "secret of the house" not in response.text
+    with pytest.raises(ZeroDivisionError):  # what a server logs is what rises out of the application
+        TestClient(app).get("/fault")
+
+
+def test_a_database_that_has_gone_is_told_as_that_and_its_place_is_not(
+    session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    nowhere = sa.make_url("postgresql+psycopg2://ann:opensesame@127.0.0.1:1/shop")
+    app = create_app(Settings(database_url=nowhere))
+    app.state.engine = sa.create_engine(nowhere)
+    client = TestClient(app, raise_server_exceptions=False)
+
+    with caplog.at_level(logging.ERROR):
+        answers = [client.get("/readyz"), client.get("/api/v1/projects", headers={"Authorization": "Bearer ovp_x"})]
+
+    assert_problem(answers[0], 503, "not-ready")
+    assert_problem(answers[1], 503, "database-unavailable")
+    assert answers[1].headers["retry-after"]
+    for text in (answers[0].text, answers[1].text):
+        assert "127.0.0.1" not in text
+    assert "opensesame" not in caplog.text
+    assert "Connection refused" in caplog.text
+    assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_a_service_that_can_work_says_so(client: TestClient) -> None:
+    assert client.get("/readyz").json() == {"status": "ok"}
+
+
+def large_body(pieces: int) -> Iterator[bytes]:
+    for _ in range(pieces):
+        yield b" " * 1024
+
+
+def test_a_body_that_is_too_large(client: TestClient, admin: Headers) -> None:
+    headers = admin | {"content-type": "application/json"}
+
+    declared = client.post("/api/v1/projects", content=b" " * (64 * 1024 + 1), headers=headers)
+    undeclared = client.post("/api/v1/projects", content=large_body(65), headers=headers)
+
+    assert_problem(declared, 413, "body-too-large")
+    assert_problem(undeclared, 413, "body-too-large")
+    assert "65536 bytes" in undeclared.json()["detail"]
+
+
+def test_a_report_may_be_larger_and_has_a_limit_too(engine: sa.Engine, session: Session) -> None:
+    app = create_app(Settings(database_url=engine.url, max_report_bytes=100_000))
+    app.dependency_overrides[session_for_request] = lambda: session
+    client = TestClient(app)
+    headers = bearer(ProjectFactory(slug="shop"), "report")
+
+    taken = client.post("/api/v1/projects/shop/runs", content=b" " * 100_000, headers=headers)
+    refused = client.post("/api/v1/projects/shop/runs", content=large_body(98), headers=headers)
+
+    assert taken.status_code == 422  # it was read to its end, and is no report
+    assert_problem(refused, 413, "body-too-large")
+
+
+@pytest.mark.parametrize("length", ["-1", "many", "9" * 4000, "+1"])
+def test_a_length_that_lies_changes_nothing(client: TestClient, admin: Headers, length: str) -> None:
+    response = client.post("/api/v1/projects", content=b"{}", headers=admin | {"content-length": length})
+
+    assert response.status_code in (413, 422)
+
+
+def test_every_refusal_has_a_name_of_its_own_and_says_what_it_means() -> None:
+    def family(refusal: type[Refusal]) -> Iterator[type[Refusal]]:
+        for each in refusal.__subclasses__():
+            yield each
+            yield from family(each)
+
+    final = [each for each in family(Refusal) if each.__module__ != "app.errors"]
+
+    assert len({each.name() for each in final}) == len(final)
+    for refusal in final:
+        assert refusal.__doc__, refusal
+
+
+def test_every_route_documents_how_it_refuses(app: FastAPI) -> None:
+    for path, operations in app.openapi()["paths"].items():
+        if not path.startswith("/api/"):
+            continue
+        for method, operation in operations.items():
+            responses = operation["responses"]
+            assert {"401", "422"} <= responses.keys(), (method, path)
+            for status, response in responses.items():
+                if int(status) >= 400:
+                    content = response["content"][errors.MEDIA_TYPE]
+                    assert content["schema"] == {"$ref": "#/components/schemas/Problem"}, (method, path, status)
+                    assert content["examples"], (method, path, status)
+
+
+def test_the_openapi_page_refers_to_nothing_that_is_not_there(app: FastAPI, client: TestClient) -> None:
+    schema = client.get("/openapi.json").json()
+
+    def references(value: object) -> Iterator[str]:
+        if isinstance(value, dict):
+            if isinstance(value.get("$ref"), str):
+                yield value["$ref"]
+            for each in value.values():
+                yield from references(each)
+        elif isinstance(value, list):
+            for each in value:
+                yield from references(each)
+
+    for reference in references(schema):
+        assert reference.removeprefix("#/components/schemas/") in schema["components"]["schemas"]
+    assert schema["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    assert client.get("/docs").status_code == 200
+    assert json.dumps(schema).count("HTTPValidationError") == 0
+
+
+def test_every_route_of_the_api_asks_for_a_token(app: FastAPI, client: TestClient) -> None:
+    routes = [
+        (method.upper(), path)
+        for path, operations in app.openapi()["paths"].items()
+        for method in operations
+        if path.startswith("/api/")
+    ]
+    assert len(routes) > 10
+
+    for method, path in routes:
+        response = client.request(method, path.replace("{slug}", "shop"), json={})
+        assert response.status_code == 401, (method, path)
+
+
+def test_all_routes_are_plain_functions_so_that_none_holds_up_the_others() -> None:
+    """A session is not asynchronous: a route that is, and uses it, would stop every other request meanwhile."""
+    routes = [route for router in (*API_ROUTERS, health.router) for route in router.routes]
+    assert len(routes) > 10
+
+    for route in routes:
+        assert isinstance(route, APIRoute)
+        assert not inspect.iscoroutinefunction(route.endpoint), route.path
