@@ -123,7 +123,7 @@ def _print_sql(walk: Walk, seen: Seen, stage: Stage) -> None:
             if not conversation.hello["as_sql"]:
                 seen.missing["offline"] = "the command does not take --sql"
                 return
-            answer = conversation.ask("offline", stage.target.timeout_s)
+            answer = conversation.ask("offline", stage.target.timeout_s, start=list(walk.current))
             pieces += answer["pieces"]
             if failure := answer.get("failure"):
                 seen.offline = Attempt(failures=(Failure(**failure),))

@@ -24,12 +24,21 @@ OnProgress = Callable[[str, int, int], None]  # phase, done, total
 
 
 def record(
-    target: Target, server: Server, on_progress: OnProgress = lambda phase, done, total: None
+    target: Target,
+    server: Server,
+    on_progress: OnProgress = lambda phase, done, total: None,
+    base_ref: str | None = None,
 ) -> list[Recording]:
-    """One recording for each walk that the command makes. Raises CannotVerify and ServerUnavailable."""
+    """One recording for each walk that the command makes; of what is not on the git ref `base_ref`, if that is given.
+
+    Raises CannotVerify and ServerUnavailable.
+    """
     check_command(target)
-    stage = Stage(target, server)
+    stage = Stage(target, server, base_ref)
     try:
+        if base_ref is not None:
+            on_progress("base", 0, 1)
+            stage.base = _build_base(stage)
         walks = walk_all(stage, on_progress)
         _confirm_all(walks, stage, on_progress)
         seen = attempts.attempt_all(walks, stage, on_progress)
@@ -39,6 +48,23 @@ def record(
         ) from error
     root = repository_root(target.directory)
     return [_recording(walk, seen[walk.index], server, root) for walk in walks]
+
+
+def _build_base(stage: Stage) -> Database:
+    """A database with all that is older than the branch, of which every other run gets a copy."""
+    database = stage.server.create_database()
+    stage.prepare(database)
+    with stage.process(database) as process:
+        index = 0
+        while (conversation := process.arrive()) is not None:
+            accept(conversation, database)
+            walk = begin_walk(index, conversation, stage.target.directory, stage.base_ref)
+            Walker(walk, conversation, stage.target.timeout_s, stage.canceller(database)).forward()
+            conversation.ask("finish")
+            index += 1
+        if index == 0:
+            raise _never_arrived(process)
+    return database
 
 
 def walk_all(stage: Stage, on_progress: OnProgress = lambda phase, done, total: None) -> list[Walk]:
@@ -72,7 +98,7 @@ def _walk_with(
             conversation.ask("plain")
         else:
             if index == len(walks):
-                walks.append(begin_walk(index, conversation, stage.target.directory))
+                walks.append(begin_walk(index, conversation, stage.target.directory, stage.base_ref))
             else:
                 conversation.ask("prepare")
             walk = walks[index]
@@ -86,10 +112,14 @@ def _walk_with(
             conversation.ask("finish")
         index += 1
     if not walks:
-        raise CannotVerify(
-            f"the command never reached Alembic (exit status {process.wait()}): {process.last_words()};"
-            " name the command that upgrades the project's database after --"
-        )
+        raise _never_arrived(process)
+
+
+def _never_arrived(process: Process) -> CannotVerify:
+    return CannotVerify(
+        f"the command never reached Alembic (exit status {process.wait()}): {process.last_words()};"
+        " name the command that upgrades the project's database after --"
+    )
 
 
 def _note_loss(walks: list[Walk], gone: Gone) -> int:
@@ -119,7 +149,7 @@ def _note(walk: Walk, failure: Failure) -> int:
 
 def _worth_telling(walks: list[Walk]) -> list[Walk]:
     """An application that upgrades again at its start makes a walk of no steps over the same history: that is not news."""
-    told = [walk for walk in walks if walk.plan or walk.graph.problems]
+    told = [walk for walk in walks if walk.plan or walk.graph.problems or walk.base]
     return told or walks[:1]
 
 
@@ -161,5 +191,6 @@ def _recording(walk: Walk, seen: attempts.Seen, server: Server, root: Path) -> R
         offline=seen.offline,
         concurrent=seen.concurrent,
         has_metadata=walk.has_metadata,
+        base=walk.base,
         missing={**walk.missing, **seen.missing},
     )

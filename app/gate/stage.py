@@ -14,9 +14,11 @@ from app.gate.target import CannotVerify, Target, fill
 class Stage:
     """A target and the server on which it is tried."""
 
-    def __init__(self, target: Target, server: Server) -> None:
+    def __init__(self, target: Target, server: Server, base_ref: str | None = None) -> None:
         self.target = target
         self.server = server
+        self.base_ref = base_ref
+        self.base: Database | None = None  # what every run of the command begins with, with --base
         self._running: set[Process] = set()
 
     @contextmanager
@@ -30,10 +32,16 @@ class Stage:
 
     @contextmanager
     def database(self) -> Iterator[Database]:
-        """A database as the command is to find it: empty, or with what `--prepare` put there."""
+        """A database as the command is to find it: empty, with what `--prepare` put there, or at the base."""
+        if self.base is not None:
+            database = self.server.create_database(self.base)
+            try:
+                yield database
+            finally:
+                self.server.drop_database(database)
+            return
         with self.blank_database() as database:
-            if self.target.prepare:
-                self._prepare(database)
+            self.prepare(database)
             yield database
 
     @contextmanager
@@ -54,7 +62,10 @@ class Stage:
         for process in list(self._running):
             process.kill()
 
-    def _prepare(self, database: Database) -> None:
+    def prepare(self, database: Database) -> None:
+        """Run the target's `--prepare`, if it has one, on an empty database. Raises CannotVerify."""
+        if not self.target.prepare:
+            return
         command = [fill(argument, database) for argument in self.target.prepare]
         with tempfile.TemporaryFile() as output:
             process = start(command, self.target.environment_for(database), self.target.directory, self.server, output)

@@ -14,15 +14,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from app.gate import snapshot as snapshots
+from app.gate.base import compare, read_base
 from app.gate.difference import difference
-from app.gate.history import read_graph
+from app.gate.history import read_graph, repository_root
 from app.gate.process import Conversation, Hung
 from app.gate.recording import (
     Change,
+    Divergence,
     Drift,
     Failure,
     Graph,
@@ -58,6 +61,8 @@ class Walk:
     plan: list[str]
     is_transactional: bool  # False where the connection commits each statement by itself
     has_metadata: bool
+    current: tuple[str, ...] = ()  # where the database was before the walk: the base's revisions, with --base
+    base: Divergence | None = None
     start: Snapshot | None = None
     trips: dict[str, Trip] = field(default_factory=dict)
     suspects: list[str] = field(default_factory=list)
@@ -72,8 +77,9 @@ class Walk:
     missing: dict[str, str] = field(default_factory=dict)
     at: tuple[str, str] | None = None  # the step under way: (revision, direction)
 
-    @property
+    @cached_property
     def revisions(self) -> dict[str, Revision]:
+        """The scripts by their revision."""
         return {each.revision: each for each in self.graph.revisions}
 
     def get_head(self) -> Snapshot:
@@ -88,15 +94,18 @@ class Walk:
         return snapshots.without(snapshot, schema, self.hello["version_table"])
 
 
-def begin_walk(index: int, conversation: Conversation, directory: Path) -> Walk:
-    """Have the driver get ready, and read the plan. Raises CannotVerify."""
+def begin_walk(index: int, conversation: Conversation, directory: Path, base_ref: str | None = None) -> Walk:
+    """Have the driver get ready, and read the history and the plan. Raises CannotVerify."""
     described = conversation.ask("prepare")
     if failure := described.get("failure"):
         raise CannotVerify(f"Alembic cannot begin on an empty database: {failure['message']}")
     graph = read_graph(described, directory)
     if not described.get("is_upgrade", True):
         raise CannotVerify("the command does not upgrade: name the one that brings the database to head, after --")
-    if graph.revisions and not described["plan"] and described["error"] is None:
+    divergence = None
+    if base_ref is not None:
+        graph, divergence = _set_against_base(graph, described, directory, base_ref)
+    elif graph.revisions and not described["plan"] and described["error"] is None:
         current = ", ".join(described["current"]) or "none"
         raise CannotVerify(
             f"the command reached Alembic but had no revision to run (the database is at: {current}): name the command that"
@@ -109,7 +118,25 @@ def begin_walk(index: int, conversation: Conversation, directory: Path) -> Walk:
         plan=list(described["plan"]),
         is_transactional=described["is_transactional"],
         has_metadata=described["has_metadata"],
+        current=tuple(described["current"]),
+        base=divergence,
     )
+
+
+def _set_against_base(
+    graph: Graph, described: Mapping[str, Any], directory: Path, ref: str
+) -> tuple[Graph, Divergence]:
+    """The graph with its new revisions marked, and what the branch did to the old ones."""
+    root = repository_root(directory)
+    folders = {Path(location) for location in described["locations"]}
+    folders |= {(root / each.path).parent for each in graph.revisions}
+    base = read_base(ref, root, sorted(folders))
+    outside = {each.revision for each in graph.revisions if not (root / each.path).is_relative_to(root)}
+    revisions = tuple(
+        replace(each, is_new=each.revision not in base.scripts and each.revision not in outside)
+        for each in graph.revisions
+    )
+    return replace(graph, revisions=revisions), compare(base, graph, root)
 
 
 class Walker:
@@ -133,6 +160,21 @@ class Walker:
             self._visit(index)
         on_step(len(self._walk.plan))
         self._arrive()
+
+    def forward(self) -> None:
+        """Apply what the base has of the plan, and nothing else. Raises CannotVerify."""
+        walk = self._walk
+        # What slipped in below an old revision has to be there for that one to apply.
+        slipped_in = {revision for revision, _ in walk.base.slipped_in} if walk.base else set()
+        for revision in walk.plan:
+            if walk.revisions[revision].is_new and revision not in slipped_in:
+                continue
+            answer = self._run(revision, "upgrade", is_observed=False)
+            if failure := answer.get("failure"):
+                raise CannotVerify(
+                    f"revision {revision} is older than this branch and does not apply: {failure['message']};"
+                    " run without --base to see the whole history judged"
+                )
 
     def confirm(self, revisions: Iterable[str]) -> list[str]:
         """Repeat the suspects' way down and up with commits. Gives those that are left when one has spoiled the database."""

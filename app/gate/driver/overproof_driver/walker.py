@@ -247,9 +247,11 @@ class Walker:
         """Table classes in the models' packages that Alembic never saw."""
         return {"models": models.unregistered(self.context)}
 
-    def do_offline(self):
-        """The SQL that Alembic would print, in pieces as it would print them."""
+    def do_offline(self, start):
+        """The SQL that Alembic would print for a database at those revisions, in pieces as it would print them."""
         pieces = []
+        if start:
+            self.context._start_from_rev = tuple(start)
         self.context.impl.static_output = pieces.append
         path = None
         try:

@@ -1,0 +1,152 @@
+"""The history as it is on the base branch, read from git: what the branch adds is what a pull request is judged for."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.gate.recording import Divergence, Graph
+from app.gate.target import CannotVerify
+
+
+@dataclass(frozen=True)
+class BaseScript:
+    """A revision's script on the base branch."""
+
+    path: str  # from the repository's root
+    text: str
+
+
+@dataclass(frozen=True)
+class Base:
+    """The commit at which the branch left the base, and the scripts in it."""
+
+    ref: str  # as it was asked for: "origin/main"
+    commit: str
+    scripts: Mapping[str, BaseScript]  # by revision
+
+
+def read_base(ref: str, root: Path, locations: Sequence[Path]) -> Base:
+    """The scripts below those directories, in the newest commit that `ref` and HEAD have in common.
+
+    Not in `ref` itself: what was merged there since is not missing from the branch. Raises CannotVerify.
+    """
+    commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").strip()
+    if not commit:
+        raise CannotVerify(f"--base {ref}: git knows no such commit; fetch it first, or name another (origin/main)")
+    common = _git(root, "merge-base", commit, "HEAD").strip()
+    if not common:
+        raise CannotVerify(
+            f"--base {ref}: HEAD has no commit in common with it; in a shallow clone, fetch the whole history (fetch-depth: 0)"
+        )
+    inside = [str(location.relative_to(root)) for location in locations if location.is_relative_to(root)]
+    scripts: dict[str, BaseScript] = {}
+    for path, text in _files(root, common, inside):
+        revision = revision_of(text)
+        if revision is not None:
+            scripts[revision] = BaseScript(path, text)
+    return Base(ref, common, scripts)
+
+
+def revision_of(text: str) -> str | None:
+    """What the script says its revision is."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+    for node in tree.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        is_revision = any(isinstance(target, ast.Name) and target.id == "revision" for target in targets)
+        value = getattr(node, "value", None)
+        if is_revision and isinstance(value, ast.Constant) and isinstance(value.value, str):
+            return value.value
+    return None
+
+
+def compare(base: Base, graph: Graph, root: Path) -> Divergence:
+    """What became of the revisions of the base: edited, removed, or with a new one below them."""
+    paths = {each.revision: each.path for each in graph.revisions}
+    edited, removed = [], []
+    for revision, script in base.scripts.items():
+        if revision not in paths:
+            removed.append((revision, script.path))
+        elif does_other_things(script.text, (root / paths[revision]).read_text("utf-8")):
+            edited.append((revision, paths[revision]))
+    new = {each.revision for each in graph.revisions} - base.scripts.keys()
+    parents = {each.revision: (*each.down_revisions, *each.depends_on) for each in graph.revisions}
+    below = _ancestors(parents, base.scripts.keys() & parents.keys())
+    return Divergence(
+        ref=base.ref,
+        commit=base.commit,
+        edited=tuple(sorted(edited)),
+        removed=tuple(sorted(removed)),
+        slipped_in=tuple(sorted((revision, paths[revision]) for revision in new & below)),
+    )
+
+
+def does_other_things(old: str, new: str) -> bool:
+    """Whether two texts of a script differ in more than comments, docstrings and layout."""
+    return old != new and _meaning(old) != _meaning(new)
+
+
+def _meaning(text: str) -> str:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return text
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [each for each in body if not _is_remark(each)]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def _is_remark(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _ancestors(parents: Mapping[str, Sequence[str]], revisions: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    left = [parent for revision in revisions for parent in parents[revision]]
+    while left:
+        revision = left.pop()
+        if revision not in found:
+            found.add(revision)
+            left += parents.get(revision, ())
+    return found
+
+
+def _files(root: Path, commit: str, directories: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(path, text) of the Python files right below those directories, in one call of git for all."""
+    if not directories:
+        return
+    listed = _git(root, "ls-tree", "-z", commit, "--", *(f"{directory}/" for directory in directories))
+    entries = [entry.partition("\t") for entry in listed.split("\0") if entry]
+    blobs = [
+        (path, about.split()[2]) for about, _, path in entries if path.endswith(".py") and about.split()[1] == "blob"
+    ]
+    asked = "".join(f"{blob}\n" for _, blob in blobs).encode()
+    answer = subprocess.run(
+        ["git", "cat-file", "--batch"], cwd=root, input=asked, capture_output=True, check=False
+    ).stdout
+    place = 0
+    for path, _ in blobs:
+        header, _, _ = answer[place : place + 200].partition(b"\n")
+        size = int(header.split()[2])
+        start = place + len(header) + 1
+        yield path, answer[start : start + size].decode("utf-8", "replace")
+        place = start + size + 1
+
+
+def _git(root: Path, *words: str) -> str:
+    """What git prints, or nothing where it fails."""
+    try:
+        asked = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise CannotVerify("--base needs git, and there is none: install it, or leave --base out") from error
+    return asked.stdout if asked.returncode == 0 else ""

@@ -1,0 +1,129 @@
+"""`--base`: what the branch adds is walked, and what it did to older revisions is told."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from app.gate.base import does_other_things, read_base
+from app.gate.recorder import record
+from app.gate.recording import Recording
+from app.gate.server import Server
+from app.gate.target import CannotVerify
+from tests.gate.projects import script, target, write_project
+
+A1 = script(
+    "a1", None, "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))", "op.drop_table('orders')"
+)
+B2 = script("b2", "a1", "op.add_column('orders', sa.Column('note', sa.Text))", "op.drop_column('orders', 'note')")
+
+
+def git(place: Path, *words: str) -> str:
+    who = ("-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
+    return subprocess.run(["git", *who, *words], cwd=place, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def branch(tmp_path: Path) -> Path:
+    """A project with two revisions on `main`, and a branch of it checked out."""
+    place = write_project(tmp_path, {"a1": A1, "b2": B2})
+    git(place, "init", "-q", "-b", "main")
+    git(place, "add", ".")
+    git(place, "commit", "-qm", "two revisions")
+    git(place, "checkout", "-qb", "branch")
+    return place
+
+
+def versions(place: Path) -> Path:
+    return place / "migrations" / "versions"
+
+
+def verified(place: Path, server: Server) -> Recording:
+    (recording,) = record(target(place), server, base_ref="main")
+    return recording
+
+
+def test_only_what_the_branch_adds_is_walked(branch: Path, server: Server) -> None:
+    widen = script(
+        "c3",
+        "b2",
+        "op.alter_column('orders', 'id', type_=sa.BigInteger)",
+        "op.alter_column('orders', 'id', type_=sa.Integer)",
+    )
+    (versions(branch) / "c3.py").write_text(widen)
+
+    recording = verified(branch, server)
+
+    assert [trip.revision for trip in recording.trips] == ["c3"]
+    assert recording.trips[0].again is not None
+    assert [each.is_new for each in recording.graph.revisions] == [False, False, True]
+    assert recording.base is not None
+    assert not (recording.base.edited)
+    assert not (recording.base.removed)
+    assert not (recording.base.slipped_in)
+    assert recording.head is not None
+    assert recording.offline is not None
+    assert not (recording.offline.failures)
+    assert not (recording.offline.differences)
+
+
+def test_a_branch_without_a_new_revision_still_gets_its_head(branch: Path, server: Server) -> None:
+    recording = verified(branch, server)
+
+    assert recording.trips == ()
+    assert recording.head is not None
+
+
+def test_an_edited_revision_is_told_and_a_reformatted_one_is_not(branch: Path, server: Server) -> None:
+    (versions(branch) / "a1.py").write_text("# A remark.\n" + A1)
+    (versions(branch) / "b2.py").write_text(B2.replace("sa.Text", "sa.String"))
+
+    recording = verified(branch, server)
+
+    assert recording.base is not None
+    assert recording.base.edited == (("b2", "migrations/versions/b2.py"),)
+
+
+def test_a_removed_revision_is_told(branch: Path, server: Server) -> None:
+    (versions(branch) / "b2.py").unlink()
+
+    recording = verified(branch, server)
+
+    assert recording.base is not None
+    assert recording.base.removed == (("b2", "migrations/versions/b2.py"),)
+
+
+def test_a_revision_that_slipped_in_below_an_older_one_is_told(branch: Path, server: Server) -> None:
+    (versions(branch) / "between.py").write_text(script("between", "a1"))
+    (versions(branch) / "b2.py").write_text(B2.replace("'a1'", "'between'"))
+
+    recording = verified(branch, server)
+
+    assert recording.base is not None
+    assert recording.base.slipped_in == (("between", "migrations/versions/between.py"),)
+
+
+def test_what_was_merged_into_the_base_since_is_not_missed(branch: Path, server: Server) -> None:
+    git(branch, "checkout", "-q", "main")
+    (versions(branch) / "m3.py").write_text(script("m3", "b2"))
+    git(branch, "add", ".")
+    git(branch, "commit", "-qm", "merged meanwhile")
+    git(branch, "checkout", "-q", "branch")
+
+    recording = verified(branch, server)
+
+    assert recording.base is not None
+    assert recording.base.removed == ()
+
+
+def test_a_base_that_does_not_exist_is_told(branch: Path, server: Server) -> None:
+    with pytest.raises(CannotVerify, match="git knows no such commit"):
+        record(target(branch), server, base_ref="nonsense")
+    with pytest.raises(CannotVerify, match="git knows no such commit"):
+        read_base("--help", branch, [])
+
+
+def test_only_what_a_script_does_counts() -> None:
+    assert not does_other_things('"""Old."""\nx = 1  # one\n', '"""New."""\n\n\nx = (1)\n')
+    assert does_other_things("x = 1\n", "x = 2\n")
+    assert does_other_things("def upgrade():\n    pass\n", "def upgrade():\n    go()\n")
