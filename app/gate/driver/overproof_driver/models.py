@@ -72,6 +72,8 @@ def drift(context, heads):
             script = api.produce_migrations(context, context.opts["target_metadata"])
         else:
             revisions = api.RevisionContext(config, context.script, arguments)
+            # Alembic's own commands leave these for a project's `process_revision_directives`.
+            context.opts.update(revision_context=revisions, template_args=revisions.template_args)
             revisions.run_autogenerate(heads, context)
             if not revisions.generated_revisions:
                 return []  # a hook of the project's took the empty script away
