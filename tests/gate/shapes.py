@@ -8,7 +8,6 @@ SQLAlchemy from 1.4 on and any Alembic from 1.8 on.
 from __future__ import annotations
 
 import stat
-import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ class Shape:
     """A project on disk, how a user would name its upgrade command, and what the gate must see in it."""
 
     directory: Path
-    command: tuple[str, ...] = (sys.executable, *UPGRADE)
+    command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=lambda: {"DATABASE_URL": "{url+psycopg2}"})
     culprit: str = "0003"  # the revision whose downgrade forgets `index`
     index: str = "public.book.ix_book_title"
@@ -34,7 +33,7 @@ class Shape:
     also: Also = lambda recordings: True  # what only this shape shows
 
 
-Writer = Callable[[Path], Shape]
+Writer = Callable[[Path, str], Shape]  # the folder to write to, and the Python that has the project's packages
 SHAPES: dict[str, Writer] = {}
 
 
@@ -197,12 +196,18 @@ def script(
     return "\n".join(text)
 
 
-def history(**options: str) -> dict[str, str]:
+def history(parameters: str = "", preamble: str = "") -> dict[str, str]:
     """The three scripts of the library."""
     return {
-        "migrations/versions/0001_author.py": script("0001", None, CREATE_AUTHOR, 'op.drop_table("author")', **options),
-        "migrations/versions/0002_book.py": script("0002", "0001", CREATE_BOOK, DROP_BOOK, **options),
-        "migrations/versions/0003_isbn.py": script("0003", "0002", ADD_ISBN, FORGET_THE_INDEX, **options),
+        "migrations/versions/0001_author.py": script(
+            "0001", None, CREATE_AUTHOR, 'op.drop_table("author")', parameters=parameters, preamble=preamble
+        ),
+        "migrations/versions/0002_book.py": script(
+            "0002", "0001", CREATE_BOOK, DROP_BOOK, parameters=parameters, preamble=preamble
+        ),
+        "migrations/versions/0003_isbn.py": script(
+            "0003", "0002", ADD_ISBN, FORGET_THE_INDEX, parameters=parameters, preamble=preamble
+        ),
     }
 
 
@@ -241,50 +246,55 @@ def tables(recordings: Sequence[Recording]) -> set[str]:
 
 
 @shape
-def sync_psycopg2(at: Path) -> Shape:
+def sync_psycopg2(at: Path, python: str) -> Shape:
     library(at)
-    return Shape(at)
+    return Shape(at, (python, *UPGRADE))
 
 
 @shape
-def sync_psycopg3(at: Path) -> Shape:
+def sync_psycopg3(at: Path, python: str) -> Shape:
     library(at)
-    return Shape(at, environment={"DATABASE_URL": "{url+psycopg}"})
+    return Shape(at, (python, *UPGRADE), environment={"DATABASE_URL": "{url+psycopg}"})
 
 
 @shape
-def async_asyncpg(at: Path) -> Shape:
+def async_asyncpg(at: Path, python: str) -> Shape:
     library(at, **{"migrations/env.py": ONLINE_ASYNC})
-    return Shape(at, environment={"DATABASE_URL": "{url+asyncpg}"})
+    return Shape(at, (python, *UPGRADE), environment={"DATABASE_URL": "{url+asyncpg}"})
 
 
 @shape
-def async_psycopg3(at: Path) -> Shape:
+def async_psycopg3(at: Path, python: str) -> Shape:
     library(at, **{"migrations/env.py": ONLINE_ASYNC})
-    return Shape(at, environment={"DATABASE_URL": "{url+psycopg}"})
+    return Shape(at, (python, *UPGRADE), environment={"DATABASE_URL": "{url+psycopg}"})
 
 
 @shape
-def env_that_opens_its_own_transaction(at: Path) -> Shape:
+def env_that_opens_its_own_transaction(at: Path, python: str) -> Shape:
     library(at, **{"migrations/env.py": env(begin="begin")})
-    return Shape(at)
+    return Shape(at, (python, *UPGRADE))
 
 
 @shape
-def transaction_per_migration(at: Path) -> Shape:
+def transaction_per_migration(at: Path, python: str) -> Shape:
     library(at, **{"migrations/env.py": env(options="transaction_per_migration=True")})
-    return Shape(at)
+    return Shape(at, (python, *UPGRADE))
 
 
 @shape
-def connection_that_commits_each_statement(at: Path) -> Shape:
+def connection_that_commits_each_statement(at: Path, python: str) -> Shape:
     text = env().replace("poolclass=", 'isolation_level="AUTOCOMMIT", poolclass=')
     library(at, **{"migrations/env.py": text})
-    return Shape(at, also=lambda recordings: not trip(recordings, "0003").up.transactional)  # type: ignore[union-attr]
+
+    def also(recordings: Sequence[Recording]) -> bool:
+        up = trip(recordings, "0003").up
+        return up is not None and not up.transactional
+
+    return Shape(at, (python, *UPGRADE), also=also)
 
 
 @shape
-def connection_injected_by_the_projects_own_code(at: Path) -> Shape:
+def connection_injected_by_the_projects_own_code(at: Path, python: str) -> Shape:
     text = """\
         from alembic import context
         from library.models import Base
@@ -306,14 +316,14 @@ def connection_injected_by_the_projects_own_code(at: Path) -> Shape:
             command.upgrade(config, "head")
     """
     library(at, **{"migrations/env.py": text, "upgrade.py": own})
-    return Shape(at, command=(sys.executable, "upgrade.py"))
+    return Shape(at, command=(python, "upgrade.py"))
 
 
 # What a history may hold
 
 
 @shape
-def autocommit_block(at: Path) -> Shape:
+def autocommit_block(at: Path, python: str) -> Shape:
     concurrently = """\
         op.add_column("book", sa.Column("isbn", sa.String(13)))
         with op.get_context().autocommit_block():
@@ -326,22 +336,22 @@ def autocommit_block(at: Path) -> Shape:
         up = trip(recordings, "0003").up
         return up is not None and [each.transactional for each in up.statements][-1:] == [False]
 
-    return Shape(at, also=also)
+    return Shape(at, (python, *UPGRADE), also=also)
 
 
 @shape
-def several_bases(at: Path) -> Shape:
+def several_bases(at: Path, python: str) -> Shape:
     third = script("0003", None, ADD_ISBN, FORGET_THE_INDEX, depends_on="0002")
     library(at, **{"migrations/versions/0003_isbn.py": third})
 
     def also(recordings: Sequence[Recording]) -> bool:
         return set(recordings[0].graph.bases) == {"0001", "0003"}
 
-    return Shape(at, command=(sys.executable, "-m", "alembic", "upgrade", "heads"), also=also)
+    return Shape(at, command=(python, "-m", "alembic", "upgrade", "heads"), also=also)
 
 
 @shape
-def branches_and_a_merge(at: Path) -> Shape:
+def branches_and_a_merge(at: Path, python: str) -> Shape:
     fourth = script(
         "0004", "0002", 'op.add_column("author", sa.Column("born", sa.Date))', 'op.drop_column("author", "born")'
     )
@@ -356,13 +366,14 @@ def branches_and_a_merge(at: Path) -> Shape:
     )
     return Shape(
         at,
+        (python, *UPGRADE),
         revisions=frozenset({"0001", "0002", "0003", "0004", "0005"}),
         also=lambda recordings: recordings[0].graph.heads == ("0005",),
     )
 
 
 @shape
-def labelled_branches_that_depend_on_each_other(at: Path) -> Shape:
+def labelled_branches_that_depend_on_each_other(at: Path, python: str) -> Shape:
     library(
         at,
         **{
@@ -378,11 +389,11 @@ def labelled_branches_that_depend_on_each_other(at: Path) -> Shape:
     def also(recordings: Sequence[Recording]) -> bool:
         return [each.revision for each in recordings[0].trips] == ["0001", "0002", "0003"]
 
-    return Shape(at, command=(sys.executable, "-m", "alembic", "upgrade", "heads"), also=also)
+    return Shape(at, command=(python, "-m", "alembic", "upgrade", "heads"), also=also)
 
 
 @shape
-def several_version_locations(at: Path) -> Shape:
+def several_version_locations(at: Path, python: str) -> Shape:
     scripts = history()
     second = scripts.pop("migrations/versions/0002_book.py")
     library(
@@ -397,11 +408,11 @@ def several_version_locations(at: Path) -> Shape:
     def also(recordings: Sequence[Recording]) -> bool:
         return recordings[0].get_revision("0002").path.endswith("elsewhere/0002_book.py")
 
-    return Shape(at, also=also)
+    return Shape(at, (python, *UPGRADE), also=also)
 
 
 @shape
-def version_table_of_another_name_and_schema(at: Path) -> Shape:
+def version_table_of_another_name_and_schema(at: Path, python: str) -> Shape:
     text = env(options='version_table="revisions", version_table_schema="bookkeeping"').replace(
         "        context.configure(connection",
         '        connection.execute(sa.text("CREATE SCHEMA IF NOT EXISTS bookkeeping"))\n'
@@ -412,13 +423,14 @@ def version_table_of_another_name_and_schema(at: Path) -> Shape:
     library(at, **{"migrations/env.py": text})
     return Shape(
         at,
+        (python, *UPGRADE),
         expected=frozenset({("offline-sql", "")}),
         also=lambda recordings: tables(recordings) == {"public.author", "public.book"},
     )
 
 
 @shape
-def several_schemas(at: Path) -> Shape:
+def several_schemas(at: Path, python: str) -> Shape:
     models = (
         MODELS
         + """\
@@ -458,13 +470,14 @@ class Loan(Base):
     )
     return Shape(
         at,
+        (python, *UPGRADE),
         revisions=frozenset({"0001", "0002", "0003", "0004"}),
         also=lambda recordings: tables(recordings) == {"public.author", "public.book", "desk.loan"},
     )
 
 
 @shape
-def arguments_for_the_scripts(at: Path) -> Shape:
+def arguments_for_the_scripts(at: Path, python: str) -> Shape:
     scripts = history(parameters="engine_name, *, tenant", preamble='assert context.get_x_argument() == ["a=b"]')
     third = script(
         "0003",
@@ -476,11 +489,11 @@ def arguments_for_the_scripts(at: Path) -> Shape:
     scripts["migrations/versions/0003_isbn.py"] = third
     scripts["migrations/env.py"] = env(arguments='engine_name="main", tenant=7')
     library(at, **scripts)
-    return Shape(at, command=(sys.executable, "-m", "alembic", "-x", "a=b", "upgrade", "head"))
+    return Shape(at, command=(python, "-m", "alembic", "-x", "a=b", "upgrade", "head"))
 
 
 @shape
-def scripts_that_use_the_project(at: Path) -> Shape:
+def scripts_that_use_the_project(at: Path, python: str) -> Shape:
     """A data migration by today's models, with a setting of the project's, that queries what is there."""
     preamble = """\
 from sqlalchemy import orm
@@ -507,16 +520,18 @@ from library.settings import FIRST_AUTHOR
     )
     return Shape(
         at,
+        (python, *UPGRADE),
         environment={"DATABASE_URL": "{url+psycopg2}", "LIBRARY_FIRST_AUTHOR": "Sappho"},
         expected=frozenset({("offline-sql", "")}),
     )
 
 
 @shape
-def revision_without_a_downgrade(at: Path) -> Shape:
+def revision_without_a_downgrade(at: Path, python: str) -> Shape:
     library(at, **{"migrations/versions/0002_book.py": script("0002", "0001", CREATE_BOOK, None)})
     return Shape(
         at,
+        (python, *UPGRADE),
         expected=frozenset({("irreversible", "0002")}),
         also=lambda recordings: trip(recordings, "0003").again is not None,
     )
@@ -526,7 +541,7 @@ def revision_without_a_downgrade(at: Path) -> Shape:
 
 
 @shape
-def flask_migrate(at: Path) -> Shape:
+def flask_migrate(at: Path, python: str) -> Shape:
     web = """\
         import os
 
@@ -563,7 +578,7 @@ def flask_migrate(at: Path) -> Shape:
     library(at, **{"library/web.py": web, "migrations/env.py": text, "migrations/alembic.ini": "[alembic]\n"})
     return Shape(
         at,
-        command=(sys.executable, "-m", "flask", "--app", "library.web", "db", "upgrade"),
+        command=(python, "-m", "flask", "--app", "library.web", "db", "upgrade"),
         environment={"SQLALCHEMY_DATABASE_URI": "{url+psycopg2}"},
     )
 
@@ -584,38 +599,36 @@ if __name__ == "__main__":
 
 
 @shape
-def module_run_by_python(at: Path) -> Shape:
+def module_run_by_python(at: Path, python: str) -> Shape:
     library(at, **{"library/__main__.py": OWN_COMMAND})
-    return Shape(at, command=(sys.executable, "-m", "library"))
+    return Shape(at, command=(python, "-m", "library"))
 
 
 @shape
-def console_script(at: Path) -> Shape:
+def console_script(at: Path, python: str) -> Shape:
     library(at, **{"library/command.py": OWN_COMMAND})
-    text = (
-        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, '.')\nfrom library.command import main\nsys.exit(main())\n"
-    )
+    text = f"#!{python}\nimport sys\nsys.path.insert(0, '.')\nfrom library.command import main\nsys.exit(main())\n"
     write(at / "bin" / "library-upgrade", text, is_executable=True)
     return Shape(at, command=("bin/library-upgrade",))
 
 
 @shape
-def shell_script(at: Path) -> Shape:
+def shell_script(at: Path, python: str) -> Shape:
     library(at)
     text = f"""\
         #!/bin/sh
         set -e
         # Another Python first, which imports Alembic and migrates nothing.
-        {sys.executable} -c 'import alembic.runtime.migration'
+        {python} -c 'import alembic.runtime.migration'
         cd "$(dirname "$0")/.."
-        exec {sys.executable} -m alembic upgrade head
+        exec {python} -m alembic upgrade head
     """
     write(at / "deploy" / "upgrade.sh", text, is_executable=True)
     return Shape(at, command=("deploy/upgrade.sh",))
 
 
 @shape
-def sitecustomize_of_its_own(at: Path) -> Shape:
+def sitecustomize_of_its_own(at: Path, python: str) -> Shape:
     """Without it the project does not start."""
     text = 'import os\nos.environ["LIBRARY_IS_CUSTOMISED"] = "yes"\n'
     library(
@@ -625,11 +638,13 @@ def sitecustomize_of_its_own(at: Path) -> Shape:
             "library/__init__.py": 'import os\nassert os.environ["LIBRARY_IS_CUSTOMISED"] == "yes"\n',
         },
     )
-    return Shape(at, environment={"DATABASE_URL": "{url+psycopg2}", "PYTHONPATH": str(at / "customisation")})
+    return Shape(
+        at, (python, *UPGRADE), environment={"DATABASE_URL": "{url+psycopg2}", "PYTHONPATH": str(at / "customisation")}
+    )
 
 
 @shape
-def noise_on_every_channel(at: Path) -> Shape:
+def noise_on_every_channel(at: Path, python: str) -> Shape:
     """Prints what looks like an answer, closes loggers, closes descriptors, and leaves through sys.exit."""
     noisy = """\
         import logging.config
@@ -669,11 +684,11 @@ def noise_on_every_channel(at: Path) -> Shape:
             ),
         },
     )
-    return Shape(at)
+    return Shape(at, (python, *UPGRADE))
 
 
 @shape
-def package_called_app(at: Path) -> Shape:
+def package_called_app(at: Path, python: str) -> Shape:
     """As ours is, down to a module that has the name of one of ours."""
     library(
         at,
@@ -688,11 +703,11 @@ def package_called_app(at: Path) -> Shape:
             "migrations/env.py": env().replace("library.models", "app.models"),
         },
     )
-    return Shape(at, command=(sys.executable, "-m", "app.cli"))
+    return Shape(at, command=(python, "-m", "app.cli"))
 
 
 @shape
-def several_walks_in_one_process(at: Path) -> Shape:
+def several_walks_in_one_process(at: Path, python: str) -> Shape:
     """Two histories in one database, each with a version table of its own; the defect is in the second."""
     both = """\
         from alembic import command
@@ -703,17 +718,17 @@ def several_walks_in_one_process(at: Path) -> Shape:
     """
     _write_two_histories(at)
     write(at / "upgrade.py", both)
-    return _two_histories(at, (sys.executable, "upgrade.py"))
+    return _two_histories(at, (python, "upgrade.py"))
 
 
 @shape
-def several_walks_in_several_processes(at: Path) -> Shape:
+def several_walks_in_several_processes(at: Path, python: str) -> Shape:
     _write_two_histories(at)
     text = f"""\
         #!/bin/sh
         set -e
-        {sys.executable} -m alembic -n people upgrade head
-        {sys.executable} -m alembic -n works upgrade head
+        {python} -m alembic -n people upgrade head
+        {python} -m alembic -n works upgrade head
     """
     write(at / "upgrade.sh", text, is_executable=True)
     return _two_histories(at, ("./upgrade.sh",))
@@ -773,25 +788,28 @@ def _two_histories(at: Path, command: tuple[str, ...]) -> Shape:
 
 
 @shape
-def ini_in_another_folder_and_a_named_section(at: Path) -> Shape:
+def ini_in_another_folder_and_a_named_section(at: Path, python: str) -> Shape:
     ini = """\
         [main]
         script_location = %(here)s/../migrations
         prepend_sys_path = .
     """
     library(at, **{"alembic.ini": None, "deploy/db.ini": ini})
-    return Shape(at, command=(sys.executable, "-m", "alembic", "-c", "deploy/db.ini", "-n", "main", "upgrade", "head"))
+    return Shape(at, command=(python, "-m", "alembic", "-c", "deploy/db.ini", "-n", "main", "upgrade", "head"))
 
 
 @shape
-def folder_with_spaces_and_percents(at: Path) -> Shape:
+def folder_with_spaces_and_percents(at: Path, python: str) -> Shape:
     directory = at / "my 100% library"
     library(directory, **{"alembic.ini": INI.replace("%(here)s/", "")})
-    return Shape(directory)
+    return Shape(
+        directory,
+        (python, *UPGRADE),
+    )
 
 
 @shape
-def upgrade_at_the_start_of_the_application(at: Path) -> Shape:
+def upgrade_at_the_start_of_the_application(at: Path, python: str) -> Shape:
     """The application upgrades when it starts and would then serve for ever; it finds nothing to do the second time."""
     own = """\
         from alembic import command
@@ -801,4 +819,4 @@ def upgrade_at_the_start_of_the_application(at: Path) -> Shape:
             command.upgrade(Config("alembic.ini"), "head")
     """
     library(at, **{"start.py": own})
-    return Shape(at, command=(sys.executable, "start.py"), also=lambda recordings: len(recordings) == 1)
+    return Shape(at, command=(python, "start.py"), also=lambda recordings: len(recordings) == 1)

@@ -1,5 +1,6 @@
 """The gate carries projects of any shape: it finds the one defect that each of them has, and nothing else."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,10 +24,8 @@ def significant(recordings: Sequence[Recording]) -> list[FindingEntry]:
     return [finding for finding in judge(recordings).findings if finding.severity is not Severity.NOTICE]
 
 
-@pytest.mark.parametrize("name", SHAPES)
-def test_finds_the_one_defect_of_a_project_of_this_shape(name: str, tmp_path: Path, server: Server) -> None:
-    shape = SHAPES[name](tmp_path)
-
+def prove(shape: Shape, server: Server) -> None:
+    """Fails unless the gate finds the shape's one defect, nothing else, and walks every revision."""
     recordings = walk(shape, server)
 
     findings = significant(recordings)
@@ -36,6 +35,11 @@ def test_finds_the_one_defect_of_a_project_of_this_shape(name: str, tmp_path: Pa
     assert shape.index in f"{defect.object} {defect.message} {defect.detail}"
     assert {each.revision for recording in recordings for each in recording.trips} == shape.revisions
     assert shape.also(recordings)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_finds_the_one_defect_of_a_project_of_this_shape(name: str, tmp_path: Path, server: Server) -> None:
+    prove(SHAPES[name](tmp_path, sys.executable), server)
 
 
 def test_a_command_that_never_reaches_alembic_is_told_so(tmp_path: Path, server: Server) -> None:

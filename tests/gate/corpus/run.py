@@ -93,6 +93,11 @@ def _lock(name: str) -> Path:
     return HERE / "locks" / f"{name}.txt"
 
 
+def find_uv() -> str:
+    """The program that makes the environments. Exits if there is none."""
+    return shutil.which("uv") or sys.exit("corpus: needs `uv`, which makes the environments: pip install uv")
+
+
 def install(project: Project) -> None:
     """Puts the locked versions into the project's virtual environment, unless they are there already."""
     lock = _lock(project.name).read_text()
@@ -101,7 +106,7 @@ def install(project: Project) -> None:
         return
     shutil.rmtree(project.home, ignore_errors=True)
     project.home.mkdir(parents=True)
-    uv = shutil.which("uv") or sys.exit("corpus: needs `uv`, which makes the projects' environments (pip install uv).")
+    uv = find_uv()
     environment = project.home / "venv"
     subprocess.run([uv, "venv", "--quiet", "--python", PYTHON, environment], check=True)
     # The locks are complete, and some packages' own requirements contradict what works: nothing is resolved here.
@@ -192,7 +197,7 @@ def time_pytest_alembic(project: Project, server: Server) -> tuple[float, str] |
         return project.pytest_alembic
     extra = CACHE / "pytest"
     if not extra.exists():
-        install_pytest = ["uv", "pip", "install", "--quiet", "--no-deps", "--python", str(project.python)]
+        install_pytest = [find_uv(), "pip", "install", "--quiet", "--no-deps", "--python", str(project.python)]
         subprocess.run([*install_pytest, "--target", str(extra), *PYTEST], check=True)
     empty = project.home / "pytest.ini"  # so that neither our settings nor the project's reach these tests
     empty.write_text("[pytest]\npytest_alembic_enabled =\n")
