@@ -97,7 +97,8 @@ def fit_exponent(seconds: Mapping[int, float]) -> float:
     points = [(log(revisions), log(taken)) for revisions, taken in seconds.items()]
     mean_x, mean_y = (sum(values) / len(points) for values in zip(*points, strict=True))
     together = sum((x - mean_x) * (y - mean_y) for x, y in points)
-    return together / sum((x - mean_x) * (x - mean_x) for x, _ in points)
+    power: float = together / sum((x - mean_x) * (x - mean_x) for x, _ in points)
+    return power
 
 
 def weigh(project: Path, server: Server) -> Peak:
