@@ -19,7 +19,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from app.gate.baseline import Baseline, BaselineError, read_baseline, render_baseline
+from app.gate.baseline import Baseline, BaselineError, read_baseline, render_baseline, renew
 from app.gate.configuration import (
     Configuration,
     ConfigurationError,
@@ -31,7 +31,6 @@ from app.gate.configuration import (
     read_words,
 )
 from app.gate.files import write_atomically
-from app.gate.history import relative, repository_root
 from app.gate.judge import fit, judge, report_error
 from app.gate.progress import progress_on
 from app.gate.recorder import record
@@ -107,6 +106,9 @@ def add_parser(subparsers: Any) -> None:
         help="a PostgreSQL server to use, in databases made for this run alone (default: OVERPROOF_DATABASE_URL, else an"
         " embedded server)",
     )
+    where.add_argument(
+        "--base", metavar="REF", help="a git ref (origin/main): judge only what HEAD adds to it, starting from its schema"
+    )
     where.add_argument("--timeout", metavar="SECONDS", help="for one revision, one way (default: 300)")
     judging = parser.add_argument_group("how to judge")
     judging.add_argument(
@@ -166,6 +168,7 @@ class Verification:
     started_at: datetime
     clock: float  # perf_counter() at the start
     configuration: Configuration = field(default_factory=Configuration)
+    base: str | None = None
     baseline: Baseline | None = None
     is_baseline_written: bool = False
     recordings: Sequence[Recording] = ()
@@ -179,6 +182,7 @@ class Verification:
             raise CannotVerify("the gate runs on Linux and macOS; on Windows, run it in WSL")
         if not configuration.command:
             self.configuration = replace(configuration, command=default_command(self.directory))
+        self.base = arguments.base
         self.is_baseline_written = arguments.write_baseline
         if configuration.baseline is None:
             if arguments.write_baseline:
@@ -192,7 +196,7 @@ class Verification:
             on_progress("server", 0, 1)
             with throwaway_server(database_url) as server:
                 self.postgres = server.version
-                self.recordings = record(target, server, on_progress)
+                self.recordings = record(target, server, on_progress, self.base)
         return self._accept_all() if self.is_baseline_written else self._judge()
 
     def error(self, reason: str) -> Report:
@@ -234,27 +238,31 @@ class Verification:
         report = self._judge()
         if report.verdict is Verdict.ERROR or self.configuration.baseline is None:
             return report
-        name = str(self.configuration.baseline)
+        path, name = self.directory / self.configuration.baseline, str(self.configuration.baseline)
+        baseline = renew(read_baseline(path, name) if path.exists() else Baseline(name), report)
         try:
-            write_atomically(self.directory / name, render_baseline(report.open_findings))
+            write_atomically(path, render_baseline(baseline.known))
         except OSError as error:
             raise BaselineError(f"cannot write the baseline {name}: {error.strerror}") from error
-        self.baseline = Baseline(name, frozenset(finding.fingerprint for finding in report.open_findings))
+        self.baseline = baseline
         return self._judge()
 
     def _entry(self) -> TargetEntry:
+        # Without `resolve`: the interpreter of a virtual environment is a link to one outside of it.
         locations = dict.fromkeys(self._shown(each.script_location) for each in self.recordings)
         return TargetEntry(
-            command=[fit(word) for word in self.configuration.command],
+            command=[self._shown(word) for word in self.configuration.command],
             script_location=", ".join(locations) or None,
             commit=find_commit(self.directory),
+            base=fit(self.base) if self.base else None,
         )
 
-    def _shown(self, location: str) -> str:
-        """A script location as it is written in alembic.ini, without what is true on this machine alone."""
-        if not Path(location).is_absolute():
-            return fit(location)
-        return fit(relative(Path(location), repository_root(self.directory)))
+    def _shown(self, text: str) -> str:
+        """A path without what is true on this machine alone; anything else as it is."""
+        path = Path(text)
+        if path.is_absolute() and path.is_relative_to(self.directory):
+            text = str(path.relative_to(self.directory))
+        return fit(text)
 
     def _duration_ms(self) -> float:
         return round((perf_counter() - self.clock) * 1000, 3)

@@ -6,6 +6,7 @@ from app.gate.checks import (
     concurrent_upgrade,
     graph_integrity,
     irreversible,
+    merged_history,
     model_drift,
     offline_sql,
     round_trip,
@@ -19,6 +20,7 @@ from app.gate.checks.base import Check
 ALL_CHECKS: tuple[Check, ...] = (
     single_head.CHECK,
     graph_integrity.CHECK,
+    merged_history.CHECK,
     upgrade.CHECK,
     round_trip.CHECK,
     irreversible.CHECK,

@@ -1,0 +1,49 @@
+"""What a branch does to revisions that are merged already."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.gate.checks.base import Skipped
+from app.gate.checks.merged_history import examine
+from app.gate.recording import Divergence
+from tests.gate.checks.builders import recording, revision
+
+MAIN = {"ref": "origin/main", "commit": "0123456789abcdef"}
+SCRIPTS = [revision("a1", is_new=False), revision("n9", "a1"), revision("b2", "n9", is_new=False)]
+
+
+def test_an_edited_revision_is_named_with_the_command_that_puts_it_back() -> None:
+    edited = recording(revisions=SCRIPTS, base=Divergence(**MAIN, edited=(("a1", "versions/a1.py"),)))
+
+    [finding] = examine(edited)
+
+    assert (finding.revision, finding.path) == ("a1", "versions/a1.py")
+    assert finding.message.startswith("a1 does other things than on origin/main")
+    assert "git checkout 0123456789ab -- versions/a1.py" in str(finding.help)
+
+
+def test_a_removed_revision_is_named() -> None:
+    removed = recording(revisions=SCRIPTS, base=Divergence(**MAIN, removed=(("c3", "versions/c3.py"),)))
+
+    [finding] = examine(removed)
+
+    assert finding.message.startswith("c3 is on origin/main and gone here")
+
+
+def test_a_revision_that_slips_in_is_one_finding_though_it_edits_the_one_after_it() -> None:
+    base = Divergence(**MAIN, edited=(("b2", "versions/b2.py"),), slipped_in=(("n9", "versions/n9.py"),))
+
+    [finding] = examine(recording(revisions=SCRIPTS, base=base))
+
+    assert finding.revision == "n9"
+    assert finding.message.startswith("n9 is new and comes before revisions of origin/main")
+
+
+def test_stays_quiet_when_the_branch_only_adds() -> None:
+    assert list(examine(recording(revisions=SCRIPTS, base=Divergence(**MAIN)))) == []
+
+
+def test_is_skipped_without_a_base() -> None:
+    with pytest.raises(Skipped, match="--base names one"):
+        list(examine(recording(revisions=SCRIPTS)))
