@@ -1,17 +1,17 @@
 """The findings that an old project accepted on the day it adopted the gate, so that only new ones stop it.
 
-A JSON file beside the migrations, `overproof-baseline/1`. Only the fingerprints are read back; the rest is there so that
-a person who reviews a change of the file sees what is being accepted.
+A JSON file beside the migrations, `overproof-baseline/1`. Only the fingerprints decide; the rest is there so that a person
+who reviews a change of the file sees what is being accepted.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from app.gate.report import IN_BASELINE, FindingEntry
+from app.gate.report import IN_BASELINE, FindingEntry, Outcome, Report
 
 FORMAT = "overproof-baseline/1"
 
@@ -20,12 +20,27 @@ class BaselineError(Exception):
     """A baseline that cannot be used. One line for people that says what to do."""
 
 
+@dataclass(frozen=True, order=True)
+class Known:
+    """One accepted finding."""
+
+    check: str
+    revision: str
+    object: str
+    message: str
+    fingerprint: str
+
+
 @dataclass(frozen=True)
 class Baseline:
-    """Accepted fingerprints, and the reason that a report gives for accepting them."""
+    """Accepted findings, and the reason that a report gives for accepting them."""
 
     name: str  # of the file, as the user wrote it
-    fingerprints: frozenset[str] = frozenset()
+    known: frozenset[Known] = frozenset()
+
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        return frozenset(each.fingerprint for each in self.known)
 
     @property
     def reason(self) -> str:
@@ -43,25 +58,23 @@ def read_baseline(path: Path, name: str) -> Baseline:
     try:
         if document["format"] != FORMAT:
             raise BaselineError(f"the baseline {name} is of the format {document['format']!r}, not {FORMAT!r}")
-        return Baseline(name, frozenset(str(finding["fingerprint"]) for finding in document["findings"]))
+        return Baseline(name, frozenset(Known(**each) for each in document["findings"]))
     except (KeyError, TypeError):
-        raise BaselineError(f"{name} is not a baseline: make it anew with --write-baseline") from None
+        raise BaselineError(f"{name} is not a baseline: remove it, and make it anew with --write-baseline") from None
 
 
-def render_baseline(findings: Iterable[FindingEntry]) -> str:
+def renew(baseline: Baseline, report: Report) -> Baseline:
+    """The baseline after a run: what the run found, and what was known of checks that the run left out."""
+    judged = {check.id for check in report.checks if check.outcome is not Outcome.SKIPPED}
+    kept = (each for each in baseline.known if each.check not in judged)
+    return Baseline(baseline.name, frozenset([*kept, *map(_known, report.open_findings)]))
+
+
+def _known(finding: FindingEntry) -> Known:
+    return Known(finding.check, finding.revision or "", finding.object or "", finding.message, finding.fingerprint)
+
+
+def render_baseline(known: Iterable[Known]) -> str:
     """The file's text: one finding per line, sorted, so that a change of it reads well in a review."""
-    lines = [
-        json.dumps(
-            {
-                "fingerprint": finding.fingerprint,
-                "check": finding.check,
-                "revision": finding.revision,
-                "object": finding.object,
-                "message": finding.message,
-            },
-            ensure_ascii=False,
-        )
-        for finding in sorted(findings, key=lambda each: (each.check, each.revision or "", each.fingerprint))
-    ]
-    body = ",\n".join(f"    {line}" for line in lines)
-    return f'{{\n  "format": "{FORMAT}",\n  "findings": [\n{body}\n  ]\n}}\n'
+    lines = ",\n".join(f"    {json.dumps(asdict(each), ensure_ascii=False)}" for each in sorted(known))
+    return f'{{\n  "format": "{FORMAT}",\n  "findings": [\n{lines}\n  ]\n}}\n'

@@ -231,7 +231,7 @@ def _judge_allowances(
                     )
                     continue
                 judged = revision.revision in walked and (check.id, id(recording)) in completed
-                if judged and (check.id, revision.revision) not in used:
+                if judged and not used & {(check.id, revision.revision), (check.id, None)}:
                     findings.append(
                         replace(
                             about,

@@ -5,29 +5,42 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.baseline import BaselineError, read_baseline, render_baseline
-from tests.gate.reporters.samples import finding
+from app.gate.baseline import Baseline, BaselineError, Known, read_baseline, render_baseline, renew
+from tests.gate.reporters.samples import finding, report
+
+
+def known(name: str, **fields: str) -> Known:
+    return Known(**{"check": "upgrade", "revision": "a1", "object": "", "message": "m", "fingerprint": name, **fields})
 
 
 def test_what_is_written_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "known.json"
-    path.write_text(render_baseline([finding(fingerprint="b" * 32), finding(fingerprint="a" * 32)]))
+    path.write_text(render_baseline([known("b"), known("a", message='a "quote" and ü')]))
 
     baseline = read_baseline(path, "known.json")
 
-    assert baseline.fingerprints == {"a" * 32, "b" * 32}
+    assert baseline.fingerprints == {"a", "b"}
     assert baseline.reason == "in the baseline known.json"
+    assert render_baseline(baseline.known) == path.read_text()
 
 
 def test_a_person_can_review_it_line_by_line() -> None:
-    lines = render_baseline([finding("It is wrong.", fingerprint="b" * 32), finding(fingerprint="a" * 32)]).splitlines()
+    lines = render_baseline([known("b", revision="b2"), known("a", message="It is wrong.")]).splitlines()
 
     assert len(lines) == 7
-    assert json.loads(lines[4])["message"] == "It is wrong."
+    assert json.loads(lines[3].rstrip(","))["message"] == "It is wrong."
 
 
-def test_an_empty_one_is_json_too(tmp_path: Path) -> None:
+def test_an_empty_one_is_json_too() -> None:
     assert json.loads(render_baseline([]))["findings"] == []
+
+
+def test_a_new_run_renews_what_it_judged_and_keeps_what_it_left_out() -> None:
+    before = Baseline("known.json", frozenset({known("gone"), known("kept", check="schema-drift")}))
+
+    after = renew(before, report(finding(check="upgrade", fingerprint="new"), finding(allowed="so it is")))
+
+    assert after.fingerprints == {"new", "kept"}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.gate import allowances
-from app.gate.baseline import Baseline
+from app.gate.baseline import Baseline, Known
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.configuration import Configuration, FailOn
 from app.gate.judge import fit, judge, normalised
@@ -273,7 +273,19 @@ def test_stays_quiet_about_a_comment_when_its_check_was_not_run() -> None:
     assert report.findings == []
 
 
+def test_stays_quiet_about_a_comment_when_its_check_speaks_of_the_whole_history() -> None:
+    checks = [check("a", found(revision=None)), allowances.CHECK]
+
+    report = judge([history(Allowance("a", "so", 3))], checks=checks)
+
+    assert [each.check for each in report.findings] == ["a"]
+
+
 # Baselines
+
+
+def baseline_of(fingerprints: Iterable[str]) -> Baseline:
+    return Baseline("known.json", frozenset(Known("", "", "", "", each) for each in fingerprints))
 
 
 def test_a_baseline_accepts_what_it_knows_and_nothing_else() -> None:
@@ -281,7 +293,7 @@ def test_a_baseline_accepts_what_it_knows_and_nothing_else() -> None:
 
     report = judge(
         [history()],
-        baseline=Baseline("known.json", frozenset(known)),
+        baseline=baseline_of(known),
         checks=[check("a", found(), found(), found("new"))],
     )
 
@@ -294,7 +306,7 @@ def test_a_comment_explains_more_than_a_baseline() -> None:
 
     report = judge(
         [history(Allowance("a", "nobody minds", 3))],
-        baseline=Baseline("known.json", frozenset(known)),
+        baseline=baseline_of(known),
         checks=[check("a", found())],
     )
 
