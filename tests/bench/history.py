@@ -208,12 +208,15 @@ class Shop:
         create = f"op.create_check_constraint({name!r}, {table.name!r}, {rule!r})"
         return self._constrain(table, name, f"sa.CheckConstraint({rule!r}, name={name!r})", create)
 
-    def add_unique(self) -> Change:
+    def add_unique(self) -> Change | None:
         table = self._table()
         name, column = table.new_name(f"uq_{table.name}"), self.random.choice(sorted(table.strings))
+        constraint = f'sa.UniqueConstraint({column!r}, "id", name='
+        if any(each.startswith(constraint) for each in table.constraints.values()):
+            return None  # of two alike, a CREATE TABLE makes one
         table.used.add(column)
         create = f'op.create_unique_constraint({name!r}, {table.name!r}, [{column!r}, "id"])'
-        return self._constrain(table, name, f'sa.UniqueConstraint({column!r}, "id", name={name!r})', create)
+        return self._constrain(table, name, f"{constraint}{name!r})", create)
 
     def _remember_foreign_key(self, table: Table, column: str, other: Table) -> str:
         """The new constraint's name."""
