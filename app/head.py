@@ -33,9 +33,7 @@ def require_head(connection: sa.Connection) -> None:
         return
     at = ", ".join(sorted(found))
     if not found:
-        raise NotAtHead(
-            f"The database is empty of ours: it is at no revision, and the code's head is {head}. Run: {UPGRADE}"
-        )
+        raise NotAtHead(f"The database is at no revision, and the code's head is {head}. Run: {UPGRADE}")
     if unknown := sorted(revision for revision in found if not _knows(scripts, revision)):
         raise NotAtHead(
             f"The database is at revision {at}, and the code's head is {head}. The code does not know "

@@ -76,9 +76,9 @@ def connection_to_use() -> Iterator[sa.Connection]:
         with given.connect() as connection:
             yield connection
     else:
-        if context.config.config_file_name is not None:
-            fileConfig(context.config.config_file_name, disable_existing_loggers=False)
         with connect(create_engine(database_url(), poolclass=sa.NullPool)) as connection:
+            if context.config.config_file_name is not None:
+                fileConfig(context.config.config_file_name, disable_existing_loggers=False)
             yield connection
 
 
