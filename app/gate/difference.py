@@ -233,13 +233,10 @@ def _labels_in_words(old: list[str], new: list[str]) -> Iterator[str]:
 
 
 def _privileges_in_words(old: Mapping[str, str] | None, new: Mapping[str, str] | None) -> Iterator[str]:
-    if old is None or new is None:
-        told = ", ".join(f"{who} {rights or 'nothing'}" for who, rights in (new or old or {}).items()) or "none"
-        yield f"privileges {'the default ones' if old is None else told} -> {told if old is None else 'the default ones'}"
-        return
+    old, new = old or {}, new or {}
     for who in sorted(old.keys() | new.keys()):
         if old.get(who) != new.get(who):
-            yield f"privileges of {who} {old.get(who, 'none')} -> {new.get(who, 'none')}"
+            yield f"privileges of {who} {old.get(who, 'as by default')} -> {new.get(who, 'as by default')}"
 
 
 def _list_in_words(label: str, old: list[Any], new: list[Any]) -> Iterator[str]:

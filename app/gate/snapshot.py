@@ -25,6 +25,7 @@ from typing import Any, Protocol
 from app.gate.difference import describe, describe_all, difference, place, without_parts
 from app.gate.recording import Change, Definition, Key, Snapshot
 from app.gate.snapshot_sql import SNAPSHOT_SQL
+from app.gate.snapshot_state import start
 
 __all__ = [
     "SNAPSHOT_SQL",
@@ -57,15 +58,7 @@ def read(connection: Connection) -> Snapshot:
 
 def parse(text: str) -> Snapshot:
     """The snapshot in an answer to `SNAPSHOT_SQL`."""
-    answer = json.loads(text)
-    comments = {(class_, object_, part): comment for class_, object_, part, comment in answer["comments"] or ()}
-    objects: dict[Key, Definition] = {}
-    for class_, object_, part, kind, schema, name, table, definition in answer["objects"] or ():
-        comment = comments.get((class_, object_, part))
-        if comment is not None:
-            definition["comment"] = comment
-        objects[Key(kind, schema, name, table)] = definition
-    return Snapshot(objects)
+    return start(text).snapshot
 
 
 def without(snapshot: Snapshot, schema: str, table: str) -> Snapshot:

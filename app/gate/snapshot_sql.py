@@ -1,19 +1,18 @@
-"""The one SELECT that reads a schema from `pg_catalog`, and how it is put together.
+"""The statements that read a schema from `pg_catalog`: all of it, or what may have changed since a look before.
 
-Its answer is a single text, whatever driver runs it: there are no parameters, no percent signs, and no colons other
-than those of `::` casts, so neither a driver nor SQLAlchemy can take a part of it for a placeholder. It only reads, it
-may run inside a transaction or outside of one, and the session is afterwards what it was before.
+Either gives a single text, whatever driver runs it: there are no percent signs, and no colons other than those of `::`
+casts, so neither a driver nor SQLAlchemy can take a part of it for a placeholder. They only read, they may run inside a
+transaction or outside of one, and the session is afterwards what it was before.
 
 What `pg_get_constraintdef` and its kin print depends on settings of the session, on `search_path` above all. So the
-SELECT itself sets them for its own duration: the settings are read and then replaced in sub-selects on which the
+statements themselves set them for their own duration: the settings are read and then replaced in sub-selects on which the
 catalog queries depend row by row, which leaves the executor no other order, and put back in a sub-select that depends
 on the answer. They are set as by SET LOCAL, so a rollback, a commit and a savepoint treat them well too.
-
-Rows of catalogs are named as PostgreSQL's own `pg_depend` does it, by (class, object, sub-object): (1259, 16388, 0)
-is a table, (1259, 16388, 2) its second column.
 """
 
 from __future__ import annotations
+
+from app.gate.snapshot_objects import OBJECTS, RARE_OBJECTS, class_of
 
 # PostgreSQL prints an object's name without its schema if the search path finds it, dates in the session's time zone
 # and style, and so on. With these values two sessions print the same definition in the same words.
@@ -29,438 +28,11 @@ PINNED_SETTINGS = {
     "lc_monetary": "C",
 }
 
+# Since when changes are to be told. An ordinary setting, so that it works in any transaction and with any driver.
+MARKER_SETTING = "overproof.marker"
 
-def _class_of(catalog: str) -> str:
-    return f"'pg_catalog.{catalog}'::regclass::oid"
-
-
-def _rights(acl: str, owner: str) -> str:
-    """Rows of (grantee, rights). The owner goes unnamed: who runs the migrations is called differently on each server."""
-    return f"""
-        SELECT CASE WHEN a.grantee = {owner} THEN 'the owner' WHEN a.grantee = 0 THEN 'PUBLIC'
-                    ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee,
-            string_agg(a.privilege_type || CASE WHEN a.is_grantable THEN ' with grant option' ELSE '' END, ', '
-                       ORDER BY a.privilege_type COLLATE "C", a.is_grantable) AS rights
-        FROM aclexplode({acl}) AS a GROUP BY 1"""
-
-
-def _privileges(acl: str, kind: str, owner: str) -> str:
-    """{"alice": "INSERT, SELECT", "PUBLIC": "SELECT"}: for whom they are not what an object of that kind has from the start,
-    whether that is written out or not. NULL if for nobody."""
-    return f"""CASE WHEN {acl} IS NOT NULL THEN (
-        SELECT json_object_agg(grantee, coalesce(given.rights, 'nothing') ORDER BY grantee COLLATE "C")
-        FROM ({_rights(acl, owner)}) AS given FULL JOIN ({_rights(f"acldefault('{kind}', {owner})", owner)}) AS normal
-        USING (grantee) WHERE given.rights IS DISTINCT FROM normal.rights) END"""
-
-
-def _options(array: str) -> str:
-    """An array of `name=value` in alphabetical order, or NULL if it is empty."""
-    return f"""(SELECT json_agg(o ORDER BY o COLLATE "C") FROM unnest({array}) AS o)"""
-
-
-def _on_its_own(catalog: str, oid: str) -> str:
-    """Neither brought by an extension nor made by PostgreSQL along with something else, as a range type's constructors are."""
-    return f"""NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
-        WHERE d.classid = {_class_of(catalog)} AND d.objid = {oid} AND d.deptype IN ('e', 'i'))"""
-
-
-_SEQUENCE_OPTIONS = """
-    'type', format_type(s.seqtypid, NULL), 'start', s.seqstart, 'increment', s.seqincrement,
-    'minimum', s.seqmin, 'maximum', s.seqmax, 'cache', s.seqcache, 'cycle', s.seqcycle"""
-
-# A column says of its identity only what `GENERATED … AS IDENTITY` alone would not give.
-_IDENTITY_OPTIONS = """
-    'start', nullif(s.seqstart, CASE WHEN s.seqincrement > 0 THEN s.seqmin ELSE s.seqmax END),
-    'increment', nullif(s.seqincrement, 1),
-    'minimum', nullif(s.seqmin, CASE WHEN s.seqincrement > 0 THEN 1
-                                     ELSE - (2::numeric ^ (8 * t.typlen - 1))::numeric END),
-    'maximum', nullif(s.seqmax, CASE WHEN s.seqincrement > 0 THEN (2::numeric ^ (8 * t.typlen - 1))::numeric - 1
-                                     ELSE -1 END),
-    'cache', nullif(s.seqcache, 1), 'cycle', nullif(s.seqcycle, false)"""
-
-# Each of these gives rows of (class, object, sub-object, kind, schema, name, table, definition). They read the rows to be
-# printed from the `some_…` sources, so that the same text serves to read everything and to read what was touched.
-_OBJECTS = {
-    "schemas": f"""
-    SELECT {_class_of("pg_namespace")}, n.oid, 0, 'schema', '', n.nspname, '', json_build_object(
-        'privileges', {_privileges("n.nspacl", "n", "n.nspowner")})
-    FROM spaces AS n""",
-    "relations": f"""
-    SELECT {_class_of("pg_class")}, c.oid, 0,
-        CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table'
-                       ELSE 'table' END,
-        h.space, c.relname, '', json_build_object(
-        'unlogged', nullif(c.relpersistence = 'u', false),
-        'of_type', CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END,
-        'partition_by', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
-        'partition_of', CASE WHEN c.relispartition THEN (
-            SELECT i.inhparent::regclass::text || ' ' || pg_get_expr(c.relpartbound, c.oid)
-            FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid) END,
-        'inherits', CASE WHEN NOT c.relispartition THEN (
-            SELECT json_agg(i.inhparent::regclass::text ORDER BY i.inhseqno)
-            FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid) END,
-        'options', {
-        _options(
-            "c.reloptions || (SELECT array_agg('toast.' || o) FROM pg_catalog.pg_class AS toast, "
-            "unnest(toast.reloptions) AS o WHERE toast.oid = c.reltoastrelid)"
-        )
-    },
-        'row_security', CASE WHEN c.relrowsecurity AND c.relforcerowsecurity THEN 'enabled and forced'
-                             WHEN c.relrowsecurity THEN 'enabled' WHEN c.relforcerowsecurity THEN 'forced' END,
-        'replica_identity', CASE c.relreplident WHEN 'n' THEN CASE WHEN c.relkind IN ('r', 'p', 'm') THEN 'nothing' END WHEN 'f' THEN 'full' WHEN 'i' THEN (
-            SELECT 'index ' || quote_ident(x.relname) FROM pg_catalog.pg_index AS i
-            JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisreplident) END,
-        'tablespace', (SELECT t.spcname FROM pg_catalog.pg_tablespace AS t WHERE t.oid = c.reltablespace),
-        'access_method', (SELECT a.amname FROM pg_catalog.pg_am AS a WHERE a.oid = c.relam AND a.amname <> 'heap'),
-        'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END,
-        'populated', CASE WHEN c.relkind = 'm' THEN nullif(c.relispopulated, true) END,
-        'server', (SELECT s.srvname FROM pg_catalog.pg_foreign_table AS f
-            JOIN pg_catalog.pg_foreign_server AS s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid),
-        'foreign_options', (SELECT {_options("f.ftoptions")} FROM pg_catalog.pg_foreign_table AS f
-            WHERE f.ftrelid = c.oid),
-        'privileges', {_privileges("c.relacl", "r", "c.relowner")})
-    FROM some_class AS c JOIN homes AS h ON h.oid = c.oid""",
-    "columns": f"""
-    SELECT {_class_of("pg_class")}, a.attrelid, a.attnum, 'column', h.space, a.attname, h.name, json_build_object(
-        'type', format_type(a.atttypid, a.atttypmod),
-        'collation', CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
-        'nullable', NOT a.attnotnull,
-        'not_null', (
-            SELECT nullif(concat_ws(' ', CASE WHEN k.connoinherit THEN 'NO INHERIT' END,
-                                         CASE WHEN NOT k.convalidated THEN 'NOT VALID' END), '')
-            FROM pg_catalog.pg_constraint AS k
-            WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum]),
-        'default', CASE WHEN a.attgenerated = '' THEN d.expression END,
-        'generated', CASE WHEN a.attgenerated <> '' THEN d.expression END,
-        'virtual', CASE WHEN a.attgenerated = 'v' THEN true END,
-        'identity', CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END,
-        'sequence', CASE WHEN a.attidentity <> '' THEN (
-            SELECT nullif(json_strip_nulls(json_build_object({_IDENTITY_OPTIONS}))::text, '{{}}')::json
-            FROM pg_catalog.pg_depend AS o JOIN pg_catalog.pg_sequence AS s ON s.seqrelid = o.objid
-            WHERE o.refclassid = {_class_of("pg_class")} AND o.refobjid = a.attrelid AND o.refobjsubid = a.attnum
-              AND o.classid = {_class_of("pg_class")} AND o.deptype = 'i') END,
-        'storage', CASE WHEN a.attstorage <> t.typstorage THEN
-            CASE a.attstorage WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'm' THEN 'main'
-                              ELSE 'extended' END END,
-        'compression', CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END,
-        'statistics', nullif((to_jsonb(a) ->> 'attstattarget')::int, -1),
-        'options', {_options("a.attoptions")},
-        'foreign_options', {_options("a.attfdwoptions")},
-        'privileges', {_privileges("a.attacl", "c", "h.owner")})
-    FROM some_attribute AS a
-    JOIN homes AS h ON h.oid = a.attrelid
-    JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-    LEFT JOIN LATERAL (
-        SELECT pg_get_expr(d.adbin, d.adrelid) AS expression FROM pg_catalog.pg_attrdef AS d
-        WHERE a.atthasdef AND d.adrelid = a.attrelid AND d.adnum = a.attnum OFFSET 0) AS d ON true
-    WHERE a.attnum > 0 AND NOT a.attisdropped""",
-    # The constraints of a partition that came from its parent are the parent's. PostgreSQL 18 keeps NOT NULL as a
-    # constraint with a name of its own making, which is told as a property of the column, as it was before.
-    "constraints": f"""
-    SELECT {_class_of("pg_constraint")}, k.oid, 0, 'constraint', h.space, k.conname, h.name, json_build_object(
-        'type', CASE k.contype WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique' WHEN 'f' THEN 'foreign key'
-                               WHEN 'c' THEN 'check' ELSE 'exclude' END,
-        'columns', CASE WHEN k.contype IN ('p', 'u', 'f') THEN (
-            SELECT json_agg(a.attname ORDER BY n.position) FROM unnest(k.conkey) WITH ORDINALITY AS n (attnum, position)
-            JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = n.attnum) END,
-        'references', CASE WHEN k.contype = 'f' THEN k.confrelid::regclass::text END,
-        'definition', pg_get_constraintdef(k.oid),
-        'validated', nullif(k.convalidated, true),
-        'index_options', CASE WHEN k.conindid <> 0 AND k.contype <> 'f' THEN {_options("x.reloptions")} END,
-        'index_tablespace', (SELECT t.spcname FROM pg_catalog.pg_tablespace AS t
-            WHERE k.contype <> 'f' AND t.oid = x.reltablespace),
-        'index_valid', CASE WHEN k.contype <> 'f' THEN nullif(i.indisvalid, true) END,
-        'clustered', CASE WHEN k.contype <> 'f' THEN nullif(i.indisclustered, false) END)
-    FROM some_constraint AS k
-    JOIN homes AS h ON h.oid = k.conrelid
-    LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = k.conindid
-    LEFT JOIN pg_catalog.pg_class AS x ON x.oid = k.conindid
-    WHERE k.contype IN ('p', 'u', 'f', 'c', 'x') AND k.conparentid = 0""",
-    "domain constraints": f"""
-    SELECT {_class_of("pg_constraint")}, k.oid, 0, 'domain constraint', n.nspname, k.conname, t.typname,
-        json_build_object('definition', pg_get_constraintdef(k.oid), 'validated', nullif(k.convalidated, true))
-    FROM some_constraint AS k
-    JOIN pg_catalog.pg_type AS t ON t.oid = k.contypid
-    JOIN spaces AS n ON n.oid = t.typnamespace
-    WHERE k.contype = 'c' AND NOT EXISTS (SELECT FROM members AS m
-        WHERE m.classid = {_class_of("pg_type")} AND m.objid = t.oid)""",
-    # What precedes USING repeats the names. An index that backs a constraint is told with the constraint, and one that a
-    # partition has from its parent with the parent's.
-    "indexes": f"""
-    SELECT {_class_of("pg_class")}, c.oid, 0, 'index', h.space, c.relname, h.name, json_build_object(
-        'unique', nullif(i.indisunique, false),
-        'definition', substr(pg_get_indexdef(c.oid), length(concat(
-            'CREATE ', CASE WHEN i.indisunique THEN 'UNIQUE ' END, 'INDEX ', quote_ident(c.relname),
-            ' ON ', CASE WHEN c.relkind = 'I' THEN 'ONLY ' END, quote_ident(h.space), '.', quote_ident(h.name))) + 2),
-        'valid', nullif(i.indisvalid, true),
-        'clustered', nullif(i.indisclustered, false),
-        'tablespace', (SELECT t.spcname FROM pg_catalog.pg_tablespace AS t WHERE t.oid = c.reltablespace),
-        'statistics', (SELECT json_object_agg(a.attnum, to_jsonb(a) ->> 'attstattarget' ORDER BY a.attnum)
-            FROM pg_catalog.pg_attribute AS a
-            WHERE a.attrelid = c.oid AND (to_jsonb(a) ->> 'attstattarget')::int <> -1))
-    FROM some_class AS c
-    JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
-    JOIN homes AS h ON h.oid = i.indrelid
-    WHERE c.relkind IN ('i', 'I') AND NOT c.relispartition AND NOT EXISTS (
-        SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = {_class_of("pg_class")} AND d.objid = c.oid
-          AND d.refclassid = {_class_of("pg_constraint")} AND d.deptype = 'i')""",
-    # The sequence behind an identity column is told with the column.
-    "sequences": f"""
-    SELECT {_class_of("pg_class")}, c.oid, 0, 'sequence', n.nspname, c.relname, '', json_build_object(
-        {_SEQUENCE_OPTIONS},
-        'unlogged', nullif(c.relpersistence = 'u', false),
-        'owned_by', (
-            SELECT o.refobjid::regclass::text || '.' || quote_ident(a.attname)
-            FROM pg_catalog.pg_depend AS o
-            JOIN pg_catalog.pg_attribute AS a ON a.attrelid = o.refobjid AND a.attnum = o.refobjsubid
-            WHERE o.classid = {_class_of("pg_class")} AND o.objid = c.oid AND o.deptype = 'a'
-              AND o.refclassid = {_class_of("pg_class")}),
-        'privileges', {_privileges("c.relacl", "s", "c.relowner")})
-    FROM some_class AS c
-    JOIN spaces AS n ON n.oid = c.relnamespace
-    JOIN pg_catalog.pg_sequence AS s ON s.seqrelid = c.oid
-    WHERE {_on_its_own("pg_class", "c.oid")}""",
-    "types": f"""
-    SELECT {_class_of("pg_type")}, t.oid, 0,
-        CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'c' THEN 'composite type'
-                       WHEN 'r' THEN 'range type' ELSE 'base type' END,
-        n.nspname, t.typname, '',
-        CASE t.typtype
-        WHEN 'e' THEN json_build_object(
-            'labels', (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum AS e
-                WHERE e.enumtypid = t.oid),
-            'privileges', {_privileges("t.typacl", "T", "t.typowner")})
-        WHEN 'd' THEN json_build_object(
-            'type', format_type(t.typbasetype, t.typtypmod),
-            'collation', (SELECT t.typcollation::regcollation::text FROM pg_catalog.pg_type AS b
-                WHERE b.oid = t.typbasetype AND b.typcollation <> t.typcollation),
-            'nullable', NOT t.typnotnull,
-            'default', t.typdefault,
-            'privileges', {_privileges("t.typacl", "T", "t.typowner")})
-        WHEN 'c' THEN json_build_object(
-            'attributes', (
-                SELECT json_agg(concat_ws(' ', quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
-                    CASE WHEN a.attcollation <> b.typcollation
-                         THEN 'COLLATE ' || a.attcollation::regcollation::text END) ORDER BY a.attnum)
-                FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS b ON b.oid = a.atttypid
-                WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped),
-            'privileges', {_privileges("t.typacl", "T", "t.typowner")})
-        WHEN 'r' THEN (
-            SELECT json_build_object(
-                'subtype', format_type(r.rngsubtype, NULL),
-                'operator_class', (SELECT o.opcnamespace::regnamespace::text || '.' || quote_ident(o.opcname)
-                    FROM pg_catalog.pg_opclass AS o WHERE o.oid = r.rngsubopc AND NOT o.opcdefault),
-                'collation', (SELECT r.rngcollation::regcollation::text FROM pg_catalog.pg_type AS b
-                    WHERE b.oid = r.rngsubtype AND b.typcollation <> r.rngcollation),
-                'canonical', nullif(r.rngcanonical, 0)::regproc::text,
-                'difference', nullif(r.rngsubdiff, 0)::regproc::text,
-                'multirange', format_type(r.rngmultitypid, NULL),
-                'privileges', {_privileges("t.typacl", "T", "t.typowner")})
-            FROM pg_catalog.pg_range AS r WHERE r.rngtypid = t.oid)
-        ELSE json_build_object(
-            'input', t.typinput::text, 'output', t.typoutput::text, 'length', t.typlen, 'by_value', t.typbyval,
-            'alignment', t.typalign, 'storage', t.typstorage, 'category', t.typcategory,
-            'preferred', nullif(t.typispreferred, false), 'default', t.typdefault,
-            'privileges', {_privileges("t.typacl", "T", "t.typowner")})
-        END
-    FROM some_type AS t JOIN spaces AS n ON n.oid = t.typnamespace
-    WHERE (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'b' AND NOT EXISTS (
-                SELECT FROM pg_catalog.pg_type AS e WHERE e.oid = t.typelem AND e.typarray = t.oid)
-            OR t.typtype = 'c' AND (SELECT c.relkind FROM pg_catalog.pg_class AS c WHERE c.oid = t.typrelid) = 'c')
-      AND NOT EXISTS (SELECT FROM members AS m WHERE m.classid = {_class_of("pg_type")} AND m.objid = t.oid)""",
-    "functions": f"""
-    SELECT {_class_of("pg_proc")}, p.oid, 0,
-        CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
-        n.nspname, p.proname || '(' || oidvectortypes(p.proargtypes) || ')', '',
-        CASE WHEN p.prokind = 'a' THEN (
-            SELECT json_build_object(
-                'returns', pg_get_function_result(p.oid),
-                'aggregate_kind', nullif(g.aggkind, 'n'),
-                'direct_arguments', nullif(g.aggnumdirectargs, 0),
-                'state_function', g.aggtransfn::text, 'state_type', format_type(g.aggtranstype, NULL),
-                'state_space', nullif(g.aggtransspace, 0), 'initial_condition', g.agginitval,
-                'final_function', nullif(g.aggfinalfn, 0)::regproc::text,
-                'final_extra', nullif(g.aggfinalextra, false), 'final_modify', g.aggfinalmodify,
-                'combine_function', nullif(g.aggcombinefn, 0)::regproc::text,
-                'serial_function', nullif(g.aggserialfn, 0)::regproc::text,
-                'deserial_function', nullif(g.aggdeserialfn, 0)::regproc::text,
-                'moving_state_function', nullif(g.aggmtransfn, 0)::regproc::text,
-                'moving_inverse_function', nullif(g.aggminvtransfn, 0)::regproc::text,
-                'moving_final_function', nullif(g.aggmfinalfn, 0)::regproc::text,
-                'moving_state_type', CASE WHEN g.aggmtranstype <> 0 THEN format_type(g.aggmtranstype, NULL) END,
-                'moving_initial_condition', g.aggminitval,
-                'sort_operator', nullif(g.aggsortop, 0)::regoperator::text,
-                'parallel', p.proparallel,
-                'privileges', {_privileges("p.proacl", "f", "p.proowner")})
-            FROM pg_catalog.pg_aggregate AS g WHERE g.aggfnoid = p.oid)
-        ELSE json_build_object(
-            'arguments', pg_get_function_arguments(p.oid),
-            'returns', pg_get_function_result(p.oid),
-            'language', (SELECT l.lanname FROM pg_catalog.pg_language AS l WHERE l.oid = p.prolang),
-            'volatility', CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' END,
-            'parallel', CASE p.proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' END,
-            'strict', nullif(p.proisstrict, false),
-            'security_definer', nullif(p.prosecdef, false),
-            'leakproof', nullif(p.proleakproof, false),
-            'window', nullif(p.prokind = 'w', false),
-            'cost', p.procost,
-            'rows', nullif(p.prorows, 0),
-            'support', nullif(p.prosupport, 0)::regproc::text,
-            'transforms', (SELECT json_agg(format_type(y, NULL) ORDER BY y) FROM unnest(p.protrftypes) AS y),
-            'settings', {_options("p.proconfig")},
-            'library', p.probin,
-            'body', coalesce(pg_get_function_sqlbody(p.oid), p.prosrc),
-            'privileges', {_privileges("p.proacl", "f", "p.proowner")})
-        END
-    FROM some_proc AS p JOIN spaces AS n ON n.oid = p.pronamespace
-    WHERE {_on_its_own("pg_proc", "p.oid")}""",
-    # PostgreSQL's own triggers carry out foreign keys and deferred constraints, which are told as such.
-    "triggers": f"""
-    SELECT {_class_of("pg_trigger")}, g.oid, 0, 'trigger', h.space, g.tgname, h.name, json_build_object(
-        'definition', substr(pg_get_triggerdef(g.oid), length(concat(
-            'CREATE ', CASE WHEN g.tgconstraint <> 0 THEN 'CONSTRAINT ' END, 'TRIGGER ', quote_ident(g.tgname))) + 2),
-        'constraint', nullif(g.tgconstraint <> 0, false),
-        'enabled', CASE g.tgenabled WHEN 'D' THEN 'never' WHEN 'R' THEN 'on replicas' WHEN 'A' THEN 'always' END)
-    FROM some_trigger AS g JOIN homes AS h ON h.oid = g.tgrelid
-    WHERE NOT g.tgisinternal""",
-    "rules": f"""
-    SELECT {_class_of("pg_rewrite")}, r.oid, 0, 'rule', h.space, r.rulename, h.name, json_build_object(
-        'definition', pg_get_ruledef(r.oid),
-        'enabled', CASE r.ev_enabled WHEN 'D' THEN 'never' WHEN 'R' THEN 'on replicas' WHEN 'A' THEN 'always' END)
-    FROM some_rewrite AS r JOIN homes AS h ON h.oid = r.ev_class
-    WHERE r.rulename <> '_RETURN'""",
-    "policies": f"""
-    SELECT {_class_of("pg_policy")}, p.oid, 0, 'policy', h.space, p.polname, h.name, json_build_object(
-        'restrictive', nullif(NOT p.polpermissive, false),
-        'command', CASE p.polcmd WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' WHEN 'w' THEN 'update'
-                                 WHEN 'd' THEN 'delete' ELSE 'all' END,
-        'roles', (SELECT json_agg(q.role ORDER BY q.role COLLATE "C") FROM (
-            SELECT CASE WHEN o = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(o)) END AS role
-            FROM unnest(p.polroles) AS o) AS q),
-        'using', pg_get_expr(p.polqual, p.polrelid),
-        'with_check', pg_get_expr(p.polwithcheck, p.polrelid))
-    FROM some_policy AS p JOIN homes AS h ON h.oid = p.polrelid""",
-    "statistics": f"""
-    SELECT {_class_of("pg_statistic_ext")}, s.oid, 0, 'statistics', n.nspname, s.stxname, h.name, json_build_object(
-        'definition', pg_get_statisticsobjdef(s.oid), 'target', nullif((to_jsonb(s) ->> 'stxstattarget')::int, -1))
-    FROM some_statistic_ext AS s
-    JOIN homes AS h ON h.oid = s.stxrelid
-    JOIN spaces AS n ON n.oid = s.stxnamespace""",
-}
-
-# Kinds of which a schema has few or none. They are always read as a whole.
-_RARE_OBJECTS = {
-    "extensions": f"""
-    SELECT {_class_of("pg_extension")}, e.oid, 0, 'extension', '', e.extname, '', json_build_object(
-        'version', e.extversion, 'schema', e.extnamespace::regnamespace::text)
-    FROM pg_catalog.pg_extension AS e""",
-    "operators": f"""
-    SELECT {_class_of("pg_operator")}, o.oid, 0, 'operator', n.nspname, concat(o.oprname, '(',
-            CASE WHEN o.oprleft <> 0 THEN format_type(o.oprleft, NULL) || ', ' END,
-            format_type(o.oprright, NULL), ')'), '', json_build_object(
-        'returns', format_type(o.oprresult, NULL), 'function', o.oprcode::text,
-        'commutator', nullif(o.oprcom, 0)::regoperator::text, 'negator', nullif(o.oprnegate, 0)::regoperator::text,
-        'restrict', nullif(o.oprrest, 0)::regproc::text, 'join', nullif(o.oprjoin, 0)::regproc::text,
-        'merges', nullif(o.oprcanmerge, false), 'hashes', nullif(o.oprcanhash, false))
-    FROM pg_catalog.pg_operator AS o JOIN spaces AS n ON n.oid = o.oprnamespace
-    WHERE o.oid >= 16384 AND NOT EXISTS (SELECT FROM members AS m
-        WHERE m.classid = {_class_of("pg_operator")} AND m.objid = o.oid)""",
-    "casts": f"""
-    SELECT {_class_of("pg_cast")}, c.oid, 0, 'cast', '',
-        format_type(c.castsource, NULL) || ' as ' || format_type(c.casttarget, NULL), '', json_build_object(
-        'function', nullif(c.castfunc, 0)::regprocedure::text,
-        'context', CASE c.castcontext WHEN 'e' THEN 'explicit' WHEN 'a' THEN 'assignment' ELSE 'implicit' END,
-        'method', CASE c.castmethod WHEN 'f' THEN 'function' WHEN 'i' THEN 'input and output' ELSE 'binary' END)
-    FROM pg_catalog.pg_cast AS c
-    WHERE c.oid >= 16384 AND {_on_its_own("pg_cast", "c.oid")}""",
-    "collations": f"""
-    SELECT {_class_of("pg_collation")}, c.oid, 0, 'collation', n.nspname, c.collname, '', json_build_object(
-        'provider', CASE c.collprovider WHEN 'i' THEN 'icu' WHEN 'c' THEN 'libc' WHEN 'b' THEN 'builtin'
-                                        ELSE 'default' END,
-        'locale', coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale', c.collcollate),
-        'character_type', nullif(c.collctype, c.collcollate),
-        'rules', to_jsonb(c) ->> 'collicurules',
-        'deterministic', nullif(c.collisdeterministic, true))
-    FROM pg_catalog.pg_collation AS c JOIN spaces AS n ON n.oid = c.collnamespace
-    WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM members AS m
-        WHERE m.classid = {_class_of("pg_collation")} AND m.objid = c.oid)""",
-    "event triggers": f"""
-    SELECT {_class_of("pg_event_trigger")}, e.oid, 0, 'event trigger', '', e.evtname, '', json_build_object(
-        'event', e.evtevent, 'function', e.evtfoid::regprocedure::text, 'tags', {_options("e.evttags")},
-        'enabled', CASE e.evtenabled WHEN 'D' THEN 'never' WHEN 'R' THEN 'on replicas' WHEN 'A' THEN 'always' END)
-    FROM pg_catalog.pg_event_trigger AS e
-    WHERE NOT EXISTS (SELECT FROM members AS m
-        WHERE m.classid = {_class_of("pg_event_trigger")} AND m.objid = e.oid)""",
-    "default privileges": f"""
-    SELECT {_class_of("pg_default_acl")}, d.oid, 0, 'default privileges',
-        CASE WHEN d.defaclnamespace <> 0 THEN d.defaclnamespace::regnamespace::text ELSE '' END,
-        concat(CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions'
-                                    WHEN 'T' THEN 'types' WHEN 'n' THEN 'schemas' ELSE 'large objects' END,
-               ' by ', quote_ident(pg_get_userbyid(d.defaclrole))), '', json_build_object(
-        'privileges', (SELECT json_object_agg(r.grantee, r.rights ORDER BY r.grantee COLLATE "C")
-            FROM ({_rights("d.defaclacl", "d.defaclrole")}) AS r))
-    FROM pg_catalog.pg_default_acl AS d""",
-    "text search configurations": f"""
-    SELECT {_class_of("pg_ts_config")}, c.oid, 0, 'text search configuration', n.nspname, c.cfgname, '',
-        json_build_object(
-        'parser', (SELECT p.prsnamespace::regnamespace::text || '.' || quote_ident(p.prsname)
-            FROM pg_catalog.pg_ts_parser AS p WHERE p.oid = c.cfgparser),
-        'mappings', (SELECT json_object_agg(y.alias, y.dictionaries ORDER BY y.alias COLLATE "C") FROM (
-            SELECT k.alias, string_agg(m.mapdict::regdictionary::text, ', ' ORDER BY m.mapseqno) AS dictionaries
-            FROM pg_catalog.pg_ts_config_map AS m JOIN ts_token_type(c.cfgparser) AS k ON k.tokid = m.maptokentype
-            WHERE m.mapcfg = c.oid GROUP BY k.alias) AS y))
-    FROM pg_catalog.pg_ts_config AS c JOIN spaces AS n ON n.oid = c.cfgnamespace
-    WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM members AS m
-        WHERE m.classid = {_class_of("pg_ts_config")} AND m.objid = c.oid)""",
-    "text search dictionaries": f"""
-    SELECT {_class_of("pg_ts_dict")}, d.oid, 0, 'text search dictionary', n.nspname, d.dictname, '', json_build_object(
-        'template', (SELECT t.tmplnamespace::regnamespace::text || '.' || quote_ident(t.tmplname)
-            FROM pg_catalog.pg_ts_template AS t WHERE t.oid = d.dicttemplate),
-        'options', d.dictinitoption)
-    FROM pg_catalog.pg_ts_dict AS d JOIN spaces AS n ON n.oid = d.dictnamespace
-    WHERE d.oid >= 16384 AND NOT EXISTS (SELECT FROM members AS m
-        WHERE m.classid = {_class_of("pg_ts_dict")} AND m.objid = d.oid)""",
-    "foreign data wrappers": f"""
-    SELECT {_class_of("pg_foreign_data_wrapper")}, w.oid, 0, 'foreign data wrapper', '', w.fdwname, '',
-        json_build_object(
-        'handler', nullif(w.fdwhandler, 0)::regproc::text, 'validator', nullif(w.fdwvalidator, 0)::regproc::text,
-        'options', {_options("w.fdwoptions")},
-        'privileges', {_privileges("w.fdwacl", "F", "w.fdwowner")})
-    FROM pg_catalog.pg_foreign_data_wrapper AS w
-    WHERE NOT EXISTS (SELECT FROM members AS m
-        WHERE m.classid = {_class_of("pg_foreign_data_wrapper")} AND m.objid = w.oid)""",
-    "foreign servers": f"""
-    SELECT {_class_of("pg_foreign_server")}, s.oid, 0, 'foreign server', '', s.srvname, '', json_build_object(
-        'wrapper', (SELECT w.fdwname FROM pg_catalog.pg_foreign_data_wrapper AS w WHERE w.oid = s.srvfdw),
-        'type', s.srvtype, 'version', s.srvversion, 'options', {_options("s.srvoptions")},
-        'privileges', {_privileges("s.srvacl", "S", "s.srvowner")})
-    FROM pg_catalog.pg_foreign_server AS s
-    WHERE NOT EXISTS (SELECT FROM members AS m
-        WHERE m.classid = {_class_of("pg_foreign_server")} AND m.objid = s.oid)""",
-    # Before PostgreSQL 15 there is no catalog of the schemas in a publication (6237), so they are found by dependency.
-    "publications": f"""
-    SELECT {_class_of("pg_publication")}, p.oid, 0, 'publication', '', p.pubname, '', json_build_object(
-        'all_tables', nullif(p.puballtables, false),
-        'publish', concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
-            CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END),
-        'via_root', nullif(p.pubviaroot, false),
-        'generated_columns', nullif(to_jsonb(p) ->> 'pubgencols', 'n'),
-        'tables', (
-            SELECT json_agg(y.told ORDER BY y.told COLLATE "C") FROM (
-                SELECT concat(r.prrelid::regclass::text,
-                    ' (' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname COLLATE "C")
-                        FROM unnest(string_to_array(to_jsonb(r) ->> 'prattrs', ' ')::int2[]) AS n
-                        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.prrelid AND a.attnum = n) || ')',
-                    ' WHERE ' || pg_get_expr((to_jsonb(r) ->> 'prqual')::pg_node_tree, r.prrelid)) AS told
-                FROM pg_catalog.pg_publication_rel AS r WHERE r.prpubid = p.oid) AS y),
-        'schemas', (
-            SELECT json_agg(n.nspname ORDER BY n.nspname COLLATE "C")
-            FROM pg_catalog.pg_depend AS d
-            JOIN pg_catalog.pg_depend AS e ON e.classid = d.classid AND e.objid = d.objid
-            JOIN pg_catalog.pg_namespace AS n ON e.refclassid = {_class_of("pg_namespace")} AND n.oid = e.refobjid
-            WHERE d.classid = 6237 AND d.refclassid = {_class_of("pg_publication")} AND d.refobjid = p.oid))
-    FROM pg_catalog.pg_publication AS p""",
-}
+# Objects that users make have oids from here on, apart from the schema `public`.
+_FIRST_OID = 16384
 
 _COMMON_SOURCES = {
     "spaces": """
@@ -468,37 +40,178 @@ _COMMON_SOURCES = {
     WHERE NOT starts_with(n.nspname, 'pg_') AND n.nspname <> 'information_schema'""",
     "members": f"""
     SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d
-    WHERE d.refclassid = {_class_of("pg_extension")} AND d.deptype = 'e'""",
+    WHERE d.refclassid = {class_of("pg_extension")} AND d.deptype = 'e'""",
+    "commented": f"""
+    SELECT d.classoid, d.objoid, d.objsubid, d.description, d.xmin
+    FROM pg_catalog.pg_description AS d WHERE d.objoid >= {_FIRST_OID}
+    UNION ALL
+    SELECT d.classoid, d.objoid, d.objsubid, d.description, d.xmin
+    FROM spaces AS n JOIN pg_catalog.pg_description AS d ON d.objoid = n.oid AND d.classoid = {class_of("pg_namespace")}
+    WHERE n.nspname = 'public' AND d.description <> 'standard public schema'""",
 }
 
-# Objects that users make have oids from 16384 on, which the indexes on oid make use of.
-_FULL_SOURCES = {
-    "some_class": """
-    SELECT c.* FROM pg_catalog.pg_class AS c WHERE c.oid >= 16384 AND c.relkind <> 't'""",
-    "some_attribute": """
-    SELECT a.* FROM pg_catalog.pg_attribute AS a WHERE a.attrelid >= 16384 AND a.attnum > 0""",
+_HOME = "c.oid, c.relname AS name, n.nspname AS space, c.relowner AS owner"
+_IS_HOME = f"""c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND NOT EXISTS (
+        SELECT FROM members AS m WHERE m.classid = {class_of("pg_class")} AND m.objid = c.oid)"""
+_NOT_NULL = """
+    SELECT k.conrelid, k.conkey[1] AS attnum, concat_ws(' ', CASE WHEN k.connoinherit THEN 'NO INHERIT' END,
+        CASE WHEN NOT k.convalidated THEN 'NOT VALID' END) AS told"""
+_CATALOGS_BY_OID = ("constraint", "type", "proc", "trigger", "rewrite", "policy", "statistic_ext")
+
+_ALL_ROWS = {
+    "some_class": f"""
+    SELECT c.* FROM pg_catalog.pg_class AS c WHERE c.oid >= {_FIRST_OID} AND c.relkind <> 't'""",
+    "some_attribute": f"""
+    SELECT a.* FROM pg_catalog.pg_attribute AS a WHERE a.attrelid >= {_FIRST_OID} AND a.attnum > 0""",
+    "some_attrdef": f"""
+    SELECT d.adrelid, d.adnum, d.adbin FROM pg_catalog.pg_attrdef AS d WHERE d.adrelid >= {_FIRST_OID}""",
+    "some_not_null": f"""{_NOT_NULL}
+    FROM pg_catalog.pg_constraint AS k WHERE k.contype = 'n' AND (k.connoinherit OR NOT k.convalidated)""",
     **{
-        f"some_{catalog}": f"""
-    SELECT x.* FROM pg_catalog.pg_{catalog} AS x WHERE x.oid >= 16384"""
-        for catalog in ("constraint", "type", "proc", "trigger", "rewrite", "policy", "statistic_ext")
+        f"some_{name}": f"""
+    SELECT x.* FROM pg_catalog.pg_{name} AS x WHERE x.oid >= {_FIRST_OID}"""
+        for name in _CATALOGS_BY_OID
     },
     "homes": f"""
-    SELECT c.oid, c.relname AS name, n.nspname AS space, c.relowner AS owner
-    FROM pg_catalog.pg_class AS c JOIN spaces AS n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND NOT EXISTS (
-        SELECT FROM members AS m WHERE m.classid = {_class_of("pg_class")} AND m.objid = c.oid)""",
+    SELECT {_HOME} FROM pg_catalog.pg_class AS c JOIN spaces AS n ON n.oid = c.relnamespace WHERE {_IS_HOME}""",
 }
 
-_COMMENTS = """
-    SELECT d.classoid, d.objoid, d.objsubid, d.description
-    FROM pg_catalog.pg_description AS d
-    WHERE d.objoid >= 16384 OR d.classoid = 'pg_catalog.pg_namespace'::regclass AND d.objoid = (
-        SELECT n.oid FROM spaces AS n
-        WHERE n.nspname = 'public' AND d.description <> 'standard public schema')"""
+# Where a row was written, in terms of the object whose definition tells it: (catalog, class, object, part). A part of -1 is the
+# relation by itself: what depends on it need not be read again.
+_FRESH = [
+    ("pg_class", "pg_class", "x.oid", "0"),
+    ("pg_attribute", "pg_class", "x.attrelid", "x.attnum"),
+    ("pg_attrdef", "pg_class", "x.adrelid", "x.adnum"),
+    ("pg_index", "pg_class", "x.indexrelid", "0"),
+    ("pg_index", "pg_class", "x.indrelid", "-1"),  # REPLICA IDENTITY USING INDEX leaves the table's own row alone
+    ("pg_inherits", "pg_class", "x.inhrelid", "-1"),
+    ("pg_sequence", "pg_class", "x.seqrelid", "0"),
+    ("pg_partitioned_table", "pg_class", "x.partrelid", "-1"),
+    ("pg_foreign_table", "pg_class", "x.ftrelid", "-1"),
+    ("pg_constraint", "pg_constraint", "x.oid", "0"),
+    ("pg_constraint", "pg_class", "x.conrelid", "-1"),  # NOT NULL
+    ("pg_trigger", "pg_trigger", "x.oid", "0"),
+    ("pg_rewrite", "pg_rewrite", "x.oid", "0"),
+    ("pg_rewrite", "pg_class", "x.ev_class", "-1"),
+    ("pg_policy", "pg_policy", "x.oid", "0"),
+    ("pg_statistic_ext", "pg_statistic_ext", "x.oid", "0"),
+    ("pg_type", "pg_type", "x.oid", "0"),
+    ("pg_enum", "pg_type", "x.enumtypid", "0"),
+    ("pg_range", "pg_type", "x.rngtypid", "0"),
+    ("pg_proc", "pg_proc", "x.oid", "0"),
+    ("pg_aggregate", "pg_proc", "x.aggfnoid::oid", "0"),
+    # These are told by name in the definitions of others.
+    ("pg_namespace", "pg_namespace", "x.oid", "0"),
+    ("pg_collation", "pg_collation", "x.oid", "0"),
+    ("pg_operator", "pg_operator", "x.oid", "0"),
+    ("pg_opclass", "pg_opclass", "x.oid", "0"),
+    ("pg_ts_config", "pg_ts_config", "x.oid", "0"),
+    ("pg_ts_dict", "pg_ts_dict", "x.oid", "0"),
+    ("pg_language", "pg_language", "x.oid", "0"),
+    ("pg_foreign_server", "pg_foreign_server", "x.oid", "0"),
+    ("pg_extension", "pg_extension", "x.oid", "0"),
+]
+# Condition under which the first in a pair of rows for one catalog is told at all.
+_ONLY_IF = {
+    ("pg_constraint", "pg_class"): "x.contype = 'n'",
+    ("pg_rewrite", "pg_class"): "x.rulename = '_RETURN'",
+}
+
+# Written so that the planner expects few rows, and goes on through indexes.
+_IS_FRESH = "greatest(age(x.xmin), (SELECT reach FROM marker)) = (SELECT reach FROM marker)"
 
 
-def _with(sources: dict[str, str]) -> str:
-    return "WITH " + ",\n".join(f"{name} AS MATERIALIZED ({text})" for name, text in sources.items())
+def _fresh() -> str:
+    selects = []
+    for catalog, class_, object_, part in _FRESH:
+        condition = _ONLY_IF.get((catalog, class_))
+        # Through the index on oid, where there is one, except where nearly all rows are the users' anyway.
+        only_users = "" if catalog in ("pg_namespace", "pg_attribute") else f" AND {object_} >= {_FIRST_OID}"
+        selects.append(
+            f"SELECT {class_of(class_)} AS class, {object_} AS object, {part} AS part FROM pg_catalog.{catalog} AS x"
+            f" WHERE {_IS_FRESH}{only_users}{' AND ' + condition if condition else ''}"
+        )
+    return "\n    UNION ALL ".join(selects)
+
+
+def _touched(catalog: str) -> str:
+    """Row by row through the index: a plan for few objects, whatever the planner expects."""
+    return f"""
+    SELECT x.* FROM (SELECT array_agg(DISTINCT r.object) AS objects FROM reached AS r
+        WHERE r.class = {class_of(f"pg_{catalog}")}) AS t
+    CROSS JOIN LATERAL unnest(t.objects) AS u (object)
+    CROSS JOIN LATERAL (SELECT x.* FROM pg_catalog.pg_{catalog} AS x WHERE x.oid = u.object OFFSET 0) AS x"""
+
+
+_TOUCHED_ROWS = {
+    "marker": f"SELECT age(current_setting('{MARKER_SETTING}')::xid) AS reach",
+    "reached": f"""
+    SELECT f.class, f.object, f.part FROM ({_fresh()}) AS f
+    UNION
+    SELECT further.* FROM reached AS r CROSS JOIN LATERAL (
+        SELECT d.classid, d.objid, d.objsubid FROM pg_catalog.pg_depend AS d
+        WHERE d.refclassid = r.class AND d.refobjid = r.object AND (r.part = 0 OR d.refobjsubid = r.part)
+        UNION ALL
+        SELECT d.refclassid, d.refobjid, d.refobjsubid FROM pg_catalog.pg_depend AS d
+        WHERE d.classid = r.class AND d.objid = r.object AND d.deptype = 'i'
+        UNION ALL
+        SELECT {class_of("pg_class")}, d.adrelid, -1 FROM pg_catalog.pg_attrdef AS d
+        WHERE r.class = {class_of("pg_attrdef")} AND d.oid = r.object
+        UNION ALL
+        SELECT {class_of("pg_class")}, i.inhrelid, -1 FROM pg_catalog.pg_inherits AS i
+        WHERE r.class = {class_of("pg_class")} AND i.inhparent = r.object OFFSET 0) AS further""",
+    "touched_class": f"""
+    SELECT u.object FROM (SELECT array_agg(DISTINCT r.object) AS objects FROM reached AS r
+        WHERE r.class = {class_of("pg_class")}) AS t CROSS JOIN LATERAL unnest(t.objects) AS u (object)""",
+    "some_class": """
+    SELECT c.* FROM touched_class AS t
+    CROSS JOIN LATERAL (SELECT c.* FROM pg_catalog.pg_class AS c WHERE c.oid = t.object OFFSET 0) AS c
+    WHERE c.relkind <> 't'""",
+    "some_attribute": """
+    SELECT a.* FROM some_class AS t
+    CROSS JOIN LATERAL (
+        SELECT a.* FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = t.oid AND a.attnum > 0 OFFSET 0) AS a
+    WHERE t.relkind NOT IN ('i', 'I')""",
+    "some_attrdef": """
+    SELECT d.adrelid, d.adnum, d.adbin FROM some_class AS t
+    CROSS JOIN LATERAL (SELECT d.* FROM pg_catalog.pg_attrdef AS d WHERE d.adrelid = t.oid OFFSET 0) AS d""",
+    "some_not_null": f"""{_NOT_NULL}
+    FROM some_class AS t CROSS JOIN LATERAL (
+        SELECT k.* FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = t.oid OFFSET 0) AS k
+    WHERE k.contype = 'n' AND (k.connoinherit OR NOT k.convalidated)""",
+    **{f"some_{name}": _touched(name) for name in _CATALOGS_BY_OID},
+    "homes": f"""
+    SELECT {_HOME} FROM (
+        SELECT t.oid FROM some_class AS t
+        UNION SELECT i.indrelid FROM some_class AS t JOIN pg_catalog.pg_index AS i ON i.indexrelid = t.oid
+        UNION SELECT k.conrelid FROM some_constraint AS k
+        UNION SELECT g.tgrelid FROM some_trigger AS g
+        UNION SELECT r.ev_class FROM some_rewrite AS r
+        UNION SELECT p.polrelid FROM some_policy AS p
+        UNION SELECT s.stxrelid FROM some_statistic_ext AS s) AS w
+    CROSS JOIN LATERAL (SELECT c.* FROM pg_catalog.pg_class AS c WHERE c.oid = w.oid OFFSET 0) AS c
+    JOIN spaces AS n ON n.oid = c.relnamespace
+    WHERE {_IS_HOME}""",
+}
+
+# The rows of these catalogs that there are, so that one that is gone is missed. What has no row of its own here cannot go
+# without a row of its owner being written.
+_ALIVE = {
+    "pg_class": "x.relkind <> 't'",
+    "pg_constraint": "x.contype <> 'n'",
+    "pg_trigger": "NOT x.tgisinternal",
+    "pg_rewrite": "x.rulename <> '_RETURN'",
+    "pg_policy": "true",
+    "pg_statistic_ext": "true",
+    "pg_type": "x.typarray <> 0",
+    "pg_proc": "true",
+}
+
+# What definitions mention though no row of this database and no dependency would tell of a change.
+_EPOCH = """md5(concat(
+    (SELECT string_agg(r.oid || ' ' || r.rolname, ',' ORDER BY r.oid) FROM pg_catalog.pg_roles AS r), '/',
+    (SELECT string_agg(t.oid || ' ' || t.spcname, ',' ORDER BY t.oid) FROM pg_catalog.pg_tablespace AS t), '/',
+    (SELECT string_agg(m.classid || ' ' || m.objid, ',' ORDER BY m.classid, m.objid) FROM members AS m)))"""
 
 
 def _pinned(answer: str) -> str:
@@ -515,17 +228,65 @@ CROSS JOIN LATERAL (SELECT concat({restored}, answer.text IS NULL) AS done OFFSE
 WHERE restored.done IS NOT NULL"""
 
 
-def _full() -> str:
-    objects = "\n    UNION ALL".join((*_OBJECTS.values(), *_RARE_OBJECTS.values()))
-    return _pinned(f"""{_with(_COMMON_SOURCES | _FULL_SOURCES)},
-objects (class, object, part, kind, space, name, home, definition) AS ({objects}),
-comments (class, object, part, comment) AS ({_COMMENTS})
+def _statement(rows: dict[str, str], further: dict[str, str]) -> str:
+    sources = _COMMON_SOURCES | rows
+    columns = "(class, object, part, kind, space, name, home, definition)"
+    ctes = ",\n".join(f"{name} AS MATERIALIZED ({text})" for name, text in sources.items())
+    fields = {
+        "marker": "pg_snapshot_xmin(pg_current_snapshot())::text",
+        "epoch": _EPOCH,
+        "inherits": "(SELECT coalesce(string_agg(concat_ws(' ', x.inhrelid, x.inhparent), ','), '')"
+        " FROM pg_catalog.pg_inherits AS x)",
+        **{name: _rows_of(name) for name in ("objects", "rare")},
+        **further,
+    }
+    answer = ",\n    ".join(f"'{name}', {text}" for name, text in fields.items())
+    recursive = "RECURSIVE " if "reached" in rows else ""
+    return _pinned(f"""WITH {recursive}{ctes},
+objects {columns} AS ({(chr(10) + "    UNION ALL").join(OBJECTS.values())}),
+rare {columns} AS ({(chr(10) + "    UNION ALL").join(RARE_OBJECTS.values())})
 SELECT json_build_object(
-    'objects', (SELECT json_agg(json_build_array(
-        o.class::int8, o.object::int8, o.part, o.kind, o.space, o.name, o.home, json_strip_nulls(o.definition)))
-        FROM objects AS o),
-    'comments', (SELECT json_agg(json_build_array(c.class::int8, c.object::int8, c.part, c.comment))
-        FROM comments AS c))::text""")
+    {answer})::text""")
 
 
-SNAPSHOT_SQL = _full()
+def _rows_of(name: str) -> str:
+    return f"""(SELECT coalesce(json_agg(json_build_array(
+        o.class::int8, o.object::int8, o.part, o.kind, o.space, o.name, o.home, json_strip_nulls(o.definition))), '[]')
+        FROM {name} AS o)"""
+
+
+def _comments(condition: str) -> str:
+    return f"""(SELECT coalesce(json_agg(json_build_array(x.classoid::int8, x.objoid::int8, x.objsubid, x.description)), '[]')
+        FROM commented AS x WHERE {condition})"""
+
+
+SNAPSHOT_SQL = _statement(_ALL_ROWS, {"comments": _comments("true")})
+
+_CHANGES_SQL = _statement(
+    _TOUCHED_ROWS,
+    {
+        "reached": "(SELECT coalesce(json_agg(DISTINCT r.class || ' ' || r.object), '[]') FROM reached AS r)",
+        "comments": _comments(_IS_FRESH),
+        "commented": "(SELECT coalesce(string_agg(concat_ws(' ', x.classoid, x.objoid, x.objsubid), ','), '')"
+        " FROM commented AS x)",
+        "alive": "json_build_object("
+        + ", ".join(
+            f"{class_of(catalog)}, (SELECT coalesce(string_agg(x.oid::text, ' '), '') FROM pg_catalog.{catalog} AS x"
+            f" WHERE x.oid >= {_FIRST_OID} AND {condition})"
+            for catalog, condition in _ALIVE.items()
+        )
+        + ")",
+    },
+)
+
+# Planning this statement takes several times as long as running it, so it is planned once in a session. It takes its marker from
+# a setting: a statement with parameters would be planned anew five times before PostgreSQL thinks of keeping the plan.
+PREPARED_NAME = "overproof_changes"
+PREPARE_SQL = f"PREPARE {PREPARED_NAME} AS {_CHANGES_SQL}"
+IS_PREPARED_SQL = f"SELECT count(*)::text FROM pg_catalog.pg_prepared_statements AS p WHERE p.name = '{PREPARED_NAME}'"
+EXECUTE_SQL = f"EXECUTE {PREPARED_NAME}"
+
+
+def set_marker_sql(marker: int) -> str:
+    """The statement that tells since when `EXECUTE_SQL` has to look. A marker is an xid without its epoch."""
+    return f"SELECT set_config('{MARKER_SETTING}', '{marker}', false)"

@@ -1,0 +1,258 @@
+"""Following a schema from step to step without reading all of it again.
+
+    state = begin(ask)              # reads everything
+    state = follow(state, ask)      # reads what may have changed since, and gives the schema as it is now
+    difference_between(old, state)  # looks only at what was touched on the way
+
+`ask` runs statements one after another in one transaction on a connection of the same database, and gives the last one's
+single value. A `State` is an immutable value: after a rollback the caller goes on from an older one.
+
+How a change is noticed. Each row of a catalog names the transaction that wrote it (`xmin`). A state's marker is the oldest
+transaction that was still under way when it was read, or else the next one: whatever is written afterwards is at least as
+young, whether in the same transaction, under a savepoint, in several transactions, or outside of one; and what was
+rolled back is not there to be seen. So rows that are no older than the marker are read again, and with them everything
+that depends on them (`pg_depend`, to any depth), since a new name shows in the definitions that mention it. A row that is
+gone tells nobody: those are found by what is left, for the kinds of objects that can go without a row of their owner
+being written. What can change without either (names of roles and tablespaces, what belongs to an extension) goes into a
+fingerprint; if that differs, everything is read again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.gate.difference import difference
+from app.gate.recording import Change, Definition, Key, Snapshot
+from app.gate.snapshot_sql import EXECUTE_SQL, IS_PREPARED_SQL, PREPARE_SQL, SNAPSHOT_SQL, set_marker_sql
+
+Ask = Callable[[Sequence[str]], Any]
+
+_XIDS = 2**32
+# How far back a state remembers what was touched: up, down and up again, and a step that changed nothing between.
+_REMEMBERED_STEPS = 6
+
+_serials = itertools.count()
+
+Row = Sequence[Any]  # (class, object, part, kind, schema, name, table, definition)
+Unit = str  # "1259 16388": a row of pg_class
+Entries = Mapping[int, tuple[Key, Definition]]  # by part: 0 is the table itself, 2 its second column
+
+
+@dataclass(frozen=True)
+class State:
+    """A schema at one moment, and what is needed to go on from there."""
+
+    snapshot: Snapshot
+    marker: int  # the first transaction whose writing may be missing, without its epoch
+    epoch: str
+    units: Mapping[Unit, Entries]
+    rare_units: frozenset[Unit]
+    comments: Mapping[str, str]  # "1259 16388 2": the comment on a second column
+    inherits: frozenset[str]  # "16395 16388": the first inherits from the second
+    serial: int
+    touched: tuple[tuple[int, frozenset[Key]], ...] = ()  # after which state, and which keys
+
+
+def begin(ask: Ask) -> State:
+    """The schema as it is now."""
+    return start(ask([SNAPSHOT_SQL]))
+
+
+def follow(state: State, ask: Ask) -> State:
+    """The schema as it is now, `state` having been what it was."""
+    statements = [set_marker_sql(state.marker), EXECUTE_SQL]
+    # A migration may discard prepared statements, and so does psycopg 3 after a rollback.
+    if int(ask([IS_PREPARED_SQL])) == 0:
+        statements.insert(0, PREPARE_SQL)
+    return advance(state, ask(statements)) or begin(ask)
+
+
+def start(text: str) -> State:
+    """The state in an answer to `SNAPSHOT_SQL`."""
+    answer = json.loads(text)
+    comments = _comments(answer["comments"])
+    units: dict[Unit, dict[int, tuple[Key, Definition]]] = {}
+    objects: dict[Key, Definition] = {}
+    for unit, part, key, definition in _entries(itertools.chain(answer["objects"], answer["rare"])):
+        units.setdefault(unit, {})[part] = (key, definition)
+        objects[key] = _with_comment(definition, comments.get(f"{unit} {part}"))
+    return State(
+        snapshot=Snapshot(objects),
+        marker=int(answer["marker"]) % _XIDS,
+        epoch=answer["epoch"],
+        units=units,
+        rare_units=frozenset(_unit(row) for row in answer["rare"]),
+        comments=comments,
+        inherits=frozenset(_split(answer["inherits"], ",")),
+        serial=next(_serials),
+    )
+
+
+def advance(state: State, text: str) -> State | None:
+    """The state after `state` that an answer to `EXECUTE_SQL` tells of, or None if everything has to be read again."""
+    answer = json.loads(text)
+    if answer["epoch"] != state.epoch:
+        return None
+    inherits = frozenset(_split(answer["inherits"], ","))
+    gone = set(_gone(state, answer["alive"]))
+    outdated = gone | state.rare_units | state.units.keys() & set(answer["reached"])
+    if not _accounts_for(state.inherits - inherits, outdated):
+        return None
+
+    units = dict(state.units)
+    objects = dict(state.snapshot.objects)
+    comments = dict(state.comments)
+    recommented = _update_comments(comments, answer)
+    touched: set[Key] = set()
+    for unit in outdated:
+        for key, _ in units.pop(unit).values():
+            objects.pop(key, None)
+            touched.add(key)
+
+    fresh: dict[Unit, dict[int, tuple[Key, Definition]]] = {}
+    for unit, part, key, definition in _entries(itertools.chain(answer["objects"], answer["rare"])):
+        fresh.setdefault(unit, {})[part] = (key, definition)
+        objects[key] = _with_comment(definition, comments.get(f"{unit} {part}"))
+        touched.add(key)
+    units.update(fresh)
+    for name in recommented:
+        unit, _, number = name.rpartition(" ")
+        entry = units.get(unit, {}).get(int(number))
+        if entry is not None:
+            key, definition = entry
+            objects[key] = _with_comment(definition, comments.get(name))
+            touched.add(key)
+
+    before = state.snapshot.objects
+    changed = set()
+    for key in touched:
+        if key in before and objects.get(key) == before[key]:
+            objects[key] = before[key]  # shared, so that comparing the two is quick
+        else:
+            changed.add(key)
+    return State(
+        snapshot=Snapshot(objects) if changed else state.snapshot,
+        marker=int(answer["marker"]) % _XIDS,
+        epoch=state.epoch,
+        units=units,
+        rare_units=frozenset(_unit(row) for row in answer["rare"]),
+        comments=comments,
+        inherits=inherits,
+        serial=next(_serials),
+        touched=(*state.touched, (state.serial, frozenset(changed)))[-_REMEMBERED_STEPS:],
+    )
+
+
+def difference_between(before: State, after: State) -> tuple[Change, ...]:
+    """What `difference` gives, in a time that depends on what was touched if `after` came from `before`."""
+    since = next((index for index, (serial, _) in enumerate(after.touched) if serial == before.serial), None)
+    if before is after:
+        return ()
+    if since is None:
+        return difference(before.snapshot, after.snapshot)
+    among = frozenset().union(*(keys for _, keys in after.touched[since:]))
+    return difference(before.snapshot, after.snapshot, among=among)
+
+
+def _split(text: str, separator: str) -> list[str]:
+    return text.split(separator) if text else []
+
+
+def _unit(row: Row) -> Unit:
+    return f"{row[0]} {row[1]}"
+
+
+def _entries(rows: Iterable[Row]) -> Iterator[tuple[Unit, int, Key, Definition]]:
+    for class_, object_, part, kind, schema, name, table, definition in rows:
+        yield f"{class_} {object_}", part, Key(kind, schema, name, table), _finish(definition)
+
+
+def _comments(rows: Iterable[Row]) -> dict[str, str]:
+    return {f"{class_} {object_} {part}": comment for class_, object_, part, comment in rows}
+
+
+def _with_comment(definition: Definition, comment: str | None) -> Definition:
+    return definition if comment is None else {**definition, "comment": comment}
+
+
+def _gone(state: State, alive: Mapping[str, str]) -> Iterator[Unit]:
+    left = {class_: set(_split(objects, " ")) for class_, objects in alive.items()}
+    for unit in state.units:
+        class_, _, object_ = unit.partition(" ")
+        if class_ in left and object_ not in left[class_]:
+            yield unit
+
+
+def _accounts_for(lost: Iterable[str], outdated: set[Unit]) -> bool:
+    """Whether each child that lost a parent is told again, or gone itself."""
+    return all(f"{_PG_CLASS} {pair.partition(' ')[0]}" in outdated for pair in lost)
+
+
+_PG_CLASS = 1259
+
+
+def _update_comments(comments: dict[str, str], answer: Mapping[str, Any]) -> set[str]:
+    """Bring `comments` up to date. Gives which have changed."""
+    fresh = _comments(answer["comments"])
+    changed = {comment for comment, text in fresh.items() if comments.get(comment) != text}
+    comments.update(fresh)
+    for comment in comments.keys() - set(_split(answer["commented"], ",")):
+        del comments[comment]
+        changed.add(comment)
+    return changed
+
+
+# What is easier said in Python than in SQL, and does not make the statement longer to plan.
+
+_UNORDERED = ("options", "toast_options", "index_options", "foreign_options", "settings", "tags")
+_RIGHTS = {
+    "r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE", "D": "TRUNCATE", "x": "REFERENCES", "t": "TRIGGER",
+    "X": "EXECUTE", "U": "USAGE", "C": "CREATE", "c": "CONNECT", "T": "TEMPORARY", "s": "SET", "A": "ALTER SYSTEM",
+    "m": "MAINTAIN",
+}  # fmt: skip
+_ACL_ITEM = re.compile(r'("(?:[^"]|"")*"|[^=]*)=([A-Za-z*]*)/.*', re.DOTALL)
+
+
+def _finish(definition: dict[str, Any]) -> Definition:
+    for field in _UNORDERED:
+        value = definition.get(field)
+        if isinstance(value, list):
+            if value:
+                value.sort()
+            else:
+                del definition[field]
+    if "privileges" in definition:
+        privileges = _privileges(*definition.pop("privileges"))
+        if privileges:
+            definition["privileges"] = privileges
+    return definition
+
+
+def _privileges(given: Sequence[str], normal: Sequence[str] | None, owner: str) -> dict[str, str]:
+    """{"alice": "INSERT, SELECT", "PUBLIC": "nothing"}: for whom they are not what such an object has from the start, whether that
+    is written out or not."""
+    rights, normal_rights = _rights(given, owner), _rights(normal or (), owner)
+    return {
+        grantee: rights.get(grantee, "nothing")
+        for grantee in sorted(rights.keys() | normal_rights.keys())
+        if rights.get(grantee) != normal_rights.get(grantee)
+    }
+
+
+def _rights(items: Sequence[str], owner: str) -> dict[str, str]:
+    """The rights in items such as `alice=ar*/postgres`. Different grantors may have given the same to the same."""
+    rights: dict[str, set[str]] = {}
+    for item in items:
+        match = _ACL_ITEM.fullmatch(item)
+        if match is None:
+            continue
+        role = match[1][1:-1].replace('""', '"') if match[1].startswith('"') else match[1]
+        grantee = "PUBLIC" if not match[1] else "the owner" if role == owner else match[1]
+        for letter, star in re.findall(r"([A-Za-z])(\*?)", match[2]):
+            rights.setdefault(grantee, set()).add(_RIGHTS.get(letter, letter) + (" with grant option" if star else ""))
+    return {grantee: ", ".join(sorted(each)) for grantee, each in rights.items()}
