@@ -6,8 +6,8 @@ look at the same history from other sides (see `attempts.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +41,7 @@ def record(
             stage.base = _build_base(stage)
         walks = walk_all(stage, on_progress)
         _confirm_all(walks, stage, on_progress)
+        _interrupt_all(walks, stage, on_progress)
         seen = attempts.attempt_all(walks, stage, on_progress)
     except TimeoutError as error:
         raise CannotVerify(
@@ -159,15 +160,30 @@ def _confirm_all(walks: list[Walk], stage: Stage, on_progress: OnProgress) -> No
         left = list(walk.suspects)
         while left:
             on_progress("confirm", len(walk.suspects) - len(left), len(walk.suspects))
-            with ExitStack() as stack:
-                database = stack.enter_context(stage.database())
-                process = stack.enter_context(stage.process(database))
-                conversation = arrive_at(walk.index, process, database)
-                if conversation is None:
-                    raise CannotVerify(f"the command did not reach Alembic a second time: {process.last_words()}")
-                conversation.ask("prepare")
-                walker = Walker(walk, conversation, stage.target.timeout_s, stage.canceller(database))
+            with _walker_anew(walk, stage) as walker:
                 left = walker.confirm(left)
+
+
+def _interrupt_all(walks: list[Walk], stage: Stage, on_progress: OnProgress) -> None:
+    """Kill the upgrades that commit half way between two of their statements, and see whether they can be run again."""
+    for walk in walks:
+        points = walk.points_of_interruption()
+        left: Sequence[tuple[str, int]] = points
+        while left:
+            on_progress("interrupt", len(points) - len(left), len(points))
+            with _walker_anew(walk, stage) as walker:
+                left = walker.interrupt(left)
+
+
+@contextmanager
+def _walker_anew(walk: Walk, stage: Stage) -> Iterator[Walker]:
+    """A walker for that walk at its beginning, on a database of its own."""
+    with stage.database() as database, stage.process(database) as process:
+        conversation = arrive_at(walk.index, process, database)
+        if conversation is None:
+            raise CannotVerify(f"the command did not reach Alembic a second time: {process.last_words()}")
+        conversation.ask("prepare")
+        yield Walker(walk, conversation, stage.target.timeout_s, stage.canceller(database))
 
 
 def _recording(walk: Walk, seen: attempts.Seen, server: Server, root: Path) -> Recording:

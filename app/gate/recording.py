@@ -115,6 +115,15 @@ class Populated:
 
 
 @dataclass(frozen=True)
+class Interruption:
+    """A second upgrade that fails where the first was killed between two statements, and half of it was committed."""
+
+    after: str  # the last statement that ran
+    line: int | None  # of that statement, in the revision's script
+    failure: Failure
+
+
+@dataclass(frozen=True)
 class Trip:
     """A revision up, down and up again. What was not tried is None, and `not_tried` says why."""
 
@@ -124,6 +133,7 @@ class Trip:
     again: Step | None = None  # with rows in the tables, if these were not what made it fail
     left_behind: tuple[Change, ...] = ()  # schema after the downgrade, against the schema before the upgrade
     not_repeated: tuple[Change, ...] = ()  # schema after the second upgrade, against the schema after the first
+    interruptions: tuple[Interruption, ...] = ()
     not_tried: str | None = None
     populated: Populated | None = None  # None too where the revision touches no older table
     not_covered: Mapping[str, str] = field(default_factory=dict)  # table that could not be filled -> why

@@ -12,7 +12,7 @@ leaves another schema behind than there was, the database is made anew and broug
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,7 @@ from app.gate.recording import (
     Drift,
     Failure,
     Graph,
+    Interruption,
     Revision,
     Snapshot,
     Statement,
@@ -76,6 +77,21 @@ class Walk:
     unregistered: tuple[UnregisteredModel, ...] | None = None
     missing: dict[str, str] = field(default_factory=dict)
     at: tuple[str, str] | None = None  # the step under way: (revision, direction)
+
+    def points_of_interruption(self) -> list[tuple[str, int]]:
+        """Where a kill leaves half of a revision: (revision, number of the statement that does not run any more)."""
+        points = []
+        for revision, trip in self.trips.items():
+            if trip.up is None or trip.up.failure is not None or trip.up.transactional:
+                continue
+            is_half_there = False
+            for number, statement in enumerate(trip.up.statements):
+                # A statement outside of a transaction has committed what came before it.
+                if number and (is_half_there or not statement.transactional):
+                    points.append((revision, number))
+                ends = statement.sql.lstrip()[:6].upper() == "COMMIT"
+                is_half_there = is_half_there or ends or not statement.transactional
+        return points
 
     @cached_property
     def revisions(self) -> dict[str, Revision]:
@@ -201,6 +217,33 @@ class Walker:
                 if again.failure is not None or differences:
                     return left
         return left
+
+    def interrupt(self, points: Sequence[tuple[str, int]]) -> Sequence[tuple[str, int]]:
+        """Kill upgrades between two statements and run them again. Gives the points that need another database.
+
+        A point is (revision, number of the statement that does not run any more), in the order of the plan.
+        """
+        walk = self._walk
+        at = 0
+        for number, (revision, statement) in enumerate(points):
+            index = walk.plan.index(revision)
+            for earlier in walk.plan[at:index]:
+                if earlier in walk.applied:
+                    self._run(earlier, "upgrade", is_observed=False)
+            at = index
+            before = self._look()
+            self._run(revision, "upgrade", is_observed=False, stop_before=statement)
+            again = self._step(revision, "upgrade")
+            if again.failure is not None:
+                trip = walk.trips[revision]
+                last = trip.up.statements[statement - 1] if trip.up else Statement("", 0.0)
+                interruption = Interruption(last.sql, last.line, again.failure)
+                walk.trips[revision] = replace(trip, interruptions=(*trip.interruptions, interruption))
+                # What holds for one point of a revision mostly holds for the next: one finding says it.
+                return [point for point in points[number + 1 :] if point[0] != revision]
+            if self._run(revision, "downgrade", is_observed=False).get("failure") or self._look() != before:
+                return points[number + 1 :]
+        return ()
 
     def _fast_forward(self, index: int) -> None:
         for revision in self._walk.plan[:index]:
@@ -335,11 +378,18 @@ class Walker:
             failure=Failure(**failure, revision=revision) if failure else None,
         )
 
-    def _run(self, revision: str, direction: str, *, is_observed: bool) -> dict[str, Any]:
+    def _run(
+        self, revision: str, direction: str, *, is_observed: bool, stop_before: int | None = None
+    ) -> dict[str, Any]:
         self._walk.at = (revision, direction)
         try:
             answer = self._conversation.ask(
-                "step", self._timeout_s, revision=revision, direction=direction, observe=is_observed
+                "step",
+                self._timeout_s,
+                revision=revision,
+                direction=direction,
+                observe=is_observed,
+                stop_before=stop_before,
             )
         except TimeoutError:
             answer = self._end_hung_step()

@@ -33,8 +33,12 @@ def test_a_sound_history_goes_up_down_and_up_and_leaves_the_same_schema(tmp_path
 
     assert list(trips) == ["a1", "b2"]
     for trip in trips.values():
-        assert trip.up and trip.down and trip.again
-        assert not (trip.up.failure or trip.down.failure or trip.again.failure)
+        assert trip.up
+        assert trip.down
+        assert trip.again
+        assert not (trip.up.failure)
+        assert not (trip.down.failure)
+        assert not (trip.again.failure)
         assert trip.left_behind == trip.not_repeated == ()
     assert trips["b2"].up is not None
     assert [describe(change) for change in trips["b2"].up.changes] == ["column public.orders.note is new"]
@@ -376,3 +380,29 @@ def test_a_command_that_ends_well_in_vain_is_found_out(tmp_path: Path, server: S
     assert "table public.orders is gone" in [describe(change) for change in recording.plain.differences]
     (finding,) = upgrade.examine(recording)
     assert finding.message.startswith("The command ends well, but what it did is not all there afterwards")
+
+
+def test_an_upgrade_that_is_killed_half_way_is_run_again(tmp_path: Path, server: Server) -> None:
+    block = "with op.get_context().autocommit_block():\n    "
+    fragile = script(
+        "b2",
+        "a1",
+        f"{block}op.execute('CREATE TABLE one ()')\n    op.execute('CREATE TABLE two ()')",
+        "op.execute('DROP TABLE one, two')",
+    )
+    sturdy = script(
+        "c3",
+        "b2",
+        f"{block}op.execute('CREATE TABLE IF NOT EXISTS three ()')\n    op.execute('CREATE TABLE IF NOT EXISTS four ()')",
+        "op.execute('DROP TABLE three, four')",
+    )
+    alone = script("d4", "c3", f"{block}op.execute('CREATE TABLE five ()')", "op.execute('DROP TABLE five')")
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": fragile, "c3": sturdy, "d4": alone})
+
+    (recording,) = record(target(place), server)
+
+    found = {trip.revision: trip.interruptions for trip in recording.trips}
+    assert found["a1"] == found["c3"] == found["d4"] == ()
+    (interruption,) = found["b2"]
+    assert interruption.after == "CREATE TABLE one ()"
+    assert interruption.failure.message == 'relation "one" already exists'

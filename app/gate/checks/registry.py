@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from app.gate.checks import (
+    blocking_index,
+    blocking_scan,
+    breaking_change,
     concurrent_upgrade,
     graph_integrity,
+    interrupted_upgrade,
     irreversible,
+    lock_pileup,
+    lock_timeout,
     merged_history,
     model_drift,
+    not_validated,
     offline_sql,
     round_trip,
     schema_drift,
     single_head,
+    table_rewrite,
     unregistered_models,
     upgrade,
 )
@@ -29,4 +37,12 @@ ALL_CHECKS: tuple[Check, ...] = (
     unregistered_models.CHECK,
     offline_sql.CHECK,
     concurrent_upgrade.CHECK,
+    table_rewrite.CHECK,
+    blocking_scan.CHECK,
+    blocking_index.CHECK,
+    lock_pileup.CHECK,
+    lock_timeout.CHECK,
+    breaking_change.CHECK,
+    not_validated.CHECK,
+    interrupted_upgrade.CHECK,
 )

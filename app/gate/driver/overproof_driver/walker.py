@@ -17,7 +17,7 @@ import sqlalchemy
 from alembic.runtime.migration import HeadMaintainer, RevisionStep
 
 from . import graph, models
-from .watch import Watch
+from .watch import Stopped, Watch
 
 log = logging.getLogger("alembic.runtime.migration")
 
@@ -119,8 +119,11 @@ class Walker:
 
     # Requests.
 
-    def do_step(self, revision, direction, observe=True):
-        """Run one revision in one direction. Inside a hold it stays open, else it is committed."""
+    def do_step(self, revision, direction, observe=True, stop_before=None):
+        """Run one revision in one direction. Inside a hold it stays open, else it is committed.
+
+        `stop_before` is the number of a statement, from 0, before which the step ends as if it were killed there.
+        """
         script = self._scripts[revision]
         context = self.context
         getattr(context.impl, "memo", {}).clear()  # a fresh context would not know the enum types either
@@ -137,7 +140,7 @@ class Walker:
                 self._begin()
             first = self._transaction_id()
             self._has_committed = False
-            self.watch.start(path, observe, first)
+            self.watch.start(path, observe, first, stop_before)
             log.info("Running %s", step)
             step.migration_fn(**self.arguments)
             answer["statements"] = self.watch.stop()
@@ -152,6 +155,9 @@ class Walker:
             self._heads = set(maintainer.heads)
         except CannotHold:
             answer = {"cannot_hold": True, "statements": self.watch.quiet()}
+        except Stopped:
+            answer = {"stopped": True}
+            self._rollback()
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:

@@ -44,6 +44,10 @@ WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.relation >= 163
 )
 
 
+class Stopped(BaseException):
+    """A step is ended as if it were killed. Not an Exception, so that no script swallows it."""
+
+
 class Relation:
     """A table, index or TOAST table, as it was when last seen."""
 
@@ -80,13 +84,15 @@ class Watch:
         event.remove(Engine, "after_cursor_execute", self._after)
         event.remove(Engine, "handle_error", self._error)
 
-    def start(self, script, observe, transaction):
+    def start(self, script, observe, transaction, stop_before=None):
         """Begin a step of the script at that path, in the transaction of that id. `observe` False only notes errors."""
         self.script = script
         self.events = []
         self.dropped = 0
         self.first_error = None
         self._observe = observe
+        self._stop_before = stop_before
+        self._begun_statements = 0
         self._held = set()
         self._counts = {}
         if observe:
@@ -142,6 +148,9 @@ class Watch:
 
     def _before(self, connection, cursor, statement, parameters, context, executemany):
         if self._is_ours(connection):
+            if self._begun_statements == self._stop_before:
+                raise Stopped()
+            self._begun_statements += 1
             self._walker.refuse_commit_in(statement)
             self._line = self._line_in_script()
             self._begun = time.perf_counter()
@@ -185,7 +194,7 @@ class Watch:
             known = self._relations.get(oid)
             table = self._table_of(oid, kind, owner)
             if kind in ("i", "I"):
-                if table and (known is None or (known.filenode != filenode and filenode)):
+                if table and self._is_built(known, filenode):
                     builds.add(table)
                 self._relations[oid] = Relation(row[3:-2], is_new=known is None or known.is_new)
                 continue
@@ -225,6 +234,13 @@ class Watch:
             elif not known.is_new and known.filenode != filenode and filenode and table is not None:
                 (builds if kind in ("i", "I") else rewrites).add(table)
         return _seen({}, rewrites, set(), builds, {})
+
+    def _is_built(self, known, filenode):
+        """Whether an index has new files. A new index may have taken over those of an old one, as where varchar(10) becomes
+        varchar(20), or ADD CONSTRAINT takes an index that is there."""
+        if known is not None:
+            return bool(filenode) and known.filenode != filenode
+        return filenode not in self._index_files
 
     def _table_of(self, oid, kind, owner):
         """The table that a person knows: the owner of an index or a TOAST table. None if this step created it."""
