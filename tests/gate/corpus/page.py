@@ -93,20 +93,22 @@ def _counts(counts: Counter[str]) -> str:
 
 def unexplained(rows: list[Row]) -> list[str]:
     """What the page does not explain, or explains in vain. A section `### name` speaks for one project; in it an item
-    that begins with a check's id and the revision or object, all in backquotes, explains those findings:
-    "- `round-trip` `4bc4d934e2bc`: …" """
+    that begins with a check's id and the revisions or objects, all in backquotes, explains those findings:
+    "- `round-trip` `4bc4d934e2bc`: …". A `*` explains all findings of that check that no other item does."""
     complaints = []
     for row in rows:
         explained = explanations(row.name)
         found = {
-            (finding["check"], finding.get("revision") or finding.get("object") or "")
+            (finding["check"], finding.get("revision") or finding.get("object") or "*")
             for finding in row.findings
             if finding["severity"] == "error"
         }
-        complaints += [f"{row.name}: not explained: {check} {where}" for check, where in sorted(found - explained)]
-        complaints += [
-            f"{row.name}: explained, but not found: {check} {where}" for check, where in sorted(explained - found)
-        ]
+        for check, where in sorted(found - explained):
+            if (check, "*") not in explained:
+                complaints.append(f"{row.name}: not explained: {check} {where}")
+        for check, where in sorted(explained - found):
+            if where != "*" or not any(check == each for each, _ in found):
+                complaints.append(f"{row.name}: explained, but not found: {check} {where}")
     return complaints
 
 
@@ -114,7 +116,7 @@ def explanations(name: str) -> set[tuple[str, str]]:
     """{("round-trip", "4bc4d934e2bc"), …} for the section of that name."""
     match = re.search(rf"^### {re.escape(name)}\n(.*?)(?=^##|\Z)", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     explained = set()
-    for item in re.findall(r"^- ((?:`[^`]+`,? ?)+)", match.group(1) if match else "", re.MULTILINE):
+    for item in re.findall(r"^- ((?:`[^`]+`[, \n]*)+)", match.group(1) if match else "", re.MULTILINE):
         check, *places = re.findall(r"`([^`]+)`", item)
         explained |= {(check, place) for place in places}
     return explained
