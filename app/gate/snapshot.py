@@ -30,6 +30,7 @@ from app.gate.snapshot_state import start
 __all__ = [
     "SNAPSHOT_SQL",
     "apply",
+    "changes_without",
     "describe",
     "describe_all",
     "difference",
@@ -58,19 +59,31 @@ def read(connection: Connection) -> Snapshot:
 
 def parse(text: str) -> Snapshot:
     """The snapshot in an answer to `SNAPSHOT_SQL`."""
-    return start(text).snapshot
+    return Snapshot(start(text).objects)
 
 
 def without(snapshot: Snapshot, schema: str, table: str) -> Snapshot:
     """The snapshot without that table and all that belongs to it."""
-    columns = f"{schema}.{table}."
+    return Snapshot(
+        {
+            key: definition
+            for key, definition in snapshot.objects.items()
+            if not _belongs(key, definition, schema, table)
+        }
+    )
 
-    def belongs(key: Key, definition: Definition) -> bool:
-        if key.kind == "sequence":
-            return str(definition.get("owned_by", "")).replace('"', "").startswith(columns)
-        return key.schema == schema and (key.table == table or (key.kind == "table" and key.name == table))
 
-    return Snapshot({key: each for key, each in snapshot.objects.items() if not belongs(key, each)})
+def changes_without(changes: Iterable[Change], schema: str, table: str) -> tuple[Change, ...]:
+    """The changes that are not about that table, nor about anything that belongs to it."""
+    return tuple(
+        change for change in changes if not _belongs(change.key, change.after or change.before or {}, schema, table)
+    )
+
+
+def _belongs(key: Key, definition: Definition, schema: str, table: str) -> bool:
+    if key.kind == "sequence":
+        return str(definition.get("owned_by", "")).replace('"', "").startswith(f"{schema}.{table}.")
+    return key.schema == schema and (key.table == table or (key.kind == "table" and key.name == table))
 
 
 def apply(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:

@@ -207,8 +207,9 @@ _ALIVE = {
     "pg_proc": "true",
 }
 
-# What definitions mention though no row of this database and no dependency would tell of a change.
+# What definitions mention though no row of this database and no dependency would tell of a change; and which database it is.
 _EPOCH = """md5(concat(
+    (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()), '/',
     (SELECT string_agg(r.oid || ' ' || r.rolname, ',' ORDER BY r.oid) FROM pg_catalog.pg_roles AS r), '/',
     (SELECT string_agg(t.oid || ' ' || t.spcname, ',' ORDER BY t.oid) FROM pg_catalog.pg_tablespace AS t), '/',
     (SELECT string_agg(m.classid || ' ' || m.objid, ',' ORDER BY m.classid, m.objid) FROM members AS m)))"""

@@ -43,11 +43,10 @@ Unit = str  # "1259 16388": a row of pg_class
 Entries = Mapping[int, tuple[Key, Definition]]  # by part: 0 is the table itself, 2 its second column
 
 
-@dataclass(frozen=True)
-class State:
-    """A schema at one moment, and what is needed to go on from there."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class State(Snapshot):
+    """A snapshot together with what is needed to go on from there. Two are equal if their objects are."""
 
-    snapshot: Snapshot
     marker: int  # the first transaction whose writing may be missing, without its epoch
     epoch: str
     units: Mapping[Unit, Entries]
@@ -57,14 +56,21 @@ class State:
     serial: int
     touched: tuple[tuple[int, frozenset[Key]], ...] = ()  # after which state, and which keys
 
+    def __eq__(self, other: object) -> bool:
+        return self.objects == other.objects if isinstance(other, Snapshot) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # as with any snapshot
+
 
 def begin(ask: Ask) -> State:
     """The schema as it is now."""
     return start(ask([SNAPSHOT_SQL]))
 
 
-def follow(state: State, ask: Ask) -> State:
+def follow(state: Snapshot, ask: Ask) -> State:
     """The schema as it is now, `state` having been what it was."""
+    if not isinstance(state, State):
+        return begin(ask)
     statements = [set_marker_sql(state.marker), EXECUTE_SQL]
     # A migration may discard prepared statements, and so does psycopg 3 after a rollback.
     if int(ask([IS_PREPARED_SQL])) == 0:
@@ -82,7 +88,7 @@ def start(text: str) -> State:
         units.setdefault(unit, {})[part] = (key, definition)
         objects[key] = _with_comment(definition, comments.get(f"{unit} {part}"))
     return State(
-        snapshot=Snapshot(objects),
+        objects=objects,
         marker=int(answer["marker"]) % _XIDS,
         epoch=answer["epoch"],
         units=units,
@@ -105,7 +111,7 @@ def advance(state: State, text: str) -> State | None:
         return None
 
     units = dict(state.units)
-    objects = dict(state.snapshot.objects)
+    objects = dict(state.objects)
     comments = dict(state.comments)
     recommented = _update_comments(comments, answer)
     touched: set[Key] = set()
@@ -128,7 +134,7 @@ def advance(state: State, text: str) -> State | None:
             objects[key] = _with_comment(definition, comments.get(name))
             touched.add(key)
 
-    before = state.snapshot.objects
+    before = state.objects
     changed = set()
     for key in touched:
         if key in before and objects.get(key) == before[key]:
@@ -136,7 +142,7 @@ def advance(state: State, text: str) -> State | None:
         else:
             changed.add(key)
     return State(
-        snapshot=Snapshot(objects) if changed else state.snapshot,
+        objects=objects if changed else state.objects,
         marker=int(answer["marker"]) % _XIDS,
         epoch=state.epoch,
         units=units,
@@ -148,15 +154,15 @@ def advance(state: State, text: str) -> State | None:
     )
 
 
-def difference_between(before: State, after: State) -> tuple[Change, ...]:
+def difference_between(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     """What `difference` gives, in a time that depends on what was touched if `after` came from `before`."""
-    since = next((index for index, (serial, _) in enumerate(after.touched) if serial == before.serial), None)
-    if before is after:
-        return ()
-    if since is None:
-        return difference(before.snapshot, after.snapshot)
-    among = frozenset().union(*(keys for _, keys in after.touched[since:]))
-    return difference(before.snapshot, after.snapshot, among=among)
+    if isinstance(before, State) and isinstance(after, State):
+        if before is after:
+            return ()
+        for index, (serial, _) in enumerate(after.touched):
+            if serial == before.serial:
+                return difference(before, after, among=frozenset().union(*(keys for _, keys in after.touched[index:])))
+    return difference(before, after)
 
 
 def _split(text: str, separator: str) -> list[str]:

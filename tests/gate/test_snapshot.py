@@ -11,6 +11,7 @@ from app.gate.recording import Change, Definition, Key, Snapshot
 from app.gate.snapshot import (
     SNAPSHOT_SQL,
     apply,
+    changes_without,
     describe,
     describe_all,
     difference,
@@ -453,6 +454,7 @@ def test_a_table_goes_with_all_that_belongs_to_it(see):
 
     assert without(snapshot, "public", "Version") == see(kept)
     assert without(snapshot, "other", "Version") == snapshot
+    assert changes_without(difference(see(kept), snapshot), "public", "Version") == ()
 
 
 def test_a_snapshot_survives_being_written_down(see):

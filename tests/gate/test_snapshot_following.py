@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from app.gate.snapshot import difference
+from app.gate.recording import Key, Snapshot
+from app.gate.snapshot import difference, read
 from app.gate.snapshot_state import State, begin, difference_between, follow
 
 
@@ -299,11 +300,11 @@ class Follower:
     def look(self) -> None:
         before, self.state = self.state, follow(self.state, self.session.ask)
         everything = begin(self.session.ask)
-        assert difference(everything.snapshot, self.state.snapshot) == ()
-        assert dict(self.state.snapshot.objects) == dict(everything.snapshot.objects)
+        assert difference(everything, self.state) == ()
+        assert self.state == everything
         assert self.state.units.keys() == everything.units.keys()
         assert self.state.comments == everything.comments
-        assert difference_between(before, self.state) == difference(before.snapshot, self.state.snapshot)
+        assert difference_between(before, self.state) == difference(before, self.state)
 
 
 @settings(
@@ -325,3 +326,91 @@ def test_following_a_schema_gives_what_reading_all_of_it_gives(server, moves, is
     finally:
         session.connection.close()
         server.drop_database(database)
+
+
+def test_an_older_state_is_where_to_go_on_after_a_rollback(session):
+    session.run("CREATE TABLE t (a int)")
+    before = begin(session.ask)
+    session.run("BEGIN")
+    session.run("ALTER TABLE t RENAME TO u")
+    inside = follow(before, session.ask)
+    session.run("ROLLBACK")
+    session.run("ALTER TABLE t ADD b int")
+
+    after = follow(before, session.ask)
+
+    assert Key("table", "public", "u") in inside.objects
+    assert after == begin(session.ask)
+    assert [change.key.name for change in difference_between(before, after)] == ["b"]
+
+
+def test_what_another_session_has_committed_meanwhile_is_seen(session, blank_database):
+    other = Session(blank_database)
+    other.run("BEGIN; CREATE TABLE slow (a int)")
+    before = begin(session.ask)
+    session.run("CREATE TABLE quick (a int)")
+    between = follow(before, session.ask)
+    other.run("COMMIT")
+    other.connection.close()
+
+    after = follow(between, session.ask)
+
+    assert Key("table", "public", "slow") not in between.objects
+    assert after == begin(session.ask)
+    assert Key("table", "public", "slow") in after.objects
+
+
+def test_an_index_built_concurrently_is_seen(session):
+    session.run("CREATE TABLE t (a int)")
+    before = begin(session.ask)
+    session.run("CREATE INDEX CONCURRENTLY i ON t (a)")
+    built = follow(before, session.ask)
+    session.run("REINDEX INDEX CONCURRENTLY i")
+    rebuilt = follow(built, session.ask)
+    session.run("DROP INDEX CONCURRENTLY i")
+
+    assert [change.key.name for change in difference_between(before, built)] == ["i"]
+    assert difference_between(built, rebuilt) == ()
+    assert difference_between(before, follow(rebuilt, session.ask)) == ()
+
+
+def test_a_role_that_is_called_differently_is_seen(session, blank_database):
+    role = f"{blank_database.name}_reader"  # roles belong to the whole server
+    session.run(f"CREATE ROLE {role}; CREATE TABLE t (a int); GRANT SELECT ON t TO {role}")
+    try:
+        before = begin(session.ask)
+        session.run(f"ALTER ROLE {role} RENAME TO {role}2")
+
+        after = follow(before, session.ask)
+
+        assert after == begin(session.ask)
+        assert after.objects[Key("table", "public", "t")]["privileges"] == {f"{role}2": "SELECT"}
+    finally:
+        session.run(f"DROP OWNED BY {role}2; DROP ROLE {role}2")
+
+
+def test_a_state_of_another_database_is_not_built_upon(session, server):
+    session.run("CREATE TABLE t (a int)")
+    database = server.create_database()
+    other = Session(database)
+    try:
+        assert follow(begin(session.ask), other.ask) == begin(other.ask)
+    finally:
+        other.connection.close()
+        server.drop_database(database)
+
+
+def test_a_snapshot_that_is_no_state_is_read_anew(session):
+    session.run("CREATE TABLE t (a int)")
+
+    assert follow(Snapshot({}), session.ask) == read(session.connection)
+
+
+def test_what_did_not_change_is_shared(session):
+    session.run("CREATE TABLE t (a int, b int); CREATE INDEX i ON t (a)")
+    before = begin(session.ask)
+    session.run("ALTER TABLE t ALTER b TYPE bigint")
+
+    after = follow(before, session.ask)
+
+    assert {key.name for key in after.objects if after.objects[key] is not before.objects[key]} == {"b"}
