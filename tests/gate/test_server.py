@@ -493,6 +493,7 @@ def test_a_standby(embedded: Server, monkeypatch: pytest.MonkeyPatch, named: Dat
 
 
 def test_no_binaries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OVERPROOF_PG_BINDIR", raising=False)
     monkeypatch.setattr(cluster, "list_places", lambda: iter(()))
 
     assert refusal_of(None) == (
