@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from logging.config import fileConfig
 from typing import Any
@@ -51,13 +51,10 @@ def run_offline() -> None:
 
 def run_online() -> None:
     with connection_to_use() as connection:
-        is_ours_to_commit = not connection.in_transaction()
-        with one_at_a_time(connection) if changes_the_database() else nullcontext():
-            connection.execute(sa.text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
-            if is_ours_to_commit:
-                # A statement begins a transaction by itself. Were it still open, Alembic would take it for one that
-                # someone else will commit.
-                connection.commit()
+        # A statement begins a transaction by itself. Were that still open when Alembic comes, it would take it for one
+        # that someone else is going to commit.
+        end_statement = connection.commit if not connection.in_transaction() else lambda: None
+        with one_at_a_time(connection, end_statement) if changes_the_database() else nullcontext():
             context.configure(connection=connection, **OPTIONS)
             with context.begin_transaction():
                 context.run_migrations()
@@ -92,7 +89,7 @@ def changes_the_database() -> bool:
 
 
 @contextmanager
-def one_at_a_time(connection: sa.Connection) -> Iterator[None]:
+def one_at_a_time(connection: sa.Connection, end_statement: Callable[[], None]) -> Iterator[None]:
     """Wait until no other upgrade of this database runs, and keep others waiting until this one has ended.
 
     The lock belongs to the session, because a revision that builds an index concurrently ends its transaction, and
@@ -100,25 +97,25 @@ def one_at_a_time(connection: sa.Connection) -> Iterator[None]:
     in `pg_advisory_lock` holds a snapshot, and CREATE INDEX CONCURRENTLY waits for all snapshots older than its own,
     so each would wait for the other.
     """
-    is_ours_to_commit = not connection.in_transaction()
 
-    def ask(question: str) -> bool:
-        answer = bool(connection.scalar(sa.text(f"SELECT {question}({ADVISORY_LOCK})")))
-        if is_ours_to_commit:
-            connection.commit()
+    def ask(question: str) -> Any:
+        answer = connection.scalar(sa.text(question))
+        end_statement()
         return answer
 
-    if not ask("pg_try_advisory_lock"):
+    if not ask(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})"):
         logger.info("Another upgrade of this database is under way. Waiting for its end.")
-        while not ask("pg_try_advisory_lock"):
+        while not ask(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})"):
             time.sleep(POLL_S)
+    usual = ask("SHOW lock_timeout")
+    ask(f"SELECT set_config('lock_timeout', '{LOCK_TIMEOUT}', false)")
     try:
         yield
     finally:
-        with suppress(sa.exc.DBAPIError):  # the connection is lost, and the lock with it
-            if is_ours_to_commit:
-                connection.rollback()
-            ask("pg_advisory_unlock")
+        # Nothing can be asked of a transaction that failed, or of a connection that is lost. Whoever handed it in takes
+        # the one back; the other took the lock with it.
+        with suppress(sa.exc.DBAPIError):
+            ask(f"SELECT set_config('lock_timeout', '{usual}', false), pg_advisory_unlock({ADVISORY_LOCK})")
 
 
 try:
