@@ -41,6 +41,7 @@ class Gate:
         self.result: list[Recording] | BaseException = [SOUND]
         self.database_url: str | None = None
         self.target: Target | None = None
+        self.base: str | None = None
 
     version = "18.6"
 
@@ -49,8 +50,10 @@ class Gate:
         self.database_url = url
         yield self
 
-    def record(self, target: Target, server: Gate, on_progress: Callable[[str, int, int], None]) -> list[Recording]:
-        self.target = target
+    def record(
+        self, target: Target, server: Gate, on_progress: Callable[[str, int, int], None], base: str | None = None
+    ) -> list[Recording]:
+        self.target, self.base = target, base
         on_progress("walk", 1, 1)
         if isinstance(self.result, BaseException):
             raise self.result
@@ -200,6 +203,13 @@ def test_the_configuration_says_what_the_command_line_does_not(gate: Gate, tmp_p
     assert gate.target.command == ("flask", "db", "upgrade")
 
 
+def test_the_base_reaches_the_recorder_and_the_report(gate: Gate) -> None:
+    run("--base", "origin/main", "--output", "json:report.json")
+
+    assert gate.base == "origin/main"
+    assert report_at("report.json").target.base == "origin/main"
+
+
 def test_without_a_command_it_is_alembic_of_the_projects_environment(gate: Gate, tmp_path: Path) -> None:
     alembic = tmp_path / ".venv" / "bin" / "alembic"
     alembic.parent.mkdir(parents=True)
@@ -271,7 +281,7 @@ def test_a_broken_configuration_is_refused_in_one_line(
 
 def test_an_abbreviated_option_is_no_option(gate: Gate, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        run("--base", "x")
+        run("--data", "x")
 
     assert ended.value.code == 2
 
