@@ -18,13 +18,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from app.gate import snapshot as snapshots
 from app.gate.base import compare, read_base
-from app.gate.difference import difference
 from app.gate.history import read_graph, repository_root
 from app.gate.process import Conversation, Hung
 from app.gate.recording import (
-    Change,
     Divergence,
     Drift,
     Failure,
@@ -37,6 +34,8 @@ from app.gate.recording import (
     Trip,
     UnregisteredModel,
 )
+from app.gate.snapshot import without
+from app.gate.snapshot_state import begin, difference_between, follow
 from app.gate.target import CannotVerify
 
 # What a script creates exists already: the second upgrade stumbles over what the downgrade left behind.
@@ -107,7 +106,7 @@ class Walk:
     def without_version_table(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot less the table in which Alembic keeps the revision."""
         schema = self.hello["version_table_schema"] or self.hello.get("default_schema") or "public"
-        return snapshots.without(snapshot, schema, self.hello["version_table"])
+        return without(snapshot, schema, self.hello["version_table"])
 
 
 def begin_walk(index: int, conversation: Conversation, directory: Path, base_ref: str | None = None) -> Walk:
@@ -211,8 +210,8 @@ class Walker:
                     self._walk.trips[revision] = replace(trip, down=down, again=None)
                     return left
                 again = self._step(revision, "upgrade")
-                after = self._look()
-                differences = () if again.failure else self._differences(before, after)
+                after = self._look(before)
+                differences = () if again.failure else difference_between(before, after)
                 self._walk.trips[revision] = replace(trip, down=down, again=again, not_repeated=differences)
                 if again.failure is not None or differences:
                     return left
@@ -241,7 +240,7 @@ class Walker:
                 walk.trips[revision] = replace(trip, interruptions=(*trip.interruptions, interruption))
                 # What holds for one point of a revision mostly holds for the next: one finding says it.
                 return [point for point in points[number + 1 :] if point[0] != revision]
-            if self._run(revision, "downgrade", is_observed=False).get("failure") or self._look() != before:
+            if self._run(revision, "downgrade", is_observed=False).get("failure") or self._look(before) != before:
                 return points[number + 1 :]
         return ()
 
@@ -269,12 +268,12 @@ class Walker:
         up = self._step(name, "upgrade")
         if up.failure is not None:
             walk.trips[name] = Trip(name, up=up)
-            if not up.transactional and self._look() != before:
+            if not up.transactional and self._look(before) != before:
                 raise Spoiled(index + 1)
             return
         walk.applied.add(name)
         after = self._look(before)
-        up = replace(up, changes=self._differences(before, after))
+        up = replace(up, changes=difference_between(before, after))
         self._state = after
         if revision.downgrade_body == "missing":
             walk.trips[name] = Trip(name, up=up, not_tried="the script has no downgrade()")
@@ -301,8 +300,8 @@ class Walker:
             walk.trips[name] = replace(trip, down=down)
             return True
         back = self._look(after)
-        down = replace(down, changes=self._differences(after, back))
-        trip = replace(trip, down=down, left_behind=self._differences(before, back))
+        down = replace(down, changes=difference_between(after, back))
+        trip = replace(trip, down=down, left_behind=difference_between(before, back))
         if trip.left_behind and not down.changes:
             walk.trips[name] = trip  # the downgrade undid nothing: an upgrade over it all proves nothing more
             return True
@@ -314,7 +313,7 @@ class Walker:
             if not (trip.left_behind and again.failure.sqlstate in _EXISTS_ALREADY):
                 walk.suspects.append(name)
             return True
-        walk.trips[name] = replace(trip, again=again, not_repeated=self._differences(after, self._look(back)))
+        walk.trips[name] = replace(trip, again=again, not_repeated=difference_between(after, self._look(back)))
         return True
 
     def _go_back_and_forth_with_commits(self, index: int, before: Snapshot, after: Snapshot) -> None:
@@ -328,15 +327,15 @@ class Walker:
             if back != after:
                 raise Spoiled(index + 1)
             return
-        down = replace(down, changes=self._differences(after, back))
-        trip = replace(trip, down=down, left_behind=self._differences(before, back))
+        down = replace(down, changes=difference_between(after, back))
+        trip = replace(trip, down=down, left_behind=difference_between(before, back))
         if trip.left_behind and not down.changes:
             walk.trips[name] = trip
             # The version table says that the revision is not there, though it is.
             raise Spoiled(index + 1)
         again = self._step(name, "upgrade")
         forth = self._look(back)
-        differences = () if again.failure else self._differences(after, forth)
+        differences = () if again.failure else difference_between(after, forth)
         walk.trips[name] = replace(trip, again=again, not_repeated=differences)
         if again.failure is not None or differences:
             raise Spoiled(index + 1)
@@ -410,12 +409,10 @@ class Walker:
 
     def _look(self, since: Snapshot | None = None) -> Snapshot:
         """The schema as it is now. `since` is an earlier state of it, from which little has changed."""
-        return snapshots.parse(self._conversation.ask("query", statements=[snapshots.SNAPSHOT_SQL])["value"])
+        return begin(self._ask) if since is None else follow(since, self._ask)
 
-    def _differences(self, before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
-        if before is after:
-            return ()
-        return difference(self._walk.without_version_table(before), self._walk.without_version_table(after))
+    def _ask(self, statements: Sequence[str]) -> Any:
+        return self._conversation.ask("query", statements=list(statements))["value"]
 
 
 _PATIENCE_S = 15.0  # how long a cancelled step may take to say so
