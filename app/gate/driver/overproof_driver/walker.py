@@ -387,10 +387,13 @@ class Walker:
         if not self._is_external:
             self.context._transaction = self._begun_transaction()
         self._execute("DISCARD TEMP")  # a temporary table of the last step would not be there in a new session
-        if self.server_version >= 150000:
-            # The counters of this transaction are flushed at its end, so that those of the next one start from zero.
-            self._execute("SELECT pg_stat_force_next_flush()")
+        self._flush_counters()
         self._apply_settings()
+
+    def _flush_counters(self):
+        """Have the counters of this transaction flushed at its end, so that those of the next one start from zero."""
+        if self.server_version >= 150000:
+            self._execute("SELECT pg_stat_force_next_flush()")
 
     def _commit(self):
         if self._is_external:
@@ -416,19 +419,21 @@ class Walker:
     def _local_settings(self):
         """{"lock_timeout": "2s"}: what `env.py` has set in its session or transaction."""
         rows = self.rows(
-            "SELECT name, current_setting(name) FROM pg_settings WHERE source = 'session' AND context IN ('user', 'superuser')"
-            " UNION ALL SELECT 'role', current_setting('role')"
+            "SELECT name::text, current_setting(name)::text FROM pg_settings"
+            " WHERE source = 'session' AND context IN ('user', 'superuser')"
+            " UNION ALL SELECT 'role', current_setting('role') WHERE current_setting('role') <> 'none'"
         )
         return dict(rows)
 
     def _apply_settings(self):
         """Set again what a COMMIT has undone."""
-        now = None
-        if self._settings:
-            now = self._local_settings()
-        for name, value in self._settings.items():
-            if now.get(name) != value:
-                self._execute(f"SELECT set_config({_literal(name)}, {_literal(value)}, true)")
+        if not self._settings:
+            return
+        names = sorted(self._settings)
+        asked = ", ".join(f"current_setting({_literal(name)})::text" for name in names)
+        for name, value in zip(names, self.rows(f"SELECT {asked}")[0]):
+            if value != self._settings[name]:
+                self._execute(f"SELECT set_config({_literal(name)}, {_literal(self._settings[name])}, true)")
 
     # Alembic's autocommit_block, and commits behind our back.
 
@@ -444,6 +449,7 @@ class Walker:
                 self.is_autocommit = True
                 try:
                     yield
+                    self._flush_counters()
                 finally:
                     self.is_autocommit = False
 

@@ -229,7 +229,7 @@ class Watch:
             self._relations[oid] = Relation(row, is_new=known is None or known.is_new)
             table = self._table_of(oid, kind, owner)
             if known is None:
-                if kind in ("i", "I") and table is not None:
+                if kind in ("i", "I") and table is not None and self._is_built(None, filenode):
                     builds.add(table)
             elif not known.is_new and known.filenode != filenode and filenode and table is not None:
                 (builds if kind in ("i", "I") else rewrites).add(table)
@@ -240,7 +240,7 @@ class Watch:
         varchar(20), or ADD CONSTRAINT takes an index that is there."""
         if known is not None:
             return bool(filenode) and known.filenode != filenode
-        return filenode not in self._index_files
+        return not any(each.filenode == filenode and each.kind == "i" for each in self._older.values())
 
     def _table_of(self, oid, kind, owner):
         """The table that a person knows: the owner of an index or a TOAST table. None if this step created it."""
