@@ -113,13 +113,15 @@ def _create_constraint(key: Key, definition: Definition, body: str) -> str:
     return _execute(f"ALTER TABLE {_table(key)} ADD CONSTRAINT {quote(key.name)} {body}")
 
 
-def _create_index(key: Key, definition: Definition, body: str) -> str:
+def _create_index(key: Key, definition: Definition, body: str, *, is_concurrent: bool = False) -> str:
     unique = bool(definition.get("unique"))
     simple = re.fullmatch(r"USING btree \(([a-z_][a-z0-9_]*(?:, [a-z_][a-z0-9_]*)*)\)", body)
     if simple:
         arguments = f"{_arguments(key.name, key.table)}, {python(simple[1].split(', '))}"
-        return f"op.create_index({arguments}{', unique=True' if unique else ''}{_schema(key)})"
-    return _execute(f"CREATE {'UNIQUE ' if unique else ''}INDEX {quote(key.name)} ON {_table(key)} {body}")
+        options = f"{', unique=True' if unique else ''}{', postgresql_concurrently=True' if is_concurrent else ''}"
+        return f"op.create_index({arguments}{options}{_schema(key)})"
+    words = f"CREATE {'UNIQUE ' if unique else ''}INDEX {'CONCURRENTLY ' if is_concurrent else ''}"
+    return _execute(f"{words}{quote(key.name)} ON {_table(key)} {body}")
 
 
 def _column(definition: Definition) -> str:
@@ -135,6 +137,32 @@ def _column(definition: Definition) -> str:
     if definition.get("nullable") is False:
         words.append("NOT NULL")
     return " ".join(words)
+
+
+def concurrently(change: Change) -> str:
+    """The code that builds or drops an index, or builds that of a new constraint, while others write; empty if there is none.
+
+    What a cancelled build left behind is dropped first, so that the revision can be run again.
+    """
+    key, definition = change.key, change.after or change.before or {}
+    schema = "" if key.schema == "public" else f"{quote(key.schema)}."
+    drop = _execute(f"DROP INDEX CONCURRENTLY IF EXISTS {schema}{quote(key.name)}")
+    if key.kind == "index" and change.after is None:
+        return f"with op.get_context().autocommit_block():\n    {drop}"
+    lines = ["with op.get_context().autocommit_block():", f"    {drop}"]
+    if key.kind == "index":
+        lines.append(f"    {_create_index(key, definition, str(definition.get('definition', '')), is_concurrent=True)}")
+        return "\n".join(lines)
+    columns = list(definition.get("columns") or ())
+    kind = {"unique": "UNIQUE", "primary key": "PRIMARY KEY"}.get(str(definition.get("type")))
+    if kind is None or definition.get("definition") != f"{kind} ({', '.join(map(quote, columns))})":
+        return ""  # an exclusion constraint, say, which PostgreSQL cannot build so
+    arguments = f"{_arguments(key.name, key.table)}, {python(columns)}, unique=True, postgresql_concurrently=True"
+    lines.append(f"    op.create_index({arguments}{_schema(key)})")
+    lines.append(
+        _execute(f"ALTER TABLE {_table(key)} ADD CONSTRAINT {quote(key.name)} {kind} USING INDEX {quote(key.name)}")
+    )
+    return "\n".join(lines)
 
 
 # Dropping.

@@ -130,12 +130,12 @@ def _goes_with_another(
         owners = {(comes, "table", schema, table, ""), (comes, "column", schema, column, table)}
         return any(owner in whole for owner in owners)
     return key.kind in ("constraint", "index") and any(
-        (comes, "column", key.schema, column, key.table) in whole for column in _columns_in(definition)
+        (comes, "column", key.schema, column, key.table) in whole for column in columns_in(definition)
     )
 
 
-def _columns_in(definition: Definition) -> set[str]:
-    """The columns that a constraint or an index is on; of an expression every word, some of which are columns."""
+def columns_in(definition: Definition) -> set[str]:
+    """The columns that a constraint or an index is on, among other words of its definition."""
     columns = set(definition.get("columns") or ())
     words = re.findall(r'"(?:[^"]|"")+"|\w+', str(definition.get("definition", "")).partition(" REFERENCES ")[0])
     return columns | {word.strip('"').replace('""', '"') for word in words}

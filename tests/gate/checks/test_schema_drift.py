@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ CHECK = key("constraint", "ck_total", "orders")
 POSITIVE = {"type": "check", "definition": "CHECK ((total > 0))"}
 STATUS = key("enum", "status")
 
-Objects = dict[Key, Definition]
+Objects = Mapping[Key, Definition]
 
 
 def compare(

@@ -1,0 +1,268 @@
+"""What the code of the release before uses is gone, or accepts less than it did.
+
+Catches
+    A table, view, column or function that is dropped or renamed; a column of a narrower or another type; a column that must be given
+    and was not before (NOT NULL, and no default); a new CHECK, unique or foreign key on columns that older code
+    writes; a label that an enum no longer has.
+
+Why it hurts
+    While a deployment is under way, and whenever one is rolled back, the old code runs on the new schema. It selects the column
+    that is gone, inserts without the one that is now required, and fails until the last old process has ended.
+
+How to fix
+    In two releases: first the schema and the code get along with both, then the old goes. A column is dropped once no code
+    that runs names it. A required column starts with a default, or nullable ::
+
+        op.add_column("orders", sa.Column("channel", sa.Text(), nullable=False, server_default="web"))
+
+    Where the old code is known not to care, say so ::
+
+        # overproof: allow breaking-change: no release has read this column since 4.2
+
+Stays quiet when
+    The same revision creates the table. The type only gets wider (a longer varchar, integer to bigint). A constraint is on new columns
+    only, or is the old one by another name. A view takes the place of a table under its name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from app.gate.checks.base import Check, Finding
+from app.gate.checks.hazards import find_statement, shown, upgrades
+from app.gate.checks.words import TABLE_KINDS, bulleted, columns_in, full_name, listed, noun, shorten, table_of
+from app.gate.recording import Change, Definition, Key, Recording, Step
+from app.gate.report import Severity
+
+
+@dataclass(frozen=True)
+class Break:
+    """One thing on which older code stumbles."""
+
+    change: Change
+    words: str  # a sentence without its full stop
+
+
+def examine(recording: Recording) -> Iterator[Finding]:
+    for revision, step, young in upgrades(recording):
+        by_table: dict[str, list[Break]] = {}
+        for found in _Step(step, young).breaks():
+            by_table.setdefault(table_of(found.change.key), []).append(found)
+        for table, breaks in sorted(by_table.items()):
+            yield _finding(revision.revision, step, table, breaks)
+
+
+def _finding(revision: str, step: Step, table: str, breaks: Sequence[Break]) -> Finding:
+    first = breaks[0]
+    statement = find_statement(step, first.change)
+    if len(breaks) == 1:
+        message = f"{first.words}."
+    else:
+        names = listed([noun(each.change) for each in breaks])
+        message = f"Code of the release before breaks on {shorten(table)} in {len(breaks)} ways: {names}."
+    return Finding(
+        message[0].upper() + message[1:],
+        revision=revision,
+        object=table if len(breaks) > 1 else full_name(first.change.key),
+        detail=bulleted(each.words for each in breaks) if len(breaks) > 1 else shown(statement) if statement else None,
+        help="Split it over two releases: first let the schema and the code get along with both, then take the old away. If no running "
+        "code minds, say so in the script:\n\n    # overproof: allow breaking-change: <why>",
+        line=statement.line if statement else None,
+    )
+
+
+class _Step:
+    """The changes of one upgrade, seen with the eyes of code that knows the schema before it."""
+
+    def __init__(self, step: Step, young: set[str]) -> None:
+        self._changes = step.changes
+        self._new = {full_name(each.key) for each in step.changes if each.before is None}
+        self._gone = {full_name(each.key) for each in step.changes if each.after is None}
+        # Tables that nobody knows yet: made by this revision, or by another of the same branch.
+        self._young = young | {
+            full_name(each.key) for each in step.changes if each.key.kind in TABLE_KINDS and each.before is None
+        }
+
+    def breaks(self) -> Iterator[Break]:
+        for change in self._changes:
+            words = self._words(change)
+            if words is not None:
+                yield Break(change, words)
+
+    def _words(self, change: Change) -> str | None:
+        key = change.key
+        belongs = table_of(key)
+        if key.table and (belongs in self._young or belongs in self._gone):
+            return None
+        if key.kind in TABLE_KINDS:
+            return self._table(change)
+        if key.kind == "column":
+            return self._column(change)
+        if key.kind in ("constraint", "index"):
+            return self._constraint(change)
+        if key.kind == "enum" and change.before and change.after:
+            return _labels(change)
+        if key.kind in ("function", "procedure") and change.before and change.after is None:
+            if change.before.get("returns") == "trigger":
+                return None
+            return f"{noun(change)} is gone: code that still calls it fails"
+        return None
+
+    def _table(self, change: Change) -> str | None:
+        name = full_name(change.key)
+        if change.after is not None or name in self._new or name in self._young:
+            return None  # a view of that name can be what older code goes on with
+        heir = self._heir_of_table(change.key)
+        what = f"is now called {shorten(heir)}" if heir else "is gone"
+        return f"{noun(change)} {what}: code that still uses it fails"
+
+    def _heir_of_table(self, key: Key) -> str | None:
+        """The new table with exactly the columns that this one had."""
+        had = {each.key.name for each in self._changes if _is_column_of(each, key) and each.before is not None}
+        for candidate in self._changes:
+            if candidate.before is None and candidate.key.kind == key.kind:
+                has = {
+                    each.key.name
+                    for each in self._changes
+                    if _is_column_of(each, candidate.key) and each.after is not None
+                }
+                if had and has == had:
+                    return full_name(candidate.key)
+        return None
+
+    def _column(self, change: Change) -> str | None:
+        before, after, name = change.before, change.after, shorten(full_name(change.key))
+        if after is None:
+            heir = self._heir_of_column(change)
+            what = f"is now called {heir}" if heir else "is gone"
+            return f"column {name} {what}: code that still reads or writes it fails"
+        if before is None:
+            required = _must_be_given(after)
+            return f"column {name} must be given and has no default: INSERTs of older code fail" if required else None
+        if before.get("type") != after.get("type") and not is_wider(str(before.get("type")), str(after.get("type"))):
+            return f"column {name} was {before.get('type')} and is now {after.get('type')}: older code reads or writes something else"
+        if before.get("nullable") and not after.get("nullable"):
+            return f"column {name} is now NOT NULL: older code that leaves it empty fails"
+        if _must_be_given(after) and not _must_be_given(before):
+            return f"column {name} has lost its default: INSERTs of older code that leave it out fail"
+        if (after.get("generated") or after.get("identity") == "always") and not (
+            before.get("generated") or before.get("identity")
+        ):
+            return f"column {name} is now generated: older code that writes it fails"
+        return None
+
+    def _heir_of_column(self, change: Change) -> str | None:
+        """The one new column of the same type, if just one of that type went."""
+        key, before = change.key, change.before or {}
+        same_type = [
+            each
+            for each in self._changes
+            if each.key.kind == "column"
+            and table_of(each.key) == table_of(key)
+            and (each.before is None or each.after is None)
+            and (each.before or each.after or {}).get("type") == before.get("type")
+        ]
+        new = [each for each in same_type if each.before is None]
+        return new[0].key.name if len(new) == 1 and len(same_type) == 2 else None
+
+    def _constraint(self, change: Change) -> str | None:
+        before, after = change.before, change.after
+        if after is None or (change.key.kind == "index" and not after.get("unique")):
+            return None
+        if before is not None:
+            lost = _literals(before) - _literals(after)
+            return (
+                f"{noun(change)} no longer allows {listed(sorted(lost))}: older code that writes it fails"
+                if lost
+                else None
+            )
+        if self._is_on_new_columns(change) or self._replaces_another(change):
+            return None
+        return f"{noun(change)} is new: what older code writes may be refused"
+
+    def _is_on_new_columns(self, change: Change) -> bool:
+        """Whether at least one of its columns is new: code that does not know it cannot break a promise about it.
+
+        A unique key or a foreign key of which one column is NULL, or one default for all, promises something all the same, but
+        that is the new column's affair.
+        """
+        own = {
+            each.key.name
+            for each in self._changes
+            if each.key.kind == "column" and each.before is None and table_of(each.key) == table_of(change.key)
+        }
+        return bool(own & columns_in(change.after or {}))
+
+    def _replaces_another(self, change: Change) -> bool:
+        """Whether a constraint that went said the same, or one that allowed less."""
+        for each in self._changes:
+            if each.after is not None or each.before is None or table_of(each.key) != table_of(change.key):
+                continue
+            if each.key.kind == change.key.kind and _says_no_more(change.after or {}, each.before):
+                return True
+        return False
+
+
+def _is_column_of(change: Change, table: Key) -> bool:
+    return change.key.kind == "column" and (change.key.schema, change.key.table) == (table.schema, table.name)
+
+
+def _must_be_given(column: Definition) -> bool:
+    given = (column.get("default"), column.get("identity"), column.get("generated"))
+    return column.get("nullable") is False and all(each is None for each in given)
+
+
+def _labels(change: Change) -> str | None:
+    lost = [
+        repr(label)
+        for label in (change.before or {}).get("labels") or ()
+        if label not in ((change.after or {}).get("labels") or ())
+    ]
+    return f"{noun(change)} no longer has {listed(lost)}: older code that writes it fails" if lost else None
+
+
+def _literals(definition: Definition) -> set[str]:
+    """What a CHECK such as `status IN ('new', 'paid')` names."""
+    return set(re.findall(r"'(?:[^']|'')*'", str(definition.get("definition", ""))))
+
+
+def _says_no_more(new: Definition, old: Definition) -> bool:
+    def without_literals(definition: Definition) -> str:
+        return re.sub(
+            r"'(?:[^']|'')*'(::[\w ]+(\(\d+\))?)?(, )?",
+            "",
+            str(definition.get("definition", "")).removesuffix(" NOT VALID"),
+        )
+
+    return without_literals(new) == without_literals(old) and _literals(old) <= _literals(new)
+
+
+_FAMILIES = (("smallint", "integer", "bigint", "numeric"), ("real", "double precision"), ("json", "jsonb"))
+
+
+def is_wider(before: str, after: str) -> bool:
+    """Whether every value of the one type is a value of the other, and looks the same to code that reads it."""
+    old, old_limits = _split_type(before)
+    new, new_limits = _split_type(after)
+    if old in ("character varying", "character", "text", "citext") and new in ("character varying", "text", "citext"):
+        return new != "character varying" or not new_limits or (bool(old_limits) and new_limits[0] >= old_limits[0])
+    if old == new == "numeric" and old_limits and new_limits:
+        (digits, scale), (new_digits, new_scale) = (*old_limits, 0)[:2], (*new_limits, 0)[:2]
+        return new_scale >= scale and new_digits - new_scale >= digits - scale
+    if old == new:
+        return not new_limits or (bool(old_limits) and new_limits >= old_limits)
+    return (
+        any(old in family and new in family and family.index(old) < family.index(new) for family in _FAMILIES)
+        and not new_limits
+    )
+
+
+def _split_type(type_: str) -> tuple[str, tuple[int, ...]]:
+    """`numeric(10,2)` as ("numeric", (10, 2)); `timestamp(3) without time zone` as ("timestamp without time zone", (3,))."""
+    limits = re.search(r"\(([\d,]+)\)", type_)
+    return re.sub(r"\([\d,]+\)", "", type_), tuple(int(each) for each in limits[1].split(",")) if limits else ()
+
+
+CHECK = Check(id="breaking-change", severity=Severity.WARNING, examine=examine)

@@ -1,0 +1,163 @@
+"""What an upgrade locks while it runs, as the checks on locks need to know it.
+
+A lock is held until its transaction ends, so what a statement makes people wait for depends on the statements before it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from app.gate.checks.words import TABLE_KINDS, columns_in, full_name, shorten, table_of
+from app.gate.recording import Change, Recording, Revision, Statement, Step
+
+# https://www.postgresql.org/docs/current/explicit-locking.html: SHARE and what is stronger stands in the way of INSERT,
+# UPDATE and DELETE; only ACCESS EXCLUSIVE stands in the way of SELECT.
+_BLOCKS_WRITES = frozenset({"ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"})
+_BLOCKS_READS = frozenset({"AccessExclusiveLock"})
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One statement, and the strong locks on tables that are older than the revision while it runs, its own included."""
+
+    statement: Statement
+    held: Mapping[str, frozenset[str]]  # "public.orders" -> {"AccessExclusiveLock"}
+    since: Mapping[str, Statement]  # the statement that locked the table first, in this transaction
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """Statements of one upgrade whose locks are released together. Outside of a transaction each is one by itself."""
+
+    revision: Revision
+    step: Step
+    moments: tuple[Moment, ...]
+
+
+def upgrades(recording: Recording) -> Iterator[tuple[Revision, Step, set[str]]]:
+    """The upgrades that are under judgement and ran to their end, each with the tables that only this branch knows yet."""
+    revisions = {each.revision: each for each in recording.graph.revisions}
+    judges_a_branch = not all(each.is_new for each in revisions.values())
+    young: set[str] = set()
+    for trip in recording.trips:
+        revision = revisions[trip.revision]
+        if trip.up is None or trip.up.failure is not None or not revision.is_new:
+            continue
+        yield revision, trip.up, set(young)
+        if judges_a_branch:
+            young.update(_tables_made(trip.up.changes))
+
+
+def transactions(recording: Recording) -> Iterator[Transaction]:
+    """The transactions of those upgrades."""
+    for revision, step, young in upgrades(recording):
+        for together in _split(_overlooking(statement, young) for statement in step.statements):
+            yield Transaction(revision, step, tuple(_moments(together)))
+
+
+def moments(recording: Recording) -> Iterator[tuple[Transaction, Moment]]:
+    """Each statement with the transaction that it is in."""
+    for transaction in transactions(recording):
+        for moment in transaction.moments:
+            yield transaction, moment
+
+
+def is_blocking_scan(moment: Moment, table: str) -> bool:
+    """Whether a statement reads the whole of a table because it must, to lock others out of it at the same time.
+
+    An UPDATE under the lock of an earlier statement is another matter: it need not be in that transaction.
+    """
+    takes_it_itself = bool(moment.statement.locks.get(table, frozenset()) & _BLOCKS_WRITES)
+    return table in moment.held and (takes_it_itself or first_word(moment.statement) == "ALTER")
+
+
+def who_waits(modes: Iterable[str]) -> str:
+    """`reads and writes` or `writes`, to begin a sentence or to go on in one."""
+    return "reads and writes" if _BLOCKS_READS & set(modes) else "writes"
+
+
+def changes_by(step: Step, statement: Statement, table: str) -> list[Change]:
+    """The changes of the step to that table which the statement made, as far as its text tells."""
+    return [change for change in step.changes if table_of(change.key) == table and _tells_of(statement, change)]
+
+
+def find_statement(step: Step, change: Change) -> Statement | None:
+    """The first statement of the step whose text tells of the change."""
+    return next((statement for statement in step.statements if _tells_of(statement, change)), None)
+
+
+_WORDS = re.compile(r"\w+")
+_SAID_BY_POSTGRES = frozenset({"using", "btree", "not", "valid"})
+
+
+def _tells_of(statement: Statement, change: Change) -> bool:
+    """Whether a statement names the object and its table; of what nobody named, whether it says all that the definition says."""
+    key, said = change.key, set(_WORDS.findall(statement.sql.lower()))
+
+    def says(name: str) -> bool:
+        return said.issuperset(_WORDS.findall(name.partition("(")[0].lower()))
+
+    if says(key.name):
+        return not key.table or says(key.table) or key.kind in ("constraint", "index")
+    if key.kind not in ("constraint", "index") or not says(key.table):
+        return False
+    words = {word.lower() for word in columns_in(change.after or change.before or {})}
+    return bool(words) and words <= said | _SAID_BY_POSTGRES
+
+
+def first_word(statement: Statement) -> str:
+    """`ALTER`, `UPDATE`, `DO`: what kind of statement it is."""
+    text = re.sub(r"\A(\s+|--[^\n]*\n|/\*.*?\*/)+", "", statement.sql, flags=re.DOTALL)
+    return (text.split(maxsplit=1) or [""])[0].upper()
+
+
+def shown(statement: Statement) -> str:
+    """The statement for a finding's detail."""
+    return statement.sql.strip()
+
+
+def listed_tables(tables: Iterable[str]) -> list[str]:
+    return [shorten(table) for table in sorted(tables)]
+
+
+def _split(statements: Iterable[Statement]) -> Iterator[list[Statement]]:
+    together: list[Statement] = []
+    for statement in statements:
+        if statement.transactional:
+            together.append(statement)
+            continue
+        if together:
+            yield together
+        yield [statement]
+        together = []
+    if together:
+        yield together
+
+
+def _moments(statements: Iterable[Statement]) -> Iterator[Moment]:
+    held: dict[str, frozenset[str]] = {}
+    since: dict[str, Statement] = {}
+    for statement in statements:
+        for table, modes in statement.locks.items():
+            if strong := modes & _BLOCKS_WRITES:
+                held[table] = held.get(table, frozenset()) | strong
+                since.setdefault(table, statement)
+        yield Moment(statement, dict(held), dict(since))
+
+
+def _overlooking(statement: Statement, young: set[str]) -> Statement:
+    if not young:
+        return statement
+    return replace(
+        statement,
+        locks={table: modes for table, modes in statement.locks.items() if table not in young},
+        rewrites=tuple(table for table in statement.rewrites if table not in young),
+        scans=tuple(table for table in statement.scans if table not in young),
+        index_builds=tuple(table for table in statement.index_builds if table not in young),
+    )
+
+
+def _tables_made(changes: Iterable[Change]) -> set[str]:
+    return {full_name(change.key) for change in changes if change.before is None and change.key.kind in TABLE_KINDS}

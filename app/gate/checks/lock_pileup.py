@@ -1,0 +1,108 @@
+"""Tables stay locked longer than their own change takes, because of what else is in the transaction.
+
+Catches
+    Strong locks on several older tables, taken by several statements of one transaction; and a statement that reads
+    the whole of a table (a backfill, a big DELETE) while such a lock is held.
+
+Why it hurts
+    Locks are released at the commit. A change that takes a moment then keeps everybody out until the slowest statement of
+    the transaction is done; and while it waits for the lock on the second table, the first one stays closed. An
+    application that uses the two tables in the other order makes a deadlock of it.
+
+How to fix
+    One revision for each table, and one for the rows, with `transaction_per_migration=True` in env.py so that each commits
+    by itself. Rows are best filled in batches that each commit ::
+
+        with op.get_context().autocommit_block():
+            op.execute('''
+                DO $$ BEGIN
+                    LOOP
+                        UPDATE orders SET status = 'new' WHERE ctid = ANY (ARRAY(
+                            SELECT ctid FROM orders WHERE status IS NULL LIMIT 5000));
+                        EXIT WHEN NOT FOUND;
+                        COMMIT;
+                    END LOOP;
+                END $$
+            ''')
+
+Stays quiet when
+    One statement locks several tables because it must, as ADD FOREIGN KEY does. The tables are the revision's own. Each
+    statement commits by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.gate.checks.base import Check, Finding
+from app.gate.checks.hazards import (
+    Moment,
+    Transaction,
+    first_word,
+    is_blocking_scan,
+    listed_tables,
+    shown,
+    transactions,
+    who_waits,
+)
+from app.gate.checks.words import listed, shorten
+from app.gate.recording import Recording
+from app.gate.report import Severity
+
+
+def examine(recording: Recording) -> Iterator[Finding]:
+    for transaction in transactions(recording):
+        yield from _several_tables(transaction)
+        yield from _long_work(transaction)
+
+
+def _several_tables(transaction: Transaction) -> Iterator[Finding]:
+    last = transaction.moments[-1]
+    statements = list({id(statement): statement for statement in last.since.values()}.values())
+    if len(last.since) < 2 or len(statements) < 2:
+        return
+    yield Finding(
+        f"{transaction.revision.revision} locks {listed(listed_tables(last.since), limit=4)} one after the other, and keeps them "
+        "until it commits: while it waits for one, nobody can use those before it.",
+        revision=transaction.revision.revision,
+        object=", ".join(sorted(last.since)),
+        detail="\n".join(shown(statement) for statement in statements),
+        help="Change each table in a revision of its own, with transaction_per_migration=True in env.py's context.configure().",
+        line=statements[1].line,
+    )
+
+
+def _long_work(transaction: Transaction) -> Iterator[Finding]:
+    """The first statement that works through a table while another statement's lock is held: the rest is more of the same."""
+    for moment in transaction.moments:
+        statement = moment.statement
+        locked_before = sorted(table for table, first in moment.since.items() if first is not statement)
+        worked_through = [
+            table
+            for table in statement.scans
+            if not is_blocking_scan(moment, table) and table not in (*statement.rewrites, *statement.index_builds)
+        ]
+        if locked_before and worked_through:
+            yield _finding(transaction, moment, locked_before, worked_through)
+            return
+
+
+def _finding(transaction: Transaction, moment: Moment, locked: list[str], tables: list[str]) -> Finding:
+    statement = moment.statement
+    waits = who_waits(mode for table in locked for mode in moment.held[table])
+    word = first_word(statement)
+    lines = [str(moment.since[table].line) for table in locked if moment.since[table].line]
+    since = f", locked since line {lines[0]}," if lines else ""
+    return Finding(
+        f"{waits[0].upper()}{waits[1:]} on {listed(listed_tables(locked))}{since} wait until this {word} has worked through "
+        f"{listed([shorten(table) for table in tables])}.",
+        revision=transaction.revision.revision,
+        object=", ".join(tables),
+        detail=shown(statement),
+        help="Move it into a revision of its own, with transaction_per_migration=True in env.py's context.configure(); a large table is best "
+        "filled in batches that each commit, in op.get_context().autocommit_block().",
+        line=statement.line,
+    )
+
+
+CHECK = Check(id="lock-pileup", severity=Severity.WARNING, examine=examine)

@@ -1,0 +1,89 @@
+"""A constraint that was never checked, or an index that cannot be used, is left behind at head.
+
+Catches
+    A constraint that is NOT VALID after the last revision, and an index that is INVALID.
+
+Why it hurts
+    NOT VALID binds new rows only: nobody knows whether the older ones keep the promise, the planner does not rely on it, and a
+    dump of the database may not load. An invalid index is not used by any query, and yet each write pays for it.
+
+How to fix
+    Check the older rows in a revision of its own; writes go on meanwhile::
+
+        op.execute("ALTER TABLE orders VALIDATE CONSTRAINT ck_orders_total")
+
+    Drop an invalid index and build it again::
+
+        with op.get_context().autocommit_block():
+            op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_orders_note")
+            op.create_index("ix_orders_note", "orders", ["note"], postgresql_concurrently=True)
+
+Stays quiet when
+    A later revision validates it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.remedy import concurrently, python, quote, quote_table
+from app.gate.checks.words import full_name, indented, noun, table_of
+from app.gate.recording import Change, Definition, Key, Recording, Revision
+from app.gate.report import Severity
+
+
+def examine(recording: Recording) -> Iterator[Finding]:
+    if recording.head is None:
+        raise Skipped(recording.missing.get("head", "the history was not walked to its head"))
+    for key, definition in sorted(recording.head.objects.items()):
+        if (found := _finding(key, definition)) is None:
+            continue
+        message, advice = found
+        revision = _find_origin(recording, key)
+        if revision is None or revision.is_new:
+            yield Finding(
+                f"{message[0].upper()}{message[1:]}.",
+                revision=revision.revision if revision else None,
+                object=full_name(key),
+                detail=str(definition["definition"]) if "definition" in definition else None,
+                help=advice,
+            )
+
+
+def _finding(key: Key, definition: Definition) -> tuple[str, str] | None:
+    what = noun(Change(key, None, definition))
+    if key.kind in ("constraint", "domain constraint") and definition.get("validated") is False:
+        alter = "DOMAIN" if key.kind == "domain constraint" else "TABLE"
+        code = (
+            f"op.execute({python(f'ALTER {alter} {quote_table(table_of(key))} VALIDATE CONSTRAINT {quote(key.name)}')})"
+        )
+        return (
+            f"{what} is still NOT VALID at head: nobody has checked the older rows",
+            f"Check them in a revision of its own; writes go on meanwhile:\n\n{indented(code)}",
+        )
+    if definition.get("valid") is False or definition.get("index_valid") is False:
+        code = concurrently(Change(key, None, definition))
+        return (
+            f"{what} is INVALID at head: no query uses it, and every write pays for it",
+            f"Drop it and build it again:\n\n{indented(code)}"
+            if key.kind == "index"
+            else "Drop the constraint and add it again.",
+        )
+    if key.kind == "column" and "NOT VALID" in str(definition.get("not_null", "")):
+        return (
+            f"NOT NULL of {what} is still NOT VALID at head: nobody has checked the older rows",
+            "Check them in a revision of its own, with ALTER TABLE … VALIDATE CONSTRAINT.",
+        )
+    return None
+
+
+def _find_origin(recording: Recording, key: Key) -> Revision | None:
+    """The last revision that made or changed the object."""
+    for trip in reversed(recording.trips):
+        if trip.up is not None and any(change.key == key for change in trip.up.changes):
+            return recording.get_revision(trip.revision)
+    return None
+
+
+CHECK = Check(id="not-validated", severity=Severity.NOTICE, examine=examine)
