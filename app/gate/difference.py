@@ -24,12 +24,14 @@ _GENERATED_NAME = re.compile(r"(?P<stem>.+)_(?P<label>check|fkey|key|pkey|excl|i
 _LONGEST_NAME_BYTES = 63
 
 
-_PARTS_LAST = {"schema": 0, "extension": 0, "table": 1, "column": 2, "constraint": 3, "index": 4}
+_WHOLES = ("table", "foreign table", "view", "materialized view", "domain")
+_PARTS = ("column", "constraint", "index", "trigger", "rule", "policy", "statistics", "domain constraint")
 
 
 def place(key: Key) -> tuple[str, str, int, str, str]:
-    """Where an object stands in a list for people: a table's parts follow the table."""
-    return (key.schema, key.table or key.name, _PARTS_LAST.get(key.kind, 5), key.kind, key.name)
+    """Where an object stands in a list for people: what is of no schema first, and a table's parts after the table."""
+    rank = 0 if key.kind in _WHOLES else 1 + _PARTS.index(key.kind) if key.kind in _PARTS else len(_PARTS) + 1
+    return (key.schema, key.table or key.name, rank, key.kind, key.name)
 
 
 def difference(
@@ -119,10 +121,6 @@ def _sequences_by_owner(snapshot: Snapshot) -> dict[str, Key]:
 def _without_sequence(definition: Definition) -> dict[str, Any]:
     default = re.sub(r"^nextval\('.*'::regclass\)$", "nextval", str(definition.get("default")))
     return {**definition, "default": default}
-
-
-_PARTS = {"column", "constraint", "index", "trigger", "rule", "policy", "statistics", "domain constraint"}
-_WHOLES = {"table", "foreign table", "view", "materialized view", "domain"}
 
 
 def named(key: Key) -> str:

@@ -89,7 +89,7 @@ class Database:
 
         Raises ServerUnavailable if there is none to be had.
         """
-        connection = _connect({**self.keywords(), **keywords})
+        connection = connect_to({**self.keywords(), **keywords})
         try:
             connection.autocommit = autocommit
             yield connection
@@ -201,7 +201,7 @@ def find_maintenance(url: str) -> Database:
     candidates = ["postgres", "template1", str(named.get("dbname") or named.get("user") or "postgres")]
     for name in candidates:
         try:
-            connection = _connect({"connect_timeout": CONNECT_PATIENCE_S, **named, "dbname": name})
+            connection = connect_to({"connect_timeout": CONNECT_PATIENCE_S, **named, "dbname": name})
         except _Refused as refusal:
             if name != candidates[-1]:
                 continue
@@ -285,7 +285,7 @@ class _Refused(ServerUnavailable):
     """The server answered, and would not have us."""
 
 
-def _connect(keywords: Mapping[str, Any]) -> Connection:
+def connect_to(keywords: Mapping[str, Any]) -> Connection:
     """Raises ServerUnavailable, and says where and why but not what to do."""
     try:
         connection: Connection = psycopg2.connect(**keywords)

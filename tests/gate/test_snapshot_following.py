@@ -414,3 +414,124 @@ def test_what_did_not_change_is_shared(session):
     after = follow(before, session.ask)
 
     assert {key.name for key in after.objects if after.objects[key] is not before.objects[key]} == {"b"}
+
+
+# What is told anew though nothing of its own was written: (what there is, what is done, whose definition is another then).
+@pytest.mark.parametrize(
+    ("ground", "change", "names"),
+    [
+        ("CREATE TABLE t (a int DEFAULT f())", "ALTER FUNCTION f() RENAME TO g", {"a", "f()", "g()"}),
+        ("CREATE TABLE t (a e DEFAULT 'x')", "ALTER TYPE e RENAME VALUE 'x' TO 'z'", {"e", "a"}),
+        (
+            "CREATE TABLE t (a e) PARTITION BY LIST (a); CREATE TABLE p PARTITION OF t FOR VALUES IN ('x')",
+            "ALTER TYPE e RENAME VALUE 'x' TO 'z'",
+            {"e", "p"},
+        ),
+        ("CREATE TABLE t (a e[])", "ALTER TYPE e RENAME TO f", {"e", "f", "a"}),
+        ("CREATE DOMAIN d AS e; CREATE TABLE t (a d)", "ALTER TYPE e SET SCHEMA s", {"e", "d"}),
+        ("CREATE DOMAIN d AS e CHECK (value <> 'x')", "ALTER TYPE e RENAME VALUE 'x' TO 'z'", {"e", "d_check"}),
+        ("CREATE TYPE c AS (a e)", "ALTER TYPE e RENAME TO f", {"e", "f", "c"}),
+        (
+            "CREATE FUNCTION g(e) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "ALTER TYPE e SET SCHEMA s",
+            {"e", "g(public.e)", "g(s.e)"},
+        ),
+        ("CREATE TABLE t (a int); CREATE VIEW v AS SELECT a FROM t", "ALTER TABLE t RENAME a TO b", {"a", "b", "v"}),
+        (
+            "CREATE TABLE t (a int); CREATE VIEW v AS SELECT f() AS a; CREATE VIEW w AS SELECT a FROM v",
+            "ALTER VIEW v RENAME TO u",
+            {"v", "u", "a", "w"},
+        ),
+        (
+            "CREATE TABLE t (a int PRIMARY KEY); CREATE TABLE u (a int REFERENCES t)",
+            "ALTER TABLE t RENAME a TO b",
+            {"a", "b", "t_pkey", "u_a_fkey"},
+        ),
+        ("CREATE TABLE t (a int); CREATE INDEX i ON t (f(), a)", "ALTER FUNCTION f() RENAME TO g", {"f()", "g()", "i"}),
+        ("CREATE TABLE t (a int, CHECK (f() > 0))", "ALTER SCHEMA s RENAME TO r; ALTER FUNCTION f() SET SCHEMA r", None),
+        ("CREATE SEQUENCE s.q; CREATE TABLE t (a int DEFAULT nextval('s.q'))", "ALTER SCHEMA s RENAME TO r", None),
+        ("CREATE TABLE t (a serial)", "ALTER TABLE t RENAME a TO b", {"a", "b", "t_a_seq"}),
+        ("CREATE TABLE t (a int GENERATED ALWAYS AS IDENTITY)", "ALTER SEQUENCE t_a_seq INCREMENT 2", {"a"}),
+        ("CREATE TABLE t (a int)", "ALTER TABLE t RENAME TO u", {"t", "u", "a"}),
+        ("CREATE TABLE t (); CREATE TABLE u () INHERITS (t)", "ALTER TABLE u NO INHERIT t", {"u"}),
+        ("CREATE TABLE t (); CREATE TABLE u () INHERITS (t)", "ALTER TABLE t RENAME TO w", {"t", "w", "u"}),
+        ("CREATE TABLE t (a int); CREATE TABLE u (a int)", "ALTER TABLE u INHERIT t", {"u"}),
+        (
+            ("CREATE TABLE t (a int NOT NULL, b int NOT NULL); CREATE UNIQUE INDEX i ON t (a); CREATE UNIQUE INDEX j ON t (b);"
+            "ALTER TABLE t REPLICA IDENTITY USING INDEX i"),
+            "ALTER TABLE t REPLICA IDENTITY USING INDEX j",
+            {"t"},
+        ),
+        ("CREATE TABLE t (a int PRIMARY KEY)", "ALTER INDEX t_pkey SET (fillfactor = 50)", {"t_pkey"}),
+        ("CREATE TABLE t (a int PRIMARY KEY)", "CLUSTER t USING t_pkey", {"t_pkey"}),
+        ("CREATE TABLE t (a int NOT NULL); CREATE UNIQUE INDEX i ON t (a)", "ALTER TABLE t ADD UNIQUE USING INDEX i", {"i"}),
+        ("CREATE TABLE t (a text)", "ALTER TABLE t SET (toast.autovacuum_enabled = off)", {"t"}),
+        ("CREATE TABLE t (a int); CREATE POLICY p ON t USING (f() > 0)", "ALTER FUNCTION f() RENAME TO g", None),
+        ("CREATE TABLE t (a int); CREATE RULE r AS ON DELETE TO t DO NOTHING", "ALTER TABLE t RENAME TO u", None),
+        ("CREATE TABLE t (a int, b int); CREATE STATISTICS i ON a, b FROM t", "ALTER TABLE t RENAME a TO c", {"a", "c", "i"}),
+        (
+            "CREATE TABLE t (a int); CREATE TRIGGER i BEFORE UPDATE OF a ON t FOR EACH ROW EXECUTE FUNCTION tf()",
+            "ALTER FUNCTION tf() RENAME TO tg",
+            {"tf()", "tg()", "i"},
+        ),
+        ("CREATE TYPE r AS RANGE (subtype = int)", "ALTER TYPE r RENAME TO q", {"r", "q"}),
+        ("CREATE COLLATION k FROM \"C\"; CREATE TABLE t (a text COLLATE k)", "ALTER COLLATION k RENAME TO l", {"k", "l", "a"}),
+        (
+            "CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq); CREATE TABLE t (a int, CHECK (a === 1))",
+            "ALTER OPERATOR === (int, int) SET SCHEMA s",
+            None,
+        ),
+        (
+            ("CREATE TEXT SEARCH CONFIGURATION k (PARSER = \"default\"); CREATE TABLE t (a text);"
+            "CREATE INDEX i ON t (to_tsvector('k', a))"),
+            "ALTER TEXT SEARCH CONFIGURATION k RENAME TO l",
+            {"k", "l", "i"},
+        ),
+        (
+            "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER k FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE t (a int) SERVER k",
+            "ALTER SERVER k RENAME TO l",
+            {"k", "l", "t"},
+        ),
+        (
+            "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER k FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE t (a int) SERVER k",
+            "ALTER FOREIGN TABLE t OPTIONS (ADD a 'b')",
+            {"t"},
+        ),
+        (
+            "CREATE TABLE t (a int); CREATE AGGREGATE g(int) (SFUNC = int4pl, STYPE = int, FINALFUNC = h)",
+            "CREATE OR REPLACE AGGREGATE g(int) (SFUNC = int4pl, STYPE = int, FINALFUNC = h, INITCOND = '1')",
+            {"g(integer)"},
+        ),
+        ("CREATE TABLE t (a int); COMMENT ON COLUMN t.a IS 'x'", "COMMENT ON COLUMN t.a IS NULL", {"a"}),
+        ("CREATE DOMAIN d AS int CONSTRAINT i CHECK (value > 0)", "ALTER DOMAIN d DROP CONSTRAINT i", {"i"}),
+        ("CREATE TABLE t (a int); CREATE INDEX i ON t (a)", "DROP INDEX i", {"i"}),
+        ("CREATE TABLE t (a int, CONSTRAINT i CHECK (a > 0))", "ALTER TABLE t DROP CONSTRAINT i", {"i"}),
+        ("CREATE TABLE t (a int); CREATE POLICY p ON t", "DROP POLICY p ON t", {"p"}),
+        ("CREATE TABLE t (a int); CREATE RULE r AS ON DELETE TO t DO NOTHING", "DROP RULE r ON t", {"r"}),
+        ("CREATE TABLE t (a int, b int); CREATE STATISTICS i ON a, b FROM t", "DROP STATISTICS i", {"i"}),
+        (
+            "CREATE TABLE t (a int); CREATE TRIGGER i BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION tf()",
+            "DROP TRIGGER i ON t",
+            {"i"},
+        ),
+        ("CREATE TABLE t (a int)", "ALTER EXTENSION plpgsql ADD TABLE t", {"t", "a"}),
+        ("CREATE TABLE t (a int); ALTER EXTENSION plpgsql ADD TABLE t", "ALTER EXTENSION plpgsql DROP TABLE t", {"t", "a"}),
+    ],
+)  # fmt: skip
+def test_what_is_told_anew_though_nothing_of_its_own_was_written(session, ground, change, names):
+    session.run(
+        "CREATE SCHEMA s; CREATE TYPE e AS ENUM ('x', 'y'); CREATE FUNCTION f() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';"
+        "CREATE FUNCTION h(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';"
+        "CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'"
+    )
+    session.run(ground)
+    before = begin(session.ask)
+    session.run(change)
+
+    after = follow(before, session.ask)
+
+    assert difference(begin(session.ask), after) == ()
+    changes = difference_between(before, after)
+    assert changes
+    if names is not None:
+        assert {each.key.name for each in changes} == names

@@ -1,0 +1,163 @@
+"""`overproof snapshot [URL]`: prints the schema of a live database as JSON. It only reads.
+
+Everything is read in one read-only transaction at REPEATABLE READ, so that it is the schema of one moment. The settings are those
+of the transaction and not of the session, since behind a pooler the session belongs to others too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class so
+
+from app.gate.cluster import OLDEST_MAJOR
+from app.gate.recording import Key, Snapshot
+from app.gate.server import CONNECT_PATIENCE_S, ServerUnavailable, connect_to, read_url
+from app.gate.snapshot import digest, read, to_json, without
+
+FORMAT = "overproof-snapshot/1"
+
+# So that a look at a busy production database can neither wait for a migration nor make anybody wait.
+LOCK_TIMEOUT_S = 5
+
+_UNDEFINED = ("XX000", "42P01", "42704", "42883")  # something that was being read has just been dropped
+_ATTEMPTS = 3
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "snapshot",
+        help="print the schema of a live database as JSON; only reads",
+        description="Prints every object of the schema, sorted, with a digest and the Alembic revision that the database is at."
+        " Alembic's own table is left out. The role needs no more than CONNECT, and SELECT on Alembic's table.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        nargs="?",
+        help="postgresql://user:password@host:5432/name; DATABASE_URL by default, which keeps the password out of the"
+        " list of processes",
+    )
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=float, default=60.0, help="for how long a query may run (default: 60)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    url = arguments.url or os.environ.get("DATABASE_URL")
+    if not url:
+        return _refuse("Which database? Name it: overproof snapshot postgresql://user@host/name, or set DATABASE_URL.")
+    try:
+        taken = take(read_url(url), arguments.timeout)
+    except ServerUnavailable as problem:
+        return _refuse(str(problem))
+    except psycopg2.Error as error:
+        return _refuse(_in_words(error))
+    json.dump(taken, sys.stdout, indent=1, ensure_ascii=False)
+    print()
+    for table, revisions in taken["revisions"].items():
+        if revisions is None:
+            print(f"overproof: the role may not read {table}, so the revision is not known.", file=sys.stderr)
+    return 0
+
+
+def take(keywords: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+    """The database that libpq's keywords name, as it is now: {"format", "database", "postgres", "taken_at", "revisions", "digest",
+    "objects"}. Raises ServerUnavailable and psycopg2.Error."""
+    connection = connect_to({"connect_timeout": CONNECT_PATIENCE_S, **keywords})
+    try:
+        if connection.info.server_version < OLDEST_MAJOR * 10000:
+            major = connection.info.server_version // 10000
+            raise ServerUnavailable(f"The server runs PostgreSQL {major}, and {OLDEST_MAJOR} or newer is needed.")
+        connection.set_client_encoding("UTF8")
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        return _take_with(connection, timeout_s)
+    finally:
+        connection.close()
+
+
+def _take_with(connection: Connection, timeout_s: float) -> dict[str, Any]:
+    for attempt in range(_ATTEMPTS):
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(
+                    f"SET LOCAL statement_timeout = {round(timeout_s * 1000)};"
+                    f" SET LOCAL lock_timeout = {LOCK_TIMEOUT_S * 1000}"
+                )
+                taken_at = datetime.now(UTC)
+                snapshot = read(connection)
+                tables = find_version_tables(snapshot)
+                revisions = {f"{key.schema}.{key.name}": _revisions_in(connection, key) for key in tables}
+                cursor.execute("SELECT current_database(), split_part(current_setting('server_version'), ' ', 1)")
+                name, version = cursor.fetchone() or ("", "")
+            break
+        except psycopg2.Error as error:
+            # What the catalogs say is of one moment, but functions that print definitions look at the present.
+            if error.pgcode not in _UNDEFINED or attempt == _ATTEMPTS - 1:
+                raise
+    for key in tables:
+        snapshot = without(snapshot, key.schema, key.name)
+    return {
+        "format": FORMAT,
+        "database": name,
+        "postgres": version,
+        "taken_at": taken_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "revisions": revisions,
+        "digest": digest(snapshot),
+        "objects": to_json(snapshot),
+    }
+
+
+def find_version_tables(snapshot: Snapshot) -> list[Key]:
+    """The tables in which Alembic keeps revisions, whatever they are called: those with the column `version_num` and no other."""
+    columns: dict[tuple[str, str], list[Key]] = {}
+    for key in snapshot.objects:
+        if key.kind == "column":
+            columns.setdefault((key.schema, key.table), []).append(key)
+    return sorted(
+        Key("table", schema, table)
+        for (schema, table), [first, *others] in columns.items()
+        if first.name == "version_num" and not others and Key("table", schema, table) in snapshot.objects
+    )
+
+
+def _revisions_in(connection: Connection, table: Key) -> list[str] | None:
+    """The revisions in that version table, or None if the role may not read it."""
+    place = sql.Identifier(table.schema, table.name)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT has_schema_privilege(%(schema)s, 'USAGE')"
+            " AND has_table_privilege(quote_ident(%(schema)s) || '.' || quote_ident(%(table)s), 'SELECT')",
+            {"schema": table.schema, "table": table.name},
+        )
+        (is_readable,) = cursor.fetchone() or (False,)
+        if not is_readable:
+            return None
+        cursor.execute(sql.SQL("SELECT version_num FROM {} ORDER BY 1").format(place))
+        return [str(revision) for (revision,) in cursor]
+
+
+def _in_words(error: psycopg2.Error) -> str:
+    said = error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
+    if error.pgcode == "55P03":
+        return f"A lock was held for longer than {LOCK_TIMEOUT_S} s, as by a migration that is under way: try again after it."
+    if error.pgcode == "57014":
+        return f"The database did not answer in time ({said}): try again, or with a longer --timeout."
+    if error.pgcode in _UNDEFINED:
+        return f"The schema kept changing while it was read ({said}): try again when nothing changes it."
+    return f"The schema could not be read: {said}."
+
+
+def _refuse(message: str) -> int:
+    print(f"overproof: {message}", file=sys.stderr)
+    return 2

@@ -1,0 +1,205 @@
+"""`overproof snapshot`: what it prints, that it only reads, and how it refuses."""
+
+import json
+
+import psycopg2
+import pytest
+
+from app.cli import main
+from app.gate.server import Database
+from app.gate.snapshot import digest, read, without
+
+SCHEMA = """
+    CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY);
+    INSERT INTO alembic_version VALUES ('3f1c');
+    CREATE TABLE orders (id serial PRIMARY KEY, note text);
+    CREATE VIEW notes AS SELECT note FROM orders;
+"""
+
+
+def execute(database: Database, statement: str) -> None:
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+@pytest.fixture
+def reader(blank_database):
+    """The URL of a role that may connect and look at Alembic's table, and nothing else."""
+    role = f"{blank_database.name}_reader"
+    execute(blank_database, SCHEMA)
+    execute(blank_database, f"CREATE ROLE {role} LOGIN PASSWORD 'p@ss word'; GRANT SELECT ON alembic_version TO {role}")
+    yield blank_database.url().replace(f"{blank_database.user}:{blank_database.password}@", f"{role}:p%40ss%20word@")
+    execute(blank_database, f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_it_prints_the_schema_and_the_revision_without_alembics_table(blank_database, capsys):
+    execute(blank_database, SCHEMA)
+
+    status = main(["snapshot", blank_database.url()])
+
+    printed = json.loads(capsys.readouterr().out)
+    with blank_database.connect() as connection:
+        expected = without(read(connection), "public", "alembic_version")
+    assert status == 0
+    assert printed["format"] == "overproof-snapshot/1"
+    assert printed["database"] == blank_database.name
+    assert printed["revisions"] == {"public.alembic_version": ["3f1c"]}
+    assert printed["digest"] == digest(expected)
+    assert [(each["kind"], each["name"]) for each in printed["objects"] if each["schema"] == "public"] == [
+        ("view", "notes"),
+        ("column", "note"),
+        ("table", "orders"),
+        ("column", "id"),
+        ("column", "note"),
+        ("constraint", "orders_pkey"),
+        ("sequence", "orders_id_seq"),
+    ]
+
+
+def test_it_finds_version_tables_of_any_name(blank_database, capsys):
+    execute(
+        blank_database,
+        "CREATE SCHEMA app; CREATE TABLE app.\"Versions\" (version_num varchar(64)); INSERT INTO app.\"Versions\" VALUES ('b'), ('a');"
+        "CREATE TABLE not_alembic (version_num int, more int)",
+    )
+
+    main(["snapshot", blank_database.url()])
+
+    assert json.loads(capsys.readouterr().out)["revisions"] == {"app.Versions": ["a", "b"]}
+
+
+def test_the_url_can_come_from_the_environment(blank_database, capsys, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", blank_database.url("asyncpg"))
+
+    assert main(["snapshot"]) == 0
+    assert json.loads(capsys.readouterr().out)["revisions"] == {}
+
+
+def test_a_role_that_may_do_nothing_but_look_is_enough(reader, blank_database, capsys):
+    main(["snapshot", blank_database.url()])
+    expected = json.loads(capsys.readouterr().out)
+
+    assert main(["snapshot", reader]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["digest"] == expected["digest"]
+    assert printed["revisions"] == {"public.alembic_version": ["3f1c"]}
+
+
+def test_a_revision_that_the_role_may_not_read_is_unknown(reader, blank_database, capsys):
+    execute(blank_database, "REVOKE ALL ON alembic_version FROM PUBLIC, CURRENT_USER")
+    execute(blank_database, f"REVOKE ALL ON alembic_version FROM {blank_database.name}_reader")
+
+    assert main(["snapshot", reader]) == 0
+
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["revisions"] == {"public.alembic_version": None}
+    assert captured.err == "overproof: the role may not read public.alembic_version, so the revision is not known.\n"
+
+
+def test_it_only_reads(blank_database, capsys):
+    execute(blank_database, SCHEMA)
+
+    def next_transaction_id() -> int:
+        """Writing takes a transaction id, reading does not; asking so takes one itself."""
+        with blank_database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT txid_current()")
+            return int(cursor.fetchone()[0])
+
+    before = next_transaction_id()
+    assert main(["snapshot", blank_database.url()]) == 0
+
+    assert next_transaction_id() == before + 1
+
+
+def test_it_could_not_write_if_it_wanted_to(blank_database, monkeypatch):
+    execute(blank_database, SCHEMA)
+    shown = {}
+
+    def read_and_try(connection):
+        with connection.cursor() as cursor:
+            for setting in ("transaction_read_only", "transaction_isolation", "statement_timeout", "lock_timeout"):
+                cursor.execute(f"SHOW {setting}")
+                shown[setting] = cursor.fetchone()[0]
+            cursor.execute("INSERT INTO alembic_version VALUES ('x')")
+
+    monkeypatch.setattr("app.gate.snapshot_command.read", read_and_try)
+
+    assert main(["snapshot", blank_database.url(), "--timeout", "7"]) == 2
+    assert shown == {
+        "transaction_read_only": "on",
+        "transaction_isolation": "repeatable read",
+        "statement_timeout": "7s",
+        "lock_timeout": "5s",
+    }
+
+
+def test_a_lock_that_is_held_ends_it_with_one_line(blank_database, capsys, monkeypatch):
+    execute(blank_database, SCHEMA)
+    monkeypatch.setattr("app.gate.snapshot_command.LOCK_TIMEOUT_S", 0.01)
+
+    with blank_database.connect(autocommit=False) as migration, migration.cursor() as cursor:
+        cursor.execute("LOCK TABLE notes, orders IN ACCESS EXCLUSIVE MODE")
+        status = main(["snapshot", blank_database.url()])
+
+    assert status == 2
+    assert capsys.readouterr().err == (
+        "overproof: A lock was held for longer than 0.01 s, as by a migration that is under way: try again after it.\n"
+    )
+
+
+def test_what_is_dropped_under_its_eyes_is_read_again(blank_database, capsys, monkeypatch):
+    execute(blank_database, SCHEMA)
+    attempts = []
+
+    def fail_once(connection):
+        attempts.append(connection)
+        if len(attempts) == 1:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1::oid FROM no_longer_there")
+        return read(connection)
+
+    monkeypatch.setattr("app.gate.snapshot_command.read", fail_once)
+
+    assert main(["snapshot", blank_database.url()]) == 0
+    assert len(attempts) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("mysql://ann:s3cret@host/name", "names another database system (mysql)"),
+        ("not a url, s3cret", "cannot be read"),
+        ("postgresql://ann:s3cret@127.0.0.1:1/name", "No PostgreSQL could be reached at 127.0.0.1:1"),
+        ("postgresql://ann:s3c@ret@host/name", "cannot be read"),
+    ],
+)
+def test_a_url_of_no_use_is_refused_in_one_line_without_the_password(url, expected, capsys):
+    assert main(["snapshot", url]) == 2
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert expected in captured.err
+    assert captured.err.count("\n") == 1
+    assert "s3c" not in captured.err
+
+
+def test_without_a_url_it_says_how_to_name_one(capsys, monkeypatch):
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+
+    assert main(["snapshot"]) == 2
+    assert "overproof snapshot postgresql://user@host/name" in capsys.readouterr().err
+
+
+def test_a_wrong_password_is_refused_in_one_line(reader, blank_database, capsys):
+    try:
+        psycopg2.connect(reader.replace("p%40ss%20word", "wr0ng")).close()
+        pytest.skip("this server trusts everybody")
+    except psycopg2.OperationalError:
+        pass
+
+    assert main(["snapshot", reader.replace("p%40ss%20word", "wr0ng")]) == 2
+
+    captured = capsys.readouterr()
+    assert "refused the connection: password authentication failed" in captured.err
+    assert captured.err.count("\n") == 1
+    assert "wr0ng" not in captured.err
