@@ -171,6 +171,22 @@ def test_a_run_that_is_told_to_stop_leaves_nothing(run: Run, stop: signal.Signal
     assert nothing_is_left(run)
 
 
+@pytest.mark.parametrize("run", ["embedded"], indirect=True)
+def test_ctrl_backslash_leaves_nothing(run: Run) -> None:
+    os.killpg(run.process.pid, signal.SIGQUIT)
+
+    assert nothing_is_left(run)
+
+
+@pytest.mark.parametrize("run", ["embedded"], indirect=True)
+def test_a_keeper_that_is_told_to_stop_stays_as_long_as_its_run(run: Run) -> None:
+    os.kill(run.begun["keeper"], signal.SIGTERM)
+
+    assert run.ask("create").startswith("overproof_")
+    run.end_well()
+    assert not run.left()
+
+
 def test_ctrl_c_leaves_nothing(run: Run) -> None:
     run.interrupt()
     run.process.wait(30)
