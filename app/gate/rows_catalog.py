@@ -1,0 +1,334 @@
+"""What has to be known of tables so that rows can be made for them, read from the catalog in one query."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Ask = Callable[[str], str]  # runs a SELECT that gives one text
+
+# Letters that some driver or other takes for the beginning of a parameter, or that end a literal, or that are not ASCII.
+_TRAPS = re.compile('[^ !"#()*+,\\-./0-9;<=>@A-Z\\[\\]^_`a-z{|}~]')
+
+
+def literal(text: str) -> str:
+    """A text as it is written in SQL, in letters that mean the same to every driver and under every setting.
+
+    Raises ValueError for a NUL, which PostgreSQL cannot store.
+    """
+    if "\0" in text:
+        raise ValueError("a text in PostgreSQL holds no NUL")
+    escaped = _TRAPS.sub(lambda found: _escape(found[0]), text)
+    return f"'{text}'" if escaped == text else f"E'{escaped}'"
+
+
+def _escape(letter: str) -> str:
+    code = ord(letter)
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def identifier(name: str) -> str:
+    """A name as it is written in SQL. Raises ValueError for a name that PostgreSQL cannot have."""
+    if not name or "\0" in name:
+        raise ValueError(f"no name in PostgreSQL: {name!r}")
+    quoted = name.replace('"', '""')
+    if not _TRAPS.search(name):
+        return f'"{quoted}"'
+    # With & in front, a backslash begins a code point: https://www.postgresql.org/docs/current/sql-syntax-lexical.html
+    escaped = _TRAPS.sub(lambda found: f"\\+{ord(found[0]):06x}", quoted)
+    return f'U&"{escaped}"'
+
+
+@dataclass(frozen=True)
+class Type:
+    """A data type. Which of the fields below `kind` are filled depends on it."""
+
+    oid: int
+    name: str  # as it is called in the catalog: "int4"
+    sql: str  # as it is written in a cast that changes nothing: "integer", "bpchar", "shop.mood"
+    kind: str  # "base", "array", "enum", "domain", "composite", "range", "multirange", "pseudo"
+    category: str  # https://www.postgresql.org/docs/current/catalog-pg-type.html#CATALOG-TYPCATEGORY-TABLE
+    of: int = 0  # array: its elements' type; domain: the type below; range: the bounds'; multirange: its range type
+    modifier: int = -1  # domain: of the type below
+    not_null: bool = False  # domain
+    labels: tuple[str, ...] = ()  # enum
+    attributes: tuple[tuple[int, int], ...] = ()  # composite: type and modifier of each
+    checks: tuple[str, ...] = ()  # domain: expressions of VALUE
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column into which something can be inserted, or must not be."""
+
+    number: int
+    name: str
+    type: int
+    modifier: int
+    sql: str  # the whole type, as it is written
+    not_null: bool
+    default: str | None = None  # an expression
+    is_generated: bool = False
+
+
+@dataclass(frozen=True)
+class Key:
+    """A unique index or an exclusion constraint: no two rows may agree in it."""
+
+    name: str
+    columns: tuple[str, ...]  # those that it is made of, expressions and predicate included
+    is_primary: bool = False
+
+
+@dataclass(frozen=True)
+class Check:
+    """A condition on a row."""
+
+    name: str
+    columns: tuple[str, ...]
+    expression: str
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """Columns that refer to another table's, or to those of the same."""
+
+    name: str
+    columns: tuple[str, ...]
+    parent: int  # the table's oid
+    parent_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, and what its rows have to obey."""
+
+    oid: int
+    schema: str
+    label: str
+    is_touched: bool  # asked for by name, and not only a parent of one
+    is_partitioned: bool
+    has_children: bool
+    columns: tuple[Column, ...]
+    keys: tuple[Key, ...] = ()
+    checks: tuple[Check, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    triggers: tuple[str, ...] = ()  # that fire at an insert
+
+    @property
+    def name(self) -> str:
+        """ "public.orders" """
+        return f"{self.schema}.{self.label}"
+
+    @property
+    def sql(self) -> str:
+        return f"{identifier(self.schema)}.{identifier(self.label)}"
+
+    def get_column(self, name: str) -> Column:
+        """Raises KeyError."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Tables with their parents, and the types of their columns."""
+
+    tables: Mapping[int, Table]
+    types: Mapping[int, Type]
+    renamed: Mapping[str, str]  # a partition that was asked for -> the table that it is a part of
+
+    def find(self, name: str) -> Table | None:
+        """The table called "public.orders"."""
+        return next((table for table in self.tables.values() if table.name == name), None)
+
+
+def read_catalog(ask: Ask, names: Iterable[str], *, with_parents: bool = True) -> Catalog:
+    """The tables of those names ("public.orders") that there are, and those that they refer to.
+
+    A partition stands for the whole table that it is a part of. Without parents, a partition is itself, and its bounds
+    are one of its CHECKs.
+    """
+    # A dot may be part of a name, so there may be more than one way to take the two apart.
+    wanted = ", ".join(
+        f"({literal(name[:dot])}, {literal(name[dot + 1 :])})"
+        for name in sorted(set(names))
+        for dot in range(1, len(name) - 1)
+        if name[dot] == "."
+    )
+    if not wanted:
+        return Catalog({}, {}, {})
+    # A parent that is only referred to by a column that may be NULL is needed where the table itself is wanted.
+    more = _PARENTS if with_parents else ""
+    root = "coalesce(pg_catalog.pg_partition_root(c.oid), c.oid)" if with_parents else "c.oid"
+    answer = json.loads(ask(_CATALOG.replace("{wanted}", wanted).replace("{more}", more).replace("{root}", root)))
+    return _catalog(answer)
+
+
+def _catalog(answer: Mapping[str, Any]) -> Catalog:
+    parts: dict[str, dict[int, list[dict[str, Any]]]] = {}
+    for part in ("columns", "keys", "checks", "foreign_keys", "triggers"):
+        by_table: dict[int, list[dict[str, Any]]] = parts.setdefault(part, {})
+        for row in answer[part] or ():
+            by_table.setdefault(row.pop("table"), []).append(row)
+    tables = {}
+    for row in answer["tables"] or ():
+        oid = row["oid"]
+        tables[oid] = Table(
+            **row,
+            columns=tuple(Column(**each) for each in parts["columns"].get(oid, ())),
+            keys=tuple(Key(**{**each, "columns": _tuple(each)}) for each in parts["keys"].get(oid, ())),
+            checks=tuple(Check(**{**each, "columns": _tuple(each)}) for each in parts["checks"].get(oid, ())),
+            foreign_keys=tuple(
+                ForeignKey(**{**each, "columns": _tuple(each), "parent_columns": tuple(each["parent_columns"])})
+                for each in parts["foreign_keys"].get(oid, ())
+            ),
+            triggers=tuple(each["name"] for each in parts["triggers"].get(oid, ())),
+        )
+    types = {}
+    for row in answer["types"] or ():
+        labels, checks, attributes = (row.pop(part) or () for part in ("labels", "checks", "attributes"))
+        types[row["oid"]] = Type(
+            **row, labels=tuple(labels), checks=tuple(checks), attributes=tuple((one, two) for one, two in attributes)
+        )
+    renamed = {row["asked"]: row["stands_for"] for row in answer["renamed"] or ()}
+    return Catalog(tables, types, renamed)
+
+
+def _tuple(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(row["columns"] or ())
+
+
+_PARENTS = """
+  UNION
+  SELECT k.confrelid FROM closure AS o CROSS JOIN LATERAL (
+    SELECT * FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = o.oid OFFSET 0) AS k
+  WHERE k.contype = 'f' AND k.conparentid = 0 AND (o.oid IN (SELECT w.root FROM wanted AS w)
+    OR NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+                   WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) AND NOT a.attnotnull))"""
+
+# A column that only some versions have is reached through to_jsonb(row). Names of columns are in the order of the key.
+_CATALOG = """
+WITH RECURSIVE wanted AS MATERIALIZED (
+  SELECT n.nspname || '.' || c.relname AS asked, {root} AS root
+  FROM (VALUES {wanted}) AS v (schema, label)
+  JOIN pg_catalog.pg_namespace AS n ON n.nspname = v.schema
+  CROSS JOIN LATERAL (SELECT * FROM pg_catalog.pg_class AS c
+    WHERE c.relname = v.label AND c.relnamespace = n.oid OFFSET 0) AS c
+  WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+), closure AS (
+  SELECT w.root AS oid FROM wanted AS w{more}
+), tables AS MATERIALIZED (
+  SELECT c.oid, n.nspname AS schema, c.relname AS label, c.relkind = 'p' AS is_partitioned,
+    c.relhassubclass AS has_children, c.relispartition,
+    c.oid IN (SELECT w.root FROM wanted AS w) AS is_touched
+  FROM (SELECT DISTINCT o.oid FROM closure AS o) AS o
+  JOIN pg_catalog.pg_class AS c ON c.oid = o.oid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+), columns AS MATERIALIZED (
+  SELECT a.* FROM tables AS t CROSS JOIN LATERAL (
+    SELECT * FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = t.oid AND a.attnum > 0 OFFSET 0) AS a
+  WHERE NOT a.attisdropped
+), constraints AS MATERIALIZED (
+  SELECT k.* FROM tables AS t CROSS JOIN LATERAL (
+    SELECT * FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = t.oid OFFSET 0) AS k
+  WHERE k.contype IN ('c', 'f') AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
+), types AS (
+  SELECT DISTINCT c.atttypid AS oid FROM columns AS c
+  UNION
+  SELECT more.oid FROM types AS o
+  CROSS JOIN LATERAL (SELECT * FROM pg_catalog.pg_type AS p WHERE p.oid = o.oid OFFSET 0) AS p CROSS JOIN LATERAL (
+    SELECT p.typbasetype AS oid UNION ALL SELECT p.typelem WHERE p.typcategory = 'A'
+    UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range AS r WHERE r.rngtypid = p.oid
+    UNION ALL SELECT r.rngtypid FROM pg_catalog.pg_range AS r WHERE p.typtype = 'm' AND r.rngmultitypid = p.oid
+    UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute AS a
+      WHERE p.typtype = 'c' AND a.attrelid = p.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+  ) AS more WHERE more.oid <> 0
+)
+SELECT json_build_object(
+'renamed', (SELECT json_agg(json_build_object('asked', w.asked, 'stands_for', t.schema || '.' || t.label))
+  FROM wanted AS w JOIN tables AS t ON t.oid = w.root WHERE w.asked <> t.schema || '.' || t.label),
+'tables', (SELECT json_agg(json_build_object('oid', t.oid::bigint, 'schema', t.schema, 'label', t.label,
+    'is_touched', t.is_touched, 'is_partitioned', t.is_partitioned, 'has_children', t.has_children)
+    ORDER BY t.schema, t.label)
+  FROM tables AS t),
+'columns', (SELECT json_agg(json_build_object('table', c.attrelid::bigint, 'number', c.attnum, 'name', c.attname,
+    'type', c.atttypid::bigint, 'modifier', c.atttypmod, 'sql', format_type(c.atttypid, c.atttypmod),
+    'not_null', c.attnotnull, 'is_generated', c.attgenerated <> '',
+    'default', CASE WHEN c.attgenerated = '' THEN (SELECT pg_get_expr(d.adbin, d.adrelid)
+      FROM pg_catalog.pg_attrdef AS d WHERE d.adrelid = c.attrelid AND d.adnum = c.attnum) END)
+    ORDER BY c.attnum)
+  FROM columns AS c),
+'keys', (SELECT json_agg(json_build_object('table', i.indrelid::bigint, 'name', x.relname,
+    'is_primary', i.indisprimary, 'columns', (
+      SELECT json_agg(c.attname ORDER BY array_position(i.indkey::int2[], c.attnum), c.attnum) FROM columns AS c
+      WHERE c.attrelid = i.indrelid AND (c.attnum = ANY (i.indkey::int2[]) OR EXISTS (
+        SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_class'::regclass
+          AND d.objid = i.indexrelid AND d.refclassid = 'pg_catalog.pg_class'::regclass
+          AND d.refobjid = i.indrelid AND d.refobjsubid = c.attnum AND NOT i.indkey::int2[] @> ARRAY[c.attnum]
+          AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)))))
+    ORDER BY i.indisprimary DESC, x.relname)
+  FROM tables AS t CROSS JOIN LATERAL (
+    SELECT * FROM pg_catalog.pg_index AS i WHERE i.indrelid = t.oid OFFSET 0) AS i
+  CROSS JOIN LATERAL (SELECT x.relname FROM pg_catalog.pg_class AS x WHERE x.oid = i.indexrelid OFFSET 0) AS x
+  WHERE (i.indisunique OR i.indisexclusion) AND i.indisready),
+'checks', (SELECT json_agg(json_build_object('table', k.oid::bigint, 'name', k.name, 'expression', k.expression,
+    'columns', (SELECT json_agg(c.attname ORDER BY c.attnum) FROM columns AS c
+      WHERE c.attrelid = k.oid AND c.attnum = ANY (k.numbers))) ORDER BY k.name)
+  FROM (
+    SELECT k.conrelid AS oid, k.conname AS name, pg_get_expr(k.conbin, k.conrelid) AS expression, k.conkey AS numbers
+    FROM constraints AS k WHERE k.contype = 'c'
+    UNION ALL
+    SELECT t.oid, 'its bounds', b.bounds, (SELECT array_agg(c.attnum) FROM columns AS c WHERE c.attrelid = t.oid
+      AND strpos(b.bounds, quote_ident(c.attname)) > 0)
+    FROM tables AS t CROSS JOIN LATERAL (SELECT pg_get_partition_constraintdef(t.oid) AS bounds) AS b
+    WHERE t.relispartition AND b.bounds IS NOT NULL
+    UNION ALL
+    SELECT t.oid, 'its partitions', coalesce(b.bounds, 'false'), (SELECT array_agg(c.attnum) FROM columns AS c
+      WHERE c.attrelid = t.oid AND strpos(b.bounds, quote_ident(c.attname)) > 0)
+    FROM tables AS t CROSS JOIN LATERAL (
+      SELECT string_agg('(' || coalesce(pg_get_partition_constraintdef(l.relid), 'true') || ')', ' OR '
+        ORDER BY l.relid) AS bounds
+      FROM (SELECT p.relid FROM pg_partition_tree(t.oid) AS p WHERE p.isleaf AND p.relid <> t.oid
+            ORDER BY p.relid LIMIT 20) AS l) AS b
+    WHERE t.is_partitioned) AS k),
+'foreign_keys', (SELECT json_agg(json_build_object('table', k.conrelid::bigint, 'name', k.conname,
+    'parent', k.confrelid::bigint,
+    'columns', (SELECT json_agg(a.attname ORDER BY u.place)
+      FROM unnest(k.conkey) WITH ORDINALITY AS u (number, place)
+      JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = u.number),
+    'parent_columns', (SELECT json_agg(a.attname ORDER BY u.place)
+      FROM unnest(k.confkey) WITH ORDINALITY AS u (number, place)
+      JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.number))
+    ORDER BY k.conname)
+  FROM constraints AS k WHERE k.contype = 'f' AND k.conparentid = 0),
+'triggers', (SELECT json_agg(json_build_object('table', g.tgrelid::bigint, 'name', g.tgname) ORDER BY g.tgname)
+  FROM tables AS t CROSS JOIN LATERAL (
+    SELECT * FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid = t.oid OFFSET 0) AS g
+  WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgtype & 4 = 4),
+'types', (SELECT json_agg(json_build_object('oid', p.oid::bigint, 'name', p.typname, 'sql', format_type(p.oid, -1),
+    'kind', CASE WHEN p.typtype = 'b' AND p.typcategory = 'A' AND p.typelem <> 0 THEN 'array' ELSE
+      CASE p.typtype WHEN 'b' THEN 'base' WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'c' THEN 'composite'
+        WHEN 'r' THEN 'range' WHEN 'm' THEN 'multirange' ELSE 'pseudo' END END,
+    'category', p.typcategory,
+    'of', CASE p.typtype WHEN 'd' THEN p.typbasetype
+      WHEN 'r' THEN (SELECT r.rngsubtype FROM pg_catalog.pg_range AS r WHERE r.rngtypid = p.oid)
+      WHEN 'm' THEN (SELECT r.rngtypid FROM pg_catalog.pg_range AS r WHERE r.rngmultitypid = p.oid)
+      ELSE p.typelem END::bigint,
+    'modifier', p.typtypmod, 'not_null', p.typnotnull,
+    'labels', (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder)
+      FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = p.oid),
+    'attributes', (SELECT json_agg(json_build_array(a.atttypid::bigint, a.atttypmod) ORDER BY a.attnum)
+      FROM pg_catalog.pg_attribute AS a
+      WHERE p.typtype = 'c' AND a.attrelid = p.typrelid AND a.attnum > 0 AND NOT a.attisdropped),
+    'checks', (SELECT json_agg(pg_get_expr(k.conbin, 0) ORDER BY k.conname)
+      FROM pg_catalog.pg_constraint AS k WHERE k.contypid = p.oid AND k.contype = 'c')))
+  FROM types AS o CROSS JOIN LATERAL (SELECT * FROM pg_catalog.pg_type AS p WHERE p.oid = o.oid OFFSET 0) AS p)
+)::text
+"""
