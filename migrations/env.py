@@ -57,7 +57,12 @@ def run_online() -> None:
         with one_at_a_time(connection, end_statement) if changes_the_database() else nullcontext():
             context.configure(connection=connection, **OPTIONS)
             with context.begin_transaction():
-                context.run_migrations()
+                try:
+                    context.run_migrations()
+                except CommandError as error:
+                    if "Target database is not up to date" not in str(error):
+                        raise
+                    raise CommandError("The database is not at head. Run: python -m alembic upgrade head") from None
 
 
 @contextmanager

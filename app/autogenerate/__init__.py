@@ -7,7 +7,9 @@ Alembic by itself, asked to write a script for a change of a SQLModel class,
 - never creates the type of an enum column that is added, never drops the type of one that goes, and does not notice
   a label that comes or goes (`enums.py`: a statement for each, in the right order, with its way back);
 - adds a NOT NULL column in a way that fails on the first table with rows, though the model knows a default, and
-  changes a column's type in a way that PostgreSQL refuses where it knows no cast to take by itself (`columns.py`).
+  changes a column's type in a way that PostgreSQL refuses where it knows no cast to take by itself (`columns.py`);
+- doubles each % of an expression, and lets a colon stand where it means a parameter (`expressions.py`);
+- does not compare CHECKs, and if asked to, their names alone (`checks.py`: what they say, in PostgreSQL's words).
 
 `migrations/env.py` hands `OPTIONS` to Alembic. All this is used when a script is written or compared, never when one
 runs: a script imports nothing of the application.
@@ -24,7 +26,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 
-from app.autogenerate import columns, enums, types
+from app.autogenerate import checks, columns, enums, types
 
 PLUGIN = "app.autogenerate"
 
@@ -34,6 +36,15 @@ def complete(context: AutogenContext, upgrade: ops.UpgradeOps) -> PriorityDispat
     enums.complete(context, upgrade)
     columns.complete(context, upgrade)
     return PriorityDispatchResult.CONTINUE
+
+
+def render_item(kind: str, item: Any, context: AutogenContext) -> str | bool | None:
+    """How a script writes a part of a table. None: not at all. False: as Alembic does."""
+    if kind == "type":
+        return types.render_type(item, context)
+    if kind == "check":
+        return checks.render_check(item, context)
+    return False
 
 
 def write_nothing_if_nothing_changed(
@@ -50,12 +61,15 @@ def write_nothing_if_nothing_changed(
         environment.config.print_stdout("The database is what the models say. There is nothing to write.")
 
 
-Plugin(PLUGIN).add_autogenerate_comparator(complete, "autogenerate", priority=DispatchPriority.LAST)
+plugin = Plugin(PLUGIN)
+plugin.add_autogenerate_comparator(checks.compare_expressions, "table", "checks")
+plugin.add_autogenerate_comparator(complete, "autogenerate", priority=DispatchPriority.LAST)
 
 OPTIONS: dict[str, Any] = {
     "compare_type": types.compare_type,
     "compare_server_default": True,
-    "render_item": types.render_item,
+    "include_object": checks.include_object,
+    "render_item": render_item,
     "process_revision_directives": write_nothing_if_nothing_changed,
     "autogenerate_plugins": ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname", PLUGIN],
 }

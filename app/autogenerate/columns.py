@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from datetime import datetime
 from typing import Any, cast
@@ -14,15 +15,17 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
-from app.autogenerate.types import POSTGRESQL, in_sql, quote, stored_type
+from app.autogenerate.types import POSTGRESQL, quote, stored_type, type_in_sql
+
+logger = logging.getLogger(__name__)
 
 
-class AddFilledColumnOp(ops.AddColumnOp):
+class AddRequiredColumnOp(ops.AddColumnOp):
     """A NOT NULL column whose default only the model knows. The rows that are there get it, and no row later."""
 
-    def __init__(self, table_name: str, column: sa.Column[Any], *, filling: str, schema: str | None) -> None:
+    def __init__(self, table_name: str, column: sa.Column[Any], *, schema: str | None) -> None:
         super().__init__(table_name, column, schema=schema)
-        self.filling = filling  # in SQL
+        self.filling = filling_of(column)
 
 
 class ConvertColumnOp(ops.AlterColumnOp):
@@ -45,8 +48,8 @@ def complete(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
 
 def _completed(connection: sa.Connection, op: ops.MigrateOperation) -> ops.MigrateOperation:
     if isinstance(op, ops.AddColumnOp):
-        filling = filling_of(op.column)
-        return op if filling is None else AddFilledColumnOp(op.table_name, op.column, filling=filling, schema=op.schema)
+        given = op.column.server_default is not None  # a computed column and an identity among others
+        return op if given or op.column.nullable else AddRequiredColumnOp(op.table_name, op.column, schema=op.schema)
     if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None:
         using, back = (
             _using(connection, op.column_name, source, target)
@@ -59,14 +62,12 @@ def _completed(connection: sa.Connection, op: ops.MigrateOperation) -> ops.Migra
 
 
 def filling_of(column: sa.Column[Any]) -> str | None:
-    """What the rows that are there get when `column` is added, in SQL. None: nothing is needed, or the model is silent.
+    """What the rows that are there get when `column` is added, in SQL. None: the model does not say.
 
     A function as default may give another value each time. Where that is its purpose, PostgreSQL has one that does the
     same; any other is asked once.
     """
     default = column.default
-    if column.nullable or column.primary_key or column.server_default is not None:
-        return None
     if not isinstance(default, sa.ColumnDefault) or not (default.is_scalar or default.is_callable):
         return None
     value = default.arg if default.is_scalar else cast("Any", default.arg)(None)
@@ -79,6 +80,8 @@ def filling_of(column: sa.Column[Any]) -> str | None:
 
 def _literal(value: Any, column: sa.Column[Any]) -> str | None:
     type_ = stored_type(column.type)
+    if isinstance(type_, sa.String) and not isinstance(type_, sa.Enum):
+        value = str(value)  # SQLModel stores paths and addresses as strings
     if isinstance(type_, sa.JSON):
         return "'" + json.dumps(value).replace("'", "''") + "'"
     if isinstance(type_, sa.LargeBinary):
@@ -92,9 +95,16 @@ def _literal(value: Any, column: sa.Column[Any]) -> str | None:
         return None
 
 
-@renderers.dispatch_for(AddFilledColumnOp)
-def _render_add_filled_column(context: AutogenContext, op: AddFilledColumnOp) -> list[str]:
+@renderers.dispatch_for(AddRequiredColumnOp)
+def _render_add_required_column(context: AutogenContext, op: AddRequiredColumnOp) -> list[str]:
     column = op.column._copy()
+    if op.filling is None:
+        name = f"{op.table_name}.{column.name}"
+        logger.warning("%s is NOT NULL and has no default: the script will fail where the table has rows.", name)
+        return [
+            "# Fails where the table has rows: the column is NOT NULL, and the model has no default for it.",
+            *render.render_op(context, ops.AddColumnOp(op.table_name, column, schema=op.schema)),
+        ]
     column.server_default = sa.DefaultClause(sa.text(op.filling))
     add = ops.AddColumnOp(op.table_name, column, schema=op.schema)
     forget = ops.AlterColumnOp(
@@ -127,12 +137,12 @@ def _using(
             LEFT JOIN pg_type t ON t.oid = named.target
             LEFT JOIN pg_cast c ON c.castsource = s.oid AND c.casttarget = t.oid
         """),
-        {"source": in_sql(source), "target": in_sql(target)},
+        {"source": type_in_sql(source), "target": type_in_sql(target)},
     ).one()
     if rows.by_itself:
         return None
     through_text = "" if rows.from_string or rows.is_cast else "::text"
-    return f"{quote(column)}{through_text}::{in_sql(target)}"
+    return f"{quote(column)}{through_text}::{type_in_sql(target)}"
 
 
 @renderers.dispatch_for(ConvertColumnOp)

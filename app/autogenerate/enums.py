@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -14,6 +13,7 @@ from alembic.operations import ops
 from alembic.util import CommandError
 from sqlalchemy.types import TypeEngine
 
+from app.autogenerate.expressions import for_text
 from app.autogenerate.types import native_enum, quote
 
 Labels = tuple[str, ...]
@@ -122,12 +122,7 @@ class AlterEnumOp(ops.MigrateOperation):
 @renderers.dispatch_for(DropEnumOp)
 @renderers.dispatch_for(AlterEnumOp)
 def _render(context: AutogenContext, op: CreateEnumOp | DropEnumOp | AlterEnumOp) -> list[str]:
-    return [f"op.execute({_for_text(statement)!r})" for statement in op.statements()]
-
-
-def _for_text(statement: str) -> str:
-    """`op.execute` reads a colon before a word as a parameter, though not one of two in a row."""
-    return re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", statement)
+    return [f"op.execute({for_text(statement)!r})" for statement in op.statements()]
 
 
 def _literal(label: str) -> str:

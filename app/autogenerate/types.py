@@ -35,17 +35,17 @@ def native_enum(type_: TypeEngine[Any]) -> sa.Enum | None:
     return type_ if isinstance(type_, sa.Enum) and type_.native_enum and type_.name else None
 
 
-def in_sql(type_: TypeEngine[Any]) -> str:
+def type_in_sql(type_: TypeEngine[Any]) -> str:
     """ "VARCHAR(80)" """
     return stored_type(type_).compile(dialect=POSTGRESQL)
 
 
-def render_item(kind: str, item: Any, context: AutogenContext) -> str | bool:
+def render_type(type_: TypeEngine[Any], context: AutogenContext) -> str | bool:
     """How a script writes a type. False: as Alembic does."""
-    if kind != "type":
-        return False
-    plain = stored_type(item)
-    if isinstance(plain, sa.Enum) and plain.native_enum:
+    plain = stored_type(type_)
+    if isinstance(plain, sa.Enum) and not plain.native_enum:
+        return f"sa.String(length={plain.length})"
+    if isinstance(plain, sa.Enum):
         context.imports.add("from sqlalchemy.dialects import postgresql")
         schema = f", schema={str(plain.schema)!r}" if plain.schema else ""
         labels = ", ".join(map(repr, plain.enums))
@@ -54,7 +54,7 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | bool:
     if isinstance(plain, sa.ARRAY):
         dimensions = f", dimensions={plain.dimensions}" if plain.dimensions else ""
         return f"sa.ARRAY({render._repr_type(plain.item_type, context)}{dimensions})"
-    return False if plain is item else render._repr_type(plain, context)
+    return False if plain is type_ else render._repr_type(plain, context)
 
 
 def compare_type(
