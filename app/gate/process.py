@@ -47,7 +47,9 @@ class Conversation:
         self.send(do, **arguments)
         answer = self._receive(timeout_s)
         if "fault" in answer:
-            raise CannotVerify(f"the driver inside the command failed while asked to {do}: {answer['fault']}")
+            raise CannotVerify(
+                f"this is a defect of Overproof, please report it: inside the command, asked to {do}: {answer['fault']}"
+            )
         return answer
 
     def send(self, do: str, **arguments: Any) -> None:

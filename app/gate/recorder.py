@@ -103,6 +103,10 @@ def _walk_with(
             else:
                 conversation.ask("prepare")
             walk = walks[index]
+            if not walk.plan and walk.base is None and not walk.graph.problems:
+                conversation.ask("finish")  # an application that upgrades once more as it starts
+                index += 1
+                continue
 
             def on_step(done: int, walk: Walk = walk) -> None:
                 on_progress("walk", done, len(walk.plan))
@@ -114,6 +118,12 @@ def _walk_with(
         index += 1
     if not walks:
         raise _never_arrived(process)
+    if all(walk.graph.revisions and not (walk.plan or walk.base or walk.graph.problems) for walk in walks):
+        current = ", ".join(walks[0].current) or "none"
+        raise CannotVerify(
+            f"the command reached Alembic but had no revision to run (the database is at: {current}): name the command that"
+            " upgrades an empty database to head, after --"
+        )
 
 
 def _never_arrived(process: Process) -> CannotVerify:

@@ -120,12 +120,6 @@ def begin_walk(index: int, conversation: Conversation, directory: Path, base_ref
     divergence = None
     if base_ref is not None:
         graph, divergence = _set_against_base(graph, described, directory, base_ref)
-    elif graph.revisions and not described["plan"] and described["error"] is None:
-        current = ", ".join(described["current"]) or "none"
-        raise CannotVerify(
-            f"the command reached Alembic but had no revision to run (the database is at: {current}): name the command that"
-            " upgrades an empty database to head, after --"
-        )
     return Walk(
         index=index,
         hello=conversation.hello,
@@ -352,11 +346,12 @@ class Walker:
                     walk.missing["drift"] = f"autogenerate failed: {failure['message']}"
                 else:
                     walk.drift = tuple(Drift(each["operation"], each["object"]) for each in answer["operations"])
+                    walk.hidden = tuple(answer["waived"])
         if not walk.has_metadata:
             for part in ("drift", "models", "unregistered"):
                 walk.missing[part] = "env.py gives no target_metadata, so Alembic knows of no models"
             return
-        walk.hidden = tuple(self._conversation.ask("hidden")["tables"])
+        walk.hidden += tuple(self._conversation.ask("hidden")["tables"])
         walk.unregistered = tuple(
             UnregisteredModel(**each) for each in self._conversation.ask("unregistered")["models"]
         )

@@ -379,7 +379,7 @@ def test_a_command_that_ends_well_in_vain_is_found_out(tmp_path: Path, server: S
     assert recording.plain is not None
     assert "table public.orders is gone" in [describe(change) for change in recording.plain.differences]
     (finding,) = upgrade.examine(recording)
-    assert finding.message.startswith("The command ends well, but what it did is not all there afterwards")
+    assert finding.message.startswith("The command ends well, but what it did is not there afterwards: table orders")
 
 
 def test_an_upgrade_that_is_killed_half_way_is_run_again(tmp_path: Path, server: Server) -> None:

@@ -52,7 +52,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if recording.concurrent is None:
         raise Skipped(recording.missing.get("concurrent", "two upgrades at once were not tried"))
     if recording.plain is not None and (recording.plain.failures or recording.plain.differences):
-        raise Skipped("the command does not get to head by itself; upgrade says why")
+        raise Skipped("one upgrade alone does not leave the schema of the walk either; upgrade says why")
     differences = principal(recording.concurrent.differences)
     if recording.concurrent.failures:
         failure = recording.concurrent.failures[0]

@@ -63,18 +63,31 @@ def _lost(plain: Attempt) -> Iterator[Finding]:
             f"{failure_reason(plain.failures[0])}.",
             help="Set transaction_per_migration=True in env.py's context.configure(), if it runs all revisions in one transaction.",
         )
-    elif differences := principal(plain.differences):
+        return
+    differences = principal(plain.differences)
+    is_in_vain = all(change.after is None for change in differences)
+    if differences:
+        names = listed([noun(change) for change in differences], limit=2)
         yield Finding(
-            "The command ends well, but what it did is not all there afterwards: "
-            f"{listed([noun(change) for change in differences], limit=2)}.",
+            f"The command ends well, but what it did is not there afterwards: {names}."
+            if is_in_vain
+            else f"Run in one go, the history leaves another schema than revision by revision: {names}.",
             object=full_name(differences[0].key),
             detail=bulleted(map(describe, differences)),
-            help="A transaction ends without a commit. Often env.py runs a statement before context.configure(), which makes SQLAlchemy "
-            "begin one that Alembic then leaves alone: commit it (connection.commit()) first. Or a script commits Alembic's "
-            "own: op.get_bind().commit() belongs in an autocommit_block().",
+            help=_IN_VAIN_HELP if is_in_vain else _IN_ONE_GO_HELP,
         )
 
 
+_IN_VAIN_HELP = (
+    "A transaction ends without a commit. Often env.py runs a statement before context.configure(), which makes SQLAlchemy begin one "
+    "that Alembic then leaves alone: commit it (connection.commit()) first. Or a script commits Alembic's own: "
+    "op.get_bind().commit() belongs in an autocommit_block()."
+)
+_IN_ONE_GO_HELP = (
+    "A new database differs from one that was upgraded release by release. Usually a revision opens a connection of its own, which does not "
+    "see what the transaction under way has done: use op.get_bind(), or set transaction_per_migration=True in env.py's "
+    "context.configure()."
+)
 _REFUSAL_HELP = (
     "The revision that is asked for, or the one that the database is at, is not among the scripts: is one missing from this "
     "branch, or does the command look in another folder than the revision is in?"

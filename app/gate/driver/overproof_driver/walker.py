@@ -161,6 +161,8 @@ class Walker:
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
+            if _is_our_own(error):
+                raise
             answer = {
                 "statements": self.watch.quiet(),
                 "failure": self._failure(error, path),
@@ -224,7 +226,7 @@ class Walker:
         """What autogenerate would still write, with the project's own options."""
         self._begin()
         try:
-            return {"operations": models.drift(self.context, tuple(sorted(self._heads)))}
+            return models.drift(self.context, tuple(sorted(self._heads)))
         except Exception as error:
             return {"failure": self._failure(error, None)}
         finally:
@@ -475,6 +477,14 @@ class Walker:
             "sql": str(statement)[:20000] if statement else None,
             "line": line,
         }
+
+
+def _is_our_own(error):
+    """Whether it is a defect of the driver: raised in its own files, and not by the database."""
+    if not isinstance(error, (AttributeError, IndexError, KeyError, NameError, TypeError, ValueError)):
+        return False
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and os.path.dirname(frames[-1].filename) == os.path.dirname(__file__)
 
 
 def _dbapi_connection(connection):
