@@ -66,14 +66,10 @@ def _finding(transaction: Transaction, moment: Moment, table: str) -> Finding:
     waits = who_waits(moment.held[table])
     cause = next(filter(_is_a_promise, changes_by(transaction.step, statement, table)), None)
     earlier = moment.since[table]
-    if earlier is not statement and table not in statement.locks:
-        why = (
-            f"; the lock is held since line {earlier.line}" if earlier.line else "; an earlier statement holds the lock"
-        )
-    elif earlier is not statement:
-        why = "; an earlier statement of this transaction holds the lock"
-    else:
-        why = f", for {noun(cause)}" if cause is not None and cause.key.kind != "column" else ""
+    why = f", for {noun(cause)}" if cause is not None and cause.key.kind != "column" else ""
+    if earlier is not statement:
+        since = f"since line {earlier.line}" if earlier.line else "by an earlier statement"
+        why += f"; they are locked out {since}"
     return Finding(
         f"{waits[0].upper()}{waits[1:]} on {tables} wait until PostgreSQL has read the whole of {shorten(table)}{why}.",
         revision=transaction.revision.revision,

@@ -239,14 +239,15 @@ def _says_no_more(new: Definition, old: Definition) -> bool:
     return without_literals(new) == without_literals(old) and _literals(old) <= _literals(new)
 
 
-_FAMILIES = (("smallint", "integer", "bigint", "numeric"), ("real", "double precision"), ("json", "jsonb"))
+# Not numeric behind bigint: code that read an int gets a Decimal.
+_FAMILIES = (("smallint", "integer", "bigint"), ("real", "double precision"), ("json", "jsonb"))
 
 
 def is_wider(before: str, after: str) -> bool:
     """Whether every value of the one type is a value of the other, and looks the same to code that reads it."""
     old, old_limits = _split_type(before)
     new, new_limits = _split_type(after)
-    if old in ("character varying", "character", "text", "citext") and new in ("character varying", "text", "citext"):
+    if old in ("character varying", "character", "text") and new in ("character varying", "text"):
         return new != "character varying" or not new_limits or (bool(old_limits) and new_limits[0] >= old_limits[0])
     if old == new == "numeric" and old_limits and new_limits:
         (digits, scale), (new_digits, new_scale) = (*old_limits, 0)[:2], (*new_limits, 0)[:2]

@@ -62,7 +62,7 @@ def _several_tables(transaction: Transaction) -> Iterator[Finding]:
     if len(last.since) < 2 or len(statements) < 2:
         return
     yield Finding(
-        f"{transaction.revision.revision} locks {listed(listed_tables(last.since), limit=4)} one after the other, and keeps them "
+        f"{transaction.revision.revision} locks {listed([shorten(table) for table in last.since], limit=4)} one after the other, and keeps them "
         "until it commits: while it waits for one, nobody can use those before it.",
         revision=transaction.revision.revision,
         object=", ".join(sorted(last.since)),

@@ -13,7 +13,7 @@ How to fix
     Give the new values a column of their own, fill it a few thousand rows at a time, and let the code move over::
 
         def upgrade() -> None:
-            op.execute("ALTER TABLE orders ADD COLUMN total_new bigint")
+            op.execute("ALTER TABLE orders ADD COLUMN IF NOT EXISTS total_new bigint")
             with op.get_context().autocommit_block():
                 op.execute('''
                     DO $$ BEGIN
@@ -26,10 +26,11 @@ How to fix
                     END $$
                 ''')
 
+    The block commits what is before it, hence IF NOT EXISTS: the revision can be run again if it is stopped half way.
     The release that writes both columns goes out before the one that reads the new one; the old one is dropped last.
     A default is set by itself, which touches no row, and the older rows are filled as above::
 
-        op.execute("ALTER TABLE orders ADD COLUMN token uuid")
+        op.execute("ALTER TABLE orders ADD COLUMN IF NOT EXISTS token uuid")
         op.execute("ALTER TABLE orders ALTER COLUMN token SET DEFAULT gen_random_uuid()")
 
 Stays quiet when
@@ -98,7 +99,7 @@ _IN_GENERAL = (
 def _retyped(change: Change, table: str) -> tuple[str, str]:
     before, after = change.before or {}, change.after or {}
     old, new, new_type = quote(change.key.name), quote(f"{change.key.name}_new"), after["type"]
-    add = f"op.execute({python(f'ALTER TABLE {quote_table(table)} ADD COLUMN {new} {new_type}')})"
+    add = f"op.execute({python(f'ALTER TABLE {quote_table(table)} ADD COLUMN IF NOT EXISTS {new} {new_type}')})"
     code = "\n".join([add, batches(table, new, f"{old}::{new_type}", f"{new} IS NULL AND {old} IS NOT NULL")])
     return (
         f", to turn {change.key.name} from {before['type']} into {new_type}",
@@ -112,7 +113,7 @@ def _added(change: Change, table: str) -> tuple[str, str]:
     name, new_type, default = quote(change.key.name), after.get("type"), after.get("default")
     if default is None:  # identity, or a generated column, has to be worked out for each row whatever one does
         return f", to fill the new column {change.key.name}", _IN_GENERAL
-    add = f"op.execute({python(f'ALTER TABLE {quote_table(table)} ADD COLUMN {name} {new_type}')})"
+    add = f"op.execute({python(f'ALTER TABLE {quote_table(table)} ADD COLUMN IF NOT EXISTS {name} {new_type}')})"
     alter = f"op.alter_column({python(change.key.table)}, {python(change.key.name)}, server_default=sa.text({python(default, is_sql=True)}))"
     code = "\n".join([add, alter, batches(table, name, str(default), f"{name} IS NULL")])
     return (

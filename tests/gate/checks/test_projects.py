@@ -23,27 +23,30 @@ from app.gate.target import Target
 PROJECTS = Path(__file__).parent / "projects"
 IDS = [check.id for check in ALL_CHECKS if (PROJECTS / check.id.replace("-", "_")).exists()]
 
+# What needs more than a folder to be shown.
+ELSEWHERE = {"merged-history"}  # a git history: tests/gate/test_base.py
+
 
 @pytest.mark.parametrize("check", IDS)
 def test_the_bad_project_has_this_finding_and_no_other(check: str, server: Server, tmp_path: Path):
     report = verify(check, "bad", server, tmp_path)
 
-    assert [finding.check for finding in report.findings] == [check], as_text(report)
+    assert [finding.check for finding in report.findings if finding.allowed is None] == [check], as_text(report)
 
 
 @pytest.mark.parametrize("check", IDS)
 def test_the_good_project_has_none(check: str, server: Server, tmp_path: Path):
     report = verify(check, "good", server, tmp_path)
 
-    assert report.findings == [], as_text(report)
-    assert [entry.id for entry in report.checks if entry.outcome == "skipped"] == [], as_text(report)
+    assert [finding for finding in report.findings if finding.allowed is None] == [], as_text(report)
+    assert {entry.id for entry in report.checks if entry.outcome == "skipped"} <= ELSEWHERE, as_text(report)
 
 
 @pytest.mark.parametrize("check", ALL_CHECKS, ids=lambda check: check.id)
 def test_every_check_has_a_pair(check):
     folder = PROJECTS / check.id.replace("-", "_")
 
-    assert (folder / "bad").is_dir() or (folder / "good").is_dir()
+    assert (folder / "bad").is_dir() or (folder / "good").is_dir() or check.id in ELSEWHERE
 
 
 def verify(check: str, kind: str, server: Server, directory: Path) -> Report:

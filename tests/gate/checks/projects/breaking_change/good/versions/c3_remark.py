@@ -1,0 +1,17 @@
+"""add the remark on an order, beside its note, and its channel"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "c3"
+down_revision = "b2"
+
+
+def upgrade():
+    op.add_column("orders", sa.Column("remark", sa.Text))
+    op.add_column("orders", sa.Column("channel", sa.Text, nullable=False, server_default="web"))
+
+
+def downgrade():
+    op.drop_column("orders", "channel")
+    op.drop_column("orders", "remark")

@@ -1,0 +1,127 @@
+"""Indexes that are built or dropped while nobody may write."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.gate.checks.blocking_index import examine
+from tests.gate.checks.builders import added, key, recording, removed, statement, trip
+
+INDEX = key("index", "ix_total", "orders")
+ON_TOTAL = {"definition": "USING btree (total)"}
+SHARE = {"orders": "ShareLock"}
+
+
+def test_an_index_is_named_with_its_table_and_built_concurrently_in_the_advice():
+    build = statement(
+        "CREATE INDEX ix_total ON orders (total)", locks=SHARE, scans=["orders"], index_builds=["orders"], line=12
+    )
+
+    [finding] = examine(recording(trip(statements=[build], changes=[added(INDEX, **ON_TOTAL)])))
+
+    assert finding.message == "Writes on orders wait until index ix_total on orders is built."
+    assert (finding.object, finding.line) == ("public.orders", 12)
+    assert str(finding.help).endswith(
+        "    with op.get_context().autocommit_block():\n"
+        '        op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_total")\n'
+        '        op.create_index("ix_total", "orders", ["total"], postgresql_concurrently=True)'
+    )
+
+
+def test_an_index_that_op_cannot_say_is_built_with_its_own_definition():
+    build = statement(
+        "CREATE UNIQUE INDEX ix_total ON orders (lower(note)) WHERE total > 0", locks=SHARE, index_builds=["orders"]
+    )
+    partial = added(INDEX, definition="USING btree (lower(note)) WHERE (total > 0)", unique=True)
+
+    [finding] = examine(recording(trip(statements=[build], changes=[partial])))
+
+    assert "CREATE UNIQUE INDEX CONCURRENTLY ix_total ON orders USING btree (lower(note)) WHERE (total > 0)" in str(
+        finding.help
+    )
+
+
+def test_a_unique_constraint_takes_over_an_index_in_the_advice():
+    add = statement(
+        "ALTER TABLE orders ADD CONSTRAINT uq UNIQUE (number)",
+        locks={"orders": "AccessExclusiveLock"},
+        index_builds=["orders"],
+    )
+    unique = added(key("constraint", "uq", "orders"), type="unique", columns=["number"], definition="UNIQUE (number)")
+
+    [finding] = examine(recording(trip(statements=[add], changes=[unique])))
+
+    assert (
+        finding.message == "Reads and writes on orders wait until the index of unique constraint uq on orders is built."
+    )
+    assert "ALTER TABLE orders ADD CONSTRAINT uq UNIQUE USING INDEX uq" in str(finding.help)
+
+
+def test_an_exclusion_constraint_has_no_way_around():
+    add = statement(
+        "ALTER TABLE orders ADD CONSTRAINT ex EXCLUDE …",
+        locks={"orders": "AccessExclusiveLock"},
+        index_builds=["orders"],
+    )
+    exclude = added(key("constraint", "ex", "orders"), type="exclude", definition="EXCLUDE USING gist (during WITH &&)")
+
+    [finding] = examine(recording(trip(statements=[add], changes=[exclude])))
+
+    assert "cannot build this one concurrently" in str(finding.help)
+
+
+def test_reads_wait_too_where_an_earlier_statement_has_locked_them_out():
+    first = statement("ALTER TABLE orders ADD total int", locks={"orders": "AccessExclusiveLock"})
+    build = statement("CREATE INDEX ix_total ON orders (total)", locks=SHARE, index_builds=["orders"])
+
+    [finding] = examine(recording(trip(statements=[first, build])))
+
+    assert finding.message.startswith("Reads and writes on orders")
+
+
+def test_a_build_outside_of_the_transaction_but_without_concurrently_is_a_finding():
+    build = statement("CREATE INDEX ix_total ON orders (total)", index_builds=["orders"], transactional=False)
+
+    [finding] = examine(recording(trip(statements=[build])))
+
+    assert finding.message.startswith("Writes on orders")
+
+
+def test_reindex_gets_the_advice_for_it():
+    [finding] = examine(
+        recording(trip(statements=[statement("REINDEX TABLE orders", locks=SHARE, index_builds=["orders"])]))
+    )
+
+    assert "REINDEX TABLE CONCURRENTLY orders" in str(finding.help)
+
+
+def test_dropping_an_index_is_a_finding():
+    drop = statement("\nDROP INDEX ix_total", locks={"orders": "AccessExclusiveLock"})
+
+    [finding] = examine(recording(trip(statements=[drop], changes=[removed(INDEX, **ON_TOTAL)])))
+
+    assert finding.message.startswith("Reads and writes on orders wait behind this DROP INDEX")
+    assert 'op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_total")' in str(finding.help)
+
+
+@pytest.mark.parametrize(
+    "only",
+    [
+        statement("CREATE INDEX CONCURRENTLY ix ON orders (total)", index_builds=["orders"], transactional=False),
+        statement("DROP INDEX CONCURRENTLY ix", transactional=False),
+        statement("CREATE INDEX ix ON items (total)"),
+        statement("ALTER TABLE orders ALTER a TYPE bigint", locks=SHARE, index_builds=["orders"], rewrites=["orders"]),
+        statement("ALTER TABLE orders DROP CONSTRAINT uq", locks={"orders": "AccessExclusiveLock"}),
+        statement("DROP INDEX ix_of_a_new_table"),
+    ],
+    ids=[
+        "concurrently",
+        "dropped concurrently",
+        "a new table",
+        "a rewrite",
+        "a constraint that goes",
+        "an index of a new table",
+    ],
+)
+def test_stays_quiet_about(only):
+    assert list(examine(recording(trip(statements=[only])))) == []

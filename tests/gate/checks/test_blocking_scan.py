@@ -1,0 +1,142 @@
+"""Tables that are read from end to end while others wait."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.gate.checks.blocking_scan import examine
+from tests.gate.checks.builders import added, altered, key, recording, statement, trip
+
+CHECK = added(key("constraint", "ck_total", "orders"), type="check", definition="CHECK ((total > 0))")
+ADD_CHECK = "ALTER TABLE orders ADD CONSTRAINT ck_total CHECK (total > 0)"
+EXCLUSIVE = {"orders": "AccessExclusiveLock"}
+
+
+def test_a_check_that_is_validated_at_once_is_named():
+    add = statement(ADD_CHECK, locks=EXCLUSIVE, scans=["orders"], line=12)
+
+    [finding] = examine(recording(trip(statements=[add], changes=[CHECK])))
+
+    assert finding.message == (
+        "Reads and writes on orders wait until PostgreSQL has read the whole of orders, for check constraint ck_total on orders."
+    )
+    assert (finding.object, finding.line) == ("public.orders", 12)
+    assert 'op.execute("ALTER TABLE orders ADD CONSTRAINT ck_total CHECK ((total > 0)) NOT VALID")' in str(finding.help)
+    assert 'op.execute("ALTER TABLE orders VALIDATE CONSTRAINT ck_total")' in str(finding.help)
+
+
+def test_a_foreign_key_is_one_finding_that_names_both_tables():
+    add = statement(
+        "ALTER TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users",
+        locks={"orders": "ShareRowExclusiveLock", "users": ["ShareRowExclusiveLock", "RowShareLock"]},
+        scans=["orders", "users"],
+    )
+    unnamed = added(
+        key("constraint", "orders_user_id_fkey", "orders"),
+        type="foreign key",
+        columns=["user_id"],
+        definition="FOREIGN KEY (user_id) REFERENCES public.users(id)",
+    )
+
+    [finding] = examine(recording(trip(statements=[add], changes=[unnamed])))
+
+    assert finding.message.startswith(
+        "Writes on orders and users wait until PostgreSQL has read the whole of orders, for foreign key"
+    )
+    assert "ADD CONSTRAINT orders_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) NOT VALID" in str(
+        finding.help
+    )
+
+
+@pytest.mark.parametrize("before", [{"type": "text", "nullable": True}, None], ids=["an older column", "a new column"])
+def test_not_null_gets_the_advice_with_a_check_that_proves_it(before):
+    alter = statement("ALTER TABLE orders ALTER COLUMN note SET NOT NULL", locks=EXCLUSIVE, scans=["orders"])
+    note = altered(key("column", "note", "orders"), before, {"type": "text", "nullable": False})
+
+    [finding] = examine(recording(trip(statements=[alter], changes=[note])))
+
+    assert "ADD CONSTRAINT orders_note_not_null CHECK (note IS NOT NULL) NOT VALID" in str(finding.help)
+    assert 'op.alter_column("orders", "note", nullable=False)' in str(finding.help)
+    assert 'op.drop_constraint("orders_note_not_null", "orders", type_="check")' in str(finding.help)
+
+
+def test_validating_under_the_lock_of_the_statement_that_added_it_is_a_finding():
+    add = statement(f"{ADD_CHECK} NOT VALID", locks=EXCLUSIVE, line=12)
+    validate = statement(
+        "ALTER TABLE orders VALIDATE CONSTRAINT ck_total",
+        locks={"orders": "ShareUpdateExclusiveLock"},
+        scans=["orders"],
+        line=13,
+    )
+
+    [finding] = examine(recording(trip(statements=[add, validate], changes=[CHECK])))
+
+    assert finding.line == 13
+    assert finding.message.endswith("for check constraint ck_total on orders; they are locked out since line 12.")
+
+
+def test_a_statement_that_finds_the_lock_held_says_since_when():
+    first = statement("ALTER TABLE orders ADD note text", locks=EXCLUSIVE, line=12)
+    second = statement("ALTER TABLE orders ALTER COLUMN note SET NOT NULL", scans=["orders"], line=13)
+
+    [finding] = examine(recording(trip(statements=[first, second])))
+
+    assert finding.message.endswith("read the whole of orders; they are locked out since line 12.")
+
+
+def test_a_do_block_is_seen_like_anything_else():
+    block = statement(
+        "DO $$ BEGIN EXECUTE 'ALTER TABLE ' || t || ' ADD CHECK (a > 0)'; END $$", locks=EXCLUSIVE, scans=["orders"]
+    )
+
+    [finding] = examine(recording(trip(statements=[block])))
+
+    assert "read the whole of orders." in finding.message
+    assert "NOT VALID" in str(finding.help)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [
+            statement(
+                "ALTER TABLE orders VALIDATE CONSTRAINT ck",
+                locks={"orders": "ShareUpdateExclusiveLock"},
+                scans=["orders"],
+            )
+        ],
+        [
+            statement(
+                "UPDATE orders SET a = 1", locks={"orders": "RowExclusiveLock"}, scans=["orders"], written={"orders": 2}
+            )
+        ],
+        [statement("ALTER TABLE orders ALTER a TYPE bigint", locks=EXCLUSIVE, scans=["orders"], rewrites=["orders"])],
+        [
+            statement(
+                "CREATE INDEX ix ON orders (a)",
+                locks={"orders": "ShareLock"},
+                scans=["orders"],
+                index_builds=["orders"],
+            )
+        ],
+        [
+            statement("ALTER TABLE orders ADD a int", locks=EXCLUSIVE),
+            statement("UPDATE orders SET a = 1", scans=["orders"]),
+        ],
+        [
+            statement("ALTER TABLE orders ADD a int", locks=EXCLUSIVE),
+            statement("SELECT 1", transactional=False),
+            statement("ALTER TABLE orders VALIDATE CONSTRAINT ck", scans=["orders"]),
+        ],
+    ],
+    ids=[
+        "VALIDATE by itself",
+        "an UPDATE",
+        "a rewrite, which is table-rewrite's",
+        "an index, which is blocking-index's",
+        "a backfill, which is lock-pileup's",
+        "a lock that a commit has released",
+    ],
+)
+def test_stays_quiet_about(statements):
+    assert list(examine(recording(trip(statements=statements)))) == []

@@ -1,0 +1,92 @@
+"""Locks that are held while something else goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.gate.checks.lock_pileup import examine
+from tests.gate.checks.builders import recording, statement, trip
+
+ORDERS = statement("ALTER TABLE orders ADD a int", locks={"orders": "AccessExclusiveLock"}, line=12)
+USERS = statement("ALTER TABLE users ADD a int", locks={"users": "AccessExclusiveLock"}, line=13)
+BACKFILL = statement("UPDATE orders SET a = 1", locks={"orders": "RowExclusiveLock"}, scans=["orders"], line=14)
+COMMITTED = statement("SELECT 1", transactional=False)
+
+
+def test_tables_that_are_locked_one_after_the_other_are_one_finding():
+    [finding] = examine(recording(trip(statements=[ORDERS, USERS])))
+
+    assert finding.message.startswith("a1 locks orders and users one after the other, and keeps them until it commits")
+    assert finding.object == "public.orders, public.users"
+    assert finding.line == 13
+    assert finding.detail == "ALTER TABLE orders ADD a int\nALTER TABLE users ADD a int"
+
+
+def test_a_backfill_under_a_lock_is_a_finding_that_says_who_waits_for_what():
+    [finding] = examine(recording(trip(statements=[ORDERS, BACKFILL])))
+
+    assert (
+        finding.message
+        == "Reads and writes on orders, locked since line 12, wait until this UPDATE has worked through orders."
+    )
+    assert finding.line == 14
+
+
+def test_work_on_another_table_under_a_lock_is_a_finding():
+    copy = statement("INSERT INTO orders SELECT * FROM items", scans=["items"])
+
+    [finding] = examine(recording(trip(statements=[ORDERS, copy])))
+
+    assert "wait until this INSERT has worked through items" in finding.message
+
+
+def test_a_validation_under_the_lock_on_another_table_is_a_finding():
+    validate = statement(
+        "ALTER TABLE users VALIDATE CONSTRAINT ck", locks={"users": "ShareUpdateExclusiveLock"}, scans=["users"]
+    )
+
+    [finding] = examine(recording(trip(statements=[ORDERS, validate])))
+
+    assert "this ALTER has worked through users" in finding.message
+
+
+def test_only_the_first_piece_of_long_work_is_told():
+    assert len(list(examine(recording(trip(statements=[ORDERS, BACKFILL, BACKFILL]))))) == 1
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [],
+        [ORDERS],
+        [ORDERS, ORDERS],
+        [
+            statement(
+                "ALTER TABLE orders ADD FOREIGN KEY …",
+                locks={"orders": "ShareRowExclusiveLock", "users": "ShareRowExclusiveLock"},
+            )
+        ],
+        [ORDERS, COMMITTED, USERS],
+        [ORDERS, COMMITTED, BACKFILL],
+        [BACKFILL],
+        [BACKFILL, ORDERS],
+        [statement(locks={"orders": "RowExclusiveLock"}), statement(locks={"users": "ShareUpdateExclusiveLock"})],
+        [ORDERS, statement("ALTER TABLE orders ALTER a SET NOT NULL", scans=["orders"])],
+        [ORDERS, statement("UPDATE orders SET a = 1 WHERE id = 1")],
+    ],
+    ids=[
+        "nothing",
+        "one table",
+        "one table twice",
+        "one statement that must lock two",
+        "tables in two transactions",
+        "a backfill after the commit",
+        "a backfill by itself",
+        "a lock at the end",
+        "locks that nobody waits for",
+        "a scan that is blocking-scan's",
+        "a row that an index finds",
+    ],
+)
+def test_stays_quiet_about(statements):
+    assert list(examine(recording(trip(statements=statements)))) == []

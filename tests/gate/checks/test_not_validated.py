@@ -1,0 +1,81 @@
+"""What is left half done at head."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.gate.checks.base import Skipped
+from app.gate.checks.not_validated import examine
+from tests.gate.checks.builders import added, altered, key, recording, revision, snapshot, trip
+
+CHECK = key("constraint", "ck_total", "orders")
+NOT_VALID = {"type": "check", "definition": "CHECK ((total > 0)) NOT VALID", "validated": False}
+INDEX = key("index", "ix_note", "orders")
+INVALID = {"definition": "USING btree (note)", "valid": False}
+
+
+def test_a_constraint_is_told_at_the_revision_that_left_it_so():
+    walk = recording(trip("a1"), trip("b2", changes=[added(CHECK, **NOT_VALID)]), head=snapshot({CHECK: NOT_VALID}))
+
+    [finding] = examine(walk)
+
+    assert (
+        finding.message
+        == "Check constraint ck_total on orders is still NOT VALID at head: nobody has checked the older rows."
+    )
+    assert (finding.revision, finding.object) == ("b2", "public.orders.ck_total")
+    assert 'op.execute("ALTER TABLE orders VALIDATE CONSTRAINT ck_total")' in str(finding.help)
+
+
+def test_a_domain_has_constraints_too():
+    domain = key("domain constraint", "positive", "amount")
+
+    [finding] = examine(
+        recording(head=snapshot({domain: {"definition": "CHECK ((VALUE > 0)) NOT VALID", "validated": False}}))
+    )
+
+    assert 'op.execute("ALTER DOMAIN amount VALIDATE CONSTRAINT positive")' in str(finding.help)
+
+
+def test_an_invalid_index_is_dropped_and_built_again():
+    [finding] = examine(recording(head=snapshot({INDEX: INVALID})))
+
+    assert (
+        finding.message == "Index ix_note on orders is INVALID at head: no query uses it, and every write pays for it."
+    )
+    assert "DROP INDEX CONCURRENTLY IF EXISTS ix_note" in str(finding.help)
+    assert 'op.create_index("ix_note", "orders", ["note"], postgresql_concurrently=True)' in str(finding.help)
+
+
+def test_a_column_can_be_not_null_and_not_valid():
+    column = {"type": "text", "nullable": False, "not_null": "NOT VALID"}
+
+    [finding] = examine(recording(head=snapshot({key("column", "note", "orders"): column})))
+
+    assert finding.message.startswith("NOT NULL of column orders.note is still NOT VALID")
+
+
+def test_stays_quiet_when_a_later_revision_validates_it():
+    valid = {"type": "check", "definition": "CHECK ((total > 0))"}
+    walk = recording(
+        trip("a1", changes=[added(CHECK, **NOT_VALID)]),
+        trip("b2", changes=[altered(CHECK, NOT_VALID, valid)]),
+        head=snapshot({CHECK: valid}),
+    )
+
+    assert list(examine(walk)) == []
+
+
+def test_stays_quiet_about_what_the_base_branch_left():
+    walk = recording(
+        trip("a1", changes=[added(CHECK, **NOT_VALID)]),
+        revisions=[revision("a1", is_new=False)],
+        head=snapshot({CHECK: NOT_VALID}),
+    )
+
+    assert list(examine(walk)) == []
+
+
+def test_is_skipped_with_the_reason_when_head_was_not_reached():
+    with pytest.raises(Skipped, match="b2 does not apply"):
+        list(examine(recording(missing={"head": "b2 does not apply"})))

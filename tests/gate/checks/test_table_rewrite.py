@@ -1,0 +1,93 @@
+"""Tables that PostgreSQL wrote anew."""
+
+from __future__ import annotations
+
+from app.gate.checks.table_rewrite import examine
+from tests.gate.checks.builders import added, altered, failure, key, recording, revision, statement, trip
+
+TOTAL = key("column", "total", "orders")
+WIDENED = altered(TOTAL, {"type": "integer"}, {"type": "bigint"})
+WIDEN = statement(
+    "ALTER TABLE orders ALTER total TYPE bigint", locks={"orders": "AccessExclusiveLock"}, rewrites=["orders"], line=12
+)
+
+
+def test_a_column_of_another_type_is_named_with_both_types_and_the_line():
+    [finding] = examine(recording(trip(statements=[WIDEN], changes=[WIDENED])))
+
+    assert finding.message == (
+        "Reads and writes on orders wait until PostgreSQL has rewritten the whole of it, to turn total from integer into bigint."
+    )
+    assert (finding.revision, finding.object, finding.line) == ("a1", "public.orders", 12)
+    assert finding.detail == "ALTER TABLE orders ALTER total TYPE bigint"
+
+
+def test_the_advice_fills_a_column_of_the_new_type_in_batches():
+    [finding] = examine(recording(trip(statements=[WIDEN], changes=[WIDENED])))
+
+    assert 'op.execute("ALTER TABLE orders ADD COLUMN IF NOT EXISTS total_new bigint")' in str(finding.help)
+    assert "UPDATE orders SET total_new = total::bigint" in str(finding.help)
+
+
+def test_a_default_that_differs_from_row_to_row_is_named():
+    add = statement("ALTER TABLE orders ADD COLUMN token uuid DEFAULT gen_random_uuid()", rewrites=["orders"])
+    token = added(key("column", "token", "orders"), type="uuid", default="gen_random_uuid()")
+
+    [finding] = examine(recording(trip(statements=[add], changes=[token])))
+
+    assert "for the default of token (gen_random_uuid()) is another for each row" in finding.message
+    assert 'server_default=sa.text("gen_random_uuid()")' in str(finding.help)
+
+
+def test_a_rewrite_without_a_change_of_the_schema_is_told_all_the_same():
+    [finding] = examine(
+        recording(trip(statements=[statement("VACUUM FULL orders", rewrites=["orders"], transactional=False)]))
+    )
+
+    assert finding.message == "Reads and writes on orders wait until PostgreSQL has rewritten the whole of it."
+
+
+def test_a_materialized_view_gets_the_advice_for_it():
+    refresh = statement("REFRESH MATERIALIZED VIEW totals", rewrites=["totals"])
+
+    [finding] = examine(recording(trip(statements=[refresh])))
+
+    assert "REFRESH MATERIALIZED VIEW CONCURRENTLY totals" in str(finding.help)
+
+
+def test_stays_quiet_about_truncate():
+    assert list(examine(recording(trip(statements=[statement("TRUNCATE orders", rewrites=["orders"])])))) == []
+
+
+def test_stays_quiet_about_a_change_of_the_catalog_alone():
+    assert (
+        list(
+            examine(recording(trip(statements=[statement(locks={"orders": "AccessExclusiveLock"})], changes=[WIDENED])))
+        )
+        == []
+    )
+
+
+def test_stays_quiet_about_the_way_down():
+    assert list(examine(recording(trip(undo=[WIDEN])))) == []
+
+
+def test_stays_quiet_about_a_revision_that_does_not_apply():
+    assert list(examine(recording(trip(statements=[WIDEN], up_failure=failure())))) == []
+
+
+def test_stays_quiet_about_what_is_on_the_base_branch():
+    walk = recording(trip("a1", statements=[WIDEN]), revisions=[revision("a1", is_new=False)])
+
+    assert list(examine(walk)) == []
+
+
+def test_stays_quiet_about_a_table_that_the_same_branch_creates():
+    walk = recording(
+        trip("a1", changes=[added(key("table", "users"))]),
+        trip("b2", changes=[added(key("table", "orders"))]),
+        trip("c3", statements=[WIDEN], changes=[WIDENED]),
+        revisions=[revision("a1", is_new=False), revision("b2", "a1"), revision("c3", "b2")],
+    )
+
+    assert list(examine(walk)) == []
