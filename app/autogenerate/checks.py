@@ -62,13 +62,13 @@ def compare_expressions(
     table = ".".join(quote(part) for part in (schema, name) if part)
     stored = _expressions(connection, table)
     checks = {
-        POSTGRESQL.identifier_preparer.format_constraint(check): check
+        str(POSTGRESQL.identifier_preparer.format_constraint(check)): check
         for check in sqla_compat.all_table_check_constraints(model)
         if is_stored(check)
     }
     wanted = _as_postgresql_says(connection, table, {each: checks[each] for each in checks if each in stored})
-    for each in sorted(wanted):
-        if wanted[each] != stored[each]:
+    for each in sorted(checks.keys() & stored.keys()):
+        if wanted.get(each) != stored[each]:
             logger.info("Detected changed check constraint %s on %s", each, table)
             before = sa.CheckConstraint(for_text(stored[each]), name=sa.schema.conv(each), table=found)
             changes.ops += [
@@ -90,7 +90,8 @@ def _expressions(connection: sa.Connection, table: str) -> dict[str, str]:
 
 
 def _as_postgresql_says(connection: sa.Connection, table: str, checks: dict[str, sa.CheckConstraint]) -> dict[str, str]:
-    """Without those that do not fit the table as it is: they speak of a column which is only now to come."""
+    """Without those that do not fit the table as it is: they speak of a column which is only now to come, and so cannot
+    be what is stored."""
     if not checks:
         return {}
     plain = {"no_parameters": True}  # else the driver would look for parameters behind each %

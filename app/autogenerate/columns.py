@@ -15,7 +15,8 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
-from app.autogenerate.types import POSTGRESQL, quote, stored_type, type_in_sql
+from app.autogenerate.expressions import for_text
+from app.autogenerate.types import POSTGRESQL, native_enum, quote, stored_type, type_in_sql
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class AddRequiredColumnOp(ops.AddColumnOp):
 
 
 class ConvertColumnOp(ops.AlterColumnOp):
-    """A change of type for which PostgreSQL must be told how. `info["using"]` is that, in SQL."""
+    """A change of type for which PostgreSQL must be told how. `info["using"]` is that, in SQL, or None where it knows."""
 
     def reverse(self) -> ops.AlterColumnOp:
         back = super().reverse()
@@ -55,7 +56,7 @@ def _completed(connection: sa.Connection, op: ops.MigrateOperation) -> ops.Migra
             _using(connection, op.column_name, source, target)
             for source, target in ((op.existing_type, op.modify_type), (op.modify_type, op.existing_type))
         )
-        if using or back:
+        if using or back or native_enum(op.existing_type) or native_enum(op.modify_type):
             op.__class__ = ConvertColumnOp
             op.info.update(using=using, using_back=back)
     return op
@@ -105,7 +106,7 @@ def _render_add_required_column(context: AutogenContext, op: AddRequiredColumnOp
             "# Fails where the table has rows: the column is NOT NULL, and the model has no default for it.",
             *render.render_op(context, ops.AddColumnOp(op.table_name, column, schema=op.schema)),
         ]
-    column.server_default = sa.DefaultClause(sa.text(op.filling))
+    column.server_default = sa.DefaultClause(sa.text(for_text(op.filling)))
     add = ops.AddColumnOp(op.table_name, column, schema=op.schema)
     forget = ops.AlterColumnOp(
         op.table_name, column.name, schema=op.schema, existing_type=column.type, modify_server_default=None
@@ -149,11 +150,12 @@ def _using(
 def _render_convert_column(context: AutogenContext, op: ConvertColumnOp) -> list[str]:
     using, lines = op.info["using"], []
     default = op.existing_server_default
-    if using and default:
-        # PostgreSQL would convert the default too, and does not take USING for that.
+    if default:
+        # PostgreSQL would convert the default too. It does not take USING for that, and what it makes of a label still
+        # needs the enum's type, which could not be dropped then.
         lines = [f"op.alter_column({op.table_name!r}, {op.column_name!r}, schema={op.schema!r}, server_default=None)"]
         if op.modify_server_default is False:
             text = re.sub(r"::[\w\s.\"\[\]()]+$", "", str(getattr(default, "arg", default)))
-            op.modify_server_default = sa.DefaultClause(sa.text(text))
+            op.modify_server_default = sa.DefaultClause(sa.text(for_text(text)))
     written = render._alter_column(context, op)
     return [*lines, f"{written[:-1]},\n{' ' * 11}postgresql_using={using!r})" if using else written]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from alembic.autogenerate import render
@@ -27,8 +27,10 @@ def stored_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     return type_
 
 
-def native_enum(type_: TypeEngine[Any]) -> sa.Enum | None:
+def native_enum(type_: TypeEngine[Any] | None) -> sa.Enum | None:
     """The enum that PostgreSQL must know before it can make a column of this type: the type itself, or an array's."""
+    if type_ is None:
+        return None
     type_ = stored_type(type_)
     if isinstance(type_, sa.ARRAY):
         return native_enum(type_.item_type)
@@ -68,6 +70,15 @@ def compare_type(
     found, wanted = stored_type(found), stored_type(wanted)
     if isinstance(found, sa.String) and isinstance(wanted, sa.String) and not isinstance(wanted, sa.Enum):
         return found.length != wanted.length or None
+    if isinstance(found, sa.DateTime | sa.Time) and isinstance(wanted, sa.DateTime | sa.Time):
+        return found.timezone != wanted.timezone or None
+    if isinstance(found, sa.ARRAY) and isinstance(wanted, sa.ARRAY):
+        connection = cast("sa.Connection", context.connection)
+        same = sa.text("SELECT to_regtype(:found) IS NOT DISTINCT FROM to_regtype(:wanted)")
+        items = {"found": type_in_sql(found.item_type), "wanted": type_in_sql(wanted.item_type)}
+        if not connection.scalar(same, items):
+            return True
+        return compare_type(context, found_column, model_column, found.item_type, wanted.item_type)
     # A float is a Numeric to SQLAlchemy, and has no scale to PostgreSQL.
     if isinstance(found, sa.NUMERIC) and isinstance(wanted, sa.Numeric) and not isinstance(wanted, sa.Float):
         return (found.precision, found.scale or 0) != (wanted.precision, wanted.scale or 0) or None
