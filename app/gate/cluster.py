@@ -21,6 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.gate.image import renew_password, unpack
 from app.gate.keeper import Account, Keeper, ServerUnavailable
 
 # Where each package keeps the programs. The first that is installed is used.
@@ -137,8 +138,11 @@ def _check_binaries(directory: Path, name: str) -> Binaries:
     return Binaries(directory.resolve(), major)
 
 
-def start_throwaway(keeper: Keeper, bindir: Path | None = None) -> Address:
-    """Start a new cluster, which is gone when the keeper closes. Raises ServerUnavailable."""
+def start_throwaway(keeper: Keeper, bindir: Path | None = None, image: Path | None = None) -> Address:
+    """Start a new cluster, or one with the data that `image.take` has put into a file. It is gone when the keeper closes.
+
+    Raises ServerUnavailable.
+    """
     refuse_windows()
     binaries = find_binaries(bindir)
     account = find_account()
@@ -150,12 +154,18 @@ def start_throwaway(keeper: Keeper, bindir: Path | None = None) -> Address:
         try:
             make_private_directory(root, account)
             cluster = replace(cluster, account=find_able_account(keeper, account, [root, binaries.directory]))
-            initialise(keeper, cluster)
+            if image:
+                unpack(image, cluster)
+            else:
+                initialise(keeper, cluster)
         except (OSError, ServerUnavailable) as problem:
             problems.append(f"{base}: {problem.strerror if isinstance(problem, OSError) else problem}")
             shutil.rmtree(root, ignore_errors=True)  # may be what fills the place
             continue
-        return start(keeper, cluster, THROWAWAY_SETTINGS, signal.SIGQUIT)
+        address = start(keeper, cluster, THROWAWAY_SETTINGS, signal.SIGQUIT)
+        if image:
+            renew_password(cluster, address)
+        return address
     raise ServerUnavailable(
         f"No PostgreSQL could be made ({'; '.join(problems)}). Set TMPDIR to a directory that anyone may enter and that has"
         f" {ROOM_BYTES >> 20} MB free, or DATABASE_URL to a server."

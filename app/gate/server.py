@@ -134,6 +134,10 @@ class Server:
             raise
         return database
 
+    def database(self, name: str) -> Database:
+        """The database of that name, which is there already."""
+        return replace(self.maintenance, name=name)
+
     def drop_database(self, database: Database) -> None:
         """Also while somebody is connected to it. Raises ServerUnavailable."""
         with self._cursor(f"did not drop {database.name}") as cursor:
@@ -174,8 +178,10 @@ class Server:
 
 
 @contextmanager
-def throwaway_server(url: str | None = None, *, bindir: Path | None = None) -> Iterator[Server]:
-    """The server that `url` names, or else an embedded one, from the binaries in `bindir` if that is given.
+def throwaway_server(
+    url: str | None = None, *, bindir: Path | None = None, image: Path | None = None
+) -> Iterator[Server]:
+    """The server that `url` names, or else an embedded one: from the binaries in `bindir`, with the data in `image`, if given.
 
     When the block is left, or this process is killed, all that was begun on it is undone. Raises ServerUnavailable.
     """
@@ -185,12 +191,12 @@ def throwaway_server(url: str | None = None, *, bindir: Path | None = None) -> I
     with Keeper() as keeper:
         if given:
             keeper.drop_databases(prefix, given.keywords())
-        yield Server(keeper, given or start_embedded(keeper, bindir), prefix)
+        yield Server(keeper, given or start_embedded(keeper, bindir, image), prefix)
 
 
-def start_embedded(keeper: Keeper, bindir: Path | None) -> Database:
+def start_embedded(keeper: Keeper, bindir: Path | None, image: Path | None = None) -> Database:
     """The maintenance database of an embedded PostgreSQL. Raises ServerUnavailable."""
-    address = cluster.start_throwaway(keeper, bindir)
+    address = cluster.start_throwaway(keeper, bindir, image)
     return Database("postgres", address.host, address.port, address.user, address.password, is_embedded=True)
 
 

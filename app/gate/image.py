@@ -1,0 +1,81 @@
+"""The data of an embedded cluster in one file, from which the next run starts in the time that initdb would take.
+
+Taken with pg_basebackup from the running server, the way PostgreSQL's manual has it
+(https://www.postgresql.org/docs/current/app-pgbasebackup.html). The file holds no password that would still be of use:
+whoever starts from it sets a new one, over a socket that nobody else can reach.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.gate.keeper import ServerUnavailable
+
+if TYPE_CHECKING:
+    from app.gate.cluster import Address, Cluster
+    from app.gate.server import Database
+
+_OPEN_TO_THE_SOCKET = "local all all trust\n"
+_CLOSED = "local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"
+
+
+def take(maintenance: Database, programs: Path, path: Path) -> None:
+    """Write the data of that server to `path`, all of it or nothing. Raises ServerUnavailable and OSError."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as directory:
+        asked = subprocess.run(
+            [
+                programs / "pg_basebackup", "--pgdata", directory, "--format=tar", "--wal-method=fetch", "--checkpoint=fast",
+                "--no-sync", "--no-manifest", "--host", maintenance.host, "--port", str(maintenance.port),
+                "--username", maintenance.user,
+            ],
+            env={**os.environ, "PGPASSWORD": maintenance.password}, capture_output=True, text=True, check=False,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        if asked.returncode:
+            raise ServerUnavailable(f"pg_basebackup failed: {asked.stderr.strip()}")
+        Path(directory, "base.tar").replace(path)
+
+
+def unpack(path: Path, cluster: Cluster) -> None:
+    """Make that file the cluster's data. Raises ServerUnavailable and OSError."""
+    try:
+        with tarfile.open(path) as archive:
+            if hasattr(tarfile, "data_filter"):
+                archive.extractall(cluster.data, filter="data")
+            else:  # Python before 3.11.4; what is in the file is known by its digest
+                archive.extractall(cluster.data)  # noqa: S202
+    except tarfile.TarError as error:
+        raise ServerUnavailable(f"{path} is no image of a cluster: {error}") from error
+    (cluster.data / "pg_hba.conf").write_text(_OPEN_TO_THE_SOCKET)
+    cluster.data.chmod(0o700)
+    if cluster.account:
+        for directory, _, files in os.walk(cluster.data):
+            for name in ("", *files):
+                os.chown(os.path.join(directory, name), cluster.account.uid, cluster.account.gid)
+
+
+def renew_password(cluster: Cluster, address: Address) -> None:
+    """Give the superuser of a cluster that was just unpacked the password of `address`, and ask for it from now on.
+
+    Raises ServerUnavailable.
+    """
+    import psycopg2
+
+    try:
+        # Its socket lies in a directory that only its account may enter.
+        connection = psycopg2.connect(host=str(cluster.data), port=address.port, user=address.user, dbname="postgres")
+    except psycopg2.Error as error:
+        raise ServerUnavailable(f"the cluster from an image is out of reach: {str(error).strip()}") from error
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER ROLE CURRENT_USER PASSWORD %s", (address.password,))
+            (cluster.data / "pg_hba.conf").write_text(_CLOSED)
+            cursor.execute("SELECT pg_reload_conf()")
+    finally:
+        connection.close()
