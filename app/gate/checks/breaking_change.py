@@ -31,6 +31,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
+from app.gate.checks.column_types import is_wider
 from app.gate.checks.hazards import find_statement, shown, upgrades
 from app.gate.checks.words import TABLE_KINDS, bulleted, columns_in, full_name, listed, noun, shorten, table_of
 from app.gate.recording import Change, Definition, Key, Recording, Step
@@ -237,33 +238,6 @@ def _says_no_more(new: Definition, old: Definition) -> bool:
         )
 
     return without_literals(new) == without_literals(old) and _literals(old) <= _literals(new)
-
-
-# Not numeric behind bigint: code that read an int gets a Decimal.
-_FAMILIES = (("smallint", "integer", "bigint"), ("real", "double precision"), ("json", "jsonb"))
-
-
-def is_wider(before: str, after: str) -> bool:
-    """Whether every value of the one type is a value of the other, and looks the same to code that reads it."""
-    old, old_limits = _split_type(before)
-    new, new_limits = _split_type(after)
-    if old in ("character varying", "character", "text") and new in ("character varying", "text"):
-        return new != "character varying" or not new_limits or (bool(old_limits) and new_limits[0] >= old_limits[0])
-    if old == new == "numeric" and old_limits and new_limits:
-        (digits, scale), (new_digits, new_scale) = (*old_limits, 0)[:2], (*new_limits, 0)[:2]
-        return new_scale >= scale and new_digits - new_scale >= digits - scale
-    if old == new:
-        return not new_limits or (bool(old_limits) and new_limits >= old_limits)
-    return (
-        any(old in family and new in family and family.index(old) < family.index(new) for family in _FAMILIES)
-        and not new_limits
-    )
-
-
-def _split_type(type_: str) -> tuple[str, tuple[int, ...]]:
-    """`numeric(10,2)` as ("numeric", (10, 2)); `timestamp(3) without time zone` as ("timestamp without time zone", (3,))."""
-    limits = re.search(r"\(([\d,]+)\)", type_)
-    return re.sub(r"\([\d,]+\)", "", type_), tuple(int(each) for each in limits[1].split(",")) if limits else ()
 
 
 CHECK = Check(id="breaking-change", severity=Severity.WARNING, examine=examine)

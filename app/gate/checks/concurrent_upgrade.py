@@ -59,7 +59,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         yield Finding(
             f"Of two upgrades started at once on an empty database, one fails: {failure_reason(failure)}.",
             revision=failure.revision,
-            detail=failure.sql,
+            detail=failure.sql and failure.sql.strip(),
             help=_HELP,
         )
     elif differences:

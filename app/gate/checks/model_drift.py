@@ -23,7 +23,8 @@ How to fix
 
 Stays quiet when
     env.py gives Alembic no metadata, or the history could not be walked to its head: then there is nothing to
-    compare. What autogenerate cannot see is for schema-drift.
+    compare. What autogenerate cannot see is for schema-drift, and the table of a model that was not imported is
+    for unregistered-models.
 """
 
 from __future__ import annotations
@@ -41,8 +42,12 @@ def examine(recording: Recording) -> Iterator[Finding]:
         raise Skipped("env.py gives Alembic no target_metadata to compare with")
     if recording.drift is None:
         raise Skipped(recording.missing.get("drift", "autogenerate was not run"))
+    # Autogenerate would drop the tables of models that it does not see. unregistered-models tells of the cause.
+    unseen = {model.table if "." in model.table else f"public.{model.table}" for model in recording.unregistered or ()}
     by_table: dict[str, list[Drift]] = {}
     for drift in recording.drift:
+        if table_of(drift.object) in unseen:
+            continue
         by_table.setdefault(table_of(drift.object), []).append(drift)
     for table, drifts in sorted(by_table.items()):
         yield _finding(table, [drift.operation for drift in drifts])

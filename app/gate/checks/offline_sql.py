@@ -58,7 +58,7 @@ def _failed(failure: Failure) -> Finding:
     return Finding(
         f"`alembic upgrade --sql` fails{where}: {failure_reason(failure)}.",
         revision=failure.revision,
-        detail=failure.sql,
+        detail=failure.sql and failure.sql.strip(),
         help="Offline there is no database to ask. Write the question into the SQL, or step aside:\n\n"
         "    if not op.get_context().as_sql:\n        ...",
         line=failure.line,

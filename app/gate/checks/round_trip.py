@@ -72,7 +72,7 @@ def _failed(revision: Revision, failure: Failure) -> Finding:
     return Finding(
         f"The downgrade of {revision.revision} fails: {failure_reason(failure)}.",
         revision=revision.revision,
-        detail=failure.sql,
+        detail=failure.sql and failure.sql.strip(),
         help="Run it by itself, on a database at this revision:\n\n    alembic downgrade -1",
         line=failure.line,
         direction="downgrade",
@@ -98,7 +98,7 @@ def _not_repeatable(revision: Revision, failure: Failure) -> Finding:
     return Finding(
         f"{revision.revision} cannot be applied again after its downgrade: {failure_reason(failure)}.",
         revision=revision.revision,
-        detail=failure.sql,
+        detail=failure.sql and failure.sql.strip(),
         help="The schema is as it was, so the rows are not: delete in the downgrade what the upgrade inserted, or insert with "
         "ON CONFLICT DO NOTHING.",
         line=failure.line,

@@ -4,8 +4,8 @@ Catches
     What differs in `pg_catalog` between a database that was migrated and one that the models create: a CHECK that is missing
     or says something else, an enum with other labels, a server default, identity, the predicate of a partial
     index, an exclusion constraint. An error where the models have it and the migrations do not, or define it
-    otherwise; a warning where only the migrations have it (a trigger, a default that a column was added with), and where a
-    constraint differs in nothing but its name.
+    otherwise; a warning where only the migrations have it (a trigger, a default that a column was added with), where a
+    column merely takes more than the model's would, and where a constraint differs in nothing but its name.
 
 Why it hurts
     Tests usually run on tables that the models create. They then prove something about a schema that production has not got:
@@ -37,12 +37,14 @@ Stays quiet when
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.column_types import is_wider
 from app.gate.checks.words import (
     TABLE_KINDS,
     bulleted,
@@ -102,6 +104,8 @@ def _differences(head: Snapshot, models: Snapshot, recording: Recording) -> Iter
     names = _names_in_the_models(changes)
     for change in changes:
         if change.key in names:
+            if _MADE_UP.fullmatch(names[change.key].name):
+                continue
             words = f"{noun(change)} is called {names[change.key].name} in the models"
             yield Difference(_on(change.key), table_of(change.key), noun(change), words, Severity.WARNING)
         elif change.key not in names.values() and (found := _difference(change)) is not None:
@@ -117,6 +121,10 @@ def _names_in_the_models(changes: list[Change]) -> dict[Key, Key]:
         for identity, key in extra.items()
         if key.kind in ("constraint", "index") and identity in missing
     }
+
+
+# What PostgreSQL calls what nobody named. If the model leaves it unnamed, no revision will ever drop it by the model's name.
+_MADE_UP = re.compile(r".+_(check|fkey|key|pkey|excl|idx)\d*")
 
 
 def _identity(key: Key, definition: Definition | None) -> str:
@@ -158,10 +166,10 @@ class _Elsewhere:
         return bool({full_name(change.key), f"{table_of(change.key)}({columns})"} & self._by_autogenerate)
 
     def _follows_from_a_column(self, change: Change) -> bool:
-        """A type or a sequence that one side lacks, because a column that uses it is of another type there."""
+        """A type or a sequence that one side lacks or has otherwise, because the column that uses it is of another type there."""
         key = change.key
-        if not is_one_sided(change):
-            return False
+        if not is_one_sided(change) and key.kind != "sequence":
+            return False  # a sequence follows the type of its column, too
         side = self._models if change.before is None else self._head
         users = [
             column
@@ -194,13 +202,16 @@ def _comparable(definition: Definition | None) -> dict[str, Any]:
     told = {name: value for name, value in (definition or {}).items() if name not in _UNFINISHED}
     if isinstance(told.get("definition"), str):
         told["definition"] = told["definition"].removesuffix(" NOT VALID")
+        told.pop("columns", None)  # they are in it
+    if isinstance(told.get("body"), str):
+        told["body"] = " ".join(told["body"].split())  # the two are seldom indented alike
     return told
 
 
 def _difference(change: Change) -> Difference | None:
     key, what, place = change.key, noun(change), table_of(change.key)
     if change.before is None:
-        words = f"{what} is in the models, and no migration makes it"
+        words = f"{what} is in the models, but not in a database that was migrated"
         return Difference(_on(key), place, what, words, Severity.ERROR, change)
     if change.after is None:
         # What belongs to no table is told by kind: a history can make dozens of functions.
@@ -227,6 +238,10 @@ def _attribute(name: str, head: Any, models: Any) -> tuple[str, Severity]:
         return f"is NOT NULL in {sides[0]} and not in {sides[1]}", Severity.ERROR
     if name == "labels":
         return _labels(head or [], models or [])
+    if name == "type" and head is not None and models is not None:
+        # A column that takes all that the model's would breaks nothing that works on the model.
+        severity = Severity.WARNING if is_wider(str(models), str(head)) else Severity.ERROR
+        return f"has the type {_shown(head)} in the migrations and {_shown(models)} in the models", severity
     if name == "definition":
         return f"is {_shown(head)} in the migrations and {_shown(models)} in the models", Severity.ERROR
     if models is None:

@@ -6,7 +6,7 @@ import pytest
 
 from app.gate.checks.base import Skipped
 from app.gate.checks.model_drift import examine
-from tests.gate.checks.builders import drift, recording
+from tests.gate.checks.builders import drift, recording, unregistered
 
 
 def test_one_operation_is_named():
@@ -33,6 +33,13 @@ def test_a_constraint_without_a_name_belongs_to_its_table():
     [finding] = examine(recording(drift=drift("add constraint public.orders(number)")))
 
     assert finding.object == "public.orders"
+
+
+def test_stays_quiet_about_the_tables_of_models_that_were_not_imported():
+    drifts = drift("remove index public.orders.ix_note", "remove table public.orders")
+    unseen = (unregistered("shop.orders.models", "Order", "orders"),)
+
+    assert list(examine(recording(drift=drifts, unregistered=unseen))) == []
 
 
 def test_stays_quiet_when_autogenerate_would_write_nothing():

@@ -37,7 +37,10 @@ def compare(
 def test_what_no_migration_makes_is_an_error_with_the_code_that_makes_it():
     [finding] = compare({}, {CHECK: POSITIVE})
 
-    assert finding.message == "Check constraint ck_total on orders is in the models, and no migration makes it."
+    assert (
+        finding.message
+        == "Check constraint ck_total on orders is in the models, but not in a database that was migrated."
+    )
     assert finding.object == "public.orders"
     assert finding.severity is Severity.ERROR
     assert 'op.create_check_constraint("ck_total", "orders", "total > 0")' in str(finding.help)
@@ -106,6 +109,20 @@ def test_attributes_of_a_column_are_told_in_words(head, models, words, severity)
 
 
 @pytest.mark.parametrize(
+    ("head", "models", "severity"),
+    [
+        ("character varying", "character varying(5)", Severity.WARNING),
+        ("character varying(5)", "character varying", Severity.ERROR),
+        ("json", "jsonb", Severity.ERROR),
+    ],
+)
+def test_a_column_that_takes_all_that_the_model_does_is_only_a_warning(head, models, severity):
+    [finding] = compare({TOTAL: {"type": head}}, {TOTAL: {"type": models}})
+
+    assert finding.severity is severity
+
+
+@pytest.mark.parametrize(
     ("head", "models", "words", "severity"),
     [
         (["new"], ["new", "paid"], "lacks 'paid' of the models", Severity.ERROR),
@@ -137,7 +154,7 @@ def test_a_constraint_that_differs_in_its_name_only_is_a_warning_with_both_names
 def test_without_autogenerate_tables_and_columns_are_told_here():
     [finding] = compare({}, {TOTAL: {"type": "integer"}}, drift=None)
 
-    assert finding.message == "Column orders.total is in the models, and no migration makes it."
+    assert finding.message == "Column orders.total is in the models, but not in a database that was migrated."
 
 
 def test_the_order_of_findings_follows_the_tables():
@@ -204,10 +221,27 @@ def test_stays_quiet_about_an_enum_whose_column_is_of_another_type():
     ]
 
 
-def test_stays_quiet_about_names_that_postgres_makes_up():
-    before, after = key("constraint", "order_check", "orders"), key("constraint", "orders_check", "orders")
+@pytest.mark.parametrize("name", ["order_check", "ck_total"])
+def test_stays_quiet_about_a_name_where_the_model_has_none(name):
+    before, after = key("constraint", name, "orders"), key("constraint", "orders_check", "orders")
 
     assert compare({before: POSITIVE}, {after: POSITIVE}) == []
+
+
+def test_stays_quiet_about_a_sequence_that_follows_the_type_of_its_column():
+    sequence = key("sequence", "orders_total_seq")
+    head: Objects = {TOTAL: {"type": "bigint"}, sequence: {"type": "bigint", "owned_by": "public.orders.total"}}
+    models: Objects = {TOTAL: {"type": "integer"}, sequence: {"type": "integer", "owned_by": "public.orders.total"}}
+
+    assert compare(head, models, drift=drift("modify type public.orders.total")) == []
+
+
+def test_stays_quiet_about_the_indentation_of_a_function():
+    touch = key("function", "touch()")
+
+    assert (
+        compare({touch: {"body": "BEGIN\n  RETURN NEW;\nEND"}}, {touch: {"body": "\n    BEGIN RETURN NEW; END"}}) == []
+    )
 
 
 def test_stays_quiet_about_extensions_and_schemas():
