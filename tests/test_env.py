@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from app.head import MIGRATIONS
 
 ROOT = Path(__file__).parents[1]
 HEAD = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+Start = Callable[[], subprocess.Popen[str]]
 ADVISORY_LOCK = 0x70726F6F66
 WAITS = "Another upgrade of this database is under way"
 
@@ -47,14 +49,24 @@ def revision_of(engine: sa.Engine) -> str | None:
         return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def start_upgrade(database: Database) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "alembic", "upgrade", "head"],
-        cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": database.url()},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def start_upgrade(blank_database: Database) -> Iterator[Start]:
+    """Starts `python -m alembic upgrade head`. What still runs at the end of the test is killed."""
+    with ExitStack() as stack:
+
+        def start() -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "alembic", "upgrade", "head"],
+                cwd=ROOT,
+                env=os.environ | {"DATABASE_URL": blank_database.url()},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield start
 
 
 def first_line(process: subprocess.Popen[str]) -> str:
@@ -117,12 +129,12 @@ def test_what_only_looks_does_not_wait_for_an_upgrade(engine: sa.Engine) -> None
 
 
 def test_an_upgrade_waits_for_its_turn_says_so_and_then_finds_the_work_done(
-    engine: sa.Engine, blank_database: Database
+    engine: sa.Engine, start_upgrade: Start
 ) -> None:
     with engine.connect() as other:
         other.execute(sa.text(f"SELECT pg_advisory_lock({ADVISORY_LOCK})"))
         other.commit()
-        waiting = start_upgrade(blank_database)
+        waiting = start_upgrade()
         assert WAITS in first_line(waiting)
         # Whoever has the lock may take it once more.
         command.upgrade(config_with(other), "head")
@@ -136,8 +148,8 @@ def test_an_upgrade_waits_for_its_turn_says_so_and_then_finds_the_work_done(
     assert revision_of(engine) == HEAD
 
 
-def test_two_upgrades_at_once_both_end_well(engine: sa.Engine, blank_database: Database) -> None:
-    upgrades = [start_upgrade(blank_database) for _ in range(2)]
+def test_two_upgrades_at_once_both_end_well(engine: sa.Engine, start_upgrade: Start) -> None:
+    upgrades = [start_upgrade() for _ in range(2)]
 
     said = [upgrade.communicate()[1] for upgrade in upgrades]
 
@@ -147,7 +159,7 @@ def test_two_upgrades_at_once_both_end_well(engine: sa.Engine, blank_database: D
 
 
 def test_a_concurrent_build_and_an_upgrade_that_waits_for_it_do_not_wait_for_each_other(
-    engine: sa.Engine, blank_database: Database
+    engine: sa.Engine, start_upgrade: Start
 ) -> None:
     """Who waits must hold no snapshot: CREATE INDEX CONCURRENTLY waits until all that are older than it are gone."""
     command.upgrade(config_with(engine), "c8812d4e60b7")
@@ -156,7 +168,7 @@ def test_a_concurrent_build_and_an_upgrade_that_waits_for_it_do_not_wait_for_eac
         writer.execute(sa.text("LOCK TABLE run IN ROW EXCLUSIVE MODE"))
         build = threading.Thread(target=command.upgrade, args=(config_with(builder), "head"))
         build.start()
-        waiting = start_upgrade(blank_database)
+        waiting = start_upgrade()
         assert WAITS in first_line(waiting)
         writer.rollback()
         build.join(30)

@@ -1,0 +1,283 @@
+"""`overproof …`: what each command prints, how it ends, and what it does not wait for."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+
+from app import __version__
+from app.cli import COMMANDS, CommandFailed, main
+from app.gate.server import Database
+from app.projects.commands import SCOPES
+from app.projects.models import Scope
+from app.serve import number
+
+ROOT = Path(__file__).parents[1]
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def in_database(migrated_database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """What DATABASE_URL names: a database at head, for one test."""
+    monkeypatch.setenv("DATABASE_URL", migrated_database.url())
+    return migrated_database
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(arguments) == 0
+    return capsys.readouterr().out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line with which it ended, status 2."""
+    assert main(arguments) == 2
+    output, line = capsys.readouterr()
+    assert output == ""
+    assert len(line.splitlines()) == 1
+    return line
+
+
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+def test_every_command_says_how_it_is_used(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: overproof {command}")
+
+
+def test_the_list_of_commands_says_what_each_command_says_of_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    listed = " ".join(capsys.readouterr().out.split())
+
+    for command in COMMANDS:
+        assert f"{command.name} {command.summary}" in listed
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["token"], ["serve", "--port", "many"]])
+def test_what_cannot_be_understood_ends_with_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+
+    assert end.value.code == 2
+    assert "usage: overproof" in capsys.readouterr().err
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+
+    assert capsys.readouterr().out == f"overproof {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (["verify", "--help"], {"fastapi", "sqlmodel", "sqlalchemy", "uvicorn"}),
+        (["explain"], {"fastapi", "sqlmodel", "sqlalchemy", "uvicorn"}),
+        (["serve", "--help"], {"fastapi", "sqlmodel", "sqlalchemy", "pydantic", "app.gate"}),
+        (["token", "--help"], {"fastapi", "sqlmodel", "sqlalchemy", "pydantic", "app.gate"}),
+        (["--help"], {"fastapi", "sqlmodel", "sqlalchemy", "pydantic", "app.gate"}),
+    ],
+)
+def test_a_command_waits_for_nothing_that_it_does_not_need(arguments: list[str], unwanted: set[str]) -> None:
+    asked = (
+        "import sys; from app.cli import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit: pass\n"
+        f"print('imported:', *sorted({unwanted!r} & sys.modules.keys()))"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert ended.stdout.splitlines()[-1] == "imported:"
+
+
+def test_whoever_reads_only_the_first_lines_sees_no_complaint() -> None:
+    ended = subprocess.run(
+        f"{sys.executable} -m app explain | head -n 1", shell=True, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert ended.stderr == ""
+
+
+def test_the_first_administrators_token_comes_from_the_command_line(
+    in_database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = said(capsys, "token", "create", "--admin").strip()
+
+    assert re.fullmatch(r"ovp_[\w-]{43}", secret)
+    listed = said(capsys, "token", "list")
+    assert f"…{secret[-4:]}  admin   in force, never used  from the command line" in listed
+    assert secret not in listed
+
+
+def test_a_token_that_was_revoked_is_listed_as_that(in_database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "token", "create", "--admin", "--name", "lost")
+    identifier = said(capsys, "token", "list").split()[0]
+
+    said(capsys, "token", "revoke", identifier)
+
+    assert "revoked 20" in said(capsys, "token", "list")
+
+
+def test_a_projects_token_is_made_for_that_project(in_database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    with in_database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO project (id, slug, name, created_at) VALUES (gen_random_uuid(), 'shop', 'The shop', now())"
+        )
+
+    said(capsys, "token", "create", "--project", "shop", "--scope", "report", "--name", "CI")
+
+    assert "report  in force, never used  CI" in said(capsys, "token", "list", "--project", "shop")
+    assert said(capsys, "token", "list") == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["create", "--scope", "report"], "belongs to a project: add --project SLUG"),
+        (["create", "--admin", "--project", "nowhere"], "There is no project 'nowhere'"),
+        (["create", "--admin", "--name", "a\nb"], "--name"),
+        (["list", "--project", "nowhere"], "There is no project 'nowhere'"),
+        (["revoke", "00000000-0000-0000-0000-000000000000"], "`overproof token list` shows those that there are"),
+    ],
+)
+def test_a_token_that_cannot_be_had_is_one_line(
+    in_database: Database, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
+    assert line in refused(capsys, "token", *arguments)
+
+
+def test_the_command_line_knows_all_scopes() -> None:
+    assert tuple(Scope) == SCOPES
+
+
+@pytest.mark.parametrize(
+    ("given", "variable", "expected"), [(None, None, 8000), (None, "", 8000), (None, "5000", 5000), (80, "5000", 80)]
+)
+def test_an_option_comes_before_the_environment_and_that_before_the_default(
+    monkeypatch: pytest.MonkeyPatch, given: int | None, variable: str | None, expected: int
+) -> None:
+    monkeypatch.delenv("PORT", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("PORT", variable)
+
+    assert number("--port", given, "PORT", 8000, most=65535) == expected
+
+
+@pytest.mark.parametrize("variable", ["0", "-1", "many", "65536", "٣"])
+def test_a_port_that_cannot_be_is_refused_by_the_name_of_where_it_stands(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv("PORT", variable)
+
+    with pytest.raises(CommandFailed, match="PORT must be a whole number from 1 to 65535"):
+        number("--port", None, "PORT", 8000, most=65535)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def start_serving() -> Iterator[Start]:
+    """`start_serving(directory, *arguments, VARIABLE="value")`. What still runs at the end of the test is killed."""
+    with ExitStack() as stack:
+
+        def start(cwd: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "app", "serve", *arguments],
+                cwd=cwd,
+                env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def lines_until(process: subprocess.Popen[str], words: str) -> list[str]:
+    lines = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line)
+        if words in line:
+            return lines
+    pytest.fail(f"it ended without {words!r}:\n{''.join(lines)}")
+
+
+def get(url: str, secret: str = "") -> str:
+    opener = build_opener(ProxyHandler({}))
+    opener.addheaders = [("Authorization", f"Bearer {secret}")] if secret else []
+    with opener.open(url, timeout=20) as answer:
+        return str(answer.read().decode())
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    process.send_signal(signal.SIGINT)
+    return process.communicate(timeout=30)[0]
+
+
+def test_it_serves_where_heroku_says_with_as_many_workers(in_database: Database, start_serving: Start) -> None:
+    port = free_port()
+    process = start_serving(ROOT, PORT=str(port), WEB_CONCURRENCY="2")
+
+    lines_until(process, "Application startup complete")
+    lines_until(process, "Application startup complete")
+    answer = get(f"http://127.0.0.1:{port}/readyz")
+    end(process)
+
+    assert answer == '{"status":"ok"}'
+
+
+def test_a_secret_never_reaches_the_log(
+    in_database: Database, start_serving: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = said(capsys, "token", "create", "--admin").strip()
+    port = free_port()
+    process = start_serving(ROOT, "--port", str(port))
+
+    lines = lines_until(process, "Uvicorn running")
+    get(f"http://127.0.0.1:{port}/api/v1/projects", secret)
+    log = "".join(lines) + end(process)
+
+    assert "/api/v1/projects" in log
+    assert secret not in log
+    assert in_database.password not in log
+
+
+def test_embedded_it_needs_nothing_gives_out_the_first_token_and_keeps_what_it_is_told(
+    tmp_path: Path, start_serving: Start
+) -> None:
+    port = free_port()
+    environment = {"DATABASE_URL": "", "PORT": str(port)}
+
+    first = start_serving(tmp_path, "--embedded", **environment)
+    lines = lines_until(first, "Uvicorn running")
+    (secret,) = re.findall(r"ovp_[\w-]{43}", "".join(lines))
+    assert '"items":[]' in get(f"http://127.0.0.1:{port}/api/v1/projects", secret)
+    end(first)
+    second = start_serving(tmp_path, "--embedded", **environment)
+    lines = lines_until(second, "Uvicorn running")
+    assert '"items":[]' in get(f"http://127.0.0.1:{port}/api/v1/projects", secret)
+    end(second)
+
+    assert "ovp_" not in "".join(lines)
+    assert first.returncode == second.returncode == 0
