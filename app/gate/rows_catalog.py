@@ -149,11 +149,11 @@ class Catalog:
         return next((table for table in self.tables.values() if table.name == name), None)
 
 
-def read_catalog(ask: Ask, names: Iterable[str], *, with_parents: bool = True) -> Catalog:
+def read_catalog(ask: Ask, names: Iterable[str], *, is_whole: bool = True) -> Catalog:
     """The tables of those names ("public.orders") that there are, and those that they refer to.
 
-    A partition stands for the whole table that it is a part of. Without parents, a partition is itself, and its bounds
-    are one of its CHECKs.
+    A partition stands for the whole table that it is a part of; if that is not wanted, it is itself, and its bounds are
+    one of its CHECKs.
     """
     # A dot may be part of a name, so there may be more than one way to take the two apart.
     wanted = ", ".join(
@@ -164,10 +164,8 @@ def read_catalog(ask: Ask, names: Iterable[str], *, with_parents: bool = True) -
     )
     if not wanted:
         return Catalog({}, {}, {})
-    # A parent that is only referred to by a column that may be NULL is needed where the table itself is wanted.
-    more = _PARENTS if with_parents else ""
-    root = "coalesce(pg_catalog.pg_partition_root(c.oid), c.oid)" if with_parents else "c.oid"
-    answer = json.loads(ask(_CATALOG.replace("{wanted}", wanted).replace("{more}", more).replace("{root}", root)))
+    root = "coalesce(pg_catalog.pg_partition_root(c.oid), c.oid)" if is_whole else "c.oid"
+    answer = json.loads(ask(_CATALOG.replace("{wanted}", wanted).replace("{root}", root)))
     return _catalog(answer)
 
 
@@ -205,14 +203,7 @@ def _tuple(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(row["columns"] or ())
 
 
-_PARENTS = """
-  UNION
-  SELECT k.confrelid FROM closure AS o CROSS JOIN LATERAL (
-    SELECT * FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = o.oid OFFSET 0) AS k
-  WHERE k.contype = 'f' AND k.conparentid = 0 AND (o.oid IN (SELECT w.root FROM wanted AS w)
-    OR NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
-                   WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) AND NOT a.attnotnull))"""
-
+# A parent that is only referred to by a column that may be NULL is needed where the table itself is wanted.
 # A column that only some versions have is reached through to_jsonb(row). Names of columns are in the order of the key.
 _CATALOG = """
 WITH RECURSIVE wanted AS MATERIALIZED (
@@ -223,7 +214,13 @@ WITH RECURSIVE wanted AS MATERIALIZED (
     WHERE c.relname = v.label AND c.relnamespace = n.oid OFFSET 0) AS c
   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
 ), closure AS (
-  SELECT w.root AS oid FROM wanted AS w{more}
+  SELECT w.root AS oid FROM wanted AS w
+  UNION
+  SELECT k.confrelid FROM closure AS o CROSS JOIN LATERAL (
+    SELECT * FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = o.oid OFFSET 0) AS k
+  WHERE k.contype = 'f' AND k.conparentid = 0 AND (o.oid IN (SELECT w.root FROM wanted AS w)
+    OR NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+                   WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) AND NOT a.attnotnull))
 ), tables AS MATERIALIZED (
   SELECT c.oid, n.nspname AS schema, c.relname AS label, c.relkind = 'p' AS is_partitioned,
     c.relhassubclass AS has_children, c.relispartition,

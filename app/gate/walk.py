@@ -20,6 +20,7 @@ from typing import Any
 
 from app.gate.base import compare, read_base
 from app.gate.history import read_graph, repository_root
+from app.gate.populate import AskFailed, Line, Trial, find_rows, touched_tables
 from app.gate.process import Conversation, Hung
 from app.gate.recording import (
     Divergence,
@@ -76,6 +77,7 @@ class Walk:
     unregistered: tuple[UnregisteredModel, ...] | None = None
     missing: dict[str, str] = field(default_factory=dict)
     at: tuple[str, str] | None = None  # the step under way: (revision, direction)
+    paths: Mapping[str, Path] = field(default_factory=dict)  # of the scripts, by revision
 
     def points_of_interruption(self) -> list[tuple[str, int]]:
         """Where a kill leaves half of a revision: (revision, number of the statement that does not run any more)."""
@@ -105,8 +107,16 @@ class Walk:
 
     def without_version_table(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot less the table in which Alembic keeps the revision."""
-        schema = self.hello["version_table_schema"] or self.hello.get("default_schema") or "public"
-        return without(snapshot, schema, self.hello["version_table"])
+        return without(snapshot, self._version_schema, self.hello["version_table"])
+
+    @property
+    def version_table(self) -> str:
+        """ "public.alembic_version" """
+        return f"{self._version_schema}.{self.hello['version_table']}"
+
+    @property
+    def _version_schema(self) -> str:
+        return str(self.hello["version_table_schema"] or self.hello.get("default_schema") or "public")
 
 
 def begin_walk(index: int, conversation: Conversation, directory: Path, base_ref: str | None = None) -> Walk:
@@ -129,6 +139,7 @@ def begin_walk(index: int, conversation: Conversation, directory: Path, base_ref
         has_metadata=described["has_metadata"],
         current=tuple(described["current"]),
         base=divergence,
+        paths={each["revision"]: Path(each["path"]) for each in described["revisions"]},
     )
 
 
@@ -287,6 +298,9 @@ class Walker:
     def _try_back_and_forth(self, name: str, before: Snapshot, after: Snapshot) -> bool:
         walk = self._walk
         trip = walk.trips[name]
+        trial = self._trial(trip, before)
+        if trial:
+            trial.look_ahead()
         down = self._step(name, "downgrade")
         if down is _CANNOT_HOLD:
             return False
@@ -299,7 +313,7 @@ class Walker:
         if trip.left_behind and not down.changes:
             walk.trips[name] = trip  # the downgrade undid nothing: an upgrade over it all proves nothing more
             return True
-        again = self._step(name, "upgrade")
+        again = trial.upgrade(lambda: self._step(name, "upgrade"), _is_void) if trial else self._step(name, "upgrade")
         if again is _CANNOT_HOLD:
             return False
         if again.failure is not None:
@@ -307,8 +321,46 @@ class Walker:
             if not (trip.left_behind and again.failure.sqlstate in _EXISTS_ALREADY):
                 walk.suspects.append(name)
             return True
-        walk.trips[name] = replace(trip, again=again, not_repeated=difference_between(after, self._look(back)))
+        trip = replace(trip, again=again, not_repeated=difference_between(after, self._look(back)))
+        if trial:
+            trial.after_upgrade()
+            trial.downgrade(lambda: self._step(name, "downgrade"))
+            trip = replace(
+                trip, populated=trial.populated, not_covered=trial.not_covered, rows_failure=trial.rows_failure
+            )
+        walk.trips[name] = trip
         return True
+
+    def _trial(self, trip: Trip, before: Snapshot) -> Trial | None:
+        """The revision's upgrade over rows, if it does something with rows that were there before it."""
+        walk = self._walk
+        if trip.up is None:
+            return None
+        touched = touched_tables(trip.up, before) - {walk.version_table}
+        path = find_rows(walk.paths[trip.revision], walk.hello["script_location"], trip.revision)
+        if not touched and path is None:
+            return None
+        own_rows = path.read_text("utf-8", "replace") if path else None
+        return Trial(self._line(), touched, trip.up.changes, own_rows)
+
+    def _line(self) -> Line:
+        """The migration's connection, for rows: what is refused is an answer, and no fault."""
+
+        def ask(sql: str) -> str:
+            answer = self._conversation.ask("ask", sql=sql)
+            if failure := answer.get("failure"):
+                raise AskFailed(Failure(**failure))
+            return str(answer["value"])
+
+        def execute(statements: Sequence[str]) -> Failure | None:
+            failure = self._conversation.ask("execute", statements=list(statements)).get("failure")
+            return Failure(**failure) if failure else None
+
+        def load(script: str) -> Failure | None:
+            failure = self._conversation.ask("script", sql=script).get("failure")
+            return Failure(**failure) if failure else None
+
+        return Line(ask, execute, load)
 
     def _go_back_and_forth_with_commits(self, index: int, before: Snapshot, after: Snapshot) -> None:
         walk = self._walk
@@ -412,6 +464,10 @@ class Walker:
 
 _PATIENCE_S = 15.0  # how long a cancelled step may take to say so
 _CANNOT_HOLD = Step("", "", 0.0)
+
+
+def _is_void(step: Step) -> bool:
+    return step is _CANNOT_HOLD
 
 
 def _what_is_in_the_way(walk: Walk) -> dict[str, str]:

@@ -222,6 +222,27 @@ class Walker:
             self._commit()
         return {}
 
+    def do_ask(self, sql):
+        """The only value of a query in the held transaction. That the query is refused is an answer too."""
+        try:
+            return {"value": self.rows(sql)[0][0]}
+        except Exception as error:
+            return {"failure": self._failure(error, None)}
+
+    def do_script(self, sql):
+        """Run a whole script of statements, in the held transaction or, to stay, in one of its own."""
+        if not self.is_held:
+            self._begin()
+        try:
+            self._run_script(sql)
+        except Exception as error:
+            if not self.is_held:
+                self._rollback()
+            return {"failure": self._failure(error, None)}
+        if not self.is_held:
+            self._commit()
+        return {}
+
     def do_drift(self):
         """What autogenerate would still write, with the project's own options."""
         self._begin()
@@ -362,6 +383,17 @@ class Walker:
             cursor.execute(sql)
         finally:
             cursor.close()
+
+    def _run_script(self, sql):
+        """Where to cut a script into statements is for PostgreSQL to say, so it is sent as a whole."""
+        raw = self._raw_connection()
+        if type(raw).__module__.endswith(".asyncpg"):
+            # Its cursor prepares what it is given, which can only be a single statement; the connection below it does not.
+            waiting = sqlalchemy.util.concurrency
+            wait = getattr(waiting, "await_", None) or waiting.await_only  # its name before SQLAlchemy 2.1
+            wait(raw._connection.execute(sql))
+        else:
+            self._execute(sql)
 
     def _query(self, statements):
         for statement in statements[:-1]:

@@ -98,7 +98,8 @@ class Watch:
         if observe:
             self._refresh(transaction)
             # Counters survive the transaction that raised them for up to a second, hence a reading to subtract.
-            # Where they were flushed since (pg_stat_force_next_flush, PostgreSQL 15), it is empty.
+            # Where they were flushed since (pg_stat_force_next_flush, PostgreSQL 15), it is empty. In a held transaction
+            # they go on from the step before.
             self._counts = (
                 {
                     row[0]: (row[1], row[2])
@@ -108,7 +109,7 @@ class Watch:
                         " FROM pg_stat_xact_user_tables WHERE seq_scan > 0 OR n_tup_ins > 0 OR n_tup_upd > 0 OR n_tup_del > 0"
                     )
                 }
-                if self._walker.server_version < 150000
+                if self._walker.server_version < 150000 or self._walker.is_held
                 else {}
             )
         self._is_on = True

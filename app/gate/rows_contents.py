@@ -1,0 +1,516 @@
+"""What is in tables before a step and after it, and what of it the step lost.
+
+A loss is a value that can no longer be told from what is there. So these are none:
+
+- a value in another type, in a renamed column or table, or in any place where it was not before;
+- a NULL that got a value;
+- other values, as long as different ones stay different: `'new'` to `'NEW'`, cents to euros, an integer key to a UUID;
+- the time of the migration itself, which triggers write into columns such as `updated_at`.
+
+And these are: rows that are gone, values that became NULL, text cut off, digits or seconds rounded away, different values that became
+the same one, a time that became another instant as its column changed type, columns and tables dropped with values in them. On the way
+back there is no such indulgence: after the downgrade, what was there before the upgrade is to be there as it was.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from app.gate.recording import Failure, Loss
+from app.gate.rows import Execute
+from app.gate.rows_catalog import Ask, literal
+
+MOST_ROWS = 300  # of a table, that are followed
+LONGEST_VALUE = 4000  # letters; of longer ones a digest is kept
+_FAR_APART = 60  # rows of a table up to which each is compared with each
+
+Value = str | None
+RowOf = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class TableContents:
+    """The rows of one table, every value as a text."""
+
+    name: str  # "public.orders"
+    types: Mapping[str, str]  # {"total": "numeric(10,2)"}, in the table's order
+    key: tuple[str, ...]  # the columns of the primary key
+    generated: frozenset[str]
+    rows: tuple[RowOf, ...]
+    count: int  # may be more than `rows`
+
+    @property
+    def is_whole(self) -> bool:
+        return self.count == len(self.rows)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Tables by name, and the time that `now()` gives while they were read."""
+
+    tables: Mapping[str, TableContents]
+    now: str = ""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {name: table.count for name, table in self.tables.items()}
+
+
+# A table that is not there, or that cannot be read, is left out.
+_BLOCK = """
+DO LANGUAGE plpgsql $overproof$
+DECLARE
+  name text[];
+  place text;
+  relation oid;
+  found jsonb;
+  outcome jsonb DEFAULT '{}';
+BEGIN
+  FOR name IN SELECT ARRAY[t.value ->> 0, t.value ->> 1, t.value ->> 2]
+              FROM jsonb_array_elements({names}::jsonb) AS t LOOP
+    BEGIN
+      SELECT c.oid INTO STRICT relation FROM pg_catalog.pg_class AS c
+      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+      WHERE n.nspname = name[2] AND c.relname = name[3] AND c.relkind IN ('r', 'p');
+      place = quote_ident(name[2]) || '.' || quote_ident(name[3]);
+      IF EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = relation AND c.relkind = 'r') THEN
+        place = 'ONLY ' || place;
+      END IF;
+      EXECUTE 'SELECT jsonb_build_object(''count'', (SELECT count(*) FROM ' || place || '),
+        ''columns'', (SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '''')
+          ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
+          WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped),
+        ''key'', (SELECT jsonb_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum))
+          FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_attribute AS a
+            ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
+          WHERE i.indrelid = $1 AND i.indisprimary),
+        ''rows'', (SELECT jsonb_agg((
+            SELECT jsonb_object_agg(e.key, CASE WHEN length(e.value) > {longest}
+              THEN left(e.value, 200) || md5(e.value) ELSE e.value END)
+            FROM jsonb_each_text(r.whole) AS e))
+          FROM (SELECT to_jsonb(overproof_row.*) AS whole FROM ' || place || ' AS overproof_row LIMIT {most}) AS r))'
+      INTO found USING relation;
+      outcome = outcome || jsonb_build_object(name[1], found);
+    EXCEPTION WHEN OTHERS THEN
+      NULL;
+    END;
+  END LOOP;
+  PERFORM set_config('overproof.contents', jsonb_build_object('tables', outcome, 'now', now())::text, true);
+END $overproof$
+"""
+
+
+def read_contents(ask: Ask, execute: Execute, tables: Iterable[str]) -> Contents:
+    """What is in those tables ("public.orders") now. Raises nothing: what cannot be read is not there."""
+    # A dot may be part of a name, so there may be more than one way to take the two apart.
+    names = [
+        [name, name[:dot], name[dot + 1 :]]
+        for name in sorted(set(tables))
+        for dot in range(1, len(name) - 1)
+        if name[dot] == "."
+    ]
+    if not names:
+        return Contents({})
+    block = _BLOCK.replace("{names}", literal(json.dumps(names)))
+    block = block.replace("{longest}", str(LONGEST_VALUE)).replace("{most}", str(MOST_ROWS))
+    failure: Failure | None = execute([block])
+    if failure is not None:
+        return Contents({})
+    answer = json.loads(ask("SELECT current_setting('overproof.contents')"))
+    return Contents({name: _table(name, each) for name, each in answer["tables"].items()}, answer["now"])
+
+
+def _table(name: str, answer: Mapping[str, Any]) -> TableContents:
+    columns = answer["columns"] or []
+    return TableContents(
+        name,
+        types={column: type_ for column, type_, _ in columns},
+        key=tuple(answer["key"] or ()),
+        generated=frozenset(column for column, _, is_generated in columns if is_generated),
+        rows=tuple(each or {} for each in answer["rows"] or ()),
+        count=answer["count"],
+    )
+
+
+# What is lost.
+
+
+def losses(before: Contents, after: Contents, *, is_return: bool = False) -> tuple[Loss, ...]:
+    """What was there before and is no longer to be found. `is_return`: `after` is after the way up and down."""
+    return tuple(_Comparison(before, after, is_return).losses())
+
+
+class _Comparison:
+    """Two states of some tables, and where in the later one the values of the earlier are."""
+
+    def __init__(self, before: Contents, after: Contents, is_return: bool) -> None:
+        self._before = before
+        self._after = after
+        self._is_return = is_return
+        self._places = _new_places(before, after)
+        self._words = " ".join(sorted({value for place in self._places for value in place}))
+
+    def losses(self) -> Iterator[Loss]:
+        taken: set[str] = set()
+        for name, table in self._before.tables.items():
+            if not table.rows:
+                continue
+            later = self._after.tables.get(name) or self._renamed(table, taken)
+            if later is None:
+                yield from self._of_dropped(table)
+            else:
+                taken.add(later.name)
+                yield from self._of_kept(table, later)
+
+    def _renamed(self, table: TableContents, taken: set[str]) -> TableContents | None:
+        """The new table that holds these rows under another name."""
+        for name, later in self._after.tables.items():
+            if name in self._before.tables or name in taken or not later.rows:
+                continue
+            common = [column for column in table.types if column in later.types]
+            if 2 * len(common) < len(table.types) or not common:
+                continue
+            pairs, missing = _pairs(table, later)
+            same = sum(_is_alike(one, other, common, table, later) for one, other in pairs)
+            if pairs and not missing and 2 * same >= len(pairs):
+                return later
+        return None
+
+    # Whole tables and rows.
+
+    def _of_dropped(self, table: TableContents) -> Iterator[Loss]:
+        telling = [name for name in table.types if name not in table.generated and name not in table.key]
+        lost = [name for name in telling or table.key if not self._is_elsewhere(_values(table.rows, name))]
+        if lost:
+            yield Loss(table.name, None, "table dropped", table.count, table.count, _shown_row(table, table.rows[0]))
+
+    def _of_kept(self, table: TableContents, later: TableContents) -> Iterator[Loss]:
+        pairs, missing = _pairs(table, later)
+        gone = [row for row in missing if not self._has_moved(table, row)]
+        count = max(table.count - later.count, len(gone)) if gone else 0
+        if gone and (later.is_whole or later.count < table.count):
+            yield Loss(
+                table.name, None, "rows deleted", min(count, table.count), table.count, _shown_row(table, gone[0])
+            )
+        if not pairs:
+            return
+        successors = _successors(table, later, pairs)
+        for name in table.types:
+            if name in table.generated:
+                continue
+            successor = successors.get(name)
+            if successor is None:
+                values = [row[name] for row, _ in pairs if row.get(name) is not None]
+                if values and not self._is_elsewhere(_values((row for row, _ in pairs), name)):
+                    yield Loss(table.name, name, "column dropped", len(values), table.count, _shown(values[0]))
+            else:
+                yield from self._of_column(table, name, later, successor, pairs)
+
+    def _has_moved(self, table: TableContents, row: RowOf) -> bool:
+        telling = [name for name in table.types if name not in table.generated and name not in table.key]
+        values = [row[name] for name in telling or table.key if row.get(name) is not None]
+        return bool(values) and all(self._is_found(value) for value in values if value is not None)
+
+    # Values.
+
+    def _of_column(
+        self,
+        table: TableContents,
+        name: str,
+        later: TableContents,
+        successor: str,
+        pairs: Sequence[tuple[RowOf, RowOf]],
+    ) -> Iterator[Loss]:
+        types = (table.types[name], later.types[successor])
+        by_kind: dict[str, list[tuple[str, Value]]] = {}
+        for row, other in pairs:
+            old, new = row.get(name), other.get(successor)
+            if old is None or (new is not None and is_same(old, new, *types)) or self._is_now(new, types[1]):
+                continue
+            by_kind.setdefault(_what_happened(old, new, types), []).append((old, new))
+        changed = by_kind.pop("values changed", [])
+        if changed and not self._is_return and _is_instant_kept(changed, types):
+            merged = _merged(changed, [(row.get(name), other.get(successor)) for row, other in pairs])
+            if merged:
+                by_kind["values merged"] = merged
+        elif changed:
+            by_kind["values changed"] = changed
+        for what, examples in by_kind.items():
+            if not self._is_elsewhere([old for old, _ in examples]):
+                old, new = examples[0]
+                yield Loss(table.name, name, what, len(examples), table.count, _shown(old), _shown(new))
+
+    def _is_now(self, new: Value, type_: str) -> bool:
+        return (
+            new is not None and "time" in type_ and bool(self._after.now) and is_same(new, self._after.now, type_, _TZ)
+        )
+
+    # Other places.
+
+    def _is_elsewhere(self, values: Sequence[str]) -> bool:
+        """Whether all of the values are somewhere where they were not before."""
+        telling = [value for value in values if len(value) >= _TELLING]
+        if len(telling) == len(values):
+            return all(self._is_found(value) for value in telling)
+        return any(place.issuperset(values) for place in self._places)
+
+    def _is_found(self, value: str) -> bool:
+        if any(value in place for place in self._places):
+            return True
+        if len(value) < _TELLING:
+            return False
+        if value in self._words:
+            return True
+        # A text that was taken apart: its words are all there.
+        parts = re.findall(r"\w+", value)
+        return len(parts) > 1 and all(part in self._words for part in parts)
+
+
+_TELLING = 3  # letters of a value that is not found just anywhere
+_TZ = "timestamp with time zone"
+
+
+def _new_places(before: Contents, after: Contents) -> list[set[str]]:
+    """For each column of the later state, the values that were not in it before."""
+    places = []
+    for name, table in after.tables.items():
+        earlier = before.tables.get(name)
+        for column in table.types:
+            values = {_plain(value) for value in _values(table.rows, column)}
+            if earlier is not None and column in earlier.types:
+                values -= {_plain(value) for value in _values(earlier.rows, column)}
+            if values:
+                places.append(values)
+    return places
+
+
+def _plain(value: str) -> str:
+    return value.rstrip()
+
+
+def _values(rows: Iterable[RowOf], column: str) -> list[str]:
+    return [_plain(value) for row in rows if (value := row.get(column)) is not None]
+
+
+# Which row is which.
+
+
+def _pairs(table: TableContents, later: TableContents) -> tuple[list[tuple[RowOf, RowOf]], list[RowOf]]:
+    """Each row with what became of it, and those of which nothing did."""
+    common = [name for name in table.types if name in later.types and name not in table.generated]
+    if table.key and all(name in later.types for name in table.key):
+        by_key = {_identity(row, table.key, later): row for row in later.rows}
+        pairs = [
+            (row, by_key[identity]) for row in table.rows if (identity := _identity(row, table.key, table)) in by_key
+        ]
+        if pairs or not later.rows:
+            matched = {id(row) for row, _ in pairs}
+            return pairs, [row for row in table.rows if id(row) not in matched]
+    return _pairs_by_likeness(table, later, common)
+
+
+def _identity(row: RowOf, key: Sequence[str], table: TableContents) -> tuple[object, ...]:
+    return tuple(_normal(row.get(name), table.types[name]) for name in key)
+
+
+def _pairs_by_likeness(
+    table: TableContents, later: TableContents, common: Sequence[str]
+) -> tuple[list[tuple[RowOf, RowOf]], list[RowOf]]:
+    left = list(later.rows)
+    pairs: list[tuple[RowOf, RowOf]] = []
+    alone: list[RowOf] = []
+    by_content: dict[tuple[object, ...], list[RowOf]] = {}
+    for row in left:
+        by_content.setdefault(_identity(row, common, later), []).append(row)
+    for row in table.rows:
+        equal = by_content.get(_identity(row, common, table))
+        if equal:
+            pairs.append((row, equal.pop()))
+        else:
+            alone.append(row)
+    used = {id(other) for _, other in pairs}
+    left = [row for row in left if id(row) not in used]
+    if len(alone) > _FAR_APART or len(left) > _FAR_APART:
+        return pairs, alone
+    scores = sorted(
+        (
+            (-_likeness(row, other, common, table, later), one, two)
+            for one, row in enumerate(alone)
+            for two, other in enumerate(left)
+        ),
+    )
+    ones: set[int] = set()
+    twos: set[int] = set()
+    for _, one, two in scores:
+        if one not in ones and two not in twos:
+            ones.add(one)
+            twos.add(two)
+            pairs.append((alone[one], left[two]))
+    return pairs, [row for one, row in enumerate(alone) if one not in ones]
+
+
+def _likeness(row: RowOf, other: RowOf, common: Sequence[str], table: TableContents, later: TableContents) -> int:
+    return sum(
+        1
+        for name in common
+        if (old := row.get(name)) is not None
+        and (new := other.get(name)) is not None
+        and is_same(old, new, table.types[name], later.types[name])
+    )
+
+
+def _is_alike(row: RowOf, other: RowOf, common: Sequence[str], table: TableContents, later: TableContents) -> bool:
+    filled = sum(row.get(name) is not None for name in common)
+    return 2 * _likeness(row, other, common, table, later) >= filled
+
+
+def _successors(table: TableContents, later: TableContents, pairs: Sequence[tuple[RowOf, RowOf]]) -> dict[str, str]:
+    """Each column's name afterwards: its own, or that of a new column with the very same values."""
+    names = {name: name for name in table.types if name in later.types}
+    new = [name for name in later.types if name not in table.types]
+    for name in table.types:
+        if name in names:
+            continue
+        for candidate in new:
+            old_type, new_type = table.types[name], later.types[candidate]
+            told = [(row.get(name), other.get(candidate)) for row, other in pairs if row.get(name) is not None]
+            if told and all(
+                new_value is not None and old is not None and is_same(old, new_value, old_type, new_type)
+                for old, new_value in told
+            ):
+                names[name] = candidate
+                new.remove(candidate)
+                break
+    return names
+
+
+# Whether two values are the same, and what happened to one.
+
+
+def is_same(old: str, new: str, old_type: str, new_type: str) -> bool:
+    """Whether the two are one value, if in different types."""
+    if old == new or old.rstrip() == new.rstrip():
+        return True
+    return _normal(old, old_type) == _normal(new, new_type) or _common(old, new, (old_type, new_type))
+
+
+def _common(old: str, new: str, types: tuple[str, str]) -> bool:
+    """Whether they are the same as numbers, times, JSON or UUIDs, if one of the types is of that kind."""
+    told = " ".join(types)
+    if _NUMBERS.search(told) and (one := _number(old)) is not None:
+        return one == _number(new)
+    if _TIMES.search(told) and (instant := _instant(old)) is not None:
+        return instant == _instant(new)
+    if _DOCUMENTS.search(told) and (document := _document(old)) is not None:
+        return document == _document(new)
+    return "uuid" in told and old.lower().replace("-", "") == new.lower().replace("-", "")
+
+
+_NUMBERS = re.compile(r"\b(smallint|integer|bigint|numeric|real|double precision|money)\b(?!\[)")
+_TIMES = re.compile(r"\b(date|timestamp)")
+_DOCUMENTS = re.compile(r"json|\[\]")
+
+
+def _normal(value: Value, type_: str) -> object:
+    """The value in a form that is equal for equal values of one type."""
+    if value is None:
+        return None
+    if _NUMBERS.search(type_) and (number := _number(value)) is not None:
+        return number
+    if _TIMES.search(type_) and (instant := _instant(value)) is not None:
+        return instant
+    if _DOCUMENTS.search(type_) and (document := _document(value)) is not None:
+        return document
+    return value.rstrip()
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        number = Decimal(re.sub(r"[$,\s]", "", text))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _instant(text: str) -> datetime.datetime | None:
+    """The time that the text tells; one without a zone is taken as UTC."""
+    try:
+        told = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return told.astimezone(datetime.UTC) if told.tzinfo else told.replace(tzinfo=datetime.UTC)
+
+
+def _document(text: str) -> str | None:
+    try:
+        return json.dumps(
+            json.loads(text, parse_float=Decimal), sort_keys=True, default=lambda each: str(each.normalize())
+        )
+    except (ValueError, RecursionError):
+        return None
+
+
+def _what_happened(old: str, new: Value, types: tuple[str, str]) -> str:
+    if new is None:
+        return "values removed"
+    if _is_rounded(old, new, types):
+        return "values rounded"
+    if len(new) < len(old) and new and old.startswith(new.rstrip()) and not _NUMBERS.search(types[1]):
+        return "values truncated"
+    return "values changed"
+
+
+def _is_rounded(old: str, new: str, types: tuple[str, str]) -> bool:
+    if _NUMBERS.search(types[1]):
+        one, other = _number(old), _number(new)
+        if one is None or other is None or not one:
+            return False
+        exponent = other.as_tuple().exponent
+        is_coarser = isinstance(exponent, int) and abs(one - other) < Decimal(1).scaleb(exponent) and one != other
+        has_fewer = isinstance(exponent, int) and -exponent < -int(one.as_tuple().exponent)
+        is_binary = types[1] in ("real", "double precision")
+        return (is_coarser and has_fewer) or (is_binary and abs(one - other) < abs(one) * Decimal("1e-5"))
+    if _TIMES.search(types[1]):
+        instant, later = _instant(old), _instant(new)
+        if instant is None or later is None:
+            return False
+        apart = abs(instant - later)
+        is_day = types[1] == "date" and apart < datetime.timedelta(days=1)
+        return is_day or (apart < datetime.timedelta(seconds=1) and later.microsecond % 10 == 0)
+    return False
+
+
+def _is_instant_kept(changed: Sequence[tuple[str, Value]], types: tuple[str, str]) -> bool:
+    """False if times became other instants by the mere change of their column's type, as the session's time zone has it."""
+    is_cast = types[0] != types[1] and all(type_.startswith("timestamp") for type_ in types)
+    return not (is_cast and any(_instant(old) is not None for old, _ in changed))
+
+
+def _merged(changed: Sequence[tuple[str, Value]], all_values: Sequence[tuple[Value, Value]]) -> list[tuple[str, Value]]:
+    """The changed values that can no longer be told from others."""
+    origins: dict[Value, set[str]] = {}
+    for old, new in all_values:
+        if old is not None:
+            origins.setdefault(new, set()).add(old)
+    return [(old, new) for old, new in changed if len(origins[new]) > 1]
+
+
+# Examples.
+
+
+def _shown(value: Value) -> str | None:
+    if value is None:
+        return None
+    return value if len(value) <= 60 else f"{value[:57]}..."
+
+
+def _shown_row(table: TableContents, row: RowOf) -> str:
+    """`id = 1001`, or its first columns where there is no primary key."""
+    names = table.key or tuple(table.types)[:2]
+    return ", ".join(f"{name} = {_shown(row.get(name)) if row.get(name) is not None else 'NULL'}" for name in names)
