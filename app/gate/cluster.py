@@ -150,7 +150,7 @@ def start_throwaway(keeper: Keeper, bindir: Path | None = None, image: Path | No
     for base in _bases():
         root = base / f"overproof-{secrets.token_hex(8)}"
         keeper.remove(root)
-        cluster = Cluster(binaries, root / "data", account, password=secrets.token_urlsafe(24))
+        cluster = Cluster(binaries, root / "data", account, password=secrets.token_hex(16))
         try:
             make_private_directory(root, account)
             cluster = replace(cluster, account=find_able_account(keeper, account, [root, binaries.directory]))

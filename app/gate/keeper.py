@@ -70,17 +70,22 @@ class Keeper:
         self._ledger = Ledger()
         self._lock = threading.Lock()  # guards the ledger and the pipe, which must tell the same story
         self._is_over = False
-        # A session of its own: Ctrl-C goes to the whole foreground group, and the gate must have ended before the
-        # keeper does.
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", PROGRAM, str(ROOT), str(self._owner)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=os.sep,
-            bufsize=0,
-            start_new_session=True,
-        )
-        # Where the process died, and with it what it kept, somebody must notice while the gate waits for something else.
+        try:
+            # A session of its own: Ctrl-C goes to the whole foreground group, and the gate must have ended before the
+            # keeper does.
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", PROGRAM, str(ROOT), str(self._owner)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                cwd=os.sep,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ServerUnavailable(
+                f"The process that would clean up after this run cannot be started ({error.strerror}): nothing was begun."
+            ) from error
+        # If it is killed, that must be noticed while the gate waits for something else.
         self._watcher = threading.Thread(target=self._watch, name="keeper", daemon=True)
         self._watcher.start()
         # What a process of the target must have in its environment to be ended even if it leaves its group.

@@ -70,7 +70,7 @@ def _prepare(keeper: Keeper, binaries: Binaries, place: Path) -> Cluster:
         _check_major(data, binaries)
         return Cluster(binaries, data, account, password.read_text())
     # Made under another name, which the keeper removes, so that what is called `data` is always whole.
-    new = Cluster(binaries, place / "new", account, secrets.token_urlsafe(24))
+    new = Cluster(binaries, place / "new", account, secrets.token_hex(16))
     keeper.remove(new.data)
     shutil.rmtree(new.data, ignore_errors=True)
     cluster.initialise(keeper, new, is_lasting=True)

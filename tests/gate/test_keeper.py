@@ -32,9 +32,6 @@ url, file = sys.argv[1:]
 with throwaway_server(url or None) as server:
     keeper = server.keeper
     database = server.create_database()
-    with database.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("SHOW data_directory")
-        data = Path(cursor.fetchone()[0])
     target = subprocess.Popen(["sleep", "600"], start_new_session=True)
     keeper.kill_group(target.pid)
     daemon = subprocess.Popen(["sleep", "600"], start_new_session=True, env={**os.environ, **keeper.mark})
@@ -44,6 +41,9 @@ with throwaway_server(url or None) as server:
     Path(file).write_text("written over")
     begun = {"database": database.name, "keeper": keeper.pid, "target": target.pid, "daemon": daemon.pid}
     if server.is_embedded:
+        with database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SHOW data_directory")
+            data = Path(cursor.fetchone()[0])
         begun |= {"directory": str(data.parent), "postgres": int((data / "postmaster.pid").read_text().split()[0])}
     print(json.dumps(begun), flush=True)
     for line in sys.stdin:
@@ -227,6 +227,7 @@ def test_when_the_keeper_is_killed_the_run_says_so_and_begins_nothing_more(run: 
 @pytest.mark.parametrize("run", ["embedded"], indirect=True)
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
 def test_killed_together_with_its_keeper_it_leaves_no_server(run: Run) -> None:
+    run.process.send_signal(signal.SIGSTOP)  # or it might begin to clean up in between
     run.kill("keeper", "gate")
 
     assert wait_until(lambda: "postgres" not in run.left(), 10.0)
