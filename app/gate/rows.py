@@ -606,8 +606,8 @@ def _most_of_each(count: int) -> int:
 
 # Sending them.
 
-# Every statement is given a number of combinations to pass over, until one is taken or none is left. A refusal that is no
-# violation of a constraint is not cured by other values, mostly: a few tries are enough.
+# Every statement is given a number of combinations to pass over, until one is taken or none is left. Other values do not
+# cure a refusal that is neither a violation of a constraint nor about a value (class 22): a few tries are enough.
 _BLOCK = """
 DO LANGUAGE plpgsql $overproof$
 DECLARE
@@ -646,7 +646,7 @@ BEGIN
           affected = -1;
         END;
         EXIT statements WHEN is_done;
-        EXIT WHEN affected = 0 OR (left(state, 2) <> '23' AND attempt >= 3);
+        EXIT WHEN affected = 0 OR (left(state, 2) NOT IN ('22', '23') AND attempt >= 3);
       END LOOP;
     END LOOP;
     outcomes = outcomes || jsonb_build_array(jsonb_build_array(

@@ -154,7 +154,6 @@ class _Comparison:
         self._after = after
         self._is_return = is_return
         self._places = _new_places(before, after)
-        self._words = " ".join(sorted({value for place in self._places for value in place}))
 
     def losses(self) -> Iterator[Loss]:
         taken: set[str] = set()
@@ -215,7 +214,7 @@ class _Comparison:
     def _has_moved(self, table: TableContents, row: RowOf) -> bool:
         telling = [name for name in table.types if name not in table.generated and name not in table.key]
         values = [row[name] for name in telling or table.key if row.get(name) is not None]
-        return bool(values) and all(self._is_found(value) for value in values if value is not None)
+        return bool(values) and all(self._is_elsewhere([value]) for value in values if value is not None)
 
     # Values.
 
@@ -242,7 +241,7 @@ class _Comparison:
         elif changed:
             by_kind["values changed"] = changed
         for what, examples in by_kind.items():
-            if not self._is_elsewhere([old for old, _ in examples]):
+            if not self._is_elsewhere([old for old, _ in examples], (later.name, successor)):
                 old, new = examples[0]
                 yield Loss(table.name, name, what, len(examples), table.count, _shown(old), _shown(new))
 
@@ -253,32 +252,37 @@ class _Comparison:
 
     # Other places.
 
-    def _is_elsewhere(self, values: Sequence[str]) -> bool:
+    def _is_elsewhere(self, values: Sequence[str], but_in: Place | None = None) -> bool:
         """Whether all of the values are somewhere where they were not before."""
-        telling = [value for value in values if len(value) >= _TELLING]
-        if len(telling) == len(values):
-            return all(self._is_found(value) for value in telling)
-        return any(place.issuperset(values) for place in self._places)
-
-    def _is_found(self, value: str) -> bool:
-        if any(value in place for place in self._places):
-            return True
-        if len(value) < _TELLING:
-            return False
-        if value in self._words:
-            return True
-        # A text that was taken apart: its words are all there.
-        parts = re.findall(r"\w+", value)
-        return len(parts) > 1 and all(part in self._words for part in parts)
+        places = [place for name, place in self._places.items() if name != but_in]
+        if all(map(_is_telling, values)):
+            words = " ".join(value for place in places for value in place)
+            return all(_is_found(_plain(value), places, words) for value in values)
+        # `true` and `7` are found just anywhere, so these have to be in one place all together.
+        return any(place.issuperset(map(_plain, values)) for place in places)
 
 
-_TELLING = 3  # letters of a value that is not found just anywhere
+Place = tuple[str, str]  # a table and a column
+
 _TZ = "timestamp with time zone"
 
 
-def _new_places(before: Contents, after: Contents) -> list[set[str]]:
+def _is_telling(value: str) -> bool:
+    """Whether a value is not found just anywhere: `note-1` and `2001-02-03`, unlike `true`, `7` and `new`."""
+    return len(value) >= 5 or (len(value) >= 3 and bool(re.search(r"[^\W\d]", value)) and bool(re.search(r"\d", value)))
+
+
+def _is_found(value: str, places: Iterable[set[str]], words: str) -> bool:
+    if any(value in place for place in places) or value in words:
+        return True
+    # A text that was taken apart: its words are all there.
+    parts = re.findall(r"[^\W\d]\w+", value)
+    return len(parts) > 1 and all(part in words for part in parts)
+
+
+def _new_places(before: Contents, after: Contents) -> dict[Place, set[str]]:
     """For each column of the later state, the values that were not in it before."""
-    places = []
+    places = {}
     for name, table in after.tables.items():
         earlier = before.tables.get(name)
         for column in table.types:
@@ -286,7 +290,7 @@ def _new_places(before: Contents, after: Contents) -> list[set[str]]:
             if earlier is not None and column in earlier.types:
                 values -= {_plain(value) for value in _values(earlier.rows, column)}
             if values:
-                places.append(values)
+                places[name, column] = values
     return places
 
 

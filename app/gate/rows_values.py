@@ -140,7 +140,7 @@ class Values:
         if want.is_extreme:
             made.append(self._or_none(oid, modifier, replace(want, is_extreme=False)))
         special = self._special(found, below, want, constants)
-        turn = want.number % len(special) if special else 0
+        turn = want.number % len(special) if special and found.category != "N" else 0  # numbers differ of themselves
         made += special[turn:] + special[:turn]
         made += self._usual(found, below, want)
         candidates = [each for each in dict.fromkeys(made) if each is not None]
@@ -165,21 +165,18 @@ class Values:
         if found.category == "B":
             return ["true", "false"]
         if found.category == "N":
-            return [f"({number})::{found.sql}" for number in constants.around(want.number)]
+            return _numbers(constants.around(want), found)
         if found.category == "S":
             limit = _limit(modifier, found)
             texts = [*constants.texts(want.number), *(_text(want, length) for length in constants.lengths())]
             return [_cast(text, found) for text in texts if limit is None or len(text) <= limit]
         if found.category in ("D", "T"):
-            return [
-                expression
-                for text in constants.strings
-                if re.match(r"[-+]?\d", text)
-                for expression in _around_a_time(text, found)
-            ]
+            return [each for text in constants.strings for each in _around_a_time(text, found)]
         if found.name in ("json", "jsonb"):
             return [_cast(json.dumps(each), found) for each in constants.documents()]
-        return [_cast(text, found) for text in constants.strings] if found.name == "uuid" else []
+        if found.name == "uuid":
+            return [_cast(text, found) for text in constants.strings if re.fullmatch(r"[0-9a-fA-F-]{36}", text)]
+        return []
 
     def _arrays(self, found: Type, modifier: int, want: Want, constants: Constants) -> list[str]:
         inner = self.type(found.of)
@@ -196,7 +193,7 @@ class Values:
     def _usual(self, found: Type, modifier: int, want: Want) -> list[str]:
         """What CHECKs ask for without saying so."""
         if found.category == "N":
-            return [f"({number})::{found.sql}" for number in (want.number + 1, 1, 0, 10, 50, 100, 0.5, -1, 2020)]
+            return _numbers([str(each) for each in (want.number + 1, 1, 0, 10, 50, 100, 0.5, -1, 2020)], found)
         if found.category == "S":
             limit = _limit(modifier, found)
             number, word = want.number + 1, want.word
@@ -271,12 +268,16 @@ class Constants:
         near = {int(each) + step for each in self.numbers if each.isdigit() and len(each) < 6 for step in (0, 1, -1)}
         return sorted(length for length in near if 0 < length <= LONGEST_TEXT)
 
-    def around(self, number: int) -> list[str]:
-        """Each number, what is just above and just below it, and what lies between two of them."""
+    def around(self, want: Want) -> list[str]:
+        """What lies between two of the numbers, beyond the largest and before the smallest; the numbers and their neighbours."""
         values = sorted({float(each) for each in self.numbers if len(each) < 16})
-        between = [low + (high - low) * (number % 7 + 1) / 8 for low, high in itertools.pairwise(values)]
+        if not values:
+            return []
+        between = [low + (high - low) * (want.number % 7 + 1) / 8 for low, high in itertools.pairwise(values)]
+        beyond = [values[-1] + want.integer + 0.25, values[0] - want.integer - 0.25]
         near = [value + step for value in values for step in (1, 0, -1)]
-        return [f"{each:.10g}" if abs(each) < 1e9 else f"{each:.0f}" for each in dict.fromkeys((*between, *near))]
+        numbers = dict.fromkeys((*between, *beyond, *near))
+        return [f"{each:.10g}" if abs(each) < 1e9 else f"{each:.0f}" for each in numbers]
 
     def documents(self) -> list[object]:
         """JSON that has the keys which the CHECK asks for."""
@@ -302,15 +303,42 @@ def _cast(text: str, found: Type) -> str:
     return f"{literal(text)}::{found.sql}"
 
 
+# An expression that cannot be evaluated would spoil the whole statement, so none is made of a constant that does not fit.
+
+_INTEGERS = {"int2": 2**15, "int4": 2**31, "int8": 2**63, "oid": 2**31}
+_NUMBERS = {*_INTEGERS, "float4", "float8", "numeric", "money"}
+
+
+def _numbers(texts: Iterable[str], found: Type) -> list[str]:
+    if found.name not in _NUMBERS:
+        return []
+    limit = _INTEGERS.get(found.name)
+    fitting = [
+        text
+        for text in texts
+        if limit is None or (-limit < float(text) < limit - 1 and (found.name != "oid" or text.isdigit()))
+    ]
+    return [f"({text})::{found.sql}" for text in fitting]
+
+
 def _around_a_time(text: str, found: Type) -> list[str]:
     constant = _cast(text, found)
-    if found.category == "T" or found.name in ("time", "timetz"):
-        return [
-            constant,
-            f"({constant} + interval '1 hour')::{found.sql}",
-            f"({constant} - interval '1 hour')::{found.sql}",
-        ]
-    return [constant, f"({constant} + interval '1 day')::{found.sql}", f"({constant} - interval '1 day')::{found.sql}"]
+    if found.category == "T":
+        is_right = re.fullmatch(r"-?\d+ (second|minute|hour|day|week|mon|month|year)s?|-?\d+:\d\d(:\d\d)?", text)
+        step = "1 hour"
+    elif found.name in ("time", "timetz"):
+        is_right = re.fullmatch(r"[012]\d:\d\d(:\d\d)?", text)
+        step = "1 hour"
+    else:
+        is_right = re.fullmatch(r"[12]\d{3}-\d\d-\d\d([ T][012]\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d(:?\d\d)?)?)?", text)
+        step = "1 day"
+    if not is_right:
+        return []
+    return [
+        f"({constant} + interval '{step}')::{found.sql}",
+        constant,
+        f"({constant} - interval '{step}')::{found.sql}",
+    ]
 
 
 # Makers, by the name of the type in the catalog.
