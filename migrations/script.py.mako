@@ -9,9 +9,13 @@ Revises: ${down_revision | comma,n}
 Create Date: ${create_date}
 """
 
+% if not upgrades or "sa." in upgrades + downgrades:
 import sqlalchemy as sa
+% endif
 from alembic import op
-${imports if imports else ""}
+% if imports:
+${imports}
+% endif
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

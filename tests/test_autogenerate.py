@@ -194,6 +194,17 @@ def test_with_nothing_to_change_no_file_is_written_and_that_is_said(checkout: Ch
     assert checkout.scripts() == before
 
 
+def test_a_revision_without_autogenerate_is_a_script_to_be_filled_in(checkout: Checkout) -> None:
+    before = checkout.scripts()
+
+    checkout.alembic("revision", "-m", "do something by hand")
+
+    (script,) = checkout.scripts() - before
+    assert "import sqlalchemy as sa" in script.read_text()
+    checkout.go_to("head")
+    checkout.go_to("-1")
+
+
 def test_new_columns_tables_and_enums_of_every_type_need_no_hand(checkout: Checkout) -> None:
     before = checkout.schema()
     scripts = checkout.scripts()

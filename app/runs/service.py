@@ -19,7 +19,7 @@ from app.projects.models import Project
 from app.projects.service import require_open
 from app.runs.errors import ReportRefused, RunNotFound
 from app.runs.models import Run, RunCheck, RunFinding
-from app.runs.posted import PostedReport, canonical_json, misfits
+from app.runs.posted import MOST_ERRORS, PostedReport, canonical_json, misfits
 from app.runs.schemas import CheckRead, Counts, FindingRead, RunDetail, RunRead
 
 KEY = tuple_(Run.received_at, Run.id)
@@ -93,7 +93,7 @@ def require_fit(run: Run, checks: Iterable[RunCheck], findings: Iterable[RunFind
         if finding.line == 0:
             errors.append((f"findings.{finding.position}.line", "lines are counted from 1"))
     if errors:
-        raise ReportRefused(errors)
+        raise ReportRefused(errors[:MOST_ERRORS])
 
 
 def find_by_digest(session: Session, project: Project, digest: bytes) -> Run | None:
