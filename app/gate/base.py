@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,21 +52,13 @@ def read_base(ref: str, root: Path, locations: Sequence[Path]) -> Base:
     return Base(ref, common, scripts)
 
 
+_REVISION = re.compile(r"^revision\s*(?::[^=\n]+)?=\s*[(]?\s*[\"']([^\"'\n]+)[\"']", re.MULTILINE)
+
+
 def revision_of(text: str) -> str | None:
     """What the script says its revision is."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return None
-    for node in tree.body:
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        )
-        is_revision = any(isinstance(target, ast.Name) and target.id == "revision" for target in targets)
-        value = getattr(node, "value", None)
-        if is_revision and isinstance(value, ast.Constant) and isinstance(value.value, str):
-            return value.value
-    return None
+    found = _REVISION.search(text)
+    return found[1] if found else None
 
 
 def compare(base: Base, graph: Graph, root: Path) -> Divergence:

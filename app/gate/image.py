@@ -56,7 +56,7 @@ def unpack(path: Path, cluster: Cluster) -> None:
     if cluster.account:
         for directory, _, files in os.walk(cluster.data):
             for name in ("", *files):
-                os.chown(os.path.join(directory, name), cluster.account.uid, cluster.account.gid)
+                os.chown(Path(directory, name), cluster.account.uid, cluster.account.gid)
 
 
 def renew_password(cluster: Cluster, address: Address) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from app.gate import attempts
 from app.gate.history import relative, repository_root
+from app.gate.kept import KeptBase
 from app.gate.process import Gone, Hung, Process
 from app.gate.recording import Failure, Recording, Step, Trip
 from app.gate.server import Database, Server
@@ -28,18 +29,21 @@ def record(
     server: Server,
     on_progress: OnProgress = lambda phase, done, total: None,
     base_ref: str | None = None,
+    kept: KeptBase | None = None,
 ) -> list[Recording]:
     """One recording for each walk that the command makes; of what is not on the git ref `base_ref`, if that is given.
 
-    Raises CannotVerify and ServerUnavailable.
+    `kept` is where the schema at the base is kept from run to run. Raises CannotVerify, ServerUnavailable and Distrusted.
     """
     check_command(target)
     stage = Stage(target, server, base_ref)
     try:
         if base_ref is not None:
             on_progress("base", 0, 1)
-            stage.base = _build_base(stage)
-        walks = walk_all(stage, on_progress)
+            stage.base = _find_base(stage, kept)
+        walks = walk_all(stage, on_progress, kept)
+        if kept is not None:
+            kept.settle(walks)
         _confirm_all(walks, stage, on_progress)
         _interrupt_all(walks, stage, on_progress)
         seen = attempts.attempt_all(walks, stage, on_progress)
@@ -49,6 +53,16 @@ def record(
         ) from error
     root = repository_root(target.directory)
     return [_recording(walk, seen[walk.index], server, root) for walk in walks]
+
+
+def _find_base(stage: Stage, kept: KeptBase | None) -> Database:
+    if kept is None:
+        return _build_base(stage)
+    if kept.database is not None:
+        return stage.server.database(kept.database)
+    database = _build_base(stage)
+    kept.take(stage.server, database)
+    return database
 
 
 def _build_base(stage: Stage) -> Database:
@@ -68,8 +82,10 @@ def _build_base(stage: Stage) -> Database:
     return database
 
 
-def walk_all(stage: Stage, on_progress: OnProgress = lambda phase, done, total: None) -> list[Walk]:
-    """Every walk that the command makes, on as many databases as it takes. Raises CannotVerify."""
+def walk_all(
+    stage: Stage, on_progress: OnProgress = lambda phase, done, total: None, kept: KeptBase | None = None
+) -> list[Walk]:
+    """Every walk that the command makes, on as many databases as it takes. Raises CannotVerify and Distrusted."""
     walks: list[Walk] = []
     start_at = 0  # where in the plan the next run goes on
     while True:
@@ -77,7 +93,7 @@ def walk_all(stage: Stage, on_progress: OnProgress = lambda phase, done, total: 
             database = stack.enter_context(stage.database())
             process = stack.enter_context(stage.process(database))
             try:
-                _walk_with(process, database, walks, start_at, stage, on_progress)
+                _walk_with(process, database, walks, start_at, stage, on_progress, kept)
                 return _worth_telling(walks)
             except Spoiled as spoiled:
                 start_at = spoiled.next_index
@@ -88,7 +104,13 @@ def walk_all(stage: Stage, on_progress: OnProgress = lambda phase, done, total: 
 
 
 def _walk_with(
-    process: Process, database: Database, walks: list[Walk], start_at: int, stage: Stage, on_progress: OnProgress
+    process: Process,
+    database: Database,
+    walks: list[Walk],
+    start_at: int,
+    stage: Stage,
+    on_progress: OnProgress,
+    kept: KeptBase | None,
 ) -> None:
     """Walk with one run of the command: all walks that are not done yet, the first of them from that index on."""
     unfinished = len(walks) - 1 if start_at else len(walks)
@@ -100,6 +122,8 @@ def _walk_with(
         else:
             if index == len(walks):
                 walks.append(begin_walk(index, conversation, stage.target.directory, stage.base_ref))
+                if kept is not None:
+                    kept.check(walks[index])
             else:
                 conversation.ask("prepare")
             walk = walks[index]

@@ -32,6 +32,7 @@ from app.gate.configuration import (
 )
 from app.gate.files import write_atomically
 from app.gate.judge import fit, judge, report_error
+from app.gate.kept import KeptBase, with_kept_base
 from app.gate.progress import progress_on
 from app.gate.recorder import record
 from app.gate.recording import Recording
@@ -107,7 +108,9 @@ def add_parser(subparsers: Any) -> None:
         " embedded server)",
     )
     where.add_argument(
-        "--base", metavar="REF", help="a git ref (origin/main): judge only what HEAD adds to it, starting from its schema"
+        "--base",
+        metavar="REF",
+        help="a git ref (origin/main): judge only what HEAD adds to it, starting from its schema",
     )
     where.add_argument("--timeout", metavar="SECONDS", help="for one revision, one way (default: 300)")
     judging = parser.add_argument_group("how to judge")
@@ -192,11 +195,19 @@ class Verification:
 
     def go(self, database_url: str | None) -> Report:
         target = self._target()
+        kept = KeptBase(target, self.base) if self.base and not database_url else None
         with progress_on(sys.stderr) as on_progress:
-            on_progress("server", 0, 1)
-            with throwaway_server(database_url) as server:
-                self.postgres = server.version
-                self.recordings = record(target, server, on_progress, self.base)
+
+            def run(image: Path | None = None) -> None:
+                on_progress("server", 0, 1)
+                with throwaway_server(database_url, image=image) as server:
+                    self.postgres = server.version
+                    self.recordings = record(target, server, on_progress, self.base, kept)
+
+            if kept is not None:
+                with_kept_base(kept, run)
+            else:
+                run()
         return self._accept_all() if self.is_baseline_written else self._judge()
 
     def error(self, reason: str) -> Report:

@@ -1,0 +1,108 @@
+"""The schema at the base, kept from run to run: used when it fits, made anew when it does not, and never trusted blindly."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.gate import recorder
+from app.gate.kept import KeptBase, with_kept_base
+from app.gate.recording import Recording
+from app.gate.server import throwaway_server
+from tests.gate.projects import script, target
+from tests.gate.test_base import B2, branch, versions
+
+__all__ = ["branch"]
+
+C3 = script("c3", "b2", "op.add_column('orders', sa.Column('c', sa.Text))", "op.drop_column('orders', 'c')")
+Verify = Callable[[], tuple[Recording, bool]]
+
+
+@pytest.fixture
+def verify(branch: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Verify:
+    """Verifies the branch; gives the recording, and whether the base had to be built."""
+    cache = tmp_path_factory.mktemp("cache")
+    (versions(branch) / "c3.py").write_text(C3)
+    built = []
+    build = recorder._build_base
+
+    def build_and_note(stage: recorder.Stage) -> object:
+        built.append(stage)
+        return build(stage)
+
+    monkeypatch.setattr(recorder, "_build_base", build_and_note)
+    monkeypatch.setattr(
+        "app.gate.attempts.attempt_all", lambda walks, stage, on_progress: {0: recorder.attempts.Seen()}
+    )
+
+    def run() -> tuple[Recording, bool]:
+        built.clear()
+        kept = KeptBase(target(branch), "main", cache)
+
+        def record(image: Path | None) -> list[Recording]:
+            with throwaway_server(image=image) as server:
+                return recorder.record(target(branch), server, base_ref="main", kept=kept)
+
+        (recording,) = with_kept_base(kept, record)
+        return recording, bool(built)
+
+    run.cache = cache  # type: ignore[attr-defined]
+    return run
+
+
+def test_the_second_run_starts_from_what_the_first_one_kept(verify: Verify) -> None:
+    first, was_built = verify()
+    second, was_built_again = verify()
+
+    assert (was_built, was_built_again) == (True, False)
+    assert [trip.revision for trip in second.trips] == ["c3"]
+    assert second.head == first.head
+    assert second.trips[0].again is not None
+
+
+def test_another_revision_on_the_branch_uses_it_too(verify: Verify, branch: Path) -> None:
+    verify()
+    (versions(branch) / "d4.py").write_text(script("d4", "c3"))
+
+    recording, was_built = verify()
+
+    assert not was_built
+    assert [trip.revision for trip in recording.trips] == ["c3", "d4"]
+
+
+def test_an_edited_base_is_built_anew(verify: Verify, branch: Path) -> None:
+    verify()
+    (versions(branch) / "b2.py").write_text(B2.replace("sa.Text", "sa.String"))
+
+    _, was_built = verify()
+
+    assert was_built
+
+
+@pytest.mark.parametrize("ending", ["tar", "json", "target.json"])
+def test_a_damaged_file_is_built_anew(verify: Verify, ending: str) -> None:
+    verify()
+    for path in verify.cache.glob(f"*.{ending}"):  # type: ignore[attr-defined]
+        content = path.read_bytes()
+        path.write_bytes(content[:1000] + b"!" + content[1001:] if ending == "tar" else content[:-3])
+
+    recording, was_built = verify()
+
+    assert was_built
+    assert recording.trips[0].again is not None
+
+
+@pytest.mark.parametrize("fact", ["digest", "walks", "database"])
+def test_a_base_that_is_not_what_it_says_is_built_anew(verify: Verify, fact: str) -> None:
+    verify()
+    for path in verify.cache.glob("*.json"):  # type: ignore[attr-defined]
+        facts = json.loads(path.read_text())
+        if fact in facts:
+            facts[fact] = [["1.0", "1.0", ["a1"]]] if fact == "walks" else "postgres"
+            path.write_text(json.dumps(facts))
+
+    recording, was_built = verify()
+
+    assert was_built
+    assert recording.trips[0].again is not None
