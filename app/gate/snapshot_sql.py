@@ -76,62 +76,58 @@ _ALL_ROWS = {
     SELECT {_HOME} FROM pg_catalog.pg_class AS c JOIN spaces AS n ON n.oid = c.relnamespace WHERE {_IS_HOME}""",
 }
 
-# Where a row was written, in terms of the object whose definition tells it: (catalog, class, object, part). A part of -1 is the
-# relation by itself: what depends on it need not be read again.
-_FRESH = [
-    ("pg_class", "pg_class", "x.oid", "0"),
-    ("pg_attribute", "pg_class", "x.attrelid", "x.attnum"),
-    ("pg_attrdef", "pg_class", "x.adrelid", "x.adnum"),
-    ("pg_index", "pg_class", "x.indexrelid", "0"),
-    ("pg_index", "pg_class", "x.indrelid", "-1"),  # REPLICA IDENTITY USING INDEX leaves the table's own row alone
-    ("pg_inherits", "pg_class", "x.inhrelid", "-1"),
-    ("pg_sequence", "pg_class", "x.seqrelid", "0"),
-    ("pg_partitioned_table", "pg_class", "x.partrelid", "-1"),
-    ("pg_foreign_table", "pg_class", "x.ftrelid", "-1"),
-    ("pg_constraint", "pg_constraint", "x.oid", "0"),
-    ("pg_constraint", "pg_class", "x.conrelid", "-1"),  # NOT NULL
-    ("pg_trigger", "pg_trigger", "x.oid", "0"),
-    ("pg_rewrite", "pg_rewrite", "x.oid", "0"),
-    ("pg_rewrite", "pg_class", "x.ev_class", "-1"),
-    ("pg_policy", "pg_policy", "x.oid", "0"),
-    ("pg_statistic_ext", "pg_statistic_ext", "x.oid", "0"),
-    ("pg_type", "pg_type", "x.oid", "0"),
-    ("pg_enum", "pg_type", "x.enumtypid", "0"),
-    ("pg_range", "pg_type", "x.rngtypid", "0"),
-    ("pg_proc", "pg_proc", "x.oid", "0"),
-    ("pg_aggregate", "pg_proc", "x.aggfnoid::oid", "0"),
-    # These are told by name in the definitions of others.
-    ("pg_namespace", "pg_namespace", "x.oid", "0"),
-    ("pg_collation", "pg_collation", "x.oid", "0"),
-    ("pg_operator", "pg_operator", "x.oid", "0"),
-    ("pg_opclass", "pg_opclass", "x.oid", "0"),
-    ("pg_ts_config", "pg_ts_config", "x.oid", "0"),
-    ("pg_ts_dict", "pg_ts_dict", "x.oid", "0"),
-    ("pg_language", "pg_language", "x.oid", "0"),
-    ("pg_foreign_server", "pg_foreign_server", "x.oid", "0"),
-    ("pg_extension", "pg_extension", "x.oid", "0"),
-]
-# Condition under which the first in a pair of rows for one catalog is told at all.
-_ONLY_IF = {
-    ("pg_constraint", "pg_class"): "x.contype = 'n'",
-    ("pg_rewrite", "pg_class"): "x.rulename = '_RETURN'",
+# For each catalog, the objects whose definitions a row of it is part of, as (class, object, part). A part of -1 is the relation by
+# itself: what depends on it need not be read again. Catalogs that are not here change only along with one that is.
+_FRESH: dict[str, tuple[str, str, str]] = {
+    **{
+        name: (class_of(name), "x.oid", "0")
+        for name in (
+            "pg_class",
+            "pg_trigger",
+            "pg_rewrite",
+            "pg_policy",
+            "pg_statistic_ext",
+            "pg_type",
+            "pg_proc",
+            # Of these it is the names, which are told in the definitions of others.
+            "pg_namespace",
+            "pg_collation",
+            "pg_operator",
+            "pg_opclass",
+            "pg_ts_config",
+            "pg_ts_dict",
+            "pg_language",
+            "pg_foreign_server",
+        )
+    },
+    "pg_attribute": (class_of("pg_class"), "x.attrelid", "x.attnum"),
+    # A NOT NULL is told with its column.
+    "pg_constraint": (
+        f"CASE WHEN x.contype = 'n' THEN {class_of('pg_class')} ELSE {class_of('pg_constraint')} END",
+        "CASE WHEN x.contype = 'n' THEN x.conrelid ELSE x.oid END",
+        "CASE WHEN x.contype = 'n' THEN -1 ELSE 0 END",
+    ),
+    "pg_enum": (class_of("pg_type"), "x.enumtypid", "0"),
+    "pg_foreign_table": (class_of("pg_class"), "x.ftrelid", "-1"),
+    # REPLICA IDENTITY USING INDEX leaves the table's own row alone.
+    "pg_index": (class_of("pg_class"), "unnest(ARRAY[x.indexrelid, x.indrelid])", "unnest(ARRAY[0, -1])"),
+    "pg_inherits": (class_of("pg_class"), "x.inhrelid", "-1"),
+    "pg_sequence": (class_of("pg_class"), "x.seqrelid", "0"),
 }
+
+# Where most rows are the system's, those that are not are found through the index on oid.
+_MOSTLY_SYSTEM = ("pg_proc", "pg_type", "pg_operator", "pg_collation", "pg_opclass")
 
 # Written so that the planner expects few rows, and goes on through indexes.
 _IS_FRESH = "greatest(age(x.xmin), (SELECT reach FROM marker)) = (SELECT reach FROM marker)"
 
 
 def _fresh() -> str:
-    selects = []
-    for catalog, class_, object_, part in _FRESH:
-        condition = _ONLY_IF.get((catalog, class_))
-        # Through the index on oid, where there is one, except where nearly all rows are the users' anyway.
-        only_users = "" if catalog in ("pg_namespace", "pg_attribute") else f" AND {object_} >= {_FIRST_OID}"
-        selects.append(
-            f"SELECT {class_of(class_)} AS class, {object_} AS object, {part} AS part FROM pg_catalog.{catalog} AS x"
-            f" WHERE {_IS_FRESH}{only_users}{' AND ' + condition if condition else ''}"
-        )
-    return "\n    UNION ALL ".join(selects)
+    return "\n    UNION ALL ".join(
+        f"SELECT {class_} AS class, {object_} AS object, {part} AS part FROM pg_catalog.{catalog} AS x WHERE {_IS_FRESH}"
+        + (f" AND x.oid >= {_FIRST_OID}" if catalog in _MOSTLY_SYSTEM else "")
+        for catalog, (class_, object_, part) in _FRESH.items()
+    )
 
 
 def _touched(catalog: str) -> str:
@@ -156,10 +152,7 @@ _TOUCHED_ROWS = {
         WHERE d.classid = r.class AND d.objid = r.object AND d.deptype = 'i'
         UNION ALL
         SELECT {class_of("pg_class")}, d.adrelid, -1 FROM pg_catalog.pg_attrdef AS d
-        WHERE r.class = {class_of("pg_attrdef")} AND d.oid = r.object
-        UNION ALL
-        SELECT {class_of("pg_class")}, i.inhrelid, -1 FROM pg_catalog.pg_inherits AS i
-        WHERE r.class = {class_of("pg_class")} AND i.inhparent = r.object OFFSET 0) AS further""",
+        WHERE r.class = {class_of("pg_attrdef")} AND d.oid = r.object OFFSET 0) AS further""",
     "touched_class": f"""
     SELECT u.object FROM (SELECT array_agg(DISTINCT r.object) AS objects FROM reached AS r
         WHERE r.class = {class_of("pg_class")}) AS t CROSS JOIN LATERAL unnest(t.objects) AS u (object)""",

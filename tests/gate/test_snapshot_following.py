@@ -374,6 +374,18 @@ def test_an_index_built_concurrently_is_seen(session):
     assert difference_between(before, follow(rebuilt, session.ask)) == ()
 
 
+def test_a_not_null_that_is_another_now_is_seen(session, server):
+    if int(server.version.split(".")[0]) < 18:
+        pytest.skip("PostgreSQL 18 brought such constraints")
+    session.run("CREATE TABLE t (a int, CONSTRAINT c NOT NULL a)")
+    before = begin(session.ask)
+    session.run("ALTER TABLE t ALTER CONSTRAINT c NO INHERIT")
+
+    after = follow(before, session.ask)
+
+    assert [change.key.name for change in difference_between(before, after)] == ["a"]
+
+
 def test_a_role_that_is_called_differently_is_seen(session, blank_database):
     role = f"{blank_database.name}_reader"  # roles belong to the whole server
     session.run(f"CREATE ROLE {role}; CREATE TABLE t (a int); GRANT SELECT ON t TO {role}")
@@ -502,6 +514,40 @@ def test_what_did_not_change_is_shared(session):
             "CREATE OR REPLACE AGGREGATE g(int) (SFUNC = int4pl, STYPE = int, FINALFUNC = h, INITCOND = '1')",
             {"g(integer)"},
         ),
+        ("CREATE TABLE t (a int DEFAULT 1)", "ALTER TABLE t ALTER a SET DEFAULT 2", {"a"}),
+        ("CREATE TABLE t (a int); CREATE INDEX i ON t (a)", "ALTER TABLE t CLUSTER ON i", {"i"}),
+        ("CREATE TABLE t (a int PRIMARY KEY)", "ALTER TABLE t CLUSTER ON t_pkey", {"t_pkey"}),
+        ("CREATE TABLE t (); CREATE TABLE u ()", "ALTER TABLE u INHERIT t", {"u"}),
+        ("CREATE SEQUENCE i", "ALTER SEQUENCE i CACHE 5", {"i"}),
+        ("CREATE SEQUENCE i; CREATE TABLE t (a int)", "ALTER SEQUENCE i OWNED BY t.a", {"i"}),
+        ("CREATE SEQUENCE i; CREATE TABLE t (a int); ALTER SEQUENCE i OWNED BY t.a", "ALTER SEQUENCE i OWNED BY NONE", {"i"}),
+        (
+            "CREATE TABLE t (a int); CREATE TRIGGER i BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION tf()",
+            "ALTER TABLE t DISABLE TRIGGER i",
+            {"i"},
+        ),
+        ("CREATE TABLE t (a int); CREATE RULE r AS ON DELETE TO t DO NOTHING", "ALTER TABLE t DISABLE RULE r", {"r"}),
+        ("CREATE TABLE t (a int); CREATE POLICY p ON t", "ALTER POLICY p ON t USING (a > 0)", {"p"}),
+        ("CREATE TABLE t (a int, b int); CREATE STATISTICS i ON a, b FROM t", "ALTER STATISTICS i SET STATISTICS 9", {"i"}),
+        ("CREATE VIEW v AS SELECT 1 AS a", "CREATE OR REPLACE VIEW v AS SELECT 2 AS a", {"v"}),
+        ("CREATE TABLE t (a int)", "ALTER TYPE e ADD VALUE 'z'", {"e"}),
+        (
+            ("CREATE OPERATOR CLASS k FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=,"
+            " OPERATOR 5 >, FUNCTION 1 btint4cmp(int, int); CREATE TABLE t (a int); CREATE INDEX i ON t (a k)"),
+            "ALTER OPERATOR CLASS k USING btree RENAME TO l",
+            {"i"},
+        ),
+        (
+            ("CREATE TEXT SEARCH DICTIONARY k (TEMPLATE = simple); CREATE TABLE t (a text);"
+            "CREATE INDEX i ON t (ts_lexize('k', a))"),
+            "ALTER TEXT SEARCH DICTIONARY k RENAME TO l",
+            {"k", "l", "i"},
+        ),
+        (
+            "CREATE LANGUAGE k HANDLER plpgsql_call_handler; CREATE FUNCTION g() RETURNS int LANGUAGE k AS ''",
+            "ALTER LANGUAGE k RENAME TO l",
+            {"g()"},
+        ),
         ("CREATE TABLE t (a int); COMMENT ON COLUMN t.a IS 'x'", "COMMENT ON COLUMN t.a IS NULL", {"a"}),
         ("CREATE DOMAIN d AS int CONSTRAINT i CHECK (value > 0)", "ALTER DOMAIN d DROP CONSTRAINT i", {"i"}),
         ("CREATE TABLE t (a int); CREATE INDEX i ON t (a)", "DROP INDEX i", {"i"}),
@@ -514,6 +560,8 @@ def test_what_did_not_change_is_shared(session):
             "DROP TRIGGER i ON t",
             {"i"},
         ),
+        ("CREATE TABLE t (a int)", "DROP FUNCTION f()", {"f()"}),
+        ("CREATE TABLE t (a int)", "DROP TYPE e", {"e"}),
         ("CREATE TABLE t (a int)", "ALTER EXTENSION plpgsql ADD TABLE t", {"t", "a"}),
         ("CREATE TABLE t (a int); ALTER EXTENSION plpgsql ADD TABLE t", "ALTER EXTENSION plpgsql DROP TABLE t", {"t", "a"}),
     ],
