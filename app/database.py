@@ -48,6 +48,14 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
+def in_utc(time: datetime) -> datetime:
+    """The same moment in UTC. Raises ValueError: the first and the last day of the calendar have moments without one."""
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time has no equal in UTC") from None
+
+
 class DatabaseRefused(Exception):
     """The database cannot be used. The message is one line, says what to do, and holds no password."""
 

@@ -9,14 +9,22 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
 
+from app.database import in_utc
 from app.errors import Invalid
 
 Item = TypeVar("Item")
+
+# The key of what is listed by time: the identifier tells apart what came at the same moment.
+TIME_AND_ID: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(
+    tuple[Annotated[AwareDatetime, AfterValidator(in_utc)], UUID]
+)
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Items on a page.")]
 Cursor = Annotated[str | None, Query(max_length=500, description="The `next_cursor` of the page before.")]

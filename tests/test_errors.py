@@ -103,6 +103,7 @@ def test_a_body_that_is_not_said_to_be_json(client: TestClient, admin: Headers) 
         "limit=-1",
         "limit=many",
         "limit=99999999999999999999",
+        "limit=" + "9" * 5000,
         "cursor=nonsense",
         "cursor=%00",
         "cursor=%ff",
@@ -111,6 +112,7 @@ def test_a_body_that_is_not_said_to_be_json(client: TestClient, admin: Headers) 
         "cursor=WzFd",  # [1]
         "cursor=IlwwMDAwIg",
         "cursor=WyIyMDI2LTAxLTAxVDAwOjAwOjAwIiwgIngiXQ",  # a time without a zone, and no UUID
+        "cursor=WyIwMDAxLTAxLTAxVDAwOjAwOjAwKzE0OjAwIiwgIjAwMDAwMDAwLTAwMDAtMDAwMC0wMDAwLTAwMDAwMDAwMDAwMCJd",  # year 0
         "cursor=" + "A" * 501,
     ],
 )

@@ -12,12 +12,11 @@ import secrets
 from datetime import timedelta
 from uuid import UUID
 
-from pydantic import AwareDatetime, TypeAdapter
 from sqlalchemy import text, tuple_
 from sqlmodel import Session, col, select
 
 from app.database import utcnow
-from app.pagination import Page, decode_cursor, encode_cursor
+from app.pagination import TIME_AND_ID, Page, decode_cursor, encode_cursor
 from app.projects.errors import TokenNotFound, TokenUnknown
 from app.projects.models import ApiToken, Project
 from app.projects.schemas import TokenCreate, TokenRead
@@ -77,7 +76,7 @@ def list_tokens(session: Session, project: Project | None, *, cursor: str | None
     """Of the project, or those of the whole installation; the oldest first, and those that were revoked too."""
     query = select(ApiToken).where(col(ApiToken.project_id) == (project.id if project else None))
     if cursor:
-        query = query.where(tuple_(*decode_cursor(cursor, TypeAdapter(tuple[AwareDatetime, UUID]))) < KEY)
+        query = query.where(tuple_(*decode_cursor(cursor, TIME_AND_ID)) < KEY)
     tokens = session.exec(query.order_by(KEY).limit(limit + 1)).all()
     last = tokens[:limit][-1] if tokens else None
     return Page(

@@ -10,13 +10,13 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import sqlalchemy as sa
-from pydantic import AwareDatetime, ValidationError, field_validator
+from pydantic import AfterValidator, AwareDatetime, ValidationError
 from sqlmodel import SQLModel
 
+from app.database import in_utc
 from app.gate.report import Report
 from app.runs.errors import ReportRefused
 
@@ -27,15 +27,7 @@ INTEGER_MAX = 2**31 - 1
 class PostedReport(Report):
     """A report with a time that everyone understands alike."""
 
-    started_at: AwareDatetime
-
-    @field_validator("started_at")
-    @classmethod
-    def in_utc(cls, value: datetime) -> datetime:
-        try:
-            return value.astimezone(UTC)
-        except OverflowError:
-            raise ValueError("the time has no equal in UTC") from None
+    started_at: Annotated[AwareDatetime, AfterValidator(in_utc)]
 
 
 def read_report(body: bytes) -> PostedReport:

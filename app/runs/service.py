@@ -7,14 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from pydantic import AwareDatetime, TypeAdapter
 from sqlalchemy import Text, cast, func, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from app.gate.report import Verdict
-from app.pagination import Page, decode_cursor, encode_cursor
+from app.pagination import TIME_AND_ID, Page, decode_cursor, encode_cursor
 from app.projects.models import Project
 from app.projects.service import require_open
 from app.runs.errors import ReportRefused, RunNotFound
@@ -129,7 +128,7 @@ def list_runs(
     if fingerprint is not None:
         query = query.where(col(Run.id).in_(select(RunFinding.run_id).where(RunFinding.fingerprint == fingerprint)))
     if cursor is not None:
-        query = query.where(tuple_(*decode_cursor(cursor, TypeAdapter(tuple[AwareDatetime, UUID]))) > KEY)
+        query = query.where(tuple_(*decode_cursor(cursor, TIME_AND_ID)) > KEY)
     query = query.order_by(col(Run.received_at).desc(), col(Run.id).desc()).limit(limit + 1)
     runs = session.exec(query.options(defer(Run.report))).all()  # type: ignore[arg-type]
     last = runs[:limit][-1] if runs else None
