@@ -88,18 +88,25 @@ def session(engine: sa.Engine) -> Iterator[Session]:
         transaction.rollback()
 
 
-@pytest.fixture
-def app(engine: sa.Engine, session: Session) -> FastAPI:
-    """The service, on the session of the test. A request that is refused leaves nothing behind in it."""
+@pytest.fixture(scope="session")
+def built_app(engine: sa.Engine) -> FastAPI:
+    """Built once, since that takes longer than most tests. Whoever changes an application makes one of their own."""
     app = create_app(Settings(database_url=engine.url))
     app.state.engine = engine
+    return app
+
+
+@pytest.fixture
+def app(built_app: FastAPI, session: Session) -> Iterator[FastAPI]:
+    """The service, on the session of the test. A request that is refused leaves nothing behind in it."""
 
     def session_of_test() -> Iterator[Session]:
         with session.begin_nested():
             yield session
 
-    app.dependency_overrides[session_for_request] = session_of_test
-    return app
+    built_app.dependency_overrides[session_for_request] = session_of_test
+    yield built_app
+    built_app.dependency_overrides.clear()
 
 
 @pytest.fixture
