@@ -98,6 +98,7 @@ def walk_all(
             except Spoiled as spoiled:
                 start_at = spoiled.next_index
             except Gone as gone:
+                stage.server.keeper.check()  # without its server no command lives long
                 start_at = _note_loss(walks, gone)
             except Hung as hung:
                 start_at = _note_hang(walks, hung)

@@ -19,6 +19,14 @@ from pathlib import Path
 from app.gate.server import Database
 
 DRIVERS = ("psycopg2", "psycopg", "asyncpg", "pg8000")
+# https://www.postgresql.org/docs/current/libpq-envars.html
+_LIBPQ_VARIABLES = (
+    "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGOPTIONS",
+    "PGAPPNAME", "PGREQUIREAUTH", "PGCHANNELBINDING", "PGSSLMODE", "PGREQUIRESSL", "PGSSLNEGOTIATION", "PGSSLCOMPRESSION", "PGSSLCERT",
+    "PGSSLKEY", "PGSSLCERTMODE", "PGSSLROOTCERT", "PGSSLCRL", "PGSSLCRLDIR", "PGSSLSNI", "PGREQUIREPEER", "PGSSLMINPROTOCOLVERSION",
+    "PGSSLMAXPROTOCOLVERSION", "PGGSSENCMODE", "PGKRBSRVNAME", "PGGSSLIB", "PGGSSDELEGATION", "PGCLIENTENCODING",
+    "PGTARGETSESSIONATTRS", "PGLOADBALANCEHOSTS", "PGDATESTYLE", "PGTZ", "PGGEQO",
+)  # fmt: skip
 _PLACEHOLDER = re.compile(r"\{(url(?:\+[a-z0-9_]+)?|host|port|user|password|database)\}")
 _ASK_FOR_DRIVERS = f"import importlib.util as u; print(*[m for m in {DRIVERS!r} if u.find_spec(m)])"
 
@@ -47,6 +55,9 @@ class Target:
     def environment_for(self, database: Database) -> dict[str, str]:
         """The environment of the command: ours, with the variables of the target in that database's terms."""
         environment = dict(os.environ)
+        if database.is_embedded:
+            for name in _LIBPQ_VARIABLES:
+                environment.pop(name, None)  # PGSSLMODE=require, say, is about another server
         for name, template in self.environment.items():
             environment[name] = fill(template, database)
         return environment
