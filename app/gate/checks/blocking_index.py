@@ -31,84 +31,135 @@ Stays quiet when
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.hazards import Moment, Transaction, changes_by, moments, shown, who_waits
+from app.gate.checks.hazards import Moment, Transaction, by_table, changes_by, shown, transactions, who_waits
 from app.gate.checks.remedy import concurrently, python, quote_table
-from app.gate.checks.words import indented, noun, shorten
+from app.gate.checks.words import indented, listed, noun, shorten
 from app.gate.recording import Change, Recording
 from app.gate.report import Severity
 
 _CONCURRENTLY = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
-_DROP_INDEX = re.compile(r"\A\s*DROP\s+INDEX\b", re.IGNORECASE)
+_DROP_INDEX = re.compile(r"\s*DROP\s+INDEX\b", re.IGNORECASE)
+_CREATE_INDEX = re.compile(
+    r"\s*CREATE\s+(?P<unique>UNIQUE\s+)?INDEX\s+(IF\s+NOT\s+EXISTS\s+)?(?P<name>[\w\"]+)\s+(?P<rest>ON\b.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_ADD_CONSTRAINT = re.compile(r"\s*ALTER\s+TABLE\s+.*\bADD\s+CONSTRAINT\s+(?P<name>[\w\"]+)", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Build:
+    """An index that was built, and how to build it beside the traffic."""
+
+    words: str  # "index ix_orders_note on orders"
+    code: str  # empty if there is no such way, or none is known
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
-    for transaction, moment in moments(recording):
-        statement = moment.statement
-        if _CONCURRENTLY.search(statement.sql):
-            continue
-        for table in statement.index_builds:
-            if table not in statement.rewrites and (table in moment.held or not statement.transactional):
-                yield _built(transaction, moment, table)
-        if _DROP_INDEX.search(statement.sql):
-            for table, modes in statement.locks.items():
-                if "AccessExclusiveLock" in modes:
-                    yield _dropped(transaction, moment, table)
+    for transaction in transactions(recording):
+        moments = [moment for moment in transaction.moments if not _CONCURRENTLY.search(moment.statement.sql)]
+        for table, found in by_table((table, moment) for moment in moments for table in _built(moment)):
+            yield _build_finding(transaction, table, found)
+        for table, found in by_table((table, moment) for moment in moments for table in _dropped(moment)):
+            yield _drop_finding(transaction, table, found)
 
 
-def _built(transaction: Transaction, moment: Moment, table: str) -> Finding:
+def _built(moment: Moment) -> list[str]:
+    statement = moment.statement
+    return [
+        table
+        for table in statement.index_builds
+        if table not in statement.rewrites and (table in moment.held or not statement.transactional)
+    ]
+
+
+def _dropped(moment: Moment) -> list[str]:
+    if not _DROP_INDEX.match(moment.statement.sql):
+        return []
+    return [table for table, modes in moment.statement.locks.items() if "AccessExclusiveLock" in modes]
+
+
+def _build_finding(transaction: Transaction, table: str, found: Sequence[Moment]) -> Finding:
+    builds = [build for moment in found for build in _builds(transaction, moment, table)]
+    # Outside of a transaction the locks are gone before they can be seen. A build takes SHARE at the least.
+    waits = who_waits(mode for moment in found for mode in moment.held.get(table, ()))
+    what = "its index is built"
+    if builds:
+        verb = "is" if len(builds) == 1 else "are"
+        what = f"{listed([build.words for build in builds])} {verb} built"
+    return Finding(
+        f"{waits[0].upper()}{waits[1:]} on {shorten(table)} wait until {what}.",
+        revision=transaction.revision.revision,
+        object=table,
+        detail="\n".join(shown(moment.statement) for moment in found),
+        help=_advice(builds, table),
+        line=found[0].statement.line,
+    )
+
+
+def _builds(transaction: Transaction, moment: Moment, table: str) -> Iterator[Build]:
     statement = moment.statement
     made = [
         change
         for change in changes_by(transaction.step, statement, table)
-        if change.key.kind in ("index", "constraint")
+        if change.key.kind in ("index", "constraint") and change.before is None and not _needs_no_index(change)
     ]
-    cause = next((change for change in made if change.before is None), None)
-    what = noun(cause) if cause else "its index"
-    if cause is not None and cause.key.kind == "constraint":
-        what = f"the index of {what}"
-    # Outside of a transaction the locks are gone before they can be seen. A build takes SHARE at the least.
-    waits = who_waits(moment.held.get(table, ()))
-    return Finding(
-        f"{waits[0].upper()}{waits[1:]} on {shorten(table)} wait until {what} is built.",
-        revision=transaction.revision.revision,
-        object=table,
-        detail=shown(statement),
-        help=_advice(cause, table),
-        line=statement.line,
-    )
+    for change in made:
+        of = "the index of " if change.key.kind == "constraint" else ""
+        yield Build(f"{of}{noun(change)}", concurrently(change))
+    if made:
+        return
+    # Dropped and made again, or on a table that was renamed before: only the statement tells.
+    if create := _CREATE_INDEX.match(statement.sql):
+        name, unique = create["name"], "UNIQUE " if create["unique"] else ""
+        sql = f"CREATE {unique}INDEX CONCURRENTLY {name} {create['rest'].rstrip(' ;')}"
+        drop = f"op.execute({python(f'DROP INDEX CONCURRENTLY IF EXISTS {name}')})"
+        code = f"with op.get_context().autocommit_block():\n    {drop}\n    op.execute({python(sql, is_sql=True)})"
+        yield Build("index " + name.strip('"'), code)
+    elif add := _ADD_CONSTRAINT.match(statement.sql):
+        yield Build("the index of " + add["name"].strip('"'), "")
 
 
-def _dropped(transaction: Transaction, moment: Moment, table: str) -> Finding:
-    statement = moment.statement
+def _needs_no_index(change: Change) -> bool:
+    return change.key.kind == "constraint" and (change.after or {}).get("type") in ("check", "foreign key")
+
+
+def _advice(builds: Sequence[Build], table: str) -> str:
+    if builds:
+        code = "\n".join(build.code for build in builds if build.code)
+        if code:
+            return f"Build it beside the traffic, outside of the transaction:\n\n{indented(code)}"
+        return (
+            "Build a unique index outside of the transaction, with CONCURRENTLY, and let the constraint take it over (USING INDEX). "
+            "Where PostgreSQL cannot do that, as for EXCLUDE, do it while nobody needs the table, under a short lock_timeout."
+        )
+    sql = f"REINDEX TABLE CONCURRENTLY {quote_table(table)}"
+    code = f"with op.get_context().autocommit_block():\n    op.execute({python(sql)})"
+    return f"Build it outside of the transaction, with CONCURRENTLY; for a REINDEX:\n\n{indented(code)}"
+
+
+def _drop_finding(transaction: Transaction, table: str, found: Sequence[Moment]) -> Finding:
     gone = [
         change
-        for change in changes_by(transaction.step, statement, table)
+        for moment in found
+        for change in changes_by(transaction.step, moment.statement, table)
         if change.key.kind == "index" and change.after is None
     ]
     advice = "Drop it outside of the transaction, with CONCURRENTLY."
     if gone:
-        advice = f"Drop it beside the traffic, outside of the transaction:\n\n{indented(concurrently(gone[0]))}"
+        code = "\n".join(concurrently(change) for change in gone)
+        advice = f"Drop it beside the traffic, outside of the transaction:\n\n{indented(code)}"
     return Finding(
         f"Reads and writes on {shorten(table)} wait behind this DROP INDEX, which waits for every query that runs on the table.",
         revision=transaction.revision.revision,
         object=table,
-        detail=shown(statement),
+        detail="\n".join(shown(moment.statement) for moment in found),
         help=advice,
-        line=statement.line,
+        line=found[0].statement.line,
     )
-
-
-def _advice(cause: Change | None, table: str) -> str:
-    code = concurrently(cause) if cause is not None else ""
-    if not code and cause is None:
-        code = f"with op.get_context().autocommit_block():\n    op.execute({python(f'REINDEX TABLE CONCURRENTLY {quote_table(table)}')})"
-        return f"Build it outside of the transaction, with CONCURRENTLY; for a REINDEX:\n\n{indented(code)}"
-    if not code:
-        return "PostgreSQL cannot build this one concurrently: do it while nobody needs the table, under a short lock_timeout."
-    return f"Build it beside the traffic, outside of the transaction:\n\n{indented(code)}"
 
 
 CHECK = Check(id="blocking-index", severity=Severity.WARNING, examine=examine)

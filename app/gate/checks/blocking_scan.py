@@ -28,91 +28,148 @@ How to fix
 
 Stays quiet when
     The same revision creates the table. Nothing that others need is locked, as by VALIDATE CONSTRAINT. The scan belongs to a
-    rewrite or to an index, which have checks of their own, or to an UPDATE (lock-pileup).
+    rewrite or to an index, which have checks of their own, or to an UPDATE (lock-pileup). A required column is added
+    without a default: that fails unless the table is empty, and nobody waits long for an empty table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.hazards import Moment, Transaction, changes_by, is_blocking_scan, moments, shown, who_waits
+from app.gate.checks.column_types import is_required
+from app.gate.checks.hazards import (
+    Moment,
+    Transaction,
+    by_table,
+    changes_by,
+    is_blocking_scan,
+    shown,
+    transactions,
+    who_waits,
+)
 from app.gate.checks.remedy import python, quote, quote_table
-from app.gate.checks.words import indented, noun, shorten
+from app.gate.checks.words import indented, listed, noun, shorten
 from app.gate.recording import Change, Recording, Statement
 from app.gate.report import Severity
 
 
+@dataclass(frozen=True)
+class Promise:
+    """What the scan was for, and how to make it in two steps."""
+
+    words: str  # "check constraint ck_total on orders"
+    now: str  # code
+    later: str
+
+
 def examine(recording: Recording) -> Iterator[Finding]:
-    for transaction, moment in moments(recording):
-        statement = moment.statement
-        tables = [
-            table
-            for table in statement.scans
-            if is_blocking_scan(moment, table) and not _has_a_check_of_its_own(statement, table)
-        ]
-        for table in tables[:1]:  # a foreign key may read both of its tables: one statement is one finding
-            yield _finding(transaction, moment, table)
+    for transaction in transactions(recording):
+        scans = [(table, moment) for moment in transaction.moments for table in _scanned(transaction, moment)]
+        for table, found in by_table(scans):
+            yield _finding(transaction, table, found)
 
 
-def _has_a_check_of_its_own(statement: Statement, table: str) -> bool:
-    return table in statement.rewrites or table in statement.index_builds
-
-
-def _finding(transaction: Transaction, moment: Moment, table: str) -> Finding:
+def _scanned(transaction: Transaction, moment: Moment) -> list[str]:
+    """The table, if any, that a statement reads to make a promise. A foreign key may read both of its tables: one is named."""
     statement = moment.statement
-    locked = sorted({table, *(other for other in statement.locks if other in moment.held)})
-    tables = " and ".join(shorten(each) for each in locked)
-    waits = who_waits(moment.held[table])
-    cause = next(filter(_is_a_promise, changes_by(transaction.step, statement, table)), None)
-    earlier = moment.since[table]
-    why = f", for {noun(cause)}" if cause is not None and cause.key.kind != "column" else ""
-    if earlier is not statement:
-        since = f"since line {earlier.line}" if earlier.line else "by an earlier statement"
-        why += f"; they are locked out {since}"
+    return [
+        table
+        for table in statement.scans
+        if is_blocking_scan(moment, table)
+        and table not in (*statement.rewrites, *statement.index_builds)
+        and not _wants_an_empty_table(transaction, statement, table)
+    ][:1]
+
+
+def _wants_an_empty_table(transaction: Transaction, statement: Statement, table: str) -> bool:
+    return not re.search(r"\bSET\s+NOT\s+NULL\b", statement.sql, re.IGNORECASE) and any(
+        change.before is None and change.key.kind == "column" and is_required(change.after or {})
+        for change in changes_by(transaction.step, statement, table)
+    )
+
+
+def _finding(transaction: Transaction, table: str, found: Sequence[Moment]) -> Finding:
+    first = found[0]
+    statement, earlier = first.statement, first.since[table]
+    locked = sorted({table, *(other for other in statement.locks if other in first.held)})
+    waits = who_waits(first.held[table])
+    promises = [promise for moment in found for promise in _promises(transaction, moment.statement, table)]
+    times = f" {len(found)} times" if len(found) > 1 else ""
+    why = f", for {listed([promise.words for promise in promises])}" if promises else ""
+    if earlier.line is not None and earlier.line != statement.line:
+        why += f"; they are locked out since line {earlier.line}"
     return Finding(
-        f"{waits[0].upper()}{waits[1:]} on {tables} wait until PostgreSQL has read the whole of {shorten(table)}{why}.",
+        f"{waits[0].upper()}{waits[1:]} on {listed([shorten(each) for each in locked])} wait until PostgreSQL has read the whole of "
+        f"{shorten(table)}{times}{why}.",
         revision=transaction.revision.revision,
         object=table,
-        detail=shown(statement),
-        help=_advice(cause, table),
+        detail="\n".join(shown(moment.statement) for moment in found),
+        help=_advice(promises),
         line=statement.line,
     )
 
 
-def _is_a_promise(change: Change) -> bool:
+def _promises(transaction: Transaction, statement: Statement, table: str) -> Iterator[Promise]:
+    changes = [change for change in changes_by(transaction.step, statement, table) if _is_promise(change, statement)]
+    for change in changes:
+        yield _not_null(change, table) if change.key.kind == "column" else _constraint(change, table)
+    if not changes and (found := _ADD_CONSTRAINT.match(statement.sql)):
+        # Dropped and made again: the schema is what it was, so only the statement tells.
+        yield Promise(
+            words=found["name"].strip('"'),
+            now=f"op.execute({python(statement.sql.strip().rstrip(';') + ' NOT VALID', is_sql=True)})",
+            later="op.execute({})".format(python(f"{found['alter']} VALIDATE CONSTRAINT {found['name']}")),
+        )
+
+
+_ADD_CONSTRAINT = re.compile(
+    r"\s*(?P<alter>ALTER\s+TABLE\s+(ONLY\s+)?[\w.\"]+)\s+ADD\s+CONSTRAINT\s+(?P<name>[\w\"]+)\s+(CHECK|FOREIGN\s+KEY)\b",
+    re.IGNORECASE,
+)
+
+
+def _is_promise(change: Change, statement: Statement) -> bool:
     if change.key.kind == "column":
         was_promised = change.before is not None and change.before.get("nullable") is False
-        return (change.after or {}).get("nullable") is False and not was_promised
-    return change.key.kind == "constraint" and change.before is None
+        says_so = re.search(r"\bNOT\s+NULL\b", statement.sql, re.IGNORECASE) is not None
+        return says_so and (change.after or {}).get("nullable") is False and not was_promised
+    kind = (change.after or {}).get("type")
+    return change.key.kind == "constraint" and change.before is None and kind in ("check", "foreign key")
 
 
-def _advice(cause: Change | None, table: str) -> str:
-    if cause is None:
+def _advice(promises: Sequence[Promise]) -> str:
+    if not promises:
         return "Promise it for new rows first (NOT VALID), and check the old ones in a revision after it (VALIDATE CONSTRAINT)."
-    now, later = _not_null(cause, table) if cause.key.kind == "column" else _constraint(cause, table)
+    now, later = (
+        "\n".join(dict.fromkeys(each)) for each in zip(*((each.now, each.later) for each in promises), strict=True)
+    )
     return (
         f"Promise it for new rows in this revision, which takes a moment:\n\n{indented(now)}\n\n"
         f"and check the old ones in the next, which keeps nobody out:\n\n{indented(later)}"
     )
 
 
-def _constraint(change: Change, table: str) -> tuple[str, str]:
+def _constraint(change: Change, table: str) -> Promise:
     definition = str((change.after or {}).get("definition", "")).removesuffix(" NOT VALID")
-    name = quote(change.key.name)
-    return (
-        f"op.execute({python(f'ALTER TABLE {quote_table(table)} ADD CONSTRAINT {name} {definition} NOT VALID', is_sql=True)})",
-        f"op.execute({python(f'ALTER TABLE {quote_table(table)} VALIDATE CONSTRAINT {name}')})",
+    alter, name = f"ALTER TABLE {quote_table(table)}", quote(change.key.name)
+    return Promise(
+        words=noun(change),
+        now=f"op.execute({python(f'{alter} ADD CONSTRAINT {name} {definition} NOT VALID', is_sql=True)})",
+        later=f"op.execute({python(f'{alter} VALIDATE CONSTRAINT {name}')})",
     )
 
 
-def _not_null(change: Change, table: str) -> tuple[str, str]:
+def _not_null(change: Change, table: str) -> Promise:
     column, check = change.key.name, f"{change.key.table}_{change.key.name}_not_null"
     alter = f"ALTER TABLE {quote_table(table)}"
     schema = "" if change.key.schema == "public" else f", schema={python(change.key.schema)}"
-    return (
-        f"op.execute({python(f'{alter} ADD CONSTRAINT {quote(check)} CHECK ({quote(column)} IS NOT NULL) NOT VALID')})",
-        "\n".join(
+    return Promise(
+        words=f"NOT NULL of {column}",
+        now=f"op.execute({python(f'{alter} ADD CONSTRAINT {quote(check)} CHECK ({quote(column)} IS NOT NULL) NOT VALID')})",
+        later="\n".join(
             [
                 f"op.execute({python(f'{alter} VALIDATE CONSTRAINT {quote(check)}')})",
                 f"op.alter_column({python(change.key.table)}, {python(column)}, nullable=False{schema})",

@@ -31,7 +31,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.column_types import is_wider
+from app.gate.checks.column_types import is_required, is_wider
 from app.gate.checks.hazards import find_statement, shown, upgrades
 from app.gate.checks.words import TABLE_KINDS, bulleted, columns_in, full_name, listed, noun, shorten, table_of
 from app.gate.recording import Change, Definition, Key, Recording, Step
@@ -140,13 +140,13 @@ class _Step:
             what = f"is now called {heir}" if heir else "is gone"
             return f"column {name} {what}: code that still reads or writes it fails"
         if before is None:
-            required = _must_be_given(after)
+            required = is_required(after)
             return f"column {name} must be given and has no default: INSERTs of older code fail" if required else None
         if before.get("type") != after.get("type") and not is_wider(str(before.get("type")), str(after.get("type"))):
             return f"column {name} was {before.get('type')} and is now {after.get('type')}: older code reads or writes something else"
         if before.get("nullable") and not after.get("nullable"):
             return f"column {name} is now NOT NULL: older code that leaves it empty fails"
-        if _must_be_given(after) and not _must_be_given(before):
+        if is_required(after) and not is_required(before):
             return f"column {name} has lost its default: INSERTs of older code that leave it out fail"
         if (after.get("generated") or after.get("identity") == "always") and not (
             before.get("generated") or before.get("identity")
@@ -208,11 +208,6 @@ class _Step:
 
 def _is_column_of(change: Change, table: Key) -> bool:
     return change.key.kind == "column" and (change.key.schema, change.key.table) == (table.schema, table.name)
-
-
-def _must_be_given(column: Definition) -> bool:
-    given = (column.get("default"), column.get("identity"), column.get("generated"))
-    return column.get("nullable") is False and all(each is None for each in given)
 
 
 def _labels(change: Change) -> str | None:

@@ -1,8 +1,17 @@
-"""Which column types hold all that others hold, told from what `format_type` prints."""
+"""What a column asks of those who write it, and which types hold all that others hold."""
 
 from __future__ import annotations
 
 import re
+
+from app.gate.recording import Definition
+
+
+def is_required(column: Definition) -> bool:
+    """Whether an INSERT must give it a value: NOT NULL, and nothing that would fill it."""
+    given = (column.get("default"), column.get("identity"), column.get("generated"))
+    return column.get("nullable") is False and all(each is None for each in given)
+
 
 # Not numeric behind bigint: code that read an int gets a Decimal.
 _FAMILIES = (("smallint", "integer", "bigint"), ("real", "double precision"), ("json", "jsonb"))

@@ -57,6 +57,14 @@ def transactions(recording: Recording) -> Iterator[Transaction]:
             yield Transaction(revision, step, tuple(_moments(together)))
 
 
+def by_table(found: Iterable[tuple[str, Moment]]) -> Iterator[tuple[str, list[Moment]]]:
+    """What was found, together by table: one finding for each table of a transaction."""
+    together: dict[str, list[Moment]] = {}
+    for table, moment in found:
+        together.setdefault(table, []).append(moment)
+    yield from together.items()
+
+
 def moments(recording: Recording) -> Iterator[tuple[Transaction, Moment]]:
     """Each statement with the transaction that it is in."""
     for transaction in transactions(recording):

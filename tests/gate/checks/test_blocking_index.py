@@ -67,7 +67,32 @@ def test_an_exclusion_constraint_has_no_way_around():
 
     [finding] = examine(recording(trip(statements=[add], changes=[exclude])))
 
-    assert "cannot build this one concurrently" in str(finding.help)
+    assert "Where PostgreSQL cannot do that, as for EXCLUDE" in str(finding.help)
+
+
+def test_the_indexes_of_one_table_are_one_finding():
+    builds = [
+        statement(f"CREATE INDEX ix_{column} ON orders ({column})", locks=SHARE, index_builds=["orders"], line=line)
+        for line, column in enumerate(["a", "b"], start=12)
+    ]
+    made = [
+        added(key("index", f"ix_{column}", "orders"), definition=f"USING btree ({column})") for column in ("a", "b")
+    ]
+
+    [finding] = examine(recording(trip(statements=builds, changes=made)))
+
+    assert finding.message == "Writes on orders wait until index ix_a on orders and index ix_b on orders are built."
+    assert str(finding.help).count("autocommit_block") == 2
+    assert finding.line == 12
+
+
+def test_an_index_that_leaves_no_change_is_told_from_its_statement():
+    build = statement("CREATE UNIQUE INDEX ix ON orders (lower(note)) ;", locks=SHARE, index_builds=["orders"])
+
+    [finding] = examine(recording(trip(statements=[build])))
+
+    assert finding.message == "Writes on orders wait until index ix is built."
+    assert 'op.execute("CREATE UNIQUE INDEX CONCURRENTLY ix ON orders (lower(note))")' in str(finding.help)
 
 
 def test_reads_wait_too_where_an_earlier_statement_has_locked_them_out():

@@ -84,6 +84,43 @@ def test_a_statement_that_finds_the_lock_held_says_since_when():
     assert finding.message.endswith("read the whole of orders; they are locked out since line 12.")
 
 
+def test_the_scans_of_one_table_are_one_finding_with_all_of_the_code():
+    statements = [
+        statement("ALTER TABLE orders ALTER COLUMN note SET NOT NULL", locks=EXCLUSIVE, scans=["orders"], line=12),
+        statement(ADD_CHECK, scans=["orders"], line=13),
+    ]
+    note = altered(
+        key("column", "note", "orders"), {"type": "text", "nullable": True}, {"type": "text", "nullable": False}
+    )
+
+    [finding] = examine(recording(trip(statements=statements, changes=[note, CHECK])))
+
+    assert finding.message == (
+        "Reads and writes on orders wait until PostgreSQL has read the whole of orders 2 times, for NOT NULL of note and "
+        "check constraint ck_total on orders."
+    )
+    assert finding.line == 12
+    assert str(finding.help).count("VALIDATE CONSTRAINT") == 2
+
+
+def test_a_constraint_that_was_dropped_and_made_again_is_told_from_its_statement():
+    again = statement(
+        "ALTER TABLE orders ADD CONSTRAINT fk FOREIGN KEY(a) REFERENCES users (id)", locks=EXCLUSIVE, scans=["orders"]
+    )
+
+    [finding] = examine(recording(trip(statements=[again])))
+
+    assert finding.message.endswith("the whole of orders, for fk.")
+    assert 'op.execute("ALTER TABLE orders VALIDATE CONSTRAINT fk")' in str(finding.help)
+
+
+def test_stays_quiet_about_a_required_column_that_only_an_empty_table_can_take():
+    add = statement("ALTER TABLE orders ADD COLUMN note TEXT NOT NULL", locks=EXCLUSIVE, scans=["orders"])
+    note = added(key("column", "note", "orders"), type="text", nullable=False)
+
+    assert list(examine(recording(trip(statements=[add], changes=[note])))) == []
+
+
 def test_a_do_block_is_seen_like_anything_else():
     block = statement(
         "DO $$ BEGIN EXECUTE 'ALTER TABLE ' || t || ' ADD CHECK (a > 0)'; END $$", locks=EXCLUSIVE, scans=["orders"]
