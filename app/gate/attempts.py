@@ -49,8 +49,15 @@ def attempt_all(walks: Sequence[Walk], stage: Stage, on_progress: Callable[[str,
     if arrived and arrived == list(walks):
         # These two run the whole command, so they end at the head of the last walk.
         last = arrived[-1]
-        jobs.append(partial(_print_sql, last, seen[last.index], stage))
-        jobs.append(partial(_upgrade_twice_at_once, last, seen[last.index], stage))
+        if last.base is not None and not any(walk.plan for walk in arrived):
+            seen[last.index].missing["offline"] = f"there is no revision that is not on {last.base.ref}"
+        else:
+            jobs.append(partial(_print_sql, last, seen[last.index], stage))
+        if last.base is not None and last.base.is_env_as_it_was:
+            # Whether two upgrades keep out of each other's way is up to env.py.
+            seen[last.index].missing["concurrent"] = f"env.py is as it is on {last.base.ref}"
+        else:
+            jobs.append(partial(_upgrade_twice_at_once, last, seen[last.index], stage))
     for walk in arrived[:-1]:
         for part in ("offline", "concurrent"):
             seen[walk.index].missing[part] = "tried together with the last history that the command upgrades"

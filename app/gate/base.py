@@ -61,8 +61,8 @@ def revision_of(text: str) -> str | None:
     return found[1] if found else None
 
 
-def compare(base: Base, graph: Graph, root: Path) -> Divergence:
-    """What became of the revisions of the base: edited, removed, or with a new one below them."""
+def compare(base: Base, graph: Graph, root: Path, env: Path) -> Divergence:
+    """What became of the revisions of the base: edited, removed, or with a new one below them; and of its env.py."""
     paths = {each.revision: each.path for each in graph.revisions}
     edited, removed = [], []
     for revision, script in base.scripts.items():
@@ -79,7 +79,18 @@ def compare(base: Base, graph: Graph, root: Path) -> Divergence:
         edited=tuple(sorted(edited)),
         removed=tuple(sorted(removed)),
         slipped_in=tuple(sorted((revision, paths[revision]) for revision in new & below)),
+        is_env_as_it_was=_is_as_it_was(env, base.commit, root),
     )
+
+
+def _is_as_it_was(file: Path, commit: str, root: Path) -> bool:
+    try:
+        now = file.read_text("utf-8")
+        path = file.resolve().relative_to(root)
+    except (OSError, ValueError):
+        return False
+    was = _git(root, "show", f"{commit}:{path}")
+    return bool(was) and not does_other_things(was, now)
 
 
 def does_other_things(old: str, new: str) -> bool:

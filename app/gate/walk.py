@@ -129,7 +129,8 @@ def begin_walk(index: int, conversation: Conversation, directory: Path, base_ref
         raise CannotVerify("the command does not upgrade: name the one that brings the database to head, after --")
     divergence = None
     if base_ref is not None:
-        graph, divergence = _set_against_base(graph, described, directory, base_ref)
+        env = directory / (conversation.hello["script_location"] or "") / "env.py"
+        graph, divergence = _set_against_base(graph, described, directory, base_ref, env)
     return Walk(
         index=index,
         hello=conversation.hello,
@@ -144,7 +145,7 @@ def begin_walk(index: int, conversation: Conversation, directory: Path, base_ref
 
 
 def _set_against_base(
-    graph: Graph, described: Mapping[str, Any], directory: Path, ref: str
+    graph: Graph, described: Mapping[str, Any], directory: Path, ref: str, env: Path
 ) -> tuple[Graph, Divergence]:
     """The graph with its new revisions marked, and what the branch did to the old ones."""
     root = repository_root(directory)
@@ -156,7 +157,7 @@ def _set_against_base(
         replace(each, is_new=each.revision not in base.scripts and each.revision not in outside)
         for each in graph.revisions
     )
-    return replace(graph, revisions=revisions), compare(base, graph, root)
+    return replace(graph, revisions=revisions), compare(base, graph, root, env)
 
 
 class Walker:

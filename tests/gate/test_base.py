@@ -72,6 +72,17 @@ def test_a_branch_without_a_new_revision_still_gets_its_head(branch: Path, serve
 
     assert recording.trips == ()
     assert recording.head is not None
+    assert recording.missing["offline"] == "there is no revision that is not on main"
+    assert recording.missing["concurrent"] == "env.py is as it is on main"
+
+
+def test_an_env_py_that_the_branch_changed_is_tried_again(branch: Path, server: Server) -> None:
+    env = branch / "migrations" / "env.py"
+    env.write_text(env.read_text().replace("pool.NullPool", "pool.StaticPool"))
+
+    recording = verified(branch, server)
+
+    assert recording.concurrent is not None
 
 
 def test_an_edited_revision_is_told_and_a_reformatted_one_is_not(branch: Path, server: Server) -> None:
