@@ -95,6 +95,7 @@ class Loss:
     total: int  # rows that there were
     old: str | None = None  # one of the values, for an example
     new: str | None = None  # what became of it
+    key: tuple[str, ...] = ()  # the columns of the table's primary key
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,7 @@ class Divergence:
     edited: tuple[tuple[str, str], ...] = ()
     removed: tuple[tuple[str, str], ...] = ()
     slipped_in: tuple[tuple[str, str], ...] = ()  # new revisions that one of the base's comes after
+    is_env_as_it_was: bool = False  # env.py does what it did there
 
 
 @dataclass(frozen=True)
