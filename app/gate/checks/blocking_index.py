@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.hazards import Moment, Transaction, by_table, changes_by, shown, transactions, who_waits
 from app.gate.checks.remedy import concurrently, python, quote_table
-from app.gate.checks.words import indented, listed, noun, shorten
+from app.gate.checks.words import indented, listed, short_noun, shorten
 from app.gate.recording import Change, Recording
 from app.gate.report import Severity
 
@@ -54,7 +54,7 @@ _ADD_CONSTRAINT = re.compile(r"\s*ALTER\s+TABLE\s+.*\bADD\s+CONSTRAINT\s+(?P<nam
 class Build:
     """An index that was built, and how to build it beside the traffic."""
 
-    words: str  # "index ix_orders_note on orders"
+    words: str  # "index ix_orders_note"
     code: str  # empty if there is no such way, or none is known
 
 
@@ -109,7 +109,7 @@ def _builds(transaction: Transaction, moment: Moment, table: str) -> Iterator[Bu
     ]
     for change in made:
         of = "the index of " if change.key.kind == "constraint" else ""
-        yield Build(f"{of}{noun(change)}", concurrently(change))
+        yield Build(f"{of}{short_noun(change)}", concurrently(change))
     if made:
         return
     # Dropped and made again, or on a table that was renamed before: only the statement tells.

@@ -51,7 +51,7 @@ from app.gate.checks.hazards import (
     who_waits,
 )
 from app.gate.checks.remedy import python, quote, quote_table
-from app.gate.checks.words import indented, listed, noun, shorten
+from app.gate.checks.words import indented, listed, short_noun, shorten
 from app.gate.recording import Change, Recording, Statement
 from app.gate.report import Severity
 
@@ -60,7 +60,7 @@ from app.gate.report import Severity
 class Promise:
     """What the scan was for, and how to make it in two steps."""
 
-    words: str  # "check constraint ck_total on orders"
+    words: str  # "check constraint ck_total"
     now: str  # code
     later: str
 
@@ -156,7 +156,7 @@ def _constraint(change: Change, table: str) -> Promise:
     definition = str((change.after or {}).get("definition", "")).removesuffix(" NOT VALID")
     alter, name = f"ALTER TABLE {quote_table(table)}", quote(change.key.name)
     return Promise(
-        words=noun(change),
+        words=short_noun(change),
         now=f"op.execute({python(f'{alter} ADD CONSTRAINT {name} {definition} NOT VALID', is_sql=True)})",
         later=f"op.execute({python(f'{alter} VALIDATE CONSTRAINT {name}')})",
     )

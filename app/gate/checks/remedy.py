@@ -67,6 +67,8 @@ def lines_for(change: Change) -> list[str]:
         return _alter_column(change.key, change.before, change.after)
     if change.key.kind == "enum":
         return _alter_enum(change.key, change.before, change.after)
+    if change.key.kind == "sequence" and change.before.get("type") != change.after.get("type"):
+        return [_execute(f"ALTER SEQUENCE {_name(change.key)} AS {change.after.get('type')}")]
     if change.key.kind in {"constraint", "index", "trigger", "view", "materialized view", "domain constraint"}:
         return [line for line in [_drop(change.key, change.before), _create(change.key, change.after)] if line]
     return []
@@ -90,7 +92,7 @@ def _create(key: Key, definition: Definition) -> str | None:
         "extension": lambda: f"CREATE EXTENSION IF NOT EXISTS {quote(key.name)}",
         "materialized view": lambda: f"CREATE MATERIALIZED VIEW {_name(key)} AS {body}",
         "schema": lambda: f"CREATE SCHEMA {quote(key.name)}",
-        "sequence": lambda: f"CREATE SEQUENCE {_name(key)} AS {definition.get('type', 'bigint')}",
+        "sequence": lambda: f"CREATE SEQUENCE {_name(key)} AS {definition.get('type', 'bigint')}{_owner(definition)}",
         "trigger": lambda: (
             f"CREATE {'CONSTRAINT ' if definition.get('constraint') else ''}TRIGGER {quote(key.name)} {body}"
         ),
@@ -163,6 +165,10 @@ def concurrently(change: Change) -> str:
         _execute(f"ALTER TABLE {_table(key)} ADD CONSTRAINT {quote(key.name)} {kind} USING INDEX {quote(key.name)}")
     )
     return "\n".join(lines)
+
+
+def _owner(sequence: Definition) -> str:
+    return f" OWNED BY {sequence['owned_by']}" if sequence.get("owned_by") else ""
 
 
 # Dropping.

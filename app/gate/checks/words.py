@@ -28,10 +28,14 @@ def shorten(name: str) -> str:
 
 def noun(change: Change) -> str:
     """`index ix_orders_note on orders`, `check constraint ck_total on orders`, `column orders.note`, `function touch()`."""
-    key, definition = change.key, change.after or change.before or {}
-    if not key.table or key.kind == "column":
-        return f"{key.kind} {shorten(full_name(key))}"
-    return f"{_kind(key, definition)} {key.name} on {shorten(table_of(key))}"
+    if not change.key.table or change.key.kind == "column":
+        return f"{change.key.kind} {shorten(full_name(change.key))}"
+    return f"{short_noun(change)} on {shorten(table_of(change.key))}"
+
+
+def short_noun(change: Change) -> str:
+    """`index ix_orders_note`, where the sentence has named the table."""
+    return f"{_kind(change.key, change.after or change.before or {})} {change.key.name}"
 
 
 def _kind(key: Key, definition: Definition) -> str:

@@ -18,7 +18,7 @@ def test_a_check_that_is_validated_at_once_is_named():
     [finding] = examine(recording(trip(statements=[add], changes=[CHECK])))
 
     assert finding.message == (
-        "Reads and writes on orders wait until PostgreSQL has read the whole of orders, for check constraint ck_total on orders."
+        "Reads and writes on orders wait until PostgreSQL has read the whole of orders, for check constraint ck_total."
     )
     assert (finding.object, finding.line) == ("public.orders", 12)
     assert 'op.execute("ALTER TABLE orders ADD CONSTRAINT ck_total CHECK ((total > 0)) NOT VALID")' in str(finding.help)
@@ -72,7 +72,7 @@ def test_validating_under_the_lock_of_the_statement_that_added_it_is_a_finding()
     [finding] = examine(recording(trip(statements=[add, validate], changes=[CHECK])))
 
     assert finding.line == 13
-    assert finding.message.endswith("for check constraint ck_total on orders; they are locked out since line 12.")
+    assert finding.message.endswith("for check constraint ck_total; they are locked out since line 12.")
 
 
 def test_a_statement_that_finds_the_lock_held_says_since_when():
@@ -97,7 +97,7 @@ def test_the_scans_of_one_table_are_one_finding_with_all_of_the_code():
 
     assert finding.message == (
         "Reads and writes on orders wait until PostgreSQL has read the whole of orders 2 times, for NOT NULL of note and "
-        "check constraint ck_total on orders."
+        "check constraint ck_total."
     )
     assert finding.line == 12
     assert str(finding.help).count("VALIDATE CONSTRAINT") == 2

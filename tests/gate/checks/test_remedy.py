@@ -71,6 +71,11 @@ UNDONE = {
         "CREATE TABLE orders (note varchar(20) DEFAULT 'x' NOT NULL); COMMENT ON COLUMN orders.note IS 'It''s \"free\"'",
         "ALTER TABLE orders ALTER note DROP DEFAULT, ALTER note DROP NOT NULL, ALTER note TYPE text; COMMENT ON COLUMN orders.note IS NULL",
     ),
+    "a sequence of another type": ("CREATE SEQUENCE numbers AS integer", "ALTER SEQUENCE numbers AS bigint"),
+    "a sequence that is gone, with the default that used it": (
+        "CREATE TABLE orders (id serial)",
+        "ALTER TABLE orders ALTER id DROP DEFAULT; DROP SEQUENCE orders_id_seq",
+    ),
     "a default": (
         "CREATE TABLE orders (note text)",
         'ALTER TABLE orders ALTER note SET DEFAULT \'{"a": "b:c"}\'::jsonb::text',
