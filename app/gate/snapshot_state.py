@@ -105,7 +105,7 @@ def advance(state: State, text: str) -> State | None:
     if answer["epoch"] != state.epoch:
         return None
     inherits = frozenset(_split(answer["inherits"], ","))
-    gone = set(_gone(state, answer["alive"]))
+    gone = state.units.keys() - state.rare_units - _alive(answer["alive"])
     outdated = gone | state.rare_units | state.units.keys() & set(answer["reached"])
     if not _accounts_for(state.inherits - inherits, outdated):
         return None
@@ -186,12 +186,13 @@ def _with_comment(definition: Definition, comment: str | None) -> Definition:
     return definition if comment is None else {**definition, "comment": comment}
 
 
-def _gone(state: State, alive: Mapping[str, str]) -> Iterator[Unit]:
-    left = {class_: set(_split(objects, " ")) for class_, objects in alive.items()}
-    for unit in state.units:
-        class_, _, object_ = unit.partition(" ")
-        if class_ in left and object_ not in left[class_]:
-            yield unit
+def _alive(objects_by_class: Mapping[str, str]) -> set[Unit]:
+    """Units from {"1259": "16388 16390"}, put together without a loop over thousands of them."""
+    alive: set[Unit] = set()
+    for class_, objects in objects_by_class.items():
+        if objects:
+            alive.update(f"{class_} {objects.replace(' ', f',{class_} ')}".split(","))
+    return alive
 
 
 def _accounts_for(lost: Iterable[str], outdated: set[Unit]) -> bool:
