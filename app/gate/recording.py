@@ -1,6 +1,6 @@
 """What the gate saw: plain data, no behaviour. Checks judge from this alone.
 
-One `Recording` is one walk through one Alembic history. `save` and `load` keep it as JSON, so that a check
+One `Recording` is one walk through one Alembic history. `recording_file.py` keeps it as JSON, so that a check
 is developed and tested on recordings, without a database.
 """
 

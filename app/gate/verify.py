@@ -36,6 +36,7 @@ from app.gate.kept import KeptBase, with_kept_base
 from app.gate.progress import progress_on
 from app.gate.recorder import record
 from app.gate.recording import Recording
+from app.gate.recording_file import save
 from app.gate.report import Report, Verdict
 from app.gate.report import Target as TargetEntry
 from app.gate.reporters import FORMATS, renderer_for
@@ -131,6 +132,7 @@ def add_parser(subparsers: Any) -> None:
         default=[],
         help=f"{', '.join(FORMATS)}; to a file, or else to standard output; repeatable (default: text)",
     )
+    telling.add_argument("--recording", metavar="FILE", help="write down what was seen, for whoever develops a check")
     parser.set_defaults(run=run)
 
 
@@ -172,6 +174,7 @@ class Verification:
     clock: float  # perf_counter() at the start
     configuration: Configuration = field(default_factory=Configuration)
     base: str | None = None
+    recording: Path | None = None
     baseline: Baseline | None = None
     is_baseline_written: bool = False
     recordings: Sequence[Recording] = ()
@@ -186,6 +189,7 @@ class Verification:
         if not configuration.command:
             self.configuration = replace(configuration, command=default_command(self.directory))
         self.base = arguments.base
+        self.recording = Path(arguments.recording) if arguments.recording else None
         self.is_baseline_written = arguments.write_baseline
         if configuration.baseline is None:
             if arguments.write_baseline:
@@ -208,6 +212,8 @@ class Verification:
                 with_kept_base(kept, run)
             else:
                 run()
+        if self.recording is not None:
+            self._keep_recordings(self.recording)
         return self._accept_all() if self.is_baseline_written else self._judge()
 
     def error(self, reason: str) -> Report:
@@ -243,6 +249,12 @@ class Verification:
             started_at=self.started_at,
             duration_ms=self._duration_ms(),
         )
+
+    def _keep_recordings(self, path: Path) -> None:
+        try:
+            save(self.recordings, path)
+        except OSError as error:
+            raise CannotVerify(f"cannot write the recording {path}: {error.strerror}") from error
 
     def _accept_all(self) -> Report:
         """Write the baseline, and judge by it. With a check that crashed nobody knows what would be accepted."""

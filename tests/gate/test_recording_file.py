@@ -1,0 +1,99 @@
+"""Recordings come back from a file as they went in."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from app.gate import recording as recording_module
+from app.gate.recorder import record
+from app.gate.recording import (
+    Allowance,
+    Attempt,
+    Change,
+    Divergence,
+    Drift,
+    Failure,
+    Graph,
+    GraphProblem,
+    Interruption,
+    Key,
+    Loss,
+    Populated,
+    Recording,
+    Revision,
+    Snapshot,
+    Statement,
+    Step,
+    Trip,
+    UnregisteredModel,
+)
+from app.gate.recording_file import load, save
+from app.gate.server import Server
+from tests.gate.projects import script, target, write_project
+
+KEY = Key("column", "public", "note", "orders")
+FAILURE = Failure("E", "m", "42P01", "SELECT 1", 3, "a1")
+STATEMENT = Statement(
+    "s", 1.5, 7, {"public.orders": frozenset({"ShareLock", "RowShareLock"})}, ("a",), ("b",), ("c",), {"d": 2}, False, 0
+)
+STEP = Step("a1", "upgrade", 2.0, False, (STATEMENT,), (Change(KEY, None, {"type": "text"}),), FAILURE)
+FULL = Recording(
+    "migrations",
+    "18.6",
+    "1.20.1",
+    "2.1.9",
+    Graph(
+        (Revision("a1", "v/a1.py", ("b",), ("c",), ("d",), allowances=(Allowance("upgrade", "why", 3),)),),
+        ("a1",),
+        ("a1",),
+        (GraphProblem("cycle", "m", "a1", "p", 1),),
+        "refused",
+    ),
+    trips=(
+        Trip(
+            "a1",
+            STEP,
+            STEP,
+            None,
+            left_behind=(Change(KEY, {"type": "text", "nullable": False}, None),),
+            populated=Populated(STEP, "awkward", {"public.orders": 3}, (Loss("t", None, "rows deleted", 1, 2),)),
+            interruptions=(Interruption("s", 4, FAILURE),),
+        ),
+    ),
+    head=Snapshot({KEY: {"type": "text", "columns": ["a", "b"]}}),
+    drift=(Drift("add", "x"),),
+    unregistered=(UnregisteredModel("m", "n", "t", "p", 1),),
+    offline=Attempt((FAILURE,), (Change(KEY, {"a": 1}, {"a": 2}),)),
+    base=Divergence("main", "c0ffee", edited=(("a1", "p"),)),
+    missing={"models": "why"},
+)
+
+
+def test_everything_that_a_recording_can_hold_comes_back(tmp_path: Path) -> None:
+    save([FULL, FULL], tmp_path / "seen.json")
+
+    assert load(tmp_path / "seen.json") == [FULL, FULL]
+
+
+def test_the_example_leaves_no_kind_of_part_out() -> None:
+    parts = {name for name, value in vars(recording_module).items() if dataclasses.is_dataclass(value)}
+
+    assert parts <= globals().keys()
+
+
+def test_what_was_really_recorded_comes_back(tmp_path: Path, server: Server) -> None:
+    create = script("a1", None, "op.create_table('orders', sa.Column('id', sa.Integer))", "op.drop_table('orders')")
+    recordings = record(target(write_project(tmp_path / "project", {"a1": create})), server)
+
+    save(recordings, tmp_path / "seen.json")
+
+    assert load(tmp_path / "seen.json") == recordings
+
+
+@pytest.mark.parametrize("text", ["{}x", "[1]", '[{"nonsense": 1}]', '{"a": 1}'])
+def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "seen.json").write_text(text)
+
+    with pytest.raises(ValueError, match=r".+"):
+        load(tmp_path / "seen.json")
