@@ -12,6 +12,7 @@ primary key is still called `user_pkey`, and the models say `users_pkey` without
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -144,8 +145,9 @@ def describe(change: Change) -> str:
 def describe_all(changes: Iterable[Change]) -> list[str]:
     """One line for each change. What belongs to a table that is itself new or gone goes without saying, and something gone
     that is back under another name is said to be."""
+    changes = list(changes)
     told = list(without_parts(changes))
-    renamed = dict(_renames(told))
+    renamed = dict(_renames(told, changes))
     taken = set(renamed.values())
     lines = []
     for change in told:
@@ -172,17 +174,28 @@ def without_parts(changes: Iterable[Change]) -> Iterator[Change]:
             yield change
 
 
-def _renames(changes: list[Change]) -> Iterator[tuple[Key, Key]]:
+def _renames(told: list[Change], changes: list[Change]) -> Iterator[tuple[Key, Key]]:
     """(gone, new) where one object went and just one other of the same kind, place and definition came."""
-    groups: dict[tuple[str, str, str, str], tuple[list[Key], list[Key]]] = defaultdict(lambda: ([], []))
+    columns: dict[Key, list[str]] = defaultdict(list)  # by the table, whatever its kind
     for change in changes:
-        definition = change.before if change.after is None else change.after
-        if change.before is None or change.after is None:
-            group = groups[change.key.kind, change.key.schema, change.key.table, repr(definition)]
-            group[change.before is None].append(change.key)
+        if change.key.kind == "column":
+            column = f"{change.key.name} {_canonical(change)}"
+            columns[Key("", change.key.schema, change.key.table)].append(column)
+    groups: dict[tuple[str, ...], tuple[list[Key], list[Key]]] = defaultdict(lambda: ([], []))
+    for change in told:
+        key = change.key
+        if change.before is not None and change.after is not None:
+            continue
+        own = sorted(columns[Key("", key.schema, key.name)]) if key.kind in _WHOLES else ()
+        gone, new = groups[key.kind, key.schema, key.table, _canonical(change), *own]
+        (new if change.before is None else gone).append(key)
     for gone, new in groups.values():
-        if len(gone) == len(new) == 1 and gone[0].kind not in ("table", "schema"):
+        if len(gone) == len(new) == 1 and gone[0].kind != "schema":
             yield gone[0], new[0]
+
+
+def _canonical(change: Change) -> str:
+    return json.dumps(change.after if change.before is None else change.before, sort_keys=True)
 
 
 def _in_words(key: Key, before: Definition, after: Definition) -> Iterator[str]:

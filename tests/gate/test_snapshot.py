@@ -517,6 +517,21 @@ def test_a_rename_is_told_as_one_where_the_definitions_are_equal():
     ]
 
 
+def test_a_renamed_table_is_told_as_one_if_its_columns_are_the_same(see):
+    before = see("CREATE TABLE users (id serial PRIMARY KEY); CREATE TABLE a (b int)")
+    after = see(
+        "CREATE TABLE users (id serial PRIMARY KEY); ALTER TABLE users RENAME TO people; CREATE TABLE c (b bigint);"
+        "ALTER SEQUENCE users_id_seq OWNED BY NONE"
+    )
+
+    assert describe_all(difference(before, after)) == [
+        "table public.a is gone",
+        "table public.c is new",
+        "table public.users is gone, and table public.people is new with the same definition (renamed?)",
+        "sequence public.users_id_seq: owned by public.users.id is gone",
+    ]
+
+
 def test_several_candidates_for_a_rename_are_told_as_they_are():
     same = {"type": "text", "nullable": True}
 
