@@ -172,8 +172,6 @@ def test_printing_the_sql_asks_for_the_url_as_well(
     [
         ["-m", "alembic", "upgrade", "head"],
         ["-m", "app", "serve"],
-        ["-m", "uvicorn", "--factory", "app.factory:create_app"],
-        ["-m", "app", "token", "create", "--admin"],
     ],
     ids=lambda arguments: " ".join(arguments[1:]),
 )
