@@ -103,11 +103,15 @@ def server_url(server: Server) -> str:
     return server.create_database().url()
 
 
-@pytest.fixture
-def repository(tmp_path: Path, server_url: str) -> Repository:
-    root = tmp_path / "overproof"
+def copy_repository(directory: Path, server_url: str) -> Repository:
+    root = directory / "overproof"
     for name in ("app", "migrations"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("alembic.ini", "setup.cfg"):
         shutil.copy(ROOT / name, root)
     return Repository(root, server_url)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, server_url: str) -> Repository:
+    return copy_repository(tmp_path, server_url)
