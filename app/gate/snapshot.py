@@ -9,10 +9,12 @@
 - "extension", "event trigger", "default privileges", "publication", "foreign data wrapper", "foreign server",
   "text search configuration", "text search dictionary".
 
-What an extension brought is the extension's, and is left out; so are system schemas and temporary objects. A definition
-leaves out what is as PostgreSQL has it by default, so `definition.get("unlogged")` is None for nearly every table. Owners are
-left out too, since the role that runs migrations is called differently on each server; in privileges, which are told
-where they are not the default ones, it is "the owner".
+What an extension brought is the extension's, and is left out; so are system schemas, temporary objects, and what a partition has
+from its parent. A definition leaves out what is as PostgreSQL has it by default, so `definition.get("unlogged")` is None for
+nearly every table. Owners are left out, since the role that runs migrations is called differently on each server; in
+privileges, which are told where they are not the default ones, it is "the owner". Not read either: operator classes and
+families, text search parsers and templates, languages, access methods, transforms, subscriptions, user mappings, security
+labels, settings of roles and databases, and comments on attributes of composite types.
 """
 
 from __future__ import annotations
