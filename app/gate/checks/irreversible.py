@@ -81,7 +81,7 @@ def _reason(trip: Trip, omission: Omission) -> str:
         return "its downgrade refuses" + (f" ({said})" if said else "")
     if trip.again is not None and trip.again.failure is not None:
         return f"its downgrade does nothing, and the next upgrade fails ({first_line(trip.again.failure.message)})"
-    return f"its downgrade does nothing, and {_made(trip)} stays as the upgrade left it"
+    return f"its downgrade does nothing about {_made(trip)}"
 
 
 def _made(trip: Trip) -> str:

@@ -104,12 +104,23 @@ def _differences(head: Snapshot, models: Snapshot, recording: Recording) -> Iter
     names = _names_in_the_models(changes)
     for change in changes:
         if change.key in names:
-            if _MADE_UP.fullmatch(names[change.key].name):
-                continue
-            words = f"{noun(change)} is called {names[change.key].name} in the models"
-            yield Difference(_on(change.key), table_of(change.key), noun(change), words, Severity.WARNING)
+            name = names[change.key]
+            if (found := _renamed(change, name, models.objects[name])) is not None:
+                yield found
         elif change.key not in names.values() and (found := _difference(change)) is not None:
             yield found
+
+
+def _renamed(change: Change, name: Key, there: Definition) -> Difference | None:
+    """A constraint or index that the models have under another name, or with its columns in another order."""
+    what, here, model = noun(change), _comparable(change.before).get("definition"), _comparable(there).get("definition")
+    if here != model:
+        words = f"{what} is {here} in the migrations and {model} in the models"
+    elif _MADE_UP.fullmatch(name.name):
+        return None
+    else:
+        words = f"{what} is called {name.name} in the models"
+    return Difference(_on(change.key), table_of(change.key), what, words, Severity.WARNING)
 
 
 def _names_in_the_models(changes: list[Change]) -> dict[Key, Key]:
@@ -128,8 +139,18 @@ _MADE_UP = re.compile(r".+_(check|fkey|key|pkey|excl|idx)\d*")
 
 
 def _identity(key: Key, definition: Definition | None) -> str:
-    """What an object is, but for its name."""
-    return f"{key.kind} {table_of(key)} {sorted(_comparable(definition).items())}"
+    """What an object is, but for its name. A unique key promises the same, in whatever order it names its columns."""
+    told = _comparable(definition)
+    if told.get("type") in ("unique", "primary key"):
+        told["definition"] = _in_order(str(told.get("definition")))
+    return f"{key.kind} {table_of(key)} {sorted(told.items())}"
+
+
+def _in_order(definition: str) -> str:
+    """`UNIQUE (a, b)` for `UNIQUE (b, a)`."""
+    head, _, rest = definition.partition("(")
+    columns, _, tail = rest.partition(")")
+    return f"{head}({', '.join(sorted(columns.split(', ')))}){tail}"
 
 
 def _on(key: Key) -> str:
@@ -226,6 +247,8 @@ def _difference(change: Change) -> Difference | None:
     if not told:
         return None
     severity = Severity.ERROR if any(each[1] is Severity.ERROR for each in told) else Severity.WARNING
+    if key.kind == "constraint" and _identity(key, change.before) == _identity(key, change.after):
+        severity = Severity.WARNING
     words = f"{what} {', and '.join(each[0] for each in told)}"
     return Difference(_on(key), place, what, words, severity, change if severity is Severity.ERROR else None)
 

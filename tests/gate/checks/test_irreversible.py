@@ -39,7 +39,7 @@ def of_one(body: str, upgrade_body: str = "present", **fields: object) -> Record
         ),
         (
             of_one("empty", changes=[COLUMN], undo=[], left_behind=[COLUMN]),
-            "its downgrade does nothing, and column orders.note stays",
+            "its downgrade does nothing about column orders.note",
         ),
         (
             of_one("raises", changes=[COLUMN], down_failure=python_failure("NotImplementedError")),

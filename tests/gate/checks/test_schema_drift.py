@@ -151,6 +151,23 @@ def test_a_constraint_that_differs_in_its_name_only_is_a_warning_with_both_names
     assert finding.severity is Severity.WARNING
 
 
+@pytest.mark.parametrize("name", ["uq_orders", "orders_b_a_key"])
+def test_a_unique_key_with_its_columns_in_another_order_is_only_a_warning(name):
+    def unique(*columns: str) -> Definition:
+        return {"type": "unique", "columns": list(columns), "definition": f"UNIQUE ({', '.join(columns)})"}
+
+    [finding] = compare(
+        {key("constraint", "uq_orders", "orders"): unique("a", "b")},
+        {key("constraint", name, "orders"): unique("b", "a")},
+    )
+
+    assert (
+        finding.message
+        == "Unique constraint uq_orders on orders is UNIQUE (a, b) in the migrations and UNIQUE (b, a) in the models."
+    )
+    assert finding.severity is Severity.WARNING
+
+
 def test_without_autogenerate_tables_and_columns_are_told_here():
     [finding] = compare({}, {TOTAL: {"type": "integer"}}, drift=None)
 
