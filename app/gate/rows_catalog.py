@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.gate.recording import Failure
+
 Ask = Callable[[str], str]  # runs a SELECT that gives one text
+Execute = Callable[[Sequence[str]], Failure | None]  # runs statements on the same connection, in the same transaction
 
 # Letters that some driver or other takes for the beginning of a parameter, or that end a literal, or that are not ASCII.
 _TRAPS = re.compile('[^ !"#()*+,\\-./0-9;<=>@A-Z\\[\\]^_`a-z{|}~]')

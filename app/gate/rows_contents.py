@@ -23,8 +23,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from app.gate.recording import Failure, Loss
-from app.gate.rows import Execute
-from app.gate.rows_catalog import Ask, literal
+from app.gate.rows_catalog import Ask, Execute, literal
 
 MOST_ROWS = 300  # of a table, that are followed
 LONGEST_VALUE = 4000  # letters; of longer ones a digest is kept
@@ -187,16 +186,14 @@ class _Comparison:
         telling = [name for name in table.types if name not in table.generated and name not in table.key]
         lost = [name for name in telling or table.key if not self._is_elsewhere(_values(table.rows, name))]
         if lost:
-            yield Loss(table.name, None, "table dropped", table.count, table.count, _shown_row(table, table.rows[0]))
+            yield _loss(table, None, "table dropped", table.count, _shown_row(table, table.rows[0]))
 
     def _of_kept(self, table: TableContents, later: TableContents) -> Iterator[Loss]:
         pairs, missing = _pairs(table, later)
         gone = [row for row in missing if not self._has_moved(table, row)]
         count = max(table.count - later.count, len(gone)) if gone else 0
         if gone and (later.is_whole or later.count < table.count):
-            yield Loss(
-                table.name, None, "rows deleted", min(count, table.count), table.count, _shown_row(table, gone[0])
-            )
+            yield _loss(table, None, "rows deleted", min(count, table.count), _shown_row(table, gone[0]))
         if not pairs:
             return
         successors = _successors(table, later, pairs)
@@ -207,7 +204,7 @@ class _Comparison:
             if successor is None:
                 values = [row[name] for row, _ in pairs if row.get(name) is not None]
                 if values and not self._is_elsewhere(_values((row for row, _ in pairs), name)):
-                    yield Loss(table.name, name, "column dropped", len(values), table.count, _shown(values[0]))
+                    yield _loss(table, name, "column dropped", len(values), _shown(values[0]))
             else:
                 yield from self._of_column(table, name, later, successor, pairs)
 
@@ -243,7 +240,7 @@ class _Comparison:
         for what, examples in by_kind.items():
             if not self._is_elsewhere([old for old, _ in examples], (later.name, successor)):
                 old, new = examples[0]
-                yield Loss(table.name, name, what, len(examples), table.count, _shown(old), _shown(new))
+                yield _loss(table, name, what, len(examples), _shown(old), _shown(new))
 
     def _is_now(self, new: Value, type_: str) -> bool:
         return (
@@ -505,7 +502,11 @@ def _merged(changed: Sequence[tuple[str, Value]], all_values: Sequence[tuple[Val
     return [(old, new) for old, new in changed if len(origins[new]) > 1]
 
 
-# Examples.
+# What there is to say.
+
+
+def _loss(table: TableContents, column: str | None, what: str, count: int, old: Value, new: Value = None) -> Loss:
+    return Loss(table.name, column, what, count, table.count, old, new, table.key)
 
 
 def _shown(value: Value) -> str | None:

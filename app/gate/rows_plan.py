@@ -1,0 +1,131 @@
+"""Which tables get rows, in which order, and by which rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from app.gate.rows_catalog import Ask, Catalog, Check, ForeignKey, Table, read_catalog
+from app.gate.rows_values import Values
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the revision will demand of a table's rows, over what is demanded now."""
+
+    checks: tuple[Check, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    types: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # column -> type and modifier to come
+
+
+class Plan:
+    """The tables to be filled, parents first, and what is known of them. Made once, for as many fillings as are needed."""
+
+    def __init__(self, catalog: Catalog, to_come: Catalog | None = None) -> None:
+        self.catalog = catalog
+        self.values = Values({**(to_come.types if to_come else {}), **catalog.types})
+        self.rules = _rules(catalog, to_come) if to_come else {}
+        self.groups = _in_order(catalog, self.rules)
+        self.groups_of = {table.oid: group for group in self.groups for table in group}
+
+    @property
+    def touched(self) -> list[str]:
+        """Names of the tables that the revision touches."""
+        return [table.name for table in self.catalog.tables.values() if table.is_touched]
+
+
+def make_plan(ask: Ask, tables: Iterable[str], to_come: Catalog | None = None) -> Plan:
+    """A plan for those tables ("public.orders") as they are now. `to_come` are the same tables as the revision leaves them."""
+    wanted = set(tables)
+    if to_come is not None:
+        parents = {key.parent for table in to_come.tables.values() for key in table.foreign_keys}
+        # They are read by name: what a downgrade makes anew has another oid.
+        wanted |= {to_come.tables[oid].name for oid in parents if oid in to_come.tables}
+    catalog = read_catalog(ask, wanted)
+    touched = {catalog.renamed.get(name, name) for name in tables}
+    named = {oid: replace(table, is_touched=table.name in touched) for oid, table in catalog.tables.items()}
+    return Plan(Catalog(named, catalog.types, catalog.renamed), to_come)
+
+
+def _as_parent(table: Table) -> Table:
+    return Table(**{**table.__dict__, "is_touched": False})
+
+
+def _rules(catalog: Catalog, to_come: Catalog) -> dict[int, Rules]:
+    rules = {}
+    for table in catalog.tables.values():
+        later = to_come.find(table.name)
+        if later is None:
+            continue
+        names = {column.name for column in table.columns}
+        types = {}
+        for column in later.columns:
+            now = next((each for each in table.columns if each.name == column.name), None)
+            if now is not None and (now.sql != column.sql):
+                types[column.name] = (column.type, column.modifier)
+        known = {check.expression for check in table.checks}
+        checks = tuple(
+            check
+            for check in later.checks
+            if check.expression not in known
+            and names.issuperset(check.columns)
+            and not types.keys() & set(check.columns)
+        )
+        rules[table.oid] = Rules(checks, tuple(_keys_to_come(table, later, catalog, to_come)), types)
+    return rules
+
+
+def _keys_to_come(table: Table, later: Table, catalog: Catalog, to_come: Catalog) -> Iterator[ForeignKey]:
+    names = {column.name for column in table.columns}
+    known = {(key.columns, key.parent_columns) for key in table.foreign_keys}
+    for key in later.foreign_keys:
+        if key.parent not in to_come.tables or (key.columns, key.parent_columns) in known:
+            continue
+        parent = catalog.find(to_come.tables[key.parent].name)
+        if parent is None or not names.issuperset(key.columns):
+            continue
+        if {column.name for column in parent.columns}.issuperset(key.parent_columns):
+            yield ForeignKey(key.name, key.columns, parent.oid, key.parent_columns)
+
+
+def _in_order(catalog: Catalog, rules: Mapping[int, Rules]) -> list[list[Table]]:
+    """The tables, parents before children. Those that cannot do without each other share a group."""
+    hard: dict[int, set[int]] = {}
+    soft: dict[int, set[int]] = {}
+    for oid, table in catalog.tables.items():
+        hard[oid], soft[oid] = set(), set()
+        for key in (*table.foreign_keys, *rules.get(oid, Rules()).foreign_keys):
+            if key.parent != oid and key.parent in catalog.tables:
+                is_hard = key in table.foreign_keys and all(table.get_column(name).not_null for name in key.columns)
+                (hard if is_hard else soft)[oid].add(key.parent)
+    groups: list[list[Table]] = []
+    left = dict.fromkeys(catalog.tables)
+    while left:
+        ready = [oid for oid in left if not (hard[oid] | soft[oid]) & left.keys()]
+        if not ready:  # a circle: broken where a column may be NULL
+            ready = [oid for oid in left if not hard[oid] & left.keys()][:1]
+        if ready:
+            groups += [[catalog.tables[oid]] for oid in ready]
+        else:
+            ready = _circle(hard, left)
+            groups.append([catalog.tables[oid] for oid in ready])
+        for oid in ready:
+            del left[oid]
+    return groups
+
+
+def _circle(parents: Mapping[int, set[int]], left: Mapping[int, None]) -> list[int]:
+    """Tables that refer to each other in a circle and that refer to no others that are left."""
+
+    def reached(start: int) -> set[int]:
+        found, ahead = set(), [start]
+        while ahead:
+            for parent in parents[ahead.pop()] & left.keys():
+                if parent not in found:
+                    found.add(parent)
+                    ahead.append(parent)
+        return found
+
+    everything = {oid: reached(oid) for oid in left}
+    inner = min(left, key=lambda oid: len(everything[oid]))
+    return sorted(oid for oid in left if oid in everything[inner] and inner in everything[oid]) or [inner]

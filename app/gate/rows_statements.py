@@ -1,0 +1,450 @@
+"""INSERTs of rows, which find their own values among candidates.
+
+A column that a CHECK, a domain or the bounds of partitions bind gets candidates; a foreign key has the parent's rows for candidates. The
+INSERT takes the best combination for which the CHECK's own expression is not false, or the next best, or the one after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.gate.rows_catalog import Check, Column, ForeignKey, Table, identifier, literal
+from app.gate.rows_plan import Plan, Rules
+from app.gate.rows_values import NoValue, want
+
+PLAIN_ROWS = 3
+TRIES = 40  # combinations of values, for one row
+RANK = "overproof_rank"
+_COMBINATIONS = 900  # of candidates, tried for one CHECK
+_MOST_CANDIDATES = 60  # of one column
+_KEPT = 12  # of those that meet it, kept in case that a key refuses the first
+_NO_PARENT = "23503"  # foreign_key_violation
+_IS_NULL = "overproof_null"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row to be made of some table."""
+
+    kind: str  # "plain", "null", "twin", "extreme"
+    number: int  # of its values
+    varied: frozenset[str] = frozenset()  # twin: columns whose values have the number `own` instead
+    own: int = 0
+
+    def number_for(self, columns: Iterable[str]) -> int:
+        return self.own if self.varied.intersection(columns) else self.number
+
+
+@dataclass
+class Task:
+    """One row to be inserted, or one column of it to be filled in afterwards."""
+
+    table: Table
+    row: Row
+    statements: list[str]
+    unless: str | None = None
+    inserted: int = 0
+    refusal: tuple[str, str, str] | None = None  # SQLSTATE, message, constraint
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the values of some columns come from: a SELECT of so many of them with a rank, the best being the lowest."""
+
+    columns: tuple[str, ...]
+    select: Callable[[int], str]
+    is_key: bool = False  # a foreign key
+
+
+class Writer:
+    """Writes the INSERTs of a plan."""
+
+    def __init__(self, plan: Plan, except_for: frozenset[str]) -> None:
+        self._plan = plan
+        self._values = plan.values
+        self._except_for = except_for
+        self._done: set[int] = set()  # tables whose rows are there when the next one's are made
+        self.unknown: dict[int, str] = {}  # table -> the reason why no statement could be written
+
+    def tasks(self, is_awkward: bool) -> Iterator[Task]:
+        late: list[Task] = []
+        for group in self._plan.groups:
+            if len(group) > 1:
+                yield from self._circle(group)
+                self._done.update(table.oid for table in group)
+                continue
+            (table,) = group
+            if table.name not in self._except_for:
+                yield from self._tasks_of(table, is_awkward)
+                late += self._late_keys(table)
+            self._done.add(table.oid)
+        yield from late
+
+    def tasks_again(self, tasks: Sequence[Task]) -> list[Task]:
+        """Another try, in other ways, for plain rows that were refused, and for what waits for them."""
+        failed = {task.table.oid for task in tasks if task.refusal and task.row.kind == "plain"}
+        again = [task for task in tasks if task.refusal and (task.table.oid in failed or task.refusal[0] == _NO_PARENT)]
+        for task in again:
+            if len(self._plan.groups_of[task.table.oid]) == 1 and task.row.kind != "late":
+                task.statements = list(dict.fromkeys(self._other_ways(task)))
+            task.refusal = None
+        return again
+
+    def _tasks_of(self, table: Table, is_awkward: bool) -> Iterator[Task]:
+        rows = [Row("plain", number) for number in range(PLAIN_ROWS)]
+        if is_awkward and table.is_touched:
+            rows += _awkward_rows(table)
+        unless = None
+        if not table.is_touched:
+            unless = f"SELECT count(*) >= {PLAIN_ROWS} FROM (SELECT FROM {table.sql} LIMIT {PLAIN_ROWS}) AS few"
+        for row in rows:
+            try:
+                rules = self._plan.rules.get(table.oid, Rules())
+                statements = [self._insert(table, row, rules, is_quick=True)]
+            except NoValue as error:
+                self.unknown[table.oid] = f"no value of type {error} is known"
+                statements = list(self._guesses(table, row))
+            yield Task(table, row, statements, unless)
+
+    def _other_ways(self, task: Task) -> Iterator[str]:
+        table, row = task.table, task.row
+        try:
+            rules = self._plan.rules.get(table.oid)
+            if rules is not None:
+                yield self._insert(table, row, rules)
+            yield self._insert(table, row, Rules())
+            if row.kind == "plain":
+                yield self._insert(table, Row("plain", row.number + 500), Rules())  # the first ones may be taken
+            yield self._insert(table, row, Rules(), is_blind=True)
+        except NoValue:
+            yield from self._guesses(table, row)
+
+    def _guesses(self, table: Table, row: Row) -> Iterator[str]:
+        for turn in range(10):
+            try:
+                yield self._insert(table, row, Rules(), guess=turn)
+            except (NoValue, IndexError):
+                return
+
+    def _insert(
+        self,
+        table: Table,
+        row: Row,
+        rules: Rules,
+        *,
+        is_quick: bool = False,
+        is_blind: bool = False,
+        guess: int | None = None,
+    ) -> str:
+        """An INSERT of one row. Its parameter is how many combinations to pass over.
+
+        Quick, it takes it for granted that the parents' rows are there. Blind, it leaves the CHECKs to PostgreSQL: one of
+        them may raise an error for some candidate. Raises NoValue.
+        """
+        checks = (*table.checks, *rules.checks)
+        bound = {name for check in checks for name in check.columns}
+        fixed = self._quick_keys(table, row, rules, bound) if is_quick else {}
+        sources = [] if fixed else [*self._keys(table, row, rules)]
+        taken = {name for source in sources for name in source.columns}
+        for column in table.columns:
+            if column.is_generated or column.name in taken or column.name in fixed:
+                continue
+            if column.name in bound or self._has_few_values(table, column) or self._values.domain_checks(column.type):
+                expressions = [check.expression for check in checks if column.name in check.columns]
+                expressions += self._values.domain_checks(column.type)
+                sources.append(self._candidates(column, row, expressions))
+            else:
+                fixed[column.name] = self._fixed(table, column, row, rules, guess)
+        parts = _together(sources, checks)
+        limit = max(2, min(_KEPT, int(2000 ** (1 / max(1, len(parts))))))
+        tables: list[str] = []
+        chosen: dict[str, str] = {}
+        for index, part in enumerate(parts):
+            tables.append(f"({self._part(table, part, checks, limit, is_blind)}) AS c{index}")
+            chosen.update((name, f"c{index}.{identifier(name)}") for each in part for name in each.columns)
+        names = [column.name for column in table.columns if column.name in fixed or column.name in chosen]
+        if not names:
+            return f"INSERT INTO {table.sql} DEFAULT VALUES"
+        order = ""
+        if tables:
+            ranks = [f"c{index}.{RANK}" for index in range(len(parts))]
+            order = f" FROM {', '.join(tables)} ORDER BY {' + '.join(ranks)}, {', '.join(ranks)}"
+        return (
+            f"INSERT INTO {table.sql} ({', '.join(map(identifier, names))}) OVERRIDING SYSTEM VALUE"
+            f" SELECT {', '.join(fixed.get(name) or chosen[name] for name in names)}{order} LIMIT 1 OFFSET $1"
+        )
+
+    def _part(self, table: Table, part: Sequence[_Source], checks: Iterable[Check], limit: int, is_blind: bool) -> str:
+        """A SELECT of the combinations of some columns that meet the CHECKs on them."""
+        owners: dict[str, int] = {}
+        same = []
+        for index, source in enumerate(part):
+            for name in source.columns:
+                if name in owners:
+                    quoted = identifier(name)
+                    equal = f"s{owners[name]}.{quoted} = s{index}.{quoted}"
+                    same.append(f"({equal} OR s{index}.{_IS_NULL})" if source.is_key else equal)
+                else:
+                    owners[name] = index
+        columns = [f"s{index}.{identifier(name)} AS {identifier(name)}" for name, index in owners.items()]
+        ranks = [f"s{index}.{RANK} AS overproof_{index}" for index in range(len(part))]
+        total = " + ".join(f"s{index}.{RANK}" for index in range(len(part)))
+        most = _most_of_each(len(part))
+        tables = [f"({source.select(most)}) AS s{index}" for index, source in enumerate(part)]
+        inner = f"SELECT {', '.join([*columns, *ranks, f'{total} AS {RANK}'])} FROM {', '.join(tables)}"
+        inner += f" WHERE {' AND '.join(same)}" if same else ""
+        conditions = []
+        if not is_blind:
+            conditions = [
+                f"(({check.expression}) IS NOT FALSE)" for check in checks if owners.keys() & set(check.columns)
+            ]
+            for name in owners:
+                for expression in self._values.domain_checks(table.get_column(name).type):
+                    conditions.append(
+                        f"((SELECT {expression} FROM (SELECT s.{identifier(name)} AS value) AS d) IS NOT FALSE)"
+                    )
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        order = ", ".join([RANK, *(f"overproof_{index}" for index in range(len(part)))])
+        return f"SELECT * FROM ({inner}) AS s{where} ORDER BY {order} LIMIT {TRIES if is_blind else limit}"
+
+    # Values.
+
+    def _fixed(self, table: Table, column: Column, row: Row, rules: Rules, guess: int | None) -> str:
+        is_foreign = any(column.name in key.columns for key in table.foreign_keys)  # to a table that gets no rows
+        if (row.kind == "null" or is_foreign) and self._may_be_null(column):
+            return f"NULL::{column.sql}"
+        wanted = want(column, row.number_for([column.name]), is_extreme=row.kind == "extreme")
+        try:
+            if column.name in rules.types:
+                return self._for_both(column, rules.types[column.name], row)
+            return self._values.one(column.type, column.modifier, wanted)
+        except NoValue:
+            if guess is None:
+                if self._may_be_null(column):
+                    return f"NULL::{column.sql}"
+                raise
+            return self._values.guesses(column.type, wanted)[guess]
+
+    def _for_both(self, column: Column, to_come: tuple[int, int], row: Row) -> str:
+        """A value that survives the column's change of type, if that can be told; an extreme one need not."""
+        wanted = want(column, row.number_for([column.name]), is_extreme=row.kind == "extreme")
+        now, later = self._values.type(column.type), self._values.type(to_come[0])
+        if row.kind == "extreme" and now.category == later.category:
+            return self._values.one(column.type, column.modifier, wanted)
+        if later.kind == "enum":  # which may not be there yet
+            return f"{literal(later.labels[wanted.number % len(later.labels)])}::{now.sql}"
+        made = self._values.one(*to_come, want(column, row.number_for([column.name])))
+        if now.category == "S" and later.category != "S":
+            return f"({made})::text::{now.sql}"
+        if now.category == later.category and now.category in ("N", "S"):
+            own = self._values.one(column.type, column.modifier, wanted)
+            return f"({made})::{now.sql}" if len(made.split("::")[0]) < len(own.split("::")[0]) else own
+        return self._values.one(column.type, column.modifier, wanted)
+
+    def _candidates(self, column: Column, row: Row, expressions: Iterable[str]) -> _Source:
+        wanted = want(column, row.number_for([column.name]), is_extreme=row.kind == "extreme")
+        found = self._values.type(column.type)
+        try:
+            candidates = self._values.candidates(column.type, column.modifier, wanted, expressions)
+        except NoValue:
+            if not self._may_be_null(column):
+                raise
+            candidates = []
+        nulls = [f"NULL::{found.sql}"] if self._may_be_null(column) else []
+
+        def select(most: int) -> str:
+            # The last place is kept for NULL.
+            chosen = candidates[: max(1, min(most, _MOST_CANDIDATES) - len(nulls))]
+            chosen = [*nulls, *chosen] if row.kind == "null" else [*chosen, *nulls]
+            rows = ", ".join(f"({each}, {rank})" for rank, each in enumerate(chosen))
+            return f"SELECT * FROM (VALUES {rows}) AS v ({identifier(column.name)}, {RANK})"
+
+        return _Source((column.name,), select)
+
+    def _keys(self, table: Table, row: Row, rules: Rules) -> Iterator[_Source]:
+        """Foreign keys as sources; those that must have a value first."""
+        keys = [*table.foreign_keys, *rules.foreign_keys]
+        keys.sort(key=lambda key: any(not table.get_column(name).not_null for name in key.columns))
+        for key in keys:
+            parent = self._plan.catalog.tables.get(key.parent)
+            columns = [table.get_column(name) for name in key.columns]
+            if parent is None or any(column.is_generated for column in columns):
+                continue
+            yield self._key(table, key, parent, columns, row)
+
+    def _quick_keys(self, table: Table, row: Row, rules: Rules, bound: Collection[str]) -> dict[str, str]:
+        """The values of all foreign keys, if they follow from what the parents' rows were given. Else nothing."""
+        keys = [*table.foreign_keys, *rules.foreign_keys]
+        names = [name for key in keys for name in key.columns]
+        unique = {name for key in table.keys for name in key.columns}
+        if row.kind not in ("plain", "twin") or len(set(names)) < len(names) or set(names) & (set(bound) | unique):
+            return {}
+        values: dict[str, str] = {}
+        for key in keys:
+            parent = self._plan.catalog.tables.get(key.parent)
+            if parent is None or parent.oid not in self._done or parent.name in self._except_for:
+                return {}
+            for mine, theirs in zip(key.columns, key.parent_columns, strict=True):
+                column = parent.get_column(theirs)
+                if not self._is_fixed(parent, column) or table.get_column(mine).is_generated:
+                    return {}
+                values[mine] = self._own(column, Row("plain", row.number % PLAIN_ROWS))
+        return values
+
+    def _is_fixed(self, table: Table, column: Column) -> bool:
+        """Whether the column's values are the same wherever they are asked for."""
+        checks = (*table.checks, *self._plan.rules.get(table.oid, Rules()).checks)
+        is_bound = any(column.name in check.columns for check in checks)
+        is_bound = is_bound or any(column.name in key.columns for key in table.foreign_keys)
+        return not (
+            is_bound
+            or column.is_generated
+            or self._values.domain_checks(column.type)
+            or self._has_few_values(table, column)
+            or column.name in self._plan.rules.get(table.oid, Rules()).types
+        )
+
+    def _key(self, table: Table, key: ForeignKey, parent: Table, columns: Sequence[Column], row: Row) -> _Source:
+        select = self._rows_of(key, parent, columns, row)
+        if any(self._may_be_null(column) for column in columns):
+            rank = -1 if row.kind == "null" else 1000
+            nulls = ", ".join(
+                f"NULL::{column.sql}" if self._may_be_null(column) else self._own(column, row) for column in columns
+            )
+            select += f" UNION ALL SELECT {nulls}, {rank}, true"
+        elif parent.oid == table.oid:
+            # A row that must refer to one of its own table, and is the first: it refers to itself.
+            itself = ", ".join(self._own(table.get_column(name), row) for name in key.parent_columns)
+            select += f" UNION ALL SELECT {itself}, 500, false"
+        return _Source(
+            key.columns,
+            lambda most: f"SELECT * FROM ({select}) AS few ORDER BY {RANK} LIMIT {most}",
+            is_key=True,
+        )
+
+    def _rows_of(self, key: ForeignKey, parent: Table, columns: Sequence[Column], row: Row) -> str:
+        """A SELECT of what the parent has to refer to; each row of the child begins at another one."""
+        number = row.number_for(key.columns)
+        theirs = [identifier(name) for name in key.parent_columns]
+        ours = [f"{mine} AS {identifier(column.name)}" for mine, column in zip(theirs, columns, strict=True)]
+        turn = f"mod(row_number() OVER (ORDER BY {', '.join(theirs)}) - 1 - {number} + {number} * count(*) OVER (), count(*) OVER ())"
+        filled = " AND ".join(f"{mine} IS NOT NULL" for mine in theirs)
+        return (
+            f"SELECT {', '.join(ours)}, {turn} AS {RANK}, false AS {_IS_NULL}"
+            f" FROM (SELECT {', '.join(theirs)} FROM {parent.sql} WHERE {filled} ORDER BY {', '.join(theirs)} LIMIT 50) AS p"
+        )
+
+    def _own(self, column: Column, row: Row) -> str:
+        return self._values.one(column.type, column.modifier, want(column, row.number_for([column.name])))
+
+    def _may_be_null(self, column: Column) -> bool:
+        return not column.not_null and self._values.allows_null(column.type)
+
+    def _has_few_values(self, table: Table, column: Column) -> bool:
+        """Whether a key on it may soon have no value left."""
+        if not any(column.name in key.columns for key in table.keys):
+            return False
+        found = self._values.type(column.type)
+        return found.kind == "enum" or found.category == "B"
+
+    # Circles.
+
+    def _circle(self, group: Sequence[Table]) -> Iterator[Task]:
+        """Tables that cannot do without each other: a row of each in one statement, at whose end the keys are checked."""
+        members = {table.oid: table for table in group}
+        for number in range(PLAIN_ROWS):
+            row = Row("plain", number)
+            try:
+                inserts = [self._insert_of_circle(table, row, members) for table in group]
+            except NoValue as error:
+                self.unknown.update((table.oid, f"no value of type {error} is known") for table in group)
+                return
+            named = ", ".join(f"i{index} AS ({insert})" for index, insert in enumerate(inserts[:-1]))
+            yield from (
+                Task(table, row, [f"WITH {named} {inserts[-1]}" if index == 0 else "SELECT 1 OFFSET $1"])
+                for index, table in enumerate(group)
+            )
+
+    def _insert_of_circle(self, table: Table, row: Row, members: Mapping[int, Table]) -> str:
+        inner = [key for key in table.foreign_keys if key.parent in members and key.parent != table.oid]
+        own: dict[str, str] = {}
+        for key in inner:
+            for mine, theirs in zip(key.columns, key.parent_columns, strict=True):
+                own[mine] = self._own(members[key.parent].get_column(theirs), row)
+        loose = Table(
+            **{
+                **table.__dict__,
+                "columns": tuple(column for column in table.columns if column.name not in own),
+                "foreign_keys": tuple(key for key in table.foreign_keys if key not in inner),
+                "checks": tuple(check for check in table.checks if not own.keys() & set(check.columns)),
+            }
+        )
+        insert = self._insert(loose, row, Rules())
+        head, middle, rest = insert.partition(") OVERRIDING SYSTEM VALUE SELECT ")
+        if not middle:
+            names, expressions = (", ".join(map(identifier, own)), ", ".join(own.values()))
+            return f"INSERT INTO {table.sql} ({names}) OVERRIDING SYSTEM VALUE SELECT {expressions} LIMIT 1 OFFSET $1"
+        return f"{head}, {', '.join(map(identifier, own))}{middle}{', '.join(own.values())}, {rest}"
+
+    def _late_keys(self, table: Table) -> Iterator[Task]:
+        """Columns that stayed NULL because their parent comes later: filled in once it is there, in plain rows."""
+        primary = next((key for key in table.keys if key.is_primary), None)
+        if primary is None:
+            return
+        taken = {name for key in table.foreign_keys for name in key.columns}
+        for key in table.foreign_keys:
+            parent = self._plan.catalog.tables.get(key.parent)
+            if parent is None or parent.oid == table.oid or parent.oid in self._done or taken & set(primary.columns):
+                continue
+            for number in range(PLAIN_ROWS):
+                row = Row("plain", number)
+                columns = [table.get_column(name) for name in key.columns]
+                select = self._rows_of(key, parent, columns, row)
+                names = ", ".join(map(identifier, key.columns))
+                own = " AND ".join(
+                    f"t.{identifier(name)} = {self._own(table.get_column(name), row)}" for name in primary.columns
+                )
+                empty = " AND ".join(f"t.{identifier(name)} IS NULL" for name in key.columns)
+                update = (
+                    f"UPDATE {table.sql} AS t SET ({names}) = (SELECT {names} FROM ({select}) AS few"
+                    f" ORDER BY {RANK} LIMIT 1 OFFSET $1) WHERE {own} AND {empty}"
+                )
+                yield Task(table, Row("late", number), [update])
+
+
+def _awkward_rows(table: Table) -> list[Row]:
+    rows = [Row("null", PLAIN_ROWS)]
+    varied = dict.fromkeys(frozenset(_keeping_apart(table, end)) for end in (0, -1))
+    for own, columns in enumerate(varied, start=PLAIN_ROWS + 1):
+        rows.append(Row("twin", 0, columns, own))
+    return [*rows, Row("extreme", PLAIN_ROWS + 3)]
+
+
+def _keeping_apart(table: Table, end: int) -> set[str]:
+    """As few columns as will make a row differ from its twin in every key: of each key the first, or the last."""
+    varied: set[str] = set()
+    for key in table.keys:
+        if key.columns and not varied & set(key.columns):
+            varied.add(key.columns[end])
+    return varied
+
+
+def _together(sources: Sequence[_Source], checks: Iterable[Check]) -> list[list[_Source]]:
+    """Sources that share a column or a CHECK, side by side."""
+    parts = [([source], set(source.columns)) for source in sources]
+    for bond in (*(set(check.columns) for check in checks), *(set(source.columns) for source in sources)):
+        meeting = [part for part in parts if part[1] & bond]
+        if len(meeting) > 1:
+            whole: tuple[list[_Source], set[str]] = ([], set())
+            for members, columns in meeting:
+                whole[0].extend(members)
+                whole[1].update(columns)
+            parts = [part for part in parts if not part[1] & bond] + [whole]
+    # Sorting is stable, so foreign keys keep their order: the ones that must have a value come first.
+    return [sorted(members, key=lambda source: not source.is_key) for members, _ in parts]
+
+
+def _most_of_each(count: int) -> int:
+    """How many candidates of each source can be tried together with those of the others."""
+    return max(1 if count > 11 else 2, int(_COMBINATIONS ** (1 / count)))

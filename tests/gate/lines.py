@@ -1,0 +1,58 @@
+"""A connection as the gate's rows know it, for tests: it asks and executes as the driver would, in a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg2
+
+from app.gate.populate import AskFailed, Line
+from app.gate.recording import Failure
+
+
+def line_over(connection: Any) -> Line:
+    """Speaks through psycopg2, which is asked nothing of what other drivers would read in another way."""
+
+    def ask(sql: str) -> str:
+        refuse_traps(sql)
+        try:
+            (value,) = _run(connection, sql)[0]
+        except psycopg2.Error as error:
+            raise AskFailed(_failure(error)) from error
+        assert isinstance(value, str)
+        return value
+
+    def execute(statements: Sequence[str]) -> Failure | None:
+        try:
+            for statement in statements:
+                refuse_traps(statement)
+                _run(connection, statement)
+        except psycopg2.Error as error:
+            return _failure(error)
+        return None
+
+    def load(script: str) -> Failure | None:
+        try:
+            _run(connection, script)
+        except psycopg2.Error as error:
+            return _failure(error)
+        return None
+
+    return Line(ask, execute, load)
+
+
+def refuse_traps(sql: str) -> None:
+    """Percent signs and colons are placeholders to one driver or another."""
+    assert "%" not in sql
+    assert ":" not in sql.replace("::", "")
+
+
+def _run(connection: Any, sql: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchall() if cursor.description else []
+
+
+def _failure(error: psycopg2.Error) -> Failure:
+    return Failure(type(error).__name__, str(error).strip().splitlines()[0], error.pgcode)
