@@ -68,7 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = next((each for each in COMMANDS if argv[:1] == [each.name]), None)
     arguments = parser_for(command).parse_args(argv)
     try:
-        return int(arguments.run(arguments) or 0)
+        status = int(arguments.run(arguments) or 0)
+        sys.stdout.flush()  # while what goes wrong with it can still be told
+        return status
     except CommandFailed as failure:
         print(f"overproof: {failure}", file=sys.stderr)
         return failure.status

@@ -46,8 +46,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """A fresh, independent application. Its connections open in its lifespan.
 
     Without settings it reads them from the environment, as under `uvicorn --factory app.factory:create_app`, and tries
-    them at once. Servers show a traceback for whatever rises in a factory or a lifespan, SystemExit in a factory excepted,
-    and so this is where a deployment that cannot work is told why in one line.
+    them at once: a server shows a traceback for whatever rises in here or in the lifespan, but for SystemExit in here,
+    so this is where a deployment that cannot work can be told why in one line.
     """
     if settings is None:
         settings = settings_that_work_or_exit()
