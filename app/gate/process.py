@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import select
 import shutil
@@ -185,11 +186,12 @@ def kill_group(process: subprocess.Popen[bytes], server: Server) -> None:
     server.keeper.forget_group(process.pid)
 
 
+# "sqlalchemy.exc.ProgrammingError: (psycopg2.errors.UndefinedTable) ...", perhaps behind what a logger puts before it.
+_EXCEPTION = re.compile(r"(?:^|\s)((?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt|Violation)\w*: .+)")
+
+
 def last_line(text: str) -> str:
-    """The line that says what happened: of a traceback the exception's, else the last that is not blank."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    for index in range(len(lines) - 1, -1, -1):
-        if lines[index].startswith("Traceback (most recent call last)"):
-            told = [line for line in lines[index + 1 :] if not line.startswith((" ", "\t"))]
-            return told[0].strip()[:500] if told else ""
-    return lines[-1].strip()[:500] if lines else ""
+    """The line that says what happened: the last that names an exception, else the last that is not blank."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    named = [found[1] for line in lines if (found := _EXCEPTION.search(line))]
+    return (named or lines or [""])[-1][:500]

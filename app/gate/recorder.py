@@ -22,6 +22,8 @@ from app.gate.target import CannotVerify, Target, check_command
 from app.gate.walk import Spoiled, Walk, Walker, begin_walk
 
 OnProgress = Callable[[str, int, int], None]  # phase, done, total
+# Each that fails costs one more run of the command up to it. Older ones have long been run where they could be interrupted.
+INTERRUPTED_REVISIONS = 5
 
 
 def record(
@@ -202,7 +204,7 @@ def _confirm_all(walks: list[Walk], stage: Stage, on_progress: OnProgress) -> No
 def _interrupt_all(walks: list[Walk], stage: Stage, on_progress: OnProgress) -> None:
     """Kill the upgrades that commit half way between two of their statements, and see whether they can be run again."""
     for walk in walks:
-        points = walk.points_of_interruption()
+        points = walk.points_of_interruption(INTERRUPTED_REVISIONS)
         left: Sequence[tuple[str, int]] = points
         while left:
             on_progress("interrupt", len(points) - len(left), len(points))

@@ -79,14 +79,20 @@ class Walk:
     at: tuple[str, str] | None = None  # the step under way: (revision, direction)
     paths: Mapping[str, Path] = field(default_factory=dict)  # of the scripts, by revision
 
-    def points_of_interruption(self) -> list[tuple[str, int]]:
-        """Where a kill leaves half of a revision: (revision, number of the statement that does not run any more)."""
+    def points_of_interruption(self, newest: int) -> list[tuple[str, int]]:
+        """Where a kill leaves half of a revision: (revision, number of the statement that does not run any more).
+
+        Of those that commit half way, only so many of the newest are looked at.
+        """
         points = []
-        for revision, trip in self.trips.items():
-            if trip.up is None or trip.up.failure is not None or trip.up.transactional:
-                continue
+        committing = [
+            (revision, trip.up)
+            for revision in self.plan
+            if (trip := self.trips.get(revision)) and trip.up and not (trip.up.failure or trip.up.transactional)
+        ]
+        for revision, up in committing[-newest:]:
             is_half_there = False
-            for number, statement in enumerate(trip.up.statements):
+            for number, statement in enumerate(up.statements):
                 # A statement outside of a transaction has committed what came before it.
                 if number and (is_half_there or not statement.transactional):
                     points.append((revision, number))

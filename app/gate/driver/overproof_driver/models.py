@@ -19,31 +19,46 @@ def metadatas(context):
 
 
 def _filter(context):
-    """A function that says whether autogenerate looks at a table of the metadata."""
+    """A function that says whether autogenerate looks at an item of the metadata: (item, name, kind) -> bool."""
     try:
         autogenerate = api.AutogenContext(context)
     except Exception:
-        return lambda table: True
+        return lambda item, name, kind: True
 
-    def is_included(table):
-        name = table.name
-        if hasattr(autogenerate, "run_name_filters") and not autogenerate.run_name_filters(
-            name, "table", {"schema_name": table.schema}
-        ):
+    def is_included(item, name, kind):
+        has_names = kind == "table" and hasattr(autogenerate, "run_name_filters")
+        if has_names and not autogenerate.run_name_filters(name, kind, {"schema_name": item.schema}):
             return False
-        return bool(autogenerate.run_object_filters(table, name, "table", False, None))
+        return bool(autogenerate.run_object_filters(item, name, kind, False, None))
 
     return is_included
 
 
 def hidden(context):
+    """["public.orders", "public.orders.note"]: what `include_object` and `include_name` keep from autogenerate."""
     is_included = _filter(context)
-    return [
-        "{}.{}".format(table.schema or "", table.name)
-        for metadata in metadatas(context)
-        for table in metadata.tables.values()
-        if not is_included(table)
-    ]
+    found = []
+    for metadata in metadatas(context):
+        for table in metadata.tables.values():
+            place = _name(table.schema, table.name)
+            if not is_included(table, table.name, "table"):
+                found.append(place)
+                continue
+            found.extend(place + "." + name for item, name, kind in _parts(table) if not is_included(item, name, kind))
+    return found
+
+
+def _parts(table):
+    """(item, name, kind) of what a table consists of, by Alembic's words for the kinds."""
+    for column in table.columns:
+        yield column, column.name, "column"
+    for index in table.indexes:
+        if index.name:
+            yield index, str(index.name), "index"
+    for constraint in table.constraints:
+        kind = constraint.__visit_name__
+        if kind in ("unique_constraint", "foreign_key_constraint") and constraint.name:
+            yield constraint, str(constraint.name), kind
 
 
 def create(context):
@@ -51,7 +66,7 @@ def create(context):
     connection = context.connection
     is_included = _filter(context)
     for metadata in metadatas(context):
-        tables = [table for table in metadata.tables.values() if is_included(table)]
+        tables = [table for table in metadata.tables.values() if is_included(table, table.name, "table")]
         quote = connection.dialect.identifier_preparer.quote
         for schema in sorted({table.schema for table in tables if table.schema}):
             connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
@@ -148,7 +163,7 @@ def unregistered(context):
         return []
     found = []
     before = {id(metadata): set(metadata.tables) for metadata in known}
-    for module, path, classes in sorted(_candidates(known)):
+    for module, path in sorted(_candidates(known)):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -157,15 +172,14 @@ def unregistered(context):
             if isinstance(sys.exc_info()[1], KeyboardInterrupt):
                 raise
         for metadata in known:
-            for key in sorted(set(metadata.tables) - before[id(metadata)]):
-                name, line = _defining_class(metadata.tables[key], classes)
-                found.append({"module": module, "name": name, "table": key, "path": path, "line": line})
+            new = sorted(set(metadata.tables) - before[id(metadata)])
+            found.extend(dict(_defining_class(metadata.tables[key], module, path), table=key) for key in new)
             before[id(metadata)] = set(metadata.tables)
     return found
 
 
 def _candidates(known):
-    """(module, path, {class name: line}) of each file in the models' packages that defines a table and was not imported."""
+    """(module, path) of each file in the models' packages that defines a table and was not imported."""
     packages = set()
     for base in _mapped_classes(known):
         packages.add(base.__module__.split(".")[0])
@@ -183,11 +197,10 @@ def _candidates(known):
                     path = os.path.join(directory, file)
                     if not file.endswith(".py") or os.path.realpath(path) in loaded:
                         continue
-                    classes = _table_classes(path)
-                    if classes:
+                    if _table_classes(path):
                         inner = os.path.relpath(path, top)[: -len(".py")].split(os.sep)
                         inner = inner[:-1] if inner[-1] == "__init__" else inner
-                        yield ".".join([package, *inner]), path, classes
+                        yield ".".join([package, *inner]), path
 
 
 def _mapped_classes(known):
@@ -229,8 +242,12 @@ def _table_classes(path):
     return classes
 
 
-def _defining_class(table, classes):
+def _defining_class(table, module, path):
+    """{"module", "name", "path", "line"} of the class mapped to the table; without one, of the module that was imported."""
     for mapped in _mapped_classes([table.metadata]):
-        if mapped.__table__ is table:
-            return mapped.__name__, classes.get(mapped.__name__)
-    return table.name, None
+        if getattr(mapped, "__table__", None) is table:
+            defined_in = sys.modules.get(mapped.__module__)
+            place = getattr(defined_in, "__file__", None) or path
+            line = _table_classes(place).get(mapped.__name__)
+            return {"module": mapped.__module__, "name": mapped.__name__, "path": place, "line": line}
+    return {"module": module, "name": table.name, "path": path, "line": None}
