@@ -17,7 +17,7 @@ import sqlalchemy
 from alembic.runtime.migration import HeadMaintainer, RevisionStep
 
 from . import graph, models
-from .watch import Stopped, Watch
+from .watch import Stopped, Watch, sqlstate
 
 log = logging.getLogger("alembic.runtime.migration")
 
@@ -34,8 +34,9 @@ class Walker:
         self.arguments = arguments
         self.channel = channel
         self.original = original
-        self.is_autocommit = False  # inside an autocommit block
+        self.is_autocommit = False  # each statement commits by itself, as in an autocommit block
         self.is_held = False
+        self.has_committed = False  # the step under way, in whole or in part
         self.server_version = 0
         self._heads = set()
         self._outcome = None
@@ -112,7 +113,8 @@ class Walker:
             described = graph.describe(context, sorted(self._heads))
         described["warnings"] = [str(each.message) for each in caught]
         self._scripts = {each.revision: each for each in described.pop("scripts")}
-        described["is_transactional"] = transactions[0] == transactions[1]
+        self.is_autocommit = self._is_always_autocommit = transactions[0] != transactions[1]
+        described["is_transactional"] = not self.is_autocommit
         described["current"] = sorted(self._heads)
         described["has_metadata"] = bool(models.metadatas(context))
         return described
@@ -139,7 +141,7 @@ class Walker:
             if not self.is_held:
                 self._begin()
             first = self._transaction_id()
-            self._has_committed = False
+            self.has_committed = False
             self.watch.start(path, observe, first, stop_before)
             log.info("Running %s", step)
             step.migration_fn(**self.arguments)
@@ -149,7 +151,7 @@ class Walker:
                 callback(ctx=context, step=step.info, heads=set(maintainer.heads), run_args=self.arguments)
             if self.is_held:
                 self._execute("SET CONSTRAINTS ALL IMMEDIATE")  # what a commit would check
-            answer["transactional"] = not self._has_committed and first == self._transaction_id()
+            answer["transactional"] = not self.has_committed and first == self._transaction_id()
             if not self.is_held:
                 self._commit()
             self._heads = set(maintainer.heads)
@@ -166,7 +168,7 @@ class Walker:
             answer = {
                 "statements": self.watch.quiet(),
                 "failure": self._failure(error, path),
-                "transactional": not self._has_committed,
+                "transactional": not self.has_committed,
             }
             if not self.is_held:
                 self._rollback()
@@ -190,7 +192,7 @@ class Walker:
         try:
             undone = self._transaction_id() == self._held_transaction
         except Exception:
-            undone = not self._has_committed  # an aborted transaction answers no query, and will be rolled back whole
+            undone = not self.has_committed  # an aborted transaction answers no query, and will be rolled back whole
         self.is_held = False
         self._rollback()
         self._heads = self._held_heads
@@ -358,9 +360,14 @@ class Walker:
         except Exception:
             return False
 
-    def in_transaction(self):
-        """Whether a query on the migration's connection would be answered."""
-        return not self.is_autocommit
+    def has_transaction(self):
+        """Whether PostgreSQL is in a transaction block on the migration's connection."""
+        # Outside of one, the transaction is the statement itself and began at the same moment.
+        return bool(self.rows("SELECT (now() < statement_timestamp())::int")[0][0])
+
+    def send(self, sql):
+        """Run a statement past SQLAlchemy, on the migration's connection."""
+        self._execute(sql)
 
     def refuse_commit_in(self, statement):
         """Raises CannotHold if a held step is about to end its transaction in SQL."""
@@ -478,20 +485,23 @@ class Walker:
         def autocommit_block():
             if self.is_held:
                 raise CannotHold()
-            self._has_committed = True
-            with block(self.context):
-                self.is_autocommit = True
-                try:
+            self.has_committed = True
+            self.is_autocommit = True  # before the block ends the transaction, which is not the script's own commit
+            try:
+                with block(self.context):
                     yield
-                    self._flush_counters()
-                finally:
-                    self.is_autocommit = False
+            finally:
+                self.is_autocommit = self._is_always_autocommit
 
         self.context.autocommit_block = autocommit_block
 
     def _on_commit(self, connection):
-        if self.is_held and self.is_same(connection):
+        if not self.is_same(connection):
+            return
+        if self.is_held:
             raise CannotHold()
+        if not self.is_autocommit:
+            self.watch.note_commit()
 
     def _failure(self, error, path):
         """What went wrong, as the recorder wants it. The first database error of a step, if a script swallowed that."""
@@ -499,13 +509,13 @@ class Walker:
         line = graph.line_of(error, path) if path else None
         original = getattr(error, "orig", None) or error
         first = self.watch.first_error if hasattr(self, "watch") else None
-        if first is not None and _sqlstate(original) == "25P02" and _sqlstate(first[0]) != "25P02":
+        if first is not None and sqlstate(original) == "25P02" and sqlstate(first[0]) != "25P02":
             original, statement, line = first[0], first[1], first[2] or line
         told = original.__cause__ if "asyncpg" in type(original).__module__ and original.__cause__ else original
         return {
             "error": f"{type(told).__module__}.{type(told).__qualname__}".replace("builtins.", ""),
             "message": _last_line(told) if isinstance(told, SystemExit) else _first_line(told),
-            "sqlstate": _sqlstate(original),
+            "sqlstate": sqlstate(original),
             "sql": str(statement)[:20000] if statement else None,
             "line": line,
         }
@@ -522,10 +532,6 @@ def _is_our_own(error):
 def _dbapi_connection(connection):
     proxied = connection.connection
     return getattr(proxied, "dbapi_connection", None) or proxied.connection
-
-
-def _sqlstate(error):
-    return getattr(error, "pgcode", None) or getattr(error, "sqlstate", None)
 
 
 def _first_line(error):
