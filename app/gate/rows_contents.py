@@ -210,8 +210,9 @@ class _Comparison:
 
     def _has_moved(self, table: TableContents, row: RowOf) -> bool:
         telling = [name for name in table.types if name not in table.generated and name not in table.key]
-        values = [row[name] for name in telling or table.key if row.get(name) is not None]
-        return bool(values) and all(self._is_elsewhere([value]) for value in values if value is not None)
+        values = [value for name in telling if (value := row.get(name)) is not None]
+        values = values or [value for name in table.key if (value := row.get(name)) is not None]
+        return bool(values) and all(self._is_elsewhere([value]) for value in values)
 
     # Values.
 
@@ -273,8 +274,8 @@ def _is_found(value: str, places: Iterable[set[str]], words: str) -> bool:
     if any(value in place for place in places) or value in words:
         return True
     # A text that was taken apart: its words are all there.
-    parts = re.findall(r"[^\W\d]\w+", value)
-    return len(parts) > 1 and all(part in words for part in parts)
+    parts = re.findall(r"\w+", value)
+    return len(parts) > 1 and set(re.findall(r"\w+", words)).issuperset(parts)
 
 
 def _new_places(before: Contents, after: Contents) -> dict[Place, set[str]]:
@@ -472,19 +473,24 @@ def _is_rounded(old: str, new: str, types: tuple[str, str]) -> bool:
         one, other = _number(old), _number(new)
         if one is None or other is None or not one:
             return False
-        exponent = other.as_tuple().exponent
-        is_coarser = isinstance(exponent, int) and abs(one - other) < Decimal(1).scaleb(exponent) and one != other
-        has_fewer = isinstance(exponent, int) and -exponent < -int(one.as_tuple().exponent)
+        decimals, left = _decimals(one), _decimals(other)
+        is_coarser = left < decimals and abs(one - other) < Decimal(1).scaleb(-left)
         is_binary = types[1] in ("real", "double precision")
-        return (is_coarser and has_fewer) or (is_binary and abs(one - other) < abs(one) * Decimal("1e-5"))
+        return is_coarser or (is_binary and abs(one - other) < abs(one) * Decimal("1e-5"))
     if _TIMES.search(types[1]):
         instant, later = _instant(old), _instant(new)
         if instant is None or later is None:
             return False
         apart = abs(instant - later)
-        is_day = types[1] == "date" and apart < datetime.timedelta(days=1)
+        is_day = later.time() == datetime.time() and apart < datetime.timedelta(days=1)
         return is_day or (apart < datetime.timedelta(seconds=1) and later.microsecond % 10 == 0)
     return False
+
+
+def _decimals(number: Decimal) -> int:
+    """How many digits there are behind the point."""
+    exponent = number.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def _is_instant_kept(changed: Sequence[tuple[str, Value]], types: tuple[str, str]) -> bool:

@@ -3,12 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
 
 from app.gate.populate import AskFailed, Line
 from app.gate.recording import Failure
+from app.gate.rows import Filled, fill, make_plan
+from app.gate.rows_catalog import read_catalog
+
+
+@dataclass
+class Bench:
+    """A database in a transaction that is rolled back after the test."""
+
+    connection: Any
+    line: Line
+
+    def run(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+    def fill(self, *tables: str, is_awkward: bool = True, then: str | None = None) -> Filled:
+        """Fill the tables of these names. `then` is what a revision does to them."""
+        names = [name if "." in name else f"public.{name}" for name in tables]
+        to_come = None
+        if then is not None:
+            self.run("SAVEPOINT before")
+            self.run(then)
+            to_come = read_catalog(self.line.ask, names, is_whole=False)
+            self.run("ROLLBACK TO SAVEPOINT before")
+        plan = make_plan(self.line.ask, names, to_come)
+        return fill(plan, self.line.ask, self.line.execute, is_awkward=is_awkward)
+
+    def column(self, name: str, table: str = "t") -> list[Any]:
+        return [value for (value,) in self.run(f"SELECT {name} FROM {table} ORDER BY 1")]
 
 
 def line_over(connection: Any) -> Line:
