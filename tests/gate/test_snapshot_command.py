@@ -1,6 +1,7 @@
 """`overproof snapshot`: what it prints, that it only reads, and how it refuses."""
 
 import json
+from dataclasses import replace
 
 import psycopg2
 import pytest
@@ -28,7 +29,7 @@ def reader(blank_database):
     role = f"{blank_database.name}_reader"
     execute(blank_database, SCHEMA)
     execute(blank_database, f"CREATE ROLE {role} LOGIN PASSWORD 'p@ss word'; GRANT SELECT ON alembic_version TO {role}")
-    yield blank_database.url().replace(f"{blank_database.user}:{blank_database.password}@", f"{role}:p%40ss%20word@")
+    yield replace(blank_database, user=role, password="p@ss word").url()
     execute(blank_database, f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 

@@ -517,7 +517,7 @@ def test_what_did_not_change_is_shared(session):
         ("CREATE TABLE t (a int DEFAULT 1)", "ALTER TABLE t ALTER a SET DEFAULT 2", {"a"}),
         ("CREATE TABLE t (a int); CREATE INDEX i ON t (a)", "ALTER TABLE t CLUSTER ON i", {"i"}),
         ("CREATE TABLE t (a int PRIMARY KEY)", "ALTER TABLE t CLUSTER ON t_pkey", {"t_pkey"}),
-        ("CREATE TABLE t (); CREATE TABLE u ()", "ALTER TABLE u INHERIT t", {"u"}),
+        ("CREATE TABLE t (); CREATE TABLE o () INHERITS (t); CREATE TABLE u ()", "ALTER TABLE u INHERIT t", {"u"}),
         ("CREATE SEQUENCE i", "ALTER SEQUENCE i CACHE 5", {"i"}),
         ("CREATE SEQUENCE i; CREATE TABLE t (a int)", "ALTER SEQUENCE i OWNED BY t.a", {"i"}),
         ("CREATE SEQUENCE i; CREATE TABLE t (a int); ALTER SEQUENCE i OWNED BY t.a", "ALTER SEQUENCE i OWNED BY NONE", {"i"}),
