@@ -41,8 +41,6 @@ def find_omission(revision: Revision, trip: Trip) -> Omission | None:
 def is_refusal(failure: Failure) -> bool:
     """Whether a downgrade said no by itself: an exception raised on purpose, and none that the database gave."""
     name = failure.error.rpartition(".")[2]
-    if failure.sqlstate is not None or failure.sql is not None:
-        return False
     return name in _DELIBERATE or "irreversible" in name.lower()
 
 
