@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.gate.recording import Failure
-from app.gate.rows_catalog import Ask, Execute, Table, literal
+from app.gate.rows_catalog import Ask, Check, Execute, Table, literal
 from app.gate.rows_plan import Plan, make_plan
 from app.gate.rows_statements import TRIES, Task, Writer
 
@@ -154,12 +154,16 @@ def _reason(
     if state == "" or state == "23514":
         checks = [check for check in table.checks if check.name == name] or list(table.checks)
         if checks:
-            told = " and ".join(
-                check.name if check.name.startswith("its ") else f"CHECK {check.name} ({check.expression.strip('()')})"
-                for check in checks[:3]
-            )
+            told = " and ".join(map(_told, checks[:3]))
             return f"no values were found that meet {told}"
         return "a trigger lets no row in" if table.triggers else "no values were found for it"
     if table.triggers and not state.startswith("23"):
         return f"{message} (raised at an INSERT, perhaps by trigger {table.triggers[0]})"
     return message or f"PostgreSQL refuses every row tried (SQLSTATE {state})"
+
+
+def _told(check: Check) -> str:
+    if check.name.startswith("its "):  # the bounds of partitions have no name of their own
+        return check.name
+    expression = check.expression if check.expression.startswith("(") else f"({check.expression})"
+    return f"CHECK {check.name} {expression}"

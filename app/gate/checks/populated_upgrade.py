@@ -1,0 +1,270 @@
+"""A revision that applies to empty tables, but not to tables with rows.
+
+Catches
+    An upgrade that fails once the older tables that it touches hold rows. First with NULLs, duplicates and extreme values
+    wherever the schema before it allows them (a warning); if it fails even with ordinary rows, every database in use will refuse it
+    (an error). A table into which no row could be put, so that nothing is known of it, is a notice.
+
+Why it hurts
+    Tests run migrations on empty databases, where nearly everything applies. On the database that matters it stops half
+    way, in the middle of a deployment.
+
+How to fix
+    Give existing rows what the new schema demands before it demands it. A required column starts with a default ::
+
+        op.add_column("orders", sa.Column("channel", sa.Text(), nullable=False, server_default="web"))
+
+    A column that becomes NOT NULL is filled first ::
+
+        op.execute("UPDATE orders SET note = '' WHERE note IS NULL")
+        op.alter_column("orders", "note", nullable=False)
+
+    Before a unique key, duplicates are told apart; before a foreign key, what refers to nothing is cleared away; before a
+    narrower type, what does not fit is made to fit.
+
+    The rows are made from the catalog. Where yours look different, put some into `overproof_rows/<revision>.sql`, beside the
+    revision's script: that file is loaded before the revision is tried, and its tables get no other rows ::
+
+        INSERT INTO orders (id, payload) VALUES (1, '[{"sku": "A1"}]');
+
+    A revision that is right all the same says so ::
+
+        # overproof: allow populated-upgrade: the duplicates were merged by hand in May
+
+Stays quiet when
+    The tables are the revision's own. Rows break only rules that the revision itself brings (a new CHECK, a new foreign key):
+    those are made to be met. The revision fails without rows too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from app.gate.checks import remedy
+from app.gate.checks.base import Check, Finding
+from app.gate.checks.words import counted, failure_reason, first_line, indented, listed, shorten, table_of
+from app.gate.recording import Change, Failure, Populated, Recording, Revision, Trip
+from app.gate.report import Severity
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_NOT_NULL = "23502"
+_UNIQUE = ("23505", "23P01")
+_TOO_LONG = "22001"
+_OUT_OF_RANGE = "22003"
+# What depends on the values in the rows, of which the application has others than we made.
+_ABOUT_VALUES = ("23503", "23514", "23P01")
+
+
+def examine(recording: Recording) -> Iterator[Finding]:
+    revisions = {each.revision: each for each in recording.graph.revisions}
+    uncovered: dict[tuple[str, str], list[str]] = {}
+    for trip in recording.trips:
+        revision = revisions[trip.revision]
+        if not revision.is_new:
+            continue
+        if trip.rows_failure is not None:
+            yield _not_loaded(revision, trip.rows_failure)
+        if trip.populated is not None and trip.populated.step.failure is not None:
+            yield _finding(revision, trip, trip.populated, trip.populated.step.failure)
+        for table, reason in trip.not_covered.items():
+            uncovered.setdefault((table, reason), []).append(trip.revision)
+    for (table, reason), names in uncovered.items():
+        yield _uncovered(table, reason, [revisions[name] for name in names])
+
+
+def _finding(revision: Revision, trip: Trip, populated: Populated, failure: Failure) -> Finding:
+    table, column = _place(trip, populated, failure)
+    severity = _severity(populated, failure)
+    if populated.rows == "own":
+        message = f"{revision.revision} fails on the rows of overproof_rows/{revision.revision}.sql"
+    elif populated.rows == "awkward":
+        message = f"{revision.revision} fails where {_trouble(trip, failure, shorten(table), column)}, which the schema before it allows"
+    elif severity is Severity.ERROR:
+        message = f"{revision.revision} fails as soon as {shorten(table)} has rows"
+    else:
+        message = f"{revision.revision} fails on the rows that were made for {shorten(table)}"
+    return Finding(
+        f"{message}: {failure_reason(failure)}.",
+        revision=revision.revision,
+        object=f"{table}.{column}" if column else table,
+        detail=failure.sql,
+        help=_help(revision, trip, failure, table, column),
+        line=failure.line,
+        severity=severity,
+    )
+
+
+def _severity(populated: Populated, failure: Failure) -> Severity:
+    """Only what no rows at all would get along with, or the project's own rows do not, is certain to fail."""
+    if populated.rows == "own":
+        return Severity.ERROR
+    depends_on_values = (
+        failure.sqlstate is None or failure.sqlstate.startswith("22") or failure.sqlstate in _ABOUT_VALUES
+    )
+    return Severity.WARNING if populated.rows == "awkward" or depends_on_values else Severity.ERROR
+
+
+def _place(trip: Trip, populated: Populated, failure: Failure) -> tuple[str, str | None]:
+    """The table, and the column if there is one, in which the rows are that the upgrade fails on."""
+    tables = list(populated.tables)
+    found = re.search(r'(?:relation|table) "([^"]+)"', failure.message)
+    table = next((each for each in tables if found and each.rpartition(".")[2] == found[1]), None)
+    named = re.search(r'column "([^"]+)"', failure.message)
+    column = named[1] if named else None
+    change = _broken_promise(trip, failure)
+    if change is not None and change.key.table:
+        table = table or table_of(change.key)
+        columns = _columns(change) if change.key.kind != "column" else [change.key.name]
+        column = column or (columns[0] if len(columns) == 1 else None)
+    changed = trip.up.changes if trip.up is not None else ()
+    altered = [each for each in tables if any(table_of(change.key) == each for change in changed)]
+    return table or (altered or tables)[0], column
+
+
+def _broken_promise(trip: Trip, failure: Failure) -> Change | None:
+    """The constraint, index or column that the error is about."""
+    names = set(re.findall(r'"([^"]+)"', failure.message))
+    for change in trip.up.changes if trip.up is not None else ():
+        if (
+            change.key.name in names
+            and change.key.kind in ("constraint", "index", "column")
+            and change.after is not None
+        ):
+            return change
+    return None
+
+
+def _columns(change: Change) -> list[str]:
+    """The columns of a key, if it is one of columns and not of expressions."""
+    definition = change.after or {}
+    if definition.get("columns"):
+        return list(definition["columns"])
+    found = re.search(r"USING \w+ \(([^()]*)\)", str(definition.get("definition", "")))
+    return [part.strip().strip('"') for part in found[1].split(",")] if found else []
+
+
+def _trouble(trip: Trip, failure: Failure, table: str, column: str | None) -> str:
+    """What the awkward rows have that the plain ones have not."""
+    name = f"{table}.{column}" if column else table
+    if failure.sqlstate == _NOT_NULL:
+        return f"{name} is NULL" if column else f"{name} holds NULLs"
+    if failure.sqlstate in _UNIQUE:
+        change = _broken_promise(trip, failure)
+        columns = _columns(change) if change is not None else []
+        return f"rows of {table} are equal in {listed(columns)}" if columns else f"{name} holds duplicates"
+    if failure.sqlstate == _TOO_LONG:
+        return f"texts in {name} are as long as their type holds"
+    if failure.sqlstate == _OUT_OF_RANGE:
+        return f"numbers in {name} are as large as their type holds"
+    return f"{name} holds NULLs, duplicates or extreme values"
+
+
+# Advice.
+
+
+def _help(revision: Revision, trip: Trip, failure: Failure, table: str, column: str | None) -> str:
+    code = _code(trip, failure, table, column)
+    parts = [f"{_FIRST[code[0]]}\n\n{indented(code[1])}"] if code else []
+    if not parts and failure.sqlstate in (_TOO_LONG, _OUT_OF_RANGE):
+        parts.append(
+            f"Make what does not fit fit, by an UPDATE of {shorten(table)} before the change, or keep the wider type."
+        )
+    parts.append(
+        f"If rows of {shorten(table)} look different, put some into overproof_rows/{revision.revision}.sql, beside {revision.path}: "
+        "they are used instead."
+    )
+    return "\n\n".join(parts)
+
+
+_FIRST = {
+    "default": "Let existing rows have a value from the start (choose the right one):",
+    "fill": "Fill the column before it is made NOT NULL (choose the right value):",
+    "duplicates": "Tell duplicates apart before, in a way that suits them; for a text, say:",
+}
+
+
+def _code(trip: Trip, failure: Failure, table: str, column: str | None) -> tuple[str, str] | None:
+    """Which advice, and the code for it, with the user's own names."""
+    schema, _, label = table.partition(".")
+    named = f", schema={remedy.python(schema)}" if schema != "public" else ""
+    if failure.sqlstate == _NOT_NULL and column is not None:
+        change = next(
+            (
+                each
+                for each in (trip.up.changes if trip.up is not None else ())
+                if each.key.kind == "column" and each.key.name == column and table_of(each.key) == table and each.after
+            ),
+            None,
+        )
+        if change is None or change.after is None:
+            return None
+        type_ = str(change.after.get("type", "text"))
+        value = _some_value(type_)
+        if change.before is None:
+            add = f"ALTER TABLE {remedy.quote_table(table)} ADD COLUMN {remedy.quote(column)} {type_} NOT NULL DEFAULT {value}"
+            drop = f"op.alter_column({remedy.python(label)}, {remedy.python(column)}, server_default=None{named})  # in a later release"
+            return "default", f"op.execute({remedy.python(add, is_sql=True)})\n{drop}"
+        fill = f"UPDATE {remedy.quote_table(table)} SET {remedy.quote(column)} = {value} WHERE {remedy.quote(column)} IS NULL"
+        alter = f"op.alter_column({remedy.python(label)}, {remedy.python(column)}, nullable=False{named})"
+        return "fill", f"op.execute({remedy.python(fill, is_sql=True)})\n{alter}"
+    if failure.sqlstate == "23505" and column is not None:
+        one, sql = remedy.quote(column), remedy.quote_table(table)
+        lines = [
+            f"UPDATE {sql} AS o SET {one} = o.{one} || '-' || d.n",
+            f"FROM (SELECT ctid, row_number() OVER (PARTITION BY {one}) AS n FROM {sql} WHERE {one} IS NOT NULL) AS d",
+            "WHERE o.ctid = d.ctid AND d.n > 1",
+        ]
+        body = "\n".join(f"    {remedy.python(line + ' ', is_sql=True)}" for line in lines)
+        return "duplicates", f"op.execute(\n{body}\n)"
+    return None
+
+
+def _some_value(type_: str) -> str:
+    """A default of that type that can be read as the placeholder that it is."""
+    for pattern, value in _VALUES:
+        if re.match(pattern, type_):
+            return value
+    return "…"
+
+
+_VALUES = (
+    (r"(character|text|citext)", "''"),
+    (r"(smallint|integer|bigint|numeric|real|double)(?!.*\[\])", "0"),
+    (r"boolean$", "false"),
+    (r"timestamp", "now()"),
+    (r"date$", "current_date"),
+    (r"jsonb?$", "'{}'"),
+    (r"uuid$", "gen_random_uuid()"),
+    (r".*\[\]$", "'{}'"),
+)
+
+
+# What could not be tried.
+
+
+def _not_loaded(revision: Revision, failure: Failure) -> Finding:
+    return Finding(
+        f"overproof_rows/{revision.revision}.sql cannot be loaded before {revision.revision}: {failure_reason(failure)}.",
+        revision=revision.revision,
+        detail=failure.sql,
+        help="It is run on the schema before the revision, as one script, inside a transaction: what it inserts has to fit that schema.",
+        severity=Severity.ERROR,
+    )
+
+
+def _uncovered(table: str, reason: str, revisions: list[Revision]) -> Finding:
+    """One finding for a table, however many revisions touch it."""
+    first = revisions[0]
+    more = f" and {counted(len(revisions) - 1, 'later revision')}" if len(revisions) > 1 else ""
+    return Finding(
+        f"Whether {first.revision}{more} gets along with rows in {shorten(table)} is not known: {first_line(reason)}.",
+        revision=first.revision,
+        object=table,
+        help=f"Put rows of yours into overproof_rows/{first.revision}.sql, beside {first.path}:\n\n"
+        + indented(f"INSERT INTO {remedy.quote_table(table)} (…) VALUES (…);"),
+        severity=Severity.NOTICE,
+    )
+
+
+CHECK = Check(id="populated-upgrade", severity=Severity.WARNING, examine=examine)

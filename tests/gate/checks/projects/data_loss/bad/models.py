@@ -1,0 +1,6 @@
+"""What the migrations make."""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+orders = sa.Table("orders", metadata, sa.Column("id", sa.Integer, primary_key=True))

@@ -1,0 +1,12 @@
+"""What the migrations make."""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+orders = sa.Table(
+    "orders",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False, server_default="web"),
+)

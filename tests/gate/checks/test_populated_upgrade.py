@@ -1,0 +1,155 @@
+"""Upgrades that fail over rows, and which rows are to blame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from app.gate.checks.populated_upgrade import examine
+from app.gate.recording import Change, Failure, Populated, Recording, Step, Trip
+from app.gate.report import Severity
+from tests.gate.checks.builders import added, altered, failure, key, python_failure, recording, revision, trip
+
+NEW_COLUMN = added(key("column", "channel", "orders"), type="text", nullable=False)
+NOT_NULL = altered(
+    key("column", "note", "orders"), {"type": "text", "nullable": True}, {"type": "text", "nullable": False}
+)
+UNIQUE = added(key("constraint", "uq_note", "orders"), type="unique", columns=["note"], definition="UNIQUE (note)")
+NULLS = failure('column "note" of relation "orders" contains null values', sqlstate="23502", sql="ALTER …", line=12)
+
+
+def over_rows(
+    changes: list[Change], failed: Failure | None, rows: str = "awkward", tables: Mapping[str, int] | None = None
+) -> Trip:
+    """A trip whose upgrade was tried on a table `orders` with six rows."""
+    step = Step("a1", "upgrade", 1.0, failure=failed)
+    return replace(trip("a1", changes=changes), populated=Populated(step, rows, tables or {"public.orders": 6}))
+
+
+def of(one: Trip, **fields: object) -> Recording:
+    return recording(one, revisions=[revision("a1", **fields)])  # type: ignore[arg-type]
+
+
+def test_a_column_that_no_existing_row_can_have_is_an_error_and_the_help_gives_it_a_default():
+    message = 'column "channel" of relation "orders" contains null values'
+
+    [finding] = examine(of(over_rows([NEW_COLUMN], failure(message, sqlstate="23502", line=7), "plain")))
+
+    assert finding.severity is Severity.ERROR
+    assert finding.message == f"a1 fails as soon as orders has rows: {message}."
+    assert finding.object == "public.orders.channel"
+    assert finding.line == 7
+    assert "op.execute(\"ALTER TABLE orders ADD COLUMN channel text NOT NULL DEFAULT ''\")" in str(finding.help)
+
+
+def test_not_null_over_nulls_is_a_warning_and_the_help_fills_them():
+    [finding] = examine(of(over_rows([NOT_NULL], NULLS)))
+
+    assert finding.severity is Severity.WARNING
+    assert finding.message.startswith("a1 fails where orders.note is NULL, which the schema before it allows: ")
+    assert finding.detail == "ALTER …"
+    assert "op.execute(\"UPDATE orders SET note = '' WHERE note IS NULL\")" in str(finding.help)
+    assert 'op.alter_column("orders", "note", nullable=False)' in str(finding.help)
+
+
+def test_a_unique_key_over_duplicates_is_a_warning_that_names_the_columns():
+    failed = failure('could not create unique index "uq_note"', sqlstate="23505")
+
+    [finding] = examine(of(over_rows([UNIQUE], failed)))
+
+    assert finding.severity is Severity.WARNING
+    assert finding.message.startswith(
+        "a1 fails where rows of orders are equal in note, which the schema before it allows"
+    )
+    assert "row_number() OVER (PARTITION BY note)" in str(finding.help)
+
+
+@pytest.mark.parametrize(
+    ("failed", "words"),
+    [
+        (failure("value too long for type character varying(10)", sqlstate="22001"), "texts in orders are as long as"),
+        (failure("integer out of range", sqlstate="22003"), "numbers in orders are as large as"),
+        (
+            failure("cannot extract elements from a scalar", sqlstate="22023"),
+            "orders holds NULLs, duplicates or extreme",
+        ),
+    ],
+)
+def test_what_the_rows_have_is_said_as_far_as_the_error_tells(failed, words):
+    [finding] = examine(of(over_rows([NOT_NULL], failed)))
+
+    assert words in finding.message
+
+
+@pytest.mark.parametrize(
+    "failed",
+    [
+        failure("invalid input syntax for type integer", sqlstate="22P02"),
+        failure('insert or update on table "orders" violates …', sqlstate="23503"),
+        failure('check constraint "ck" of relation "orders" is violated by some row', sqlstate="23514"),
+        python_failure("KeyError", "'sku'"),
+    ],
+)
+def test_what_depends_on_values_that_we_made_up_is_no_error(failed):
+    [finding] = examine(of(over_rows([NOT_NULL], failed, "plain")))
+
+    assert finding.severity is Severity.WARNING
+    assert finding.message.startswith("a1 fails on the rows that were made for orders: ")
+    assert "overproof_rows/a1.sql, beside versions/a1.py" in str(finding.help)
+
+
+def test_the_project_s_own_rows_are_always_right():
+    [finding] = examine(of(over_rows([NOT_NULL], NULLS, "own")))
+
+    assert finding.severity is Severity.ERROR
+    assert finding.message.startswith("a1 fails on the rows of overproof_rows/a1.sql: ")
+
+
+def test_rows_of_the_project_that_cannot_be_loaded_are_an_error():
+    one = replace(over_rows([NOT_NULL], None), rows_failure=failure('relation "order" does not exist'))
+
+    [finding] = examine(of(one))
+
+    assert finding.severity is Severity.ERROR
+    assert finding.message == 'overproof_rows/a1.sql cannot be loaded before a1: relation "order" does not exist.'
+
+
+def test_a_table_without_rows_is_one_notice_however_many_revisions_touch_it():
+    reason = {"public.orders": "no values were found that meet CHECK ck (is_prime(id))"}
+    trips = [replace(trip(name, changes=[NOT_NULL]), not_covered=reason) for name in ("a1", "b2", "c3")]
+
+    [finding] = examine(recording(*trips))
+
+    assert finding.severity is Severity.NOTICE
+    assert finding.revision == "a1"
+    assert finding.message == (
+        "Whether a1 and 2 later revisions gets along with rows in orders is not known: "
+        "no values were found that meet CHECK ck (is_prime(id))."
+    )
+
+
+def test_the_table_is_named_with_its_schema_and_quoted_where_it_must_be():
+    column = added(key("column", "Kind", "Order", "shop"), type="integer", nullable=False)
+    failed = failure('column "Kind" of relation "Order" contains null values', sqlstate="23502")
+
+    [finding] = examine(of(over_rows([column], failed, "plain", {"shop.Order": 3})))
+
+    assert finding.object == "shop.Order.Kind"
+    assert 'ALTER TABLE shop.\\"Order\\" ADD COLUMN \\"Kind\\" integer NOT NULL DEFAULT 0' in str(finding.help)
+    assert 'op.alter_column("Order", "Kind", server_default=None, schema="shop")' in str(finding.help)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        of(over_rows([NOT_NULL], None)),
+        of(trip("a1", changes=[NOT_NULL])),
+        of(over_rows([NOT_NULL], NULLS), is_new=False),
+        of(replace(over_rows([NOT_NULL], None), not_covered={"public.orders": "…"}), is_new=False),
+    ],
+    ids=["an upgrade that passed", "no older table", "a revision of the base", "an uncovered table of the base"],
+)
+def test_stays_quiet_about(one):
+    assert list(examine(one)) == []

@@ -1,0 +1,387 @@
+"""The second upgrade over rows, on small projects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.gate.populate import find_rows, touched_tables
+from app.gate.recorder import walk_all
+from app.gate.recording import Populated, Statement, Step, Trip
+from app.gate.server import Server
+from app.gate.stage import Stage
+from app.gate.target import Target
+from tests.gate.checks.builders import added, altered, key, snapshot
+from tests.gate.projects import COMMAND, ENV, script, target, write_project
+
+ORDERS = script(
+    "a1",
+    None,
+    """
+    op.create_table(
+        "orders",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("note", sa.Text),
+        sa.Column("email", sa.String(50)),
+        sa.Column("total", sa.Numeric(10, 2)),
+    )
+    """,
+    'op.drop_table("orders")',
+)
+
+
+def walked(place: Path, server: Server, upgrade: str, downgrade: str | None, *before: str, **project: str) -> Trip:
+    """The trip of a revision over `orders`. `before` are upgrades of revisions before it."""
+    scripts = {"a1": ORDERS}
+    parent = "a1"
+    for index, body in enumerate(before):
+        scripts[f"b{index}"] = script(f"b{index}", parent, body)
+        parent = f"b{index}"
+    scripts["z9"] = script("z9", parent, upgrade, downgrade)
+    write_project(place, scripts, **project)
+    (walk,) = walk_all(Stage(target(place), server))
+    return walk.trips["z9"]
+
+
+def tried(trip: Trip) -> Populated:
+    assert trip.populated is not None
+    return trip.populated
+
+
+def test_a_required_column_without_a_default_fails_over_any_rows(tmp_path: Path, server: Server) -> None:
+    trip = walked(
+        tmp_path,
+        server,
+        'op.add_column("orders", sa.Column("channel", sa.Text, nullable=False))',
+        'op.drop_column("orders", "channel")',
+    )
+
+    populated = tried(trip)
+    assert populated.step.failure is not None
+    assert (populated.rows, populated.step.failure.sqlstate) == ("plain", "23502")
+    assert populated.tables == {"public.orders": 3}
+    # It is the rows: without them the upgrade can be repeated.
+    assert trip.again is not None
+    assert trip.again.failure is None
+    assert trip.not_repeated == ()
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "downgrade", "sqlstate"),
+    [
+        (
+            'op.alter_column("orders", "note", nullable=False)',
+            'op.alter_column("orders", "note", nullable=True)',
+            "23502",
+        ),
+        ('op.create_unique_constraint("uq", "orders", ["email"])', 'op.drop_constraint("uq", "orders")', "23505"),
+        (
+            'op.alter_column("orders", "note", type_=sa.String(40))',
+            'op.alter_column("orders", "note", type_=sa.Text)',
+            "22001",
+        ),
+        (
+            'for (note,) in op.get_bind().execute(sa.text("SELECT note FROM orders")): note.strip()',
+            "pass",
+            None,
+        ),
+    ],
+    ids=["NULLs", "duplicates", "long texts", "a script that reckons with no NULL"],
+)
+def test_awkward_rows_that_the_schema_allows_are_told_from_any_rows(
+    tmp_path: Path, server: Server, upgrade: str, downgrade: str, sqlstate: str | None
+) -> None:
+    trip = walked(tmp_path, server, upgrade, downgrade)
+
+    populated = tried(trip)
+    assert populated.step.failure is not None
+    assert (populated.rows, populated.step.failure.sqlstate) == ("awkward", sqlstate)
+    assert trip.again is not None
+    assert trip.again.failure is None
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "downgrade"),
+    [
+        (
+            'op.add_column("orders", sa.Column("channel", sa.Text, nullable=False, server_default="web"))',
+            'op.drop_column("orders", "channel")',
+        ),
+        ('op.create_check_constraint("ck", "orders", "total > 5000")', 'op.drop_constraint("ck", "orders")'),
+        ('op.create_index("ix", "orders", ["email"])', 'op.drop_index("ix")'),
+        ('op.rename_table("orders", "purchases")', 'op.rename_table("purchases", "orders")'),
+        (
+            """
+            op.execute("UPDATE orders SET note = '' WHERE note IS NULL")
+            op.alter_column("orders", "note", nullable=False)
+            """,
+            'op.alter_column("orders", "note", nullable=True)',
+        ),
+        (
+            'op.alter_column("orders", "email", type_=sa.Uuid, postgresql_using="email::uuid")',
+            'op.alter_column("orders", "email", type_=sa.String(50))',
+        ),
+    ],
+    ids=["a default", "a CHECK", "an index", "another name", "filled first", "another type"],
+)
+def test_what_gets_along_with_rows_fails_over_none_and_loses_none(
+    tmp_path: Path, server: Server, upgrade: str, downgrade: str
+) -> None:
+    trip = walked(tmp_path, server, upgrade, downgrade)
+
+    populated = tried(trip)
+    assert populated.step.failure is None
+    assert populated.tables == {"public.orders": 6}
+    assert populated.step is trip.again
+    assert populated.lost_upwards == populated.lost_downwards == ()
+    assert trip.not_covered == {}
+
+
+def test_the_second_upgrade_is_observed_over_rows(tmp_path: Path, server: Server) -> None:
+    trip = walked(tmp_path, server, "op.execute(\"UPDATE orders SET note = 'x'\")", "pass")
+
+    assert trip.again is not None
+    (statement,) = trip.again.statements
+    assert statement.written == {"public.orders": 6}
+    assert trip.up is not None
+    assert trip.up.statements[0].written == {}
+
+
+def test_losses_are_noted_in_both_directions(tmp_path: Path, server: Server) -> None:
+    trip = walked(
+        tmp_path,
+        server,
+        'op.drop_column("orders", "note"); op.alter_column("orders", "total", type_=sa.Integer)',
+        """
+        op.alter_column("orders", "total", type_=sa.Numeric(10, 2))
+        op.add_column("orders", sa.Column("note", sa.Text))
+        """,
+    )
+
+    populated = tried(trip)
+    assert sorted((loss.column or "", loss.what) for loss in populated.lost_upwards) == [
+        ("note", "column dropped"),
+        ("total", "values rounded"),
+    ]
+    assert sorted((loss.column or "", loss.what) for loss in populated.lost_downwards) == [
+        ("note", "values removed"),
+        ("total", "values rounded"),
+    ]
+
+
+def test_losses_are_noted_even_where_awkward_rows_are_refused(tmp_path: Path, server: Server) -> None:
+    trip = walked(
+        tmp_path,
+        server,
+        'op.drop_column("orders", "note"); op.create_unique_constraint("uq", "orders", ["email"])',
+        'op.drop_constraint("uq", "orders"); op.add_column("orders", sa.Column("note", sa.Text))',
+    )
+
+    populated = tried(trip)
+    assert populated.rows == "awkward"
+    assert populated.step.failure is not None
+    assert [loss.what for loss in populated.lost_upwards] == ["column dropped"]
+
+
+def test_rows_that_migrations_inserted_stay_and_count(tmp_path: Path, server: Server) -> None:
+    seed = "op.execute(\"INSERT INTO orders (id, note) VALUES (1, 'first')\")"
+
+    trip = walked(tmp_path, server, "op.execute(\"DELETE FROM orders WHERE note = 'first'\")", seed, seed)
+
+    populated = tried(trip)
+    assert populated.tables == {"public.orders": 7}
+    assert [(loss.what, loss.count, loss.old) for loss in populated.lost_upwards] == [("rows deleted", 1, "id = 1")]
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "downgrade"),
+    [
+        ('op.create_table("lines", sa.Column("id", sa.Integer))', 'op.drop_table("lines")'),
+        (
+            'op.create_table("lines", sa.Column("o", sa.Integer, sa.ForeignKey("orders.id")))',
+            'op.drop_table("lines")',
+        ),
+        ("op.execute(\"CREATE TYPE mood AS ENUM ('sad')\")", 'op.execute("DROP TYPE mood")'),
+        ("op.execute('SELECT 1')", "pass"),
+    ],
+    ids=["a new table", "a new table with a foreign key", "a new type", "nothing"],
+)
+def test_what_touches_no_older_rows_is_not_tried(tmp_path: Path, server: Server, upgrade: str, downgrade: str) -> None:
+    trip = walked(tmp_path, server, upgrade, downgrade)
+
+    assert trip.again is not None
+    assert trip.again.failure is None
+    assert trip.populated is None
+    assert trip.not_covered == {}
+
+
+def test_a_failure_that_is_not_the_rows_is_the_ordinary_one(tmp_path: Path, server: Server) -> None:
+    trip = walked(
+        tmp_path,
+        server,
+        """
+        op.execute("CREATE TYPE mood AS ENUM ('sad')")
+        op.execute("ALTER TABLE orders ADD mood mood")
+        """,
+        'op.execute("ALTER TABLE orders DROP mood")',
+    )
+
+    assert trip.populated is None
+    assert trip.again is not None
+    assert trip.again.failure is not None
+    assert trip.again.failure.sqlstate == "42710"
+
+
+def test_a_table_that_cannot_be_filled_is_told(tmp_path: Path, server: Server) -> None:
+    bind = 'op.execute("ALTER TABLE orders ADD CONSTRAINT ck CHECK (id * id = 2)")'
+
+    trip = walked(
+        tmp_path, server, 'op.add_column("orders", sa.Column("x", sa.Text))', 'op.drop_column("orders", "x")', bind
+    )
+
+    assert trip.populated is None
+    assert trip.not_covered == {"public.orders": "no values were found that meet CHECK ck ((id * id) = 2)"}
+
+
+def test_no_mark_is_left_of_the_rows(tmp_path: Path, server: Server) -> None:
+    # The sequence would be past 1, and the row of the last revision would refer to nothing.
+    place = write_project(
+        tmp_path,
+        {
+            "a1": script(
+                "a1", None, 'op.execute("CREATE TABLE orders (id serial PRIMARY KEY, up integer REFERENCES orders)")'
+            ),
+            "b2": script(
+                "b2", "a1", 'op.add_column("orders", sa.Column("x", sa.Text))', 'op.drop_column("orders", "x")'
+            ),
+            "c3": script(
+                "c3",
+                "b2",
+                'op.execute("INSERT INTO orders DEFAULT VALUES"); op.execute("INSERT INTO orders (up) VALUES (1)")',
+                'op.execute("DELETE FROM orders")',
+            ),
+        },
+    )
+
+    (walk,) = walk_all(Stage(target(place), server))
+
+    assert walk.trips["b2"].populated is not None
+    assert walk.trips["c3"].up is not None
+    assert walk.trips["c3"].up.failure is None
+
+
+# The project's own rows.
+
+
+def own_rows(place: Path, sql: str) -> None:
+    folder = place / "migrations" / "versions" / "overproof_rows"
+    folder.mkdir(parents=True)
+    (folder / "z9.sql").write_text(sql)
+
+
+SET_NOT_NULL = ('op.alter_column("orders", "note", nullable=False)', 'op.alter_column("orders", "note", nullable=True)')
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg", "asyncpg"])
+def test_rows_of_the_project_s_own_take_the_place_of_ours(tmp_path: Path, server: Server, driver: str) -> None:
+    scripts = {"a1": ORDERS, "z9": script("z9", "a1", *SET_NOT_NULL)}
+    place = write_project(tmp_path, scripts, env=ENV_ASYNC if driver == "asyncpg" else ENV)
+    own_rows(
+        place,
+        """
+        -- Whatever a driver makes of it: 100% of :these and $1; too
+        INSERT INTO orders (id, note) VALUES (1, 'a; b');
+        DO $$BEGIN INSERT INTO orders (id, note) VALUES (2, '100%'); END$$;
+        """,
+    )
+    (walk,) = walk_all(Stage(Target(COMMAND, {"DATABASE_URL": f"{{url+{driver}}}"}, directory=place), server))
+
+    trip = walk.trips["z9"]
+    assert trip.rows_failure is None
+    populated = tried(trip)
+    assert populated.tables == {"public.orders": 2}
+    assert populated.step.failure is None
+
+
+def test_rows_of_the_project_s_own_that_the_upgrade_does_not_bear_are_told_apart(
+    tmp_path: Path, server: Server
+) -> None:
+    place = write_project(tmp_path, {"a1": ORDERS, "z9": script("z9", "a1", *SET_NOT_NULL)})
+    own_rows(place, "INSERT INTO orders (id) VALUES (1)")
+
+    (walk,) = walk_all(Stage(target(place), server))
+
+    populated = tried(walk.trips["z9"])
+    assert populated.rows == "own"
+    assert populated.step.failure is not None
+
+
+def test_rows_of_the_project_s_own_that_do_not_load_are_told_and_ours_are_used(tmp_path: Path, server: Server) -> None:
+    place = write_project(tmp_path, {"a1": ORDERS, "z9": script("z9", "a1", *SET_NOT_NULL)})
+    own_rows(place, "INSERT INTO orders (id) VALUES (1); INSERT INTO oders VALUES (1)")
+
+    (walk,) = walk_all(Stage(target(place), server))
+
+    trip = walk.trips["z9"]
+    assert trip.rows_failure is not None
+    assert trip.rows_failure.message == 'relation "oders" does not exist'
+    assert tried(trip).tables == {"public.orders": 6}
+    assert tried(trip).rows == "awkward"
+
+
+def test_rows_are_found_beside_the_script_or_in_the_folder_of_env_py(tmp_path: Path) -> None:
+    versions = tmp_path / "migrations/versions"
+    versions.mkdir(parents=True)
+    assert find_rows(versions / "a1.py", str(tmp_path / "migrations"), "a1") is None
+
+    for folder in (tmp_path / "migrations/overproof_rows", versions / "overproof_rows"):
+        folder.mkdir()
+        (folder / "a1.sql").touch()
+        assert find_rows(versions / "a1.py", str(tmp_path / "migrations"), "a1") == folder / "a1.sql"
+
+
+# Which tables.
+
+
+def test_tables_are_touched_by_what_happens_to_them_and_not_by_a_mere_lock() -> None:
+    tables = ["changed", "scanned", "written", "rewritten", "locked", "named"]
+    before = snapshot({key("table", name): {} for name in tables})
+    statements = (
+        Statement("…", 1.0, scans=("public.scanned", "public.new")),
+        Statement("…", 1.0, written={"public.written": 0}, rewrites=("public.rewritten",)),
+        Statement("…", 1.0, locks={"public.locked": frozenset({"ShareRowExclusiveLock"})}),
+        Statement("UPDATE named SET a = 1", 1.0, transactional=False),
+    )
+    changes = (altered(key("column", "a", "changed"), {}, {"type": "text"}), added(key("table", "new")))
+    up = Step("a1", "upgrade", 1.0, statements=statements, changes=changes)
+
+    assert touched_tables(up, before) == {
+        f"public.{name}" for name in ("changed", "scanned", "written", "rewritten", "named")
+    }
+
+
+ENV_ASYNC = """
+    import asyncio
+    import os
+
+    from alembic import context
+    from sqlalchemy import pool
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+
+    def run(connection):
+        context.configure(connection=connection)
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+    async def run_async():
+        engine = create_async_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool)
+        async with engine.connect() as connection:
+            await connection.run_sync(run)
+        await engine.dispose()
+
+
+    asyncio.run(run_async())
+"""
