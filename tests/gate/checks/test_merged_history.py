@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.gate.checks.base import Skipped
@@ -9,12 +11,12 @@ from app.gate.checks.merged_history import examine
 from app.gate.recording import Divergence
 from tests.gate.checks.builders import recording, revision
 
-MAIN = {"ref": "origin/main", "commit": "0123456789abcdef"}
+MAIN = Divergence("origin/main", "0123456789abcdef")
 SCRIPTS = [revision("a1", is_new=False), revision("n9", "a1"), revision("b2", "n9", is_new=False)]
 
 
 def test_an_edited_revision_is_named_with_the_command_that_puts_it_back() -> None:
-    edited = recording(revisions=SCRIPTS, base=Divergence(**MAIN, edited=(("a1", "versions/a1.py"),)))
+    edited = recording(revisions=SCRIPTS, base=replace(MAIN, edited=(("a1", "versions/a1.py"),)))
 
     [finding] = examine(edited)
 
@@ -24,7 +26,7 @@ def test_an_edited_revision_is_named_with_the_command_that_puts_it_back() -> Non
 
 
 def test_a_removed_revision_is_named() -> None:
-    removed = recording(revisions=SCRIPTS, base=Divergence(**MAIN, removed=(("c3", "versions/c3.py"),)))
+    removed = recording(revisions=SCRIPTS, base=replace(MAIN, removed=(("c3", "versions/c3.py"),)))
 
     [finding] = examine(removed)
 
@@ -32,7 +34,7 @@ def test_a_removed_revision_is_named() -> None:
 
 
 def test_a_revision_that_slips_in_is_one_finding_though_it_edits_the_one_after_it() -> None:
-    base = Divergence(**MAIN, edited=(("b2", "versions/b2.py"),), slipped_in=(("n9", "versions/n9.py"),))
+    base = replace(MAIN, edited=(("b2", "versions/b2.py"),), slipped_in=(("n9", "versions/n9.py"),))
 
     [finding] = examine(recording(revisions=SCRIPTS, base=base))
 
@@ -41,7 +43,7 @@ def test_a_revision_that_slips_in_is_one_finding_though_it_edits_the_one_after_i
 
 
 def test_stays_quiet_when_the_branch_only_adds() -> None:
-    assert list(examine(recording(revisions=SCRIPTS, base=Divergence(**MAIN)))) == []
+    assert list(examine(recording(revisions=SCRIPTS, base=MAIN))) == []
 
 
 def test_is_skipped_without_a_base() -> None:
