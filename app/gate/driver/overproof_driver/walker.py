@@ -203,7 +203,7 @@ class Walker:
         """Run statements in the held transaction or in one of their own that is rolled back. The last one's only value."""
         if self.is_held:
             return {"value": self._query(statements)}
-        self._begin()
+        self._open()
         try:
             return {"value": self._query(statements)}
         finally:
@@ -424,10 +424,15 @@ class Walker:
         connection = self.context.connection
         return connection.get_transaction() or connection.begin()
 
-    def _begin(self):
+    def _open(self):
+        """Be in a transaction."""
         if not self._is_external:
             self.context._transaction = self._begun_transaction()
-        self._execute("DISCARD TEMP")  # a temporary table of the last step would not be there in a new session
+
+    def _begin(self):
+        """Be in a transaction in which a step, or whatever a script does, finds what it would find in a new session."""
+        self._open()
+        self._execute("DISCARD TEMP")
         self._flush_counters()
         self._apply_settings()
 
