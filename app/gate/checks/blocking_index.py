@@ -69,11 +69,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
 
 def _built(moment: Moment) -> list[str]:
     statement = moment.statement
-    return [
-        table
-        for table in statement.index_builds
-        if table not in statement.rewrites and (table in moment.held or not statement.transactional)
-    ]
+    return [table for table in statement.index_builds if table not in statement.rewrites and table in moment.held]
 
 
 def _dropped(moment: Moment) -> list[str]:
@@ -84,7 +80,6 @@ def _dropped(moment: Moment) -> list[str]:
 
 def _build_finding(transaction: Transaction, table: str, found: Sequence[Moment]) -> Finding:
     builds = [build for moment in found for build in _builds(transaction, moment, table)]
-    # Outside of a transaction the locks are gone before they can be seen. A build takes SHARE at the least.
     waits = who_waits(mode for moment in found for mode in moment.held.get(table, ()))
     what = "its index is built"
     if builds:

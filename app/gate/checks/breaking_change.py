@@ -21,7 +21,7 @@ How to fix
 
 Stays quiet when
     The same revision creates the table. The type only gets wider (a longer varchar, integer to bigint). A constraint is on new columns
-    only, or is the old one by another name. A view takes the place of a table under its name.
+    only, or is the old one by another name, or takes over a unique index. NOT NULL was proved by a CHECK. A view takes the place of a table under its name.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.column_types import is_required, is_wider
-from app.gate.checks.hazards import find_statement, shown, upgrades
+from app.gate.checks.hazards import find_statement, first_word, says, shown, upgrades
 from app.gate.checks.words import TABLE_KINDS, bulleted, columns_in, full_name, listed, noun, shorten, table_of
-from app.gate.recording import Change, Definition, Key, Recording, Step
+from app.gate.recording import Change, Definition, Key, Recording, Snapshot, Step
 from app.gate.report import Severity
 
 
@@ -49,7 +49,7 @@ class Break:
 def examine(recording: Recording) -> Iterator[Finding]:
     for revision, step, young in upgrades(recording):
         by_table: dict[str, list[Break]] = {}
-        for found in _Step(step, young).breaks():
+        for found in _Step(step, young, recording.head).breaks():
             by_table.setdefault(table_of(found.change.key), []).append(found)
         for table, breaks in sorted(by_table.items()):
             yield _finding(revision.revision, step, table, breaks)
@@ -77,8 +77,10 @@ def _finding(revision: str, step: Step, table: str, breaks: Sequence[Break]) -> 
 class _Step:
     """The changes of one upgrade, seen with the eyes of code that knows the schema before it."""
 
-    def __init__(self, step: Step, young: set[str]) -> None:
+    def __init__(self, step: Step, young: set[str], head: Snapshot | None) -> None:
+        self._step = step
         self._changes = step.changes
+        self._head = head
         self._new = {full_name(each.key) for each in step.changes if each.before is None}
         self._gone = {full_name(each.key) for each in step.changes if each.after is None}
         # Tables that nobody knows yet: made by this revision, or by another of the same branch.
@@ -103,6 +105,8 @@ class _Step:
             return self._column(change)
         if key.kind in ("constraint", "index"):
             return self._constraint(change)
+        if key.kind == "domain constraint" and change.before is None and belongs not in self._new:
+            return f"{noun(change)} is new: what older code writes may be refused"
         if key.kind == "enum" and change.before and change.after:
             return _labels(change)
         if key.kind in ("function", "procedure") and change.before and change.after is None:
@@ -142,17 +146,48 @@ class _Step:
         if before is None:
             required = is_required(after)
             return f"column {name} must be given and has no default: INSERTs of older code fail" if required else None
-        if before.get("type") != after.get("type") and not is_wider(str(before.get("type")), str(after.get("type"))):
+        if not self._takes_what_it_took(change, str(before.get("type")), str(after.get("type"))):
             return f"column {name} was {before.get('type')} and is now {after.get('type')}: older code reads or writes something else"
-        if before.get("nullable") and not after.get("nullable"):
+        if before.get("nullable") and not after.get("nullable") and not self._was_proved(change):
             return f"column {name} is now NOT NULL: older code that leaves it empty fails"
-        if is_required(after) and not is_required(before):
+        if is_required(after) and not before.get("nullable") and not is_required(before):
             return f"column {name} has lost its default: INSERTs of older code that leave it out fail"
         if (after.get("generated") or after.get("identity") == "always") and not (
             before.get("generated") or before.get("identity")
         ):
             return f"column {name} is now generated: older code that writes it fails"
         return None
+
+    def _takes_what_it_took(self, change: Change, before: str, after: str) -> bool:
+        if before == after or is_wider(before, after):
+            return True
+        # PostgreSQL reads the rows for a domain that has a rule, and only then.
+        base = self._base_of(after)
+        return base is not None and (before == base or is_wider(before, base)) and not self._is_read(change)
+
+    def _base_of(self, type_: str) -> str | None:
+        """The type below a domain, of those that are there at head."""
+        schema, _, name = type_.rpartition(".")
+        domain = self._head.objects.get(Key("domain", schema or "public", name)) if self._head else None
+        return str(domain.get("type")) if domain else None
+
+    def _was_proved(self, change: Change) -> bool:
+        """Whether PostgreSQL did not have to read the rows to know that none is NULL, for a CHECK had said so before."""
+        is_left_open = "NOT VALID" in str((change.after or {}).get("not_null", ""))
+        table = table_of(change.key)
+        is_observed = any(table in statement.locks for statement in self._step.statements)
+        return is_observed and not is_left_open and not self._is_read(change)
+
+    def _is_read(self, change: Change) -> bool:
+        """Whether the statement that made the change read its table; if none is known for it, whether any did."""
+        table = table_of(change.key)
+        telling = [
+            each for each in self._step.statements if says(each, change.key.name) and says(each, change.key.table)
+        ]
+        return any(
+            table in (*statement.scans, *statement.rewrites)
+            for statement in [each for each in telling if first_word(each) == "ALTER"] or self._step.statements
+        )
 
     def _heir_of_column(self, change: Change) -> str | None:
         """The one new column of the same type, if just one of that type went."""
@@ -171,6 +206,8 @@ class _Step:
     def _constraint(self, change: Change) -> str | None:
         before, after = change.before, change.after
         if after is None or (change.key.kind == "index" and not after.get("unique")):
+            return None
+        if str(after.get("definition", "")).endswith(" NOT ENFORCED") or self._was_the_bounds(change):
             return None
         if before is not None:
             lost = _literals(before) - _literals(after)
@@ -197,17 +234,40 @@ class _Step:
         return bool(own & columns_in(change.after or {}))
 
     def _replaces_another(self, change: Change) -> bool:
-        """Whether a constraint that went said the same, or one that allowed less."""
+        """Whether a constraint that went said the same, or one that allowed less; or a unique index, which it may have taken over."""
         for each in self._changes:
             if each.after is not None or each.before is None or table_of(each.key) != table_of(change.key):
                 continue
             if each.key.kind == change.key.kind and _says_no_more(change.after or {}, each.before):
                 return True
+            if (unique := _unique_columns(each.key, each.before)) and unique == _unique_columns(
+                change.key, change.after or {}
+            ):
+                return True
         return False
+
+    def _was_the_bounds(self, change: Change) -> bool:
+        """Whether it is the CHECK that a partition keeps of its bounds as it is detached concurrently."""
+        key = Key("table", change.key.schema, change.key.table)
+        detached = next(
+            (each for each in self._changes if each.key == key and each.before and each.after is not None), None
+        )
+        if detached is None or (change.after or {}).get("type") != "check":
+            return False
+        return "partition_of" in (detached.before or {}) and "partition_of" not in (detached.after or {})
 
 
 def _is_column_of(change: Change, table: Key) -> bool:
     return change.key.kind == "column" and (change.key.schema, change.key.table) == (table.schema, table.name)
+
+
+def _unique_columns(key: Key, definition: Definition) -> list[str]:
+    """The columns of a unique key over whole rows, whether it is a constraint or an index."""
+    text = str(definition.get("definition", ""))
+    if key.kind == "index" and definition.get("unique"):
+        found = re.fullmatch(r"USING btree \(([\w\", ]+)\)", text)
+        return [each.strip('" ') for each in found[1].split(",")] if found else []
+    return list(definition.get("columns") or ()) if definition.get("type") in ("unique", "primary key") else []
 
 
 def _labels(change: Change) -> str | None:

@@ -14,11 +14,13 @@ def is_required(column: Definition) -> bool:
 
 
 # Not numeric behind bigint: code that read an int gets a Decimal.
-_FAMILIES = (("smallint", "integer", "bigint"), ("real", "double precision"), ("json", "jsonb"))
+_FAMILIES = (("smallint", "integer", "bigint"), ("real", "double precision"), ("json", "jsonb"), ("cidr", "inet"))
 
 
 def is_wider(before: str, after: str) -> bool:
     """Whether every value of the one type is a value of the other, and looks the same to code that reads it."""
+    if before.endswith("[]") and after.endswith("[]"):
+        return is_wider(before.removesuffix("[]"), after.removesuffix("[]"))
     old, old_limits = _split_type(before)
     new, new_limits = _split_type(after)
     if old in ("character varying", "character", "text") and new in ("character varying", "text"):

@@ -75,10 +75,30 @@ def moments(recording: Recording) -> Iterator[tuple[Transaction, Moment]]:
 def is_blocking_scan(moment: Moment, table: str) -> bool:
     """Whether a statement reads the whole of a table because it must, to lock others out of it at the same time.
 
-    An UPDATE under the lock of an earlier statement is another matter: it need not be in that transaction.
+    An UPDATE under a lock is another matter: it need not be in that transaction.
     """
+    if table not in moment.held or changes_rows(moment.statement, table):
+        return False
     takes_it_itself = bool(moment.statement.locks.get(table, frozenset()) & _BLOCKS_WRITES)
-    return table in moment.held and (takes_it_itself or first_word(moment.statement) == "ALTER")
+    return takes_it_itself or first_word(moment.statement) == "ALTER"
+
+
+def changes_rows(statement: Statement, table: str) -> bool:
+    """Whether a statement, maybe a DO block, inserts, updates or deletes rows of a table that was not written to before."""
+    return "RowExclusiveLock" in statement.locks.get(table, frozenset())
+
+
+def does_several_things(statement: Statement) -> bool:
+    """Whether it is a string of several statements, a loop, or a call of who knows what."""
+    return first_word(statement) in ("CALL", "SELECT", "(STATEMENTS") or len(_WHAT_LOCKS.findall(statement.sql)) > 1
+
+
+# https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES: what takes a strong lock begins like this.
+_WHAT_LOCKS = re.compile(
+    r"\b(?:ALTER|DROP|LOCK|TRUNCATE)\s+TABLE\b|\b(?:CREATE|DROP)\s+(?:UNIQUE\s+)?INDEX\b"
+    r"|\b(?:CREATE|DROP)\s+(?:OR\s+REPLACE\s+)?(?:CONSTRAINT\s+)?TRIGGER\b|\bLOOP\b",
+    re.IGNORECASE,
+)
 
 
 def who_waits(modes: Iterable[str]) -> str:
@@ -100,19 +120,24 @@ _WORDS = re.compile(r"\w+")
 _SAID_BY_POSTGRES = frozenset({"using", "btree", "not", "valid"})
 
 
+def says(statement: Statement, name: str) -> bool:
+    """Whether the words of a name are in a statement's text."""
+    return _words_in(statement.sql).issuperset(_words_in(name.partition("(")[0]))
+
+
+def _words_in(text: str) -> set[str]:
+    return set(_WORDS.findall(text.lower()))
+
+
 def _tells_of(statement: Statement, change: Change) -> bool:
     """Whether a statement names the object and its table; of what nobody named, whether it says all that the definition says."""
-    key, said = change.key, set(_WORDS.findall(statement.sql.lower()))
-
-    def says(name: str) -> bool:
-        return said.issuperset(_WORDS.findall(name.partition("(")[0].lower()))
-
-    if says(key.name):
-        return not key.table or says(key.table) or key.kind in ("constraint", "index")
-    if key.kind not in ("constraint", "index") or not says(key.table):
+    key = change.key
+    if says(statement, key.name):
+        return not key.table or says(statement, key.table) or key.kind in ("constraint", "index")
+    if key.kind not in ("constraint", "index") or not says(statement, key.table):
         return False
     words = {word.lower() for word in columns_in(change.after or change.before or {})}
-    return bool(words) and words <= said | _SAID_BY_POSTGRES
+    return bool(words) and words <= _words_in(statement.sql) | _SAID_BY_POSTGRES
 
 
 def first_word(statement: Statement) -> str:
@@ -133,7 +158,7 @@ def listed_tables(tables: Iterable[str]) -> list[str]:
 def _split(statements: Iterable[Statement]) -> Iterator[list[Statement]]:
     together: list[Statement] = []
     for statement in statements:
-        if statement.transactional:
+        if statement.transactional and first_word(statement).rstrip(";") not in ("COMMIT", "END"):
             together.append(statement)
             continue
         if together:

@@ -38,6 +38,8 @@ from app.gate.checks.base import Check, Finding
 from app.gate.checks.hazards import (
     Moment,
     Transaction,
+    changes_rows,
+    does_several_things,
     first_word,
     is_blocking_scan,
     listed_tables,
@@ -59,7 +61,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
 def _several_tables(transaction: Transaction) -> Iterator[Finding]:
     last = transaction.moments[-1]
     statements = list({id(statement): statement for statement in last.since.values()}.values())
-    if len(last.since) < 2 or len(statements) < 2:
+    if len(last.since) < 2 or (len(statements) < 2 and not does_several_things(statements[0])):
         return
     yield Finding(
         f"{transaction.revision.revision} locks {listed([shorten(table) for table in last.since], limit=4)} one after the other, and keeps them "
@@ -68,7 +70,7 @@ def _several_tables(transaction: Transaction) -> Iterator[Finding]:
         object=", ".join(sorted(last.since)),
         detail="\n".join(shown(statement) for statement in statements),
         help="Change each table in a revision of its own, with transaction_per_migration=True in env.py's context.configure().",
-        line=statements[1].line,
+        line=statements[min(1, len(statements) - 1)].line,
     )
 
 
@@ -76,14 +78,16 @@ def _long_work(transaction: Transaction) -> Iterator[Finding]:
     """The first statement that works through a table while another statement's lock is held: the rest is more of the same."""
     for moment in transaction.moments:
         statement = moment.statement
-        locked_before = sorted(table for table, first in moment.since.items() if first is not statement)
         worked_through = [
             table
             for table in statement.scans
             if not is_blocking_scan(moment, table) and table not in (*statement.rewrites, *statement.index_builds)
         ]
-        if locked_before and worked_through:
-            yield _finding(transaction, moment, locked_before, worked_through)
+        # What changes rows has its strong locks from elsewhere: from before, or from another part of the same DO block.
+        has_its_own = any(changes_rows(statement, table) for table in worked_through)
+        locked = sorted(table for table, first in moment.since.items() if first is not statement or has_its_own)
+        if locked and worked_through:
+            yield _finding(transaction, moment, locked, worked_through)
             return
 
 

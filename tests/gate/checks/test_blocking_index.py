@@ -103,7 +103,9 @@ def test_reads_wait_too_where_an_earlier_statement_has_locked_them_out():
 
 
 def test_a_build_outside_of_the_transaction_but_without_concurrently_is_a_finding():
-    build = statement("CREATE INDEX ix_total ON orders (total)", index_builds=["orders"], transactional=False)
+    build = statement(
+        "CREATE INDEX ix_total ON orders (total)", locks=SHARE, index_builds=["orders"], transactional=False
+    )
 
     [finding] = examine(recording(trip(statements=[build])))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.gate.checks.breaking_change import examine
-from tests.gate.checks.builders import added, altered, key, recording, removed, revision, statement, trip
+from tests.gate.checks.builders import added, altered, key, recording, removed, revision, snapshot, statement, trip
 
 TABLE = key("table", "orders")
 NOTE = key("column", "note", "orders")
@@ -141,6 +141,17 @@ def test_the_breaks_of_one_table_are_one_finding_at_the_first_statement():
         [removed(TABLE), added(key("view", "orders"))],
         [removed(key("function", "touch()"), returns="trigger")],
         [removed(key("index", "ix", "orders"), definition="USING btree (note)")],
+        [
+            removed(key("index", "uq", "orders"), unique=True, definition="USING btree (number)"),
+            added(key("constraint", "uq", "orders"), type="unique", columns=["number"], definition="UNIQUE (number)"),
+        ],
+        [added(key("constraint", "ck", "orders"), type="check", definition="CHECK ((total > 0)) NOT ENFORCED")],
+        [
+            altered(key("table", "orders"), {"partition_of": "public.sales DEFAULT"}, {}),
+            added(key("constraint", "orders_total_check", "orders"), type="check", definition="CHECK ((total > 0))"),
+        ],
+        [altered(NOTE, {"type": "character varying(20)[]"}, {"type": "text[]"})],
+        [altered(NOTE, {"type": "cidr"}, {"type": "inet"})],
     ],
     ids=[
         "a new table",
@@ -159,10 +170,61 @@ def test_the_breaks_of_one_table_are_one_finding_at_the_first_statement():
         "a view in the place of the table",
         "a trigger's function",
         "an index that goes",
+        "a constraint that takes over a unique index",
+        "a CHECK that is not enforced",
+        "the bounds of a partition that is detached",
+        "elements of a wider type",
+        "networks that become addresses",
     ],
 )
 def test_stays_quiet_about(changes):
     assert messages(*changes) == []
+
+
+REQUIRED = altered(NOTE, TEXT, {"type": "text", "nullable": False})
+REQUIRE = "ALTER TABLE orders ALTER COLUMN note SET NOT NULL"
+EXCLUSIVE = {"orders": "AccessExclusiveLock"}
+
+
+def test_stays_quiet_where_postgresql_knew_without_reading_that_no_value_is_null():
+    proved = [statement("UPDATE orders SET total = 1", scans=["orders"]), statement(REQUIRE, locks=EXCLUSIVE)]
+
+    assert messages(REQUIRED, statements=proved) == []
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [statement(REQUIRE, locks=EXCLUSIVE, scans=["orders"])],
+        [statement("DO $$ … $$", locks=EXCLUSIVE, scans=["orders"])],
+        [statement(REQUIRE)],
+    ],
+    ids=["it read them", "it read them somewhere in the revision", "nothing was observed"],
+)
+def test_not_null_that_was_not_proved_is_a_break(statements):
+    assert messages(REQUIRED, statements=statements) == [
+        "Column orders.note is now NOT NULL: older code that leaves it empty fails."
+    ]
+
+
+def test_a_domain_without_a_rule_is_its_type_by_another_name():
+    retype = "ALTER TABLE orders ALTER COLUMN note TYPE words"
+    change = altered(NOTE, TEXT, {"type": "words", "nullable": True})
+    head = snapshot({key("domain", "words"): {"type": "text", "nullable": True}})
+
+    def examined(**fields):
+        step = trip(changes=[change], statements=[statement(retype, locks=EXCLUSIVE, **fields)])
+        return list(examine(recording(step, head=head)))
+
+    assert examined() == []
+    assert len(examined(rewrites=["orders"])) == 1
+
+
+def test_a_rule_for_a_domain_is_a_break_unless_the_domain_is_new():
+    rule = added(key("domain constraint", "is_positive", "amount"), definition="CHECK ((VALUE > 0))")
+
+    assert messages(rule) == ["Domain constraint is_positive on amount is new: what older code writes may be refused."]
+    assert messages(added(key("domain", "amount"), type="integer"), rule) == []
 
 
 def test_stays_quiet_about_a_table_that_the_same_branch_creates():

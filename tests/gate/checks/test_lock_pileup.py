@@ -55,6 +55,36 @@ def test_only_the_first_piece_of_long_work_is_told():
 
 
 @pytest.mark.parametrize(
+    "sql",
+    [
+        "ALTER TABLE orders ADD a int; ALTER TABLE users ADD a int;",
+        "DO $$ BEGIN FOR t IN SELECT … LOOP EXECUTE format('ALTER TABLE %I ADD a int', t); END LOOP; END $$",
+        "SELECT add_to_all_tables()",
+        "CALL add_to_all_tables()",
+    ],
+)
+def test_one_statement_that_does_several_things_locks_tables_one_after_the_other_too(sql):
+    both = statement(sql, locks={"orders": "AccessExclusiveLock", "users": "AccessExclusiveLock"}, line=11)
+
+    [finding] = examine(recording(trip(statements=[both])))
+
+    assert "locks orders and users one after the other" in finding.message
+    assert finding.line == 11
+
+
+def test_a_backfill_in_the_statement_that_takes_the_lock_is_long_work_too():
+    both = statement(
+        "ALTER TABLE orders ADD a int; UPDATE orders SET a = 1",
+        locks={"orders": ["AccessExclusiveLock", "RowExclusiveLock"]},
+        scans=["orders"],
+    )
+
+    [finding] = examine(recording(trip(statements=[both])))
+
+    assert finding.message.endswith("wait until this ALTER has worked through orders.")
+
+
+@pytest.mark.parametrize(
     "statements",
     [
         [],
@@ -66,7 +96,21 @@ def test_only_the_first_piece_of_long_work_is_told():
                 locks={"orders": "ShareRowExclusiveLock", "users": "ShareRowExclusiveLock"},
             )
         ],
+        [
+            statement(
+                "DO $$ BEGIN ALTER TABLE orders ADD FOREIGN KEY …; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+                locks={"orders": "ShareRowExclusiveLock", "users": "ShareRowExclusiveLock"},
+            )
+        ],
         [ORDERS, COMMITTED, USERS],
+        [ORDERS, statement("COMMIT"), USERS],
+        [
+            statement(
+                "DO $$ BEGIN ALTER TABLE orders ADD CHECK …; END $$",
+                locks={"orders": "AccessExclusiveLock"},
+                scans=["orders"],
+            )
+        ],
         [ORDERS, COMMITTED, BACKFILL],
         [BACKFILL],
         [BACKFILL, ORDERS],
@@ -79,7 +123,10 @@ def test_only_the_first_piece_of_long_work_is_told():
         "one table",
         "one table twice",
         "one statement that must lock two",
+        "the same in a DO block",
         "tables in two transactions",
+        "tables with a commit of the script's in between",
+        "a scan that is blocking-scan's, in a DO block",
         "a backfill after the commit",
         "a backfill by itself",
         "a lock at the end",
