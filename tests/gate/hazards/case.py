@@ -1,0 +1,70 @@
+"""What a labelled migration is made of."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# The checks that say what an upgrade does to a database in use. The others judge a history as a whole, or a way back.
+HAZARDS = frozenset(
+    {
+        "table-rewrite",
+        "blocking-scan",
+        "blocking-index",
+        "lock-pileup",
+        "lock-timeout",
+        "breaking-change",
+        "not-validated",
+        "interrupted-upgrade",
+        "populated-upgrade",
+        "data-loss",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One revision, the schema that it meets, and what is to be said of it.
+
+    `before`, `upgrade` and `downgrade` are bodies of an Alembic script's functions. All tables of a case are in a schema of its own,
+    to which `search_path` leads, and lock_timeout is set, as it should be.
+    """
+
+    name: str  # a few words, unlike those of every other case
+    before: str
+    upgrade: str
+    downgrade: str | None = None  # None: the script has none
+    expected: frozenset[str] | set[str] = frozenset()  # ids of the checks that find something; empty where it is safe
+    because: str  # what PostgreSQL does
+    since: int = 0  # the first major version that knows the statement
+    expected_on: Mapping[int, set[str]] = field(default_factory=dict)  # major version -> what is expected there instead
+
+    @property
+    def slug(self) -> str:
+        """The name as PostgreSQL and Python take it: `int_to_bigint`."""
+        return re.sub(r"\W+", "_", self.name).strip("_").lower()
+
+    def expected_by(self, major: int) -> frozenset[str]:
+        """What is expected on that major version."""
+        return frozenset(self.expected_on.get(major, self.expected))
+
+
+def sql(*statements: str) -> str:
+    """Lines of a script that execute those statements."""
+    return "\n".join(f"op.execute({_quoted(textwrap.dedent(statement).strip())})" for statement in statements)
+
+
+def _quoted(text: str) -> str:
+    return f'''"""{text}"""''' if not text.endswith('"') else f"'''{text}'''"
+
+
+def autocommit(*statements: str) -> str:
+    """The same in an autocommit block: each statement is a transaction of its own."""
+    return "with op.get_context().autocommit_block():\n" + textwrap.indent(sql(*statements), "    ")
+
+
+def body(*lines: str) -> str:
+    """Several parts of a script, one after the other."""
+    return "\n".join(textwrap.dedent(line).strip() for line in lines)

@@ -1,0 +1,34 @@
+"""The whole labelled set."""
+
+from tests.gate.hazards import (
+    columns,
+    constraints,
+    data,
+    enums,
+    indexes,
+    lock_timeouts,
+    partitions,
+    raw_sql,
+    tables,
+    type_changes,
+    views,
+)
+from tests.gate.hazards.case import Case
+
+THEMES: dict[str, list[Case]] = {
+    theme.__name__.rpartition(".")[2]: theme.CASES
+    for theme in (
+        type_changes,
+        columns,
+        constraints,
+        indexes,
+        tables,
+        enums,
+        partitions,
+        views,
+        data,
+        raw_sql,
+        lock_timeouts,
+    )
+}
+ALL_CASES = [case for cases in THEMES.values() for case in cases]
