@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tarfile
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,20 +42,23 @@ def take(maintenance: Database, programs: Path, path: Path) -> None:
 
 def unpack(path: Path, cluster: Cluster) -> None:
     """Make that file the cluster's data. Raises ServerUnavailable and OSError."""
-    try:
-        with tarfile.open(path) as archive:
-            if hasattr(tarfile, "data_filter"):
-                archive.extractall(cluster.data, filter="data")
-            else:  # Python before 3.11.4; what is in the file is known by its digest
-                archive.extractall(cluster.data)  # noqa: S202
-    except tarfile.TarError as error:
-        raise ServerUnavailable(f"{path} is no image of a cluster: {error}") from error
+    cluster.data.mkdir(mode=0o700)
+    # By the programs: with thousands of small files, Python's own tarfile takes ten times as long.
+    _run("tar", "-xf", path, "-C", cluster.data)
     (cluster.data / "pg_hba.conf").write_text(_OPEN_TO_THE_SOCKET)
     cluster.data.chmod(0o700)
     if cluster.account:
-        for directory, _, files in os.walk(cluster.data):
-            for name in ("", *files):
-                os.chown(Path(directory, name), cluster.account.uid, cluster.account.gid)
+        _run("chown", "-R", f"{cluster.account.uid}:{cluster.account.gid}", cluster.data)
+
+
+def _run(*words: str | Path) -> None:
+    """Raises ServerUnavailable."""
+    try:
+        ended = subprocess.run(words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    except OSError as error:
+        raise ServerUnavailable(f"cannot run {words[0]}: {error.strerror}") from error
+    if ended.returncode:
+        raise ServerUnavailable(f"{words[0]} failed: {ended.stderr.strip()}")
 
 
 def renew_password(cluster: Cluster, address: Address) -> None:
