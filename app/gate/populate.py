@@ -19,14 +19,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from app.gate.recording import Change, Failure, Key, Populated, Snapshot, Step
+from app.gate.recording import Change, Failure, Key, Loss, Populated, Snapshot, Step
 from app.gate.rows import Filled, Plan, fill, make_plan
-from app.gate.rows_catalog import Catalog, read_catalog
+from app.gate.rows_catalog import AskFailed, Catalog, read_catalog
 from app.gate.rows_contents import Contents, losses, read_contents
 
 T = TypeVar("T")
 
 FOLDER = "overproof_rows"
+
+KINDS = ("awkward", "plain")  # of rows, in the order in which they are tried
 
 # What a script creates exists already: that is not the rows' fault.
 _EXISTS_ALREADY = frozenset({"42710", "42P07", "42701", "42P06", "42723"})
@@ -35,14 +37,6 @@ SELECT coalesce(json_object_agg(n.nspname || '.' || c.relname, pg_stat_get_xact_
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384 AND c.relpersistence <> 't'
 """
-
-
-class AskFailed(Exception):
-    """A query of ours was refused."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 @dataclass(frozen=True)
@@ -85,9 +79,23 @@ def _table_of(key: Key) -> str:
     return f"{key.schema}.{key.table or key.name}"
 
 
+def _binds_rows(change: Change) -> bool:
+    """Whether a change may be a new rule for rows that are there: a CHECK, a foreign key, a type, the bounds of a partition."""
+    before, after = change.before, change.after
+    if after is None:
+        return False
+    if change.key.kind == "constraint":
+        return after.get("type") in ("check", "foreign key")
+    return before is not None and any(before.get(name) != after.get(name) for name in ("type", "partition_of"))
+
+
 @dataclass
 class Trial:
-    """One revision over rows. `populated`, `not_covered` and `rows_failure` are what there is to say of it in the end."""
+    """One revision over rows. `populated`, `not_covered` and `rows_failure` are what there is to say of it in the end.
+
+    A revision that can be held goes through `upgrade`, `after_upgrade` and `downgrade`. One that commits by itself is taken
+    through `fill`, `note`, `after_upgrade`, `after_downgrade` and `clear` by whoever runs its steps in between.
+    """
 
     line: Line
     touched: frozenset[str]
@@ -98,70 +106,90 @@ class Trial:
     rows_failure: Failure | None = None
     _to_come: Catalog | None = None
     _plan: Plan | None = None
-    _before: Contents | None = None  # what the upgrade under way began with
+    _filled: Filled | None = None
+    _kind: str = ""  # of the rows that are in the tables
+    _before: Contents = field(default_factory=lambda: Contents({}))  # what was in them before the upgrade
+    _has_passed: bool = False  # the last upgrade over rows
+    _trouble: str = ""  # what was wrong when nothing came of an action
 
     def look_ahead(self) -> None:
         """While the schema is as the upgrade leaves it: read what it will demand of rows."""
-        if any(change.key.kind in ("constraint", "column", "table") for change in self.changes):
+        if any(map(_binds_rows, self.changes)):
             self._to_come = self._try(lambda: read_catalog(self.line.ask, self.touched, is_whole=False))
 
     def upgrade(self, step: Callable[[], Step], is_void: Callable[[Step], bool]) -> Step:
-        """The second upgrade: over rows if these are not what makes it fail. `is_void` tells a step that did not take place."""
-        plan = self._try(lambda: make_plan(self.line.ask, self.touched, self._to_come))
-        if plan is None:
-            self.not_covered = dict.fromkeys(self.touched, "the catalog cannot be read")
-            return step()
-        self._plan = plan
-        for kind in ("awkward", "plain"):
-            if self.line.execute(["SAVEPOINT overproof_rows"]) is not None:
-                break
-            filled = self._fill(plan, kind == "awkward")
-            before = self._contents(plan, filled)
-            if not any(before.counts.values()):
+        """An upgrade in the held transaction: over rows, if these are not what makes it fail. `is_void` tells a step that did
+        not take place."""
+        for kind in KINDS:
+            if self.line.execute(["SAVEPOINT overproof_rows"]) is not None or not self.fill(kind):
                 break
             taken = step()
             if is_void(taken):
                 return taken
-            told = "own" if self.own_rows and not filled.tables else kind
-            self._note(taken, told, before)
+            self.note(taken)
             if taken.failure is None:
-                self._before = before
                 return taken
             self.line.execute(["ROLLBACK TO SAVEPOINT overproof_rows"])
-            if told == "own" or taken.failure.sqlstate in _EXISTS_ALREADY:
+            if not self.is_worth_another_try(taken.failure):
                 break
         taken = step()
         if taken.failure is not None or is_void(taken):
             self.populated = None  # it is not the rows
         return taken
 
+    def fill(self, kind: str) -> bool:
+        """Put rows of that kind into the tables. False if there are none in them then."""
+        plan = self._try(lambda: make_plan(self.line.ask, self.touched, self._to_come))
+        if plan is None:
+            self.not_covered = dict.fromkeys(self.touched, self._trouble)
+            return False
+        own = self._load_own()
+        filled = self._try(
+            lambda: fill(plan, self.line.ask, self.line.execute, is_awkward=kind == "awkward", except_for=own)
+        ) or Filled({}, dict.fromkeys(plan.touched, self._trouble))
+        self.not_covered = {name: filled.not_covered[name] for name in plan.touched if name in filled.not_covered}
+        self._plan, self._filled = plan, filled
+        self._kind = "own" if self.own_rows and not filled.tables else kind
+        self._before = self._read({*plan.touched, *filled.tables}) or Contents({})
+        return any(self._before.counts.values())
+
+    def note(self, taken: Step) -> None:
+        """Write down how the upgrade over those rows ended."""
+        self._has_passed = taken.failure is None
+        if self._has_passed and self.populated is not None:
+            return  # the failure before is what there is to tell; this one says how grave it is
+        counts = {name: count for name, count in self._before.counts.items() if count}
+        self.populated = Populated(taken, self._kind, counts)
+
+    def is_worth_another_try(self, failure: Failure) -> bool:
+        """Whether rows of another kind might fare better than these."""
+        return self._kind == "awkward" and failure.sqlstate not in _EXISTS_ALREADY
+
     def after_upgrade(self) -> None:
         """Note what the upgrade lost. The last step was one that ended well."""
-        if self._before is not None and self.populated is not None:
-            lost = losses(self._before, self._read({*self._before.tables, *new_tables(self.changes)}))
-            self.populated = replace(self.populated, lost_upwards=lost)
+        if self.populated is not None and self._has_passed:
+            after = self._read({*self._before.tables, *new_tables(self.changes)})
+            self.populated = replace(self.populated, lost_upwards=self._losses(after, is_return=False))
 
     def downgrade(self, step: Callable[[], Step]) -> None:
         """Go down over the rows, if the upgrade went up over them, and note what is lost then."""
-        if self._before is None or self.populated is None:
-            return
-        if step().failure is None:
-            lost = losses(self._before, self._read(self._before.tables), is_return=True)
-            self.populated = replace(self.populated, lost_downwards=lost)
+        if self.populated is not None and self._has_passed and step().failure is None:
+            self.after_downgrade()
 
-    def _note(self, taken: Step, kind: str, before: Contents) -> None:
-        has_failed = self.populated is not None and self.populated.step.failure is not None
-        if has_failed and taken.failure is None:
-            return  # the first failure is what there is to tell; this one says how grave it is
-        self.populated = Populated(taken, kind, {name: count for name, count in before.counts.items() if count})
+    def after_downgrade(self) -> None:
+        """Note what is not as it was before the upgrade, now that it has been taken back."""
+        if self.populated is not None:
+            back = self._read(self._before.tables)
+            self.populated = replace(self.populated, lost_downwards=self._losses(back, is_return=True))
 
-    def _fill(self, plan: Plan, is_awkward: bool) -> Filled:
-        own = self._load_own()
-        filled = self._try(
-            lambda: fill(plan, self.line.ask, self.line.execute, is_awkward=is_awkward, except_for=own)
-        ) or Filled({}, dict.fromkeys(plan.touched, "PostgreSQL refused to fill it"))
-        self.not_covered = {name: filled.not_covered[name] for name in plan.touched if name in filled.not_covered}
-        return filled
+    def clear(self) -> bool:
+        """Take our rows away again, after up and down with commits. False if others were there that cannot be told from them."""
+        if self._plan is None or self._filled is None or self._before.counts != dict(self._filled.tables):
+            return False
+        filled = [
+            table for group in reversed(self._plan.groups) for table in group if table.name in self._filled.tables
+        ]
+        return self.line.execute([f"DELETE FROM {table.sql}" for table in filled]) is None
 
     def _load_own(self) -> frozenset[str]:
         """Load the project's own rows. Gives the tables that they went into."""
@@ -183,18 +211,24 @@ class Trial:
     def _inserted(self) -> dict[str, int]:
         return self._try(lambda: json.loads(self.line.ask(_INSERTED))) or {}
 
-    def _contents(self, plan: Plan, filled: Filled) -> Contents:
-        return self._read({*plan.touched, *filled.tables})
+    def _losses(self, after: Contents | None, *, is_return: bool) -> tuple[Loss, ...]:
+        """None if the tables could not be read: what was not seen is not lost."""
+        if after is None:
+            return ()
+        return self._try(lambda: losses(self._before, after, is_return=is_return)) or ()
 
-    def _read(self, tables: Iterable[str]) -> Contents:
-        return self._try(lambda: read_contents(self.line.ask, self.line.execute, tables)) or Contents({})
+    def _read(self, tables: Iterable[str]) -> Contents | None:
+        return self._try(lambda: read_contents(self.line.ask, self.line.execute, tables))
 
     def _try(self, action: Callable[[], T]) -> T | None:
         """What the action gives, or None if a query of it was refused; the transaction goes on in either case."""
         self.line.execute(["SAVEPOINT overproof_look"])
         try:
             result = action()
-        except AskFailed:
+        except Exception as error:  # noqa: BLE001 - a defect of ours is told where the rows would be, and ends no walk
+            is_ours = not isinstance(error, AskFailed)
+            words = f"this is a defect of Overproof, please report it: {type(error).__name__}: " if is_ours else ""
+            self._trouble = f"{words}{error}"
             self.line.execute(["ROLLBACK TO SAVEPOINT overproof_look"])
             return None
         self.line.execute(["RELEASE SAVEPOINT overproof_look"])

@@ -23,6 +23,7 @@ from app.gate.walk import Spoiled, Walk, Walker, begin_walk
 
 OnProgress = Callable[[str, int, int], None]  # phase, done, total
 # Each that fails costs one more run of the command up to it. Older ones have long been run where they could be interrupted.
+COMMITTING_REVISIONS = 5  # that are tried over rows: each may need a database of its own
 INTERRUPTED_REVISIONS = 5
 
 
@@ -48,6 +49,7 @@ def record(
             kept.settle(walks)
         _confirm_all(walks, stage, on_progress)
         _interrupt_all(walks, stage, on_progress)
+        _populate_all(walks, stage, on_progress)
         seen = attempts.attempt_all(walks, stage, on_progress)
     except TimeoutError as error:
         raise CannotVerify(
@@ -210,6 +212,31 @@ def _interrupt_all(walks: list[Walk], stage: Stage, on_progress: OnProgress) -> 
             on_progress("interrupt", len(points) - len(left), len(points))
             with _walker_anew(walk, stage) as walker:
                 left = walker.interrupt(left)
+
+
+def _populate_all(walks: list[Walk], stage: Stage, on_progress: OnProgress) -> None:
+    """Run over rows what could not be held, or has no way down, so that it was not possible during the walk."""
+    for walk in walks:
+        postponed: Sequence[str] = [name for name in walk.plan if name in walk.unpopulated]
+        committing = [name for name in postponed if (up := walk.trips[name].up) and not up.transactional]
+        too_many = set(committing[:-COMMITTING_REVISIONS])
+        for name in too_many:
+            reason = f"it commits by itself, and only the last {COMMITTING_REVISIONS} that do are tried over rows"
+            walk.trips[name] = replace(
+                walk.trips[name], not_covered=dict.fromkeys(walk.unpopulated[name].touched, reason)
+            )
+        left: Sequence[str] = [name for name in postponed if name not in too_many]
+        total = len(left)
+        while left:
+            on_progress("rows", total - len(left), total)
+            try:
+                with _walker_anew(walk, stage) as walker:
+                    left = walker.populate(left)
+            except (Gone, Hung) as error:
+                at, _ = walk.at or (left[0], "")
+                tables = walk.unpopulated[at].touched if at in walk.unpopulated else ()
+                walk.trips[at] = replace(walk.trips[at], not_covered=dict.fromkeys(tables, f"over rows, {error}"))
+                left = left[left.index(at) + 1 :] if at in left else ()
 
 
 @contextmanager

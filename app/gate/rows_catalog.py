@@ -13,6 +13,15 @@ from app.gate.recording import Failure
 Ask = Callable[[str], str]  # runs a SELECT that gives one text
 Execute = Callable[[Sequence[str]], Failure | None]  # runs statements on the same connection, in the same transaction
 
+
+class AskFailed(Exception):
+    """PostgreSQL refused what was asked or sent."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 # Letters that some driver or other takes for the beginning of a parameter, or that end a literal, or that are not ASCII.
 _TRAPS = re.compile('[^ !"#()*+,\\-./0-9;<=>@A-Z\\[\\]^_`a-z{|}~]')
 

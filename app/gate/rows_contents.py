@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from app.gate.recording import Failure, Loss
-from app.gate.rows_catalog import Ask, Execute, literal
+from app.gate.recording import Loss
+from app.gate.rows_catalog import Ask, AskFailed, Execute, literal
 
 MOST_ROWS = 300  # of a table, that are followed
 LONGEST_VALUE = 4000  # letters; of longer ones a digest is kept
@@ -55,13 +55,14 @@ class Contents:
 
     tables: Mapping[str, TableContents]
     now: str = ""
+    unreadable: frozenset[str] = frozenset()  # there, but not to be read
 
     @property
     def counts(self) -> dict[str, int]:
         return {name: table.count for name, table in self.tables.items()}
 
 
-# A table that is not there, or that cannot be read, is left out.
+# A table that is not there is left out; one that cannot be read is null.
 _BLOCK = """
 DO LANGUAGE plpgsql $overproof$
 DECLARE
@@ -96,8 +97,11 @@ BEGIN
           FROM (SELECT to_jsonb(overproof_row.*) AS whole FROM ' || place || ' AS overproof_row LIMIT {most}) AS r))'
       INTO found USING relation;
       outcome = outcome || jsonb_build_object(name[1], found);
-    EXCEPTION WHEN OTHERS THEN
-      NULL;
+    EXCEPTION
+      WHEN no_data_found THEN
+        NULL;
+      WHEN OTHERS THEN
+        outcome = outcome || jsonb_build_object(name[1], NULL);
     END;
   END LOOP;
   PERFORM set_config('overproof.contents', jsonb_build_object('tables', outcome, 'now', now())::text, true);
@@ -106,7 +110,7 @@ END $overproof$
 
 
 def read_contents(ask: Ask, execute: Execute, tables: Iterable[str]) -> Contents:
-    """What is in those tables ("public.orders") now. Raises nothing: what cannot be read is not there."""
+    """What is in those tables ("public.orders") now, as far as they are there. Raises AskFailed."""
     # A dot may be part of a name, so there may be more than one way to take the two apart.
     names = [
         [name, name[:dot], name[dot + 1 :]]
@@ -118,11 +122,16 @@ def read_contents(ask: Ask, execute: Execute, tables: Iterable[str]) -> Contents
         return Contents({})
     block = _BLOCK.replace("{names}", literal(json.dumps(names)))
     block = block.replace("{longest}", str(LONGEST_VALUE)).replace("{most}", str(MOST_ROWS))
-    failure: Failure | None = execute([block])
+    failure = execute([block])
     if failure is not None:
-        return Contents({})
+        raise AskFailed(failure)
     answer = json.loads(ask("SELECT current_setting('overproof.contents')"))
-    return Contents({name: _table(name, each) for name, each in answer["tables"].items()}, answer["now"])
+    found = dict(answer["tables"])
+    return Contents(
+        {name: _table(name, each) for name, each in found.items() if each is not None},
+        answer["now"],
+        frozenset(name for name, each in found.items() if each is None),
+    )
 
 
 def _table(name: str, answer: Mapping[str, Any]) -> TableContents:
@@ -157,7 +166,7 @@ class _Comparison:
     def losses(self) -> Iterator[Loss]:
         taken: set[str] = set()
         for name, table in self._before.tables.items():
-            if not table.rows:
+            if not table.rows or name in self._after.unreadable:
                 continue
             later = self._after.tables.get(name) or self._renamed(table, taken)
             if later is None:

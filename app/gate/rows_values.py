@@ -51,8 +51,8 @@ class Want:
 def want(column: Column, number: int, *, is_extreme: bool = False) -> Want:
     """The value for that column in the row of that number."""
     word = re.sub(r"[^a-z0-9]+", "-", column.name.lower()).strip("-") or "text"
-    shape = (re.match(r"'([\[{])", column.default or "") or [""])[-1]
-    return Want(number, column.number, word, is_extreme, shape)
+    shape = re.match(r"'([\[{])", column.default or "")
+    return Want(number, column.number, word, is_extreme, shape[1] if shape else "")
 
 
 class Values:

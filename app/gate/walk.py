@@ -20,7 +20,7 @@ from typing import Any
 
 from app.gate.base import compare, read_base
 from app.gate.history import read_graph, repository_root
-from app.gate.populate import AskFailed, Line, Trial, find_rows, touched_tables
+from app.gate.populate import KINDS, Line, Trial, find_rows, touched_tables
 from app.gate.process import Conversation, Hung
 from app.gate.recording import (
     Divergence,
@@ -35,6 +35,7 @@ from app.gate.recording import (
     Trip,
     UnregisteredModel,
 )
+from app.gate.rows_catalog import AskFailed
 from app.gate.snapshot import without
 from app.gate.snapshot_state import begin, difference_between, follow
 from app.gate.target import CannotVerify
@@ -78,6 +79,7 @@ class Walk:
     missing: dict[str, str] = field(default_factory=dict)
     at: tuple[str, str] | None = None  # the step under way: (revision, direction)
     paths: Mapping[str, Path] = field(default_factory=dict)  # of the scripts, by revision
+    unpopulated: dict[str, Trial] = field(default_factory=dict)  # revisions that are still to be tried over rows
 
     def points_of_interruption(self, newest: int) -> list[tuple[str, int]]:
         """Where a kill leaves half of a revision: (revision, number of the statement that does not run any more).
@@ -289,9 +291,12 @@ class Walker:
         self._state = after
         if revision.downgrade_body == "missing":
             walk.trips[name] = Trip(name, up=up, not_tried="the script has no downgrade()")
+            self._postpone_rows(name, before)
             return
         walk.trips[name] = Trip(name, up=up)
-        if not (up.transactional and walk.is_transactional and self._go_back_and_forth(name, before, after)):
+        is_done = up.transactional and walk.is_transactional and self._go_back_and_forth(name, before, after)
+        self._postpone_rows(name, before)
+        if not is_done:
             self._go_back_and_forth_with_commits(index, before, after)
 
     def _go_back_and_forth(self, name: str, before: Snapshot, after: Snapshot) -> bool:
@@ -337,6 +342,77 @@ class Walker:
             )
         walk.trips[name] = trip
         return True
+
+    def _postpone_rows(self, name: str, before: Snapshot) -> None:
+        """Rows that could not be tried on the way down and up will be, on another database (`populate`)."""
+        trip = self._walk.trips[name]
+        if trip.populated is None and not trip.not_covered:
+            trial = self._trial(trip, before)
+            if trial is not None:
+                self._conversation.ask("hold")
+                trial.look_ahead()
+                self._conversation.ask("release")
+                self._walk.unpopulated[name] = trial
+
+    def populate(self, revisions: Sequence[str]) -> Sequence[str]:
+        """Run postponed revisions over rows, each where it stands in the plan. Gives those that need another database."""
+        walk = self._walk
+        at = 0
+        for number, name in enumerate(revisions):
+            index = walk.plan.index(name)
+            for earlier in walk.plan[at:index]:
+                if earlier in walk.applied:
+                    self._run(earlier, "upgrade", is_observed=False)
+            at = index
+            trial = walk.unpopulated[name]
+            trial.line = self._line()
+            trip = walk.trips[name]
+            is_held = trip.up is not None and trip.up.transactional and walk.is_transactional
+            left = (self._populate_held if is_held else self._populate_with_commits)(name, trial)
+            walk.trips[name] = replace(
+                walk.trips[name],
+                populated=trial.populated,
+                not_covered=trial.not_covered,
+                rows_failure=trial.rows_failure,
+            )
+            if left is not None:
+                return revisions[number + left :]
+        return ()
+
+    def _populate_held(self, name: str, trial: Trial) -> int | None:
+        """In a transaction that is rolled back. Gives how many of the revisions are done with if the database is spoiled."""
+        self._conversation.ask("hold")
+        again = trial.upgrade(lambda: self._step(name, "upgrade"), _is_void)
+        if again.failure is None and not _is_void(again):
+            trial.after_upgrade()
+        return None if self._conversation.ask("release")["undone"] else 1
+
+    def _populate_with_commits(self, name: str, trial: Trial) -> int | None:
+        """With commits. Gives 0 if the revision is to be tried again with other rows, 1 if the database is spoiled."""
+        down = self._walk.trips[name].down
+        kind = KINDS[0] if trial.populated is None else KINDS[1]
+        self._conversation.ask("hold")
+        is_filled = trial.fill(kind)
+        self._conversation.ask("release", keep=is_filled)
+        if not is_filled:
+            return None
+        taken = self._step(name, "upgrade")
+        trial.note(taken)
+        if taken.failure is not None:
+            return 0 if kind == KINDS[0] and trial.is_worth_another_try(taken.failure) else 1
+        self._in_hold(trial.after_upgrade)
+        if down is None or down.failure is not None or self._step(name, "downgrade").failure is not None:
+            return 1
+        self._in_hold(trial.after_downgrade)
+        self._conversation.ask("hold")
+        is_cleared = trial.clear()
+        self._conversation.ask("release", keep=is_cleared)
+        return None if is_cleared else 1
+
+    def _in_hold(self, look: Callable[[], None]) -> None:
+        self._conversation.ask("hold")
+        look()
+        self._conversation.ask("release")
 
     def _trial(self, trip: Trip, before: Snapshot) -> Trial | None:
         """The revision's upgrade over rows, if it does something with rows that were there before it."""

@@ -8,10 +8,10 @@ from typing import Any
 
 import psycopg2
 
-from app.gate.populate import AskFailed, Line
+from app.gate.populate import Line
 from app.gate.recording import Failure
 from app.gate.rows import Filled, fill, make_plan
-from app.gate.rows_catalog import read_catalog
+from app.gate.rows_catalog import AskFailed, read_catalog
 
 
 @dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.populate import find_rows, touched_tables
-from app.gate.recorder import walk_all
+from app.gate.recorder import record, walk_all
 from app.gate.recording import Populated, Statement, Step, Trip
 from app.gate.server import Server
 from app.gate.stage import Stage
@@ -269,6 +269,94 @@ def test_no_mark_is_left_of_the_rows(tmp_path: Path, server: Server) -> None:
     assert walk.trips["b2"].populated is not None
     assert walk.trips["c3"].up is not None
     assert walk.trips["c3"].up.failure is None
+
+
+# What cannot be held, or has no way down.
+
+
+def recorded(place: Path, server: Server, scripts: dict[str, str]) -> dict[str, Trip]:
+    """The trips over the whole of a recording, runs on databases of their own included."""
+    (recording,) = record(target(write_project(place, scripts)), server)
+    return {trip.revision: trip for trip in recording.trips}
+
+
+def test_an_upgrade_without_a_way_down_is_tried_over_rows_too(tmp_path: Path, server: Server) -> None:
+    trips = recorded(
+        tmp_path,
+        server,
+        {
+            "a1": ORDERS,
+            "b2": script("b2", "a1", 'op.drop_column("orders", "note")', None),
+            "c3": script("c3", "b2", 'op.alter_column("orders", "email", nullable=False)', "raise NotImplementedError"),
+            "d4": script("d4", "c3", 'op.add_column("orders", sa.Column("x", sa.Text, nullable=False))', None),
+        },
+    )
+
+    assert [loss.what for loss in tried(trips["b2"]).lost_upwards] == ["column dropped"]
+    assert tried(trips["b2"]).lost_downwards == ()
+    assert (tried(trips["c3"]).rows, tried(trips["d4"]).rows) == ("awkward", "plain")
+    assert tried(trips["d4"]).step.failure is not None
+
+
+BLOCK = "with op.get_context().autocommit_block():\n    "
+
+
+def test_an_upgrade_that_commits_by_itself_is_tried_over_rows_on_a_database_of_its_own(
+    tmp_path: Path, server: Server
+) -> None:
+    unique = "op.create_index('uq', 'orders', ['email'], unique=True, postgresql_concurrently=True)"
+    trips = recorded(
+        tmp_path,
+        server,
+        {
+            "a1": ORDERS,
+            "b2": script("b2", "a1", f"{BLOCK}{unique}", f"{BLOCK}op.drop_index('uq', postgresql_concurrently=True)"),
+            "c3": script(
+                "c3", "b2", f"{BLOCK}op.execute('UPDATE orders SET note = NULL')", f"{BLOCK}op.execute('SELECT 1')"
+            ),
+            "d4": script("d4", "c3", f"{BLOCK}op.execute('ALTER TABLE orders ADD x integer NOT NULL')", None),
+        },
+    )
+
+    failure = tried(trips["b2"]).step.failure
+    assert failure is not None
+    assert (tried(trips["b2"]).rows, failure.sqlstate) == ("awkward", "23505")
+    assert tried(trips["c3"]).step.failure is None
+    assert [loss.what for loss in tried(trips["c3"]).lost_upwards] == ["values removed"]
+    assert [loss.what for loss in tried(trips["c3"]).lost_downwards] == ["values removed"]
+    assert tried(trips["d4"]).rows == "plain"
+    # The rows are nowhere in the walk itself.
+    assert trips["b2"].again is not None
+    assert trips["b2"].again.failure is None
+
+
+def test_of_many_revisions_that_commit_the_last_ones_are_tried(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.gate.recorder.COMMITTING_REVISIONS", 1)
+    update = f"{BLOCK}op.execute('UPDATE orders SET total = 1')"
+
+    trips = recorded(
+        tmp_path,
+        server,
+        {"a1": ORDERS, "b2": script("b2", "a1", update, update), "c3": script("c3", "b2", update, update)},
+    )
+
+    assert trips["b2"].populated is None
+    assert trips["b2"].not_covered == {
+        "public.orders": "it commits by itself, and only the last 1 that do are tried over rows"
+    }
+    assert trips["c3"].populated is not None
+
+
+def test_an_upgrade_that_ends_the_process_over_rows_is_told(tmp_path: Path, server: Server) -> None:
+    ends = "import os\nif op.get_bind().execute(sa.text('SELECT FROM orders')).fetchall(): os._exit(3)"
+
+    trips = recorded(tmp_path, server, {"a1": ORDERS, "b2": script("b2", "a1", ends, None), "c3": script("c3", "b2")})
+
+    assert trips["b2"].populated is None
+    assert trips["b2"].not_covered["public.orders"].startswith("over rows, ")
+    assert trips["c3"].up is not None
 
 
 # The project's own rows.

@@ -105,6 +105,14 @@ def test_no_sequence_is_moved(bench: Bench) -> None:
     assert bench.run("INSERT INTO t (a) VALUES ('first') RETURNING id, n") == [(1, 1)]
 
 
+def test_a_document_has_the_shape_of_its_default(bench: Bench) -> None:
+    bench.run("CREATE TABLE t (id integer PRIMARY KEY, a jsonb DEFAULT '[]', b jsonb DEFAULT '{}')")
+
+    bench.fill("t", is_awkward=False)
+
+    assert bench.run("SELECT DISTINCT jsonb_typeof(a), jsonb_typeof(b) FROM t") == [("array", "object")]
+
+
 # Awkward rows.
 
 

@@ -381,9 +381,19 @@ def test_a_table_that_is_not_there_or_that_may_not_be_read_is_left_out(bench: Be
         """
     )
 
-    contents = read_contents(bench.line.ask, bench.line.execute, [*TABLES, "no.such", "strange"])
+    before = read_contents(bench.line.ask, bench.line.execute, [*TABLES, "no.such", "strange"])
 
-    assert contents.counts == {"public.t": 0}
+    assert before.counts == {"public.t": 0}
+    assert before.unreadable == {"public.u"}
+
+
+def test_a_table_that_can_no_longer_be_read_is_not_lost(bench: Bench) -> None:
+    bench.run("CREATE ROLE overproof_reader; CREATE TABLE t (a integer); INSERT INTO t VALUES (1)")
+    before = read_contents(bench.line.ask, bench.line.execute, TABLES)
+
+    bench.run("SET LOCAL ROLE overproof_reader")
+
+    assert losses(before, read_contents(bench.line.ask, bench.line.execute, TABLES)) == ()
 
 
 def test_names_that_must_be_quoted_are_read(bench: Bench) -> None:

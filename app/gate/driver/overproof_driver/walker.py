@@ -187,13 +187,16 @@ class Walker:
         self._held_transaction = self._transaction_id()
         return {}
 
-    def do_release(self):
-        """Roll the held transaction back. `undone` is false if something in it was committed after all."""
+    def do_release(self, keep=False):
+        """Roll the held transaction back, or commit it. `undone` is false if something in it was committed after all."""
         try:
             undone = self._transaction_id() == self._held_transaction
         except Exception:
             undone = not self.has_committed  # an aborted transaction answers no query, and will be rolled back whole
         self.is_held = False
+        if keep:
+            self._commit()
+            return {"undone": False}
         self._rollback()
         self._heads = self._held_heads
         self.watch.forget(self._held_relations)
