@@ -259,9 +259,13 @@ def python(value: object, *, is_sql: bool = False) -> str:
     if not isinstance(value, str):
         return repr(value)
     if is_sql:
-        # SQLAlchemy's text() takes a word behind a colon for a parameter, unless the colon is escaped or doubled.
-        value = re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", value)
+        value = escape_colons(value)
     return json.dumps(value, ensure_ascii=False)
+
+
+def escape_colons(sql: str) -> str:
+    """SQLAlchemy's text() takes a word behind a colon for a parameter, unless the colon is escaped or doubled."""
+    return re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", sql)
 
 
 def quote(name: str) -> str:

@@ -33,6 +33,11 @@ How to fix
         op.execute("ALTER TABLE orders ADD COLUMN IF NOT EXISTS token uuid")
         op.execute("ALTER TABLE orders ALTER COLUMN token SET DEFAULT gen_random_uuid()")
 
+    A time without a zone becomes one with a zone without a rewrite where the session's zone is UTC, if UTC is what was meant::
+
+        op.execute("SET LOCAL TimeZone = 'UTC'")
+        op.execute("ALTER TABLE orders ALTER COLUMN placed_at TYPE timestamp with time zone")
+
 Stays quiet when
     The same revision creates the table. PostgreSQL only changes the catalog (a longer varchar, a constant default). The table was emptied by
     TRUNCATE, which is data-loss's affair.
@@ -41,91 +46,126 @@ Stays quiet when
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.hazards import Transaction, changes_by, moments, shown
-from app.gate.checks.remedy import python, quote, quote_table
-from app.gate.checks.words import indented, shorten
+from app.gate.checks.hazards import Transaction, by_table, changes_by, shown, transactions
+from app.gate.checks.remedy import escape_colons, python, quote, quote_table
+from app.gate.checks.words import indented, listed, shorten
 from app.gate.recording import Change, Recording, Statement
 from app.gate.report import Severity
 
 
+@dataclass(frozen=True)
+class Cause:
+    """Why a table was rewritten, and how to do without."""
+
+    why: str  # "to turn total from integer into bigint"
+    advice: str
+    code: str
+
+
 def examine(recording: Recording) -> Iterator[Finding]:
-    for transaction, moment in moments(recording):
-        statement = moment.statement
-        for table in statement.rewrites:
-            if not _empties(statement):
-                yield _finding(transaction, statement, table)
+    for transaction in transactions(recording):
+        rewrites = [
+            (table, moment)
+            for moment in transaction.moments
+            for table in moment.statement.rewrites
+            if not _empties(moment.statement)
+        ]
+        for table, found in by_table(rewrites):
+            yield _finding(transaction, table, [moment.statement for moment in found])
 
 
 def _empties(statement: Statement) -> bool:
     return re.search(r"\bTRUNCATE\b", statement.sql, re.IGNORECASE) is not None
 
 
-def _finding(transaction: Transaction, statement: Statement, table: str) -> Finding:
-    changes = [
-        change
-        for change in changes_by(transaction.step, statement, table)
-        if change.key.kind == "column" and change.after
-    ]
-    retyped = next(
-        (each for each in changes if each.before and each.before.get("type") != (each.after or {}).get("type")), None
-    )
-    added = next((each for each in changes if each.before is None), None)
-    why, advice = "", _IN_GENERAL
-    if retyped is not None:
-        why, advice = _retyped(retyped, table)
-    elif added is not None:
-        why, advice = _added(added, table)
-    elif re.search(r"\bREFRESH\s+MATERIALIZED\b", statement.sql, re.IGNORECASE):
-        why, advice = " to refresh it", _refresh(table)
+def _finding(transaction: Transaction, table: str, statements: Sequence[Statement]) -> Finding:
+    causes = [cause for statement in statements for cause in _causes(transaction, statement, table)]
+    times = f" {len(statements)} times" if len(statements) > 1 else ""
+    why = f", {listed([cause.why for cause in causes], limit=2)}" if causes else ""
     return Finding(
-        f"Reads and writes on {shorten(table)} wait until PostgreSQL has rewritten the whole of it{why}.",
+        f"Reads and writes on {shorten(table)} wait until PostgreSQL has rewritten the whole of it{times}{why}.",
         revision=transaction.revision.revision,
         object=table,
-        detail=shown(statement),
-        help=advice,
-        line=statement.line,
+        detail="\n".join(map(shown, statements)),
+        help=_advice(causes),
+        line=statements[0].line,
     )
+
+
+def _advice(causes: Sequence[Cause]) -> str:
+    if not causes:
+        return _IN_GENERAL
+    lines = [line for cause in causes if cause.advice == causes[0].advice for line in cause.code.splitlines()]
+    code = "\n".join(line for index, line in enumerate(lines) if "SET LOCAL" not in line or line not in lines[:index])
+    return f"{causes[0].advice}:\n\n{indented(code)}" if code else causes[0].advice
 
 
 _IN_GENERAL = (
     "Do it in steps that each hold the lock for a moment only: make a new column or table, fill it in batches outside of the "
     "transaction (op.get_context().autocommit_block()), and let the code move over."
 )
+_TIMES = {"timestamp without time zone", "timestamp with time zone"}
 
 
-def _retyped(change: Change, table: str) -> tuple[str, str]:
-    before, after = change.before or {}, change.after or {}
-    old, new, new_type = quote(change.key.name), quote(f"{change.key.name}_new"), after["type"]
-    add = f"op.execute({python(f'ALTER TABLE {quote_table(table)} ADD COLUMN IF NOT EXISTS {new} {new_type}')})"
-    code = "\n".join([add, batches(table, new, f"{old}::{new_type}", f"{new} IS NULL AND {old} IS NOT NULL")])
-    return (
-        f", to turn {change.key.name} from {before['type']} into {new_type}",
-        "Give the new values a column of their own, let the code write both, and drop the old one in a later release:\n\n"
-        + indented(code),
+def _causes(transaction: Transaction, statement: Statement, table: str) -> Iterator[Cause]:
+    if re.search(r"\bREFRESH\s+MATERIALIZED\b", statement.sql, re.IGNORECASE):
+        refresh = f"op.execute({python(f'REFRESH MATERIALIZED VIEW CONCURRENTLY {quote_table(table)}')})"
+        code = f"with op.get_context().autocommit_block():\n    {refresh}"
+        yield Cause("to refresh it", "With a unique index on it, readers need not wait", code)
+    for change in changes_by(transaction.step, statement, table):
+        if change.key.kind != "column" or change.after is None:
+            continue
+        if change.before is None:
+            yield _added(change, table)
+        elif change.before.get("type") != change.after.get("type"):
+            yield _retyped(change, table, str(change.before.get("type")), str(change.after.get("type")))
+
+
+def _retyped(change: Change, table: str, old_type: str, new_type: str) -> Cause:
+    why = f"to turn {change.key.name} from {old_type} into {new_type}"
+    old, new, alter = quote(change.key.name), quote(f"{change.key.name}_new"), f"ALTER TABLE {quote_table(table)}"
+    if {old_type, new_type} == _TIMES:
+        # https://www.postgresql.org/docs/12/release-12.html: no rewrite "if the session time zone is UTC".
+        utc = "op.execute(\"SET LOCAL TimeZone = 'UTC'\")"
+        code = f"{utc}\nop.execute({python(f'{alter} ALTER COLUMN {old} TYPE {new_type}')})"
+        return Cause(
+            why,
+            "If the older values are meant in UTC, PostgreSQL needs no rewrite, without USING and in that zone",
+            code,
+        )
+    add = f"op.execute({python(f'{alter} ADD COLUMN IF NOT EXISTS {new} {new_type}')})"
+    fill = batches(table, new, f"{old}::{new_type}", f"{new} IS NULL AND {old} IS NOT NULL")
+    advice = (
+        "Give the new values a column of their own, let the code write both, and drop the old one in a later release"
     )
+    return Cause(why, advice, f"{add}\n{fill}")
 
 
-def _added(change: Change, table: str) -> tuple[str, str]:
+def _added(change: Change, table: str) -> Cause:
     after = change.after or {}
-    name, new_type, default = quote(change.key.name), after.get("type"), after.get("default")
+    name, default = quote(change.key.name), after.get("default")
     if default is None:  # identity, or a generated column, has to be worked out for each row whatever one does
-        return f", to fill the new column {change.key.name}", _IN_GENERAL
-    add = f"op.execute({python(f'ALTER TABLE {quote_table(table)} ADD COLUMN IF NOT EXISTS {name} {new_type}')})"
-    alter = f"op.alter_column({python(change.key.table)}, {python(change.key.name)}, server_default=sa.text({python(default, is_sql=True)}))"
-    code = "\n".join([add, alter, batches(table, name, str(default), f"{name} IS NULL")])
-    return (
-        f", for the default of {change.key.name} ({default}) is another for each row",
-        "Add the column, then its default, which only new rows get, and fill the older ones in batches:\n\n"
-        + indented(code),
+        return Cause(f"to fill the new column {change.key.name}", _IN_GENERAL, "")
+    column = f"{name} {after.get('type')}"
+    add = f"op.execute({python(f'ALTER TABLE {quote_table(table)} ADD COLUMN IF NOT EXISTS {column}')})"
+    schema = "" if change.key.schema == "public" else f", schema={python(change.key.schema)}"
+    names = f"{python(change.key.table)}, {python(change.key.name)}"
+    alter = f"op.alter_column({names}, server_default=sa.text({python(default, is_sql=True)}){schema})"
+    return Cause(
+        f"for the default of {change.key.name} ({default}) is another for each row",
+        "Add the column, then its default, which only new rows get, and fill the older ones in batches",
+        "\n".join([add, alter, batches(table, name, str(default), f"{name} IS NULL")]),
     )
 
 
 def batches(table: str, column: str, value: str, condition: str) -> str:
-    """Code that fills a column a few thousand rows at a time. `column` and `value` are SQL."""
+    """Code that fills a column a few thousand rows at a time. `column`, `value` and `condition` are SQL."""
     name = quote_table(table)
+    value = escape_colons(value).replace("\\", "\\\\")  # it stands in a string
     return f'''with op.get_context().autocommit_block():
     op.execute("""
         DO $$ BEGIN
@@ -137,11 +177,6 @@ def batches(table: str, column: str, value: str, condition: str) -> str:
             END LOOP;
         END $$
     """)'''
-
-
-def _refresh(table: str) -> str:
-    code = f"with op.get_context().autocommit_block():\n    op.execute({python(f'REFRESH MATERIALIZED VIEW CONCURRENTLY {quote_table(table)}')})"
-    return f"With a unique index on it, readers need not wait:\n\n{indented(code)}"
 
 
 CHECK = Check(id="table-rewrite", severity=Severity.ERROR, examine=examine)

@@ -29,6 +29,28 @@ def test_the_advice_fills_a_column_of_the_new_type_in_batches():
     assert "UPDATE orders SET total_new = total::bigint" in str(finding.help)
 
 
+def test_the_rewrites_of_one_table_are_one_finding():
+    placed, paid = (key("column", name, "orders") for name in ("placed_at", "paid_at"))
+    before, after = {"type": "timestamp without time zone"}, {"type": "timestamp with time zone"}
+    statements = [
+        statement(f"ALTER TABLE orders ALTER COLUMN {name} TYPE timestamptz", rewrites=["orders"])
+        for name in ("placed_at", "paid_at")
+    ]
+
+    [finding] = examine(
+        recording(trip(statements=statements, changes=[altered(placed, before, after), altered(paid, before, after)]))
+    )
+
+    assert (
+        "rewritten the whole of it 2 times, to turn placed_at from timestamp without time zone into" in finding.message
+    )
+    assert str(finding.help).endswith(
+        "    op.execute(\"SET LOCAL TimeZone = 'UTC'\")\n"
+        '    op.execute("ALTER TABLE orders ALTER COLUMN placed_at TYPE timestamp with time zone")\n'
+        '    op.execute("ALTER TABLE orders ALTER COLUMN paid_at TYPE timestamp with time zone")'
+    )
+
+
 def test_a_default_that_differs_from_row_to_row_is_named():
     add = statement("ALTER TABLE orders ADD COLUMN token uuid DEFAULT gen_random_uuid()", rewrites=["orders"])
     token = added(key("column", "token", "orders"), type="uuid", default="gen_random_uuid()")
