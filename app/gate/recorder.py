@@ -45,8 +45,10 @@ def record(
             on_progress("base", 0, 1)
             stage.base = _find_base(stage, kept)
         walks = walk_all(stage, on_progress, kept)
+        _leave_the_models_to_the_last(walks)
         if kept is not None:
             kept.settle(walks)
+        _leave_out_stops(walks)
         _confirm_all(walks, stage, on_progress)
         _interrupt_all(walks, stage, on_progress)
         _populate_all(walks, stage, on_progress)
@@ -191,6 +193,26 @@ def _worth_telling(walks: list[Walk]) -> list[Walk]:
     """An application that upgrades again at its start makes a walk of no steps over the same history: that is not news."""
     told = [walk for walk in walks if walk.plan or walk.graph.problems or walk.base]
     return told or walks[:1]
+
+
+def _leave_out_stops(walks: Sequence[Walk]) -> None:
+    """Of walks through one history (to one head first, say, and then to another), only the last one ends where the models are."""
+    last = {walk.history: walk for walk in walks}
+    for walk in walks:
+        if walk is not last[walk.history] and walk.head is not None:
+            walk.is_stop = True
+            walk.head = walk.drift = None
+            parts = ("head", "models", "drift", "offline", "concurrent")
+            walk.missing.update(dict.fromkeys(parts, "the command goes on with this history after it"))
+
+
+def _leave_the_models_to_the_last(walks: list[Walk]) -> None:
+    """A command may go on with a history in a later call of Alembic (expand, then contract): only there are the models reached."""
+    for index, walk in enumerate(walks):
+        if any(later.is_same_history(walk) for later in walks[index + 1 :]):
+            walk.drift = None
+            for part in ("drift", "models"):
+                walk.missing[part] = "the command goes on with this history in a later call of Alembic"
 
 
 def _confirm_all(walks: list[Walk], stage: Stage, on_progress: OnProgress) -> None:

@@ -73,6 +73,7 @@ class Walk:
         default_factory=dict
     )  # revision that was not tried -> the one that failed below it
     head: Snapshot | None = None
+    is_stop: bool = False  # a later walk goes on with the same history
     drift: tuple[Drift, ...] | None = None
     hidden: tuple[str, ...] = ()
     unregistered: tuple[UnregisteredModel, ...] | None = None
@@ -107,6 +108,11 @@ class Walk:
         """The scripts by their revision."""
         return {each.revision: each for each in self.graph.revisions}
 
+    @property
+    def history(self) -> tuple[Any, ...]:
+        """What tells one history from another: where its scripts are, and where its revision is kept."""
+        return tuple(self.hello[name] for name in ("script_location", "version_table", "version_table_schema"))
+
     def get_head(self) -> Snapshot:
         """The schema at head. Raises LookupError if the walk did not get there."""
         if self.head is None:
@@ -116,6 +122,13 @@ class Walk:
     def without_version_table(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot less the table in which Alembic keeps the revision."""
         return without(snapshot, self._version_schema, self.hello["version_table"])
+
+    def is_same_history(self, other: Walk) -> bool:
+        """Whether both are calls of Alembic with the same scripts and the same table in which it keeps the revision."""
+        return (self.hello["script_location"], self.version_table) == (
+            other.hello["script_location"],
+            other.version_table,
+        )
 
     @property
     def version_table(self) -> str:

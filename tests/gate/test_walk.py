@@ -1,6 +1,7 @@
 """The walk through real projects on a real PostgreSQL: what is recorded, and what a failure leaves alone."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -406,3 +407,26 @@ def test_an_upgrade_that_is_killed_half_way_is_run_again(tmp_path: Path, server:
     (interruption,) = found["b2"]
     assert interruption.after == "CREATE TABLE one ()"
     assert interruption.failure.message == 'relation "one" already exists'
+
+
+def test_only_the_last_walk_through_a_history_ends_at_its_head(tmp_path: Path, server: Server) -> None:
+    models = """
+        import sqlalchemy as sa
+
+        metadata = sa.MetaData()
+        sa.Table("orders", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("note", sa.Text))
+    """
+    note = script("b2", "a1", "op.add_column('orders', sa.Column('note', sa.Text))", "op.drop_column('orders', 'note')")
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": note}, models=models)
+    (place / "migrate.py").write_text(
+        "from alembic.config import main\nmain(['upgrade', 'a1'])\nmain(['upgrade', 'head'])\n"
+    )
+
+    first, last = record(target(place, sys.executable, "migrate.py"), server)
+
+    assert [trip.revision for trip in (*first.trips, *last.trips)] == ["a1", "b2"]
+    assert first.head is None
+    assert first.missing["drift"] == "the command goes on with this history after it"
+    assert last.head == last.models
+    assert last.drift == ()
+    assert last.concurrent is not None
