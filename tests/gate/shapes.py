@@ -820,3 +820,57 @@ def upgrade_at_the_start_of_the_application(at: Path, python: str) -> Shape:
     """
     library(at, **{"start.py": own})
     return Shape(at, command=(python, "start.py"), also=lambda recordings: len(recordings) == 1)
+
+
+@shape
+def expand_then_contract(at: Path, python: str) -> Shape:
+    """Two calls of Alembic over one history: the first ends where the models are not reached yet."""
+    own = """\
+        from alembic import command
+        from alembic.config import Config
+
+        command.upgrade(Config("alembic.ini"), "expand@head")
+        command.upgrade(Config("alembic.ini"), "contract@head")
+    """
+    first = CREATE_AUTHOR.replace('"name"', '"full_name"')
+    third = 'op.alter_column("author", "full_name", new_column_name="name")\n' + ADD_ISBN
+    back = FORGET_THE_INDEX + 'op.alter_column("author", "name", new_column_name="full_name")\n'
+    library(
+        at,
+        **{
+            "migrations/versions/0001_author.py": script(
+                "0001", None, first, 'op.drop_table("author")', labels=("expand",)
+            ),
+            "migrations/versions/0003_isbn.py": script(
+                "0003", None, third, back, labels=("contract",), depends_on="0002"
+            ),
+            "upgrade.py": own,
+        },
+    )
+    return Shape(at, (python, "upgrade.py"))
+
+
+@shape
+def call_of_alembic_that_only_looks(at: Path, python: str) -> Shape:
+    """Before it upgrades, it asks the database for its revision through env.py."""
+    own = """\
+        from alembic import command
+        from alembic.config import Config
+        from alembic.runtime.environment import EnvironmentContext
+        from alembic.script import ScriptDirectory
+
+        config = Config("alembic.ini")
+        scripts = ScriptDirectory.from_config(config)
+
+
+        def look(revision, context):
+            print("the database is at", revision or "nothing")
+            return []
+
+
+        with EnvironmentContext(config, scripts, fn=look):
+            scripts.run_env()
+        command.upgrade(config, "head")
+    """
+    library(at, **{"upgrade.py": own})
+    return Shape(at, (python, "upgrade.py"), also=lambda recordings: len(recordings) == 1)
