@@ -44,9 +44,7 @@ def attempt_all(walks: Sequence[Walk], stage: Stage, on_progress: Callable[[str,
     seen = {walk.index: Seen() for walk in walks}
     arrived = [walk for walk in walks if walk.head is not None]
     jobs: list[Callable[[], None]] = [
-        partial(_create_models, walk, seen[walk.index], stage)
-        for walk in arrived
-        if walk.has_metadata and "models" not in walk.missing
+        partial(_create_models, walk, seen[walk.index], stage) for walk in arrived if walk.has_metadata
     ]
     if arrived and all(walk.is_stop or walk.head is not None for walk in walks):
         # These two run the whole command, so they end at the head of the last walk.

@@ -45,7 +45,6 @@ def record(
             on_progress("base", 0, 1)
             stage.base = _find_base(stage, kept)
         walks = walk_all(stage, on_progress, kept)
-        _leave_the_models_to_the_last(walks)
         if kept is not None:
             kept.settle(walks)
         _leave_out_stops(walks)
@@ -204,15 +203,6 @@ def _leave_out_stops(walks: Sequence[Walk]) -> None:
             walk.head = walk.drift = None
             parts = ("head", "models", "drift", "offline", "concurrent")
             walk.missing.update(dict.fromkeys(parts, "the command goes on with this history after it"))
-
-
-def _leave_the_models_to_the_last(walks: list[Walk]) -> None:
-    """A command may go on with a history in a later call of Alembic (expand, then contract): only there are the models reached."""
-    for index, walk in enumerate(walks):
-        if any(later.is_same_history(walk) for later in walks[index + 1 :]):
-            walk.drift = None
-            for part in ("drift", "models"):
-                walk.missing[part] = "the command goes on with this history in a later call of Alembic"
 
 
 def _confirm_all(walks: list[Walk], stage: Stage, on_progress: OnProgress) -> None:

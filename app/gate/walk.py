@@ -123,13 +123,6 @@ class Walk:
         """The snapshot less the table in which Alembic keeps the revision."""
         return without(snapshot, self._version_schema, self.hello["version_table"])
 
-    def is_same_history(self, other: Walk) -> bool:
-        """Whether both are calls of Alembic with the same scripts and the same table in which it keeps the revision."""
-        return (self.hello["script_location"], self.version_table) == (
-            other.hello["script_location"],
-            other.version_table,
-        )
-
     @property
     def version_table(self) -> str:
         """ "public.alembic_version" """
