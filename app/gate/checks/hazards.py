@@ -112,8 +112,10 @@ def changes_by(step: Step, statement: Statement, table: str) -> list[Change]:
 
 
 def find_statement(step: Step, change: Change) -> Statement | None:
-    """The first statement of the step whose text tells of the change."""
-    return next((statement for statement in step.statements if _tells_of(statement, change)), None)
+    """The first statement of the step whose text tells of the change. One that drops what was left of a former try made nothing."""
+    telling = [statement for statement in step.statements if _tells_of(statement, change)]
+    making = [statement for statement in telling if change.after is None or first_word(statement) != "DROP"]
+    return next(iter(making or telling), None)
 
 
 _WORDS = re.compile(r"\w+")

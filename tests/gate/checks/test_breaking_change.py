@@ -107,6 +107,18 @@ def test_the_breaks_of_one_table_are_one_finding_at_the_first_statement():
     assert finding.line == 12
 
 
+def test_points_at_the_statement_that_makes_and_not_at_the_one_that_cleans_up_before():
+    statements = [
+        statement("DROP INDEX CONCURRENTLY IF EXISTS uq", line=12, transactional=False),
+        statement("CREATE UNIQUE INDEX CONCURRENTLY uq ON orders (number)", line=13, transactional=False),
+    ]
+    unique = added(key("index", "uq", "orders"), unique=True, definition="USING btree (number)")
+
+    [finding] = examine(recording(trip(statements=statements, changes=[unique])))
+
+    assert finding.line == 13
+
+
 @pytest.mark.parametrize(
     "changes",
     [

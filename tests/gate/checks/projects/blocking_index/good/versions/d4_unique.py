@@ -6,7 +6,7 @@ revision = "d4"
 down_revision = "c3"
 
 
-# overproof: allow breaking-change: the numbers come from a sequence
+# overproof: allow breaking-change, populated-upgrade: the numbers come from a sequence
 def upgrade():
     with op.get_context().autocommit_block():
         op.execute("DROP INDEX CONCURRENTLY IF EXISTS uq_orders_number")

@@ -6,7 +6,6 @@ revision = "e5"
 down_revision = "d4"
 
 
-# overproof: allow breaking-change: every release since 4.2 writes the total
 def upgrade():
     op.execute("ALTER TABLE orders VALIDATE CONSTRAINT orders_total_not_null")
     op.alter_column("orders", "total", nullable=False)
