@@ -21,6 +21,7 @@ from app.cli import main
 from app.gate import verify
 from app.gate.catalogue import CHECKS
 from app.gate.checks.base import Check, Finding
+from app.gate.kept import KeptBase
 from app.gate.recording import Recording
 from app.gate.report import Report, Severity
 from app.gate.server import Database, Server, ServerUnavailable
@@ -46,12 +47,17 @@ class Gate:
     version = "18.6"
 
     @contextmanager
-    def throwaway_server(self, url: str | None) -> Iterator[Gate]:
+    def throwaway_server(self, url: str | None, *, image: Path | None = None) -> Iterator[Gate]:
         self.database_url = url
         yield self
 
     def record(
-        self, target: Target, server: Gate, on_progress: Callable[[str, int, int], None], base: str | None = None
+        self,
+        target: Target,
+        server: Gate,
+        on_progress: Callable[[str, int, int], None],
+        base: str | None = None,
+        kept: KeptBase | None = None,
     ) -> list[Recording]:
         self.target, self.base = target, base
         on_progress("walk", 1, 1)

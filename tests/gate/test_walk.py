@@ -361,7 +361,7 @@ def test_no_process_and_no_database_is_left(tmp_path: Path, server: Server) -> N
 
     child_id = (place / "child").read_text()
     state = subprocess.run(["ps", "-o", "stat=", "-p", child_id], capture_output=True, text=True, check=False).stdout
-    assert state.strip() in ("", "Z"), "a process that the command started is still there"
+    assert state.strip()[:1] in ("", "Z"), "a process that the command started is still there"
 
 
 def test_a_command_that_ends_well_in_vain_is_found_out(tmp_path: Path, server: Server) -> None:
