@@ -34,7 +34,11 @@ CASES = [
         downgrade=DROP_EXTRA,
         because="The default is kept once in the catalog, and read from there for the older rows.",
     ),
-    add("column with the time of the upgrade", "timestamptz NOT NULL DEFAULT now()", "now() is one value for the whole transaction, worked out once."),
+    add(
+        "column with the time of the upgrade",
+        "timestamptz NOT NULL DEFAULT now()",
+        "now() is one value for the whole transaction, worked out once.",
+    ),
     add(
         "column with a time for each row",
         "timestamptz NOT NULL DEFAULT clock_timestamp()",
@@ -65,7 +69,7 @@ CASES = [
         upgrade="op.add_column('orders', sa.Column('extra', sa.Text, nullable=False))",
         downgrade=DROP_EXTRA,
         expected={"breaking-change", "populated-upgrade"},
-        because="With one row in the table it is 'column \"extra\" of relation \"orders\" contains null values'.",
+        because='With one row in the table it is \'column "extra" of relation "orders" contains null values\'.',
     ),
     add("serial column", "serial", "Each row draws a number from the sequence: all are written.", "table-rewrite"),
     add(
@@ -92,7 +96,11 @@ CASES = [
         "The default need not be written, but the CHECK is tried on every row under ACCESS EXCLUSIVE.",
         "blocking-scan",
     ),
-    add("column with a CHECK for new rows", "integer DEFAULT 1", "Without a CHECK there is nothing to be tried on the rows."),
+    add(
+        "column with a CHECK for new rows",
+        "integer DEFAULT 1",
+        "Without a CHECK there is nothing to be tried on the rows.",
+    ),
     add(
         "column of a domain with a rule",
         "amount",
@@ -123,18 +131,27 @@ CASES = [
         expected={"blocking-scan", "lock-pileup"},
         because="ADD CONSTRAINT does not know that the column is new: it reads the whole table, and waits for customers while orders is closed.",
     ),
-    add("unique column", "integer UNIQUE", "The index of the constraint is built under ACCESS EXCLUSIVE.", "blocking-index"),
+    add(
+        "unique column",
+        "integer UNIQUE",
+        "The index of the constraint is built under ACCESS EXCLUSIVE.",
+        "blocking-index",
+    ),
     Case(
         name="several columns at once",
         before=ORDERS,
-        upgrade=sql("ALTER TABLE orders ADD COLUMN a text, ADD COLUMN b integer DEFAULT 0, ADD COLUMN c boolean NOT NULL DEFAULT false"),
+        upgrade=sql(
+            "ALTER TABLE orders ADD COLUMN a text, ADD COLUMN b integer DEFAULT 0, ADD COLUMN c boolean NOT NULL DEFAULT false"
+        ),
         downgrade=sql("ALTER TABLE orders DROP COLUMN a, DROP COLUMN b, DROP COLUMN c"),
         because="None of the three asks anything of the rows.",
     ),
     Case(
         name="several columns one of which is serial",
         before=ORDERS,
-        upgrade=sql("ALTER TABLE orders ADD COLUMN a text, ADD COLUMN b serial, ADD COLUMN c boolean NOT NULL DEFAULT false"),
+        upgrade=sql(
+            "ALTER TABLE orders ADD COLUMN a text, ADD COLUMN b serial, ADD COLUMN c boolean NOT NULL DEFAULT false"
+        ),
         downgrade=sql("ALTER TABLE orders DROP COLUMN a, DROP COLUMN b, DROP COLUMN c"),
         expected={"table-rewrite"},
         because="One action that needs it makes the whole statement a rewrite.",
@@ -184,7 +201,9 @@ CASES = [
     ),
     Case(
         name="column becomes required in place of a CHECK",
-        before=sql("CREATE TABLE orders (id integer PRIMARY KEY, note text, CONSTRAINT note_is_there CHECK (note IS NOT NULL))"),
+        before=sql(
+            "CREATE TABLE orders (id integer PRIMARY KEY, note text, CONSTRAINT note_is_there CHECK (note IS NOT NULL))"
+        ),
         upgrade=body(
             "op.alter_column('orders', 'note', nullable=False)",
             "op.drop_constraint('note_is_there', 'orders')",
@@ -270,13 +289,17 @@ CASES = [
     ),
     Case(
         name="generated column becomes an ordinary one",
-        before=body(ORDERS, sql("ALTER TABLE orders ADD COLUMN extra integer GENERATED ALWAYS AS (length(note)) STORED")),
+        before=body(
+            ORDERS, sql("ALTER TABLE orders ADD COLUMN extra integer GENERATED ALWAYS AS (length(note)) STORED")
+        ),
         upgrade=sql("ALTER TABLE orders ALTER COLUMN extra DROP EXPRESSION"),
         because="The stored values stay as they are.",
     ),
     Case(
         name="generated column gets another expression",
-        before=body(ORDERS, sql("ALTER TABLE orders ADD COLUMN extra integer GENERATED ALWAYS AS (length(note)) STORED")),
+        before=body(
+            ORDERS, sql("ALTER TABLE orders ADD COLUMN extra integer GENERATED ALWAYS AS (length(note)) STORED")
+        ),
         upgrade=sql("ALTER TABLE orders ALTER COLUMN extra SET EXPRESSION AS (length(note) + 1)"),
         downgrade=sql("ALTER TABLE orders ALTER COLUMN extra SET EXPRESSION AS (length(note))"),
         expected={"table-rewrite"},

@@ -60,7 +60,9 @@ CASES = [
     ),
     Case(
         name="CHECK that allows more, at once",
-        before=sql("CREATE TABLE orders (id integer PRIMARY KEY, status text, CONSTRAINT ck_status CHECK (status IN ('new', 'paid')))"),
+        before=sql(
+            "CREATE TABLE orders (id integer PRIMARY KEY, status text, CONSTRAINT ck_status CHECK (status IN ('new', 'paid')))"
+        ),
         upgrade=body(
             "op.drop_constraint('ck_status', 'orders')",
             "op.create_check_constraint('ck_status', 'orders', \"status IN ('new', 'paid', 'sent')\")",
@@ -74,7 +76,9 @@ CASES = [
     ),
     Case(
         name="CHECK that allows more, for new rows",
-        before=sql("CREATE TABLE orders (id integer PRIMARY KEY, status text, CONSTRAINT ck_status CHECK (status IN ('new', 'paid')))"),
+        before=sql(
+            "CREATE TABLE orders (id integer PRIMARY KEY, status text, CONSTRAINT ck_status CHECK (status IN ('new', 'paid')))"
+        ),
         upgrade=sql(
             "ALTER TABLE orders DROP CONSTRAINT ck_status",
             "ALTER TABLE orders ADD CONSTRAINT ck_status CHECK (status IN ('new', 'paid', 'sent')) NOT VALID",
@@ -88,7 +92,9 @@ CASES = [
     ),
     Case(
         name="CHECK that allows less",
-        before=sql("CREATE TABLE orders (id integer PRIMARY KEY, status text, CONSTRAINT ck_status CHECK (status IN ('new', 'paid')))"),
+        before=sql(
+            "CREATE TABLE orders (id integer PRIMARY KEY, status text, CONSTRAINT ck_status CHECK (status IN ('new', 'paid')))"
+        ),
         upgrade=sql(
             "ALTER TABLE orders DROP CONSTRAINT ck_status",
             "ALTER TABLE orders ADD CONSTRAINT ck_status CHECK (status IN ('paid'))",
@@ -137,7 +143,9 @@ CASES = [
         name="foreign key is validated",
         before=body(
             SHOP,
-            sql("ALTER TABLE orders ADD CONSTRAINT fk_customer FOREIGN KEY (customer_id) REFERENCES customers NOT VALID"),
+            sql(
+                "ALTER TABLE orders ADD CONSTRAINT fk_customer FOREIGN KEY (customer_id) REFERENCES customers NOT VALID"
+            ),
         ),
         upgrade=sql("ALTER TABLE orders VALIDATE CONSTRAINT fk_customer"),
         downgrade="pass",
@@ -235,7 +243,10 @@ CASES = [
     ),
     Case(
         name="primary key from an index over a required column",
-        before=sql("CREATE TABLE orders (number integer NOT NULL, total integer)", "CREATE UNIQUE INDEX pk_orders ON orders (number)"),
+        before=sql(
+            "CREATE TABLE orders (number integer NOT NULL, total integer)",
+            "CREATE UNIQUE INDEX pk_orders ON orders (number)",
+        ),
         upgrade=sql("ALTER TABLE orders ADD CONSTRAINT pk_orders PRIMARY KEY USING INDEX pk_orders"),
         downgrade=body(
             "op.drop_constraint('pk_orders', 'orders', type_='primary')",
@@ -245,7 +256,9 @@ CASES = [
     ),
     Case(
         name="primary key from an index over a nullable column",
-        before=sql("CREATE TABLE orders (number integer, total integer)", "CREATE UNIQUE INDEX pk_orders ON orders (number)"),
+        before=sql(
+            "CREATE TABLE orders (number integer, total integer)", "CREATE UNIQUE INDEX pk_orders ON orders (number)"
+        ),
         upgrade=sql("ALTER TABLE orders ADD CONSTRAINT pk_orders PRIMARY KEY USING INDEX pk_orders"),
         downgrade=body(
             "op.drop_constraint('pk_orders', 'orders', type_='primary')",

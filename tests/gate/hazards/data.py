@@ -3,7 +3,10 @@
 from tests.gate.hazards.case import Case, autocommit, body, sql
 
 ORDERS = sql("CREATE TABLE orders (id integer PRIMARY KEY, status text, note text)")
-SHOP = sql("CREATE TABLE orders (id integer PRIMARY KEY, status text)", "CREATE TABLE customers (id integer PRIMARY KEY, name text)")
+SHOP = sql(
+    "CREATE TABLE orders (id integer PRIMARY KEY, status text)",
+    "CREATE TABLE customers (id integer PRIMARY KEY, name text)",
+)
 DROP_STATE = "op.drop_column('orders', 'state')"
 BATCHES = """
     DO $$ BEGIN
@@ -84,7 +87,13 @@ CASES = [
     ),
     Case(
         name="one row by its key under a lock",
-        before=body(SHOP, sql("INSERT INTO customers SELECT n, 'customer ' || n FROM generate_series(1, 5000) AS n", "ANALYZE customers")),
+        before=body(
+            SHOP,
+            sql(
+                "INSERT INTO customers SELECT n, 'customer ' || n FROM generate_series(1, 5000) AS n",
+                "ANALYZE customers",
+            ),
+        ),
         upgrade=body(
             "op.add_column('orders', sa.Column('state', sa.Text))",
             sql("UPDATE customers SET name = 'customer one' WHERE id = 100000"),
@@ -105,7 +114,9 @@ CASES = [
     Case(
         name="rows deleted under a lock",
         before=ORDERS,
-        upgrade=body("op.add_column('orders', sa.Column('state', sa.Text))", sql("DELETE FROM orders WHERE note IS NULL")),
+        upgrade=body(
+            "op.add_column('orders', sa.Column('state', sa.Text))", sql("DELETE FROM orders WHERE note IS NULL")
+        ),
         downgrade=DROP_STATE,
         expected={"lock-pileup", "data-loss"},
         because="All rows are looked at with ACCESS EXCLUSIVE held, and some are gone.",
@@ -178,13 +189,15 @@ CASES = [
         upgrade=autocommit("ALTER TABLE orders ADD COLUMN state text", "ALTER TABLE customers ADD COLUMN state text"),
         downgrade=body("op.drop_column('customers', 'state')", DROP_STATE),
         expected={"interrupted-upgrade"},
-        because="Stopped after the first, the next try is 'column \"state\" of relation \"orders\" already exists'.",
+        because='Stopped after the first, the next try is \'column "state" of relation "orders" already exists\'.',
     ),
     # Explicit locks.
     Case(
         name="LOCK TABLE and a backfill",
         before=ORDERS,
-        upgrade=sql("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE", "UPDATE orders SET status = 'new' WHERE status IS NULL"),
+        upgrade=sql(
+            "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE", "UPDATE orders SET status = 'new' WHERE status IS NULL"
+        ),
         downgrade="pass",
         expected={"lock-pileup"},
         because="Nobody reads orders while all rows are updated.",

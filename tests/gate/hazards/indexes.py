@@ -163,7 +163,9 @@ CASES = [
     ),
     Case(
         name="index on a materialized view",
-        before=body(ORDERS, sql("CREATE MATERIALIZED VIEW notes AS SELECT note, count(*) AS n FROM orders GROUP BY note")),
+        before=body(
+            ORDERS, sql("CREATE MATERIALIZED VIEW notes AS SELECT note, count(*) AS n FROM orders GROUP BY note")
+        ),
         upgrade=sql("CREATE INDEX ix_notes ON notes (note)"),
         downgrade=sql("DROP INDEX ix_notes"),
         because="SHARE lets readers go on, and nobody writes to a materialized view.",

@@ -26,7 +26,9 @@ CASES = [
     Case(
         name="lock_timeout by a function",
         before=ORDERS,
-        upgrade=body(WITHOUT, "op.get_bind().execute(sa.text(\"SELECT set_config('lock_timeout', '3000', true)\"))", ADD),
+        upgrade=body(
+            WITHOUT, "op.get_bind().execute(sa.text(\"SELECT set_config('lock_timeout', '3000', true)\"))", ADD
+        ),
         downgrade=DROP,
         because="set_config() is SET by another name.",
     ),
@@ -48,7 +50,9 @@ CASES = [
     Case(
         name="no lock_timeout in an autocommit block",
         before=ORDERS,
-        upgrade=autocommit("SET lock_timeout = 0", "ALTER TABLE orders ADD COLUMN IF NOT EXISTS extra text", "RESET lock_timeout"),
+        upgrade=autocommit(
+            "SET lock_timeout = 0", "ALTER TABLE orders ADD COLUMN IF NOT EXISTS extra text", "RESET lock_timeout"
+        ),
         downgrade=DROP,
         expected={"lock-timeout"},
         because="Outside of a transaction it waits for ever just as well.",
@@ -69,7 +73,11 @@ CASES = [
     Case(
         name="no lock_timeout on a new table",
         before=ORDERS,
-        upgrade=body(WITHOUT, "op.create_table('lines', sa.Column('id', sa.Integer))", "op.add_column('lines', sa.Column('x', sa.Text))"),
+        upgrade=body(
+            WITHOUT,
+            "op.create_table('lines', sa.Column('id', sa.Integer))",
+            "op.add_column('lines', sa.Column('x', sa.Text))",
+        ),
         downgrade="op.drop_table('lines')",
         because="Nobody can hold a lock on a table that is not there before the commit.",
     ),

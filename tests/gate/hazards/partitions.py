@@ -59,7 +59,9 @@ CASES = [
                 "CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_size_2025 ON events_2025 (size)",
             ),
             sql("CREATE INDEX ix_size ON ONLY events (size)"),
-            sql("ALTER INDEX ix_size ATTACH PARTITION ix_size_2024", "ALTER INDEX ix_size ATTACH PARTITION ix_size_2025"),
+            sql(
+                "ALTER INDEX ix_size ATTACH PARTITION ix_size_2024", "ALTER INDEX ix_size ATTACH PARTITION ix_size_2025"
+            ),
         ),
         downgrade="op.drop_index('ix_size')",
         because="Each is built beside the traffic; the whole's index has no rows of its own, and takes them over.",
@@ -123,7 +125,9 @@ CASES = [
     ),
     Case(
         name="partition is attached after a CHECK",
-        before=body(EVENTS, OTHER, sql("ALTER TABLE events_2026 ADD CHECK (day >= '2026-01-01' AND day < '2027-01-01')")),
+        before=body(
+            EVENTS, OTHER, sql("ALTER TABLE events_2026 ADD CHECK (day >= '2026-01-01' AND day < '2027-01-01')")
+        ),
         upgrade=sql(f"ALTER TABLE events ATTACH PARTITION events_2026 {BOUNDS}"),
         downgrade=sql("ALTER TABLE events DETACH PARTITION events_2026"),
         because="The CHECK proves that all rows are within the bounds.",

@@ -1,44 +1,65 @@
 """The labelled set as one Alembic project, so that one walk judges all of it.
 
-Each case is two revisions in a row: `<number>_before` makes the schema that it meets, `<number>` is the migration under test. Both
-work in a PostgreSQL schema of the case's own, to which they set `search_path` first.
+Each case has a PostgreSQL schema of its own, to which its scripts set `search_path` first. A few cases in a row share one
+revision, `before_<number>`, that makes what they meet; each then has a revision of its own, the migration under test. What cannot be
+rolled back in a transaction comes first: it is tried more than once, from the start of the history.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.gate.hazards.case import Case, body
 from tests.gate.projects import ENV, script, write_project
 
+TOGETHER = 12  # cases whose `before` is made by one revision
+
 # A limit for all, so that only those who take it away have none; and Alembic's own table where it is found from every schema.
 _ENV = (
     ENV.replace("poolclass=pool.NullPool", 'poolclass=pool.NullPool, connect_args={"options": "-c lock_timeout=5s"}')
-    .replace("connection=connection", "connection=connection, version_table_schema='public', transaction_per_migration=True")
+    .replace(
+        "connection=connection", "connection=connection, version_table_schema='public', transaction_per_migration=True"
+    )
     .replace("literal_binds=True", "literal_binds=True, version_table_schema='public', transaction_per_migration=True")
 )
 
 
-def revisions_by_case(cases: Iterable[Case]) -> dict[str, str]:
-    """{"integer to bigint": "c000"}: the revision under test, by the case's name."""
-    return {case.name: f"c{number:03}" for number, case in enumerate(cases)}
-
-
-def write_history(place: Path, cases: Iterable[Case]) -> Mapping[str, str]:
-    """Write the project into that folder. Gives `revisions_by_case`."""
-    cases = list(cases)
-    revisions = revisions_by_case(cases)
-    scripts, last = {}, None
-    for case in cases:
-        revision, schema = revisions[case.name], case.slug
-        here = f"op.execute('SET search_path TO \"{schema}\"')"
-        earlier = f"{revision}_before"
-        scripts[f"{revision}_{schema}_before"] = script(
-            earlier, last, body(f"op.execute('CREATE SCHEMA \"{schema}\"')", here, case.before), None
-        )
-        downgrade = None if case.downgrade is None else body(here, case.downgrade)
-        scripts[f"{revision}_{schema}"] = script(revision, earlier, body(here, case.upgrade), downgrade)
-        last = revision
+def write_history(place: Path, cases: Iterable[Case]) -> dict[str, str]:
+    """Write the project into that folder. Gives the revision under test by the name of its case."""
+    ordered = sorted(cases, key=_can_be_held)
+    revisions = {case.name: f"c{number:03}" for number, case in enumerate(ordered)}
+    scripts: dict[str, str] = {}
+    last = None
+    for start in range(0, len(ordered), TOGETHER):
+        together = ordered[start : start + TOGETHER]
+        earlier = f"before_{start:03}"
+        scripts[earlier] = script(earlier, last, _before(together), None)
+        last = earlier
+        for case in together:
+            revision = revisions[case.name]
+            downgrade = None if case.downgrade is None else body(_enter(case), case.downgrade)
+            scripts[f"{revision}_{case.slug}"] = script(revision, last, body(_enter(case), case.upgrade), downgrade)
+            last = revision
     write_project(place, scripts, env=_ENV)
     return revisions
+
+
+def _before(cases: Sequence[Case]) -> str:
+    return body(
+        *(
+            part
+            for case in cases
+            for part in (f"op.execute('CREATE SCHEMA \"{case.slug}\"')", _enter(case), case.before)
+        )
+    )
+
+
+def _enter(case: Case) -> str:
+    return f"op.execute('SET search_path TO \"{case.slug}\"')"
+
+
+def _can_be_held(case: Case) -> bool:
+    return (
+        case.downgrade is not None and "autocommit_block" not in case.upgrade and "COMMIT" not in case.upgrade.upper()
+    )

@@ -207,7 +207,9 @@ CASES = [
     Case(
         name="index in a DO block",
         before=SHOP,
-        upgrade=sql("DO $$ BEGIN IF to_regclass('ix_total') IS NULL THEN CREATE INDEX ix_total ON orders (total); END IF; END $$"),
+        upgrade=sql(
+            "DO $$ BEGIN IF to_regclass('ix_total') IS NULL THEN CREATE INDEX ix_total ON orders (total); END IF; END $$"
+        ),
         downgrade="op.drop_index('ix_total')",
         expected={"blocking-index"},
         because="The index is not there, so it is built under SHARE.",
@@ -215,7 +217,9 @@ CASES = [
     Case(
         name="index in a DO block that finds it there",
         before=body(SHOP, "op.create_index('ix_total', 'orders', ['total'])"),
-        upgrade=sql("DO $$ BEGIN IF to_regclass('ix_total') IS NULL THEN CREATE INDEX ix_total ON orders (total); END IF; END $$"),
+        upgrade=sql(
+            "DO $$ BEGIN IF to_regclass('ix_total') IS NULL THEN CREATE INDEX ix_total ON orders (total); END IF; END $$"
+        ),
         downgrade="pass",
         because="The index is there, so nothing is done.",
     ),
@@ -305,7 +309,9 @@ CASES = [
         name="procedure that writes a table anew",
         before=body(
             SHOP,
-            sql("CREATE PROCEDURE grow() LANGUAGE plpgsql AS $$ BEGIN ALTER TABLE orders ALTER COLUMN total TYPE bigint; COMMIT; END $$"),
+            sql(
+                "CREATE PROCEDURE grow() LANGUAGE plpgsql AS $$ BEGIN ALTER TABLE orders ALTER COLUMN total TYPE bigint; COMMIT; END $$"
+            ),
         ),
         upgrade=autocommit("CALL grow()"),
         downgrade=TOTAL_BACK,

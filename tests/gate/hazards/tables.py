@@ -57,7 +57,9 @@ CASES = [
     Case(
         name="new table by the name of an old one",
         before=ORDERS,
-        upgrade=body("op.drop_table('orders')", "op.create_table('orders', sa.Column('id', sa.BigInteger, primary_key=True))"),
+        upgrade=body(
+            "op.drop_table('orders')", "op.create_table('orders', sa.Column('id', sa.BigInteger, primary_key=True))"
+        ),
         downgrade=body("op.drop_table('orders')", ORDERS),
         expected={"breaking-change", "data-loss"},
         because="It is another table; the rows of the old one are gone.",

@@ -19,15 +19,15 @@ from sqlalchemy.engine import Engine
 SQL_LIMIT = 20000  # characters of a statement that are kept
 STATEMENT_LIMIT = 1000  # statements of a step that are observed one by one; what more there are is told as one
 
-# Relations that are not the system's: 16384 is FirstNormalObjectId (src/include/access/transam.h).
+# Relations that are not the system's: 16384 is FirstNormalObjectId (src/include/access/transam.h). The table that a TOAST
+# table belongs to is in its name, pg_toast_16385, which saves a join.
 _RELATION = """
 SELECT c.oid::bigint, c.relkind::text, n.nspname::text, c.relname::text,
-       coalesce(i.indrelid, t.oid, h.inhparent, 0)::bigint, coalesce(pg_relation_filenode(c.oid), 0)::bigint,
-       (c.relpersistence = 't')::int
+       coalesce(i.indrelid, h.inhparent, CASE c.relkind WHEN 't' THEN substr(c.relname, 10)::oid END, 0)::bigint,
+       coalesce(pg_relation_filenode(c.oid), 0)::bigint, (c.relpersistence = 't')::int
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_index i ON i.indexrelid = c.oid
-LEFT JOIN pg_class t ON c.relkind = 't' AND t.reltoastrelid = c.oid
 LEFT JOIN pg_inherits h ON h.inhrelid = c.oid AND h.inhseqno = 1
 WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'm', 'i', 'I', 't', 'f', 'S', 'v')
 """
@@ -100,6 +100,7 @@ class Watch:
         self.script = None
         self.events = []
         self.dropped = 0
+        self._is_unflushed = False  # a step ended its transaction itself, so counters of it may have been left over
         self._older = {}  # relations by oid, as they were when the step began
         self._since = None  # the transaction before which all of them are known
         dialect = walker.context.dialect
@@ -132,7 +133,9 @@ class Watch:
         self._is_stale = False  # what was last seen was in another transaction
         if observe:
             self._refresh(transaction)
-            self._begin_transaction(is_counted=self._walker.server_version < 150000 or self._walker.is_held)
+            is_flushed = self._walker.server_version >= 150000 and not (self._walker.is_held or self._is_unflushed)
+            self._begin_transaction(is_counted=not is_flushed)
+            self._is_unflushed = False
         self._is_on = True
 
     def _begin_transaction(self, is_counted):
@@ -207,7 +210,7 @@ class Watch:
         """Run a statement that would be a transaction of its own in one that can be looked into. False if that cannot be done."""
         if not (self._is_ours(context.root_connection) and self._observe and self._is_alone):
             return False
-        self._is_stale = True
+        self._is_stale = self._is_unflushed = True
         if _STEERS_TRANSACTIONS.search(_COMMENTS.sub("", statement)) or len(self.events) >= STATEMENT_LIMIT:
             return False
         walker = self._walker
@@ -257,7 +260,7 @@ class Watch:
     def _end_transaction(self):
         self._walker.has_committed = True
         self._has_ended = True
-        self._is_stale = True
+        self._is_stale = self._is_unflushed = True
 
     def _error(self, context):
         is_first = self._is_on and self.first_error is None and context.connection is not None
@@ -413,7 +416,7 @@ class _Seen:
         told = {
             "locks": {table: sorted(modes) for table, modes in self.locks.items()},
             "rewrites": sorted(self.rewrites),
-            "scans": sorted(self.scans),
+            "scans": sorted(self.scans - self.emptied),
             "index_builds": sorted(self.builds - self.emptied),
             "written": {**dict.fromkeys(self.emptied, 0), **self.written},
             "lock_timeout": self.timeout if self.locks else None,
