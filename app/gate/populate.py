@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from app.gate.recording import Change, Failure, Key, Loss, Populated, Snapshot, Step
 from app.gate.rows import Filled, Plan, fill, make_plan
-from app.gate.rows_catalog import AskFailed, Catalog, read_catalog
+from app.gate.rows_catalog import Ask, AskFailed, Catalog, read_catalog
 from app.gate.rows_contents import Contents, losses, read_contents
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384 AND c.relpersistence <> 't'
 class Line:
     """The migration's own connection, inside the transaction that is held."""
 
-    ask: Callable[[str], str]  # one text; raises AskFailed
+    ask: Ask
     execute: Callable[[Sequence[str]], Failure | None]
     load: Callable[[str], Failure | None]  # runs a whole SQL script
 
@@ -129,7 +129,8 @@ class Trial:
             self.note(taken)
             if taken.failure is None:
                 return taken
-            self.line.execute(["ROLLBACK TO SAVEPOINT overproof_rows"])
+            if self.line.execute(["ROLLBACK TO SAVEPOINT overproof_rows"]) is not None:
+                return taken  # the script has ended the transaction: nothing more can be tried in it
             if not self.is_worth_another_try(taken.failure):
                 break
         taken = step()
@@ -144,14 +145,19 @@ class Trial:
             self.not_covered = dict.fromkeys(self.touched, self._trouble)
             return False
         own = self._load_own()
-        filled = self._try(
-            lambda: fill(plan, self.line.ask, self.line.execute, is_awkward=kind == "awkward", except_for=own)
-        ) or Filled({}, dict.fromkeys(plan.touched, self._trouble))
-        self.not_covered = {name: filled.not_covered[name] for name in plan.touched if name in filled.not_covered}
+        filled = self._try(lambda: fill(plan, self.line.ask, is_awkward=kind == "awkward", except_for=own)) or Filled(
+            {}, dict.fromkeys(plan.touched, self._trouble)
+        )
         self._plan, self._filled = plan, filled
         self._kind = "own" if self.own_rows and not filled.tables else kind
-        self._before = self._read({*plan.touched, *filled.tables}) or Contents({})
-        return any(self._before.counts.values())
+        self._before = self._read(plan.touched) or Contents({})
+        counts = self._before.counts
+        self.not_covered = {
+            name: filled.not_covered[name]
+            for name in plan.touched
+            if name in filled.not_covered and not counts.get(name)
+        }
+        return any(counts.values())
 
     def note(self, taken: Step) -> None:
         """Write down how the upgrade over those rows ended."""
@@ -184,11 +190,12 @@ class Trial:
 
     def clear(self) -> bool:
         """Take our rows away again, after up and down with commits. False if others were there that cannot be told from them."""
-        if self._plan is None or self._filled is None or self._before.counts != dict(self._filled.tables):
+        if self._plan is None or self._filled is None:
             return False
-        filled = [
-            table for group in reversed(self._plan.groups) for table in group if table.name in self._filled.tables
-        ]
+        ours = self._filled.tables
+        if any(count != ours.get(name, 0) for name, count in self._before.counts.items()):
+            return False
+        filled = [table for group in reversed(self._plan.groups) for table in group if table.name in ours]
         return self.line.execute([f"DELETE FROM {table.sql}" for table in filled]) is None
 
     def _load_own(self) -> frozenset[str]:
@@ -218,18 +225,14 @@ class Trial:
         return self._try(lambda: losses(self._before, after, is_return=is_return)) or ()
 
     def _read(self, tables: Iterable[str]) -> Contents | None:
-        return self._try(lambda: read_contents(self.line.ask, self.line.execute, tables))
+        return self._try(lambda: read_contents(self.line.ask, tables))
 
     def _try(self, action: Callable[[], T]) -> T | None:
         """What the action gives, or None if a query of it was refused; the transaction goes on in either case."""
-        self.line.execute(["SAVEPOINT overproof_look"])
         try:
-            result = action()
+            return action()
         except Exception as error:  # noqa: BLE001 - a defect of ours is told where the rows would be, and ends no walk
             is_ours = not isinstance(error, AskFailed)
             words = f"this is a defect of Overproof, please report it: {type(error).__name__}: " if is_ours else ""
             self._trouble = f"{words}{error}"
-            self.line.execute(["ROLLBACK TO SAVEPOINT overproof_look"])
             return None
-        self.line.execute(["RELEASE SAVEPOINT overproof_look"])
-        return result

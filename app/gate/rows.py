@@ -13,13 +13,14 @@ combination when a row is refused, and says in the end what became of each.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.gate.recording import Failure
-from app.gate.rows_catalog import Ask, Check, Execute, Table, literal
+from app.gate.rows_catalog import Ask, AskFailed, Check, Table, literal
 from app.gate.rows_plan import Plan, make_plan
 from app.gate.rows_statements import TRIES, Task, Writer
 
@@ -34,13 +35,14 @@ class Filled:
     not_covered: Mapping[str, str]  # {"public.lines": "no values were found that meet CHECK ck_total"}
 
 
-def fill(plan: Plan, ask: Ask, execute: Execute, *, is_awkward: bool, except_for: Iterable[str] = ()) -> Filled:
+def fill(plan: Plan, ask: Ask, *, is_awkward: bool, except_for: Iterable[str] = ()) -> Filled:
     """Insert the rows. `except_for` are tables that have rows enough. What cannot be filled is told, and nothing raised."""
     writer = Writer(plan, frozenset(except_for))
     tasks = list(writer.tasks(is_awkward))
-    failure = _run(tasks, ask, execute)
+    failure = _run(tasks, ask)
     if failure is None and (again := writer.tasks_again(tasks)):
-        failure = _run(again, ask, execute)
+        failure = _run(again, ask)
+        tasks += again
     return _outcome(plan, tasks, writer, failure)
 
 
@@ -51,8 +53,10 @@ def fill(plan: Plan, ask: Ask, execute: Execute, *, is_awkward: bool, except_for
 _BLOCK = """
 DO LANGUAGE plpgsql $overproof$
 DECLARE
-  task jsonb;
-  statement text;
+  statements text[] DEFAULT ARRAY[{statements}]::text[];
+  lasts integer[] DEFAULT ARRAY[{lasts}]::integer[]; -- of each task, the place of its last statement
+  conditions text[] DEFAULT ARRAY[{conditions}]::text[];
+  place integer DEFAULT 1;
   attempt integer;
   affected bigint;
   is_done boolean;
@@ -62,57 +66,76 @@ DECLARE
   outcomes jsonb DEFAULT '[]';
 BEGIN
   SET CONSTRAINTS ALL IMMEDIATE;
-  FOR task IN SELECT t.value FROM jsonb_array_elements({tasks}::jsonb) AS t LOOP
+  FOR task IN 1 .. array_length(lasts, 1) LOOP
     is_done = false;
+    affected = 0;
     state = NULL;
     message = NULL;
     name = NULL;
-    IF task ->> 'unless' IS NOT NULL THEN
-      EXECUTE task ->> 'unless' INTO is_done;
+    IF conditions[task] IS NOT NULL THEN
+      EXECUTE conditions[task] INTO is_done;
     END IF;
-    IF is_done THEN
-      outcomes = outcomes || jsonb_build_array(jsonb_build_array(0, NULL, NULL, NULL));
-      CONTINUE;
-    END IF;
-    <<statements>>
-    FOR statement IN SELECT t.value FROM jsonb_array_elements_text(task -> 'statements') AS t LOOP
+    <<tries>>
+    WHILE NOT is_done AND place <= lasts[task] LOOP
       FOR attempt IN 0 .. {tries} LOOP
         BEGIN
-          EXECUTE statement USING attempt;
+          EXECUTE statements[place] USING attempt;
           GET DIAGNOSTICS affected = ROW_COUNT;
           is_done = affected > 0;
         EXCEPTION WHEN OTHERS THEN
           GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, name = CONSTRAINT_NAME;
           affected = -1;
         END;
-        EXIT statements WHEN is_done;
+        EXIT tries WHEN is_done;
         EXIT WHEN affected = 0 OR (left(state, 2) NOT IN ('22', '23') AND attempt >= 3);
       END LOOP;
+      place = place + 1;
     END LOOP;
+    place = lasts[task] + 1;
     outcomes = outcomes || jsonb_build_array(jsonb_build_array(
-      CASE WHEN is_done THEN 1 ELSE 0 END, CASE WHEN NOT is_done THEN coalesce(state, '') END, message, name));
+      greatest(affected, 0), CASE WHEN NOT is_done THEN coalesce(state, '') END, message, name));
   END LOOP;
+  -- What waits for the end of a transaction is to wait again, or an ALTER TABLE behind an UPDATE would pass as nowhere else.
+  SELECT string_agg(quote_ident(n.nspname) || '.' || quote_ident(k.conname), ', ') INTO name
+  FROM pg_catalog.pg_constraint AS k JOIN pg_catalog.pg_namespace AS n ON n.oid = k.connamespace
+  WHERE k.condeferred AND k.conparentid = 0 AND k.conrelid = ANY (ARRAY[{tables}]::oid[]);
+  IF name IS NOT NULL THEN
+    EXECUTE 'SET CONSTRAINTS ' || name || ' DEFERRED';
+  END IF;
   PERFORM set_config('overproof.rows', outcomes::text, true);
 END $overproof$
 """
 
 
-def _run(tasks: Sequence[Task], ask: Ask, execute: Execute) -> Failure | None:
+def _run(tasks: Sequence[Task], ask: Ask) -> Failure | None:
     """Send the tasks, and write into each what became of it."""
     if not tasks:
         return None
-    sent = json.dumps([{"unless": task.unless, "statements": task.statements} for task in tasks])
-    block = _BLOCK.replace("{tries}", str(TRIES)).replace("{tasks}", literal(sent))
-    failure = execute(["SAVEPOINT overproof_fill", block])
-    if failure is not None:
-        execute(["ROLLBACK TO SAVEPOINT overproof_fill", "RELEASE SAVEPOINT overproof_fill"])
-        return failure
-    execute(["RELEASE SAVEPOINT overproof_fill"])
-    outcomes: list[list[Any]] = json.loads(ask("SELECT current_setting('overproof.rows')"))
+    places = itertools.accumulate(len(task.statements) for task in tasks)
+    block = (
+        _BLOCK.replace("{tries}", str(TRIES))
+        .replace("{tables}", ", ".join(str(oid) for oid in {task.table.oid for task in tasks}))
+        .replace("{lasts}", ", ".join(map(str, places)))
+        .replace("{conditions}", ", ".join(_quoted(task.unless) if task.unless else "NULL" for task in tasks))
+        .replace("{statements}", ", ".join(_quoted(each) for task in tasks for each in task.statements))
+    )
+    try:
+        answer = ask("SELECT current_setting('overproof.rows')", block)
+    except AskFailed as error:
+        return error.failure
+    outcomes: list[list[Any]] = json.loads(answer)
     for task, (inserted, state, message, name) in zip(tasks, outcomes, strict=True):
         task.inserted = inserted
         task.refusal = None if state is None else (state, message or "", name or "")
     return None
+
+
+def _quoted(statement: str) -> str:
+    """A statement as a text. Dollars are easier to write and to read, but keep no driver from what it takes for a parameter."""
+    has_traps = (
+        "%" in statement or ":" in statement.replace("::", "") or "$s$" in statement or "$overproof$" in statement
+    )
+    return literal(statement) if has_traps else f"$s${statement}$s$"
 
 
 def _outcome(plan: Plan, tasks: Sequence[Task], writer: Writer, failure: Failure | None) -> Filled:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from app.gate.recording import Failure
 
-Ask = Callable[[str], str]  # runs a SELECT that gives one text
-Execute = Callable[[Sequence[str]], Failure | None]  # runs statements on the same connection, in the same transaction
+
+class Ask(Protocol):
+    """Runs a SELECT that gives one text, on the migration's connection, after statements that go before it.
+
+    If anything is refused, nothing has happened. Raises AskFailed.
+    """
+
+    def __call__(self, sql: str, *before: str) -> str: ...
 
 
 class AskFailed(Exception):

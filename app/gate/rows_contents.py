@@ -23,7 +23,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from app.gate.recording import Loss
-from app.gate.rows_catalog import Ask, AskFailed, Execute, literal
+from app.gate.rows_catalog import Ask, literal
 
 MOST_ROWS = 300  # of a table, that are followed
 LONGEST_VALUE = 4000  # letters; of longer ones a digest is kept
@@ -69,33 +69,39 @@ DECLARE
   name text[];
   place text;
   relation oid;
+  kind text;
+  total bigint;
+  rows jsonb;
   found jsonb;
   outcome jsonb DEFAULT '{}';
 BEGIN
   FOR name IN SELECT ARRAY[t.value ->> 0, t.value ->> 1, t.value ->> 2]
               FROM jsonb_array_elements({names}::jsonb) AS t LOOP
     BEGIN
-      SELECT c.oid INTO STRICT relation FROM pg_catalog.pg_class AS c
+      SELECT c.oid, c.relkind INTO STRICT relation, kind FROM pg_catalog.pg_class AS c
       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
       WHERE n.nspname = name[2] AND c.relname = name[3] AND c.relkind IN ('r', 'p');
       place = quote_ident(name[2]) || '.' || quote_ident(name[3]);
-      IF EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = relation AND c.relkind = 'r') THEN
+      IF kind = 'r' THEN
         place = 'ONLY ' || place;
       END IF;
-      EXECUTE 'SELECT jsonb_build_object(''count'', (SELECT count(*) FROM ' || place || '),
-        ''columns'', (SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '''')
+      EXECUTE 'SELECT count(*) FROM ' || place INTO total;
+      EXECUTE 'SELECT jsonb_agg(to_jsonb(overproof_row.*)) FROM (SELECT * FROM ' || place || ' LIMIT {most}) AS overproof_row'
+      INTO rows;
+      SELECT jsonb_agg((
+        SELECT jsonb_object_agg(e.key, CASE WHEN length(e.value) > {longest} THEN left(e.value, 200) || md5(e.value)
+          ELSE e.value END)
+        FROM jsonb_each_text(r.value) AS e)) INTO rows
+      FROM jsonb_array_elements(rows) AS r;
+      SELECT jsonb_build_object('count', total, 'rows', rows,
+        'columns', (SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '')
           ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
-          WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped),
-        ''key'', (SELECT jsonb_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum))
+          WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped),
+        'key', (SELECT jsonb_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum))
           FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_attribute AS a
             ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
-          WHERE i.indrelid = $1 AND i.indisprimary),
-        ''rows'', (SELECT jsonb_agg((
-            SELECT jsonb_object_agg(e.key, CASE WHEN length(e.value) > {longest}
-              THEN left(e.value, 200) || md5(e.value) ELSE e.value END)
-            FROM jsonb_each_text(r.whole) AS e))
-          FROM (SELECT to_jsonb(overproof_row.*) AS whole FROM ' || place || ' AS overproof_row LIMIT {most}) AS r))'
-      INTO found USING relation;
+          WHERE i.indrelid = relation AND i.indisprimary))
+      INTO found;
       outcome = outcome || jsonb_build_object(name[1], found);
     EXCEPTION
       WHEN no_data_found THEN
@@ -109,7 +115,7 @@ END $overproof$
 """
 
 
-def read_contents(ask: Ask, execute: Execute, tables: Iterable[str]) -> Contents:
+def read_contents(ask: Ask, tables: Iterable[str]) -> Contents:
     """What is in those tables ("public.orders") now, as far as they are there. Raises AskFailed."""
     # A dot may be part of a name, so there may be more than one way to take the two apart.
     names = [
@@ -122,10 +128,7 @@ def read_contents(ask: Ask, execute: Execute, tables: Iterable[str]) -> Contents
         return Contents({})
     block = _BLOCK.replace("{names}", literal(json.dumps(names)))
     block = block.replace("{longest}", str(LONGEST_VALUE)).replace("{most}", str(MOST_ROWS))
-    failure = execute([block])
-    if failure is not None:
-        raise AskFailed(failure)
-    answer = json.loads(ask("SELECT current_setting('overproof.contents')"))
+    answer = json.loads(ask("SELECT current_setting('overproof.contents')", block))
     found = dict(answer["tables"])
     return Contents(
         {name: _table(name, each) for name, each in found.items() if each is not None},

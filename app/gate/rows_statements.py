@@ -7,7 +7,7 @@ INSERT takes the best combination for which the CHECK's own expression is not fa
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.gate.rows_catalog import Check, Column, ForeignKey, Table, identifier, literal
 from app.gate.rows_plan import Plan, Rules
@@ -38,12 +38,13 @@ class Row:
 
 @dataclass
 class Task:
-    """One row to be inserted, or one column of it to be filled in afterwards."""
+    """A row to be inserted, or some of them, or one to be filled in afterwards."""
 
     table: Table
     row: Row
-    statements: list[str]
-    unless: str | None = None
+    statements: list[str]  # tried in this order, until one is taken
+    unless: str | None = None  # a query: nothing is to be done if it is true
+    others: tuple[Row, ...] = ()  # that the same statement inserts
     inserted: int = 0
     refusal: tuple[str, str, str] | None = None  # SQLSTATE, message, constraint
 
@@ -55,6 +56,34 @@ class _Source:
     columns: tuple[str, ...]
     select: Callable[[int], str]
     is_key: bool = False  # a foreign key
+
+
+@dataclass(frozen=True)
+class _Insert:
+    """One row. The statement's parameter is how many combinations of values to pass over."""
+
+    table: Table
+    names: tuple[str, ...]
+    values: tuple[str, ...]
+    source: str  # what they are taken from and in which order; empty if they are what they are
+
+    @property
+    def head(self) -> str:
+        return f"INSERT INTO {self.table.sql} ({', '.join(map(identifier, self.names))}) OVERRIDING SYSTEM VALUE"
+
+    @property
+    def sql(self) -> str:
+        if not self.names:
+            return f"INSERT INTO {self.table.sql} DEFAULT VALUES"
+        return f"{self.head} SELECT {', '.join(self.values)}{self.source} LIMIT 1 OFFSET $1"
+
+
+def _at_once(inserts: Sequence[_Insert]) -> str:
+    """One statement for rows of the same columns, with values that are what they are."""
+    if not inserts[0].names:
+        return inserts[0].sql
+    rows = ", ".join(f"({', '.join(insert.values)})" for insert in inserts)
+    return f"{inserts[0].head} SELECT * FROM (VALUES {rows}) AS v WHERE $1 = 0"
 
 
 class Writer:
@@ -84,11 +113,16 @@ class Writer:
     def tasks_again(self, tasks: Sequence[Task]) -> list[Task]:
         """Another try, in other ways, for plain rows that were refused, and for what waits for them."""
         failed = {task.table.oid for task in tasks if task.refusal and task.row.kind == "plain"}
-        again = [task for task in tasks if task.refusal and (task.table.oid in failed or task.refusal[0] == _NO_PARENT)]
-        for task in again:
-            if len(self._plan.groups_of[task.table.oid]) == 1 and task.row.kind != "late":
-                task.statements = list(dict.fromkeys(self._other_ways(task)))
+        again: list[Task] = []
+        for task in tasks:
+            if not task.refusal or not (task.table.oid in failed or task.refusal[0] == _NO_PARENT):
+                continue
             task.refusal = None
+            for row in (task.row, *task.others):
+                alone = Task(task.table, row, task.statements, task.unless)
+                if len(self._plan.groups_of[task.table.oid]) == 1 and row.kind != "late":
+                    alone.statements = list(dict.fromkeys(self._other_ways(alone)))
+                again.append(alone)
         return again
 
     def _tasks_of(self, table: Table, is_awkward: bool) -> Iterator[Task]:
@@ -98,32 +132,36 @@ class Writer:
         unless = None
         if not table.is_touched:
             unless = f"SELECT count(*) >= {PLAIN_ROWS} FROM (SELECT FROM {table.sql} LIMIT {PLAIN_ROWS}) AS few"
-        for row in rows:
-            try:
-                rules = self._plan.rules.get(table.oid, Rules())
-                statements = [self._insert(table, row, rules, is_quick=True)]
-            except NoValue as error:
-                self.unknown[table.oid] = f"no value of type {error} is known"
-                statements = list(self._guesses(table, row))
-            yield Task(table, row, statements, unless)
+        rules = self._plan.rules.get(table.oid, Rules())
+        try:
+            inserts = [self._insert(table, row, rules, is_quick=True) for row in rows]
+        except NoValue as error:
+            self.unknown[table.oid] = f"no value of type {error} is known"
+            yield from (Task(table, row, list(self._guesses(table, row)), unless) for row in rows)
+            return
+        plain = inserts[:PLAIN_ROWS]
+        if not any(insert.source for insert in plain):
+            yield Task(table, rows[0], [_at_once(plain)], unless, tuple(rows[1:PLAIN_ROWS]))
+            rows, inserts = rows[PLAIN_ROWS:], inserts[PLAIN_ROWS:]
+        yield from (Task(table, row, [insert.sql], unless) for row, insert in zip(rows, inserts, strict=True))
 
     def _other_ways(self, task: Task) -> Iterator[str]:
         table, row = task.table, task.row
         try:
             rules = self._plan.rules.get(table.oid)
             if rules is not None:
-                yield self._insert(table, row, rules)
-            yield self._insert(table, row, Rules())
+                yield self._insert(table, row, rules).sql
+            yield self._insert(table, row, Rules()).sql
             if row.kind == "plain":
-                yield self._insert(table, Row("plain", row.number + 500), Rules())  # the first ones may be taken
-            yield self._insert(table, row, Rules(), is_blind=True)
+                yield self._insert(table, Row("plain", row.number + 500), Rules()).sql  # the first ones may be taken
+            yield self._insert(table, row, Rules(), is_blind=True).sql
         except NoValue:
             yield from self._guesses(table, row)
 
     def _guesses(self, table: Table, row: Row) -> Iterator[str]:
         for turn in range(10):
             try:
-                yield self._insert(table, row, Rules(), guess=turn)
+                yield self._insert(table, row, Rules(), guess=turn).sql
             except (NoValue, IndexError):
                 return
 
@@ -136,8 +174,8 @@ class Writer:
         is_quick: bool = False,
         is_blind: bool = False,
         guess: int | None = None,
-    ) -> str:
-        """An INSERT of one row. Its parameter is how many combinations to pass over.
+    ) -> _Insert:
+        """An INSERT of one row.
 
         Quick, it takes it for granted that the parents' rows are there. Blind, it leaves the CHECKs to PostgreSQL: one of
         them may raise an error for some candidate. Raises NoValue.
@@ -164,16 +202,9 @@ class Writer:
             tables.append(f"({self._part(table, part, checks, limit, is_blind)}) AS c{index}")
             chosen.update((name, f"c{index}.{identifier(name)}") for each in part for name in each.columns)
         names = [column.name for column in table.columns if column.name in fixed or column.name in chosen]
-        if not names:
-            return f"INSERT INTO {table.sql} DEFAULT VALUES"
-        order = ""
-        if tables:
-            ranks = [f"c{index}.{RANK}" for index in range(len(parts))]
-            order = f" FROM {', '.join(tables)} ORDER BY {' + '.join(ranks)}, {', '.join(ranks)}"
-        return (
-            f"INSERT INTO {table.sql} ({', '.join(map(identifier, names))}) OVERRIDING SYSTEM VALUE"
-            f" SELECT {', '.join(fixed.get(name) or chosen[name] for name in names)}{order} LIMIT 1 OFFSET $1"
-        )
+        ranks = [f"c{index}.{RANK}" for index in range(len(parts))]
+        source = f" FROM {', '.join(tables)} ORDER BY {' + '.join(ranks)}, {', '.join(ranks)}" if tables else ""
+        return _Insert(table, tuple(names), tuple(fixed.get(name) or chosen[name] for name in names), source)
 
     def _part(self, table: Table, part: Sequence[_Source], checks: Iterable[Check], limit: int, is_blind: bool) -> str:
         """A SELECT of the combinations of some columns that meet the CHECKs on them."""
@@ -372,20 +403,14 @@ class Writer:
         for key in inner:
             for mine, theirs in zip(key.columns, key.parent_columns, strict=True):
                 own[mine] = self._own(members[key.parent].get_column(theirs), row)
-        loose = Table(
-            **{
-                **table.__dict__,
-                "columns": tuple(column for column in table.columns if column.name not in own),
-                "foreign_keys": tuple(key for key in table.foreign_keys if key not in inner),
-                "checks": tuple(check for check in table.checks if not own.keys() & set(check.columns)),
-            }
+        loose = replace(
+            table,
+            columns=tuple(column for column in table.columns if column.name not in own),
+            foreign_keys=tuple(key for key in table.foreign_keys if key not in inner),
+            checks=tuple(check for check in table.checks if not own.keys() & set(check.columns)),
         )
         insert = self._insert(loose, row, Rules())
-        head, middle, rest = insert.partition(") OVERRIDING SYSTEM VALUE SELECT ")
-        if not middle:
-            names, expressions = (", ".join(map(identifier, own)), ", ".join(own.values()))
-            return f"INSERT INTO {table.sql} ({names}) OVERRIDING SYSTEM VALUE SELECT {expressions} LIMIT 1 OFFSET $1"
-        return f"{head}, {', '.join(map(identifier, own))}{middle}{', '.join(own.values())}, {rest}"
+        return replace(insert, names=(*own, *insert.names), values=(*own.values(), *insert.values)).sql
 
     def _late_keys(self, table: Table) -> Iterator[Task]:
         """Columns that stayed NULL because their parent comes later: filled in once it is there, in plain rows."""

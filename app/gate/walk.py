@@ -335,7 +335,7 @@ class Walker:
         if again is _CANNOT_HOLD:
             return False
         if again.failure is not None:
-            walk.trips[name] = replace(trip, again=again)
+            walk.trips[name] = replace(trip, again=again, populated=trial.populated if trial else None)
             if not (trip.left_behind and again.failure.sqlstate in _EXISTS_ALREADY):
                 walk.suspects.append(name)
             return True
@@ -435,8 +435,8 @@ class Walker:
     def _line(self) -> Line:
         """The migration's connection, for rows: what is refused is an answer, and no fault."""
 
-        def ask(sql: str) -> str:
-            answer = self._conversation.ask("ask", sql=sql)
+        def ask(sql: str, *before: str) -> str:
+            answer = self._conversation.ask("ask", sql=sql, before=before)
             if failure := answer.get("failure"):
                 raise AskFailed(Failure(**failure))
             return str(answer["value"])

@@ -36,7 +36,7 @@ class Bench:
             to_come = read_catalog(self.line.ask, names, is_whole=False)
             self.run("ROLLBACK TO SAVEPOINT before")
         plan = make_plan(self.line.ask, names, to_come)
-        return fill(plan, self.line.ask, self.line.execute, is_awkward=is_awkward)
+        return fill(plan, self.line.ask, is_awkward=is_awkward)
 
     def column(self, name: str, table: str = "t") -> list[Any]:
         return [value for (value,) in self.run(f"SELECT {name} FROM {table} ORDER BY 1")]
@@ -45,12 +45,16 @@ class Bench:
 def line_over(connection: Any) -> Line:
     """Speaks through psycopg2, which is asked nothing of what other drivers would read in another way."""
 
-    def ask(sql: str) -> str:
-        refuse_traps(sql)
+    def ask(sql: str, *before: str) -> str:
+        _run(connection, "SAVEPOINT overproof_ask")
         try:
-            (value,) = _run(connection, sql)[0]
+            for statement in (*before, sql):
+                refuse_traps(statement)
+                rows = _run(connection, statement)
         except psycopg2.Error as error:
+            _run(connection, "ROLLBACK TO SAVEPOINT overproof_ask")
             raise AskFailed(_failure(error)) from error
+        ((value,),) = rows
         assert isinstance(value, str)
         return value
 

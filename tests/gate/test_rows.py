@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg2
 import pytest
 
 from app.gate.rows import Filled
@@ -436,6 +437,22 @@ def test_a_circle_of_foreign_keys_is_closed(bench: Bench, tables: str) -> None:
 
     assert filled.not_covered == {}
     assert bench.run("SELECT count(*) >= 3 FROM t JOIN u ON t.u = u.id") == [(True,)]
+
+
+def test_a_deferred_key_waits_for_the_end_of_the_transaction_afterwards(bench: Bench) -> None:
+    bench.run(
+        """
+        CREATE TABLE p (id integer PRIMARY KEY);
+        CREATE TABLE t (id integer PRIMARY KEY, p integer REFERENCES p DEFERRABLE INITIALLY DEFERRED,
+          q integer REFERENCES p DEFERRABLE)
+        """
+    )
+
+    bench.fill("t")
+
+    bench.run("UPDATE t SET p = -1")
+    with pytest.raises(psycopg2.Error, match="pending trigger events"):
+        bench.run("ALTER TABLE t ADD x integer")
 
 
 # Kinds of tables.

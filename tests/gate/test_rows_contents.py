@@ -306,12 +306,12 @@ CASES["a new key"] = Case(**{**CASES["a new key"].__dict__, "up": NOTHING})
 def test_what_is_lost(bench: Bench, case: Case) -> None:
     bench.run(case.before)
     filled = bench.fill("t", "u")
-    before = read_contents(bench.line.ask, bench.line.execute, TABLES)
+    before = read_contents(bench.line.ask, TABLES)
 
     bench.run(case.upgrade)
-    after = read_contents(bench.line.ask, bench.line.execute, TABLES)
+    after = read_contents(bench.line.ask, TABLES)
     bench.run(case.downgrade)
-    back = read_contents(bench.line.ask, bench.line.execute, TABLES)
+    back = read_contents(bench.line.ask, TABLES)
 
     assert filled.not_covered == {}
     assert sum(before.counts.values()) >= 6
@@ -326,11 +326,11 @@ def told(found: tuple[Loss, ...]) -> dict[str, str]:
 
 def test_a_loss_has_a_number_of_rows_and_an_example(bench: Bench) -> None:
     bench.run("CREATE TABLE t (id integer PRIMARY KEY, a numeric); INSERT INTO t VALUES (1, 1.5), (2, 2), (3, NULL)")
-    before = read_contents(bench.line.ask, bench.line.execute, TABLES)
+    before = read_contents(bench.line.ask, TABLES)
 
     bench.run("ALTER TABLE t ALTER a TYPE integer")
 
-    after = read_contents(bench.line.ask, bench.line.execute, TABLES)
+    after = read_contents(bench.line.ask, TABLES)
     assert losses(before, after) == (Loss("public.t", "a", "values rounded", 1, 3, "1.5", "2", ("id",)),)
 
 
@@ -338,21 +338,21 @@ def test_rows_that_are_gone_are_counted_and_one_is_named(bench: Bench) -> None:
     bench.run(
         "CREATE TABLE t (id integer PRIMARY KEY, a text); INSERT INTO t SELECT n, 'a' FROM generate_series(1, 9) AS n"
     )
-    before = read_contents(bench.line.ask, bench.line.execute, TABLES)
+    before = read_contents(bench.line.ask, TABLES)
 
     bench.run("DELETE FROM t WHERE id > 5")
 
-    after = read_contents(bench.line.ask, bench.line.execute, TABLES)
+    after = read_contents(bench.line.ask, TABLES)
     assert losses(before, after) == (Loss("public.t", None, "rows deleted", 4, 9, "id = 6", None, ("id",)),)
 
 
 def test_of_a_large_table_some_rows_are_followed_and_all_are_counted(bench: Bench) -> None:
     bench.run(f"CREATE TABLE t AS SELECT n AS id, 'a' || n AS a FROM generate_series(1, {MOST_ROWS + 700}) AS n")
-    before = read_contents(bench.line.ask, bench.line.execute, TABLES)
+    before = read_contents(bench.line.ask, TABLES)
 
     bench.run("UPDATE t SET a = upper(a)")
 
-    after = read_contents(bench.line.ask, bench.line.execute, TABLES)
+    after = read_contents(bench.line.ask, TABLES)
     assert before.counts == {"public.t": MOST_ROWS + 700}
     assert len(before.tables["public.t"].rows) == MOST_ROWS
     assert losses(before, after) == ()
@@ -362,11 +362,11 @@ def test_a_long_value_is_compared_by_its_digest(bench: Bench) -> None:
     bench.run(
         "CREATE TABLE t (id integer PRIMARY KEY, a text); INSERT INTO t VALUES (1, repeat('x', 100000)), (2, 'y')"
     )
-    before = read_contents(bench.line.ask, bench.line.execute, TABLES)
+    before = read_contents(bench.line.ask, TABLES)
 
     bench.run("UPDATE t SET a = 'same'")
 
-    after = read_contents(bench.line.ask, bench.line.execute, TABLES)
+    after = read_contents(bench.line.ask, TABLES)
     assert len(before.tables["public.t"].rows[0]["a"] or "") < 1000
     assert told(losses(before, after)) == {"t.a": "values merged"}
 
@@ -381,7 +381,7 @@ def test_a_table_that_is_not_there_or_that_may_not_be_read_is_left_out(bench: Be
         """
     )
 
-    before = read_contents(bench.line.ask, bench.line.execute, [*TABLES, "no.such", "strange"])
+    before = read_contents(bench.line.ask, [*TABLES, "no.such", "strange"])
 
     assert before.counts == {"public.t": 0}
     assert before.unreadable == {"public.u"}
@@ -389,11 +389,11 @@ def test_a_table_that_is_not_there_or_that_may_not_be_read_is_left_out(bench: Be
 
 def test_a_table_that_can_no_longer_be_read_is_not_lost(bench: Bench) -> None:
     bench.run("CREATE ROLE overproof_reader; CREATE TABLE t (a integer); INSERT INTO t VALUES (1)")
-    before = read_contents(bench.line.ask, bench.line.execute, TABLES)
+    before = read_contents(bench.line.ask, TABLES)
 
     bench.run("SET LOCAL ROLE overproof_reader")
 
-    assert losses(before, read_contents(bench.line.ask, bench.line.execute, TABLES)) == ()
+    assert losses(before, read_contents(bench.line.ask, TABLES)) == ()
 
 
 def test_names_that_must_be_quoted_are_read(bench: Bench) -> None:
@@ -401,6 +401,6 @@ def test_names_that_must_be_quoted_are_read(bench: Bench) -> None:
         """CREATE SCHEMA "a.b"; CREATE TABLE "a.b"."C d" ("e ""f'" integer); INSERT INTO "a.b"."C d" VALUES (1)"""
     )
 
-    contents = read_contents(bench.line.ask, bench.line.execute, ["a.b.C d"])
+    contents = read_contents(bench.line.ask, ["a.b.C d"])
 
     assert contents.tables["a.b.C d"].rows == ({"e \"f'": "1"},)

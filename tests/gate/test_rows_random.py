@@ -107,9 +107,9 @@ def test_any_tables_are_filled_and_nothing_of_them_is_lost_when_nothing_happens(
         # None of these conditions contradict each other but for a key of too few values, and that leaves room for some rows.
         assert filled.not_covered == {}, statements
         assert set(filled.tables) == set(names)
-        before = read_contents(bench.line.ask, bench.line.execute, names)
+        before = read_contents(bench.line.ask, names)
         assert before.counts == dict(filled.tables)
-        again = read_contents(bench.line.ask, bench.line.execute, names)
+        again = read_contents(bench.line.ask, names)
         assert losses(before, again) == losses(before, again, is_return=True) == ()
     finally:
         bench.run("ROLLBACK TO SAVEPOINT example")

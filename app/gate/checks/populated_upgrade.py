@@ -3,7 +3,8 @@
 Catches
     An upgrade that fails once the older tables that it touches hold rows. First with NULLs, duplicates and extreme values
     wherever the schema before it allows them (a warning); if it fails even with ordinary rows, every database in use will refuse it
-    (an error). A table into which no row could be put, so that nothing is known of it, is a notice.
+    (an error). Where nothing is known, since no row could be put into a table, or since the script reads something out of its rows that
+    made-up ones do not hold, that is a notice.
 
 Why it hurts
     Tests run migrations on empty databases, where nearly everything applies. On the database that matters it stops half
@@ -52,8 +53,8 @@ _NOT_NULL = "23502"
 _UNIQUE = ("23505", "23P01")
 _TOO_LONG = "22001"
 _OUT_OF_RANGE = "22003"
-# What depends on the values in the rows, of which the application has others than we made.
-_ABOUT_VALUES = ("23503", "23514", "23P01")
+# What rows break that were made without a knowledge of what belongs together.
+_ABOUT_RELATIONS = ("23503", "23514", "23P01")
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
@@ -82,6 +83,9 @@ def _finding(revision: Revision, trip: Trip, populated: Populated, failure: Fail
         message = f"{revision.revision} fails where {_trouble(trip, failure, shorten(table), column)}, which the schema before it allows"
     elif severity is Severity.ERROR:
         message = f"{revision.revision} fails as soon as {shorten(table)} has rows"
+    elif severity is Severity.NOTICE:
+        names = listed([shorten(each) for each in populated.tables], limit=3)
+        message = f"Whether {revision.revision} gets along with rows in {names} is not known: it fails on those that were made"
     else:
         message = f"{revision.revision} fails on the rows that were made for {shorten(table)}"
     return Finding(
@@ -99,10 +103,11 @@ def _severity(populated: Populated, failure: Failure) -> Severity:
     """Only what no rows at all would get along with, or the project's own rows do not, is certain to fail."""
     if populated.rows == "own":
         return Severity.ERROR
-    depends_on_values = (
-        failure.sqlstate is None or failure.sqlstate.startswith("22") or failure.sqlstate in _ABOUT_VALUES
-    )
-    return Severity.WARNING if populated.rows == "awkward" or depends_on_values else Severity.ERROR
+    if populated.rows == "awkward" or failure.sqlstate in _ABOUT_RELATIONS:
+        return Severity.WARNING
+    # A script that reads JSON in a text, or a number, finds neither in a text that was made up.
+    is_about_values = failure.sqlstate is None or failure.sqlstate.startswith("22")
+    return Severity.NOTICE if is_about_values else Severity.ERROR
 
 
 def _place(trip: Trip, populated: Populated, failure: Failure) -> tuple[str, str | None]:

@@ -227,12 +227,18 @@ class Walker:
             self._commit()
         return {}
 
-    def do_ask(self, sql):
-        """The only value of a query in the held transaction. That the query is refused is an answer too."""
+    def do_ask(self, sql, before=()):
+        """The only value of a query in the held transaction, after some statements. A refusal is an answer, and undoes them all."""
+        self._execute("SAVEPOINT overproof_ask")
         try:
-            return {"value": self.rows(sql)[0][0]}
+            for statement in before:
+                self._execute(statement)
+            answer = {"value": self.rows(sql)[0][0]}
         except Exception as error:
-            return {"failure": self._failure(error, None)}
+            answer = {"failure": self._failure(error, None)}
+            self._execute("ROLLBACK TO SAVEPOINT overproof_ask")
+        self._execute("RELEASE SAVEPOINT overproof_ask")
+        return answer
 
     def do_script(self, sql):
         """Run a whole script of statements, in the held transaction or, to stay, in one of its own."""
@@ -464,6 +470,9 @@ class Walker:
         self.context._transaction = None
         if transaction is not None:
             transaction.rollback()
+        else:
+            # A script that rolled back by itself may leave a connection that SQLAlchemy takes for idle and PostgreSQL for aborted.
+            self._raw_connection().rollback()
 
     def _local_settings(self):
         """{"lock_timeout": "2s"}: what `env.py` has set in its session or transaction."""
