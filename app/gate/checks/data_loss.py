@@ -34,13 +34,13 @@ Stays quiet when
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.downgrades import find_omission
 from app.gate.checks.words import bulleted, counted, indented, listed, shorten
-from app.gate.recording import Loss, Recording, Revision, Trip
+from app.gate.recording import Loss, Populated, Recording, Revision, Trip
 from app.gate.report import Severity
 
 
@@ -50,28 +50,18 @@ def examine(recording: Recording) -> Iterator[Finding]:
         revision = revisions[trip.revision]
         if trip.populated is None or not revision.is_new:
             continue
-        for losses in _by_table(trip.populated.lost_upwards):
-            yield _upwards(revision, trip, losses)
-        if not _does_nothing_down(revision, trip):
-            for losses in _by_table(_only_downwards(trip)):
-                yield _downwards(revision, trip, losses)
+        if trip.populated.lost_upwards:
+            yield _upwards(revision, trip, trip.populated.lost_upwards)
+        if (lost := _only_downwards(trip.populated)) and not _does_nothing_down(revision, trip):
+            yield _downwards(revision, lost)
 
 
-def _by_table(losses: Sequence[Loss]) -> list[list[Loss]]:
-    tables: dict[str, list[Loss]] = {}
-    for loss in losses:
-        tables.setdefault(loss.table, []).append(loss)
-    return list(tables.values())
-
-
-def _only_downwards(trip: Trip) -> list[Loss]:
+def _only_downwards(populated: Populated) -> list[Loss]:
     """What the upgrade had not lost already."""
-    if trip.populated is None:
-        return []
-    gone = {(loss.table, loss.column) for loss in trip.populated.lost_upwards}
+    gone = {(loss.table, loss.column) for loss in populated.lost_upwards}
     return [
         loss
-        for loss in trip.populated.lost_downwards
+        for loss in populated.lost_downwards
         if (loss.table, loss.column) not in gone and (loss.table, None) not in gone
     ]
 
@@ -81,28 +71,26 @@ def _does_nothing_down(revision: Revision, trip: Trip) -> bool:
 
 
 def _upwards(revision: Revision, trip: Trip, losses: Sequence[Loss]) -> Finding:
-    first = losses[0]
-    words = [_words(loss) for loss in losses]
+    by_kind = _by_kind(losses)
+    told = [_WORDS[what](_names(some), len(some) > 1) for what, some in by_kind.items()]
     return Finding(
-        f"{revision.revision} {listed(words, limit=2)}.",
+        f"{revision.revision} {listed(told)}.",
         revision=revision.revision,
         object=_object(losses),
         detail=bulleted(map(_example, losses)),
-        help=_help(revision, losses),
-        line=_line(trip, first),
+        help=_help(revision, by_kind),
+        line=_line(trip, losses[0]),
     )
 
 
-def _downwards(revision: Revision, trip: Trip, losses: Sequence[Loss]) -> Finding:
-    first = losses[0]
-    name = shorten(first.table)
-    if first.column is None:
-        what = f"rows of {name} are gone that were there before it"
-    else:
-        what = f"{listed([f'{name}.{loss.column}' for loss in losses if loss.column])} {'is' if len(losses) == 1 else 'are'} not what it was"
-        what = what.replace("are not what it was", "are not what they were")
+def _downwards(revision: Revision, losses: Sequence[Loss]) -> Finding:
+    rows = [loss for loss in losses if loss.column is None]
+    values = [loss for loss in losses if loss.column is not None]
+    told = [f"rows of {_names(rows)} are gone that were there before it"] if rows else []
+    if values:
+        told.append(f"{_names(values)} {'is not what it was' if len(values) == 1 else 'are not what they were'}")
     return Finding(
-        f"After {revision.revision} and its downgrade, {what}.",
+        f"After {revision.revision} and its downgrade, {listed(told)}.",
         revision=revision.revision,
         object=_object(losses),
         detail=bulleted(map(_example, losses)),
@@ -112,36 +100,52 @@ def _downwards(revision: Revision, trip: Trip, losses: Sequence[Loss]) -> Findin
     )
 
 
+def _by_kind(losses: Sequence[Loss]) -> dict[str, list[Loss]]:
+    kinds: dict[str, list[Loss]] = {}
+    for loss in losses:
+        kinds.setdefault(loss.what, []).append(loss)
+    return kinds
+
+
 def _object(losses: Sequence[Loss]) -> str:
-    columns = {loss.column for loss in losses}
-    column = columns.pop() if len(columns) == 1 else None
+    """The column, if it is one, or the table, or the first of several."""
+    columns = {(loss.table, loss.column) for loss in losses}
+    column = losses[0].column if len(columns) == 1 else None
     return f"{losses[0].table}.{column}" if column else losses[0].table
 
 
-def _words(loss: Loss) -> str:
-    """What happens, to go on after the revision's name."""
-    table = shorten(loss.table)
-    name = f"{table}.{loss.column}"
-    return {
-        "table dropped": f"drops table {table} with the rows in it",
-        "rows deleted": f"deletes rows of {table}" if loss.count < loss.total else f"deletes every row of {table}",
-        "column dropped": f"drops column {name} with the values in it",
-        "values removed": f"sets {name} to NULL where it has a value",
-        "values truncated": f"cuts off texts in {name}",
-        "values rounded": f"rounds values of {name}",
-        "values merged": f"makes different values of {name} the same",
-        "values changed": f"changes values of {name}",
-    }.get(loss.what, f"loses values of {name}")
+def _name(loss: Loss) -> str:
+    return shorten(loss.table) if loss.column is None else f"{shorten(loss.table)}.{loss.column}"
+
+
+def _names(losses: Sequence[Loss]) -> str:
+    return listed([_name(loss) for loss in losses])
+
+
+# What happens to one or to several, to go on after the revision's name.
+_WORDS: dict[str, Callable[[str, bool], str]] = {
+    "table dropped": lambda names, many: (
+        f"drops the tables {names}, with the rows in them" if many else f"drops table {names}, with the rows in it"
+    ),
+    "rows deleted": lambda names, many: f"deletes rows of {names}",
+    "column dropped": lambda names, many: (
+        f"drops the columns {names}, with the values in them"
+        if many
+        else f"drops column {names}, with the values in it"
+    ),
+    "values removed": lambda names, many: f"sets {names} to NULL where {'they have' if many else 'it has'} a value",
+    "values truncated": lambda names, many: f"cuts off texts in {names}",
+    "values rounded": lambda names, many: f"rounds values of {names}",
+    "values merged": lambda names, many: f"makes different values of {names} the same",
+    "values changed": lambda names, many: f"changes values of {names}",
+}
 
 
 def _example(loss: Loss) -> str:
     """One of the values, before and after, and how many of the rows tried it befell."""
-    table = shorten(loss.table)
-    where = table if loss.column is None else f"{table}.{loss.column}"
-    what = "the row " if loss.column is None else ""
-    shown = what + (f"{loss.old!r}" if loss.column else str(loss.old))
+    shown = f"{loss.old!r}" if loss.column else f"the row {loss.old}"
     became = "is gone" if loss.what in _GONE else f"became {loss.new!r}" if loss.new is not None else "became NULL"
-    return f"{where}: {shown} {became} ({loss.count} of {counted(loss.total, 'row')} tried)"
+    return f"{_name(loss)}: {shown} {became} ({loss.count} of {counted(loss.total, 'row')} tried)"
 
 
 _GONE = frozenset({"table dropped", "rows deleted", "column dropped"})
@@ -167,30 +171,34 @@ _ADVICE = {
 }
 
 
-def _help(revision: Revision, losses: Sequence[Loss]) -> str:
-    code = _copy(revision, losses)
-    if code:
-        return f"{_KEEP}\n\n{indented(code)}\n\n{_ALLOW}"
-    advice = _ADVICE.get(losses[0].what, "Copy the rows to another place first.")
-    return f"{advice}\n\n{_ALLOW}"
+def _help(revision: Revision, by_kind: Mapping[str, Sequence[Loss]]) -> str:
+    code = "\n".join(line for what, losses in by_kind.items() for line in _copies(revision, what, losses))
+    parts = [f"{_KEEP}\n\n{indented(code)}"] if code else []
+    parts += [_ADVICE[what] for what in by_kind if what in _ADVICE]
+    return "\n\n".join([*parts, _ALLOW])
 
 
-def _copy(revision: Revision, losses: Sequence[Loss]) -> str | None:
-    table = losses[0].table
-    schema, _, label = table.partition(".")
-    copied = remedy.quote_table(f"{schema}.{label}_before_{revision.revision}"[:63])
-    sql = remedy.quote_table(table)
-    if losses[0].what == "table dropped":
-        named = "" if schema == "public" else f", schema={remedy.python(schema)}"
+def _copies(revision: Revision, what: str, losses: Sequence[Loss]) -> Iterator[str]:
+    """Code that keeps a copy of what goes, a line for each table."""
+    if what not in _GONE:
+        return
+    columns: dict[str, list[str]] = {}
+    keys: dict[str, tuple[str, ...]] = {}
+    for loss in losses:
+        keys[loss.table] = loss.key
+        columns.setdefault(loss.table, []).extend([loss.column] if loss.column else [])
+    for table, names in list(columns.items())[:3]:
+        schema, _, label = table.partition(".")
         kept = f"{label}_before_{revision.revision}"[:63]
-        return f"op.rename_table({remedy.python(label)}, {remedy.python(kept)}{named})"
-    if losses[0].what == "rows deleted":
-        return f"op.execute({remedy.python(f'CREATE TABLE {copied} AS SELECT * FROM {sql}', is_sql=True)})"
-    dropped = [loss.column for loss in losses if loss.what == "column dropped" and loss.column]
-    if not dropped:
-        return None
-    columns = ", ".join(map(remedy.quote, dict.fromkeys([*losses[0].key, *dropped])))
-    return f"op.execute({remedy.python(f'CREATE TABLE {copied} AS SELECT {columns} FROM {sql}', is_sql=True)})"
+        if what == "table dropped":
+            named = "" if schema == "public" else f", schema={remedy.python(schema)}"
+            yield f"op.rename_table({remedy.python(label)}, {remedy.python(kept)}{named})"
+            continue
+        chosen = ", ".join(map(remedy.quote, dict.fromkeys([*keys[table], *names]))) if names else "*"
+        sql = (
+            f"CREATE TABLE {remedy.quote_table(f'{schema}.{kept}')} AS SELECT {chosen} FROM {remedy.quote_table(table)}"
+        )
+        yield f"op.execute({remedy.python(sql, is_sql=True)})"
 
 
 CHECK = Check(id="data-loss", severity=Severity.WARNING, examine=examine)

@@ -27,7 +27,7 @@ def of(up: list[Loss], down: list[Loss] | None = None, **fields: Any) -> Recordi
 def test_a_dropped_column_is_named_with_a_value_that_was_in_it_and_a_way_to_keep_a_copy():
     [finding] = examine(of([DROPPED]))
 
-    assert finding.message == "a1 drops column orders.note with the values in it."
+    assert finding.message == "a1 drops column orders.note, with the values in it."
     assert finding.object == "public.orders.note"
     assert finding.detail == "- orders.note: 'note-1' is gone (5 of 6 rows tried)"
     assert finding.line == 12
@@ -40,7 +40,7 @@ def test_a_dropped_column_is_named_with_a_value_that_was_in_it_and_a_way_to_keep
     [
         (
             Loss("public.orders", None, "table dropped", 6, 6, "id = 1001", None, ("id",)),
-            "a1 drops table orders with the rows in it.",
+            "a1 drops table orders, with the rows in it.",
             "- orders: the row id = 1001 is gone (6 of 6 rows tried)",
         ),
         (
@@ -50,7 +50,7 @@ def test_a_dropped_column_is_named_with_a_value_that_was_in_it_and_a_way_to_keep
         ),
         (
             Loss("public.orders", None, "rows deleted", 6, 6, "id = 1001"),
-            "a1 deletes every row of orders.",
+            "a1 deletes rows of orders.",
             "- orders: the row id = 1001 is gone (6 of 6 rows tried)",
         ),
         (
@@ -87,17 +87,19 @@ def test_each_kind_of_loss_has_its_words(loss, message, detail):
     assert finding.detail == detail
 
 
-def test_the_losses_of_one_table_are_one_finding():
-    other = replace(DROPPED, column="total")
+def test_what_one_upgrade_loses_is_one_finding():
+    losses = [replace(DROPPED, column=name) for name in "abcde"]
+    other = Loss("public.lines", "total", "values rounded", 3, 6, "1.5", "2")
 
-    [finding] = examine(of([DROPPED, other]))
+    [finding] = examine(of([*losses, other]))
 
-    assert (
-        finding.message
-        == "a1 drops column orders.note with the values in it and drops column orders.total with the values in it."
+    assert finding.message == (
+        "a1 drops the columns orders.a, orders.b, orders.c and 2 more, with the values in them and rounds values of lines.total."
     )
     assert finding.object == "public.orders"
-    assert "SELECT id, note, total FROM orders" in str(finding.help)
+    assert str(finding.detail).count("\n") == 5
+    assert 'op.execute("CREATE TABLE orders_before_a1 AS SELECT id, a, b, c, d, e FROM orders")' in str(finding.help)
+    assert "Choose a type that holds them" in str(finding.help)
 
 
 def test_a_downgrade_that_forgets_values_is_told_at_the_downgrade():
