@@ -155,7 +155,8 @@ class Shop:
         table.columns[name] = "sa.String(80), nullable=False"
         table.used.add(name)
         alter = f"op.alter_column({table.name!r}, {name!r}, existing_type=sa.String(80), nullable={{}})"
-        return Change(f"require {table.name} {name}", [alter.format(False)], [alter.format(True)])
+        fill = f"op.execute(\"UPDATE {table.name} SET {name} = '' WHERE {name} IS NULL\")"
+        return Change(f"require {table.name} {name}", [fill, alter.format(False)], [alter.format(True)])
 
     def widen_string(self) -> Change:
         table = self._table()
