@@ -1,14 +1,40 @@
 """Columns that take another type: some are only looked at with other eyes, others are written anew."""
 
-from tests.gate.hazards.case import Case, sql
+from tests.gate.hazards.case import Case, body, sql
+
+# As `op.alter_column` is told of them.
+TYPES = {
+    "smallint": "sa.SmallInteger",
+    "integer": "sa.Integer",
+    "numeric": "sa.Numeric",
+    "numeric(10, 2)": "sa.Numeric(10, 2)",
+    "numeric(12, 2)": "sa.Numeric(12, 2)",
+    "numeric(12, 4)": "sa.Numeric(12, 4)",
+    "text": "sa.Text",
+    "varchar": "sa.String",
+    "varchar(40)": "sa.String(40)",
+    "char(20)": "sa.CHAR(20)",
+    "text[]": "postgresql.ARRAY(sa.Text)",
+    "bit varying(16)": "postgresql.BIT(16, varying=True)",
+    "timestamp(0)": "postgresql.TIMESTAMP(precision=0)",
+    "timestamp(6)": "postgresql.TIMESTAMP(precision=6)",
+    "date": "sa.Date",
+    "inet": "postgresql.INET",
+    "cidr": "postgresql.CIDR",
+    "jsonb": "postgresql.JSONB",
+}
 
 
 def retype(name: str, old: str, new: str, because: str, *expected: str, using: str = "", back: str = "") -> Case:
     """`orders.value` from one type to another."""
+    given = f", postgresql_using={using!r}" if using else ""
     return Case(
         name=name,
         before=sql(f"CREATE TABLE orders (id integer PRIMARY KEY, value {old})"),
-        upgrade=sql(f"ALTER TABLE orders ALTER COLUMN value TYPE {new}{using and f' USING {using}'}"),
+        upgrade=body(
+            "from sqlalchemy.dialects import postgresql",
+            f"op.alter_column('orders', 'value', type_={TYPES[new]}{given})",
+        ),
         downgrade=sql(f"ALTER TABLE orders ALTER COLUMN value TYPE {old}{back and f' USING {back}'}"),
         expected=set(expected),
         because=because,
@@ -174,11 +200,12 @@ CASES = [
         expected={"blocking-index"},
         because="The rows stay, but the index is sorted in another order now and built again, under ACCESS EXCLUSIVE.",
     ),
-    retype(
-        "another collation without an index",
-        "text",
-        'text COLLATE "C"',
-        "How text is compared is not stored in the rows.",
+    Case(
+        name="another collation without an index",
+        before=sql("CREATE TABLE orders (id integer PRIMARY KEY, note text)"),
+        upgrade=sql('ALTER TABLE orders ALTER COLUMN note TYPE text COLLATE "C"'),
+        downgrade=sql('ALTER TABLE orders ALTER COLUMN note TYPE text COLLATE "default"'),
+        because="How text is compared is not stored in the rows.",
     ),
     retype(
         "varchar array to text array",
