@@ -120,34 +120,46 @@ class Trial:
     def upgrade(self, step: Callable[[], Step], is_void: Callable[[Step], bool]) -> Step:
         """An upgrade in the held transaction: over rows, if these are not what makes it fail. `is_void` tells a step that did
         not take place."""
-        for kind in KINDS:
-            if self.line.execute(["SAVEPOINT overproof_rows"]) is not None or not self.fill(kind):
-                break
-            taken = step()
-            if is_void(taken):
-                return taken
-            self.note(taken)
-            if taken.failure is None:
-                return taken
-            if self.line.execute(["ROLLBACK TO SAVEPOINT overproof_rows"]) is not None:
-                return taken  # the script has ended the transaction: nothing more can be tried in it
-            if not self.is_worth_another_try(taken.failure):
+        for has_documents in (False, True):
+            told = self.populated
+            self.populated = None
+            for kind in KINDS:
+                if self.line.execute(["SAVEPOINT overproof_rows"]) is not None or not self.fill(kind, has_documents):
+                    break
+                taken = step()
+                if is_void(taken):
+                    return taken
+                self.note(taken)
+                if taken.failure is None:
+                    return taken
+                if self.line.execute(["ROLLBACK TO SAVEPOINT overproof_rows"]) is not None:
+                    return taken  # the script has ended the transaction: nothing more can be tried in it
+                if not self.is_worth_another_try(taken.failure):
+                    break
+            if has_documents:
+                self.populated = told  # with texts of either kind it fails: what was seen first is told
+            elif not self._may_want_documents():
                 break
         taken = step()
         if taken.failure is not None or is_void(taken):
             self.populated = None  # it is not the rows
         return taken
 
-    def fill(self, kind: str) -> bool:
-        """Put rows of that kind into the tables. False if there are none in them then."""
+    def _may_want_documents(self) -> bool:
+        """Whether plain rows failed on what is in their values: a script may have wanted JSON in a text."""
+        failure = self.populated.step.failure if self.populated is not None and self._kind == "plain" else None
+        return failure is not None and (failure.sqlstate is None or failure.sqlstate.startswith("22"))
+
+    def fill(self, kind: str, has_documents: bool = False) -> bool:
+        """Put rows of that kind into the tables, with JSON in their texts if that is wanted. False if they hold none then."""
         plan = self._try(lambda: make_plan(self.line.ask, self.touched, self._to_come))
         if plan is None:
             self.not_covered = dict.fromkeys(self.touched, self._trouble)
             return False
         own = self._load_own()
-        filled = self._try(lambda: fill(plan, self.line.ask, is_awkward=kind == "awkward", except_for=own)) or Filled(
-            {}, dict.fromkeys(plan.touched, self._trouble)
-        )
+        filled = self._try(
+            lambda: fill(plan, self.line.ask, is_awkward=kind == "awkward", has_documents=has_documents, except_for=own)
+        ) or Filled({}, dict.fromkeys(plan.touched, self._trouble))
         self._plan, self._filled = plan, filled
         self._kind = "own" if self.own_rows and not filled.tables else kind
         self._before = self._read(plan.touched) or Contents({})

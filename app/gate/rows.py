@@ -35,9 +35,14 @@ class Filled:
     not_covered: Mapping[str, str]  # {"public.lines": "no values were found that meet CHECK ck_total"}
 
 
-def fill(plan: Plan, ask: Ask, *, is_awkward: bool, except_for: Iterable[str] = ()) -> Filled:
-    """Insert the rows. `except_for` are tables that have rows enough. What cannot be filled is told, and nothing raised."""
-    writer = Writer(plan, frozenset(except_for))
+def fill(
+    plan: Plan, ask: Ask, *, is_awkward: bool, has_documents: bool = False, except_for: Iterable[str] = ()
+) -> Filled:
+    """Insert the rows. What cannot be filled is told, and nothing raised.
+
+    With documents, texts without a limit hold JSON. `except_for` are tables that have rows enough.
+    """
+    writer = Writer(plan, frozenset(except_for), has_documents)
     tasks = list(writer.tasks(is_awkward))
     failure = _run(tasks, ask)
     if failure is None and (again := writer.tasks_again(tasks)):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from app.gate.rows_catalog import Check, Column, ForeignKey, Table, identifier, literal
 from app.gate.rows_plan import Plan, Rules
-from app.gate.rows_values import NoValue, want
+from app.gate.rows_values import NoValue, Want, want
 
 PLAIN_ROWS = 3
 TRIES = 40  # combinations of values, for one row
@@ -89,10 +89,11 @@ def _at_once(inserts: Sequence[_Insert]) -> str:
 class Writer:
     """Writes the INSERTs of a plan."""
 
-    def __init__(self, plan: Plan, except_for: frozenset[str]) -> None:
+    def __init__(self, plan: Plan, except_for: frozenset[str] = frozenset(), has_documents: bool = False) -> None:
         self._plan = plan
         self._values = plan.values
         self._except_for = except_for
+        self._has_documents = has_documents
         self._done: set[int] = set()  # tables whose rows are there when the next one's are made
         self.unknown: dict[int, str] = {}  # table -> the reason why no statement could be written
 
@@ -245,7 +246,7 @@ class Writer:
         is_foreign = any(column.name in key.columns for key in table.foreign_keys)  # to a table that gets no rows
         if (row.kind == "null" or is_foreign) and self._may_be_null(column):
             return f"NULL::{column.sql}"
-        wanted = want(column, row.number_for([column.name]), is_extreme=row.kind == "extreme")
+        wanted = self._want(column, row)
         try:
             if column.name in rules.types:
                 return self._for_both(column, rules.types[column.name], row)
@@ -259,7 +260,7 @@ class Writer:
 
     def _for_both(self, column: Column, to_come: tuple[int, int], row: Row) -> str:
         """A value that survives the column's change of type, if that can be told; an extreme one need not."""
-        wanted = want(column, row.number_for([column.name]), is_extreme=row.kind == "extreme")
+        wanted = self._want(column, row)
         now, later = self._values.type(column.type), self._values.type(to_come[0])
         if row.kind == "extreme" and now.category == later.category:
             return self._values.one(column.type, column.modifier, wanted)
@@ -274,7 +275,7 @@ class Writer:
         return self._values.one(column.type, column.modifier, wanted)
 
     def _candidates(self, column: Column, row: Row, expressions: Iterable[str]) -> _Source:
-        wanted = want(column, row.number_for([column.name]), is_extreme=row.kind == "extreme")
+        wanted = self._want(column, row)
         found = self._values.type(column.type)
         try:
             candidates = self._values.candidates(column.type, column.modifier, wanted, expressions)
@@ -365,6 +366,10 @@ class Writer:
             f"SELECT {', '.join(ours)}, {turn} AS {RANK}, false AS {_IS_NULL}"
             f" FROM (SELECT {', '.join(theirs)} FROM {parent.sql} WHERE {filled} ORDER BY {', '.join(theirs)} LIMIT 50) AS p"
         )
+
+    def _want(self, column: Column, row: Row) -> Want:
+        is_extreme = row.kind == "extreme"
+        return want(column, row.number_for([column.name]), is_extreme=is_extreme, is_document=self._has_documents)
 
     def _own(self, column: Column, row: Row) -> str:
         return self._values.one(column.type, column.modifier, want(column, row.number_for([column.name])))

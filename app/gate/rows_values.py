@@ -37,6 +37,7 @@ class Want:
     word: str = "text"  # with which texts begin
     is_extreme: bool = False
     shape: str = ""  # what a default looks like: "[" for a JSON list
+    is_document: bool = False  # a text without a limit is to hold JSON
 
     @property
     def integer(self) -> int:
@@ -48,11 +49,11 @@ class Want:
         return f"{self.word}-{self.number + 1}"
 
 
-def want(column: Column, number: int, *, is_extreme: bool = False) -> Want:
+def want(column: Column, number: int, *, is_extreme: bool = False, is_document: bool = False) -> Want:
     """The value for that column in the row of that number."""
     word = re.sub(r"[^a-z0-9]+", "-", column.name.lower()).strip("-") or "text"
     shape = re.match(r"'([\[{])", column.default or "")
-    return Want(number, column.number, word, is_extreme, shape[1] if shape else "")
+    return Want(number, column.number, word, is_extreme, shape[1] if shape else "", is_document)
 
 
 class Values:
@@ -368,6 +369,8 @@ def _text(want: Want, limit: int | None) -> str:
 
 
 def _make_text(want: Want, modifier: int, found: Type) -> str:
+    if want.is_document and found.name in ("text", "varchar") and _limit(modifier, found) is None:
+        return _make_json(want, modifier, found)
     return _cast(_text(want, _limit(modifier, found)), found)
 
 

@@ -233,6 +233,35 @@ def test_a_failure_that_is_not_the_rows_is_the_ordinary_one(tmp_path: Path, serv
     assert trip.again.failure.sqlstate == "42710"
 
 
+def test_a_script_that_wants_json_in_a_text_gets_some(tmp_path: Path, server: Server) -> None:
+    reads = """
+    import json
+    rows = op.get_bind().execute(sa.text("SELECT note FROM orders WHERE note IS NOT NULL")).fetchall()
+    op.add_column("orders", sa.Column("kinds", sa.Integer))
+    for (note,) in rows:
+        op.execute(f"UPDATE orders SET kinds = {len(json.loads(note))}")
+    op.drop_column("orders", "email")
+    """
+
+    undo = 'op.add_column("orders", sa.Column("email", sa.String(50))); op.drop_column("orders", "kinds")'
+
+    trip = walked(tmp_path, server, reads, undo)
+
+    populated = tried(trip)
+    assert populated.step.failure is None
+    assert [loss.column for loss in populated.lost_upwards] == ["email"]
+
+
+def test_a_script_that_no_text_suits_is_told_of_as_it_failed_first(tmp_path: Path, server: Server) -> None:
+    reads = "for (id, note) in op.get_bind().execute(sa.text('SELECT id, note FROM orders')): {}[note]"
+
+    trip = walked(tmp_path, server, reads, "pass")
+
+    populated = tried(trip)
+    assert populated.step.failure is not None
+    assert (populated.rows, populated.step.failure.message) == ("plain", "'note-1'")
+
+
 def test_a_table_that_cannot_be_filled_is_told(tmp_path: Path, server: Server) -> None:
     bind = 'op.execute("ALTER TABLE orders ADD CONSTRAINT ck CHECK (id * id = 2)")'
 
