@@ -175,6 +175,8 @@ class Values:
             return [each for text in constants.strings for each in _around_a_time(text, found)]
         if found.name in ("json", "jsonb"):
             return [_cast(json.dumps(each), found) for each in constants.documents()]
+        if found.name == "bytea":
+            return [_bytes(want.text.encode().ljust(length, b".")[-length:]) for length in constants.lengths()]
         if found.name == "uuid":
             return [_cast(text, found) for text in constants.strings if re.fullmatch(r"[0-9a-fA-F-]{36}", text)]
         return []
@@ -440,6 +442,10 @@ def _make_json(want: Want, modifier: int, found: Type) -> str:
 
 def _make_bytes(want: Want, modifier: int, found: Type) -> str:
     content = want.text.encode() + (bytes(range(256)) if want.is_extreme else b"")
+    return _bytes(content)
+
+
+def _bytes(content: bytes) -> str:
     return f"decode('{content.hex()}', 'hex')"
 
 

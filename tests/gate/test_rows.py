@@ -212,6 +212,7 @@ MET = [
     "a integer, b integer, CHECK (num_nonnulls(a, b) = 1)",
     "a integer, b text, CHECK ((a IS NULL) <> (b IS NULL))",
     "a text NOT NULL CHECK (a IN ('new', 'paid')), b timestamptz, CHECK (a <> 'paid' OR b IS NOT NULL)",
+    "a bytea NOT NULL CHECK (length(a) = 32)",
     "a boolean NOT NULL CHECK (a)",
     "a boolean UNIQUE",
     "a text NOT NULL CHECK (a::integer > 0)",
