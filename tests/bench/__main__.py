@@ -131,7 +131,7 @@ def main() -> None:
         for revisions in sorted({compared, *scaled}):
             projects[revisions] = Path(folder, str(revisions))
             write_history(projects[revisions], revisions)
-        figures = Figures(compared, server.version)
+        figures = Figures(compared, server.version, os.getloadavg()[0])
         if asked.part in (None, "compare"):
             print(f"compare: {compared} revisions")
             figures.comparisons = compare(projects[compared], server, rounds, slow)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -11,6 +12,7 @@ from tests.bench.machine import describe_machine, describe_versions
 from tests.bench.memory import Peak
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+HAZARDS = "Hazards"  # the section of hazards.py
 
 INTRODUCTION = """\
 # Benchmarks
@@ -20,7 +22,7 @@ history is made up by `tests/bench/history.py`: how many operations a revision h
 upgrades of eight public projects. All contestants share one PostgreSQL server, whose start is not counted, and take turns.
 Numbers are the least and the median of their rounds.
 
-{machine}
+{machine} The load average just before: {load:.1f}.
 Overproof {overproof}, PostgreSQL {postgres}; {versions}.
 """
 
@@ -37,6 +39,7 @@ class Figures:
 
     revisions: int
     postgres: str
+    load: float  # of the machine, just before: how many processes wanted to run
     comparisons: list[Comparison] = field(default_factory=list)
     scaling: dict[int, list[float]] = field(default_factory=dict)  # seconds by number of revisions
     exponent: float = 0.0
@@ -85,11 +88,27 @@ def _mb(size: int) -> str:
 
 
 def write_page(figures: Figures, command: str) -> None:
+    """Write the page anew, less what other programs have a section for."""
     introduction = INTRODUCTION.format(
         command=command,
         machine=describe_machine(),
+        load=figures.load,
         overproof=__version__,
         postgres=figures.postgres,
         versions=describe_versions("alembic", "SQLAlchemy", "pytest", "pytest-alembic"),
     )
-    PAGE.write_text(introduction + "\n" + figures.text())
+    kept = _find_section(HAZARDS)
+    PAGE.write_text(introduction + "\n" + figures.text() + (f"\n{kept}" if kept else ""))
+
+
+def write_section(title: str, text: str) -> None:
+    """Put a section into the page, in place of the one with that title."""
+    page = PAGE.read_text() if PAGE.exists() else "# Benchmarks\n"
+    kept = _find_section(title)
+    PAGE.write_text((page.replace(kept, "") if kept else page).rstrip() + f"\n\n## {title}\n\n{text}")
+
+
+def _find_section(title: str) -> str | None:
+    page = PAGE.read_text() if PAGE.exists() else ""
+    found = re.search(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    return found[0] if found else None
