@@ -32,7 +32,7 @@ class Row:
     reason: str | None = None
     findings: list[Mapping[str, Any]] = field(default_factory=list)
     gate_s: float = 0.0
-    load: float = 0.0  # of the machine, just before: how many processes wanted to run
+    load_average: float = 0.0  # of the machine, just before: how many processes wanted to run
     plain_s: float | None = None
     plain_ok: bool | None = None
     pytest_alembic: Any = None  # (seconds, "4 passed"), or why it cannot run
@@ -59,7 +59,7 @@ def write_table(rows: list[Row]) -> None:
     text = PAGE.read_text()
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    loads = [row.load for row in rows]
+    loads = [row.load_average for row in rows]
     machine = f"{describe_machine()} The load average before each project: {min(loads):.1f} to {max(loads):.1f}."
     PAGE.write_text(f"{before}{BEGIN}\n\n{_table(rows)}\n\n{machine}\n\n{END}{after}")
 

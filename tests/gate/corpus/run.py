@@ -247,7 +247,7 @@ def main() -> None:
             print(f"{name}: {project.package} {project.version}", flush=True)
             install(project)
             row = Row.load(project.home / "row.json")
-            row.load = os.getloadavg()[0]
+            row.load_average = os.getloadavg()[0]
             report, row.gate_s = verify(project, database_url=asked.database_url)
             row.take(report, name=name, package=project.package, version=project.version)
             if row.revisions != project.revisions:
