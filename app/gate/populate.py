@@ -19,10 +19,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from app.gate.process import Gone
 from app.gate.recording import Change, Failure, Key, Loss, Populated, Snapshot, Step
 from app.gate.rows import Filled, Plan, fill, make_plan
 from app.gate.rows_catalog import Ask, AskFailed, Catalog, read_catalog
-from app.gate.rows_contents import Contents, losses, read_contents
+from app.gate.rows_contents import Contents, read_contents
+from app.gate.rows_losses import losses
+from app.gate.target import CannotVerify
 
 T = TypeVar("T")
 
@@ -243,6 +246,8 @@ class Trial:
         """What the action gives, or None if a query of it was refused; the transaction goes on in either case."""
         try:
             return action()
+        except (CannotVerify, Gone, TimeoutError):
+            raise  # the conversation is over
         except Exception as error:  # noqa: BLE001 - a defect of ours is told where the rows would be, and ends no walk
             is_ours = not isinstance(error, AskFailed)
             words = f"this is a defect of Overproof, please report it: {type(error).__name__}: " if is_ours else ""

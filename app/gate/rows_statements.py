@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from app.gate.rows_candidates import Candidates
 from app.gate.rows_catalog import Check, Column, ForeignKey, Table, identifier, literal
 from app.gate.rows_plan import Plan, Rules
 from app.gate.rows_values import NoValue, Want, want
@@ -92,6 +93,7 @@ class Writer:
     def __init__(self, plan: Plan, except_for: frozenset[str] = frozenset(), has_documents: bool = False) -> None:
         self._plan = plan
         self._values = plan.values
+        self._candidates_of = Candidates(plan.values)
         self._except_for = except_for
         self._has_documents = has_documents
         self._done: set[int] = set()  # tables whose rows are there when the next one's are made
@@ -278,7 +280,7 @@ class Writer:
         wanted = self._want(column, row)
         found = self._values.type(column.type)
         try:
-            candidates = self._values.candidates(column.type, column.modifier, wanted, expressions)
+            candidates = self._candidates_of.of(column.type, column.modifier, wanted, expressions)
         except NoValue:
             if not self._may_be_null(column):
                 raise

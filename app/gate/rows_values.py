@@ -7,13 +7,11 @@ column's integers begin at 3001), so that a value can be found again when a migr
 from __future__ import annotations
 
 import datetime
-import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from app.gate import rows_patterns
 from app.gate.rows_catalog import Column, Type, literal
 
 UNLIMITED_TEXT = (
@@ -100,9 +98,9 @@ class Values:
         if found.kind == "enum":
             if not found.labels:
                 raise NoValue(found.sql)
-            return _cast(found.labels[(want.number + (-1 if want.is_extreme else 0)) % len(found.labels)], found)
+            return cast(found.labels[(want.number + (-1 if want.is_extreme else 0)) % len(found.labels)], found)
         if found.kind == "array":
-            return self._array(found, modifier, [replace(want, number=want.number + step) for step in (0, 100)])
+            return self.array(found, modifier, [replace(want, number=want.number + step) for step in (0, 100)])
         if found.kind == "composite":
             parts = [
                 self.one(type_, part, replace(want, salt=want.salt + index))
@@ -124,97 +122,9 @@ class Values:
             raise NoValue(found.sql)
         return maker(want, modifier, found)
 
-    def _array(self, found: Type, modifier: int, wants: Iterable[Want]) -> str:
+    def array(self, found: Type, modifier: int, wants: Iterable[Want]) -> str:
         parts = [self.one(found.of, modifier, want) for want in wants]
         return f"ARRAY[{', '.join(parts)}]::{found.sql}"
-
-    # What might meet a CHECK.
-
-    def candidates(self, oid: int, modifier: int, want: Want, expressions: Iterable[str]) -> list[str]:
-        """Expressions of the type below all domains, the likeliest first. A CHECK's own constants are among them.
-
-        Rows of different numbers begin with different ones. Raises NoValue.
-        """
-        constants = Constants.of(expressions)
-        found, below = self.type(oid), self.modifier(oid, modifier)
-        made = [self._or_none(oid, modifier, want)]
-        if want.is_extreme:
-            made.append(self._or_none(oid, modifier, replace(want, is_extreme=False)))
-        special = self._special(found, below, want, constants)
-        turn = want.number % len(special) if special and found.category != "N" else 0  # numbers differ of themselves
-        made += special[turn:] + special[:turn]
-        made += self._usual(found, below, want)
-        candidates = [each for each in dict.fromkeys(made) if each is not None]
-        if not candidates:
-            raise NoValue(found.sql)
-        return candidates
-
-    def _or_none(self, oid: int, modifier: int, want: Want) -> str | None:
-        try:
-            return self.one(oid, modifier, want)
-        except NoValue:
-            return None
-
-    def _special(self, found: Type, modifier: int, want: Want, constants: Constants) -> list[str]:
-        """What the constants of a CHECK suggest."""
-        if found.kind == "enum":
-            return [_cast(label, found) for label in found.labels]
-        if found.kind == "array":
-            return self._arrays(found, modifier, want, constants)
-        if found.kind in ("range", "multirange"):
-            return [f"'empty'::{found.sql}"] if found.kind == "range" else []
-        if found.category == "B":
-            return ["true", "false"]
-        if found.category == "N":
-            return _numbers(constants.around(want), found)
-        if found.category == "S":
-            limit = _limit(modifier, found)
-            texts = [*constants.texts(want.number), *(_text(want, length) for length in constants.lengths())]
-            return [_cast(text, found) for text in texts if limit is None or len(text) <= limit]
-        if found.category in ("D", "T"):
-            return [each for text in constants.strings for each in _around_a_time(text, found)]
-        if found.name in ("json", "jsonb"):
-            return [_cast(json.dumps(each), found) for each in constants.documents()]
-        if found.name == "bytea":
-            return [_bytes(want.text.encode().ljust(length, b".")[-length:]) for length in constants.lengths()]
-        if found.name == "uuid":
-            return [_cast(text, found) for text in constants.strings if re.fullmatch(r"[0-9a-fA-F-]{36}", text)]
-        return []
-
-    def _arrays(self, found: Type, modifier: int, want: Want, constants: Constants) -> list[str]:
-        inner = self.type(found.of)
-        below = self.modifier(found.of, modifier)
-        elements = [each for each in (*self._special(inner, below, want, constants),) if each is not None]
-        lengths = [
-            self._array(found, modifier, [replace(want, number=want.number + step) for step in range(length)])
-            for length in sorted({1, 3, *(each for each in constants.lengths() if each <= 20)})
-            if length
-        ]
-        whole = [f"ARRAY[{', '.join(elements[:20])}]::{found.sql}"] if elements else []
-        return [*(f"ARRAY[{each}]::{found.sql}" for each in elements[:10]), *lengths, f"ARRAY[]::{found.sql}", *whole]
-
-    def _usual(self, found: Type, modifier: int, want: Want) -> list[str]:
-        """What CHECKs ask for without saying so."""
-        if found.category == "N":
-            return _numbers([str(each) for each in (want.number + 1, 1, 0, 10, 50, 100, 0.5, -1, 2020)], found)
-        if found.category == "S":
-            limit = _limit(modifier, found)
-            number, word = want.number + 1, want.word
-            texts = [
-                f"{word}-{number}".upper(), f"{word.replace('-', '_')}_{number}", f"{word}-{number}@example.org",
-                f"https://example.org/{word}-{number}", f"{number:04}", _uuid(want), "a", "A", f"/{word}/{number}",
-                f"{word.replace('-', '')}{number}", f"2001-01-{number:02}", "{}", "[]", f"#{number:06x}", "+12025550123", "en", "",
-            ]  # fmt: skip
-            return [_cast(text, found) for text in texts if limit is None or len(text) <= limit]
-        if found.category == "D":
-            texts = ["2001-01-01", f"20{want.number + 10:02}-01-01", "2001-01-31"]
-            return [_cast(text, found) for text in texts if not found.name.startswith("time") or "stamp" in found.name]
-        if found.category == "T":
-            return [f"interval '{want.number + 1} days'", "interval '1 hour'", "interval '0'"]
-        if found.name in ("json", "jsonb"):
-            documents: list[object] = [{}, [], {want.word: want.number}, [want.text], want.text, want.number, True]
-            return [_cast(json.dumps(each), found) for each in documents]
-        return []
 
     def guesses(self, oid: int, want: Want) -> list[str]:
         """For a type of which nothing is known: texts that many types can read."""
@@ -224,124 +134,11 @@ class Values:
             f"{number}", f"a{number}", f"({number},{number})", "{}", f"[{number},{number},{number}]", f"POINT({number} {number})",
             f"{number}.{number}", "", f"978-0-{number:02}-000000-0!",
         ]  # fmt: skip
-        return [_cast(text, found) for text in texts]
+        return [cast(text, found) for text in texts]
 
 
-@dataclass(frozen=True)
-class Constants:
-    """What is written in a CHECK's expression."""
-
-    strings: tuple[str, ...]
-    patterns: tuple[str, ...]  # regular expressions
-    likes: tuple[str, ...]
-    numbers: tuple[str, ...]
-
-    @classmethod
-    def of(cls, expressions: Iterable[str]) -> Constants:
-        strings: list[str] = []
-        patterns: list[str] = []
-        likes: list[str] = []
-        numbers: list[str] = []
-        for expression in expressions:
-            for found in _STRING.finditer(expression):
-                text = _unquoted(found)
-                before = expression[: found.start()].rstrip(" (")
-                if re.search(r"~~\*?$", before):
-                    likes.append(text)
-                elif re.search(r"~\*?$", before):
-                    patterns.append(text)
-                elif before.endswith("similar_to_escape"):
-                    likes.append(text)
-                    patterns.append(text.replace("%", ".*").replace("_", "."))
-                else:
-                    strings.append(text)
-                if re.fullmatch(r"-?\d+(\.\d+)?", text):
-                    numbers.append(text)
-            numbers += re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])", _STRING.sub("''", expression))
-        return cls(*(tuple(dict.fromkeys(each)) for each in (strings, patterns, likes, numbers)))
-
-    def texts(self, number: int) -> list[str]:
-        """Texts that are equal to a constant or match a pattern."""
-        matching = [rows_patterns.regular(pattern, number) for pattern in self.patterns]
-        alike = [rows_patterns.like(pattern, number) for pattern in self.likes]
-        return [*alike, *(each for each in matching if each is not None), *self.strings]
-
-    def lengths(self) -> list[int]:
-        """Lengths next to the numbers, as `length(code) = 3` wants one."""
-        near = {int(each) + step for each in self.numbers if each.isdigit() and len(each) < 6 for step in (0, 1, -1)}
-        return sorted(length for length in near if 0 < length <= LONGEST_TEXT)
-
-    def around(self, want: Want) -> list[str]:
-        """What lies between two of the numbers, beyond the largest and before the smallest; the numbers and their neighbours."""
-        values = sorted({float(each) for each in self.numbers if len(each) < 16})
-        if not values:
-            return []
-        between = [low + (high - low) * (want.number % 7 + 1) / 8 for low, high in itertools.pairwise(values)]
-        beyond = [values[-1] + want.integer + 0.25, values[0] - want.integer - 0.25]
-        near = [value + step for value in values for step in (1, 0, -1)]
-        numbers = dict.fromkeys((*between, *beyond, *near))
-        return [f"{each:.10g}" if abs(each) < 1e9 else f"{each:.0f}" for each in numbers]
-
-    def documents(self) -> list[object]:
-        """JSON that has the keys which the CHECK asks for."""
-        if not self.strings:
-            return []
-        shapes: list[Callable[[int], object]] = [lambda n: n, lambda n: f"text-{n}", lambda n: [n], lambda n: {"n": n}]
-        return [
-            *({key: shape(index) for index, key in enumerate(self.strings)} for shape in shapes),
-            *self.strings,
-            list(self.strings),
-        ]
-
-
-_STRING = re.compile(r"(E?)'((?:[^'\\]|''|\\.)*)'", re.DOTALL)
-
-
-def _unquoted(found: re.Match[str]) -> str:
-    text = found[2].replace("''", "'")
-    return re.sub(r"\\(.)", r"\1", text) if found[1] else text
-
-
-def _cast(text: str, found: Type) -> str:
+def cast(text: str, found: Type) -> str:
     return f"{literal(text)}::{found.sql}"
-
-
-# An expression that cannot be evaluated would spoil the whole statement, so none is made of a constant that does not fit.
-
-_INTEGERS = {"int2": 2**15, "int4": 2**31, "int8": 2**63, "oid": 2**31}
-_NUMBERS = {*_INTEGERS, "float4", "float8", "numeric", "money"}
-
-
-def _numbers(texts: Iterable[str], found: Type) -> list[str]:
-    if found.name not in _NUMBERS:
-        return []
-    limit = _INTEGERS.get(found.name)
-    fitting = [
-        text
-        for text in texts
-        if limit is None or (-limit < float(text) < limit - 1 and (found.name != "oid" or text.isdigit()))
-    ]
-    return [f"({text})::{found.sql}" for text in fitting]
-
-
-def _around_a_time(text: str, found: Type) -> list[str]:
-    constant = _cast(text, found)
-    if found.category == "T":
-        is_right = re.fullmatch(r"-?\d+ (second|minute|hour|day|week|mon|month|year)s?|-?\d+:\d\d(:\d\d)?", text)
-        step = "1 hour"
-    elif found.name in ("time", "timetz"):
-        is_right = re.fullmatch(r"[012]\d:\d\d(:\d\d)?", text)
-        step = "1 hour"
-    else:
-        is_right = re.fullmatch(r"[12]\d{3}-\d\d-\d\d([ T][012]\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d(:?\d\d)?)?)?", text)
-        step = "1 day"
-    if not is_right:
-        return []
-    return [
-        f"({constant} + interval '{step}')::{found.sql}",
-        constant,
-        f"({constant} - interval '{step}')::{found.sql}",
-    ]
 
 
 # Makers, by the name of the type in the catalog.
@@ -349,19 +146,19 @@ def _around_a_time(text: str, found: Type) -> list[str]:
 Maker = Callable[[Want, int, Type], str]
 
 
-def _limit(modifier: int, found: Type) -> int | None:
+def limit_of(modifier: int, found: Type) -> int | None:
     """How many letters fit."""
     if found.name in ("varchar", "bpchar"):
         return modifier - 4 if modifier >= 4 else None
     return {"name": 63, "char": 1}.get(found.name)
 
 
-def _text(want: Want, limit: int | None) -> str:
+def text_of(want: Want, limit: int | None) -> str:
     """A text of at most so many letters, different for each number as long as there is room."""
     if want.is_extreme:
         length = min(limit or UNLIMITED_TEXT, LONGEST_TEXT)
         text = f"O'Neill é {want.text} "
-        return (text + "x" * length)[:length] if length > len(text) else _text(replace(want, is_extreme=False), limit)
+        return (text + "x" * length)[:length] if length > len(text) else text_of(replace(want, is_extreme=False), limit)
     if limit is None or len(want.text) <= limit:
         return want.text
     number = str(want.number + 1)
@@ -371,9 +168,9 @@ def _text(want: Want, limit: int | None) -> str:
 
 
 def _make_text(want: Want, modifier: int, found: Type) -> str:
-    if want.is_document and found.name in ("text", "varchar") and _limit(modifier, found) is None:
+    if want.is_document and found.name in ("text", "varchar") and limit_of(modifier, found) is None:
         return _make_json(want, modifier, found)
-    return _cast(_text(want, _limit(modifier, found)), found)
+    return cast(text_of(want, limit_of(modifier, found)), found)
 
 
 def _make_integer(large: int) -> Maker:
@@ -401,7 +198,7 @@ def _make_numeric(want: Want, modifier: int, found: Type) -> str:
 
 
 def _make_date(want: Want, modifier: int, found: Type) -> str:
-    return _cast(_day(want).isoformat(), found)
+    return cast(_day(want).isoformat(), found)
 
 
 def _day(want: Want) -> datetime.date:
@@ -416,19 +213,19 @@ def _clock(want: Want) -> str:
 
 
 def _make_time(want: Want, modifier: int, found: Type) -> str:
-    return _cast(_clock(want) + ("+00" if found.name == "timetz" else ""), found)
+    return cast(_clock(want) + ("+00" if found.name == "timetz" else ""), found)
 
 
 def _make_timestamp(want: Want, modifier: int, found: Type) -> str:
-    return _cast(f"{_day(want).isoformat()} {_clock(want)}" + ("+00" if found.name == "timestamptz" else ""), found)
+    return cast(f"{_day(want).isoformat()} {_clock(want)}" + ("+00" if found.name == "timestamptz" else ""), found)
 
 
 def _make_interval(want: Want, modifier: int, found: Type) -> str:
     rest = " 2 months 04:05:06.789012" if want.is_extreme else f" {want.salt} hours"
-    return _cast(f"{want.number + 1} days{rest}", found)
+    return cast(f"{want.number + 1} days{rest}", found)
 
 
-def _uuid(want: Want) -> str:
+def uuid_of(want: Want) -> str:
     return f"{want.salt:08x}-0000-4000-8000-{want.number + 1:012x}"
 
 
@@ -437,15 +234,15 @@ def _make_json(want: Want, modifier: int, found: Type) -> str:
     if want.is_extreme:
         nested: dict[str, object] = {"a": [1, 2.5, {"b": None}], "c": want.text}
         document = [nested] if want.shape == "[" else nested
-    return _cast(json.dumps(document), found)
+    return cast(json.dumps(document), found)
 
 
 def _make_bytes(want: Want, modifier: int, found: Type) -> str:
     content = want.text.encode() + (bytes(range(256)) if want.is_extreme else b"")
-    return _bytes(content)
+    return bytes_of(content)
 
 
-def _bytes(content: bytes) -> str:
+def bytes_of(content: bytes) -> str:
     return f"decode('{content.hex()}', 'hex')"
 
 
@@ -457,7 +254,7 @@ def _make_bits(want: Want, modifier: int, found: Type) -> str:
 
 def _make_vector(want: Want, modifier: int, found: Type) -> str:
     size = modifier if modifier > 0 else 3
-    return _cast(f"[{','.join(str(want.number + 1 + index % 7) for index in range(size))}]", found)
+    return cast(f"[{','.join(str(want.number + 1 + index % 7) for index in range(size))}]", found)
 
 
 def _written(form: str) -> Maker:
@@ -465,7 +262,7 @@ def _written(form: str) -> Maker:
 
     def make(want: Want, modifier: int, found: Type) -> str:
         number, salt = want.number + 1, want.salt % 200 + 1
-        return _cast(form.format(a=number, b=salt, t=want.text, h=f"{number % 256:02x}", s=f"{salt:02x}"), found)
+        return cast(form.format(a=number, b=salt, t=want.text, h=f"{number % 256:02x}", s=f"{salt:02x}"), found)
 
     return make
 
@@ -489,7 +286,7 @@ _MAKERS: dict[str, Maker] = {
     "timestamp": _make_timestamp,
     "timestamptz": _make_timestamp,
     "interval": _make_interval,
-    "uuid": lambda want, modifier, found: _cast(_uuid(want), found),
+    "uuid": lambda want, modifier, found: cast(uuid_of(want), found),
     "json": _make_json,
     "jsonb": _make_json,
     "jsonpath": _written("$.a{a}"),

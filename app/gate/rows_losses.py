@@ -1,0 +1,304 @@
+"""What is in tables before a step and after it, and what of it the step lost.
+
+A loss is a value that can no longer be told from what is there. So these are none:
+
+- a value in another type, in a renamed column or table, or in any place where it was not before;
+- a NULL that got a value;
+- other values, as long as different ones stay different: `'new'` to `'NEW'`, cents to euros, an integer key to a UUID;
+- the time of the migration itself, which triggers write into columns such as `updated_at`.
+
+And these are: rows that are gone, values that became NULL, text cut off, digits or seconds rounded away, different values that became
+the same one, a time that became another instant as its column changed type, columns and tables dropped with values in them. On the way
+back there is no such indulgence: after the downgrade, what was there before the upgrade is to be there as it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from app.gate.recording import Loss
+from app.gate.rows_contents import Contents, RowOf, TableContents, Value
+from app.gate.rows_sameness import is_instant_kept, is_same, normal, what_happened
+
+_FAR_APART = 60  # rows of a table up to which each is compared with each
+
+
+def losses(before: Contents, after: Contents, *, is_return: bool = False) -> tuple[Loss, ...]:
+    """What was there before and is no longer to be found. `is_return`: `after` is after the way up and down."""
+    return tuple(_Comparison(before, after, is_return).losses())
+
+
+class _Comparison:
+    """Two states of some tables, and where in the later one the values of the earlier are."""
+
+    def __init__(self, before: Contents, after: Contents, is_return: bool) -> None:
+        self._before = before
+        self._after = after
+        self._is_return = is_return
+        self._places = _new_places(before, after)
+
+    def losses(self) -> Iterator[Loss]:
+        taken: set[str] = set()
+        for name, table in self._before.tables.items():
+            if not table.rows or name in self._after.unreadable:
+                continue
+            later = self._after.tables.get(name) or self._renamed(table, taken)
+            if later is None:
+                yield from self._of_dropped(table)
+            else:
+                taken.add(later.name)
+                yield from self._of_kept(table, later)
+
+    def _renamed(self, table: TableContents, taken: set[str]) -> TableContents | None:
+        """The new table that holds these rows under another name."""
+        for name, later in self._after.tables.items():
+            if name in self._before.tables or name in taken or not later.rows:
+                continue
+            common = [column for column in table.types if column in later.types]
+            if 2 * len(common) < len(table.types) or not common:
+                continue
+            pairs, missing = _pairs(table, later)
+            same = sum(_is_alike(one, other, common, table, later) for one, other in pairs)
+            if pairs and not missing and 2 * same >= len(pairs):
+                return later
+        return None
+
+    # Whole tables and rows.
+
+    def _of_dropped(self, table: TableContents) -> Iterator[Loss]:
+        telling = [name for name in table.types if name not in table.generated and name not in table.key]
+        lost = [name for name in telling or table.key if not self._is_elsewhere(_values(table.rows, name))]
+        if lost:
+            yield _loss(table, None, "table dropped", table.count, _shown_row(table, table.rows[0]))
+
+    def _of_kept(self, table: TableContents, later: TableContents) -> Iterator[Loss]:
+        pairs, missing = _pairs(table, later)
+        gone = [row for row in missing if not self._has_moved(table, row)]
+        count = max(table.count - later.count, len(gone)) if gone else 0
+        if gone and (later.is_whole or later.count < table.count):
+            yield _loss(table, None, "rows deleted", min(count, table.count), _shown_row(table, gone[0]))
+        if not pairs:
+            return
+        successors = _successors(table, later, pairs)
+        for name in table.types:
+            if name in table.generated:
+                continue
+            successor = successors.get(name)
+            if successor is None:
+                values = [row[name] for row, _ in pairs if row.get(name) is not None]
+                if values and not self._is_elsewhere(_values((row for row, _ in pairs), name)):
+                    yield _loss(table, name, "column dropped", len(values), _shown(values[0]))
+            else:
+                yield from self._of_column(table, name, later, successor, pairs)
+
+    def _has_moved(self, table: TableContents, row: RowOf) -> bool:
+        telling = [name for name in table.types if name not in table.generated and name not in table.key]
+        values = [value for name in telling if (value := row.get(name)) is not None]
+        values = values or [value for name in table.key if (value := row.get(name)) is not None]
+        return bool(values) and all(self._is_elsewhere([value]) for value in values)
+
+    # Values.
+
+    def _of_column(
+        self,
+        table: TableContents,
+        name: str,
+        later: TableContents,
+        successor: str,
+        pairs: Sequence[tuple[RowOf, RowOf]],
+    ) -> Iterator[Loss]:
+        types = (table.types[name], later.types[successor])
+        by_kind: dict[str, list[tuple[str, Value]]] = {}
+        for row, other in pairs:
+            old, new = row.get(name), other.get(successor)
+            if old is None or (new is not None and is_same(old, new, *types)) or self._is_now(new, types[1]):
+                continue
+            by_kind.setdefault(what_happened(old, new, types), []).append((old, new))
+        changed = by_kind.pop("values changed", [])
+        if changed and not self._is_return and is_instant_kept(changed, types):
+            merged = _merged(changed, [(row.get(name), other.get(successor)) for row, other in pairs])
+            if merged:
+                by_kind["values merged"] = merged
+        elif changed:
+            by_kind["values changed"] = changed
+        for what, examples in by_kind.items():
+            if not self._is_elsewhere([old for old, _ in examples], (later.name, successor)):
+                old, new = examples[0]
+                yield _loss(table, name, what, len(examples), _shown(old), _shown(new))
+
+    def _is_now(self, new: Value, type_: str) -> bool:
+        return (
+            new is not None and "time" in type_ and bool(self._after.now) and is_same(new, self._after.now, type_, _TZ)
+        )
+
+    # Other places.
+
+    def _is_elsewhere(self, values: Sequence[str], but_in: Place | None = None) -> bool:
+        """Whether all of the values are somewhere where they were not before."""
+        places = [place for name, place in self._places.items() if name != but_in]
+        if all(map(_is_telling, values)):
+            words = " ".join(value for place in places for value in place)
+            return all(_is_found(_plain(value), places, words) for value in values)
+        # `true` and `7` are found just anywhere, so these have to be in one place all together.
+        return any(place.issuperset(map(_plain, values)) for place in places)
+
+
+Place = tuple[str, str]  # a table and a column
+
+_TZ = "timestamp with time zone"
+
+
+def _is_telling(value: str) -> bool:
+    """Whether a value is not found just anywhere: `note-1` and `2001-02-03`, unlike `true`, `7` and `new`."""
+    return len(value) >= 5 or (len(value) >= 3 and bool(re.search(r"[^\W\d]", value)) and bool(re.search(r"\d", value)))
+
+
+def _is_found(value: str, places: Iterable[set[str]], words: str) -> bool:
+    if any(value in place for place in places) or value in words:
+        return True
+    # A text that was taken apart: its words are all there.
+    parts = re.findall(r"\w+", value)
+    return len(parts) > 1 and set(re.findall(r"\w+", words)).issuperset(parts)
+
+
+def _new_places(before: Contents, after: Contents) -> dict[Place, set[str]]:
+    """For each column of the later state, the values that were not in it before."""
+    places = {}
+    for name, table in after.tables.items():
+        earlier = before.tables.get(name)
+        for column in table.types:
+            values = {_plain(value) for value in _values(table.rows, column)}
+            if earlier is not None and column in earlier.types:
+                values -= {_plain(value) for value in _values(earlier.rows, column)}
+            if values:
+                places[name, column] = values
+    return places
+
+
+def _plain(value: str) -> str:
+    return value.rstrip()
+
+
+def _values(rows: Iterable[RowOf], column: str) -> list[str]:
+    return [_plain(value) for row in rows if (value := row.get(column)) is not None]
+
+
+# Which row is which.
+
+
+def _pairs(table: TableContents, later: TableContents) -> tuple[list[tuple[RowOf, RowOf]], list[RowOf]]:
+    """Each row with what became of it, and those of which nothing did."""
+    common = [name for name in table.types if name in later.types and name not in table.generated]
+    if table.key and all(name in later.types for name in table.key):
+        by_key = {_identity(row, table.key, later): row for row in later.rows}
+        pairs = [
+            (row, by_key[identity]) for row in table.rows if (identity := _identity(row, table.key, table)) in by_key
+        ]
+        if pairs or not later.rows:
+            matched = {id(row) for row, _ in pairs}
+            return pairs, [row for row in table.rows if id(row) not in matched]
+    return _pairs_by_likeness(table, later, common)
+
+
+def _identity(row: RowOf, key: Sequence[str], table: TableContents) -> tuple[object, ...]:
+    return tuple(normal(row.get(name), table.types[name]) for name in key)
+
+
+def _pairs_by_likeness(
+    table: TableContents, later: TableContents, common: Sequence[str]
+) -> tuple[list[tuple[RowOf, RowOf]], list[RowOf]]:
+    left = list(later.rows)
+    pairs: list[tuple[RowOf, RowOf]] = []
+    alone: list[RowOf] = []
+    by_content: dict[tuple[object, ...], list[RowOf]] = {}
+    for row in left:
+        by_content.setdefault(_identity(row, common, later), []).append(row)
+    for row in table.rows:
+        equal = by_content.get(_identity(row, common, table))
+        if equal:
+            pairs.append((row, equal.pop()))
+        else:
+            alone.append(row)
+    used = {id(other) for _, other in pairs}
+    left = [row for row in left if id(row) not in used]
+    if len(alone) > _FAR_APART or len(left) > _FAR_APART:
+        return pairs, alone
+    scores = sorted(
+        (
+            (-_likeness(row, other, common, table, later), one, two)
+            for one, row in enumerate(alone)
+            for two, other in enumerate(left)
+        ),
+    )
+    ones: set[int] = set()
+    twos: set[int] = set()
+    for _, one, two in scores:
+        if one not in ones and two not in twos:
+            ones.add(one)
+            twos.add(two)
+            pairs.append((alone[one], left[two]))
+    return pairs, [row for one, row in enumerate(alone) if one not in ones]
+
+
+def _likeness(row: RowOf, other: RowOf, common: Sequence[str], table: TableContents, later: TableContents) -> int:
+    return sum(
+        1
+        for name in common
+        if (old := row.get(name)) is not None
+        and (new := other.get(name)) is not None
+        and is_same(old, new, table.types[name], later.types[name])
+    )
+
+
+def _is_alike(row: RowOf, other: RowOf, common: Sequence[str], table: TableContents, later: TableContents) -> bool:
+    filled = sum(row.get(name) is not None for name in common)
+    return 2 * _likeness(row, other, common, table, later) >= filled
+
+
+def _successors(table: TableContents, later: TableContents, pairs: Sequence[tuple[RowOf, RowOf]]) -> dict[str, str]:
+    """Each column's name afterwards: its own, or that of a new column with the very same values."""
+    names = {name: name for name in table.types if name in later.types}
+    new = [name for name in later.types if name not in table.types]
+    for name in table.types:
+        if name in names:
+            continue
+        for candidate in new:
+            old_type, new_type = table.types[name], later.types[candidate]
+            told = [(row.get(name), other.get(candidate)) for row, other in pairs if row.get(name) is not None]
+            if told and all(
+                new_value is not None and old is not None and is_same(old, new_value, old_type, new_type)
+                for old, new_value in told
+            ):
+                names[name] = candidate
+                new.remove(candidate)
+                break
+    return names
+
+
+def _merged(changed: Sequence[tuple[str, Value]], all_values: Sequence[tuple[Value, Value]]) -> list[tuple[str, Value]]:
+    """The changed values that can no longer be told from others."""
+    origins: dict[Value, set[str]] = {}
+    for old, new in all_values:
+        if old is not None:
+            origins.setdefault(new, set()).add(old)
+    return [(old, new) for old, new in changed if len(origins[new]) > 1]
+
+
+# What there is to say.
+
+
+def _loss(table: TableContents, column: str | None, what: str, count: int, old: Value, new: Value = None) -> Loss:
+    return Loss(table.name, column, what, count, table.count, old, new, table.key)
+
+
+def _shown(value: Value) -> str | None:
+    if value is None:
+        return None
+    return value if len(value) <= 60 else f"{value[:57]}..."
+
+
+def _shown_row(table: TableContents, row: RowOf) -> str:
+    """`id = 1001`, or its first columns where there is no primary key."""
+    names = table.key or tuple(table.types)[:2]
+    return ", ".join(f"{name} = {_shown(row.get(name)) if row.get(name) is not None else 'NULL'}" for name in names)

@@ -1,0 +1,115 @@
+"""Whether two values are the same, if in different types, and if they are not, what happened to the one."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+
+from app.gate.rows_contents import Value
+
+
+def is_same(old: str, new: str, old_type: str, new_type: str) -> bool:
+    """Whether the two are one value, if in different types."""
+    if old == new or old.rstrip() == new.rstrip():
+        return True
+    return normal(old, old_type) == normal(new, new_type) or _common(old, new, (old_type, new_type))
+
+
+def _common(old: str, new: str, types: tuple[str, str]) -> bool:
+    """Whether they are the same as numbers, times, JSON or UUIDs, if one of the types is of that kind."""
+    told = " ".join(types)
+    if _NUMBERS.search(told) and (one := _number(old)) is not None:
+        return one == _number(new)
+    if _TIMES.search(told) and (instant := instant_of(old)) is not None:
+        return instant == instant_of(new)
+    if _DOCUMENTS.search(told) and (document := _document(old)) is not None:
+        return document == _document(new)
+    return "uuid" in told and old.lower().replace("-", "") == new.lower().replace("-", "")
+
+
+_NUMBERS = re.compile(r"\b(smallint|integer|bigint|numeric|real|double precision|money)\b(?!\[)")
+_TIMES = re.compile(r"\b(date|timestamp)")
+_DOCUMENTS = re.compile(r"json|\[\]")
+
+
+def normal(value: Value, type_: str) -> object:
+    """The value in a form that is equal for equal values of one type."""
+    if value is None:
+        return None
+    if _NUMBERS.search(type_) and (number := _number(value)) is not None:
+        return number
+    if _TIMES.search(type_) and (instant := instant_of(value)) is not None:
+        return instant
+    if _DOCUMENTS.search(type_) and (document := _document(value)) is not None:
+        return document
+    return value.rstrip()
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        number = Decimal(re.sub(r"[$,\s]", "", text))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def instant_of(text: str) -> datetime.datetime | None:
+    """The time that the text tells; one without a zone is taken as UTC."""
+    try:
+        told = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return told.astimezone(datetime.UTC) if told.tzinfo else told.replace(tzinfo=datetime.UTC)
+
+
+def _document(text: str) -> str | None:
+    try:
+        return json.dumps(
+            json.loads(text, parse_float=Decimal), sort_keys=True, default=lambda each: str(each.normalize())
+        )
+    except (ValueError, RecursionError):
+        return None
+
+
+def what_happened(old: str, new: Value, types: tuple[str, str]) -> str:
+    if new is None:
+        return "values removed"
+    if _is_rounded(old, new, types):
+        return "values rounded"
+    if len(new) < len(old) and new and old.startswith(new.rstrip()) and not _NUMBERS.search(types[1]):
+        return "values truncated"
+    return "values changed"
+
+
+def _is_rounded(old: str, new: str, types: tuple[str, str]) -> bool:
+    if _NUMBERS.search(types[1]):
+        one, other = _number(old), _number(new)
+        if one is None or other is None or not one:
+            return False
+        decimals, left = _decimals(one), _decimals(other)
+        is_coarser = left < decimals and abs(one - other) < Decimal(1).scaleb(-left)
+        is_binary = types[1] in ("real", "double precision")
+        return is_coarser or (is_binary and abs(one - other) < abs(one) * Decimal("1e-5"))
+    if _TIMES.search(types[1]):
+        instant, later = instant_of(old), instant_of(new)
+        if instant is None or later is None:
+            return False
+        apart = abs(instant - later)
+        is_day = later.time() == datetime.time() and apart < datetime.timedelta(days=1)
+        return is_day or (apart < datetime.timedelta(seconds=1) and later.microsecond % 10 == 0)
+    return False
+
+
+def _decimals(number: Decimal) -> int:
+    """How many digits there are behind the point."""
+    exponent = number.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def is_instant_kept(changed: Sequence[tuple[str, Value]], types: tuple[str, str]) -> bool:
+    """False if times became other instants by the mere change of their column's type, as the session's time zone has it."""
+    is_cast = types[0] != types[1] and all(type_.startswith("timestamp") for type_ in types)
+    return not (is_cast and any(instant_of(old) is not None for old, _ in changed))
