@@ -1,4 +1,4 @@
-"""What is in tables before a step and after it, and what of it the step lost.
+"""What a step lost of the rows that were in tables before it.
 
 A loss is a value that can no longer be told from what is there. So these are none:
 
@@ -37,6 +37,7 @@ class _Comparison:
         self._after = after
         self._is_return = is_return
         self._places = _new_places(before, after)
+        self._outside: dict[Place | None, _Found] = {}  # all places but one
 
     def losses(self) -> Iterator[Loss]:
         taken: set[str] = set()
@@ -135,13 +136,12 @@ class _Comparison:
     # Other places.
 
     def _is_elsewhere(self, values: Sequence[str], but_in: Place | None = None) -> bool:
-        """Whether all of the values are somewhere where they were not before."""
-        places = [place for name, place in self._places.items() if name != but_in]
-        if all(map(_is_telling, values)):
-            words = " ".join(value for place in places for value in place)
-            return all(_is_found(_plain(value), places, words) for value in values)
-        # `true` and `7` are found just anywhere, so these have to be in one place all together.
-        return any(place.issuperset(map(_plain, values)) for place in places)
+        """Whether all of the values are somewhere where they were not before. On the way back that is no comfort."""
+        if self._is_return:
+            return False
+        if but_in not in self._outside:
+            self._outside[but_in] = _Found(place for name, place in self._places.items() if name != but_in)
+        return self._outside[but_in].holds(values)
 
 
 Place = tuple[str, str]  # a table and a column
@@ -154,12 +154,27 @@ def _is_telling(value: str) -> bool:
     return len(value) >= 5 or (len(value) >= 3 and bool(re.search(r"[^\W\d]", value)) and bool(re.search(r"\d", value)))
 
 
-def _is_found(value: str, places: Iterable[set[str]], words: str) -> bool:
-    if any(value in place for place in places) or value in words:
-        return True
-    # A text that was taken apart: its words are all there.
-    parts = re.findall(r"\w+", value)
-    return len(parts) > 1 and set(re.findall(r"\w+", words)).issuperset(parts)
+class _Found:
+    """Values in some places."""
+
+    def __init__(self, places: Iterable[set[str]]) -> None:
+        self._places = list(places)
+        self._text = " ".join(value for place in self._places for value in place)
+        self._words = set(re.findall(r"\w+", self._text))
+
+    def holds(self, values: Sequence[str]) -> bool:
+        values = list(map(_plain, values))
+        if all(map(_is_telling, values)):
+            return all(map(self._holds_one, values))
+        # `true` and `7` are found just anywhere, so these have to be in one place all together.
+        return any(place.issuperset(values) for place in self._places)
+
+    def _holds_one(self, value: str) -> bool:
+        if value in self._text:
+            return True
+        # A text that was taken apart: its words are all there.
+        parts = re.findall(r"\w+", value)
+        return len(parts) > 1 and self._words.issuperset(parts)
 
 
 def _new_places(before: Contents, after: Contents) -> dict[Place, set[str]]:
