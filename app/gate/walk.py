@@ -423,7 +423,7 @@ class Walker:
     def _trial(self, trip: Trip, before: Snapshot) -> Trial | None:
         """The revision's upgrade over rows, if it does something with rows that were there before it."""
         walk = self._walk
-        if trip.up is None:
+        if trip.up is None or not walk.is_transactional:
             return None
         touched = touched_tables(trip.up, before) - {walk.version_table}
         path = find_rows(walk.paths[trip.revision], walk.hello["script_location"], trip.revision)
@@ -488,6 +488,10 @@ class Walker:
                 else:
                     walk.drift = tuple(Drift(each["operation"], each["object"]) for each in answer["operations"])
                     walk.hidden = tuple(answer["waived"])
+        if not walk.is_transactional:
+            walk.missing["populated"] = (
+                "env.py's connection commits each statement by itself, so rows could not be taken back"
+            )
         if not walk.has_metadata:
             for part in ("drift", "models", "unregistered"):
                 walk.missing[part] = "env.py gives no target_metadata, so Alembic knows of no models"

@@ -37,7 +37,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.gate.checks import remedy
-from app.gate.checks.base import Check, Finding
+from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.downgrades import find_omission
 from app.gate.checks.words import bulleted, counted, indented, listed, shorten
 from app.gate.recording import Loss, Populated, Recording, Revision, Trip
@@ -45,6 +45,8 @@ from app.gate.report import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
+    if "populated" in recording.missing:
+        raise Skipped(f"no rows were tried: {recording.missing['populated']}")
     revisions = {each.revision: each for each in recording.graph.revisions}
     for trip in recording.trips:
         revision = revisions[trip.revision]

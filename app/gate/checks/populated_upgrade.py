@@ -43,7 +43,7 @@ import re
 from collections.abc import Iterator
 
 from app.gate.checks import remedy
-from app.gate.checks.base import Check, Finding
+from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import counted, failure_reason, first_line, indented, listed, shorten, table_of
 from app.gate.recording import Change, Failure, Populated, Recording, Revision, Trip
 from app.gate.report import Severity
@@ -58,6 +58,8 @@ _ABOUT_RELATIONS = ("23503", "23514", "23P01")
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
+    if "populated" in recording.missing:
+        raise Skipped(f"no rows were tried: {recording.missing['populated']}")
     revisions = {each.revision: each for each in recording.graph.revisions}
     uncovered: dict[tuple[str, str], list[str]] = {}
     for trip in recording.trips:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.gate.checks.base import Skipped
 from app.gate.checks.data_loss import examine
 from app.gate.recording import Loss, Populated, Recording, Step
 from tests.gate.checks.builders import key, recording, removed, revision, statement, trip
@@ -136,3 +137,8 @@ def test_what_the_upgrade_lost_is_not_told_again_of_the_downgrade():
 )
 def test_stays_quiet_about(one):
     assert list(examine(one)) == []
+
+
+def test_is_skipped_where_no_rows_could_be_tried():
+    with pytest.raises(Skipped, match="no rows were tried: the connection commits"):
+        list(examine(recording(missing={"populated": "the connection commits by itself"})))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from app.gate.checks.base import Skipped
 from app.gate.checks.populated_upgrade import examine
 from app.gate.recording import Change, Failure, Populated, Recording, Step, Trip
 from app.gate.report import Severity
@@ -161,3 +162,8 @@ def test_the_table_is_named_with_its_schema_and_quoted_where_it_must_be():
 )
 def test_stays_quiet_about(one):
     assert list(examine(one)) == []
+
+
+def test_is_skipped_where_no_rows_could_be_tried():
+    with pytest.raises(Skipped, match="no rows were tried: the connection commits"):
+        list(examine(recording(missing={"populated": "the connection commits by itself"})))

@@ -229,7 +229,10 @@ class Walker:
 
     def do_ask(self, sql, before=()):
         """The only value of a query in the held transaction, after some statements. A refusal is an answer, and undoes them all."""
-        self._execute("SAVEPOINT overproof_ask")
+        try:
+            self._execute("SAVEPOINT overproof_ask")
+        except Exception as error:
+            return {"failure": self._failure(error, None)}
         try:
             for statement in before:
                 self._execute(statement)
