@@ -285,13 +285,6 @@ CASES = [
         because="What is allowed from now on asks nothing of the rows that are there.",
     ),
     Case(
-        name="unique constraint is dropped",
-        before=body(ORDERS, "op.create_unique_constraint('uq_number', 'orders', ['number'])"),
-        upgrade="op.drop_constraint('uq_number', 'orders', type_='unique')",
-        downgrade="op.create_unique_constraint('uq_number', 'orders', ['number'])",
-        because="The constraint and its index go in a moment; there is no other way for it.",
-    ),
-    Case(
         name="constraint is renamed",
         before=body(ORDERS, sql("ALTER TABLE orders ADD CONSTRAINT ck_total CHECK (total > 0)")),
         upgrade=sql("ALTER TABLE orders RENAME CONSTRAINT ck_total TO ck_orders_total"),

@@ -30,6 +30,16 @@ CASES = [
         because="The block commits the label before it is used; a default is for rows that come.",
     ),
     Case(
+        name="label is added and used, and cannot be added twice",
+        before=MOODS,
+        upgrade=body(
+            autocommit("ALTER TYPE mood ADD VALUE 'calm'"),
+            sql("ALTER TABLE orders ALTER COLUMN mood SET DEFAULT 'calm'"),
+        ),
+        expected={"interrupted-upgrade"},
+        because="Stopped after the block, the next try is 'enum label \"calm\" already exists'.",
+    ),
+    Case(
         name="label is renamed",
         before=MOODS,
         upgrade=sql("ALTER TYPE mood RENAME VALUE 'sad' TO 'gloomy'"),

@@ -110,6 +110,17 @@ CASES = [
         because="Neither the build nor the drop keeps anybody out.",
     ),
     Case(
+        name="column and its index CONCURRENTLY",
+        before=ORDERS,
+        upgrade=body(
+            "op.add_column('orders', sa.Column('total', sa.Integer))",
+            autocommit("CREATE INDEX CONCURRENTLY ix_total ON orders (total)"),
+        ),
+        downgrade="op.drop_column('orders', 'total')",
+        expected={"interrupted-upgrade"},
+        because='Stopped during the build, the next try is \'column "total" of relation "orders" already exists\'.',
+    ),
+    Case(
         name="index is renamed",
         before=INDEXED,
         upgrade=sql("ALTER INDEX ix_note RENAME TO ix_orders_note"),

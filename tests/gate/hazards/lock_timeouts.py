@@ -1,9 +1,9 @@
 """How long a strong lock is waited for. In the other themes a limit is set for all."""
 
-from tests.gate.hazards.case import Case, autocommit, body, sql
+from tests.gate.hazards.case import Case, autocommit, body, online, sql
 
 ORDERS = "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True), sa.Column('note', sa.Text))"
-WITHOUT = sql("SET LOCAL lock_timeout = 0")
+WITHOUT = online("SET lock_timeout = 0")
 ADD = "op.add_column('orders', sa.Column('extra', sa.Text))"
 DROP = "op.drop_column('orders', 'extra')"
 
@@ -50,21 +50,27 @@ CASES = [
     Case(
         name="no lock_timeout in an autocommit block",
         before=ORDERS,
-        upgrade=autocommit(
-            "SET lock_timeout = 0", "ALTER TABLE orders ADD COLUMN IF NOT EXISTS extra text", "RESET lock_timeout"
-        ),
+        upgrade=body(WITHOUT, autocommit("ALTER TABLE orders ADD COLUMN IF NOT EXISTS extra text")),
         downgrade=DROP,
         expected={"lock-timeout"},
         because="Outside of a transaction it waits for ever just as well.",
     ),
     Case(
+        name="lock_timeout in an autocommit block",
+        before=ORDERS,
+        upgrade=body(
+            WITHOUT,
+            autocommit("SET lock_timeout = '3s'", "ALTER TABLE orders ADD COLUMN IF NOT EXISTS extra text"),
+        ),
+        downgrade=DROP,
+        because="SET is for the session, whatever the transaction.",
+    ),
+    Case(
         name="SET LOCAL lock_timeout in an autocommit block",
         before=ORDERS,
-        upgrade=autocommit(
-            "SET lock_timeout = 0",
-            "SET LOCAL lock_timeout = '3s'",
-            "ALTER TABLE orders ADD COLUMN IF NOT EXISTS extra text",
-            "RESET lock_timeout",
+        upgrade=body(
+            WITHOUT,
+            autocommit("SET LOCAL lock_timeout = '3s'", "ALTER TABLE orders ADD COLUMN IF NOT EXISTS extra text"),
         ),
         downgrade=DROP,
         expected={"lock-timeout"},

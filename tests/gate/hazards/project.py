@@ -1,6 +1,7 @@
 """The labelled set as one Alembic project, so that one walk judges all of it.
 
-Each case has a PostgreSQL schema of its own, to which its scripts set `search_path` first. A few cases in a row share one
+Each case has a PostgreSQL schema of its own, to which its scripts set `search_path` first: only where they run, so that
+it is not in the SQL that Alembic prints for the linters (tests/bench). A few cases in a row share one
 revision, `before_<number>`, that makes what they meet; each then has a revision of its own, the migration under test. What cannot be
 rolled back in a transaction comes first: it is tried more than once, from the start of the history.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.gate.hazards.case import Case, body
+from tests.gate.hazards.case import Case, body, online
 from tests.gate.projects import ENV, script, write_project
 
 TOGETHER = 12  # cases whose `before` is made by one revision
@@ -21,7 +22,7 @@ _ENV = (
     .replace(
         "connection=connection", "connection=connection, version_table_schema='public', transaction_per_migration=True"
     )
-    .replace("literal_binds=True", "literal_binds=True, version_table_schema='public', transaction_per_migration=True")
+    .replace("literal_binds=True", "literal_binds=True, transaction_per_migration=True")
 )
 
 
@@ -56,7 +57,7 @@ def _before(cases: Sequence[Case]) -> str:
 
 
 def _enter(case: Case) -> str:
-    return f"op.execute('SET search_path TO \"{case.slug}\"')"
+    return online(f'SET search_path TO "{case.slug}"', "RESET lock_timeout")
 
 
 def _can_be_held(case: Case) -> bool:
