@@ -31,7 +31,7 @@ from tests.bench.page import write_section
 from tests.gate.hazards.case import HAZARDS, Case
 from tests.gate.hazards.cases import ALL_CASES
 from tests.gate.hazards.project import write_history
-from tests.gate.hazards.verdicts import judge_all, major_version
+from tests.gate.hazards.verdicts import judge_cases, major_version
 
 REWRITE, SCAN, INDEX, PILEUP, TIMEOUT = (
     "table-rewrite",
@@ -373,7 +373,7 @@ def measure(server: Server, folder: Path) -> Section:
     """Everything, on that server. The folder is empty."""
     major = major_version(server)
     cases = [case for case in ALL_CASES if case.since <= major]
-    outcomes = judge_all(cases, server, folder)
+    outcomes = judge_cases(cases, server, folder / "judged")
     found = {name: {each.check for each in told} for name, told in outcomes.items() if not isinstance(told, str)}
     if len(found) < len(cases):
         sys.exit(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,39 +14,27 @@ from tests.gate.hazards.case import HAZARDS, Case
 from tests.gate.hazards.project import write_history
 from tests.gate.projects import target
 
-HISTORIES = 4  # of which two are walked at a time
-
 Outcome = Sequence[FindingEntry] | str  # what the hazard checks found, or why the migration did not run
 
 
-def judge_all(cases: Sequence[Case], server: Server, place: Path) -> Mapping[str, Outcome]:
-    """By the case's name, on a few histories in that folder.
+def judge_cases(cases: Sequence[Case], server: Server, place: Path) -> Mapping[str, Outcome]:
+    """By the case's name, in one walk through a history in that folder.
 
     Each migration is tried as hard as a new one, and the ways to head that say nothing of a single one (offline SQL, two upgrades
     at once) are left out.
     """
-
-    def walk(number: int) -> Mapping[str, Outcome]:
-        return _judge(cases[number::HISTORIES], server, place / f"history_{number}")
-
+    revisions = write_history(place, cases)
     with (
         patch.object(attempts, "attempt_all", lambda walks, *_: {walk.index: attempts.Seen() for walk in walks}),
         patch.object(recorder, "INTERRUPTED_REVISIONS", len(cases)),
         patch.object(recorder, "COMMITTING_REVISIONS", len(cases)),
-        ThreadPoolExecutor(max_workers=2) as pool,
     ):
-        histories = list(pool.map(walk, range(HISTORIES)))
-    return {name: outcome for history in histories for name, outcome in history.items()}
+        report = judge(recorder.record(target(place), server))
+    return {case.name: _outcome(report, revisions[case.name]) for case in cases}
 
 
 def major_version(server: Server) -> int:
     return int(server.version.partition(".")[0])
-
-
-def _judge(cases: Sequence[Case], server: Server, place: Path) -> Mapping[str, Outcome]:
-    revisions = write_history(place, cases)
-    report = judge(recorder.record(target(place), server))
-    return {case.name: _outcome(report, revisions[case.name]) for case in cases}
 
 
 def _outcome(report: Report, revision: str) -> Outcome:
