@@ -39,20 +39,22 @@ def write_history(place: Path, cases: Iterable[Case]) -> dict[str, str]:
         last = earlier
         for case in together:
             revision = revisions[case.name]
-            downgrade = None if case.downgrade is None else body(_enter(case), case.downgrade)
-            scripts[f"{revision}_{case.slug}"] = script(revision, last, body(_enter(case), case.upgrade), downgrade)
+            downgrade = None if case.downgrade is None else _within(case, case.downgrade)
+            scripts[f"{revision}_{case.slug}"] = script(revision, last, _within(case, case.upgrade), downgrade)
             last = revision
     write_project(place, scripts, env=_ENV)
     return revisions
 
 
 def _before(cases: Sequence[Case]) -> str:
+    return body(*(f"op.execute('CREATE SCHEMA \"{case.slug}\"')\n{_within(case, case.before)}" for case in cases))
+
+
+def _within(case: Case, text: str) -> str:
+    """That part of a script with `search_path` led to the case's schema, and back again: a plan that PostgreSQL keeps is made anew for
+    each path. The way back is sent past SQLAlchemy, and so past the gate, to which a case may have left the last word."""
     return body(
-        *(
-            part
-            for case in cases
-            for part in (f"op.execute('CREATE SCHEMA \"{case.slug}\"')", _enter(case), case.before)
-        )
+        _enter(case), text, "op.get_context().as_sql or op.get_bind().connection.cursor().execute('RESET search_path')"
     )
 
 
