@@ -124,7 +124,7 @@ def _schema(database: Database, walk: Walk) -> Snapshot:
 
 
 def _print_sql(walk: Walk, seen: Seen, stage: Stage) -> None:
-    pieces: list[str] = []
+    pieces: list[tuple[str | None, str]] = []
     with stage.database() as database, stage.process(database, "--sql") as process:
         while (conversation := process.arrive()) is not None:
             if not conversation.hello["as_sql"]:
@@ -144,27 +144,27 @@ def _print_sql(walk: Walk, seen: Seen, stage: Stage) -> None:
             else:
                 seen.offline = Attempt(failures=(Failure("CommandFailed", words),))
             return
-        try:
-            _run_printed(pieces, database)
-        except psycopg2.Error as error:
-            message = str(error).strip().splitlines()[0]
-            name = f"{type(error).__module__}.{type(error).__qualname__}"
-            seen.offline = Attempt(failures=(Failure(name, message, sqlstate=error.pgcode),))
+        if failed := _run_printed(pieces, database):
+            seen.offline = Attempt(failures=(failed,))
             return
         seen.offline = Attempt(differences=difference(walk.get_head(), _schema(database, walk)))
 
 
-def _run_printed(pieces: Sequence[str], database: Database) -> None:
-    """Run what `--sql` printed, as psql would. What env.py printed before its call of Alembic, a BEGIN, is set anew."""
+def _run_printed(pieces: Sequence[tuple[str | None, str]], database: Database) -> Failure | None:
+    """Run what `--sql` printed, as psql would, up to what fails. What env.py printed before its call of Alembic, a BEGIN, is set anew."""
     with database.connect() as connection, connection.cursor() as cursor:
         cursor.execute("BEGIN")
-        for piece in pieces:
-            if not _is_comment(piece) and piece.strip().upper() != "BEGIN;":
+        for revision, piece in [*pieces, (None, "COMMIT")]:
+            is_begin = piece.strip().upper() == "BEGIN;"
+            if _is_comment(piece) or (is_begin and _is_in_transaction(connection)):
+                continue
+            try:
                 cursor.execute(piece)
-            elif piece.strip().upper() == "BEGIN;" and not _is_in_transaction(connection):
-                cursor.execute("BEGIN")
-        if _is_in_transaction(connection):
-            cursor.execute("COMMIT")
+            except psycopg2.Error as error:
+                message = str(error).strip().splitlines()[0]
+                name = f"{type(error).__module__}.{type(error).__qualname__}"
+                return Failure(name, message, sqlstate=error.pgcode, sql=piece, revision=revision)
+    return None
 
 
 def _is_in_transaction(connection: psycopg2.extensions.connection) -> bool:

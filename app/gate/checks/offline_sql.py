@@ -29,7 +29,7 @@ from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import bulleted, failure_reason, full_name, listed, noun, principal
-from app.gate.recording import Failure, Recording
+from app.gate.recording import Change, Failure, Recording
 from app.gate.report import Severity
 from app.gate.snapshot import describe
 
@@ -46,6 +46,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         yield Finding(
             f"The script that `alembic upgrade --sql` writes makes another schema than the upgrade: "
             f"{listed([noun(change) for change in differences], limit=2)}.",
+            revision=_made_by(recording, differences[0]),
             object=full_name(differences[0].key),
             detail=bulleted(map(describe, differences)),
             help="A revision decides in Python what the database should decide: an inspector, a query, a loop over rows. Write "
@@ -53,16 +54,35 @@ def examine(recording: Recording) -> Iterator[Finding]:
         )
 
 
+def _made_by(recording: Recording, change: Change) -> str | None:
+    """The last revision that had to do with it, if any."""
+    touched = [trip for trip in recording.trips if trip.up and change.key in (each.key for each in trip.up.changes)]
+    return touched[-1].revision if touched else None
+
+
 def _failed(failure: Failure) -> Finding:
     where = f" at {failure.revision}" if failure.revision else ""
+    is_written = failure.sqlstate is not None  # the script was, and PostgreSQL refused it
+    subject = "The script that `alembic upgrade --sql` writes" if is_written else "`alembic upgrade --sql`"
     return Finding(
-        f"`alembic upgrade --sql` fails{where}: {failure_reason(failure)}.",
+        f"{subject} fails{where}: {failure_reason(failure)}.",
         revision=failure.revision,
         detail=failure.sql and failure.sql.strip(),
-        help="Offline there is no database to ask. Write the question into the SQL, or step aside:\n\n"
-        "    if not op.get_context().as_sql:\n        ...",
+        help=_hint(failure.sql or "") if is_written else _STEP_ASIDE,
         line=failure.line,
     )
+
+
+def _hint(sql: str) -> str:
+    if "%(" in sql:
+        return "A script has no parameters. In env.py's offline mode, have their values written out: context.configure(…, literal_binds=True)."
+    return "Here the revision writes another statement than it runs online, or writes it where it cannot run. Let PostgreSQL decide, in SQL."
+
+
+_STEP_ASIDE = (
+    "Offline there is no database to ask. Write the question into the SQL, or step aside:\n\n"
+    "    if not op.get_context().as_sql:\n        ..."
+)
 
 
 CHECK = Check(id="offline-sql", severity=Severity.WARNING, examine=examine)

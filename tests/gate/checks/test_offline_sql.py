@@ -6,7 +6,7 @@ import pytest
 
 from app.gate.checks.base import Skipped
 from app.gate.checks.offline_sql import examine
-from tests.gate.checks.builders import added, attempt, failure, key, python_failure, recording
+from tests.gate.checks.builders import added, attempt, failure, key, python_failure, recording, trip
 
 INDEX = added(key("index", "ix_note", "orders"))
 
@@ -25,6 +25,24 @@ def test_a_script_that_makes_another_schema_is_a_finding():
     [finding] = examine(recording(offline=attempt(differences=[INDEX])))
 
     assert "makes another schema than the upgrade: index ix_note on orders." in finding.message
+
+
+def test_what_differs_is_told_at_the_last_revision_that_made_it():
+    walk = recording(trip("a1", changes=[INDEX]), trip("b2", changes=[INDEX]), offline=attempt(differences=[INDEX]))
+
+    [finding] = examine(walk)
+
+    assert finding.revision == "b2"
+
+
+def test_a_written_script_that_fails_is_told_with_the_statement():
+    sql = "INSERT INTO orders (note) VALUES (%(note)s)"
+
+    [finding] = examine(recording(offline=attempt(failure('syntax error at or near "%"', sql=sql, revision="b2"))))
+
+    assert finding.message == 'The script that `alembic upgrade --sql` writes fails at b2: syntax error at or near "%".'
+    assert finding.detail == sql
+    assert "literal_binds=True" in str(finding.help)
 
 
 def test_differences_after_a_failure_are_its_consequence():

@@ -291,18 +291,29 @@ class Walker:
         return {"models": models.unregistered(self.context)}
 
     def do_offline(self, start):
-        """The SQL that Alembic would print for a database at those revisions, in pieces as it would print them."""
+        """The SQL that Alembic would print for a database at those revisions: [revision or None, piece], as it would print them."""
         pieces = []
         if start:
             self.context._start_from_rev = tuple(start)
-        self.context.impl.static_output = pieces.append
-        path = None
+        script = None  # of the revision that is at work
+        list_steps = self.context._migrations_fn
+
+        def watched_steps(heads, context):
+            nonlocal script
+            for step in list_steps(heads, context):
+                script = getattr(step, "revision", None)
+                yield step
+            script = None
+
+        self.context._migrations_fn = watched_steps
+        self.context.impl.static_output = lambda piece: pieces.append([script and script.revision, piece])
         try:
             self.original(self.context, **self.arguments)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
-            return {"pieces": pieces, "failure": self._failure(error, path)}
+            failure = self._failure(error, script and script.module.__file__)
+            return {"pieces": pieces, "failure": dict(failure, revision=script and script.revision)}
         return {"pieces": pieces}
 
     # Ends of the walk.

@@ -1,0 +1,38 @@
+"""Other ways to head than the walk, through the real gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.gate.recorder import record
+from app.gate.server import Server
+from tests.gate.projects import script, target, write_project
+
+TABLE = script("a1", None, "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))")
+ASKS = script("b2", "a1", "op.get_bind().execute(sa.text('SELECT 1')).fetchall()")
+TWO_WORLDS = script(
+    "b2", "a1", "if op.get_context().as_sql:\n    op.execute('SELECT x')\nelse:\n    op.execute('SELECT 1')"
+)
+
+
+@pytest.mark.parametrize(
+    ("broken", "error", "line", "sql"),
+    [
+        (ASKS, "AttributeError", 10, None),
+        (TWO_WORLDS, "psycopg2.errors.UndefinedColumn", None, "SELECT x;"),
+    ],
+    ids=["while it is written", "as PostgreSQL runs it"],
+)
+def test_the_revision_is_told_at_which_the_offline_script_fails(
+    tmp_path: Path, server: Server, broken: str, error: str, line: int | None, sql: str | None
+) -> None:
+    place = write_project(tmp_path, {"a1": TABLE, "b2": broken, "c3": script("c3", "b2")})
+
+    (recording,) = record(target(place), server)
+
+    assert recording.offline is not None
+    (failure,) = recording.offline.failures
+    assert (failure.error, failure.revision, failure.line) == (error, "b2", line)
+    assert (failure.sql or "").strip() == (sql or "")
