@@ -188,10 +188,14 @@ def kill_group(process: subprocess.Popen[bytes], server: Server) -> None:
 
 # "sqlalchemy.exc.ProgrammingError: (psycopg2.errors.UndefinedTable) ...", perhaps behind what a logger puts before it.
 _EXCEPTION = re.compile(r"(?:^|\s)((?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt|Violation)\w*: .+)")
+# What a logger puts before what it has to say: "2026-11-22 11:01:20.611 27943 ERROR ", "[11:01:20] ".
+_STAMP = re.compile(
+    r"^\[?(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?\]?[\s:,-]+(?:\d+\s+(?=[A-Z]))?(?=\S)"
+)
 
 
 def last_line(text: str) -> str:
     """The line that says what happened: the last that names an exception, else the last that is not blank."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     named = [found[1] for line in lines if (found := _EXCEPTION.search(line))]
-    return (named or lines or [""])[-1][:500]
+    return (named or [_STAMP.sub("", line) for line in lines] or [""])[-1][:500]
