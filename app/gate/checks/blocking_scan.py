@@ -48,7 +48,7 @@ from app.gate.checks.hazards import (
     is_blocking_scan,
     shown,
     transactions,
-    who_waits,
+    waiting,
 )
 from app.gate.checks.remedy import python, quote, quote_table
 from app.gate.checks.words import indented, listed, short_noun, shorten
@@ -94,16 +94,15 @@ def _wants_an_empty_table(transaction: Transaction, statement: Statement, table:
 def _finding(transaction: Transaction, table: str, found: Sequence[Moment]) -> Finding:
     first = found[0]
     statement, earlier = first.statement, first.since[table]
-    locked = sorted({table, *(other for other in statement.locks if other in first.held)})
-    waits = who_waits(first.held[table])
+    locked = {table, *(other for other in statement.locks if other in first.held)}
+    who = waiting({each: first.held[each] for each in locked})
     promises = [promise for moment in found for promise in _promises(transaction, moment.statement, table)]
     times = f" {len(found)} times" if len(found) > 1 else ""
     why = f", for {listed([promise.words for promise in promises])}" if promises else ""
     if earlier.line is not None and earlier.line != statement.line:
         why += f"; they are locked out since line {earlier.line}"
     return Finding(
-        f"{waits[0].upper()}{waits[1:]} on {listed([shorten(each) for each in locked])} wait until PostgreSQL has read the whole of "
-        f"{shorten(table)}{times}{why}.",
+        f"{who} wait until PostgreSQL has read the whole of {shorten(table)}{times}{why}.",
         revision=transaction.revision.revision,
         object=table,
         detail="\n".join(shown(moment.statement) for moment in found),

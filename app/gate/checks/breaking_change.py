@@ -32,7 +32,7 @@ from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.column_types import is_required, is_wider
-from app.gate.checks.hazards import find_statement, first_word, says, shown, upgrades
+from app.gate.checks.hazards import find_statement, first_word, renamed_to, says, shown, upgrades
 from app.gate.checks.words import TABLE_KINDS, bulleted, columns_in, full_name, listed, noun, shorten, table_of
 from app.gate.recording import Change, Definition, Key, Recording, Snapshot, Step
 from app.gate.report import Severity
@@ -124,7 +124,11 @@ class _Step:
         return f"{noun(change)} {what}: code that still uses it fails"
 
     def _heir_of_table(self, key: Key) -> str | None:
-        """The new table with exactly the columns that this one had."""
+        """The new table that a statement made of this one, else the one with exactly the columns that this one had."""
+        for statement in self._step.statements:
+            name = renamed_to(statement, key.name)
+            if name is not None and f"{key.schema}.{name}" in self._new:
+                return f"{key.schema}.{name}"
         had = {each.key.name for each in self._changes if _is_column_of(each, key) and each.before is not None}
         for candidate in self._changes:
             if candidate.before is None and candidate.key.kind == key.kind:

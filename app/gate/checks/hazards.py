@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from app.gate.checks.words import TABLE_KINDS, columns_in, full_name, shorten, table_of
+from app.gate.checks.words import TABLE_KINDS, columns_in, full_name, listed, shorten, table_of
 from app.gate.recording import Change, Recording, Revision, Statement, Step
 
 # https://www.postgresql.org/docs/current/explicit-locking.html: SHARE and what is stronger stands in the way of INSERT,
@@ -106,16 +106,60 @@ def who_waits(modes: Iterable[str]) -> str:
     return "reads and writes" if _BLOCKS_READS & set(modes) else "writes"
 
 
+def waiting(modes_by_table: Mapping[str, Iterable[str]], aside: str = "") -> str:
+    """The subject of a sentence: `Reads and writes on orders`, `Reads and writes on orders, and writes on users,`."""
+    tables_by_waits: dict[str, list[str]] = {}
+    for table, modes in sorted(modes_by_table.items()):
+        tables_by_waits.setdefault(who_waits(modes), []).append(shorten(table))
+    told = ", and ".join(f"{waits} on {listed(tables)}" for waits, tables in sorted(tables_by_waits.items()))
+    if aside:
+        told += f", {aside},"
+    elif len(tables_by_waits) > 1:
+        told += ","
+    return told[0].upper() + told[1:]
+
+
 def changes_by(step: Step, statement: Statement, table: str) -> list[Change]:
     """The changes of the step to that table which the statement made, as far as its text tells."""
     return [change for change in step.changes if table_of(change.key) == table and _tells_of(statement, change)]
 
 
 def find_statement(step: Step, change: Change) -> Statement | None:
-    """The first statement of the step whose text tells of the change. One that drops what was left of a former try made nothing."""
+    """The statement of the step whose text tells of the change: where an object went, the last that took it away.
+
+    One that drops what was left of a former try made nothing.
+    """
     telling = [statement for statement in step.statements if _tells_of(statement, change)]
-    making = [statement for statement in telling if change.after is None or first_word(statement) != "DROP"]
+    if change.after is None:
+        return next(iter([each for each in telling if _takes_away(each, change)][-1:] or telling), None)
+    making = [statement for statement in telling if first_word(statement) != "DROP"]
     return next(iter(making or telling), None)
+
+
+def renamed_to(statement: Statement, table: str) -> str | None:
+    """The new name, if the statement renames that table or view. Both without their schema, which stays."""
+    found = _RENAME.search(statement.sql)
+    return _bare(found["new"]) if found and _bare(found["old"]) == table else None
+
+
+_NAME = r'(?:"(?:[^"]|"")+"|\w+)'
+_RENAME = re.compile(
+    rf"\b(?:TABLE|VIEW)\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?:{_NAME}\s*\.\s*)?(?P<old>{_NAME})\s+RENAME\s+TO\s+(?P<new>{_NAME})",
+    re.IGNORECASE,
+)
+
+
+def _bare(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+
+
+def _takes_away(statement: Statement, change: Change) -> bool:
+    """Whether it drops or renames that very object, as far as its text tells."""
+    drops = r"\b(?:DROP|RENAME)\b"
+    if change.key.kind in TABLE_KINDS:
+        name = rf'(?<![\w"])"?{re.escape(change.key.name)}"?(?![\w"])'
+        drops = rf"\bDROP\s+(?:MATERIALIZED\s+|FOREIGN\s+)?(?:TABLE|VIEW)\b[^;]*{name}|{name}\s+(?:RENAME\s+TO|SET\s+SCHEMA)\b"
+    return re.search(drops, statement.sql, re.IGNORECASE) is not None
 
 
 _WORDS = re.compile(r"\w+")

@@ -42,10 +42,9 @@ from app.gate.checks.hazards import (
     does_several_things,
     first_word,
     is_blocking_scan,
-    listed_tables,
     shown,
     transactions,
-    who_waits,
+    waiting,
 )
 from app.gate.checks.words import listed, shorten
 from app.gate.recording import Recording
@@ -93,13 +92,11 @@ def _long_work(transaction: Transaction) -> Iterator[Finding]:
 
 def _finding(transaction: Transaction, moment: Moment, locked: list[str], tables: list[str]) -> Finding:
     statement = moment.statement
-    waits = who_waits(mode for table in locked for mode in moment.held[table])
     word = first_word(statement)
     lines = [str(moment.since[table].line) for table in locked if moment.since[table].line]
-    since = f", locked since line {lines[0]}," if lines else ""
+    who = waiting({table: moment.held[table] for table in locked}, f"locked since line {lines[0]}" if lines else "")
     return Finding(
-        f"{waits[0].upper()}{waits[1:]} on {listed(listed_tables(locked))}{since} wait until this {word} has worked through "
-        f"{listed([shorten(table) for table in tables])}.",
+        f"{who} wait until this {word} has worked through {listed([shorten(table) for table in tables])}.",
         revision=transaction.revision.revision,
         object=", ".join(tables),
         detail=shown(statement),

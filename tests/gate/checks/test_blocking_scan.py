@@ -48,6 +48,24 @@ def test_a_foreign_key_is_one_finding_that_names_both_tables():
     )
 
 
+def test_who_waits_is_told_table_by_table():
+    statements = [
+        statement("ALTER TABLE orders ADD COLUMN user_id integer", locks=EXCLUSIVE, line=12),
+        statement(
+            "ALTER TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users",
+            locks={"orders": "ShareRowExclusiveLock", "users": ["ShareRowExclusiveLock", "RowShareLock"]},
+            scans=["orders"],
+            line=13,
+        ),
+    ]
+
+    [finding] = examine(recording(trip(statements=statements)))
+
+    assert finding.message.startswith(
+        "Reads and writes on orders, and writes on users, wait until PostgreSQL has read the"
+    )
+
+
 @pytest.mark.parametrize("before", [{"type": "text", "nullable": True}, None], ids=["an older column", "a new column"])
 def test_not_null_gets_the_advice_with_a_check_that_proves_it(before):
     alter = statement("ALTER TABLE orders ALTER COLUMN note SET NOT NULL", locks=EXCLUSIVE, scans=["orders"])

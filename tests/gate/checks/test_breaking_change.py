@@ -91,6 +91,39 @@ def test_a_renamed_table_is_told_by_its_new_name_and_not_by_its_columns():
     assert messages(*changes) == ["Table orders is now called purchases: code that still uses it fails."]
 
 
+def test_a_table_that_is_renamed_and_changed_at_once_is_told_by_its_new_name_and_where_that_was_given():
+    statements = [
+        statement("ALTER TABLE orders RENAME note TO remark", line=12),
+        statement("ALTER TABLE orders ADD COLUMN total integer", line=13),
+        statement('ALTER TABLE public.orders RENAME TO "Purchases"', line=14),
+        statement("ALTER TABLE users DROP COLUMN orders", line=15),
+    ]
+    changes = [
+        removed(TABLE),
+        removed(NOTE, **TEXT),
+        added(key("table", "Purchases")),
+        added(key("column", "remark", "Purchases"), **TEXT),
+        added(key("column", "total", "Purchases"), type="integer", nullable=True),
+    ]
+
+    [finding] = examine(recording(trip(statements=statements, changes=changes)))
+
+    assert finding.message == "Table orders is now called Purchases: code that still uses it fails."
+    assert (finding.line, finding.detail) == (14, 'ALTER TABLE public.orders RENAME TO "Purchases"')
+
+
+def test_a_dropped_table_is_shown_with_the_statement_that_drops_it():
+    statements = [
+        statement("ALTER TABLE orders DROP CONSTRAINT fk", line=12),
+        statement("DROP TABLE IF EXISTS orders CASCADE", line=13),
+        statement("ALTER TABLE users DROP COLUMN orders", line=14),
+    ]
+
+    [finding] = examine(recording(trip(statements=statements, changes=[removed(TABLE)])))
+
+    assert (finding.message, finding.line) == ("Table orders is gone: code that still uses it fails.", 13)
+
+
 def test_the_breaks_of_one_table_are_one_finding_at_the_first_statement():
     drops = [
         statement("ALTER TABLE orders DROP COLUMN note", line=12),
