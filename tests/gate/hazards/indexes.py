@@ -166,6 +166,28 @@ CASES = [
         because="SHARE UPDATE EXCLUSIVE keeps neither readers nor writers out.",
     ),
     Case(
+        name="REINDEX of a table CONCURRENTLY",
+        before=INDEXED,
+        upgrade=autocommit("REINDEX TABLE CONCURRENTLY orders"),
+        downgrade="pass",
+        because="SHARE UPDATE EXCLUSIVE keeps neither readers nor writers out.",
+    ),
+    Case(
+        name="REINDEX of a schema",
+        before=INDEXED,
+        upgrade=autocommit("REINDEX SCHEMA reindex_of_a_schema"),
+        downgrade="pass",
+        expected={"blocking-index"},
+        because="One table after the other has SHARE on it while its indexes are built again.",
+    ),
+    Case(
+        name="REINDEX of a schema CONCURRENTLY",
+        before=INDEXED,
+        upgrade=autocommit("REINDEX SCHEMA CONCURRENTLY reindex_of_a_schema_concurrently"),
+        downgrade="pass",
+        because="SHARE UPDATE EXCLUSIVE on one table after the other keeps neither readers nor writers out.",
+    ),
+    Case(
         name="extended statistics",
         before=ORDERS,
         upgrade=sql("CREATE STATISTICS st_orders ON id, note FROM orders"),

@@ -8,6 +8,7 @@ EVENTS = sql(
     "CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')",
 )
 OTHER = sql("CREATE TABLE events_2026 (id integer NOT NULL, day date NOT NULL, size integer, note text)")
+INDEXED = body(EVENTS, sql("CREATE INDEX ix_size ON events (size)"))
 BOUNDS = "FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')"
 
 CASES = [
@@ -156,5 +157,114 @@ CASES = [
         downgrade=sql("CREATE TABLE events_2024 PARTITION OF events FOR VALUES FROM ('2024-01-01') TO ('2025-01-01')"),
         expected={"breaking-change", "data-loss"},
         because="Its rows are gone, and 'relation \"events_2024\" does not exist'.",
+    ),
+    # What is built or written anew, of the whole and of one part.
+    Case(
+        name="REINDEX of a partitioned table",
+        before=INDEXED,
+        upgrade=autocommit("REINDEX TABLE events"),
+        downgrade="pass",
+        expected={"blocking-index"},
+        because="Each partition in turn has SHARE on it while its indexes are built again: nobody writes to it.",
+    ),
+    Case(
+        name="REINDEX of a partitioned table CONCURRENTLY",
+        before=INDEXED,
+        upgrade=autocommit("REINDEX TABLE CONCURRENTLY events"),
+        downgrade="pass",
+        because="SHARE UPDATE EXCLUSIVE on each partition in turn keeps neither readers nor writers out.",
+    ),
+    Case(
+        name="REINDEX of a partitioned index",
+        before=INDEXED,
+        upgrade=autocommit("REINDEX INDEX ix_size"),
+        downgrade="pass",
+        expected={"blocking-index"},
+        because="The index of each partition is built again, with SHARE on that partition.",
+    ),
+    Case(
+        name="REINDEX of a partitioned index CONCURRENTLY",
+        before=INDEXED,
+        upgrade=autocommit("REINDEX INDEX CONCURRENTLY ix_size"),
+        downgrade="pass",
+        because="SHARE UPDATE EXCLUSIVE on each partition in turn keeps neither readers nor writers out.",
+    ),
+    Case(
+        name="REINDEX of one partition",
+        before=INDEXED,
+        upgrade=sql("REINDEX TABLE events_2025"),
+        downgrade="pass",
+        expected={"blocking-index"},
+        because="SHARE on that partition until the commit: nobody writes to it.",
+    ),
+    Case(
+        name="REINDEX of one partition CONCURRENTLY",
+        before=INDEXED,
+        upgrade=autocommit("REINDEX TABLE CONCURRENTLY events_2025"),
+        downgrade="pass",
+        because="SHARE UPDATE EXCLUSIVE keeps neither readers nor writers out.",
+    ),
+    Case(
+        name="VACUUM FULL of a partitioned table",
+        before=EVENTS,
+        upgrade=autocommit("VACUUM FULL events"),
+        downgrade="pass",
+        expected={"table-rewrite"},
+        because="One partition after the other is copied into new files under ACCESS EXCLUSIVE.",
+    ),
+    Case(
+        name="VACUUM FULL of one partition",
+        before=EVENTS,
+        upgrade=autocommit("VACUUM (FULL, ANALYZE) events_2025"),
+        downgrade="pass",
+        expected={"table-rewrite"},
+        because="That partition is copied into new files under ACCESS EXCLUSIVE.",
+    ),
+    Case(
+        name="VACUUM of a partitioned table",
+        before=EVENTS,
+        upgrade=autocommit("VACUUM (FREEZE, ANALYZE) events"),
+        downgrade="pass",
+        because="The files stay, and SHARE UPDATE EXCLUSIVE keeps neither readers nor writers out.",
+    ),
+    Case(
+        name="CLUSTER of a partitioned table",
+        before=INDEXED,
+        upgrade=autocommit("CLUSTER events USING ix_size"),
+        downgrade="pass",
+        expected={"table-rewrite"},
+        because="One partition after the other is copied in the order of the index under ACCESS EXCLUSIVE.",
+        since=15,
+    ),
+    Case(
+        name="CLUSTER of one partition",
+        before=INDEXED,
+        upgrade=sql("CLUSTER events_2025 USING events_2025_size_idx"),
+        downgrade=sql("ALTER TABLE events_2025 SET WITHOUT CLUSTER"),
+        expected={"table-rewrite"},
+        because="That partition is copied in the order of the index under ACCESS EXCLUSIVE until the commit.",
+    ),
+    Case(
+        name="one partition is marked for CLUSTER",
+        before=INDEXED,
+        upgrade=sql("ALTER TABLE events_2025 CLUSTER ON events_2025_size_idx"),
+        downgrade=sql("ALTER TABLE events_2025 SET WITHOUT CLUSTER"),
+        because="It only marks the index, and no row moves.",
+    ),
+    Case(
+        name="emptied partition",
+        before=EVENTS,
+        upgrade=sql("TRUNCATE events_2024"),
+        downgrade="pass",
+        expected={"data-loss"},
+        because="The partition gets new, empty files: that takes a moment, and its rows are gone.",
+    ),
+    Case(
+        name="emptied partitioned table",
+        before=EVENTS,
+        upgrade=sql("TRUNCATE events"),
+        downgrade="pass",
+        expected={"data-loss"},
+        because="All partitions get new, empty files: that takes a moment, and their rows are gone.",
     ),
 ]

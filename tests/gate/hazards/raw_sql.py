@@ -318,6 +318,60 @@ CASES = [
         expected={"table-rewrite"},
         because="That it commits in the end does not help those who wait until then.",
     ),
+    Case(
+        name="table emptied in a function",
+        before=body(SHOP, sql("CREATE FUNCTION clear() RETURNS void LANGUAGE sql AS 'TRUNCATE orders'")),
+        upgrade=sql("SELECT clear()"),
+        downgrade="pass",
+        expected={"data-loss"},
+        because="TRUNCATE gives the table new, empty files: that takes a moment, and all rows are gone.",
+    ),
+    Case(
+        name="table emptied in a DO block",
+        before=SHOP,
+        upgrade=sql("DO $$ BEGIN EXECUTE format('TRUNCATE %I', 'orders'); END $$"),
+        downgrade="pass",
+        expected={"data-loss"},
+        because="TRUNCATE gives the table new, empty files: that takes a moment, and all rows are gone.",
+    ),
+    Case(
+        name="table emptied in a procedure that commits",
+        before=body(
+            SHOP,
+            sql(
+                "ALTER TABLE orders ADD COLUMN body text",
+                "CREATE PROCEDURE clear() LANGUAGE plpgsql AS $$ BEGIN TRUNCATE orders; COMMIT; END $$",
+            ),
+        ),
+        upgrade=autocommit("CALL clear()"),
+        downgrade="pass",
+        expected={"data-loss"},
+        because="No row is copied into the new files; all are gone.",
+    ),
+    Case(
+        name="table of the same revision emptied in a function",
+        before=body(
+            SHOP,
+            sql(
+                """
+                CREATE FUNCTION clear(place regclass) RETURNS void LANGUAGE plpgsql AS $$
+                BEGIN EXECUTE format('TRUNCATE %s', place); END $$
+                """
+            ),
+        ),
+        upgrade=sql(
+            "CREATE TABLE work AS SELECT id FROM orders", "SELECT clear('work')", "SELECT count(*) FROM orders"
+        ),
+        downgrade="op.drop_table('work')",
+        because="Nobody knows the table yet, or has rows in it.",
+    ),
+    Case(
+        name="function that would empty a table is not called",
+        before=body(SHOP, sql("CREATE FUNCTION clear() RETURNS void LANGUAGE sql AS 'TRUNCATE orders'")),
+        upgrade=sql("DO $$ BEGIN IF to_regclass('purchases') IS NOT NULL THEN PERFORM clear(); END IF; END $$"),
+        downgrade="pass",
+        because="There is no table of that name, so nothing is done.",
+    ),
     # Commits by the script itself.
     Case(
         name="two tables with a commit in between",

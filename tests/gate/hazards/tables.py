@@ -151,6 +151,21 @@ CASES = [
         because="Outside of a transaction it locks out everybody just as well.",
     ),
     Case(
+        name="CLUSTER of a table that was clustered before",
+        before=body(ORDERS, sql("CLUSTER orders USING orders_pkey")),
+        upgrade=sql("CLUSTER orders"),
+        downgrade="pass",
+        expected={"table-rewrite"},
+        because="All rows are copied in the order of the index again, under ACCESS EXCLUSIVE.",
+    ),
+    Case(
+        name="CLUSTER of a new table",
+        before=ORDERS,
+        upgrade=sql("CREATE TABLE lines (id integer PRIMARY KEY)", "CLUSTER lines USING lines_pkey"),
+        downgrade="op.drop_table('lines')",
+        because="Nobody can be waiting for a table that is not there before the commit.",
+    ),
+    Case(
         name="CLUSTER ON for the next time",
         before=ORDERS,
         upgrade=sql("ALTER TABLE orders CLUSTER ON orders_pkey"),

@@ -68,6 +68,7 @@ _STEERS_TRANSACTIONS = re.compile(
 _WANTS_NO_TRANSACTION = ("25001", "2D000")
 # PostgreSQL checks a foreign key by a query, which may take an index for it. Else an index finds a few rows.
 _CHECKS_FOREIGN_KEY = re.compile(r"\b(FOREIGN\s+KEY|REFERENCES|VALIDATE)\b", re.IGNORECASE)
+_CALLS = re.compile(r"\A(CALL|DO)\b", re.IGNORECASE)
 _MOVES_FILES = re.compile(r"\bTABLESPACE\b", re.IGNORECASE)
 
 
@@ -340,6 +341,8 @@ class Watch:
             self._is_busy = False
         self._locked = {}
         is_beside_traffic = "CONCURRENTLY" in statement.upper()
+        calls = _CALLS.match(_COMMENTS.sub("", statement))
+        emptied = self._emptied(rows) if calls else ()
         for row in rows:
             oid, relation = row[0], Relation(row)
             known = self._relations.get(oid)
@@ -348,7 +351,9 @@ class Watch:
             self._relations[oid] = relation
             if table is None or not relation.filenode or (known is not None and known.filenode == relation.filenode):
                 continue
-            if relation.kind in _INDEXES and self._is_built(known, relation.filenode):
+            if oid in emptied:
+                seen.emptied.add(table)
+            elif relation.kind in _INDEXES and self._is_built(known, relation.filenode):
                 seen.builds.add(table)
                 if not is_beside_traffic:
                     seen.lock(table, "AccessExclusiveLock" if known else "ShareLock")
@@ -356,6 +361,12 @@ class Watch:
                 seen.rewrites.add(table)
                 seen.lock(table, "AccessExclusiveLock")
         return seen.told()
+
+    def _emptied(self, rows):
+        """The tables to which a procedure that commits has given new files, and their TOAST tables too: TRUNCATE does that, and
+        ALTER TABLE puts another TOAST table in the place of the old one."""
+        kept = [(self._relations.get(row[0]), Relation(row)) for row in rows if row[1] == "t"]
+        return {now.owner for then, now in kept if then is not None and then.filenode != now.filenode}
 
     def _is_built(self, known, filenode):
         """Whether an index has new files. A new index may have taken over those of an old one, as where varchar(10) becomes
