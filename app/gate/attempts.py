@@ -17,7 +17,7 @@ from psycopg2 import sql
 from app.gate import snapshot as snapshots
 from app.gate.difference import difference
 from app.gate.process import Conversation, Gone, Process
-from app.gate.recording import Attempt, Failure, Snapshot
+from app.gate.recording import Attempt, Failure, Part, Snapshot
 from app.gate.server import Database
 from app.gate.stage import Stage, accept, arrive_at
 from app.gate.target import CannotVerify
@@ -44,19 +44,21 @@ def attempt_all(walks: Sequence[Walk], stage: Stage, on_progress: Callable[[str,
     seen = {walk.index: Seen() for walk in walks}
     arrived = [walk for walk in walks if walk.head is not None]
     jobs: list[Callable[[], None]] = [
-        partial(_create_models, walk, seen[walk.index], stage) for walk in arrived if walk.has_metadata
+        partial(_create_models, walk, seen[walk.index], stage)
+        for walk in arrived
+        if walk.has_metadata and Part.MODELS in stage.parts
     ]
     if arrived and all(walk.is_stop or walk.head is not None for walk in walks):
         # These two run the whole command, so they end at the head of the last walk.
         last = arrived[-1]
         if last.base is not None and not any(walk.plan for walk in arrived):
             seen[last.index].missing["offline"] = f"there is no revision that is not on {last.base.ref}"
-        else:
+        elif Part.OFFLINE in stage.parts:
             jobs.append(partial(_print_sql, last, seen[last.index], stage))
         if last.base is not None and last.base.is_env_as_it_was:
             # Whether two upgrades keep out of each other's way is up to env.py.
             seen[last.index].missing["concurrent"] = f"env.py is as it is on {last.base.ref}"
-        else:
+        elif Part.CONCURRENT in stage.parts:
             jobs.append(partial(_upgrade_twice_at_once, last, seen[last.index], stage))
     for walk in arrived[:-1]:
         for part in ("offline", "concurrent"):

@@ -17,7 +17,7 @@ from app.gate.baseline import Baseline
 from app.gate.catalogue import CHECKS, UnknownCheck, get_check
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.configuration import Configuration
-from app.gate.recording import Recording, Revision, Step
+from app.gate.recording import Part, Recording, Revision, Step
 from app.gate.report import (
     IGNORED,
     NOT_SELECTED,
@@ -153,6 +153,11 @@ def deselected(check: Check, configuration: Configuration) -> str | None:
     if configuration.select is not None and check.id not in configuration.select:
         return NOT_SELECTED
     return None
+
+
+def needed_parts(configuration: Configuration, checks: Sequence[Check] = CHECKS) -> frozenset[Part]:
+    """What the checks that are run need of a recording."""
+    return frozenset().union(*(check.needs for check in checks if deselected(check, configuration) is None))
 
 
 def script_locations(recordings: Iterable[Recording]) -> str | None:
@@ -388,9 +393,9 @@ def _graph(recordings: Iterable[Recording]) -> GraphEntry:
 
 
 def _steps(recording: Recording) -> Iterator[Step]:
-    """Every step, in the order in which it was taken."""
+    """The first upgrade and the downgrade of each revision. The second upgrade does what the first did, and is not observed."""
     for trip in recording.trips:
-        yield from (step for step in (trip.up, trip.down, trip.again) if step is not None)
+        yield from (step for step in (trip.up, trip.down) if step is not None)
 
 
 def _step_entry(step: Step) -> StepEntry:

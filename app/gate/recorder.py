@@ -15,7 +15,7 @@ from app.gate import attempts
 from app.gate.history import relative, repository_root
 from app.gate.kept import KeptBase
 from app.gate.process import Gone, Hung, Process
-from app.gate.recording import Failure, Recording, Step, Trip
+from app.gate.recording import EVERY_PART, Failure, Part, Recording, Step, Trip
 from app.gate.server import Database, Server
 from app.gate.stage import Stage, accept, arrive_at
 from app.gate.target import CannotVerify, Target, check_command
@@ -33,13 +33,14 @@ def record(
     on_progress: OnProgress = lambda phase, done, total: None,
     base_ref: str | None = None,
     kept: KeptBase | None = None,
+    parts: frozenset[Part] = EVERY_PART,
 ) -> list[Recording]:
     """One recording for each walk that the command makes; of what is not on the git ref `base_ref`, if that is given.
 
-    `kept` is where the schema at the base is kept from run to run. Raises CannotVerify, ServerUnavailable and Distrusted.
+    `parts` is what is recorded beyond the walk. `kept` is where the schema at the base is kept from run to run. Raises CannotVerify, ServerUnavailable and Distrusted.
     """
     check_command(target)
-    stage = Stage(target, server, base_ref)
+    stage = Stage(target, server, base_ref, parts)
     try:
         if base_ref is not None:
             on_progress("base", 0, 1)
@@ -49,7 +50,8 @@ def record(
             kept.settle(walks)
         _leave_out_stops(walks)
         _confirm_all(walks, stage, on_progress)
-        _interrupt_all(walks, stage, on_progress)
+        if Part.INTERRUPTIONS in parts:
+            _interrupt_all(walks, stage, on_progress)
         _populate_all(walks, stage, on_progress)
         seen = attempts.attempt_all(walks, stage, on_progress)
     except TimeoutError as error:
@@ -78,7 +80,7 @@ def _build_base(stage: Stage) -> Database:
         index = 0
         while (conversation := process.arrive()) is not None:
             accept(conversation, database)
-            walk = begin_walk(index, conversation, stage.target.directory, stage.base_ref)
+            walk = begin_walk(index, conversation, stage)
             Walker(walk, conversation, stage.target.timeout_s, stage.canceller(database)).forward()
             conversation.ask("finish")
             index += 1
@@ -127,7 +129,7 @@ def _walk_with(
             conversation.ask("plain")
         else:
             if index == len(walks):
-                walks.append(begin_walk(index, conversation, stage.target.directory, stage.base_ref))
+                walks.append(begin_walk(index, conversation, stage))
                 if kept is not None:
                     kept.check(walks[index])
             else:

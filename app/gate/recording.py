@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 Definition = Mapping[str, Any]  # JSON values only, e.g. {"type": "character varying(20)", "nullable": False}
@@ -139,6 +140,21 @@ class Trip:
     populated: Populated | None = None  # None too where the revision touches no older table
     not_covered: Mapping[str, str] = field(default_factory=dict)  # table that could not be filled -> why
     rows_failure: Failure | None = None  # why overproof_rows/<revision>.sql, the project's own rows, did not load
+
+
+class Part(StrEnum):
+    """What a recording holds beyond the walk, each at a price of its own. Named like the field that it fills."""
+
+    LOCKS = "locks"  # of each statement, and rewrites, scans, index builds and rows written
+    POPULATED = "populated"
+    INTERRUPTIONS = "interruptions"
+    DRIFT = "drift"
+    MODELS = "models"
+    OFFLINE = "offline"
+    CONCURRENT = "concurrent"  # and `plain`
+
+
+EVERY_PART = frozenset(Part)
 
 
 @dataclass(frozen=True)

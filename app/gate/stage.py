@@ -7,17 +7,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from app.gate.process import Conversation, Process, kill_group, last_line, start
+from app.gate.recording import EVERY_PART, Part
 from app.gate.server import Database, Server
 from app.gate.target import CannotVerify, Target, fill
 
 
 class Stage:
-    """A target and the server on which it is tried."""
+    """A target, the server on which it is tried, and what there is to be recorded beyond the walk."""
 
-    def __init__(self, target: Target, server: Server, base_ref: str | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        server: Server,
+        base_ref: str | None = None,
+        parts: frozenset[Part] = EVERY_PART,
+    ) -> None:
         self.target = target
         self.server = server
         self.base_ref = base_ref
+        self.parts = parts
         self.base: Database | None = None  # what every run of the command begins with, with --base
         self._running: set[Process] = set()
 

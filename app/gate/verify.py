@@ -31,11 +31,11 @@ from app.gate.configuration import (
     read_words,
 )
 from app.gate.files import write_atomically
-from app.gate.judge import fit, judge, report_error
+from app.gate.judge import fit, judge, needed_parts, report_error
 from app.gate.kept import KeptBase, with_kept_base
 from app.gate.progress import progress_on
 from app.gate.recorder import record
-from app.gate.recording import Recording
+from app.gate.recording import EVERY_PART, Recording
 from app.gate.recording_file import save
 from app.gate.report import Report, Verdict
 from app.gate.report import Target as TargetEntry
@@ -200,13 +200,15 @@ class Verification:
     def go(self, database_url: str | None) -> Report:
         target = self._target()
         kept = KeptBase(target, self.base) if self.base and not database_url else None
+        # Who develops a check wants to see everything.
+        parts = EVERY_PART if self.recording else needed_parts(self.configuration)
         with progress_on(sys.stderr) as on_progress:
 
             def run(image: Path | None = None) -> None:
                 on_progress("server", 0, 1)
                 with throwaway_server(database_url, image=image) as server:
                     self.postgres = server.version
-                    self.recordings = record(target, server, on_progress, self.base, kept)
+                    self.recordings = record(target, server, on_progress, self.base, kept, parts)
 
             if kept is not None:
                 with_kept_base(kept, run)

@@ -28,6 +28,7 @@ from app.gate.recording import (
     Failure,
     Graph,
     Interruption,
+    Part,
     Revision,
     Snapshot,
     Statement,
@@ -38,6 +39,7 @@ from app.gate.recording import (
 from app.gate.rows_catalog import AskFailed
 from app.gate.snapshot import without
 from app.gate.snapshot_state import begin, difference_between, follow
+from app.gate.stage import Stage
 from app.gate.target import CannotVerify
 
 # What a script creates exists already: the second upgrade stumbles over what the downgrade left behind.
@@ -61,6 +63,7 @@ class Walk:
     hello: Mapping[str, Any]
     graph: Graph
     plan: list[str]
+    parts: frozenset[Part]  # what is recorded beyond it
     is_transactional: bool  # False where the connection commits each statement by itself
     has_metadata: bool
     current: tuple[str, ...] = ()  # where the database was before the walk: the base's revisions, with --base
@@ -133,11 +136,12 @@ class Walk:
         return str(self.hello["version_table_schema"] or self.hello.get("default_schema") or "public")
 
 
-def begin_walk(index: int, conversation: Conversation, directory: Path, base_ref: str | None = None) -> Walk:
+def begin_walk(index: int, conversation: Conversation, stage: Stage) -> Walk:
     """Have the driver get ready, and read the history and the plan. Raises CannotVerify."""
     described = conversation.ask("prepare")
     if failure := described.get("failure"):
         raise CannotVerify(f"Alembic cannot begin on an empty database: {failure['message']}")
+    directory, base_ref = stage.target.directory, stage.base_ref
     graph = read_graph(described, directory)
     if not described.get("is_upgrade", True):
         raise CannotVerify("the command does not upgrade: name the one that brings the database to head, after --")
@@ -150,6 +154,7 @@ def begin_walk(index: int, conversation: Conversation, directory: Path, base_ref
         hello=conversation.hello,
         graph=graph,
         plan=list(described["plan"]),
+        parts=stage.parts,
         is_transactional=described["is_transactional"],
         has_metadata=described["has_metadata"],
         current=tuple(described["current"]),
@@ -229,7 +234,7 @@ class Walker:
                 if down.failure is not None:
                     self._walk.trips[revision] = replace(trip, down=down, again=None)
                     return left
-                again = self._step(revision, "upgrade")
+                again = self._repeat(revision, "upgrade")
                 after = self._look(before)
                 differences = () if again.failure else difference_between(before, after)
                 self._walk.trips[revision] = replace(trip, down=down, again=again, not_repeated=differences)
@@ -252,7 +257,7 @@ class Walker:
             at = index
             before = self._look()
             self._run(revision, "upgrade", is_observed=False, stop_before=statement)
-            again = self._step(revision, "upgrade")
+            again = self._repeat(revision, "upgrade")
             if again.failure is not None:
                 trip = walk.trips[revision]
                 last = trip.up.statements[statement - 1] if trip.up else Statement("", 0.0)
@@ -331,7 +336,9 @@ class Walker:
         if trip.left_behind and not down.changes:
             walk.trips[name] = trip  # the downgrade undid nothing: an upgrade over it all proves nothing more
             return True
-        again = trial.upgrade(lambda: self._step(name, "upgrade"), _is_void) if trial else self._step(name, "upgrade")
+        again = (
+            trial.upgrade(lambda: self._repeat(name, "upgrade"), _is_void) if trial else self._repeat(name, "upgrade")
+        )
         if again is _CANNOT_HOLD:
             return False
         if again.failure is not None:
@@ -342,7 +349,7 @@ class Walker:
         trip = replace(trip, again=again, not_repeated=difference_between(after, self._look(back)))
         if trial:
             trial.after_upgrade()
-            trial.downgrade(lambda: self._step(name, "downgrade"))
+            trial.downgrade(lambda: self._repeat(name, "downgrade"))
             trip = replace(
                 trip, populated=trial.populated, not_covered=trial.not_covered, rows_failure=trial.rows_failure
             )
@@ -388,7 +395,7 @@ class Walker:
     def _populate_held(self, name: str, trial: Trial) -> int | None:
         """In a transaction that is rolled back. Gives how many of the revisions are done with if the database is spoiled."""
         self._conversation.ask("hold")
-        again = trial.upgrade(lambda: self._step(name, "upgrade"), _is_void)
+        again = trial.upgrade(lambda: self._repeat(name, "upgrade"), _is_void)
         if again.failure is None and not _is_void(again):
             trial.after_upgrade()
         return None if self._conversation.ask("release")["undone"] else 1
@@ -402,12 +409,12 @@ class Walker:
         self._conversation.ask("release", keep=is_filled)
         if not is_filled:
             return None
-        taken = self._step(name, "upgrade")
+        taken = self._repeat(name, "upgrade")
         trial.note(taken)
         if taken.failure is not None:
             return 0 if kind == KINDS[0] and trial.is_worth_another_try(taken.failure) else 1
         self._in_hold(trial.after_upgrade)
-        if down is None or down.failure is not None or self._step(name, "downgrade").failure is not None:
+        if down is None or down.failure is not None or self._repeat(name, "downgrade").failure is not None:
             return 1
         self._in_hold(trial.after_downgrade)
         self._conversation.ask("hold")
@@ -423,7 +430,7 @@ class Walker:
     def _trial(self, trip: Trip, before: Snapshot) -> Trial | None:
         """The revision's upgrade over rows, if it does something with rows that were there before it."""
         walk = self._walk
-        if trip.up is None or not walk.is_transactional:
+        if trip.up is None or not walk.is_transactional or Part.POPULATED not in walk.parts:
             return None
         touched = touched_tables(trip.up, before) - {walk.version_table}
         path = find_rows(walk.paths[trip.revision], walk.hello["script_location"], trip.revision)
@@ -468,7 +475,7 @@ class Walker:
             walk.trips[name] = trip
             # The version table says that the revision is not there, though it is.
             raise Spoiled(index + 1)
-        again = self._step(name, "upgrade")
+        again = self._repeat(name, "upgrade")
         forth = self._look(back)
         differences = () if again.failure else difference_between(after, forth)
         walk.trips[name] = replace(trip, again=again, not_repeated=differences)
@@ -481,7 +488,7 @@ class Walker:
         walk.missing.update(_what_is_in_the_way(walk))
         if not walk.missing:
             walk.head = walk.without_version_table(self._state)
-            if walk.has_metadata:
+            if walk.has_metadata and Part.DRIFT in walk.parts:
                 answer = self._conversation.ask("drift", self._timeout_s)
                 if failure := answer.get("failure"):
                     walk.missing["drift"] = f"autogenerate failed: {failure['message']}"
@@ -503,8 +510,12 @@ class Walker:
 
     # Single requests.
 
-    def _step(self, revision: str, direction: str) -> Step:
-        answer = self._run(revision, direction, is_observed=True)
+    def _repeat(self, revision: str, direction: str) -> Step:
+        """Take a step whose locks, rewrites and scans are known from the first time. To look again at each statement is not for free."""
+        return self._step(revision, direction, is_observed=False)
+
+    def _step(self, revision: str, direction: str, *, is_observed: bool = True) -> Step:
+        answer = self._run(revision, direction, is_observed=is_observed and Part.LOCKS in self._walk.parts)
         if answer.get("cannot_hold"):
             return _CANNOT_HOLD
         failure = answer.get("failure")

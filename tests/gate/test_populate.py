@@ -138,16 +138,6 @@ def test_what_gets_along_with_rows_fails_over_none_and_loses_none(
     assert trip.not_covered == {}
 
 
-def test_the_second_upgrade_is_observed_over_rows(tmp_path: Path, server: Server) -> None:
-    trip = walked(tmp_path, server, "op.execute(\"UPDATE orders SET note = 'x'\")", "pass")
-
-    assert trip.again is not None
-    (statement,) = trip.again.statements
-    assert statement.written == {"public.orders": 6}
-    assert trip.up is not None
-    assert trip.up.statements[0].written == {}
-
-
 def test_losses_are_noted_in_both_directions(tmp_path: Path, server: Server) -> None:
     trip = walked(
         tmp_path,

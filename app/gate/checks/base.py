@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from app.gate.recording import Recording
+from app.gate.recording import Part, Recording
 from app.gate.report import Severity
 
 
@@ -36,4 +36,5 @@ class Check:
     id: str
     severity: Severity
     examine: Callable[[Recording], Iterable[Finding]]
+    needs: frozenset[Part] = frozenset()  # of a recording: what no check of a run needs is not recorded
     aliases: tuple[str, ...] = ()  # retired ids that people may have written down

@@ -38,7 +38,7 @@ from app.gate.checks.base import Check, Finding
 from app.gate.checks.hazards import Moment, Transaction, by_table, changes_by, shown, transactions, who_waits
 from app.gate.checks.remedy import concurrently, python, quote_table
 from app.gate.checks.words import indented, listed, short_noun, shorten
-from app.gate.recording import Change, Recording
+from app.gate.recording import Change, Part, Recording
 from app.gate.report import Severity
 
 _CONCURRENTLY = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
@@ -157,4 +157,4 @@ def _drop_finding(transaction: Transaction, table: str, found: Sequence[Moment])
     )
 
 
-CHECK = Check(id="blocking-index", severity=Severity.WARNING, examine=examine)
+CHECK = Check(id="blocking-index", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.LOCKS}))

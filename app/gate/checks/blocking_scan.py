@@ -52,7 +52,7 @@ from app.gate.checks.hazards import (
 )
 from app.gate.checks.remedy import python, quote, quote_table
 from app.gate.checks.words import indented, listed, short_noun, shorten
-from app.gate.recording import Change, Recording, Statement
+from app.gate.recording import Change, Part, Recording, Statement
 from app.gate.report import Severity
 
 
@@ -178,4 +178,4 @@ def _not_null(change: Change, table: str) -> Promise:
     )
 
 
-CHECK = Check(id="blocking-scan", severity=Severity.WARNING, examine=examine)
+CHECK = Check(id="blocking-scan", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.LOCKS}))

@@ -34,7 +34,7 @@ from app.gate.checks.base import Check, Finding
 from app.gate.checks.column_types import is_required, is_wider
 from app.gate.checks.hazards import find_statement, first_word, renamed_to, says, shown, upgrades
 from app.gate.checks.words import TABLE_KINDS, bulleted, columns_in, full_name, listed, noun, shorten, table_of
-from app.gate.recording import Change, Definition, Key, Recording, Snapshot, Step
+from app.gate.recording import Change, Definition, Key, Part, Recording, Snapshot, Step
 from app.gate.report import Severity
 
 
@@ -299,4 +299,4 @@ def _says_no_more(new: Definition, old: Definition) -> bool:
     return without_literals(new) == without_literals(old) and _literals(old) <= _literals(new)
 
 
-CHECK = Check(id="breaking-change", severity=Severity.WARNING, examine=examine)
+CHECK = Check(id="breaking-change", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.LOCKS}))

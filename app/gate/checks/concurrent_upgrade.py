@@ -33,7 +33,7 @@ from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import bulleted, failure_reason, full_name, listed, noun, principal
-from app.gate.recording import Recording
+from app.gate.recording import Part, Recording
 from app.gate.report import Severity
 from app.gate.snapshot import describe
 
@@ -72,4 +72,4 @@ def examine(recording: Recording) -> Iterator[Finding]:
         )
 
 
-CHECK = Check(id="concurrent-upgrade", severity=Severity.NOTICE, examine=examine)
+CHECK = Check(id="concurrent-upgrade", severity=Severity.NOTICE, examine=examine, needs=frozenset({Part.CONCURRENT}))

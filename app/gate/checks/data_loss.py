@@ -40,7 +40,7 @@ from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.downgrades import find_omission
 from app.gate.checks.words import bulleted, counted, indented, listed, shorten
-from app.gate.recording import Loss, Populated, Recording, Revision, Trip
+from app.gate.recording import Loss, Part, Populated, Recording, Revision, Trip
 from app.gate.report import Severity
 
 
@@ -203,4 +203,4 @@ def _copies(revision: Revision, what: str, losses: Sequence[Loss]) -> Iterator[s
         yield f"op.execute({remedy.python(sql, is_sql=True)})"
 
 
-CHECK = Check(id="data-loss", severity=Severity.WARNING, examine=examine)
+CHECK = Check(id="data-loss", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.LOCKS, Part.POPULATED}))

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.words import failure_reason
-from app.gate.recording import Recording
+from app.gate.recording import Part, Recording
 from app.gate.report import Severity
 
 
@@ -43,4 +43,6 @@ def examine(recording: Recording) -> Iterator[Finding]:
             )
 
 
-CHECK = Check(id="interrupted-upgrade", severity=Severity.WARNING, examine=examine)
+CHECK = Check(
+    id="interrupted-upgrade", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.INTERRUPTIONS})
+)

@@ -47,7 +47,7 @@ from app.gate.checks.hazards import (
     waiting,
 )
 from app.gate.checks.words import listed, shorten
-from app.gate.recording import Recording
+from app.gate.recording import Part, Recording
 from app.gate.report import Severity
 
 
@@ -106,4 +106,4 @@ def _finding(transaction: Transaction, moment: Moment, locked: list[str], tables
     )
 
 
-CHECK = Check(id="lock-pileup", severity=Severity.WARNING, examine=examine)
+CHECK = Check(id="lock-pileup", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.LOCKS}))

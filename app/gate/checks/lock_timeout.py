@@ -32,7 +32,7 @@ from collections.abc import Iterator, Sequence
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.hazards import Moment, Transaction, listed_tables, moments, shown
 from app.gate.checks.words import listed
-from app.gate.recording import Recording
+from app.gate.recording import Part, Recording
 from app.gate.report import Severity
 
 
@@ -80,4 +80,4 @@ def _of_a_revision(revision: str, found: Sequence[tuple[Transaction, Moment]]) -
     )
 
 
-CHECK = Check(id="lock-timeout", severity=Severity.NOTICE, examine=examine)
+CHECK = Check(id="lock-timeout", severity=Severity.NOTICE, examine=examine, needs=frozenset({Part.LOCKS}))

@@ -33,7 +33,7 @@ from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import counted, listed, shorten
-from app.gate.recording import Drift, Recording
+from app.gate.recording import Drift, Part, Recording
 from app.gate.report import Severity
 
 
@@ -72,4 +72,4 @@ def _finding(table: str, operations: list[str]) -> Finding:
     )
 
 
-CHECK = Check(id="model-drift", severity=Severity.ERROR, examine=examine)
+CHECK = Check(id="model-drift", severity=Severity.ERROR, examine=examine, needs=frozenset({Part.DRIFT}))

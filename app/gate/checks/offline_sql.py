@@ -29,7 +29,7 @@ from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import bulleted, failure_reason, full_name, listed, noun, principal
-from app.gate.recording import Change, Failure, Recording
+from app.gate.recording import Change, Failure, Part, Recording
 from app.gate.report import Severity
 from app.gate.snapshot import describe
 
@@ -85,4 +85,4 @@ _STEP_ASIDE = (
 )
 
 
-CHECK = Check(id="offline-sql", severity=Severity.WARNING, examine=examine)
+CHECK = Check(id="offline-sql", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.OFFLINE}))

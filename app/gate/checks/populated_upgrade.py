@@ -45,7 +45,7 @@ from collections.abc import Iterator
 from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import counted, failure_reason, first_line, indented, listed, shorten, table_of
-from app.gate.recording import Change, Failure, Populated, Recording, Revision, Trip
+from app.gate.recording import Change, Failure, Part, Populated, Recording, Revision, Trip
 from app.gate.report import Severity
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -274,4 +274,6 @@ def _uncovered(table: str, reason: str, revisions: list[Revision]) -> Finding:
     )
 
 
-CHECK = Check(id="populated-upgrade", severity=Severity.WARNING, examine=examine)
+CHECK = Check(
+    id="populated-upgrade", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.LOCKS, Part.POPULATED})
+)

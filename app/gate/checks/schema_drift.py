@@ -59,7 +59,7 @@ from app.gate.checks.words import (
     shorten,
     table_of,
 )
-from app.gate.recording import Change, Definition, Key, Recording, Snapshot
+from app.gate.recording import Change, Definition, Key, Part, Recording, Snapshot
 from app.gate.report import Severity
 from app.gate.snapshot import difference
 
@@ -321,4 +321,4 @@ def _help(severity: Severity, differences: list[Difference]) -> str:
     return f"{text}:\n\n{indented(code)}" if code else f"{text}."
 
 
-CHECK = Check(id="schema-drift", severity=Severity.ERROR, examine=examine)
+CHECK = Check(id="schema-drift", severity=Severity.ERROR, examine=examine, needs=frozenset({Part.MODELS, Part.DRIFT}))

@@ -53,7 +53,7 @@ from app.gate.checks.base import Check, Finding
 from app.gate.checks.hazards import Transaction, by_table, changes_by, shown, transactions
 from app.gate.checks.remedy import escape_colons, python, quote, quote_table
 from app.gate.checks.words import indented, listed, shorten
-from app.gate.recording import Change, Recording, Statement
+from app.gate.recording import Change, Part, Recording, Statement
 from app.gate.report import Severity
 
 
@@ -179,4 +179,4 @@ def batches(table: str, column: str, value: str, condition: str) -> str:
     """)'''
 
 
-CHECK = Check(id="table-rewrite", severity=Severity.ERROR, examine=examine)
+CHECK = Check(id="table-rewrite", severity=Severity.ERROR, examine=examine, needs=frozenset({Part.LOCKS}))

@@ -35,7 +35,7 @@ from collections.abc import Iterator
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import bulleted, failure_reason, first_line, full_name, listed, noun, principal
 from app.gate.difference import describe
-from app.gate.recording import Attempt, Failure, Recording, Step
+from app.gate.recording import Attempt, Failure, Part, Recording, Step
 from app.gate.report import Severity
 
 
@@ -148,4 +148,4 @@ _HINTS_BY_SQLSTATE = {
     "55P03": "Another connection held the lock: does the script open a second one?",  # lock_not_available
 }
 
-CHECK = Check(id="upgrade", severity=Severity.ERROR, examine=examine)
+CHECK = Check(id="upgrade", severity=Severity.ERROR, examine=examine, needs=frozenset({Part.CONCURRENT}))

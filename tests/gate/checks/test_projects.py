@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from app.gate.checks.base import Check
 from app.gate.checks.registry import ALL_CHECKS
 from app.gate.judge import judge
 from app.gate.recorder import record
+from app.gate.recording import EVERY_PART, Part
 from app.gate.report import Report, Severity
 from app.gate.server import Server
 from app.gate.target import Target
@@ -34,6 +36,13 @@ def test_the_bad_project_has_this_finding_and_no_other(check: str, server: Serve
     assert [finding.check for finding in report.findings if finding.allowed is None] == [check], as_text(report)
 
 
+@pytest.mark.parametrize("check", [check for check in ALL_CHECKS if check.id in IDS], ids=lambda check: check.id)
+def test_a_check_by_itself_has_all_that_it_needs(check: Check, server: Server, tmp_path: Path):
+    report = verify(check.id, "bad", server, tmp_path, check.needs)
+
+    assert check.id in [finding.check for finding in report.findings], as_text(report)
+
+
 @pytest.mark.parametrize("check", IDS)
 def test_the_good_project_has_none(check: str, server: Server, tmp_path: Path):
     report = verify(check, "good", server, tmp_path)
@@ -49,7 +58,7 @@ def test_every_check_has_a_pair(check):
     assert (folder / "bad").is_dir() or (folder / "good").is_dir() or check.id in ELSEWHERE
 
 
-def verify(check: str, kind: str, server: Server, directory: Path) -> Report:
+def verify(check: str, kind: str, server: Server, directory: Path, parts: frozenset[Part] = EVERY_PART) -> Report:
     """The gate's report on one project."""
     folder = PROJECTS / check.replace("-", "_")
     shutil.copytree(PROJECTS / "shared", directory, dirs_exist_ok=True)
@@ -65,7 +74,7 @@ def verify(check: str, kind: str, server: Server, directory: Path) -> Report:
         directory=directory,
         timeout_s=60,
     )
-    return judge(record(target, server))
+    return judge(record(target, server, parts=parts))
 
 
 def as_text(report: Report) -> str:
