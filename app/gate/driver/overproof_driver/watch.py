@@ -209,9 +209,11 @@ class Watch:
 
     def _run_alone(self, run, statement, context):
         """Run a statement that would be a transaction of its own in one that can be looked into. False if that cannot be done."""
-        if not (self._is_ours(context.root_connection) and self._observe and self._is_alone):
+        if not (self._is_ours(context.root_connection) and self._is_alone):
             return False
         self._is_stale = self._is_unflushed = True
+        if not self._observe:
+            return False
         if _STEERS_TRANSACTIONS.search(_COMMENTS.sub("", statement)) or len(self.events) >= STATEMENT_LIMIT:
             return False
         walker = self._walker
