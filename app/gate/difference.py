@@ -201,8 +201,8 @@ def _canonical(change: Change) -> str:
 def _in_words(key: Key, before: Definition, after: Definition) -> Iterator[str]:
     for field in sorted(before.keys() | after.keys(), key=lambda name: (name not in ("type", "definition"), name)):
         old, new = before.get(field), after.get(field)
-        if old == new:
-            continue
+        if old == new or (field in ("columns", "references") and before.get("definition") != after.get("definition")):
+            continue  # the definition says it
         label = field.replace("_", " ")
         if field == "nullable":
             yield "NOT NULL is gone" if new else "NOT NULL is new"

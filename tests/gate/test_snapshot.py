@@ -565,3 +565,23 @@ def test_several_properties_are_told_in_one_line():
     assert describe(column(before, after)) == (
         "column public.orders.note: type text -> character varying(9); default 'a'::text is gone; NOT NULL is new"
     )
+
+
+def test_what_a_definition_says_is_not_told_again():
+    key = Key("constraint", "public", "fk", "orders")
+    before = {
+        "definition": "FOREIGN KEY (a) REFERENCES x(id)",
+        "columns": ["a"],
+        "references": "x",
+        "type": "foreign key",
+    }
+    after = {
+        "definition": "FOREIGN KEY (b) REFERENCES y(id)",
+        "columns": ["b"],
+        "references": "y",
+        "type": "foreign key",
+    }
+
+    assert describe(Change(key, before, after)) == (
+        "constraint fk on public.orders: definition FOREIGN KEY (a) REFERENCES x(id) -> FOREIGN KEY (b) REFERENCES y(id)"
+    )

@@ -61,17 +61,37 @@ def _finding(revision: str, step: Step, table: str, breaks: Sequence[Break]) -> 
     if len(breaks) == 1:
         message = f"{first.words}."
     else:
-        names = listed([noun(each.change) for each in breaks])
-        message = f"Code of the release before breaks on {shorten(table)} in {len(breaks)} ways: {names}."
+        ways = listed([each.words.partition(": ")[0] for each in breaks])
+        message = f"Code of the release before breaks on {shorten(table)} in {len(breaks)} ways: {ways}."
     return Finding(
         message[0].upper() + message[1:],
         revision=revision,
         object=table if len(breaks) > 1 else full_name(first.change.key),
         detail=bulleted(each.words for each in breaks) if len(breaks) > 1 else shown(statement) if statement else None,
-        help="Split it over two releases: first let the schema and the code get along with both, then take the old away. If no running "
-        "code minds, say so in the script:\n\n    # overproof: allow breaking-change: <why>",
+        help=f"{_advice(breaks)} If no running code minds, say so in the script:\n\n    # overproof: allow breaking-change: <why>",
         line=statement.line if statement else None,
     )
+
+
+def _advice(breaks: Sequence[Break]) -> str:
+    kinds = {_what_to_do(each.change) for each in breaks}
+    return kinds.pop() if len(kinds) == 1 else _IN_TWO_RELEASES
+
+
+def _what_to_do(change: Change) -> str:
+    before, after = change.before, change.after
+    if change.key.kind != "column" or after is None or (before or {}).get("type", after["type"]) != after["type"]:
+        return _IN_TWO_RELEASES
+    if is_required(after) and (before is None or not before.get("nullable")):
+        return "Leave it a default (server_default) for as long as code runs that does not give it, and drop that in a later release."
+    if before is not None and before.get("nullable") and not after.get("nullable"):
+        return "Make it NOT NULL in a later release, when no code runs that leaves it empty; or give it a default (server_default) now."
+    return _IN_TWO_RELEASES
+
+
+_IN_TWO_RELEASES = (
+    "Split it over two releases: first let the schema and the code get along with both, then take the old away."
+)
 
 
 class _Step:

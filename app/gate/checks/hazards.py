@@ -121,19 +121,29 @@ def waiting(modes_by_table: Mapping[str, Iterable[str]], aside: str = "") -> str
 
 def changes_by(step: Step, statement: Statement, table: str) -> list[Change]:
     """The changes of the step to that table which the statement made, as far as its text tells."""
-    return [change for change in step.changes if table_of(change.key) == table and _tells_of(statement, change)]
+    told = [change for change in step.changes if table_of(change.key) == table and _tells_of(statement, change)]
+    return [change for change in told if says(statement, change.key.name) or not _is_named_by_any(step, change)]
+
+
+def _is_named_by_any(step: Step, change: Change) -> bool:
+    return any(says(statement, change.key.name) for statement in step.statements)
 
 
 def find_statement(step: Step, change: Change) -> Statement | None:
-    """The statement of the step whose text tells of the change: where an object went, the last that took it away.
-
-    One that drops what was left of a former try made nothing.
-    """
+    """The statement of the step whose text tells of the change: where an object went, the last that took it away."""
     telling = [statement for statement in step.statements if _tells_of(statement, change)]
     if change.after is None:
         return next(iter([each for each in telling if _takes_away(each, change)][-1:] or telling), None)
-    making = [statement for statement in telling if first_word(statement) != "DROP"]
+    # What drops the rest of a former try made nothing, nor did what fills a column before it is changed.
+    making = [
+        each for each in telling if first_word(each) not in ("DROP", "INSERT", "UPDATE", "DELETE", "SELECT", "WITH")
+    ]
+    if change.before is not None and change.before.get("nullable") and not change.after.get("nullable"):
+        making = [each for each in making if _NOT_NULL.search(each.sql)] or making
     return next(iter(making or telling), None)
+
+
+_NOT_NULL = re.compile(r"\bNOT\s+NULL\b", re.IGNORECASE)
 
 
 def renamed_to(statement: Statement, table: str) -> str | None:

@@ -63,8 +63,8 @@ def _several_tables(transaction: Transaction) -> Iterator[Finding]:
     if len(last.since) < 2 or (len(statements) < 2 and not does_several_things(statements[0])):
         return
     yield Finding(
-        f"{transaction.revision.revision} locks {listed([shorten(table) for table in last.since], limit=4)} one after the other, and keeps them "
-        "until it commits: while it waits for one, nobody can use those before it.",
+        f"{transaction.revision.revision} locks {listed([shorten(table) for table in last.since], limit=4)} one after the other, and keeps the "
+        "locks until it commits: while it waits for one table, nobody can use those before it.",
         revision=transaction.revision.revision,
         object=", ".join(sorted(last.since)),
         detail="\n".join(shown(statement) for statement in statements),

@@ -32,6 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.unregistered_models import full_table_name
 from app.gate.checks.words import counted, listed, shorten
 from app.gate.recording import Drift, Part, Recording
 from app.gate.report import Severity
@@ -43,7 +44,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if recording.drift is None:
         raise Skipped(recording.missing.get("drift", "autogenerate was not run"))
     # Autogenerate would drop the tables of models that it does not see. unregistered-models tells of the cause.
-    unseen = {model.table if "." in model.table else f"public.{model.table}" for model in recording.unregistered or ()}
+    unseen = {full_table_name(model) for model in recording.unregistered or ()}
     by_table: dict[str, list[Drift]] = {}
     for drift in recording.drift:
         if table_of(drift.object) in unseen:

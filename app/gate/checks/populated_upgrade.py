@@ -82,7 +82,7 @@ def _finding(revision: Revision, trip: Trip, populated: Populated, failure: Fail
     if populated.rows == "own":
         message = f"{revision.revision} fails on the rows of overproof_rows/{revision.revision}.sql"
     elif populated.rows == "awkward":
-        message = f"{revision.revision} fails where {_trouble(trip, failure, shorten(table), column)}, which the schema before it allows"
+        message = f"{revision.revision} fails where {_trouble(trip, failure, table, column)}"
     elif severity is Severity.ERROR:
         message = f"{revision.revision} fails as soon as {shorten(table)} has rows"
     elif severity is Severity.NOTICE:
@@ -152,7 +152,14 @@ def _columns(change: Change) -> list[str]:
 
 
 def _trouble(trip: Trip, failure: Failure, table: str, column: str | None) -> str:
-    """What the awkward rows have that the plain ones have not."""
+    """What the awkward rows have that the plain ones have not, and why they may."""
+    change = _column_change(trip, table, column)
+    if failure.sqlstate == _NOT_NULL and change is not None and change.before is None:
+        return f"it leaves the new {shorten(table)}.{column} empty"
+    return f"{_trait(trip, failure, shorten(table), column)}, which the schema before it allows"
+
+
+def _trait(trip: Trip, failure: Failure, table: str, column: str | None) -> str:
     name = f"{table}.{column}" if column else table
     if failure.sqlstate == _NOT_NULL:
         return f"{name} is NULL" if column else f"{name} holds NULLs"
@@ -178,7 +185,7 @@ def _help(revision: Revision, trip: Trip, failure: Failure, table: str, column: 
             f"Make what does not fit fit, by an UPDATE of {shorten(table)} before the change, or keep the wider type."
         )
     parts.append(
-        f"If rows of {shorten(table)} look different, put some into overproof_rows/{revision.revision}.sql, beside {revision.path}: "
+        f"If rows of {shorten(table)} look different, put some into overproof_rows/{revision.revision}.sql, beside the script: "
         "they are used instead."
     )
     return "\n\n".join(parts)
@@ -196,19 +203,12 @@ def _code(trip: Trip, failure: Failure, table: str, column: str | None) -> tuple
     schema, _, label = table.partition(".")
     named = f", schema={remedy.python(schema)}" if schema != "public" else ""
     if failure.sqlstate == _NOT_NULL and column is not None:
-        change = next(
-            (
-                each
-                for each in (trip.up.changes if trip.up is not None else ())
-                if each.key.kind == "column" and each.key.name == column and table_of(each.key) == table and each.after
-            ),
-            None,
-        )
+        change = _column_change(trip, table, column)
         if change is None or change.after is None:
             return None
         type_ = str(change.after.get("type", "text"))
         value = _some_value(type_)
-        if change.before is None:
+        if change.before is None and not re.search(r"\bSET\s+NOT\s+NULL\b", failure.sql or "", re.IGNORECASE):
             add = f"ALTER TABLE {remedy.quote_table(table)} ADD COLUMN {remedy.quote(column)} {type_} NOT NULL DEFAULT {value}"
             drop = f"op.alter_column({remedy.python(label)}, {remedy.python(column)}, server_default=None{named})  # in a later release"
             return "default", f"op.execute({remedy.python(add, is_sql=True)})\n{drop}"
@@ -224,6 +224,14 @@ def _code(trip: Trip, failure: Failure, table: str, column: str | None) -> tuple
         ]
         body = "\n".join(f"    {remedy.python(line + ' ', is_sql=True)}" for line in lines)
         return "duplicates", f"op.execute(\n{body}\n)"
+    return None
+
+
+def _column_change(trip: Trip, table: str, column: str | None) -> Change | None:
+    """What the revision did to that column."""
+    for change in trip.up.changes if trip.up is not None else ():
+        if change.key.kind == "column" and change.key.name == column and table_of(change.key) == table and change.after:
+            return change
     return None
 
 
@@ -268,7 +276,7 @@ def _uncovered(table: str, reason: str, revisions: list[Revision]) -> Finding:
         f"Whether {first.revision}{more} gets along with rows in {shorten(table)} is not known: {first_line(reason)}.",
         revision=first.revision,
         object=table,
-        help=f"Put rows of yours into overproof_rows/{first.revision}.sql, beside {first.path}:\n\n"
+        help=f"Put rows of yours into overproof_rows/{first.revision}.sql, beside the script:\n\n"
         + indented(f"INSERT INTO {remedy.quote_table(table)} (…) VALUES (…);"),
         severity=Severity.NOTICE,
     )

@@ -73,10 +73,21 @@ def _failed(revision: Revision, failure: Failure) -> Finding:
         f"The downgrade of {revision.revision} fails: {failure_reason(failure)}.",
         revision=revision.revision,
         detail=failure.sql and failure.sql.strip(),
-        help="Run it by itself, on a database at this revision:\n\n    alembic downgrade -1",
+        help=_hint(failure),
         line=failure.line,
         direction="downgrade",
     )
+
+
+def _hint(failure: Failure) -> str:
+    # https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined table, column or object, and their duplicates.
+    if failure.sqlstate in ("42P01", "42703", "42704"):
+        return "At that point it is not there: the upgrade never made it, made it under another name, or the downgrade took it away before."
+    if failure.sqlstate in ("42P07", "42701", "42710"):
+        return "At that point it is still there: the upgrade did not take it away, or the downgrade makes it twice."
+    if failure.sqlstate == "2BP01":  # dependent_objects_still_exist
+        return "Undo in the opposite order of the upgrade: what leans on it has to go first."
+    return "Undo what the upgrade did, in the opposite order. To see it by itself, on a database at this revision:\n\n    alembic downgrade -1"
 
 
 def _not_restored(revision: Revision, left: list[Change], failed_again: Failure | None) -> Finding:

@@ -56,6 +56,7 @@ from app.gate.checks.words import (
     noun,
     plural,
     principal,
+    short_noun,
     shorten,
     table_of,
 )
@@ -70,10 +71,11 @@ class Difference:
 
     heading: str  # what those are told under that are told together: "The migrations and the models differ on orders"
     object: str  # "public.orders"
-    noun: str  # "check constraint ck_total on orders"
+    name: str  # what the heading does not say: "check constraint ck_total", "touch()"
     words: str  # a sentence without its full stop
     severity: Severity
     remedy: Change | None = None  # from the migrations to the models, where that is the way to go
+    is_extra: bool = False  # in the migrations only
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
@@ -120,7 +122,7 @@ def _renamed(change: Change, name: Key, there: Definition) -> Difference | None:
         return None
     else:
         words = f"{what} is called {name.name} in the models"
-    return Difference(_on(change.key), table_of(change.key), what, words, Severity.WARNING)
+    return Difference(_on(change.key), table_of(change.key), short_noun(change), words, Severity.WARNING)
 
 
 def _names_in_the_models(changes: list[Change]) -> dict[Key, Key]:
@@ -230,14 +232,15 @@ def _comparable(definition: Definition | None) -> dict[str, Any]:
 
 
 def _difference(change: Change) -> Difference | None:
-    key, what, place = change.key, noun(change), table_of(change.key)
+    key, what, name, place = change.key, noun(change), short_noun(change), table_of(change.key)
     if change.before is None:
         words = f"{what} is in the models, but not in a database that was migrated"
-        return Difference(_on(key), place, what, words, Severity.ERROR, change)
+        return Difference(_on(key), place, name, words, Severity.ERROR, change)
     if change.after is None:
         # What belongs to no table is told by kind: a history can make dozens of functions.
         heading = _on(key) if key.table else f"Only the migrations make {plural(key.kind)}"
-        return Difference(heading, place, what, f"{what} is in the migrations only", Severity.WARNING)
+        words = f"{what} is in the migrations only"
+        return Difference(heading, place, name if key.table else shorten(place), words, Severity.WARNING, is_extra=True)
     head, models = _comparable(change.before), _comparable(change.after)
     told = [
         _attribute(name, head.get(name), models.get(name))
@@ -250,7 +253,7 @@ def _difference(change: Change) -> Difference | None:
     if key.kind == "constraint" and _identity(key, change.before) == _identity(key, change.after):
         severity = Severity.WARNING
     words = f"{what} {', and '.join(each[0] for each in told)}"
-    return Difference(_on(key), place, what, words, severity, change if severity is Severity.ERROR else None)
+    return Difference(_on(key), place, name, words, severity, change if severity is Severity.ERROR else None)
 
 
 def _attribute(name: str, head: Any, models: Any) -> tuple[str, Severity]:
@@ -300,7 +303,7 @@ def _finding(severity: Severity, differences: list[Difference]) -> Finding:
     if len(differences) == 1:
         message = f"{first.words[0].upper()}{first.words[1:]}."
     else:
-        message = f"{first.heading} ({len(differences)}): {listed([each.noun for each in differences])}."
+        message = f"{first.heading} ({len(differences)}): {listed([each.name for each in differences])}."
     return Finding(
         message,
         object=first.object if len({each.object for each in differences}) == 1 else None,
@@ -311,6 +314,11 @@ def _finding(severity: Severity, differences: list[Difference]) -> Finding:
 
 
 def _help(severity: Severity, differences: list[Difference]) -> str:
+    if severity is Severity.WARNING and not all(each.is_extra for each in differences):
+        return (
+            "Databases that the models create, as those of tests, have it otherwise. Write it in the model as the migrations have "
+            "it, or bring it up to the model in a revision; autogenerate does not see this."
+        )
     if severity is Severity.WARNING:
         return (
             "Tests on tables that the models create go without it. Give it to the model (server_default, comment, Index, the name), "

@@ -20,7 +20,7 @@ Stays quiet when
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import listed
@@ -36,21 +36,42 @@ def examine(recording: Recording) -> Iterator[Finding]:
     by_module: dict[str, list[UnregisteredModel]] = {}
     for model in recording.unregistered:
         by_module.setdefault(model.module, []).append(model)
+    dropped = {drift.object for drift in recording.drift or () if drift.operation.startswith("remove table ")}
     for module, models in sorted(by_module.items()):
-        yield _finding(module, models)
+        yield _finding(module, models, dropped)
 
 
-def _finding(module: str, models: list[UnregisteredModel]) -> Finding:
+def _finding(module: str, models: list[UnregisteredModel], dropped: Collection[str]) -> Finding:
     names = listed([f"{model.name} (table {model.table})" for model in models])
+    made = [model.table for model in models if full_table_name(model) in dropped]
+    never_made = [model.table for model in models if full_table_name(model) not in dropped]
+    what_follows = []
+    if made:
+        what_follows.append(
+            f"would drop {listed(made)}" if never_made else f"would drop {'it' if len(made) == 1 else 'them'}"
+        )
+    if never_made:
+        what_follows.append(
+            f"will never make {listed(never_made)}"
+            if made
+            else f"will never make {'it' if len(never_made) == 1 else 'them'}"
+        )
     return Finding(
-        f"Nothing that env.py imports imports {module}: Alembic does not know {names}, and no migration will ever be written for "
-        f"{'it' if len(models) == 1 else 'them'}.",
+        f"Neither env.py nor anything that it imports imports {module}, so Alembic does not know {names}: autogenerate "
+        f"{' and '.join(what_follows)}.",
         object=module,
-        detail="\n".join(f"- {model.name}, table {model.table}: {model.path}:{model.line or 1}" for model in models),
+        detail="\n".join(f"- {model.name}, table {model.table}, line {model.line or 1}" for model in models)
+        if len(models) > 1
+        else None,
         help=f"Import it where the metadata is put together, so that env.py has it too:\n\n    import {module}  # noqa: F401",
         path=models[0].path,
         line=models[0].line,
     )
+
+
+def full_table_name(model: UnregisteredModel) -> str:
+    """`public.orders` where the model says `orders`."""
+    return model.table if "." in model.table else f"public.{model.table}"
 
 
 CHECK = Check(id="unregistered-models", severity=Severity.ERROR, examine=examine)

@@ -84,6 +84,21 @@ def test_the_indexes_of_one_table_are_one_finding():
     assert finding.line == 12
 
 
+def test_an_index_whose_name_is_known_is_not_taken_for_one_over_more_columns():
+    statements = [
+        statement("CREATE INDEX ix_a ON orders (a)", locks={"orders": "ShareLock"}, index_builds=["orders"]),
+        statement("CREATE INDEX ix_ab ON orders (a, b)", locks={"orders": "ShareLock"}, index_builds=["orders"]),
+    ]
+    changes = [
+        added(key("index", "ix_a", "orders"), definition="USING btree (a)"),
+        added(key("index", "ix_ab", "orders"), definition="USING btree (a, b)"),
+    ]
+
+    [finding] = examine(recording(trip(statements=statements, changes=changes)))
+
+    assert finding.message == "Writes on orders wait until index ix_a and index ix_ab are built."
+
+
 def test_an_index_that_leaves_no_change_is_told_from_its_statement():
     build = statement("CREATE UNIQUE INDEX ix ON orders (lower(note)) ;", locks=SHARE, index_builds=["orders"])
 

@@ -133,11 +133,43 @@ def test_the_breaks_of_one_table_are_one_finding_at_the_first_statement():
 
     [finding] = examine(recording(trip(statements=drops, changes=changes)))
 
-    assert (
-        finding.message
-        == "Code of the release before breaks on orders in 2 ways: column orders.note and column orders.total."
+    assert finding.message == (
+        "Code of the release before breaks on orders in 2 ways: column orders.note is gone and column orders.total is gone."
     )
     assert finding.line == 12
+
+
+def test_points_at_the_statement_that_forbids_nulls_and_not_at_those_that_prepare_it():
+    statements = [
+        statement("UPDATE orders SET note = '' WHERE note IS NULL", line=12),
+        statement("ALTER TABLE orders ALTER COLUMN note SET DEFAULT ''", line=13),
+        statement("ALTER TABLE orders ALTER COLUMN note SET NOT NULL", line=14),
+    ]
+    changes = [altered(NOTE, TEXT, {"type": "text", "nullable": False})]
+
+    [finding] = examine(recording(trip(statements=statements, changes=changes)))
+
+    assert finding.line == 14
+    assert str(finding.help).startswith("Make it NOT NULL in a later release")
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        (removed(NOTE, **TEXT), "Split it over two releases"),
+        (altered(NOTE, TEXT, {"type": "integer", "nullable": False}), "Split it over two releases"),
+        (added(NOTE, type="text", nullable=False), "Leave it a default (server_default)"),
+        (
+            altered(NOTE, {"type": "text", "nullable": False, "default": "''"}, {"type": "text", "nullable": False}),
+            "Leave it a",
+        ),
+    ],
+    ids=["gone", "of another type", "new and required", "without its default"],
+)
+def test_the_advice_fits_what_breaks(change, advice):
+    [finding] = examine(recording(trip(changes=[change])))
+
+    assert str(finding.help).startswith(advice)
 
 
 def test_points_at_the_statement_that_makes_and_not_at_the_one_that_cleans_up_before():

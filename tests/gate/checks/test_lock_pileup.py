@@ -16,7 +16,9 @@ COMMITTED = statement("SELECT 1", transactional=False)
 def test_tables_that_are_locked_one_after_the_other_are_one_finding():
     [finding] = examine(recording(trip(statements=[ORDERS, USERS])))
 
-    assert finding.message.startswith("a1 locks orders and users one after the other, and keeps them until it commits")
+    assert finding.message.startswith(
+        "a1 locks orders and users one after the other, and keeps the locks until it commits"
+    )
     assert finding.object == "public.orders, public.users"
     assert finding.line == 13
     assert finding.detail == "ALTER TABLE orders ADD a int\nALTER TABLE users ADD a int"

@@ -55,6 +55,16 @@ def test_not_null_over_nulls_is_a_warning_and_the_help_fills_them():
     assert 'op.alter_column("orders", "note", nullable=False)' in str(finding.help)
 
 
+def test_a_new_column_that_is_filled_in_part_is_told_as_such():
+    column = added(key("column", "note", "orders"), type="text", nullable=False)
+    failed = replace(NULLS, sql="ALTER TABLE orders ALTER COLUMN note SET NOT NULL")
+
+    [finding] = examine(of(over_rows([column], failed)))
+
+    assert finding.message.startswith("a1 fails where it leaves the new orders.note empty: ")
+    assert "op.execute(\"UPDATE orders SET note = '' WHERE note IS NULL\")" in str(finding.help)
+
+
 def test_a_unique_key_over_duplicates_is_a_warning_that_names_the_columns():
     failed = failure('could not create unique index "uq_note"', sqlstate="23505")
 
@@ -92,7 +102,7 @@ def test_what_depends_on_rows_that_belong_together_is_no_error(sqlstate):
 
     assert finding.severity is Severity.WARNING
     assert finding.message.startswith("a1 fails on the rows that were made for orders: ")
-    assert "overproof_rows/a1.sql, beside versions/a1.py" in str(finding.help)
+    assert "overproof_rows/a1.sql, beside the script" in str(finding.help)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def test_a_downgrade_that_fails_is_named_with_its_line_and_statement():
         23,
         "downgrade",
     )
+    assert str(finding.help).startswith("At that point it is not there")
 
 
 @pytest.mark.parametrize("error", ["NameError", "sqlalchemy.exc.CompileError"])

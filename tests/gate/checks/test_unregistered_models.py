@@ -6,7 +6,7 @@ import pytest
 
 from app.gate.checks.base import Skipped
 from app.gate.checks.unregistered_models import examine
-from tests.gate.checks.builders import recording, unregistered
+from tests.gate.checks.builders import drift, recording, unregistered
 
 
 def test_a_module_that_nobody_imports_is_named_with_its_tables_and_the_import():
@@ -24,6 +24,17 @@ def test_the_classes_of_one_module_are_one_finding():
     [finding] = examine(recording(unregistered=models))
 
     assert "Order (table orders) and Item (table items)" in finding.message
+
+
+def test_what_follows_is_told_table_by_table():
+    models = (unregistered("shop.models", "Order", "orders"), unregistered("shop.models", "Item", "items"))
+
+    [finding] = examine(recording(unregistered=models, drift=drift("remove table public.orders")))
+
+    assert finding.message == (
+        "Neither env.py nor anything that it imports imports shop.models, so Alembic does not know Order (table orders) and "
+        "Item (table items): autogenerate would drop orders and will never make items."
+    )
 
 
 def test_stays_quiet_when_every_class_is_registered():
