@@ -72,7 +72,7 @@ def follow(state: Snapshot, ask: Ask) -> State:
     if not isinstance(state, State):
         return begin(ask)
     statements = [set_marker_sql(state.marker), EXECUTE_SQL]
-    # A migration may discard prepared statements, and so does psycopg 3 after a rollback.
+    # A migration may discard prepared statements.
     if int(ask([IS_PREPARED_SQL])) == 0:
         statements.insert(0, PREPARE_SQL)
     return advance(state, ask(statements)) or begin(ask)

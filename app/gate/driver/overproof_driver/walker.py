@@ -85,6 +85,7 @@ class Walker:
         """Get ready for steps: own the transactions, read the plan. Sent once the recorder knows the database as its own."""
         context = self.context
         self.server_version = int(self._scalar_outside("SELECT current_setting('server_version_num')::text"))
+        self._keep_prepared_statements()
         self._is_external = context._in_external_transaction
         self._settings = self._local_settings()
         self._was_per_migration = context._transaction_per_migration
@@ -406,6 +407,14 @@ class Walker:
 
     def _raw_connection(self):
         return _dbapi_connection(self.context.connection)
+
+    def _keep_prepared_statements(self):
+        """psycopg 3 prepares what it is given often enough, and after each ROLLBACK, DROP and ALTER throws away all that is prepared in
+        the session: what the recorder prepared to follow the schema as well, in the middle of its questions."""
+        raw = self._raw_connection()
+        connection = getattr(raw, "_connection", raw)  # below SQLAlchemy's adapter for async drivers
+        if hasattr(connection, "prepare_threshold"):
+            connection.prepare_threshold = None
 
     def _execute(self, sql):
         cursor = self._raw_connection().cursor()
