@@ -9,25 +9,36 @@ rolled back in a transaction comes first: it is tried more than once, from the s
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.gate.hazards.case import Case, body, online
-from tests.gate.projects import ENV, script, write_project
+from tests.gate.projects import ENV, ENVIRONMENT, script, write_project
 
 TOGETHER = 12  # cases whose `before` is made by one revision
 
+
+@dataclass(frozen=True)
+class Way:
+    """How env.py connects."""
+
+    url: str  # what the gate is to put into DATABASE_URL
+    env: str  # the text of env.py
+
+
 # A limit for all, so that only those who take it away have none; and Alembic's own table where it is found from every schema.
-_ENV = (
+USUAL = Way(
+    ENVIRONMENT["DATABASE_URL"],
     ENV.replace("poolclass=pool.NullPool", 'poolclass=pool.NullPool, connect_args={"options": "-c lock_timeout=5s"}')
     .replace(
         "connection=connection", "connection=connection, version_table_schema='public', transaction_per_migration=True"
     )
-    .replace("literal_binds=True", "literal_binds=True, transaction_per_migration=True")
+    .replace("literal_binds=True", "literal_binds=True, transaction_per_migration=True"),
 )
 
 
-def write_history(place: Path, cases: Iterable[Case]) -> dict[str, str]:
-    """Write the project into that folder. Gives the revision under test by the name of its case."""
+def write_history(place: Path, cases: Iterable[Case], env: str = USUAL.env) -> dict[str, str]:
+    """Write the project into that folder, with that text as its env.py. Gives the revision under test by the name of its case."""
     ordered = sorted(cases, key=_can_be_held)
     revisions = {case.name: f"c{number:03}" for number, case in enumerate(ordered)}
     scripts: dict[str, str] = {}
@@ -42,7 +53,7 @@ def write_history(place: Path, cases: Iterable[Case]) -> dict[str, str]:
             downgrade = None if case.downgrade is None else _within(case, case.downgrade)
             scripts[f"{revision}_{case.slug}"] = script(revision, last, _within(case, case.upgrade), downgrade)
             last = revision
-    write_project(place, scripts, env=_ENV)
+    write_project(place, scripts, env=env)
     return revisions
 
 

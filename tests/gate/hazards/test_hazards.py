@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from app.gate.server import Server
+from tests.gate.hazards import connections
 from tests.gate.hazards.case import HAZARDS, Case
 from tests.gate.hazards.cases import ALL_CASES
 from tests.gate.hazards.verdicts import Outcome, judge_cases, major_version
@@ -21,6 +23,25 @@ def test_the_gate_finds_what_postgresql_does_and_nothing_else(number: int, serve
 
     outcomes = judge_cases(cases, server, tmp_path)
 
+    assert_right(cases, outcomes, major)
+
+
+@pytest.mark.parametrize("driver", connections.DRIVERS)
+def test_the_driver_makes_no_difference(driver: str, server: Server, tmp_path: Path) -> None:
+    outcomes = judge_cases(connections.BY_ANY_DRIVER, server, tmp_path, connections.DRIVERS[driver])
+
+    assert_right(connections.BY_ANY_DRIVER, outcomes, major_version(server))
+
+
+@pytest.mark.parametrize("driver", connections.COMMITTING)
+def test_where_each_statement_commits_by_itself_its_locks_are_gone(driver: str, server: Server, tmp_path: Path) -> None:
+    outcomes = judge_cases(connections.EACH_BY_ITSELF, server, tmp_path, connections.COMMITTING[driver])
+
+    assert_right(connections.EACH_BY_ITSELF, outcomes, major_version(server))
+
+
+def assert_right(cases: Sequence[Case], outcomes: Mapping[str, Outcome], major: int) -> None:
+    """Fails with the cases that are judged otherwise than they are labelled."""
     wrong = [
         _words(case, case.expected_by(major), outcomes[case.name])
         for case in cases

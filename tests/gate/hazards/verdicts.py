@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -11,25 +12,25 @@ from app.gate.judge import judge
 from app.gate.report import FindingEntry, Report
 from app.gate.server import Server
 from tests.gate.hazards.case import HAZARDS, Case
-from tests.gate.hazards.project import write_history
+from tests.gate.hazards.project import USUAL, Way, write_history
 from tests.gate.projects import target
 
 Outcome = Sequence[FindingEntry] | str  # what the hazard checks found, or why the migration did not run
 
 
-def judge_cases(cases: Sequence[Case], server: Server, place: Path) -> Mapping[str, Outcome]:
-    """By the case's name, in one walk through a history in that folder.
+def judge_cases(cases: Sequence[Case], server: Server, place: Path, way: Way = USUAL) -> Mapping[str, Outcome]:
+    """By the case's name, in one walk through a history in that folder, whose env.py connects in that way.
 
     Each migration is tried as hard as a new one, and the ways to head that say nothing of a single one (offline SQL, two upgrades
     at once) are left out.
     """
-    revisions = write_history(place, cases)
+    revisions = write_history(place, cases, way.env)
     with (
         patch.object(attempts, "attempt_all", lambda walks, *_: {walk.index: attempts.Seen() for walk in walks}),
         patch.object(recorder, "INTERRUPTED_REVISIONS", len(cases)),
         patch.object(recorder, "COMMITTING_REVISIONS", len(cases)),
     ):
-        report = judge(recorder.record(target(place), server))
+        report = judge(recorder.record(replace(target(place), environment={"DATABASE_URL": way.url}), server))
     return {case.name: _outcome(report, revisions[case.name]) for case in cases}
 
 
