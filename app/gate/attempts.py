@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import psycopg2
 from psycopg2 import sql
@@ -44,7 +45,7 @@ def attempt_all(walks: Sequence[Walk], stage: Stage, on_progress: Callable[[str,
     seen = {walk.index: Seen() for walk in walks}
     arrived = [walk for walk in walks if walk.head is not None]
     jobs: list[Callable[[], None]] = [
-        partial(_create_models, walk, seen[walk.index], stage)
+        partial(_create_models, walk, _first_through(walk.history, walks), seen[walk.index], stage)
         for walk in arrived
         if walk.has_metadata and Part.MODELS in stage.parts
     ]
@@ -80,11 +81,16 @@ def attempt_all(walks: Sequence[Walk], stage: Stage, on_progress: Callable[[str,
 # The models.
 
 
-def _create_models(walk: Walk, seen: Seen, stage: Stage) -> None:
+def _first_through(history: tuple[Any, ...], walks: Sequence[Walk]) -> int:
+    """The first walk that has the models of that history: what a command does after it may rest on what the walk did."""
+    return min(walk.index for walk in walks if walk.has_metadata and walk.history == history)
+
+
+def _create_models(walk: Walk, arrival: int, seen: Seen, stage: Stage) -> None:
     with stage.blank_database() as database, stage.process(database) as process:
         with database.connect() as connection:
             _create_what_models_rest_on(connection, walk)
-        conversation = arrive_at(walk.index, process, database, earlier="skip")
+        conversation = arrive_at(arrival, process, database, earlier="skip")
         if conversation is None:
             seen.missing["models"] = f"the command did not reach Alembic a second time: {process.last_words()}"
             return

@@ -17,7 +17,7 @@ from app.gate.baseline import Baseline
 from app.gate.catalogue import CHECKS, UnknownCheck, get_check
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.configuration import Configuration
-from app.gate.recording import Part, Recording, Revision, Step
+from app.gate.recording import GOES_ON, Part, Recording, Revision, Step
 from app.gate.report import (
     IGNORED,
     NOT_SELECTED,
@@ -183,12 +183,21 @@ def _weigh(examinations: Iterable[Examination], configuration: Configuration) ->
 
 
 def _without_repetitions(weighed: Iterable[Weighed]) -> list[Weighed]:
-    """An application that upgrades at start-up walks the same history again: what both walks show is said once."""
+    """A command may walk through one history several times: what several walks show is said once."""
+    weighed = list(weighed)
     shown: dict[tuple[str, Finding], Recording | None] = {}
+    said_of_all = {
+        (each.check.id, each.recording.script_location): each.recording
+        for each in weighed
+        if each.finding.is_of_all and each.recording is not None
+    }
     kept = []
     for each in weighed:
         first = shown.setdefault((each.check.id, each.finding), each.recording)
-        if first is each.recording:
+        location = each.recording.script_location if each.recording else ""
+        covering = said_of_all.get((each.check.id, location), each.recording)
+        is_covered = covering is not each.recording and not each.finding.is_of_all
+        if first is each.recording and not is_covered:
             kept.append(each)
     return kept
 
@@ -350,7 +359,7 @@ def _check_entry(
     reason = deselected(check, configuration)
     if reason is not None:
         return CheckEntry(id=check.id, outcome=Outcome.SKIPPED, reason=reason)
-    own = [each for each in examinations if each.check is check]
+    own = [each for each in examinations if each.check is check and each.skipped != GOES_ON]
     reasons = [_reason(each, alone=len(own) == 1) for each in own if each.skipped or each.crash]
     open_severities = {each.severity for each in findings if each.check == check.id and each.allowed is None}
     outcome = next((OUTCOMES[severity] for severity in Severity if severity in open_severities), None)

@@ -187,7 +187,9 @@ def kill_group(process: subprocess.Popen[bytes], server: Server) -> None:
 
 
 # "sqlalchemy.exc.ProgrammingError: (psycopg2.errors.UndefinedTable) ...", perhaps behind what a logger puts before it.
-_EXCEPTION = re.compile(r"(?:^|\s)((?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt|Violation)\w*: .+)")
+_EXCEPTION = re.compile(
+    r"(?:^|\s)((?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt|Violation)\w*: .+|\((?:psycopg2?|asyncpg|pg8000)\.[\w.]+\) .+)"
+)
 # What a logger puts before what it has to say: "2026-11-22 11:01:20.611 27943 ERROR ", "[11:01:20] ".
 _STAMP = re.compile(
     r"^\[?(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?\]?[\s:,-]+(?:\d+\s+(?=[A-Z]))?(?=\S)"
@@ -195,7 +197,18 @@ _STAMP = re.compile(
 
 
 def last_line(text: str) -> str:
-    """The line that says what happened: the last that names an exception, else the last that is not blank."""
+    """The line that says what happened: the last that names an exception, else the last that is not blank.
+
+    With the lines that go with it: pydantic and others name the setting that is missing in the second.
+    """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    named = [found[1] for line in lines if (found := _EXCEPTION.search(line))]
-    return (named or [_STAMP.sub("", line) for line in lines] or [""])[-1][:500]
+    named = [(number, found[1]) for number, line in enumerate(lines) if (found := _EXCEPTION.search(line))]
+    if not named:
+        return _STAMP.sub("", lines[-1])[:500] if lines else ""
+    number, told = named[-1]
+    if not _OF_A_DATABASE.search(told) and told == lines[number]:
+        told = " ".join([told, *lines[number + 1 : number + 4]])
+    return told[:500]
+
+
+_OF_A_DATABASE = re.compile(r"psycopg|sqlalchemy|asyncpg|pg8000")  # its statement and parameters follow

@@ -15,7 +15,7 @@ from app.gate import attempts
 from app.gate.history import relative, repository_root
 from app.gate.kept import KeptBase
 from app.gate.process import Gone, Hung, Process
-from app.gate.recording import EVERY_PART, Failure, Part, Recording, Step, Trip
+from app.gate.recording import EVERY_PART, GOES_ON, Failure, Part, Recording, Step, Trip
 from app.gate.server import Database, Server
 from app.gate.stage import Stage, accept, arrive_at
 from app.gate.target import CannotVerify, Target, check_command
@@ -204,7 +204,7 @@ def _leave_out_stops(walks: Sequence[Walk]) -> None:
             walk.is_stop = True
             walk.head = walk.drift = None
             parts = ("head", "models", "drift", "offline", "concurrent")
-            walk.missing.update(dict.fromkeys(parts, "the command goes on with this history after it"))
+            walk.missing.update(dict.fromkeys(parts, GOES_ON))
 
 
 def _confirm_all(walks: list[Walk], stage: Stage, on_progress: OnProgress) -> None:

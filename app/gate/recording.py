@@ -246,6 +246,10 @@ class Divergence:
     is_env_as_it_was: bool = False  # env.py does what it did there
 
 
+# Why a walk has no head: the same command goes through the same history again, and that walk is the one to judge.
+GOES_ON = "the command goes on with this history after it"
+
+
 @dataclass(frozen=True)
 class Recording:
     """One walk through one history. A part that could not be observed is None; `missing` says why, by field name."""

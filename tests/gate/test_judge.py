@@ -11,7 +11,7 @@ from app.gate.baseline import Baseline, Known
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.configuration import Configuration, FailOn
 from app.gate.judge import fit, judge, normalised
-from app.gate.recording import Allowance, Recording
+from app.gate.recording import GOES_ON, Allowance, Recording
 from app.gate.report import Outcome, Severity, Verdict
 from tests.gate.checks.builders import added, failure, key, recording, revision, snapshot, statement, trip
 
@@ -323,6 +323,32 @@ def test_what_two_walks_through_one_history_show_is_said_once() -> None:
     assert [each.revision for each in report.graph.revisions] == ["a1", "b2"]
 
 
+def test_what_is_said_of_all_revisions_in_one_walk_is_not_said_of_each_in_another() -> None:
+    first, second = history(), recording(trip("c3"), trip("d4"))
+
+    def examine(walked: Recording) -> Iterable[Finding]:
+        yield Finding("None does.", is_of_all=True) if walked is first else found("c3 does not.", revision="c3")
+
+    one = judge([first, second], checks=[Check("a", Severity.ERROR, examine)])
+    elsewhere = judge([first, replace(second, script_location="other")], checks=[Check("a", Severity.ERROR, examine)])
+
+    assert [each.message for each in one.findings] == ["None does."]
+    assert len(elsewhere.findings) == 2
+
+
+def test_a_walk_that_the_command_goes_on_from_is_no_reason_to_skip() -> None:
+    first, second = history(), recording(trip("z9"))
+
+    def examine(walked: Recording) -> Iterable[Finding]:
+        if walked is first:
+            raise Skipped(GOES_ON)
+        return []
+
+    report = judge([first, second], checks=[Check("a", Severity.ERROR, examine)])
+
+    assert (report.checks[0].outcome, report.checks[0].reason) == (Outcome.PASS, None)
+
+
 def test_a_check_that_could_judge_one_walk_of_two_is_not_skipped() -> None:
     first, second = history(), recording(trip("z9"))
 
@@ -355,11 +381,7 @@ def test_the_report_tells_each_step_with_its_statements_and_changes() -> None:
 
     report = judge([walked], checks=[])
 
-    assert [(step.revision, step.direction) for step in report.steps] == [
-        ("a1", "upgrade"),
-        ("a1", "downgrade"),
-        ("a1", "upgrade"),
-    ]
+    assert [(step.revision, step.direction) for step in report.steps] == [("a1", "upgrade"), ("a1", "downgrade")]
     statement_entry = report.steps[0].statements[0]
     assert statement_entry.locks == [{"table": "public.orders", "mode": "AccessExclusiveLock"}]
     assert statement_entry.rewrites == ["public.orders"]

@@ -16,6 +16,14 @@ from app.gate.process import last_line
             "sqlalchemy.exc.ProgrammingError: (psycopg2.errors.UndefinedTable) no",
         ),
         ("12:00 1 ERROR shop Traceback\n12:00 1 ERROR shop ValueError: no\n12:00 1 ERROR shop\n", "ValueError: no"),
+        (
+            "ERROR: (psycopg2.errors.UniqueViolation) no\nDETAIL:  Key\n\n[SQL: CREATE]\n(Background on this error at: x)\n",
+            "(psycopg2.errors.UniqueViolation) no",
+        ),
+        (
+            "Traceback:\npydantic_core.ValidationError: 1 validation error for Settings\nsecret\n  Field required\n",
+            "pydantic_core.ValidationError: 1 validation error for Settings secret Field required",
+        ),
         ("2026-11-22 11:01:20.611 27943 ERROR shop [-] no table\n", "ERROR shop [-] no table"),
         ("[12:00:01] no table\n", "no table"),
         ("FAILED: Can't locate revision identified by 'x'\n", "FAILED: Can't locate revision identified by 'x'"),

@@ -430,3 +430,50 @@ def test_only_the_last_walk_through_a_history_ends_at_its_head(tmp_path: Path, s
     assert last.head == last.models
     assert last.drift == ()
     assert last.concurrent is not None
+
+
+def test_a_command_that_looks_at_the_database_between_its_walks_has_its_models_compared(
+    tmp_path: Path, server: Server
+) -> None:
+    place = write_project(
+        tmp_path,
+        {"a1": ORDERS, "b2": script("b2", "a1")},
+        models="""
+        import sqlalchemy as sa
+
+        metadata = sa.MetaData()
+        sa.Table("orders", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    """,
+    )
+    (place / "migrate.py").write_text(
+        "import os, sqlalchemy\nfrom alembic.config import main\nmain(['upgrade', 'a1'])\n"
+        "engine = sqlalchemy.create_engine(os.environ['DATABASE_URL'])\n"
+        "with engine.connect() as connection:\n    connection.execute(sqlalchemy.text('SELECT * FROM orders'))\n"
+        "main(['upgrade', 'head'])\n"
+    )
+
+    _, last = record(target(place, sys.executable, "migrate.py"), server)
+
+    assert last.models == last.head
+    assert "models" not in last.missing
+
+
+def test_a_database_error_in_the_wrapping_of_a_library_is_told_as_such(tmp_path: Path, server: Server) -> None:
+    upgrade = """
+        try:
+            op.execute("DROP TABLE nothing")
+        except sa.exc.DBAPIError as error:
+            wrapped = RuntimeError("(library) it broke")
+            wrapped.inner_exception = error
+            raise wrapped
+    """
+    place = write_project(tmp_path, {"a1": script("a1", None, upgrade)})
+
+    (recording,) = record(target(place), server)
+
+    up = recording.trips[0].up
+    assert up is not None
+    assert up.failure is not None
+    assert (up.failure.sqlstate, up.failure.sql) == ("42P01", "DROP TABLE nothing")
+    assert up.failure.message == 'table "nothing" does not exist'
+    assert up.failure.line is not None

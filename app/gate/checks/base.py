@@ -22,6 +22,7 @@ class Finding:
     path: str | None = None
     line: int | None = None
     severity: Severity | None = None  # where it is not the check's own
+    is_of_all: bool = False  # says once what other walks through the same scripts need not say of each revision
     direction: str = "upgrade"  # without a `line`, the finding points at `def upgrade` or at `def downgrade`
 
 

@@ -32,7 +32,16 @@ from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.column_types import is_required, is_wider
-from app.gate.checks.hazards import find_statement, first_word, renamed_to, says, shown, upgrades
+from app.gate.checks.hazards import (
+    column_renamed_to,
+    drops,
+    find_statement,
+    first_word,
+    renamed_to,
+    says,
+    shown,
+    upgrades,
+)
 from app.gate.checks.words import TABLE_KINDS, bulleted, columns_in, full_name, listed, noun, shorten, table_of
 from app.gate.recording import Change, Definition, Key, Part, Recording, Snapshot, Step
 from app.gate.report import Severity
@@ -149,6 +158,8 @@ class _Step:
             name = renamed_to(statement, key.name)
             if name is not None and f"{key.schema}.{name}" in self._new:
                 return f"{key.schema}.{name}"
+        if any(drops(statement, key.name) for statement in self._step.statements):
+            return None
         had = {each.key.name for each in self._changes if _is_column_of(each, key) and each.before is not None}
         for candidate in self._changes:
             if candidate.before is None and candidate.key.kind == key.kind:
@@ -168,7 +179,7 @@ class _Step:
             what = f"is now called {heir}" if heir else "is gone"
             return f"column {name} {what}: code that still reads or writes it fails"
         if before is None:
-            required = is_required(after)
+            required = is_required(after) and not self._was_called_otherwise(change.key)
             return f"column {name} must be given and has no default: INSERTs of older code fail" if required else None
         if not self._takes_what_it_took(change, str(before.get("type")), str(after.get("type"))):
             return f"column {name} was {before.get('type')} and is now {after.get('type')}: older code reads or writes something else"
@@ -181,6 +192,10 @@ class _Step:
         ):
             return f"column {name} is now generated: older code that writes it fails"
         return None
+
+    def _was_called_otherwise(self, key: Key) -> bool:
+        gone = [each for each in self._changes if each.key.kind == "column" and each.after is None]
+        return any(table_of(each.key) == table_of(key) and self._heir_of_column(each) == key.name for each in gone)
 
     def _takes_what_it_took(self, change: Change, before: str, after: str) -> bool:
         if before == after or is_wider(before, after):
@@ -214,8 +229,14 @@ class _Step:
         )
 
     def _heir_of_column(self, change: Change) -> str | None:
-        """The one new column of the same type, if just one of that type went."""
+        """The column that a statement made of this one; where none tells, the one new column of its type, if just one of that type went."""
         key, before = change.key, change.before or {}
+        telling = [each for each in self._step.statements if says(each, key.name) and says(each, key.table)]
+        for statement in telling:
+            if (name := column_renamed_to(statement, key.name)) is not None:
+                return name
+        if telling:
+            return None
         same_type = [
             each
             for each in self._changes

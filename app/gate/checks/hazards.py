@@ -152,11 +152,35 @@ def renamed_to(statement: Statement, table: str) -> str | None:
     return _bare(found["new"]) if found and _bare(found["old"]) == table else None
 
 
+def column_renamed_to(statement: Statement, column: str) -> str | None:
+    """The new name, if the statement renames that column."""
+    for found in _RENAME_COLUMN.finditer(statement.sql):
+        if _bare(found["old"]) == column:
+            return _bare(found["new"])
+    return None
+
+
+def drops(statement: Statement, table: str) -> bool:
+    """Whether the statement drops that table or view, called by its bare name."""
+    return re.search(_DROPS.format(name=_word(table)), statement.sql, re.IGNORECASE) is not None
+
+
 _NAME = r'(?:"(?:[^"]|"")+"|\w+)'
 _RENAME = re.compile(
     rf"\b(?:TABLE|VIEW)\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?:{_NAME}\s*\.\s*)?(?P<old>{_NAME})\s+RENAME\s+TO\s+(?P<new>{_NAME})",
     re.IGNORECASE,
 )
+
+
+_RENAME_COLUMN = re.compile(
+    rf"\bRENAME\s+(?:COLUMN\s+)?(?!COLUMN\b|TO\b|CONSTRAINT\b)(?P<old>{_NAME})\s+TO\s+(?P<new>{_NAME})", re.IGNORECASE
+)
+_DROPS = r"\bDROP\s+(?:MATERIALIZED\s+|FOREIGN\s+)?(?:TABLE|VIEW)\b[^;]*{name}"
+
+
+def _word(name: str) -> str:
+    """A pattern for a name that is not part of a longer one."""
+    return rf'(?<![\w"])"?{re.escape(name)}"?(?![\w"])'
 
 
 def _bare(name: str) -> str:
@@ -165,11 +189,10 @@ def _bare(name: str) -> str:
 
 def _takes_away(statement: Statement, change: Change) -> bool:
     """Whether it drops or renames that very object, as far as its text tells."""
-    drops = r"\b(?:DROP|RENAME)\b"
     if change.key.kind in TABLE_KINDS:
-        name = rf'(?<![\w"])"?{re.escape(change.key.name)}"?(?![\w"])'
-        drops = rf"\bDROP\s+(?:MATERIALIZED\s+|FOREIGN\s+)?(?:TABLE|VIEW)\b[^;]*{name}|{name}\s+(?:RENAME\s+TO|SET\s+SCHEMA)\b"
-    return re.search(drops, statement.sql, re.IGNORECASE) is not None
+        gives_away = rf"{_word(change.key.name)}\s+(?:RENAME\s+TO|SET\s+SCHEMA)\b"
+        return drops(statement, change.key.name) or re.search(gives_away, statement.sql, re.IGNORECASE) is not None
+    return re.search(r"\b(?:DROP|RENAME)\b", statement.sql, re.IGNORECASE) is not None
 
 
 _WORDS = re.compile(r"\w+")

@@ -51,12 +51,13 @@ def examine(recording: Recording) -> Iterator[Finding]:
             omissions.append((revision, trip, omission))
         elif trip.up is not None and trip.up.changes:
             undoable += 1
-    if not undoable and len(omissions) >= 3 and all(omission is Omission.MISSING for _, _, omission in omissions):
+    if not undoable and len(omissions) >= 3:
         # Some projects only ever go forward, and have decided so once. Said once, it can also be accepted once.
         yield Finding(
             f"No revision of this history can be undone: none of the {counted(len(omissions), 'script')} that change something "
-            "has a downgrade.",
+            "has a downgrade that undoes it.",
             help=_ALLOW_ALL,
+            is_of_all=True,
         )
         return
     for revision, trip, omission in omissions:

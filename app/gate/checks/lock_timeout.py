@@ -63,6 +63,7 @@ def _of_the_project() -> Finding:
         "No revision that locks tables in use sets a lock_timeout: if one has to wait, everything else on its table waits behind it.",
         help="Set it where env.py makes its engine:\n\n"
         '    engine = create_engine(url, connect_args={"options": "-c lock_timeout=2000"})',
+        is_of_all=True,
     )
 
 

@@ -107,6 +107,8 @@ def _severity(populated: Populated, failure: Failure) -> Severity:
         return Severity.ERROR
     if populated.rows == "awkward" or failure.sqlstate in _ABOUT_RELATIONS:
         return Severity.WARNING
+    if failure.sqlstate == "23505" and re.match(r"\s*INSERT\b", failure.sql or "", re.IGNORECASE):
+        return Severity.NOTICE  # what the script inserts meets keys that were made up, and no others
     # A script that reads JSON in a text, or a number, finds neither in a text that was made up.
     is_about_values = failure.sqlstate is None or failure.sqlstate.startswith("22")
     return Severity.NOTICE if is_about_values else Severity.ERROR
@@ -115,9 +117,9 @@ def _severity(populated: Populated, failure: Failure) -> Severity:
 def _place(trip: Trip, populated: Populated, failure: Failure) -> tuple[str, str | None]:
     """The table, and the column if there is one, in which the rows are that the upgrade fails on."""
     tables = list(populated.tables)
-    found = re.search(r'(?:relation|table) "([^"]+)"', failure.message)
+    found = re.search(r'(?:relation|table) "([^"]+)"', failure.message) or _TARGET.search(failure.sql or "")
     table = next((each for each in tables if found and each.rpartition(".")[2] == found[1]), None)
-    named = re.search(r'column "([^"]+)"', failure.message)
+    named = re.search(r'column "([^"]+)"', failure.message) or _ALTERED.search(failure.sql or "")
     column = named[1] if named else None
     change = _broken_promise(trip, failure)
     if change is not None and change.key.table:
@@ -127,6 +129,13 @@ def _place(trip: Trip, populated: Populated, failure: Failure) -> tuple[str, str
     changed = trip.up.changes if trip.up is not None else ()
     altered = [each for each in tables if any(table_of(change.key) == each for change in changed)]
     return table or (altered or tables)[0], column
+
+
+_TARGET = re.compile(
+    r'\A\s*(?:ALTER\s+TABLE(?:\s+IF\s+EXISTS)?(?:\s+ONLY)?|UPDATE(?:\s+ONLY)?|INSERT\s+INTO|DELETE\s+FROM)\s+(?:"?\w+"?\.)?"?(\w+)',
+    re.IGNORECASE,
+)
+_ALTERED = re.compile(r'\bALTER\s+COLUMN\s+"?(\w+)', re.IGNORECASE)
 
 
 def _broken_promise(trip: Trip, failure: Failure) -> Change | None:
@@ -208,7 +217,10 @@ def _code(trip: Trip, failure: Failure, table: str, column: str | None) -> tuple
             return None
         type_ = str(change.after.get("type", "text"))
         value = _some_value(type_)
-        if change.before is None and not re.search(r"\bSET\s+NOT\s+NULL\b", failure.sql or "", re.IGNORECASE):
+        statement = (failure.sql or "").upper()
+        if "PRIMARY KEY" in statement:
+            return None  # no one value will do
+        if change.before is None and "SET NOT NULL" not in statement:
             add = f"ALTER TABLE {remedy.quote_table(table)} ADD COLUMN {remedy.quote(column)} {type_} NOT NULL DEFAULT {value}"
             drop = f"op.alter_column({remedy.python(label)}, {remedy.python(column)}, server_default=None{named})  # in a later release"
             return "default", f"op.execute({remedy.python(add, is_sql=True)})\n{drop}"

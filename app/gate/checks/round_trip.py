@@ -98,7 +98,10 @@ def _not_restored(revision: Revision, left: list[Change], failed_again: Failure 
         f"{message}.",
         revision=revision.revision,
         object=full_name(left[0].key),
-        detail=bulleted(map(describe, left)),
+        detail=bulleted(
+            describe(change).replace(" is new", " stays") if change.before is None else describe(change)
+            for change in left
+        ),
         help=_how_to_restore(revision, left),
         direction="downgrade",
         severity=_severity(left, failed_again),

@@ -64,6 +64,8 @@ from app.gate.recording import Change, Definition, Key, Part, Recording, Snapsho
 from app.gate.report import Severity
 from app.gate.snapshot import difference
 
+_ONLY_IN_MIGRATIONS = "in the migrations only"
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -75,7 +77,11 @@ class Difference:
     words: str  # a sentence without its full stop
     severity: Severity
     remedy: Change | None = None  # from the migrations to the models, where that is the way to go
-    is_extra: bool = False  # in the migrations only
+
+    @property
+    def is_extra(self) -> bool:
+        """Whether the models lack something, and say nothing else instead."""
+        return self.words.endswith(_ONLY_IN_MIGRATIONS)
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
@@ -239,8 +245,8 @@ def _difference(change: Change) -> Difference | None:
     if change.after is None:
         # What belongs to no table is told by kind: a history can make dozens of functions.
         heading = _on(key) if key.table else f"Only the migrations make {plural(key.kind)}"
-        words = f"{what} is in the migrations only"
-        return Difference(heading, place, name if key.table else shorten(place), words, Severity.WARNING, is_extra=True)
+        words = f"{what} is {_ONLY_IN_MIGRATIONS}"
+        return Difference(heading, place, name if key.table else shorten(place), words, Severity.WARNING)
     head, models = _comparable(change.before), _comparable(change.after)
     told = [
         _attribute(name, head.get(name), models.get(name))
@@ -271,7 +277,7 @@ def _attribute(name: str, head: Any, models: Any) -> tuple[str, Severity]:
     if name == "definition":
         return f"is {_shown(head)} in the migrations and {_shown(models)} in the models", Severity.ERROR
     if models is None:
-        return f"has the {label} {_shown(head)} in the migrations only", Severity.WARNING
+        return f"has the {label} {_shown(head)} {_ONLY_IN_MIGRATIONS}", Severity.WARNING
     if head is None:
         return f"has the {label} {_shown(models)} in the models only", Severity.ERROR
     return f"has the {label} {_shown(head)} in the migrations and {_shown(models)} in the models", Severity.ERROR

@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.words import bulleted, failure_reason, first_line, full_name, listed, noun, principal
+from app.gate.checks.words import bulleted, counted, failure_reason, first_line, full_name, listed, noun, principal
 from app.gate.difference import describe
 from app.gate.recording import Attempt, Failure, Part, Recording, Step
 from app.gate.report import Severity
@@ -50,7 +50,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         raise Skipped(recording.missing.get("trips") or graph.refusal or "no revision was run")
     for trip in recording.trips:
         if trip.up is not None and trip.up.failure is not None:
-            yield _finding(trip.up, trip.up.failure)
+            yield _finding(trip.up, trip.up.failure, _not_tried_after(recording, trip.revision))
     if recording.plain is not None and graph.refusal is None:
         yield from _lost(recording.plain)
 
@@ -94,8 +94,15 @@ _REFUSAL_HELP = (
 )
 
 
-def _finding(step: Step, failure: Failure) -> Finding:
+def _not_tried_after(recording: Recording, revision: str) -> int:
+    """How many revisions could not be tried because that one does not apply."""
+    return sum(f"comes after {revision}," in (trip.not_tried or "") for trip in recording.trips)
+
+
+def _finding(step: Step, failure: Failure, not_tried: int) -> Finding:
     message = f"{step.revision} does not apply: {failure_reason(failure)}."
+    if not_tried:
+        message += f" {counted(not_tried, 'revision')} after it could not be tried."
     return Finding(
         message,
         revision=step.revision,

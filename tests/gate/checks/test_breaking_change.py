@@ -124,6 +124,32 @@ def test_a_dropped_table_is_shown_with_the_statement_that_drops_it():
     assert (finding.message, finding.line) == ("Table orders is gone: code that still uses it fails.", 13)
 
 
+def test_a_column_that_is_renamed_is_not_told_a_second_time_as_one_that_must_be_given():
+    rename = statement('ALTER TABLE "orders" RENAME COLUMN "note" TO "remark"')
+    required = {"type": "text", "nullable": False}
+    changes = [removed(NOTE, **required), added(key("column", "remark", "orders"), **required)]
+
+    assert messages(*changes, statements=[rename]) == [
+        "Column orders.note is now called remark: code that still reads or writes it fails."
+    ]
+
+
+def test_what_is_dropped_is_not_taken_for_renamed():
+    columns = [
+        statement("ALTER TABLE orders DROP COLUMN note"),
+        statement("ALTER TABLE orders ADD COLUMN remark TEXT"),
+    ]
+    tables = [statement("CREATE TABLE purchases (note TEXT)"), statement("DROP TABLE orders")]
+    new_table = [added(key("table", "purchases")), added(key("column", "note", "purchases"), **TEXT)]
+
+    assert messages(removed(NOTE, **TEXT), added(key("column", "remark", "orders"), **TEXT), statements=columns) == [
+        "Column orders.note is gone: code that still reads or writes it fails."
+    ]
+    assert messages(removed(TABLE), removed(NOTE, **TEXT), *new_table, statements=tables) == [
+        "Table orders is gone: code that still uses it fails."
+    ]
+
+
 def test_the_breaks_of_one_table_are_one_finding_at_the_first_statement():
     drops = [
         statement("ALTER TABLE orders DROP COLUMN note", line=12),

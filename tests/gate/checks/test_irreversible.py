@@ -94,10 +94,10 @@ def test_a_data_migration_whose_downgrade_refuses_is_irreversible(body):
 
 
 def test_a_history_without_any_downgrade_is_one_finding():
-    names = ["a1", "b2", "c3"]
+    names = {"a1": "missing", "b2": "empty", "c3": "raises"}
     walk = recording(
         *(trip(name, changes=[added(key("table", name))], undo=[]) for name in names),
-        revisions=[revision(name, downgrade_body="missing") for name in names],
+        revisions=[revision(name, downgrade_body=body) for name, body in names.items()],
     )
 
     [finding] = examine(walk)

@@ -65,6 +65,41 @@ def test_a_new_column_that_is_filled_in_part_is_told_as_such():
     assert "op.execute(\"UPDATE orders SET note = '' WHERE note IS NULL\")" in str(finding.help)
 
 
+def test_a_key_of_a_new_column_gets_no_default_for_advice():
+    column = added(key("column", "note", "orders"), type="text", nullable=False)
+    failed = replace(NULLS, sql="ALTER TABLE orders ADD CONSTRAINT pk PRIMARY KEY (note)")
+
+    [finding] = examine(of(over_rows([column], failed, "plain")))
+
+    assert "op.execute" not in str(finding.help)
+
+
+def test_the_table_is_the_one_that_the_statement_changes():
+    failed = failure(
+        "value too long for type character varying(9)",
+        sqlstate="22001",
+        sql="ALTER TABLE users ALTER COLUMN name TYPE varchar(9)",
+    )
+    narrowed = [
+        altered(key("column", "name", table), {"type": "text"}, {"type": "varchar(9)"}) for table in ("orders", "users")
+    ]
+
+    [finding] = examine(of(over_rows(narrowed, failed, tables={"public.orders": 6, "public.users": 6})))
+
+    assert finding.object == "public.users.name"
+    assert "texts in users.name are as long as their type holds" in finding.message
+
+
+def test_a_script_whose_inserts_meet_made_up_keys_is_not_blamed():
+    failed = failure(
+        'duplicate key value violates unique constraint "orders_pkey"', sqlstate="23505", sql="INSERT INTO orders …"
+    )
+
+    [finding] = examine(of(over_rows([], failed, "plain")))
+
+    assert finding.severity is Severity.NOTICE
+
+
 def test_a_unique_key_over_duplicates_is_a_warning_that_names_the_columns():
     failed = failure('could not create unique index "uq_note"', sqlstate="23505")
 

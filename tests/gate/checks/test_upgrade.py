@@ -64,10 +64,13 @@ def test_two_branches_that_fail_are_two_findings():
     assert [finding.revision for finding in examine(broken)] == ["b2", "c3"]
 
 
-def test_stays_quiet_about_revisions_that_were_not_tried_because_one_before_them_failed():
-    walk = recording(trip("a1", up_failure=failure()), Trip("b2", not_tried="a1 does not apply"))
+def test_revisions_that_were_not_tried_because_one_before_them_failed_are_counted():
+    late = [Trip(name, not_tried="it comes after a1, which does not apply") for name in ("b2", "c3")]
 
-    assert [finding.revision for finding in examine(walk)] == ["a1"]
+    [finding] = examine(recording(trip("a1", up_failure=failure()), *late))
+
+    assert finding.revision == "a1"
+    assert finding.message.endswith(". 2 revisions after it could not be tried.")
 
 
 def test_stays_quiet_about_a_second_upgrade_that_fails():

@@ -119,12 +119,16 @@ def _operations(scripts):
 def _in_words(diff):
     """{"operation": "add column public.orders.note", "object": "public.orders.note"} for one of Alembic's diff tuples."""
     kind = str(diff[0])
-    words = kind.replace("_", " ")
+    words = kind.replace("_", " ").replace(" fk", " foreign key")
     if kind in ("add_column", "remove_column"):
         name = _name(diff[1], diff[2], diff[3].name)
     elif kind.startswith("modify_") and len(diff) >= 7:
         name = _name(diff[1], diff[2], diff[3])
-        return {"operation": f"{words} {name}: {_short(diff[5])} -> {_short(diff[6])}", "object": name}
+        if kind == "modify_nullable":
+            operation = f"make {name} {'nullable' if diff[6] else 'NOT NULL'}"
+        else:
+            operation = f"change the {words[len('modify ') :]} of {name}: {_short(diff[5])} -> {_short(diff[6])}"
+        return {"operation": operation, "object": name}
     elif kind in ("add_table", "remove_table"):
         name = _name(diff[1].schema, diff[1].name)
     else:

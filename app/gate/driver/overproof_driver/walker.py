@@ -545,8 +545,9 @@ class Walker:
 
     def _failure(self, error, path):
         """What went wrong, as the recorder wants it. The first database error of a step, if a script swallowed that."""
-        statement = getattr(error, "statement", None)
         line = graph.line_of(error, path) if path else None
+        error = _without_wrapping(error)
+        statement = getattr(error, "statement", None)
         original = getattr(error, "orig", None) or error
         first = self.watch.first_error if hasattr(self, "watch") else None
         if first is not None and sqlstate(original) == "25P02" and sqlstate(first[0]) != "25P02":
@@ -567,6 +568,16 @@ def _is_our_own(error):
         return False
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and os.path.dirname(frames[-1].filename) == os.path.dirname(__file__)
+
+
+def _without_wrapping(error):
+    """The database's error, where a library (oslo.db) has put it into one of its own."""
+    wrapped = getattr(error, "inner_exception", None)
+    while wrapped is not None:
+        if sqlstate(getattr(wrapped, "orig", None) or wrapped):
+            return wrapped
+        wrapped = getattr(wrapped, "inner_exception", None)
+    return error
 
 
 def _dbapi_connection(connection):
