@@ -20,6 +20,7 @@ from app.gate.difference import difference
 from app.gate.process import Conversation, Gone, Process
 from app.gate.recording import Attempt, Failure, Part, Snapshot
 from app.gate.server import Database
+from app.gate.settled import complete
 from app.gate.stage import Stage, accept, arrive_at
 from app.gate.target import CannotVerify
 from app.gate.walk import Walk
@@ -95,13 +96,17 @@ def _create_models(walk: Walk, arrival: int, seen: Seen, stage: Stage) -> None:
             seen.missing["models"] = f"the command did not reach Alembic a second time: {process.last_words()}"
             return
         conversation.ask("prepare")
-        answer = conversation.ask("models", stage.target.timeout_s)
+        answer = conversation.ask("models", stage.target.timeout_s, settled=sorted(walk.settled))
+        if answer.get("failure") and walk.settled:
+            # Perhaps for want of a table that it names in a default: with all of them, then.
+            walk.settled = frozenset()
+            answer = conversation.ask("models", stage.target.timeout_s)
         if failure := answer.get("failure"):
             seen.model_failure = Failure(**failure)
             seen.missing["models"] = f"the models' own tables cannot be created: {failure['message']}"
         conversation.ask("stop")
         if seen.model_failure is None:
-            seen.models = _schema(database, walk)
+            seen.models = complete(_schema(database, walk), walk.get_head(), walk.settled)
 
 
 def _create_what_models_rest_on(connection: psycopg2.extensions.connection, walk: Walk) -> None:

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ from app.gate.walk import Walk
 
 KEPT_IMAGES = 4  # each has about 50 MB
 Result = TypeVar("Result")
-_FORMAT = 1  # to be raised when what is kept, or how it is made, changes
+_FORMAT = 2  # to be raised when what is kept, or how it is made, changes
 
 
 class Distrusted(Exception):
@@ -70,7 +70,9 @@ class KeptBase:
         if not facts:
             return
         self.facts = facts
-        if facts.get("key") != key or _sha256_of(self._file(key, "tar")) != facts.get("sha256"):
+        seal = facts.pop("seal", None)
+        if seal != _sha256(facts) or facts["key"] != key or _sha256_of(self._file(key, "tar")) != facts["sha256"]:
+            self.facts = {"key": key}
             self.discard()
             return
         self.database = facts["database"]
@@ -96,7 +98,8 @@ class KeptBase:
             self.facts = {"database": database.name, "sha256": _sha256_of(path)}
 
     def check(self, walk: Walk) -> None:
-        """Compare what can be known before the walk. Raises Distrusted."""
+        """Compare what can be known before the walk, and tell it which tables are settled. Raises Distrusted."""
+        walk.known = self.facts.get("settled", {}).get(str(walk.index), {})
         if self.database is None:
             return
         found = [walk.hello["alembic"], walk.hello["sqlalchemy"], sorted(walk.current)]
@@ -126,7 +129,7 @@ class KeptBase:
         facts = {**self.facts, "key": key, "digest": schema, "walks": versions}
         assert self._taken is not None  # noqa: S101 - seen by the only caller
         self._taken.replace(self._file(key, "tar"))
-        write_atomically(self._file(key, "json"), json.dumps(facts))
+        self._write(facts)
         write_atomically(
             self._file(self._target_id(), "target.json"), json.dumps({"folders": folders, "env": str(env)})
         )
@@ -134,6 +137,17 @@ class KeptBase:
         for path in images[:-KEPT_IMAGES]:
             path.unlink(missing_ok=True)
             path.with_suffix(".json").unlink(missing_ok=True)
+
+    def note_settled(self, settled: Mapping[int, Mapping[str, str]]) -> None:
+        """Keep which tables are settled, by the walk's index, if that is not known yet. See `settled.py`."""
+        if settled and "key" in self.facts and "settled" not in self.facts:
+            with contextlib.suppress(OSError):
+                self._write({**self.facts, "settled": {str(index): dict(tables) for index, tables in settled.items()}})
+
+    def _write(self, facts: dict[str, Any]) -> None:
+        """Raises OSError."""
+        self.facts = facts
+        write_atomically(self._file(facts["key"], "json"), json.dumps({**facts, "seal": _sha256(facts)}))
 
     def _target_id(self) -> str:
         return _sha256([str(self.target.directory.resolve()), *self._told()])

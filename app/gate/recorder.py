@@ -17,6 +17,7 @@ from app.gate.kept import KeptBase
 from app.gate.process import Gone, Hung, Process
 from app.gate.recording import EVERY_PART, GOES_ON, Failure, Part, Recording, Step, Trip
 from app.gate.server import Database, Server
+from app.gate.settled import settle
 from app.gate.stage import Stage, accept, arrive_at
 from app.gate.target import CannotVerify, Target, check_command
 from app.gate.walk import Spoiled, Walk, Walker, begin_walk
@@ -58,6 +59,9 @@ def record(
         raise CannotVerify(
             f"the command did not answer within {target.timeout_s:g} s: give it more with --timeout"
         ) from error
+    if kept is not None:
+        settled = {walk.index: _settled_by(walk, seen[walk.index]) for walk in walks}
+        kept.note_settled({index: tables for index, tables in settled.items() if tables is not None})
     root = repository_root(target.directory)
     return [_recording(walk, seen[walk.index], server, root) for walk in walks]
 
@@ -251,6 +255,14 @@ def _populate_all(walks: list[Walk], stage: Stage, on_progress: OnProgress) -> N
                 tables = walk.unpopulated[at].touched if at in walk.unpopulated else ()
                 walk.trips[at] = replace(walk.trips[at], not_covered=dict.fromkeys(tables, f"over rows, {error}"))
                 left = left[left.index(at) + 1 :] if at in left else ()
+
+
+def _settled_by(walk: Walk, seen: attempts.Seen) -> dict[str, str] | None:
+    """The tables that another run from the same base need not compare with their models. None if this one did not do so either."""
+    if walk.start is None or walk.head is None or walk.drift is None or seen.models is None:
+        return None
+    told = [*(each.object for each in walk.drift), *walk.hidden, *walk.refused]
+    return settle(walk.models, walk.start, walk.head, seen.models, told)
 
 
 @contextmanager

@@ -37,6 +37,7 @@ from app.gate.recording import (
     UnregisteredModel,
 )
 from app.gate.rows_catalog import AskFailed
+from app.gate.settled import Models, find_settled
 from app.gate.snapshot import without
 from app.gate.snapshot_state import begin, difference_between, follow
 from app.gate.stage import Stage
@@ -84,6 +85,10 @@ class Walk:
     at: tuple[str, str] | None = None  # the step under way: (revision, direction)
     paths: Mapping[str, Path] = field(default_factory=dict)  # of the scripts, by revision
     unpopulated: dict[str, Trial] = field(default_factory=dict)  # revisions that are still to be tried over rows
+    known: Mapping[str, str] | None = None  # tables settled at the base, and their models; None: nobody asks
+    models: Models = field(default_factory=dict)
+    settled: frozenset[str] = frozenset()  # tables that need not be compared with their models (see `settled.py`)
+    refused: tuple[str, ...] = ()  # tables of which a filter of the project's left something out
 
     def points_of_interruption(self, newest: int) -> list[tuple[str, int]]:
         """Where a kill leaves half of a revision: (revision, number of the statement that does not run any more).
@@ -488,13 +493,16 @@ class Walker:
         walk.missing.update(_what_is_in_the_way(walk))
         if not walk.missing:
             walk.head = walk.without_version_table(self._state)
+            if walk.has_metadata and walk.parts & {Part.DRIFT, Part.MODELS}:
+                self._find_settled()
             if walk.has_metadata and Part.DRIFT in walk.parts:
-                answer = self._conversation.ask("drift", self._timeout_s)
+                answer = self._conversation.ask("drift", self._timeout_s, settled=sorted(walk.settled))
                 if failure := answer.get("failure"):
                     walk.missing["drift"] = f"autogenerate failed: {failure['message']}"
                 else:
                     walk.drift = tuple(Drift(each["operation"], each["object"]) for each in answer["operations"])
                     walk.hidden = tuple(answer["waived"])
+                    walk.refused = tuple(answer["refused"])
         if not walk.is_transactional:
             walk.missing["populated"] = (
                 "env.py's connection commits each statement by itself, so rows could not be taken back"
@@ -507,6 +515,12 @@ class Walker:
         walk.unregistered = tuple(
             UnregisteredModel(**each) for each in self._conversation.ask("unregistered")["models"]
         )
+
+    def _find_settled(self) -> None:
+        walk = self._walk
+        if walk.known is not None and walk.start is not None:
+            walk.models = self._conversation.ask("fingerprints")["models"]
+            walk.settled = find_settled(walk.known, walk.models, walk.start, self._state)
 
     # Single requests.
 

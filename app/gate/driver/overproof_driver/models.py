@@ -9,6 +9,8 @@ import warnings
 from alembic.autogenerate import api
 from sqlalchemy import MetaData
 
+from . import settled as looks
+
 
 def metadatas(context):
     """The metadata that `env.py` gave as `target_metadata`: none, one or several."""
@@ -61,8 +63,8 @@ def _parts(table):
             yield constraint, str(constraint.name), kind
 
 
-def create(context):
-    """Create the models' schemas and tables. Tables that autogenerate is told to leave alone are left out."""
+def create(context, settled=()):
+    """Create the models' schemas and tables, less the settled ones. Tables that autogenerate is told to leave alone are left out."""
     connection = context.connection
     is_included = _filter(context)
     for metadata in metadatas(context):
@@ -70,14 +72,27 @@ def create(context):
         quote = connection.dialect.identifier_preparer.quote
         for schema in sorted({table.schema for table in tables if table.schema}):
             connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+        if settled:
+            tables = looks.not_settled(tables, settled, _name)
         metadata.create_all(bind=connection, tables=None if len(tables) == len(metadata.tables) else tables)
 
 
-def drift(context, heads):
+def fingerprints(context):
+    """{"public.orders": [fingerprint, [its enums]]} of the models that can be told by one. See `settled.py`."""
+    return looks.fingerprints(context, metadatas(context), _name)
+
+
+def drift(context, heads, settled=()):
     """What `alembic revision --autogenerate` would write: {"operations": [{"operation": words, "object": name}], "waived": [name]}.
 
-    Waived is what a `process_revision_directives` of the project's took out again.
+    Waived is what a `process_revision_directives` of the project's took out again. `refused` names the tables of which the project's
+    filters left something out. Settled tables are not looked at.
     """
+    with looks.Filters(context, settled, _name) as filters:
+        return dict(_drift(context, heads), refused=sorted(filters.refused))
+
+
+def _drift(context, heads):
     environment = context.environment_context
     config = environment.config if environment is not None else None
     with warnings.catch_warnings():

@@ -258,21 +258,25 @@ class Walker:
             self._commit()
         return {}
 
-    def do_drift(self):
+    def do_fingerprints(self):
+        """What tells whether a table's model is as it was."""
+        return {"models": models.fingerprints(self.context)}
+
+    def do_drift(self, settled=()):
         """What autogenerate would still write, with the project's own options."""
         self._begin()
         try:
-            return models.drift(self.context, tuple(sorted(self._heads)))
+            return models.drift(self.context, tuple(sorted(self._heads)), settled)
         except Exception as error:
             return {"failure": self._failure(error, None)}
         finally:
             self._rollback()
 
-    def do_models(self):
+    def do_models(self, settled=()):
         """Create the models' tables in this database, to stay."""
         self._begin()
         try:
-            models.create(self.context)
+            models.create(self.context, settled)
             self._commit()
         except Exception as error:
             self._rollback()

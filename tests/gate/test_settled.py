@@ -1,0 +1,216 @@
+"""Settled tables: a run that passes them over tells exactly what one tells that looks at everything."""
+
+from pathlib import Path
+
+import pytest
+
+from app.gate.kept import KeptBase, with_kept_base
+from app.gate.recorder import record
+from app.gate.recording import Definition, Key, Recording, Snapshot
+from app.gate.server import Server, throwaway_server
+from app.gate.settled import complete, find_settled, settle
+from tests.gate.projects import script, target, write_project
+from tests.gate.test_base import git
+
+MODELS = """\
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+STATES = ["new", "paid"]
+customers = sa.Table(
+    "customers",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(40), server_default="nobody"),
+    sa.Column("state", sa.Enum(*STATES, name="state")),
+    sa.CheckConstraint("length(name) > 0", name="ck_name"),
+)
+orders = sa.Table(
+    "orders",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("customer_id", sa.ForeignKey("customers.id", name="fk_customer"), index=True),
+)
+items = sa.Table(
+    "items",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("note", sa.Text),
+)
+"""
+A1 = script(
+    "a1",
+    None,
+    """
+    op.create_table(
+        "customers",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.String(40), server_default="nobody"),
+        sa.Column("state", sa.Enum("new", "paid", name="state")),
+        sa.CheckConstraint("length(name) > 0", name="ck_name"),
+    )
+    op.create_table(
+        "orders",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("customer_id", sa.Integer, sa.ForeignKey("customers.id", name="fk_customer"), index=True),
+    )
+    op.create_table(
+        "items",
+        sa.Column("id", sa.Integer, primary_key=True),
+    )
+    """,
+    """
+    op.drop_table("items")
+    op.drop_table("orders")
+    op.drop_table("customers")
+    op.execute("DROP TYPE state")
+    """,
+)
+NOTE = ('op.add_column("items", sa.Column("note", sa.Text))', 'op.drop_column("items", "note")')
+LABEL = ("""op.execute("ALTER TYPE state ADD VALUE 'sent'")""", None)
+LONGER = (
+    'op.alter_column("customers", "name", type_=sa.String(50))',
+    'op.alter_column("customers", "name", type_=sa.String(40))',
+)
+RENAMED = (
+    'op.execute("ALTER TABLE orders RENAME TO purchases")',
+    'op.execute("ALTER TABLE purchases RENAME TO orders")',
+)
+
+
+@pytest.fixture(scope="module")
+def branch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = write_project(tmp_path_factory.mktemp("project"), {"a1": A1}, models=MODELS)
+    git(place, "init", "-q", "-b", "main")
+    git(place, "add", ".")
+    git(place, "commit", "-qm", "three tables")
+    return place
+
+
+@pytest.fixture(scope="module")
+def cache(branch: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the base was kept by a run that saw everything."""
+    place = tmp_path_factory.mktemp("cache")
+    write_branch(branch, MODELS, *NOTE)
+    kept = KeptBase(target(branch), "main", place)
+    with_kept_base(kept, lambda image: verify(branch, kept))
+    assert kept.facts["settled"]["0"].keys() == {"public.customers", "public.orders"}
+    return place
+
+
+def write_branch(place: Path, models: str, upgrade: str, downgrade: str | None) -> None:
+    (place / "models.py").write_text(models)
+    (place / "migrations" / "versions" / "b2.py").write_text(script("b2", "a1", upgrade, downgrade))
+
+
+def verify(place: Path, kept: KeptBase) -> Recording:
+    with throwaway_server(image=kept.image) as server:
+        (recording,) = record(target(place), server, base_ref="main", kept=kept)
+    return recording
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "steps"),
+    [
+        pytest.param("", "", NOTE, id="nothing to find"),
+        pytest.param('"name", sa.String(40)', '"name", sa.String(60)', NOTE, id="a model without its revision"),
+        pytest.param('"new", "paid"', '"new", "paid", "sent"', NOTE, id="a label without its revision"),
+        pytest.param("length(name) > 0", "length(name) > 1", NOTE, id="a constraint that autogenerate does not see"),
+        pytest.param("", "", LABEL, id="a label that the models lack"),
+        pytest.param("", "", LONGER, id="a revision without its model"),
+        pytest.param("", "", RENAMED, id="a table that the models do not know"),
+        pytest.param(
+            'sa.Column("note", sa.Text),',
+            'sa.Column("note", sa.Text),\n    sa.Column("state", sa.Enum(*STATES, name="state")),',
+            NOTE,
+            id="an enum of a settled table in another",
+        ),
+    ],
+)
+def test_it_is_as_if_everything_had_been_looked_at(
+    branch: Path, cache: Path, server: Server, old: str, new: str, steps: tuple[str, str | None]
+) -> None:
+    write_branch(branch, MODELS.replace(old, new), *steps)
+    kept = KeptBase(target(branch), "main", cache)
+    kept.find()
+    assert kept.image is not None
+
+    found = verify(branch, kept)
+
+    (seen,) = record(target(branch), server, base_ref="main")
+    assert found.models == seen.models
+    assert found.head == seen.head
+    assert found.drift == seen.drift
+    assert found.missing == seen.missing
+
+
+ORDERS = Key("table", "public", "orders")
+TOTAL = Key("column", "public", "total", "orders")
+STATE = Key("column", "public", "state", "orders")
+STATES = Key("enum", "public", "order_state")
+BEFORE: dict[Key, Definition] = {
+    ORDERS: {},
+    TOTAL: {"type": "numeric"},
+    STATE: {"type": "public.order_state[]"},
+    STATES: {"labels": ["new"]},
+}
+FINGERPRINTS = {"public.orders": ("f1", ["public.order_state"])}
+
+
+def test_a_table_like_its_model_is_settled() -> None:
+    snapshot = Snapshot(BEFORE)
+
+    assert settle(FINGERPRINTS, snapshot, snapshot, snapshot, told=()) == {"public.orders": "f1"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {TOTAL: {"type": "integer"}},
+        {STATES: {"labels": ["new", "paid"]}},
+        {Key("trigger", "public", "t", "orders"): {}},
+    ],
+)
+def test_a_table_that_differs_from_its_model_is_not_settled(changes: dict[Key, Definition]) -> None:
+    head = Snapshot(BEFORE | changes)
+
+    assert settle(FINGERPRINTS, head, head, Snapshot(BEFORE), told=()) == {}
+
+
+@pytest.mark.parametrize("told", ["public.orders", "public.orders.total", "public.orders(total)"])
+def test_a_table_of_which_something_was_told_is_not_settled(told: str) -> None:
+    snapshot = Snapshot(BEFORE)
+
+    assert settle(FINGERPRINTS, snapshot, snapshot, snapshot, [told]) == {}
+    assert settle(FINGERPRINTS, snapshot, snapshot, snapshot, [f"public.more_{told}", "public.orders_too"]) != {}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {TOTAL: {"type": "integer"}},
+        {STATES: {"labels": ["new", "paid"]}},
+        {Key("index", "public", "ix", "orders"): {}},
+        {Key("sequence", "public", "s"): {"owned_by": "public.orders.total"}},
+        {Key("domain", "public", "money"): {}},
+    ],
+)
+def test_a_table_that_the_branch_touches_is_looked_at(changes: dict[Key, Definition]) -> None:
+    now = Snapshot(BEFORE | changes)
+
+    assert find_settled({"public.orders": "f1"}, FINGERPRINTS, Snapshot(BEFORE), now) == frozenset()
+
+
+def test_a_table_with_another_model_is_looked_at() -> None:
+    snapshot = Snapshot(BEFORE)
+
+    assert find_settled({"public.orders": "f1"}, FINGERPRINTS, snapshot, snapshot) == {"public.orders"}
+    assert find_settled({"public.orders": "f0"}, FINGERPRINTS, snapshot, snapshot) == frozenset()
+    assert find_settled({}, FINGERPRINTS, snapshot, snapshot) == frozenset()
+
+
+def test_what_was_not_created_is_as_at_head() -> None:
+    other = Key("table", "public", "items")
+    head = Snapshot(BEFORE | {other: {"options": ["fillfactor=70"]}})
+
+    assert complete(Snapshot({other: {}}), head, {"public.orders"}).objects == BEFORE | {other: {}}
