@@ -83,12 +83,15 @@ def _table_of(key: Key) -> str:
 
 
 def _binds_rows(change: Change) -> bool:
-    """Whether a change may be a new rule for rows that are there: a CHECK, a foreign key, a type, the bounds of a partition."""
+    """Whether a change may be a new rule for rows that are there: a CHECK, a foreign key, a type, fewer labels, the bounds of a
+    partition."""
     before, after = change.before, change.after
     if after is None:
         return False
     if change.key.kind == "constraint":
         return after.get("type") in ("check", "foreign key")
+    if change.key.kind == "enum" and before is not None:
+        return not set(before.get("labels", ())).issubset(after.get("labels", ()))
     return before is not None and any(before.get(name) != after.get(name) for name in ("type", "partition_of"))
 
 

@@ -3,7 +3,8 @@
 Two kinds. Plain rows are what an ordinary application would have: every column filled, different values everywhere. They also obey
 the rules that the revision is about to bring (a new CHECK, a new foreign key), since an application that is given such a rule
 mostly lives by it already. Awkward rows are what the old schema allows and a migration forgets: one with NULL wherever that may
-be, two that are equal but for their keys, one with the longest, finest and largest values.
+be, two that are equal but for their keys, one with the longest, finest and largest values, and one with a value that goes:
+the label that is taken out of an enum, what a CHECK allows and the one that takes its place does not.
 
 PostgreSQL itself finds the values that meet a CHECK or fall into a partition: each column that is bound by one is given
 candidates, and the INSERT takes the first combination for which the CHECK's own expression is not false. A foreign key
@@ -191,7 +192,7 @@ def _reason(
 
 
 def _told(check: Check) -> str:
-    if check.name.startswith("its "):  # the bounds of partitions have no name of their own
+    if check.is_of_partitions:
         return check.name
     expression = check.expression if check.expression.startswith("(") else f"({check.expression})"
     return f"CHECK {check.name} {expression}"

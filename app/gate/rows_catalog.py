@@ -110,6 +110,11 @@ class Check:
     columns: tuple[str, ...]
     expression: str
 
+    @property
+    def is_of_partitions(self) -> bool:
+        """Whether it is the bounds of partitions, which have no name of their own."""
+        return self.name.startswith("its ")
+
 
 @dataclass(frozen=True)
 class ForeignKey:

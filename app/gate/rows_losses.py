@@ -7,7 +7,7 @@ A loss is a value that can no longer be told from what is there. So these are no
 - other values, as long as different ones stay different: `'new'` to `'NEW'`, cents to euros, an integer key to a UUID;
 - the time of the migration itself, which triggers write into columns such as `updated_at`.
 
-And these are: rows that are gone, values that became NULL, text cut off, digits or seconds rounded away, different values that became
+And these are: rows that are gone, values that became NULL, text or the host's part of an address cut off, digits or seconds rounded away, different values that became
 the same one, a time that became another instant as its column changed type, columns and tables dropped with values in them. On the way
 back there is no such indulgence: after the downgrade, what was there before the upgrade is to be there as it was.
 """

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from app.gate.rows_catalog import Ask, Catalog, Check, ForeignKey, Table, read_catalog
+from app.gate.rows_catalog import Ask, Catalog, Check, ForeignKey, Table, Type, read_catalog
 from app.gate.rows_values import Values
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of an enum: those that the revision keeps, and those that it takes out."""
+
+    kept: tuple[str, ...]
+    gone: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -16,6 +24,10 @@ class Rules:
     checks: tuple[Check, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     types: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # column -> type and modifier to come
+    narrowing: tuple[Check, ...] = ()  # those of `checks` that take the place of another on the same columns
+    labels: Mapping[str, Labels] = field(
+        default_factory=dict
+    )  # column -> what becomes of its enum's labels, if some go
 
 
 class Plan:
@@ -59,10 +71,13 @@ def _rules(catalog: Catalog, to_come: Catalog) -> dict[int, Rules]:
             continue
         names = {column.name for column in table.columns}
         types = {}
+        labels = {}
         for column in later.columns:
             now = next((each for each in table.columns if each.name == column.name), None)
             if now is not None and (now.sql != column.sql):
                 types[column.name] = (column.type, column.modifier)
+            if now is not None and (found := _labels(catalog.types[now.type], to_come.types[column.type])).gone:
+                labels[column.name] = found
         known = {check.expression for check in table.checks}
         checks = tuple(
             check
@@ -71,8 +86,19 @@ def _rules(catalog: Catalog, to_come: Catalog) -> dict[int, Rules]:
             and names.issuperset(check.columns)
             and not types.keys() & set(check.columns)
         )
-        rules[table.oid] = Rules(checks, tuple(_keys_to_come(table, later, catalog, to_come)), types)
+        kept = {check.expression for check in later.checks}
+        replaced = {check.columns for check in table.checks if check.expression not in kept}
+        narrowing = tuple(check for check in checks if check.columns in replaced and not check.is_of_partitions)
+        foreign_keys = tuple(_keys_to_come(table, later, catalog, to_come))
+        rules[table.oid] = Rules(checks, foreign_keys, types, narrowing, labels)
     return rules
+
+
+def _labels(now: Type, later: Type) -> Labels:
+    if now.kind != "enum" or later.kind != "enum":
+        return Labels((), ())
+    kept = tuple(label for label in now.labels if label in later.labels)
+    return Labels(kept, tuple(label for label in now.labels if label not in later.labels))
 
 
 def _keys_to_come(table: Table, later: Table, catalog: Catalog, to_come: Catalog) -> Iterator[ForeignKey]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import json
 import re
 from collections.abc import Sequence
@@ -79,9 +80,22 @@ def what_happened(old: str, new: Value, types: tuple[str, str]) -> str:
         return "values removed"
     if _is_rounded(old, new, types):
         return "values rounded"
+    if _has_lost_host(old, new, types):
+        return "hosts cut off"
     if len(new) < len(old) and new and old.startswith(new.rstrip()) and not _NUMBERS.search(types[1]):
         return "values truncated"
     return "values changed"
+
+
+def _has_lost_host(old: str, new: str, types: tuple[str, str]) -> bool:
+    """`10.1.2.3/16` became `10.1.0.0/16`: a cast to cidr sets what tells the host to zero, without a word."""
+    if types[1] != "cidr" or types[0] not in ("inet", "text", "character varying"):
+        return False
+    try:
+        address = ipaddress.ip_interface(old)
+        return address.network == ipaddress.ip_network(new) and address.ip != address.network.network_address
+    except ValueError:
+        return False
 
 
 def _is_rounded(old: str, new: str, types: tuple[str, str]) -> bool:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from app.gate.rows_candidates import Candidates
 from app.gate.rows_catalog import Check, Column, ForeignKey, Table, identifier, literal
-from app.gate.rows_plan import Plan, Rules
-from app.gate.rows_values import NoValue, Want, want
+from app.gate.rows_plan import Labels, Plan, Rules
+from app.gate.rows_values import NoValue, Want, cast, want
 
 PLAIN_ROWS = 3
 TRIES = 40  # combinations of values, for one row
@@ -28,10 +28,11 @@ _IS_NULL = "overproof_null"
 class Row:
     """A row to be made of some table."""
 
-    kind: str  # "plain", "null", "twin", "extreme"
+    kind: str  # "plain", "null", "twin", "extreme", "outgoing"
     number: int  # of its values
     varied: frozenset[str] = frozenset()  # twin: columns whose values have the number `own` instead
     own: int = 0
+    refused_by: Check | None = None  # outgoing: a rule to come that takes the place of one that this row meets
 
     def number_for(self, columns: Iterable[str]) -> int:
         return self.own if self.varied.intersection(columns) else self.number
@@ -131,7 +132,7 @@ class Writer:
     def _tasks_of(self, table: Table, is_awkward: bool) -> Iterator[Task]:
         rows = [Row("plain", number) for number in range(PLAIN_ROWS)]
         if is_awkward and table.is_touched:
-            rows += _awkward_rows(table)
+            rows += _awkward_rows(table, self._plan.rules.get(table.oid, Rules()))
         unless = None
         if not table.is_touched:
             unless = f"SELECT count(*) >= {PLAIN_ROWS} FROM (SELECT FROM {table.sql} LIMIT {PLAIN_ROWS}) AS few"
@@ -183,7 +184,9 @@ class Writer:
         Quick, it takes it for granted that the parents' rows are there. Blind, it leaves the CHECKs to PostgreSQL: one of
         them may raise an error for some candidate. Raises NoValue.
         """
-        checks = (*table.checks, *rules.checks)
+        checks = (*table.checks, *(check for check in rules.checks if check != row.refused_by))
+        if row.refused_by is not None:
+            checks += (replace(row.refused_by, expression=f"(({row.refused_by.expression}) IS FALSE)"),)
         bound = {name for check in checks for name in check.columns}
         fixed = self._quick_keys(table, row, rules, bound) if is_quick else {}
         sources = [] if fixed else [*self._keys(table, row, rules)]
@@ -250,6 +253,8 @@ class Writer:
             return f"NULL::{column.sql}"
         wanted = self._want(column, row)
         try:
+            if column.name in rules.labels:
+                return self._label(column, row, rules.labels[column.name])
             if column.name in rules.types:
                 return self._for_both(column, rules.types[column.name], row)
             return self._values.one(column.type, column.modifier, wanted)
@@ -259,6 +264,11 @@ class Writer:
                     return f"NULL::{column.sql}"
                 raise
             return self._values.guesses(column.type, wanted)[guess]
+
+    def _label(self, column: Column, row: Row, labels: Labels) -> str:
+        """A label that stays; for an outgoing row one that goes."""
+        few = labels.gone if row.kind == "outgoing" or not labels.kept else labels.kept
+        return cast(few[row.number_for([column.name]) % len(few)], self._values.type(column.type))
 
     def _for_both(self, column: Column, to_come: tuple[int, int], row: Row) -> str:
         """A value that survives the column's change of type, if that can be told; an extreme one need not."""
@@ -328,7 +338,8 @@ class Writer:
 
     def _is_fixed(self, table: Table, column: Column) -> bool:
         """Whether the column's values are the same wherever they are asked for."""
-        checks = (*table.checks, *self._plan.rules.get(table.oid, Rules()).checks)
+        rules = self._plan.rules.get(table.oid, Rules())
+        checks = (*table.checks, *rules.checks)
         is_bound = any(column.name in check.columns for check in checks)
         is_bound = is_bound or any(column.name in key.columns for key in table.foreign_keys)
         return not (
@@ -336,7 +347,8 @@ class Writer:
             or column.is_generated
             or self._values.domain_checks(column.type)
             or self._has_few_values(table, column)
-            or column.name in self._plan.rules.get(table.oid, Rules()).types
+            or column.name in rules.types
+            or column.name in rules.labels
         )
 
     def _key(self, table: Table, key: ForeignKey, parent: Table, columns: Sequence[Column], row: Row) -> _Source:
@@ -445,12 +457,15 @@ class Writer:
                 yield Task(table, Row("late", number), [update])
 
 
-def _awkward_rows(table: Table) -> list[Row]:
+def _awkward_rows(table: Table, rules: Rules) -> list[Row]:
     rows = [Row("null", PLAIN_ROWS)]
     varied = dict.fromkeys(frozenset(_keeping_apart(table, end)) for end in (0, -1))
     for own, columns in enumerate(varied, start=PLAIN_ROWS + 1):
         rows.append(Row("twin", 0, columns, own))
-    return [*rows, Row("extreme", PLAIN_ROWS + 3)]
+    rows.append(Row("extreme", PLAIN_ROWS + 3))
+    outgoing: list[Check | None] = [*rules.narrowing] or [None] * bool(rules.labels)
+    rows += [Row("outgoing", number, refused_by=check) for number, check in enumerate(outgoing, start=PLAIN_ROWS + 4)]
+    return rows
 
 
 def _keeping_apart(table: Table, end: int) -> set[str]:

@@ -293,7 +293,9 @@ _MAKERS: dict[str, Maker] = {
     "xml": _written("<note>{t}</note>"),
     "bit": _make_bits,
     "varbit": _make_bits,
-    "inet": _written("10.{b}.0.{a}"),
+    "inet": lambda want, modifier, found: _written("10.{b}.0.{a}/16" if want.is_extreme else "10.{b}.0.{a}")(
+        want, modifier, found
+    ),
     "cidr": _written("10.{b}.{a}.0/24"),
     "macaddr": _written("02:00:00:00:{s}:{h}"),
     "macaddr8": _written("02:00:00:00:00:00:{s}:{h}"),

@@ -160,6 +160,7 @@ def test_a_key_of_two_columns_has_twins_on_either_side(bench: Bench) -> None:
         ("text", "octet_length(v) > length(v)"),
         ("jsonb", "v::text ~ 'null'"),
         ("bytea", "octet_length(v) > 255"),
+        ("inet", "v::cidr::inet <> v"),
     ],
 )
 def test_one_row_has_what_a_narrower_type_would_lose(bench: Bench, type_: str, condition: str) -> None:
@@ -579,6 +580,63 @@ def test_what_is_to_come_does_not_keep_a_row_of_nulls_away(bench: Bench) -> None
     bench.fill("t", then="ALTER TABLE t ALTER a SET NOT NULL")
 
     assert None in bench.column("a")
+
+
+# A type and a CHECK before, and what takes their place. The last is what one awkward row holds for it.
+_OUTGOING = [
+    (
+        "a text CONSTRAINT ck CHECK (a IN ('new', 'paid'))",
+        "ALTER TABLE t DROP CONSTRAINT ck, ADD CONSTRAINT ck CHECK (a IN ('paid', 'sent'))",
+        "new",
+    ),
+    (
+        "a integer CONSTRAINT ck CHECK (a >= 0)",
+        "ALTER TABLE t DROP CONSTRAINT ck, ADD CONSTRAINT ck CHECK (a >= 10)",
+        1,
+    ),
+    (
+        "a mood",
+        """
+        ALTER TYPE mood RENAME TO old;
+        CREATE TYPE mood AS ENUM ('happy', 'calm');
+        ALTER TABLE t ALTER a TYPE mood USING a::text::mood
+        """,
+        "sad",
+    ),
+]
+
+
+@pytest.mark.parametrize(("before", "then", "outgoing"), _OUTGOING)
+def test_one_awkward_row_has_what_is_no_longer_allowed(bench: Bench, before: str, then: str, outgoing: object) -> None:
+    bench.run("CREATE TYPE mood AS ENUM ('sad', 'happy')")
+    bench.run(f"CREATE TABLE t (id integer PRIMARY KEY, {before})")
+
+    bench.fill("t", then=then)
+
+    assert bench.column("a").count(outgoing) == 1
+    with pytest.raises(psycopg2.Error):
+        bench.run(then)
+
+
+@pytest.mark.parametrize(("before", "then", "outgoing"), _OUTGOING)
+def test_plain_rows_have_what_is_still_allowed(bench: Bench, before: str, then: str, outgoing: object) -> None:
+    bench.run("CREATE TYPE mood AS ENUM ('sad', 'happy')")
+    bench.run(f"CREATE TABLE t (id integer PRIMARY KEY, {before})")
+
+    filled = bench.fill("t", is_awkward=False, then=then)
+
+    assert filled.tables["public.t"] == 3
+    bench.run(then)
+
+
+def test_a_check_that_only_allows_more_leaves_nothing_to_hold(bench: Bench) -> None:
+    bench.run("CREATE TABLE t (id integer PRIMARY KEY, a text CONSTRAINT ck CHECK (a IN ('new', 'paid')))")
+    then = "ALTER TABLE t DROP CONSTRAINT ck, ADD CONSTRAINT ck CHECK (a IN ('new', 'paid', 'sent'))"
+
+    filled = bench.fill("t", then=then)
+
+    assert filled.tables["public.t"] == AWKWARD
+    bench.run(then)
 
 
 # Writing SQL.

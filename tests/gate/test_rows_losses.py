@@ -254,6 +254,13 @@ CASES = {
         {"t.a": "values changed"},
         {"t.a": "values changed"},
     ),
+    "the host of an address": Case(
+        "CREATE TABLE t (id integer PRIMARY KEY, a inet)",
+        "ALTER TABLE t ALTER a TYPE cidr",
+        "ALTER TABLE t ALTER a TYPE inet",
+        {"t.a": "hosts cut off"},
+        {"t.a": "values changed"},
+    ),
     "the end of a text": Case(
         T,
         "ALTER TABLE t ALTER a TYPE varchar(10) USING left(a, 10)",

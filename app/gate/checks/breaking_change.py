@@ -255,12 +255,11 @@ class _Step:
         if str(after.get("definition", "")).endswith(" NOT ENFORCED") or self._was_the_bounds(change):
             return None
         if before is not None:
-            lost = _literals(before) - _literals(after)
-            return (
-                f"{noun(change)} no longer allows {listed(sorted(lost))}: older code that writes it fails"
-                if lost
-                else None
-            )
+            if lost := _literals(before) - _literals(after):
+                return f"{noun(change)} no longer allows {listed(sorted(lost))}: older code that writes it fails"
+            if _has_closer_bounds(after, before):
+                return f"{noun(change)} has closer bounds: older code that writes what is beyond them fails"
+            return None
         if self._is_on_new_columns(change) or self._replaces_another(change):
             return None
         return f"{noun(change)} is new: what older code writes may be refused"
@@ -283,7 +282,8 @@ class _Step:
         for each in self._changes:
             if each.after is not None or each.before is None or table_of(each.key) != table_of(change.key):
                 continue
-            if each.key.kind == change.key.kind and _says_no_more(change.after or {}, each.before):
+            new, old = change.after or {}, each.before
+            if each.key.kind == change.key.kind and (_says_no_more(new, old) or _has_closer_bounds(new, old) is False):
                 return True
             if (unique := _unique_columns(each.key, each.before)) and unique == _unique_columns(
                 change.key, change.after or {}
@@ -338,6 +338,21 @@ def _says_no_more(new: Definition, old: Definition) -> bool:
         )
 
     return without_literals(new) == without_literals(old) and _literals(old) <= _literals(new)
+
+
+_BOUND = re.compile(r"(<=|>=|<|>) '?\(?(-?\d+(?:\.\d+)?)\)?'?((?:::[a-z ]+)?)")
+
+
+def _has_closer_bounds(new: Definition, old: Definition) -> bool | None:
+    """Whether of two CHECKs that differ in nothing but numbers the one allows less. None if they differ otherwise."""
+    one, other = (str(each.get("definition", "")).removesuffix(" NOT VALID") for each in (new, old))
+    is_alike = _BOUND.sub(r"\1", one) == _BOUND.sub(r"\1", other) and _BOUND.search(one)
+    if not is_alike or re.search(r"\b(OR|NOT|CASE|IS)\b", one):
+        return None
+    return any(
+        (float(now) > float(then)) if operator.startswith(">") else (float(now) < float(then))
+        for (operator, now, _), (_, then, _) in zip(_BOUND.findall(one), _BOUND.findall(other), strict=True)
+    )
 
 
 CHECK = Check(id="breaking-change", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.LOCKS}))

@@ -137,6 +137,7 @@ _WORDS: dict[str, Callable[[str, bool], str]] = {
     ),
     "values removed": lambda names, many: f"sets {names} to NULL where {'they have' if many else 'it has'} a value",
     "values truncated": lambda names, many: f"cuts off texts in {names}",
+    "hosts cut off": lambda names, many: f"cuts the host's part off addresses in {names}",
     "values rounded": lambda names, many: f"rounds values of {names}",
     "values merged": lambda names, many: f"makes different values of {names} the same",
     "values changed": lambda names, many: f"changes values of {names}",
@@ -166,6 +167,7 @@ _ALLOW = "If nobody needs them, say so in the script:\n\n    # overproof: allow 
 _KEEP = "Keep a copy until it is certain that nobody needs it, for the way back too:"
 _ADVICE = {
     "values rounded": "Choose a type that holds them (numeric with as many decimals, timestamptz(6)), or keep the old values in a column beside.",
+    "hosts cut off": "Keep the type inet, which holds an address together with its network; cidr holds the network alone.",
     "values truncated": "Find out how long the texts are (SELECT max(length(…))), and choose a length that holds them.",
     "values changed": "Say which time zone is meant, so that the result does not depend on the session: USING … AT TIME ZONE 'UTC'.",
     "values merged": "Write the new values into a new column, and drop the old one in a later release.",

@@ -1,8 +1,8 @@
 """A revision that applies to empty tables, but not to tables with rows.
 
 Catches
-    An upgrade that fails once the older tables that it touches hold rows. First with NULLs, duplicates and extreme values
-    wherever the schema before it allows them (a warning); if it fails even with ordinary rows, every database in use will refuse it
+    An upgrade that fails once the older tables that it touches hold rows. First with NULLs, duplicates, extreme values, and values
+    that it takes away (a label of an enum, what a CHECK allowed), wherever the schema before it allows them (a warning); if it fails even with ordinary rows, every database in use will refuse it
     (an error). Where nothing is known, since no row could be put into a table, or since the script reads something out of its rows that
     made-up ones do not hold, that is a notice.
 
@@ -33,8 +33,8 @@ How to fix
         # overproof: allow populated-upgrade: the duplicates were merged by hand in May
 
 Stays quiet when
-    The tables are the revision's own. Rows break only rules that the revision itself brings (a new CHECK, a new foreign key):
-    those are made to be met. The revision fails without rows too.
+    The tables are the revision's own. Rows break only rules that the revision itself brings (a new CHECK where there was none, a
+    new foreign key): those are made to be met. The revision fails without rows too.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ _NOT_NULL = "23502"
 _UNIQUE = ("23505", "23P01")
 _TOO_LONG = "22001"
 _OUT_OF_RANGE = "22003"
+_CHECK = "23514"
+_NO_LABEL = re.compile(r'^invalid input value for enum [^:]+: "(.*)"$')
 # What rows break that were made without a knowledge of what belongs together.
 _ABOUT_RELATIONS = ("23503", "23514", "23P01")
 
@@ -180,7 +182,21 @@ def _trait(trip: Trip, failure: Failure, table: str, column: str | None) -> str:
         return f"texts in {name} are as long as their type holds"
     if failure.sqlstate == _OUT_OF_RANGE:
         return f"numbers in {name} are as large as their type holds"
+    if found := _NO_LABEL.search(failure.message):
+        return f"a row of {table} holds '{found[1]}'"
+    if failure.sqlstate == _CHECK and (rule := _narrowed(trip, failure)):
+        return f"a row of {table} holds what {rule} no longer allows"
     return f"{name} holds NULLs, duplicates or extreme values"
+
+
+def _narrowed(trip: Trip, failure: Failure) -> str | None:
+    """The CHECK that the error is about, if it took the place of another."""
+    new = _broken_promise(trip, failure)
+    gone = [change for change in (trip.up.changes if trip.up is not None else ()) if change.before is not None]
+    is_narrowed = new is not None and any(
+        change.key.kind == "constraint" and table_of(change.key) == table_of(new.key) for change in gone
+    )
+    return new.key.name if new is not None and is_narrowed else None
 
 
 # Advice.
@@ -189,6 +205,8 @@ def _trait(trip: Trip, failure: Failure, table: str, column: str | None) -> str:
 def _help(revision: Revision, trip: Trip, failure: Failure, table: str, column: str | None) -> str:
     code = _code(trip, failure, table, column)
     parts = [f"{_FIRST[code[0]]}\n\n{indented(code[1])}"] if code else []
+    if not parts and (_NO_LABEL.search(failure.message) or failure.sqlstate == _CHECK):
+        parts.append(f"Give such rows of {shorten(table)} another value before, by an UPDATE.")
     if not parts and failure.sqlstate in (_TOO_LONG, _OUT_OF_RANGE):
         parts.append(
             f"Make what does not fit fit, by an UPDATE of {shorten(table)} before the change, or keep the wider type."

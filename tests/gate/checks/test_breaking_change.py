@@ -13,6 +13,10 @@ TEXT = {"type": "text", "nullable": True}
 STATUS = {"type": "check", "definition": "CHECK ((status = ANY (ARRAY['new'::text, 'paid'::text])))"}
 
 
+def _bounds(least: int, most: int) -> dict[str, str]:
+    return {"type": "check", "definition": f"CHECK (((total >= {least}) AND (total <= {most})))"}
+
+
 def messages(*changes, **fields):
     return [finding.message for finding in examine(recording(trip(changes=changes, **fields)))]
 
@@ -67,6 +71,17 @@ def messages(*changes, **fields):
                 )
             ],
             "Check constraint ck on orders no longer allows 'paid': older code that writes it fails.",
+        ),
+        (
+            [altered(key("constraint", "ck", "orders"), _bounds(0, 100), _bounds(0, 99))],
+            "Check constraint ck on orders has closer bounds: older code that writes what is beyond them fails.",
+        ),
+        (
+            [
+                removed(key("constraint", "ck", "orders"), **_bounds(0, 9)),
+                added(key("constraint", "c", "orders"), **_bounds(1, 9)),
+            ],
+            "Check constraint c on orders is new: what older code writes may be refused.",
         ),
         (
             [removed(key("function", "total(integer)"), returns="integer")],
@@ -240,6 +255,11 @@ def test_points_at_the_statement_that_makes_and_not_at_the_one_that_cleans_up_be
                 },
             )
         ],
+        [altered(key("constraint", "ck", "orders"), _bounds(0, 9), _bounds(-1, 10))],
+        [
+            removed(key("constraint", "ck", "orders"), **_bounds(0, 9)),
+            added(key("constraint", "c", "orders"), **_bounds(0, 99)),
+        ],
         [altered(key("enum", "status"), {"labels": ["new"]}, {"labels": ["new", "paid"]})],
         [removed(TABLE), added(key("view", "orders"))],
         [removed(key("function", "touch()"), returns="trigger")],
@@ -269,6 +289,8 @@ def test_points_at_the_statement_that_makes_and_not_at_the_one_that_cleans_up_be
         "a constraint on a new column",
         "a constraint by another name",
         "a CHECK that allows more",
+        "a CHECK with wider bounds",
+        "a CHECK with wider bounds by another name",
         "a label more",
         "a view in the place of the table",
         "a trigger's function",

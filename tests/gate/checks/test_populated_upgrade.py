@@ -117,6 +117,7 @@ def test_a_unique_key_over_duplicates_is_a_warning_that_names_the_columns():
     [
         (failure("value too long for type character varying(10)", sqlstate="22001"), "texts in orders are as long as"),
         (failure("integer out of range", sqlstate="22003"), "numbers in orders are as large as"),
+        (failure('invalid input value for enum mood: "sad"', sqlstate="22P02"), "a row of orders holds 'sad', which"),
         (
             failure("cannot extract elements from a scalar", sqlstate="22023"),
             "orders holds NULLs, duplicates or extreme",
@@ -127,6 +128,17 @@ def test_what_the_rows_have_is_said_as_far_as_the_error_tells(failed, words):
     [finding] = examine(of(over_rows([NOT_NULL], failed)))
 
     assert words in finding.message
+
+
+def test_a_check_in_the_place_of_another_is_told_as_what_it_no_longer_allows():
+    status = key("constraint", "ck_status", "orders")
+    change = altered(status, {"type": "check", "definition": "CHECK (a)"}, {"type": "check", "definition": "CHECK (b)"})
+    failed = failure('check constraint "ck_status" of relation "orders" is violated by some row', sqlstate="23514")
+
+    [finding] = examine(of(over_rows([change], failed)))
+
+    assert finding.message.startswith("a1 fails where a row of orders holds what ck_status no longer allows, which")
+    assert str(finding.help).startswith("Give such rows of orders another value before, by an UPDATE.")
 
 
 @pytest.mark.parametrize("sqlstate", ["23503", "23514", "23P01"])

@@ -103,8 +103,93 @@ CASES = [
             "ALTER TABLE orders DROP CONSTRAINT ck_status",
             "ALTER TABLE orders ADD CONSTRAINT ck_status CHECK (status IN ('new', 'paid'))",
         ),
-        expected={"blocking-scan", "breaking-change"},
+        expected={"blocking-scan", "breaking-change", "populated-upgrade"},
         because="Every row is put to the new one; what was allowed is refused now, in new rows and in those that are there.",
+    ),
+    Case(
+        name="CHECK that allows less, once no row needs more",
+        before=sql(
+            "CREATE TABLE orders (id integer PRIMARY KEY, status text, CONSTRAINT ck_status CHECK (status IN ('new', 'paid')))"
+        ),
+        upgrade=sql(
+            "DELETE FROM orders WHERE status = 'new'",
+            "ALTER TABLE orders DROP CONSTRAINT ck_status",
+            "ALTER TABLE orders ADD CONSTRAINT ck_status CHECK (status IN ('paid'))",
+        ),
+        downgrade=sql(
+            "ALTER TABLE orders DROP CONSTRAINT ck_status",
+            "ALTER TABLE orders ADD CONSTRAINT ck_status CHECK (status IN ('new', 'paid'))",
+        ),
+        expected={"blocking-scan", "breaking-change", "data-loss"},
+        because="Every row is put to the new one, and none is left that it refuses.",
+    ),
+    Case(
+        name="CHECK that allows less, for new rows",
+        before=sql(
+            "CREATE TABLE orders (id integer PRIMARY KEY, status text, CONSTRAINT ck_status CHECK (status IN ('new', 'paid')))"
+        ),
+        upgrade=sql(
+            "ALTER TABLE orders DROP CONSTRAINT ck_status",
+            "ALTER TABLE orders ADD CONSTRAINT ck_status CHECK (status IN ('paid')) NOT VALID",
+        ),
+        downgrade=sql(
+            "ALTER TABLE orders DROP CONSTRAINT ck_status",
+            "ALTER TABLE orders ADD CONSTRAINT ck_status CHECK (status IN ('new', 'paid'))",
+        ),
+        expected={"breaking-change", "not-validated"},
+        because="NOT VALID reads no row: those that are there stay, whatever they hold.",
+    ),
+    Case(
+        name="CHECK that allows another value in the place of one",
+        before=sql(
+            "CREATE TABLE orders (id integer PRIMARY KEY, status text, CONSTRAINT ck_status CHECK (status IN ('new', 'paid')))"
+        ),
+        upgrade=sql(
+            "ALTER TABLE orders DROP CONSTRAINT ck_status",
+            "UPDATE orders SET status = 'open' WHERE status = 'new'",
+            "ALTER TABLE orders ADD CONSTRAINT ck_status CHECK (status IN ('open', 'paid'))",
+        ),
+        downgrade=sql(
+            "ALTER TABLE orders DROP CONSTRAINT ck_status",
+            "UPDATE orders SET status = 'new' WHERE status = 'open'",
+            "ALTER TABLE orders ADD CONSTRAINT ck_status CHECK (status IN ('new', 'paid'))",
+        ),
+        expected={"blocking-scan", "breaking-change", "lock-pileup"},
+        because="Rows are updated and read with ACCESS EXCLUSIVE held; each gets a value that the new one allows.",
+    ),
+    Case(
+        name="CHECK that begins at a larger number",
+        before=sql(
+            "CREATE TABLE orders (id integer PRIMARY KEY, total integer CONSTRAINT ck_total CHECK (total >= 0))"
+        ),
+        upgrade=sql(
+            "ALTER TABLE orders DROP CONSTRAINT ck_total",
+            "ALTER TABLE orders ADD CONSTRAINT ck_total CHECK (total >= 10)",
+        ),
+        downgrade=sql(
+            "ALTER TABLE orders DROP CONSTRAINT ck_total",
+            "ALTER TABLE orders ADD CONSTRAINT ck_total CHECK (total >= 0)",
+        ),
+        expected={"blocking-scan", "breaking-change", "populated-upgrade"},
+        because="A total of 0 was allowed, and one such row ends it.",
+    ),
+    Case(
+        name="CHECK that begins at a smaller number, for new rows",
+        before=sql(
+            "CREATE TABLE orders (id integer PRIMARY KEY, total integer CONSTRAINT ck_total CHECK (total >= 10))"
+        ),
+        upgrade=body(
+            sql(
+                "ALTER TABLE orders DROP CONSTRAINT IF EXISTS ck_total",
+                "ALTER TABLE orders ADD CONSTRAINT ck_total CHECK (total >= 0) NOT VALID",
+            ),
+            autocommit("ALTER TABLE orders VALIDATE CONSTRAINT ck_total"),
+        ),
+        downgrade=sql(
+            "ALTER TABLE orders DROP CONSTRAINT ck_total",
+            "ALTER TABLE orders ADD CONSTRAINT ck_total CHECK (total >= 10)",
+        ),
+        because="Whatever was allowed still is, and the rows are read when the strong lock is gone.",
     ),
     Case(
         name="CHECK that is not enforced",

@@ -7,6 +7,23 @@ MOODS = sql(
     "CREATE TABLE orders (id integer PRIMARY KEY, mood mood NOT NULL DEFAULT 'sad')",
 )
 
+WITHOUT_SAD = sql(
+    "ALTER TYPE mood RENAME TO mood_old",
+    "CREATE TYPE mood AS ENUM ('happy')",
+    "ALTER TABLE orders ALTER COLUMN mood DROP DEFAULT",
+    "ALTER TABLE orders ALTER COLUMN mood TYPE mood USING mood::text::mood",
+    "ALTER TABLE orders ALTER COLUMN mood SET DEFAULT 'happy'",
+    "DROP TYPE mood_old",
+)
+WITH_SAD = sql(
+    "ALTER TYPE mood RENAME TO mood_new",
+    "CREATE TYPE mood AS ENUM ('sad', 'happy')",
+    "ALTER TABLE orders ALTER COLUMN mood DROP DEFAULT",
+    "ALTER TABLE orders ALTER COLUMN mood TYPE mood USING mood::text::mood",
+    "ALTER TABLE orders ALTER COLUMN mood SET DEFAULT 'sad'",
+    "DROP TYPE mood_new",
+)
+
 CASES = [
     Case(
         name="label is added",
@@ -50,17 +67,35 @@ CASES = [
     Case(
         name="label is taken out by a new type",
         before=MOODS,
-        upgrade=sql(
-            "ALTER TYPE mood RENAME TO mood_old",
-            "CREATE TYPE mood AS ENUM ('happy')",
-            "ALTER TABLE orders ALTER COLUMN mood DROP DEFAULT",
-            "ALTER TABLE orders ALTER COLUMN mood TYPE mood USING mood::text::mood",
-            "ALTER TABLE orders ALTER COLUMN mood SET DEFAULT 'happy'",
-            "DROP TYPE mood_old",
+        upgrade=WITHOUT_SAD,
+        downgrade=WITH_SAD,
+        expected={"table-rewrite", "breaking-change", "populated-upgrade"},
+        because="Each value is looked up in the new type and written; 'sad' is 'invalid input value for enum mood'.",
+    ),
+    Case(
+        name="label is taken out once no row has it",
+        before=MOODS,
+        upgrade=body(sql("DELETE FROM orders WHERE mood = 'sad'"), WITHOUT_SAD),
+        downgrade=WITH_SAD,
+        expected={"table-rewrite", "breaking-change", "data-loss"},
+        because="Each value that is left is found in the new type, and written.",
+    ),
+    Case(
+        name="label is taken out of an enum that no table uses",
+        before=sql(
+            "CREATE TYPE colour AS ENUM ('red', 'blue', 'green')", "CREATE TABLE orders (id integer PRIMARY KEY)"
         ),
-        downgrade=sql("ALTER TYPE mood ADD VALUE 'sad' BEFORE 'happy'"),
-        expected={"table-rewrite", "breaking-change"},
-        because="Each value is looked up in the new type and written; 'sad' is not to be found there.",
+        upgrade=sql("DROP TYPE colour", "CREATE TYPE colour AS ENUM ('red', 'blue')"),
+        downgrade=sql("DROP TYPE colour", "CREATE TYPE colour AS ENUM ('red', 'blue', 'green')"),
+        expected={"breaking-change"},
+        because="No row can hold it; a statement that casts to it is 'invalid input value for enum colour'.",
+    ),
+    Case(
+        name="label is added to an enum that no table uses, by a new type",
+        before=sql("CREATE TYPE colour AS ENUM ('red', 'blue')", "CREATE TABLE orders (id integer PRIMARY KEY)"),
+        upgrade=sql("DROP TYPE colour", "CREATE TYPE colour AS ENUM ('red', 'blue', 'green')"),
+        downgrade=sql("DROP TYPE colour", "CREATE TYPE colour AS ENUM ('red', 'blue')"),
+        because="No table has a column of it, and every label is there still.",
     ),
     Case(
         name="label is added by a new type",

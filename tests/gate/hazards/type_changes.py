@@ -272,10 +272,23 @@ CASES = [
         "inet to cidr",
         "inet",
         "cidr",
-        "Each address is turned into a network, of one address if it names no other, and written.",
+        "Each address is turned into a network and written. The host's part of 10.1.2.3/16 is set to zero.",
         "table-rewrite",
         "breaking-change",
+        "data-loss",
         using="value::cidr",
+    ),
+    Case(
+        name="inet to cidr of single addresses",
+        before=sql("CREATE TABLE orders (id integer PRIMARY KEY, value inet CHECK (masklen(value) = 32))"),
+        upgrade=sql(
+            "ALTER TABLE orders DROP CONSTRAINT orders_value_check", "ALTER TABLE orders ALTER COLUMN value TYPE cidr"
+        ),
+        downgrade=sql(
+            "ALTER TABLE orders ALTER COLUMN value TYPE inet", "ALTER TABLE orders ADD CHECK (masklen(value) = 32)"
+        ),
+        expected={"table-rewrite", "breaking-change"},
+        because="An address without a mask is a network of one: each is written, and none loses anything.",
     ),
     retype(
         "json to jsonb",
