@@ -6,6 +6,7 @@ look at the same history from other sides (see `attempts.py`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -163,10 +164,14 @@ def _walk_with(
 
 
 def _never_arrived(process: Process) -> CannotVerify:
-    return CannotVerify(
-        f"the command never reached Alembic (exit status {process.wait()}): {process.last_words()};"
-        " name the command that upgrades the project's database after --"
-    )
+    status, words = process.wait(), process.last_words()
+    if re.search(r"No module named '(psycopg2?|asyncpg|pg8000)'", words):
+        advice = "name a driver that the project has, as in --env DATABASE_URL={url+psycopg2}"
+    elif status != 0:
+        advice = "if it is the right command, give it what it needs to run (--env NAME=VALUE, --file), else name another after --"
+    else:
+        advice = "name the command that upgrades the project's database after --"
+    return CannotVerify(f"the command never reached Alembic (exit status {status}): {words}; {advice}")
 
 
 def _note_loss(walks: list[Walk], gone: Gone) -> int:
