@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -18,8 +18,10 @@ from tests.gate.projects import target
 Outcome = Sequence[FindingEntry] | str  # what the hazard checks found, or why the migration did not run
 
 
-def judge_cases(cases: Sequence[Case], server: Server, place: Path, way: Way = USUAL) -> Mapping[str, Outcome]:
-    """By the case's name, in one walk through a history in that folder, whose env.py connects in that way.
+def judge_cases(
+    cases: Sequence[Case], server: Server, place: Path, way: Way = USUAL, checks: Container[str] = HAZARDS
+) -> Mapping[str, Outcome]:
+    """What those checks say, by the case's name: in one walk through a history in that folder, whose env.py connects in that way.
 
     Each migration is tried as hard as a new one, and the ways to head that say nothing of a single one (offline SQL, two upgrades
     at once) are left out.
@@ -31,17 +33,17 @@ def judge_cases(cases: Sequence[Case], server: Server, place: Path, way: Way = U
         patch.object(recorder, "COMMITTING_REVISIONS", len(cases)),
     ):
         report = judge(recorder.record(replace(target(place), environment={"DATABASE_URL": way.url}), server))
-    return {case.name: _outcome(report, revisions[case.name]) for case in cases}
+    return {case.name: _outcome(report, revisions[case.name], checks) for case in cases}
 
 
 def major_version(server: Server) -> int:
     return int(server.version.partition(".")[0])
 
 
-def _outcome(report: Report, revision: str) -> Outcome:
+def _outcome(report: Report, revision: str, checks: Container[str]) -> Outcome:
     own = [finding for finding in report.findings if finding.revision == revision]
     if not any(step.revision == revision and step.direction == "upgrade" for step in report.steps):
         words = [finding.message for finding in report.findings if finding.check in ("upgrade", "graph-integrity")]
         return " ".join(words) or report.reason or "it was not walked"
     failed = next((finding for finding in own if finding.check == "upgrade"), None)
-    return failed.message if failed else [finding for finding in own if finding.check in HAZARDS]
+    return failed.message if failed else [finding for finding in own if finding.check in checks]
