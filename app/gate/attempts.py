@@ -18,7 +18,7 @@ from psycopg2 import sql
 from app.gate import snapshot as snapshots
 from app.gate.difference import difference
 from app.gate.process import Conversation, Gone, Process
-from app.gate.recording import Attempt, Failure, Part, Snapshot
+from app.gate.recording import TRIED_ONCE, Attempt, Failure, Part, Snapshot
 from app.gate.server import Database
 from app.gate.settled import complete
 from app.gate.stage import Stage, accept, arrive_at
@@ -50,6 +50,7 @@ def attempt_all(walks: Sequence[Walk], stage: Stage, on_progress: Callable[[str,
         for walk in arrived
         if walk.has_metadata and Part.MODELS in stage.parts
     ]
+    jobs += [partial(_ask_drift_anew, walk, stage) for walk in arrived if walk.is_drift_stale]
     if arrived and all(walk.is_stop or walk.head is not None for walk in walks):
         # These two run the whole command, so they end at the head of the last walk.
         last = arrived[-1]
@@ -64,7 +65,7 @@ def attempt_all(walks: Sequence[Walk], stage: Stage, on_progress: Callable[[str,
             jobs.append(partial(_upgrade_twice_at_once, last, seen[last.index], stage))
     for walk in arrived[:-1]:
         for part in ("offline", "concurrent"):
-            seen[walk.index].missing[part] = "tried together with the last history that the command upgrades"
+            seen[walk.index].missing[part] = TRIED_ONCE
     on_progress("attempts", 0, len(jobs))
     with ThreadPoolExecutor(max_workers=1 if stage.target.files else 2) as pool:
         futures = [pool.submit(job) for job in jobs]
@@ -107,6 +108,23 @@ def _create_models(walk: Walk, arrival: int, seen: Seen, stage: Stage) -> None:
         conversation.ask("stop")
         if seen.model_failure is None:
             seen.models = complete(_schema(database, walk), walk.get_head(), walk.settled)
+
+
+def _ask_drift_anew(walk: Walk, stage: Stage) -> None:
+    """Ask a process that has run no script, on a database at head: a script that reflects into the models' metadata makes it another."""
+    walk.drift = None
+    with stage.database() as database:
+        with stage.process(database, is_driven=False) as process:
+            process.wait(stage.target.timeout_s * max(1, len(walk.plan)))
+        with stage.process(database) as process:
+            conversation = arrive_at(walk.index, process, database)
+            if conversation is None or conversation.ask("prepare").get("plan") != []:
+                walk.missing["drift"] = (
+                    "a script changes the models as it runs, and the command does not get to head by itself"
+                )
+                return
+            walk.ask_drift(conversation, stage.target.timeout_s)
+            conversation.ask("stop")
 
 
 def _create_what_models_rest_on(connection: psycopg2.extensions.connection, walk: Walk) -> None:

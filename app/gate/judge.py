@@ -17,7 +17,7 @@ from app.gate.baseline import Baseline
 from app.gate.catalogue import CHECKS, UnknownCheck, get_check
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.configuration import Configuration
-from app.gate.recording import GOES_ON, Part, Recording, Revision, Step
+from app.gate.recording import GOES_ON, TRIED_ONCE, Part, Recording, Revision, Step
 from app.gate.report import (
     IGNORED,
     NOT_SELECTED,
@@ -186,20 +186,20 @@ def _without_repetitions(weighed: Iterable[Weighed]) -> list[Weighed]:
     """A command may walk through one history several times: what several walks show is said once."""
     weighed = list(weighed)
     shown: dict[tuple[str, Finding], Recording | None] = {}
-    said_of_all = {
-        (each.check.id, each.recording.script_location): each.recording
-        for each in weighed
-        if each.finding.is_of_all and each.recording is not None
-    }
+    of_all = [each for each in weighed if each.finding.is_of_all]
     kept = []
     for each in weighed:
         first = shown.setdefault((each.check.id, each.finding), each.recording)
-        location = each.recording.script_location if each.recording else ""
-        covering = said_of_all.get((each.check.id, location), each.recording)
-        is_covered = covering is not each.recording and not each.finding.is_of_all
-        if first is each.recording and not is_covered:
+        if first is each.recording and not any(_covers(one, each) for one in of_all):
             kept.append(each)
     return kept
+
+
+def _covers(one: Weighed, other: Weighed) -> bool:
+    """Whether what is said of all revisions in one walk says the same as a finding of another walk through them."""
+    if one.check is not other.check or one.recording is other.recording or other.finding.is_of_all:
+        return False
+    return one.recording is not None and other.recording is not None and one.recording.graph == other.recording.graph
 
 
 def _accept(weighed: Iterable[Weighed]) -> None:
@@ -359,8 +359,9 @@ def _check_entry(
     reason = deselected(check, configuration)
     if reason is not None:
         return CheckEntry(id=check.id, outcome=Outcome.SKIPPED, reason=reason)
-    own = [each for each in examinations if each.check is check and each.skipped != GOES_ON]
-    reasons = [_reason(each, alone=len(own) == 1) for each in own if each.skipped or each.crash]
+    own = [each for each in examinations if each.check is check and each.skipped not in (GOES_ON, TRIED_ONCE)]
+    is_one = len({each.crash or each.skipped for each in own}) == 1  # all walks have the same to say
+    reasons = [_reason(each, alone=is_one) for each in own if each.skipped or each.crash]
     open_severities = {each.severity for each in findings if each.check == check.id and each.allowed is None}
     outcome = next((OUTCOMES[severity] for severity in Severity if severity in open_severities), None)
     if outcome is None:

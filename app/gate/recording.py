@@ -246,8 +246,9 @@ class Divergence:
     is_env_as_it_was: bool = False  # env.py does what it did there
 
 
-# Why a walk has no head: the same command goes through the same history again, and that walk is the one to judge.
+# Why a part of one walk is missing, where another walk of the same command has it: these are no reasons for people.
 GOES_ON = "the command goes on with this history after it"
+TRIED_ONCE = "tried together with the last history that the command upgrades"
 
 
 @dataclass(frozen=True)

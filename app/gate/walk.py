@@ -79,6 +79,7 @@ class Walk:
     head: Snapshot | None = None
     is_stop: bool = False  # a later walk goes on with the same history
     drift: tuple[Drift, ...] | None = None
+    is_drift_stale: bool = False  # a script has changed the models' metadata, in the process that was asked
     hidden: tuple[str, ...] = ()
     unregistered: tuple[UnregisteredModel, ...] | None = None
     missing: dict[str, str] = field(default_factory=dict)
@@ -120,6 +121,17 @@ class Walk:
     def history(self) -> tuple[Any, ...]:
         """What tells one history from another: where its scripts are, and where its revision is kept."""
         return tuple(self.hello[name] for name in ("script_location", "version_table", "version_table_schema"))
+
+    def ask_drift(self, conversation: Conversation, timeout_s: float) -> None:
+        """What autogenerate would still write, in the process of that conversation, which is at head."""
+        answer = conversation.ask("drift", timeout_s, settled=sorted(self.settled))
+        if failure := answer.get("failure"):
+            self.missing["drift"] = f"autogenerate failed: {failure['message']}"
+            return
+        self.drift = tuple(Drift(each["operation"], each["object"]) for each in answer["operations"])
+        self.hidden += tuple(answer["waived"])
+        self.refused = tuple(answer["refused"])
+        self.is_drift_stale = answer["is_stale"]
 
     def get_head(self) -> Snapshot:
         """The schema at head. Raises LookupError if the walk did not get there."""
@@ -496,13 +508,7 @@ class Walker:
             if walk.has_metadata and walk.parts & {Part.DRIFT, Part.MODELS}:
                 self._find_settled()
             if walk.has_metadata and Part.DRIFT in walk.parts:
-                answer = self._conversation.ask("drift", self._timeout_s, settled=sorted(walk.settled))
-                if failure := answer.get("failure"):
-                    walk.missing["drift"] = f"autogenerate failed: {failure['message']}"
-                else:
-                    walk.drift = tuple(Drift(each["operation"], each["object"]) for each in answer["operations"])
-                    walk.hidden = tuple(answer["waived"])
-                    walk.refused = tuple(answer["refused"])
+                walk.ask_drift(self._conversation, self._timeout_s)
         if not walk.is_transactional:
             walk.missing["populated"] = (
                 "env.py's connection commits each statement by itself, so rows could not be taken back"

@@ -36,3 +36,27 @@ def test_the_revision_is_told_at_which_the_offline_script_fails(
     (failure,) = recording.offline.failures
     assert (failure.error, failure.revision, failure.line) == (error, "b2", line)
     assert (failure.sql or "").strip() == (sql or "")
+
+
+def test_a_script_that_reflects_into_the_models_does_not_change_what_autogenerate_would_write(
+    tmp_path: Path, server: Server
+) -> None:
+    models = """
+        import sqlalchemy as sa
+
+        metadata = sa.MetaData()
+        sa.Table("items", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    """
+    items = script("b2", "a1", "op.create_table('items', sa.Column('id', sa.Integer, primary_key=True))")
+    drop = """
+        from models import metadata
+
+        metadata.reflect(op.get_bind(), only=["orders"])
+        op.drop_table("orders")
+    """
+    place = write_project(tmp_path, {"a1": TABLE, "b2": items, "c3": script("c3", "b2", drop)}, models=models)
+
+    (recording,) = record(target(place), server)
+
+    assert (recording.drift, recording.missing.get("drift")) == ((), None)
+    assert recording.models == recording.head

@@ -324,13 +324,13 @@ def test_what_two_walks_through_one_history_show_is_said_once() -> None:
 
 
 def test_what_is_said_of_all_revisions_in_one_walk_is_not_said_of_each_in_another() -> None:
-    first, second = history(), recording(trip("c3"), trip("d4"))
+    first, other = history(), recording(trip("c3"), trip("d4"))
 
     def examine(walked: Recording) -> Iterable[Finding]:
-        yield Finding("None does.", is_of_all=True) if walked is first else found("c3 does not.", revision="c3")
+        yield Finding("None does.", is_of_all=True) if walked is first else found("It does not.")
 
-    one = judge([first, second], checks=[Check("a", Severity.ERROR, examine)])
-    elsewhere = judge([first, replace(second, script_location="other")], checks=[Check("a", Severity.ERROR, examine)])
+    one = judge([first, history()], checks=[Check("a", Severity.ERROR, examine)])
+    elsewhere = judge([first, other], checks=[Check("a", Severity.ERROR, examine)])
 
     assert [each.message for each in one.findings] == ["None does."]
     assert len(elsewhere.findings) == 2

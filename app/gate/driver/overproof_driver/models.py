@@ -82,6 +82,15 @@ def fingerprints(context):
     return looks.fingerprints(context, metadatas(context), _name)
 
 
+def extent(context):
+    """What the metadata consists of, to tell later whether a script has added to it: by reflection, say."""
+    return [
+        (key, id(table), [id(column) for column in table.columns], len(table.constraints), len(table.indexes))
+        for metadata in metadatas(context)
+        for key, table in sorted(metadata.tables.items())
+    ]
+
+
 def drift(context, heads, settled=()):
     """What `alembic revision --autogenerate` would write: {"operations": [{"operation": words, "object": name}], "waived": [name]}.
 

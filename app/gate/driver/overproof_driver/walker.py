@@ -118,6 +118,7 @@ class Walker:
         described["is_transactional"] = not self.is_autocommit
         described["current"] = sorted(self._heads)
         described["has_metadata"] = bool(models.metadatas(context))
+        self._extent = models.extent(context)
         return described
 
     # Requests.
@@ -263,10 +264,11 @@ class Walker:
         return {"models": models.fingerprints(self.context)}
 
     def do_drift(self, settled=()):
-        """What autogenerate would still write, with the project's own options."""
+        """What autogenerate would still write, with the project's own options. Stale if a script has changed the metadata since."""
         self._begin()
         try:
-            return models.drift(self.context, tuple(sorted(self._heads)), settled)
+            is_stale = models.extent(self.context) != self._extent
+            return dict(models.drift(self.context, tuple(sorted(self._heads)), settled), is_stale=is_stale)
         except Exception as error:
             return {"failure": self._failure(error, None)}
         finally:
