@@ -6,8 +6,9 @@ Each is one more run of the command on an empty database. They do not touch each
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -41,8 +42,13 @@ class Seen:
     missing: dict[str, str] = field(default_factory=dict)
 
 
-def attempt_all(walks: Sequence[Walk], stage: Stage, on_progress: Callable[[str, int, int], None]) -> dict[int, Seen]:
-    """What was seen, by the walk's index."""
+def attempt_all(
+    walks: Sequence[Walk],
+    stage: Stage,
+    on_progress: Callable[[str, int, int], None],
+    ahead: Future[Printed] | None = None,
+) -> dict[int, Seen]:
+    """What was seen, by the walk's index. `ahead` is of `sql_ahead`."""
     seen = {walk.index: Seen() for walk in walks}
     arrived = [walk for walk in walks if walk.head is not None]
     jobs: list[Callable[[], None]] = [
@@ -57,7 +63,8 @@ def attempt_all(walks: Sequence[Walk], stage: Stage, on_progress: Callable[[str,
         if last.base is not None and not any(walk.plan for walk in arrived):
             seen[last.index].missing["offline"] = f"there is no revision that is not on {last.base.ref}"
         elif Part.OFFLINE in stage.parts:
-            jobs.append(partial(_print_sql, last, seen[last.index], stage))
+            printed = ahead.result if ahead is not None else partial(_print_sql, stage, last.current)
+            jobs.append(partial(_compare_sql, last, seen[last.index], printed))
         if last.base is not None and last.base.is_env_as_it_was:
             # Whether two upgrades keep out of each other's way is up to env.py.
             seen[last.index].missing["concurrent"] = f"env.py is as it is on {last.base.ref}"
@@ -89,6 +96,9 @@ def _first_through(history: tuple[Any, ...], walks: Sequence[Walk]) -> int:
 
 
 def _create_models(walk: Walk, arrival: int, seen: Seen, stage: Stage) -> None:
+    if walk.creation is not None and (created := _create_by_sql(walk, walk.creation, stage)) is not None:
+        seen.models = complete(created, walk.get_head(), walk.settled)
+        return
     with stage.blank_database() as database, stage.process(database) as process:
         with database.connect() as connection:
             _create_what_models_rest_on(connection, walk)
@@ -97,17 +107,29 @@ def _create_models(walk: Walk, arrival: int, seen: Seen, stage: Stage) -> None:
             seen.missing["models"] = f"the command did not reach Alembic a second time: {process.last_words()}"
             return
         conversation.ask("prepare")
-        answer = conversation.ask("models", stage.target.timeout_s, settled=sorted(walk.settled))
-        if answer.get("failure") and walk.settled:
-            # Perhaps for want of a table that it names in a default: with all of them, then.
-            walk.settled = frozenset()
-            answer = conversation.ask("models", stage.target.timeout_s)
+        answer = conversation.ask("models", stage.target.timeout_s)
         if failure := answer.get("failure"):
             seen.model_failure = Failure(**failure)
             seen.missing["models"] = f"the models' own tables cannot be created: {failure['message']}"
         conversation.ask("stop")
         if seen.model_failure is None:
-            seen.models = complete(_schema(database, walk), walk.get_head(), walk.settled)
+            seen.models = _schema(database, walk)
+
+
+def _create_by_sql(walk: Walk, statements: Sequence[str], stage: Stage) -> Snapshot | None:
+    """What those statements create, without another run of the command; None if one of them fails.
+
+    One may name what a settled table would have brought along, such as its sequence.
+    """
+    with stage.blank_database() as database:
+        with database.connect() as connection, connection.cursor() as cursor:
+            _create_what_models_rest_on(connection, walk)
+            try:
+                for statement in statements:
+                    cursor.execute(statement)
+            except psycopg2.Error:
+                return None
+        return _schema(database, walk)
 
 
 def _ask_drift_anew(walk: Walk, stage: Stage) -> None:
@@ -154,31 +176,62 @@ def _schema(database: Database, walk: Walk) -> Snapshot:
 # The SQL of `upgrade --sql`.
 
 
-def _print_sql(walk: Walk, seen: Seen, stage: Stage) -> None:
+@dataclass(frozen=True)
+class Printed:
+    """What came of `--sql`: one of the three."""
+
+    schema: Snapshot | None = None  # of a database in which what was printed has been run
+    failure: Failure | None = None
+    missing: str | None = None
+
+
+@contextmanager
+def sql_ahead(stage: Stage, start: Sequence[str] | None) -> Iterator[Future[Printed] | None]:
+    """`--sql` while the walk is under way, where it is known already at which revisions that begins."""
+    if start is None or Part.OFFLINE not in stage.parts or stage.target.files:
+        yield None
+        return
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        printed = pool.submit(_print_sql, stage, start)
+        try:
+            yield printed
+        finally:
+            if not printed.done():  # nobody waits for it any more
+                stage.interrupt()
+
+
+def _compare_sql(walk: Walk, seen: Seen, printed: Callable[[], Printed]) -> None:
+    found = printed()
+    if found.missing is not None:
+        seen.missing["offline"] = found.missing
+    elif found.failure is not None:
+        seen.offline = Attempt(failures=(found.failure,))
+    elif found.schema is not None:
+        seen.offline = Attempt(differences=difference(walk.get_head(), walk.without_version_table(found.schema)))
+
+
+def _print_sql(stage: Stage, start: Sequence[str]) -> Printed:
+    """Have the command print SQL for a database at those revisions, and run that."""
     pieces: list[tuple[str | None, str]] = []
     with stage.database() as database, stage.process(database, "--sql") as process:
         while (conversation := process.arrive()) is not None:
             if not conversation.hello["as_sql"]:
-                seen.missing["offline"] = "the command does not take --sql"
-                return
-            answer = conversation.ask("offline", stage.target.timeout_s, start=list(walk.current))
+                return Printed(missing="the command does not take --sql")
+            answer = conversation.ask("offline", stage.target.timeout_s, start=list(start))
             pieces += answer["pieces"]
             if failure := answer.get("failure"):
-                seen.offline = Attempt(failures=(Failure(**failure),))
-                return
+                return Printed(failure=Failure(**failure))
             conversation.ask("skip")
         status = process.wait(stage.target.timeout_s)
         if not process.conversations or status != 0:
             words = process.last_words()
             if not process.conversations and any(sign in process.output().lower() for sign in _REFUSES_SQL):
-                seen.missing["offline"] = "the command does not take --sql"
-            else:
-                seen.offline = Attempt(failures=(Failure("CommandFailed", words),))
-            return
+                return Printed(missing="the command does not take --sql")
+            return Printed(failure=Failure("CommandFailed", words))
         if failed := _run_printed(pieces, database):
-            seen.offline = Attempt(failures=(failed,))
-            return
-        seen.offline = Attempt(differences=difference(walk.get_head(), _schema(database, walk)))
+            return Printed(failure=failed)
+        with database.connect(autocommit=False) as connection:
+            return Printed(schema=snapshots.read(connection))
 
 
 def _run_printed(pieces: Sequence[tuple[str | None, str]], database: Database) -> Failure | None:

@@ -60,6 +60,14 @@ class KeptBase:
         """The file to start the server from."""
         return self._file(self.facts["key"], "tar") if self.database is not None else None
 
+    @property
+    def start(self) -> Sequence[str] | None:
+        """The revisions at which the walk will begin, if there is an image and the command makes one walk."""
+        if self.database is None or len(self.facts["walks"]) != 1:
+            return None
+        _, _, current = self.facts["walks"][0]
+        return list(current)
+
     def find(self) -> None:
         """Look for an image that fits. A damaged one is removed."""
         folders = self._read(self._file(self._target_id(), "target.json"))
@@ -103,7 +111,7 @@ class KeptBase:
         if self.database is None:
             return
         found = [walk.hello["alembic"], walk.hello["sqlalchemy"], sorted(walk.current)]
-        if found != self.facts["walks"][walk.index]:
+        if [found] != self.facts["walks"][walk.index : walk.index + 1]:
             raise Distrusted
 
     def settle(self, walks: Sequence[Walk]) -> None:
@@ -112,7 +120,7 @@ class KeptBase:
         if start is None:
             return
         if self.database is not None:
-            if self.facts["digest"] != digest(Snapshot(start.objects)):
+            if len(walks) != len(self.facts["walks"]) or self.facts["digest"] != digest(Snapshot(start.objects)):
                 raise Distrusted
             return
         if self._taken is None:

@@ -47,15 +47,16 @@ def record(
         if base_ref is not None:
             on_progress("base", 0, 1)
             stage.base = _find_base(stage, kept)
-        walks = walk_all(stage, on_progress, kept)
-        if kept is not None:
-            kept.settle(walks)
-        _leave_out_stops(walks)
-        _confirm_all(walks, stage, on_progress)
-        if Part.INTERRUPTIONS in parts:
-            _interrupt_all(walks, stage, on_progress)
-        _populate_all(walks, stage, on_progress)
-        seen = attempts.attempt_all(walks, stage, on_progress)
+        with attempts.sql_ahead(stage, kept.start if kept else None) as ahead:
+            walks = walk_all(stage, on_progress, kept)
+            if kept is not None:
+                kept.settle(walks)
+            _leave_out_stops(walks)
+            _confirm_all(walks, stage, on_progress)
+            if Part.INTERRUPTIONS in parts:
+                _interrupt_all(walks, stage, on_progress)
+            _populate_all(walks, stage, on_progress)
+            seen = attempts.attempt_all(walks, stage, on_progress, ahead)
     except TimeoutError as error:
         raise CannotVerify(
             f"the command did not answer within {target.timeout_s:g} s: give it more with --timeout"

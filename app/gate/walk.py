@@ -89,6 +89,7 @@ class Walk:
     known: Mapping[str, str] | None = None  # tables settled at the base, and their models; None: nobody asks
     models: Models = field(default_factory=dict)
     settled: frozenset[str] = frozenset()  # tables that need not be compared with their models (see `settled.py`)
+    creation: Sequence[str] | None = None  # SQL that creates what the models have beyond these, if SQL is enough
     refused: tuple[str, ...] = ()  # tables of which a filter of the project's left something out
 
     def points_of_interruption(self, newest: int) -> list[tuple[str, int]]:
@@ -527,6 +528,8 @@ class Walker:
         if walk.known is not None and walk.start is not None:
             walk.models = self._conversation.ask("fingerprints")["models"]
             walk.settled = find_settled(walk.known, walk.models, walk.start, self._state)
+            if walk.settled and Part.MODELS in walk.parts:
+                walk.creation = self._conversation.ask("creation", settled=sorted(walk.settled))["statements"]
 
     # Single requests.
 

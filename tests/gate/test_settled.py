@@ -1,9 +1,12 @@
 """Settled tables: a run that passes them over tells exactly what one tells that looks at everything."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.gate import process
 from app.gate.kept import KeptBase, with_kept_base
 from app.gate.recorder import record
 from app.gate.recording import Definition, Key, Recording, Snapshot
@@ -128,19 +131,37 @@ def verify(place: Path, kept: KeptBase) -> Recording:
     ],
 )
 def test_it_is_as_if_everything_had_been_looked_at(
-    branch: Path, cache: Path, server: Server, old: str, new: str, steps: tuple[str, str | None]
+    branch: Path,
+    cache: Path,
+    server: Server,
+    old: str,
+    new: str,
+    steps: tuple[str, str | None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write_branch(branch, MODELS.replace(old, new), *steps)
+    commands: list[object] = []
+    start = process.start
+
+    def start_and_note(command: Sequence[str], *rest: Any) -> Any:
+        commands.append(command)
+        return start(command, *rest)
+
+    monkeypatch.setattr(process, "start", start_and_note)
     kept = KeptBase(target(branch), "main", cache)
     kept.find()
     assert kept.image is not None
 
     found = verify(branch, kept)
 
+    assert (
+        len(commands) == 2
+    )  # the walk and --sql; what the models have beyond the settled tables is created by SQL alone
     (seen,) = record(target(branch), server, base_ref="main")
     assert found.models == seen.models
     assert found.head == seen.head
     assert found.drift == seen.drift
+    assert found.offline == seen.offline
     assert found.missing == seen.missing
 
 

@@ -63,18 +63,37 @@ def _parts(table):
             yield constraint, str(constraint.name), kind
 
 
-def create(context, settled=()):
-    """Create the models' schemas and tables, less the settled ones. Tables that autogenerate is told to leave alone are left out."""
+def create(context):
+    """Create the models' schemas and tables. Tables that autogenerate is told to leave alone are left out."""
     connection = context.connection
+    for statement in _create_schemas(context):
+        connection.exec_driver_sql(statement)
+    for metadata, tables in _to_be_created(context):
+        metadata.create_all(bind=connection, tables=None if len(tables) == len(metadata.tables) else tables)
+
+
+def creation(context, settled, told):
+    """["CREATE TABLE …"]: the SQL of `create`, less the settled tables; None if it takes more than SQL. See `settled.statements`."""
+    statements = looks.statements(context, _to_be_created(context, settled), told, _name)
+    return None if statements is None else [*_create_schemas(context), *statements]
+
+
+def _create_schemas(context):
+    quote = context.dialect.identifier_preparer.quote
+    tables = [table for _, included in _to_be_created(context) for table in included]
+    return [
+        f"CREATE SCHEMA IF NOT EXISTS {quote(name)}" for name in sorted({each.schema for each in tables if each.schema})
+    ]
+
+
+def _to_be_created(context, settled=()):
+    """[(metadata, [table, …])]"""
     is_included = _filter(context)
+    found = []
     for metadata in metadatas(context):
         tables = [table for table in metadata.tables.values() if is_included(table, table.name, "table")]
-        quote = connection.dialect.identifier_preparer.quote
-        for schema in sorted({table.schema for table in tables if table.schema}):
-            connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
-        if settled:
-            tables = looks.not_settled(tables, settled, _name)
-        metadata.create_all(bind=connection, tables=None if len(tables) == len(metadata.tables) else tables)
+        found.append((metadata, looks.not_settled(tables, settled, _name) if settled else tables))
+    return found
 
 
 def fingerprints(context):

@@ -12,6 +12,7 @@ import sys
 import sqlalchemy
 from alembic import autogenerate
 from sqlalchemy import schema
+from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.types import Boolean, Enum, SchemaType, TypeDecorator
 
 
@@ -77,9 +78,9 @@ def _fingerprint(table, dialect, shared):
     return [hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest(), sorted(enums)]
 
 
-def _has_listeners(table):
-    """Whether something of the project's own happens when the table is created, such as a DDL event."""
-    for listeners in (table.dispatch.before_create, table.dispatch.after_create):
+def _has_listeners(item):
+    """Whether something of the project's own happens when the table or the metadata is created, such as a DDL event."""
+    for listeners in (item.dispatch.before_create, item.dispatch.after_create):
         for listener in listeners:
             listener = getattr(listener, "func", listener)  # of a functools.partial
             owner = getattr(listener, "target", None) or getattr(listener, "__self__", None)
@@ -168,3 +169,27 @@ def not_settled(tables, settled, name_of):
             other = key.column.table
             left.append(name_of(other.schema, other.name))
     return [table for table in tables if name_of(table.schema, table.name) in wanted]
+
+
+def statements(context, wanted, told, name_of):
+    """The SQL that creates [(metadata, tables)], for whoever has a database at hand; None if only the project itself can do that.
+
+    `told` are the tables that have a fingerprint: there is no more to their creation than their SQL.
+    """
+    connection = context.connection
+    if connection.get_execution_options().get("schema_translate_map") or any(
+        _has_listeners(each) for each, _ in wanted
+    ):
+        return None
+    for listeners in (connection.dispatch.before_execute, connection.dispatch.before_cursor_execute):
+        # One that cannot change a statement is wrapped by SQLAlchemy.
+        if any(not listener.__module__.startswith("sqlalchemy.engine.") for listener in listeners):
+            return None
+    found = []
+    mock = MockConnection(context.dialect, lambda ddl, *_: found.append(str(ddl.compile(dialect=context.dialect))))
+    for metadata, tables in wanted:
+        if any(name_of(table.schema, table.name) not in told for table in tables):
+            return None
+        metadata.create_all(bind=mock, tables=tables, checkfirst=False)
+    # A driver halves the percent signs that SQLAlchemy doubles, or not.
+    return None if any("%" in statement for statement in found) else found

@@ -261,7 +261,18 @@ class Walker:
 
     def do_fingerprints(self):
         """What tells whether a table's model is as it was."""
-        return {"models": models.fingerprints(self.context)}
+        self._fingerprints = models.fingerprints(self.context)
+        return {"models": self._fingerprints}
+
+    def do_creation(self, settled):
+        """The SQL that creates the models' tables, less the settled ones, if it is the same whoever runs it."""
+        # What stands without a schema is created in the first one of the session's search path, as the session's role.
+        if self._scalar_outside("SELECT current_schema() || ' ' || current_setting('role')") != "public none":
+            return {"statements": None}
+        try:
+            return {"statements": models.creation(self.context, settled, self._fingerprints)}
+        except Exception:  # `models` will tell
+            return {"statements": None}
 
     def do_drift(self, settled=()):
         """What autogenerate would still write, with the project's own options. Stale if a script has changed the metadata since."""
@@ -274,11 +285,11 @@ class Walker:
         finally:
             self._rollback()
 
-    def do_models(self, settled=()):
+    def do_models(self):
         """Create the models' tables in this database, to stay."""
         self._begin()
         try:
-            models.create(self.context, settled)
+            models.create(self.context)
             self._commit()
         except Exception as error:
             self._rollback()
