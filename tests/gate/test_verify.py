@@ -22,7 +22,7 @@ from app.gate import verify
 from app.gate.catalogue import CHECKS
 from app.gate.checks.base import Check, Finding
 from app.gate.kept import KeptBase
-from app.gate.recording import Recording
+from app.gate.recording import EVERY_PART, Part, Recording
 from app.gate.report import Report, Severity
 from app.gate.server import Database, Server, ServerUnavailable
 from app.gate.target import CannotVerify, Target
@@ -58,6 +58,7 @@ class Gate:
         on_progress: Callable[[str, int, int], None],
         base: str | None = None,
         kept: KeptBase | None = None,
+        parts: frozenset[Part] = EVERY_PART,
     ) -> list[Recording]:
         self.target, self.base = target, base
         on_progress("walk", 1, 1)
