@@ -60,17 +60,33 @@ def find_rows(script: Path, script_location: str | None, revision: str) -> Path 
 def touched_tables(up: Step, before: Snapshot) -> frozenset[str]:
     """The older tables with whose rows an upgrade does something: "public.orders".
 
-    A mere lock does not count: each new table with a foreign key locks the one that it refers to.
+    PostgreSQL reads, writes or copies a table if rows are to obey something new, and does so if there are none. A change
+    in the catalog alone concerns rows where it takes values away or gives them another meaning. Other locks than that of an
+    INSERT, UPDATE or DELETE do not count: each new table with a foreign key locks the one that it refers to.
     """
     older = {f"{key.schema}.{key.name}" for key in before.objects if key.kind == "table"}
-    touched = {_table_of(change.key) for change in up.changes}
+    touched = {_table_of(change.key) for change in up.changes if _concerns_values(change)}
     for statement in up.statements:
         touched.update(statement.rewrites, statement.scans, statement.index_builds, statement.written)
+        touched.update(table for table, modes in statement.locks.items() if "RowExclusiveLock" in modes)
         if not statement.transactional:
             # Nothing of a statement that committed by itself can be counted; its text is all there is.
             words = set(re.findall(r"\w+", statement.sql))
             touched.update(name for name in older if name.rpartition(".")[2] in words)
     return frozenset(touched & older)
+
+
+_ROOM = re.compile(r"\(.*?\)")  # of a type: "(20)"
+
+
+def _concerns_values(change: Change) -> bool:
+    """Whether a change takes values away, or makes another type of them. More or less room for them does not."""
+    if change.key.kind not in ("table", "column") or change.before is None:
+        return False
+    if change.after is None:
+        return True
+    types = [_ROOM.sub("", str(definition.get("type", ""))) for definition in (change.before, change.after)]
+    return types[0] != types[1] or change.before.get("partition_of") != change.after.get("partition_of")
 
 
 def new_tables(changes: Iterable[Change]) -> frozenset[str]:
