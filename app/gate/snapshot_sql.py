@@ -28,8 +28,10 @@ PINNED_SETTINGS = {
     "lc_monetary": "C",
 }
 
-# Since when changes are to be told. An ordinary setting, so that it works in any transaction and with any driver.
+# Since when changes are to be told, and whether a relation whose row was written has another name. Ordinary settings, so that
+# they work in any transaction and with any driver.
 MARKER_SETTING = "overproof.marker"
+RENAMED_SETTING = "overproof.renamed"
 
 # Objects that users make have oids from here on, apart from the schema `public`.
 _FIRST_OID = 16384
@@ -82,7 +84,6 @@ _FRESH: dict[str, tuple[str, str, str]] = {
     **{
         name: (class_of(name), "x.oid", "0")
         for name in (
-            "pg_class",
             "pg_trigger",
             "pg_rewrite",
             "pg_policy",
@@ -100,6 +101,8 @@ _FRESH: dict[str, tuple[str, str, str]] = {
             "pg_foreign_server",
         )
     },
+    # Nearly everything that happens to a table writes its row; but only its name is told in the definitions of others.
+    "pg_class": (class_of("pg_class"), "x.oid", "(SELECT part FROM marker)"),
     "pg_attribute": (class_of("pg_class"), "x.attrelid", "x.attnum"),
     # A NOT NULL is told with its column.
     "pg_constraint": (
@@ -140,7 +143,9 @@ def _touched(catalog: str) -> str:
 
 
 _TOUCHED_ROWS = {
-    "marker": f"SELECT age(current_setting('{MARKER_SETTING}')::xid) AS reach",
+    "marker": f"""
+    SELECT age(current_setting('{MARKER_SETTING}')::xid) AS reach,
+        CASE WHEN current_setting('{RENAMED_SETTING}')::boolean THEN 0 ELSE -1 END AS part""",
     "reached": f"""
     SELECT f.class, f.object, f.part FROM ({_fresh()}) AS f
     UNION
@@ -277,10 +282,14 @@ _CHANGES_SQL = _statement(
 # a setting: a statement with parameters would be planned anew five times before PostgreSQL thinks of keeping the plan.
 PREPARED_NAME = "overproof_changes"
 PREPARE_SQL = f"PREPARE {PREPARED_NAME} AS {_CHANGES_SQL}"
-IS_PREPARED_SQL = f"SELECT count(*)::text FROM pg_catalog.pg_prepared_statements AS p WHERE p.name = '{PREPARED_NAME}'"
 EXECUTE_SQL = f"EXECUTE {PREPARED_NAME}"
 
 
-def set_marker_sql(marker: int) -> str:
-    """The statement that tells since when `EXECUTE_SQL` has to look. A marker is an xid without its epoch."""
-    return f"SELECT set_config('{MARKER_SETTING}', '{marker}', false)"
+def set_marker_sql(marker: int, has_renamed: bool = False) -> str:
+    """The statement that tells since when `EXECUTE_SQL` has to look, and whether what mentions a relation is told along with
+    it. A marker is an xid without its epoch.
+
+    It gives NULL if the session has no such statement (any more): a migration may discard it, and so does psycopg 3 after a rollback.
+    """
+    return f"""SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_prepared_statements AS p WHERE p.name = '{PREPARED_NAME}')
+THEN concat(set_config('{MARKER_SETTING}', '{marker}', false), set_config('{RENAMED_SETTING}', '{has_renamed}', false)) END"""

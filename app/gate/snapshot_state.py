@@ -5,13 +5,14 @@
     difference_between(old, state)  # looks only at what was touched on the way
 
 `ask` runs statements one after another in one transaction on a connection of the same database, and gives the last one's
-single value. A `State` is an immutable value: after a rollback the caller goes on from an older one.
+single value; None, without going on, once a value is NULL. A `State` is an immutable value: after a rollback the caller goes on from an older one.
 
 How a change is noticed. Each row of a catalog names the transaction that wrote it (`xmin`). A state's marker is the oldest
 transaction that was still under way when it was read, or else the next one: whatever is written afterwards is at least as
 young, whether in the same transaction, under a savepoint, in several transactions, or outside of one; and what was
 rolled back is not there to be seen. So rows that are no older than the marker are read again, and with them everything
-that depends on them (`pg_depend`, to any depth), since a new name shows in the definitions that mention it. A row that is
+that depends on them (`pg_depend`, to any depth), since a new name shows in the definitions that mention it. Of a table or an
+index that is only so if it does have a new name, since nearly everything that happens to a table writes its row. A row that is
 gone tells nobody: those are found by what is left, for the kinds of objects that can go without a row of their owner
 being written. What can change without either (names of roles and tablespaces, what belongs to an extension) goes into a
 fingerprint; if that differs, everything is read again.
@@ -28,7 +29,7 @@ from typing import Any
 
 from app.gate.difference import difference
 from app.gate.recording import Change, Definition, Key, Snapshot
-from app.gate.snapshot_sql import EXECUTE_SQL, IS_PREPARED_SQL, PREPARE_SQL, SNAPSHOT_SQL, set_marker_sql
+from app.gate.snapshot_sql import EXECUTE_SQL, PREPARE_SQL, SNAPSHOT_SQL, set_marker_sql
 
 Ask = Callable[[Sequence[str]], Any]
 
@@ -62,6 +63,10 @@ class State(Snapshot):
     __hash__ = None  # type: ignore[assignment]  # as with any snapshot
 
 
+class Renamed(Exception):
+    """A relation has another name, so whatever mentions it has to be read again."""
+
+
 def begin(ask: Ask) -> State:
     """The schema as it is now."""
     return start(ask([SNAPSHOT_SQL]))
@@ -71,11 +76,16 @@ def follow(state: Snapshot, ask: Ask) -> State:
     """The schema as it is now, `state` having been what it was."""
     if not isinstance(state, State):
         return begin(ask)
-    statements = [set_marker_sql(state.marker), EXECUTE_SQL]
-    # A migration may discard prepared statements.
-    if int(ask([IS_PREPARED_SQL])) == 0:
-        statements.insert(0, PREPARE_SQL)
-    return advance(state, ask(statements)) or begin(ask)
+    try:
+        return advance(state, _changes_since(state, ask)) or begin(ask)
+    except Renamed:
+        return advance(state, _changes_since(state, ask, has_renamed=True), may_rename=True) or begin(ask)
+
+
+def _changes_since(state: State, ask: Ask, *, has_renamed: bool = False) -> str:
+    statements = [set_marker_sql(state.marker, has_renamed), EXECUTE_SQL]
+    text: str = ask(statements) or ask([PREPARE_SQL, *statements])
+    return text
 
 
 def start(text: str) -> State:
@@ -99,8 +109,11 @@ def start(text: str) -> State:
     )
 
 
-def advance(state: State, text: str) -> State | None:
-    """The state after `state` that an answer to `EXECUTE_SQL` tells of, or None if everything has to be read again."""
+def advance(state: State, text: str, *, may_rename: bool = False) -> State | None:
+    """The state after `state` that an answer to `EXECUTE_SQL` tells of, or None if everything has to be read again.
+
+    Raises Renamed where a relation has another name, unless the answer holds all that mentions it.
+    """
     answer = json.loads(text)
     if answer["epoch"] != state.epoch:
         return None
@@ -110,6 +123,9 @@ def advance(state: State, text: str) -> State | None:
     if not _accounts_for(state.inherits - inherits, outdated):
         return None
 
+    rows = [*_entries(itertools.chain(answer["objects"], answer["rare"]))]
+    if not may_rename and any(_is_renamed(state.units.get(unit), part, key) for unit, part, key, _ in rows):
+        raise Renamed
     units = dict(state.units)
     objects = dict(state.objects)
     comments = dict(state.comments)
@@ -121,7 +137,7 @@ def advance(state: State, text: str) -> State | None:
             touched.add(key)
 
     fresh: dict[Unit, dict[int, tuple[Key, Definition]]] = {}
-    for unit, part, key, definition in _entries(itertools.chain(answer["objects"], answer["rare"])):
+    for unit, part, key, definition in rows:
         fresh.setdefault(unit, {})[part] = (key, definition)
         objects[key] = _with_comment(definition, comments.get(f"{unit} {part}"))
         touched.add(key)
@@ -171,6 +187,10 @@ def _split(text: str, separator: str) -> list[str]:
 
 def _unit(row: Row) -> Unit:
     return f"{row[0]} {row[1]}"
+
+
+def _is_renamed(entries: Entries | None, part: int, key: Key) -> bool:
+    return entries is not None and part == 0 and 0 in entries and entries[0][0] != key
 
 
 def _entries(rows: Iterable[Row]) -> Iterator[tuple[Unit, int, Key, Definition]]:

@@ -26,9 +26,13 @@ class Session:
 
     def ask(self, statements: Any) -> Any:
         with self.connection.cursor() as cursor:
+            value = None
             for statement in statements:
                 cursor.execute(statement)
-            (value,) = cursor.fetchone() or (None,)
+                if cursor.description:
+                    (value,) = cursor.fetchone()
+                    if value is None:
+                        break
             return value
 
 

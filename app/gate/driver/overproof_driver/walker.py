@@ -17,7 +17,7 @@ import sqlalchemy
 from alembic.runtime.migration import HeadMaintainer, RevisionStep
 
 from . import graph, models
-from .watch import Stopped, Watch, sqlstate
+from .watch import ARE_PREPARED, Stopped, Watch, sqlstate
 
 log = logging.getLogger("alembic.runtime.migration")
 
@@ -36,6 +36,7 @@ class Walker:
         self.original = original
         self.is_autocommit = False  # each statement commits by itself, as in an autocommit block
         self.is_held = False
+        self.is_untouched = True  # nothing was done in the transaction yet
         self.has_committed = False  # the step under way, in whole or in part
         self.server_version = 0
         self._heads = set()
@@ -140,9 +141,7 @@ class Walker:
         answer = {}
         begun = time.perf_counter()
         try:
-            if not self.is_held:
-                self._begin()
-            first = self._transaction_id()
+            first = self._held_transaction if self.is_held else self._begin()
             self.has_committed = False
             self.watch.start(path, observe, first, stop_before)
             log.info("Running %s", step)
@@ -176,17 +175,17 @@ class Walker:
                 self._rollback()
         finally:
             self.watch.quiet()
+            self.is_untouched = False
         answer["ms"] = (time.perf_counter() - begun) * 1000
         answer["dropped"] = self.watch.dropped
         return answer
 
     def do_hold(self):
         """Begin a transaction that `do_release` rolls back: a step down and up again that leaves no mark."""
-        self._begin()
+        self._held_transaction = self._begin()
         self.is_held = True
         self._held_heads = set(self._heads)
         self._held_relations = self.watch.remember()
-        self._held_transaction = self._transaction_id()
         return {}
 
     def do_release(self, keep=False):
@@ -205,7 +204,8 @@ class Walker:
         return {"undone": undone}
 
     def do_query(self, statements):
-        """Run statements in the held transaction or in one of their own that is rolled back. The last one's only value."""
+        """Run statements in the held transaction or in one of their own that is rolled back. The last one's only value, or None
+        once a value is NULL: the statements after that one are not run."""
         if self.is_held:
             return {"value": self._query(statements)}
         self._open()
@@ -218,6 +218,7 @@ class Walker:
         """Run statements to stay, in the held transaction or in one of their own."""
         if not self.is_held:
             self._begin()
+        self.is_untouched = False
         try:
             for statement in statements:
                 self._execute(statement)
@@ -231,6 +232,7 @@ class Walker:
 
     def do_ask(self, sql, before=()):
         """The only value of a query in the held transaction, after some statements. A refusal is an answer, and undoes them all."""
+        self.is_untouched = False
         try:
             self._execute("SAVEPOINT overproof_ask")
         except Exception as error:
@@ -249,6 +251,7 @@ class Walker:
         """Run a whole script of statements, in the held transaction or, to stay, in one of its own."""
         if not self.is_held:
             self._begin()
+        self.is_untouched = False
         try:
             self._run_script(sql)
         except Exception as error:
@@ -452,9 +455,18 @@ class Walker:
             self._execute(sql)
 
     def _query(self, statements):
-        for statement in statements[:-1]:
-            self._execute(statement)
-        return self.rows(statements[-1])[0][0]
+        value = None
+        cursor = self._raw_connection().cursor()
+        try:
+            for statement in statements:
+                cursor.execute(statement)
+                if cursor.description:
+                    value = cursor.fetchall()[0][0]
+                    if value is None:
+                        break
+        finally:
+            cursor.close()
+        return value
 
     def _scalar_outside(self, sql):
         """One value, leaving the connection's transaction state as it was."""
@@ -479,16 +491,20 @@ class Walker:
             self.context._transaction = self._begun_transaction()
 
     def _begin(self):
-        """Be in a transaction in which a step, or whatever a script does, finds what it would find in a new session."""
+        """Be in a transaction in which a step, or whatever a script does, finds what it would find in a new session. Gives its id."""
         self._open()
         self._execute("DISCARD TEMP")
-        self._flush_counters()
-        self._apply_settings()
-
-    def _flush_counters(self):
-        """Have the counters of this transaction flushed at its end, so that those of the next one start from zero."""
+        asked = "txid_current()::bigint, " + ARE_PREPARED
         if self.server_version >= 150000:
-            self._execute("SELECT pg_stat_force_next_flush()")
+            asked += (
+                ", pg_stat_force_next_flush()::text"  # at its end, so that the counters of the next one start from zero
+            )
+        transaction, are_prepared = self.rows("SELECT " + asked)[0][:2]
+        if not are_prepared:
+            self.watch.prepare()
+        self.is_untouched = True
+        self._apply_settings()
+        return transaction
 
     def _commit(self):
         if self._is_external:

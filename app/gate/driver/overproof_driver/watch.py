@@ -32,7 +32,7 @@ LEFT JOIN pg_inherits h ON h.inhrelid = c.oid AND h.inhseqno = 1
 WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'm', 'i', 'I', 't', 'f', 'S', 'v')
 """
 # A row of pg_class that a transaction wrote bears its id. What is older than the last look need not be read again.
-_CHANGED = _RELATION + "AND age(c.xmin) <= age('{since}'::xid)"
+_CHANGED = _RELATION + "AND age(c.xmin) <= age($1)"
 # Scans of a relation, and rows inserted, updated and deleted. An index has scans of its own.
 _COUNTERS = """
 coalesce(pg_stat_get_xact_numscans({oid}), 0)::bigint,
@@ -54,6 +54,12 @@ _COUNTED = (
     + _COUNTERS.format(oid="c.oid")
     + "FROM pg_class c WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'm', 'i', 'f')"
 )
+# To plan these takes longer than to run them, so the session keeps their plans.
+_PREPARED = {"overproof_locked": "AS " + _LOCKED, "overproof_changed": "(xid) AS " + _CHANGED}
+ARE_PREPARED = "(SELECT count(*) = {} FROM pg_prepared_statements WHERE name IN ({}))::int".format(
+    len(_PREPARED), ", ".join("'" + name + "'" for name in _PREPARED)
+)
+_FORGETS_PLANS = re.compile(r"\b(?:DEALLOCATE|DISCARD)\b", re.IGNORECASE)
 
 _TABLES = ("r", "p", "m", "f")
 _INDEXES = ("i", "I")
@@ -134,26 +140,37 @@ class Watch:
         self._is_stale = False  # what was last seen was in another transaction
         if observe:
             self._refresh(transaction)
-            is_flushed = self._walker.server_version >= 150000 and not (self._walker.is_held or self._is_unflushed)
-            self._begin_transaction(is_counted=not is_flushed)
+            is_flushed = self._walker.server_version >= 150000 and not self._is_unflushed
+            self._begin_transaction(is_counted=not (is_flushed and self._walker.is_untouched))
             self._is_unflushed = False
         self._is_on = True
 
     def _begin_transaction(self, is_counted):
         """Nothing is locked yet. Counters survive the transaction that raised them for up to a second, hence a reading to subtract,
         unless it is known that they were flushed (pg_stat_force_next_flush, PostgreSQL 15). In a held transaction they go on
-        from the step before."""
+        from what was done in it before."""
         self._locked = {}  # {oid: {mode}}, as at the last look
         self._is_stale = False
         self._counts = {row[0]: row[1:] for row in self._walker.rows(_COUNTED)} if is_counted else {}
 
     def _refresh(self, transaction):
         """Know every relation as it is before the step."""
-        sql = _RELATION if self._since is None else _CHANGED.format(since=self._since % 2**32)
+        rows = self._walker.rows(_RELATION) if self._since is None else self._changed()
         self._older = dict(self._older)
-        self._older.update((row[0], Relation(row)) for row in self._walker.rows(sql))
+        self._older.update((row[0], Relation(row)) for row in rows)
         self._relations = dict(self._older)
         self._since = transaction
+
+    def _changed(self):
+        """The relations of which a row was written since they were last read."""
+        return self._walker.rows("EXECUTE overproof_changed('{}')".format(self._since % 2**32))
+
+    def prepare(self):
+        """Have PostgreSQL plan the looks, for as long as the session keeps plans."""
+        there = {row[0] for row in self._walker.rows("SELECT name::text FROM pg_prepared_statements")}
+        for name, text in _PREPARED.items():
+            if name not in there:
+                self._walker.send("PREPARE " + name + " " + text)
 
     def remember(self):
         """What is known now, for `forget` to return to after a rollback."""
@@ -282,7 +299,9 @@ class Watch:
         """What changed since the last look, on relations that are older than the step."""
         self._is_busy = True
         try:
-            rows = self._walker.rows(_LOCKED)
+            if _FORGETS_PLANS.search(statement):
+                self.prepare()
+            rows = self._walker.rows("EXECUTE overproof_locked")
         finally:
             self._is_busy = False
         locked_before, self._locked = self._locked, {}
@@ -337,7 +356,9 @@ class Watch:
         """The same for a statement that ran as it was: its locks are gone, what it left can still be seen."""
         self._is_busy = True
         try:
-            rows = self._walker.rows(_CHANGED.format(since=self._since % 2**32))
+            if _FORGETS_PLANS.search(statement):
+                self.prepare()
+            rows = self._changed()
             seen = _Seen(statement, self._walker.rows("SELECT current_setting('lock_timeout')::text")[0][0])
         finally:
             self._is_busy = False
