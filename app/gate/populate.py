@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.gate.process import Gone
-from app.gate.recording import Change, Failure, Key, Loss, Populated, Snapshot, Step
+from app.gate.recording import Change, Failure, Key, Loss, Populated, Snapshot, Statement, Step
 from app.gate.rows import Filled, Plan, fill, make_plan
 from app.gate.rows_catalog import Ask, AskFailed, Catalog, read_catalog
 from app.gate.rows_contents import Contents, read_contents
@@ -57,8 +57,8 @@ def find_rows(script: Path, script_location: str | None, revision: str) -> Path 
     return next((found for place in places if (found := place / FOLDER / f"{revision}.sql").is_file()), None)
 
 
-def touched_tables(up: Step, before: Snapshot) -> frozenset[str]:
-    """The older tables with whose rows an upgrade does something: "public.orders".
+def touched_tables(up: Step, before: Snapshot, down: Step | None = None) -> frozenset[str]:
+    """The older tables with whose rows an upgrade does something, or to which its downgrade writes: "public.orders".
 
     PostgreSQL reads, writes or copies a table if rows are to obey something new, and does so if there are none. A change
     in the catalog alone concerns rows where it takes values away or gives them another meaning. Other locks than that of an
@@ -67,13 +67,18 @@ def touched_tables(up: Step, before: Snapshot) -> frozenset[str]:
     older = {f"{key.schema}.{key.name}" for key in before.objects if key.kind == "table"}
     touched = {_table_of(change.key) for change in up.changes if _concerns_values(change)}
     for statement in up.statements:
-        touched.update(statement.rewrites, statement.scans, statement.index_builds, statement.written)
-        touched.update(table for table, modes in statement.locks.items() if "RowExclusiveLock" in modes)
+        touched.update(statement.rewrites, statement.scans, statement.index_builds, _written(statement))
         if not statement.transactional:
             # Nothing of a statement that committed by itself can be counted; its text is all there is.
             words = set(re.findall(r"\w+", statement.sql))
             touched.update(name for name in older if name.rpartition(".")[2] in words)
+    for statement in down.statements if down is not None else ():
+        touched.update(_written(statement))
     return frozenset(touched & older)
+
+
+def _written(statement: Statement) -> set[str]:
+    return {*statement.written, *(table for table, modes in statement.locks.items() if "RowExclusiveLock" in modes)}
 
 
 _ROOM = re.compile(r"\(.*?\)")  # of a type: "(20)"

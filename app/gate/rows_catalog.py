@@ -179,17 +179,20 @@ def read_catalog(ask: Ask, names: Iterable[str], *, is_whole: bool = True) -> Ca
     one of its CHECKs.
     """
     # A dot may be part of a name, so there may be more than one way to take the two apart.
-    wanted = ", ".join(
-        f"({literal(name[:dot])}, {literal(name[dot + 1 :])})"
+    wanted = [
+        [name[:dot], name[dot + 1 :]]
         for name in sorted(set(names))
         for dot in range(1, len(name) - 1)
         if name[dot] == "."
-    )
+    ]
     if not wanted:
         return Catalog({}, {}, {})
-    root = "coalesce(pg_catalog.pg_partition_root(c.oid), c.oid)" if is_whole else "c.oid"
-    answer = json.loads(ask(_CATALOG.replace("{wanted}", wanted).replace("{root}", root)))
-    return _catalog(answer)
+    settings = {_WANTED: json.dumps(wanted), _IS_WHOLE: str(is_whole)}
+    told = ", ".join(f"set_config({literal(name)}, {literal(value)}, true)" for name, value in settings.items())
+    if ask(_IS_PREPARED) == "false":
+        ask("SELECT ''::text", f"PREPARE {_PREPARED} AS {_CATALOG}")
+    answer = ask(f"EXECUTE {_PREPARED}", f"SELECT concat({told})")
+    return _catalog(json.loads(answer))
 
 
 def _catalog(answer: Mapping[str, Any]) -> Catalog:
@@ -226,12 +229,22 @@ def _tuple(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(row["columns"] or ())
 
 
+# To plan the query takes three times as long as to run it, so it is planned once in a session. What is wanted is told in settings.
+_PREPARED = "overproof_rows"
+_IS_PREPARED = (
+    f"SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_statements AS p WHERE p.name = {literal(_PREPARED)})::text"
+)
+_WANTED = "overproof.wanted"  # JSON: [["public", "orders"]]
+_IS_WHOLE = "overproof.is_whole"
+
 # A parent that is only referred to by a column that may be NULL is needed where the table itself is wanted.
 # A column that only some versions have is reached through to_jsonb(row). Names of columns are in the order of the key.
-_CATALOG = """
+_CATALOG = f"""
 WITH RECURSIVE wanted AS MATERIALIZED (
-  SELECT n.nspname || '.' || c.relname AS asked, {root} AS root
-  FROM (VALUES {wanted}) AS v (schema, label)
+  SELECT n.nspname || '.' || c.relname AS asked,
+    coalesce(CASE WHEN current_setting('{_IS_WHOLE}')::boolean THEN pg_catalog.pg_partition_root(c.oid) END, c.oid) AS root
+  FROM (SELECT j.value ->> 0 AS schema, j.value ->> 1 AS label
+        FROM jsonb_array_elements(current_setting('{_WANTED}')::jsonb) AS j) AS v
   JOIN pg_catalog.pg_namespace AS n ON n.nspname = v.schema
   CROSS JOIN LATERAL (SELECT * FROM pg_catalog.pg_class AS c
     WHERE c.relname = v.label AND c.relnamespace = n.oid OFFSET 0) AS c

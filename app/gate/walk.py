@@ -351,6 +351,7 @@ class Walker:
         back = self._look(after)
         down = replace(down, changes=difference_between(after, back))
         trip = replace(trip, down=down, left_behind=difference_between(before, back))
+        trial = trial or self._trial(trip, before)
         if trip.left_behind and not down.changes:
             walk.trips[name] = trip  # the downgrade undid nothing: an upgrade over it all proves nothing more
             return True
@@ -450,7 +451,7 @@ class Walker:
         walk = self._walk
         if trip.up is None or not walk.is_transactional or Part.POPULATED not in walk.parts:
             return None
-        touched = touched_tables(trip.up, before) - {walk.version_table}
+        touched = touched_tables(trip.up, before, trip.down) - {walk.version_table}
         path = find_rows(walk.paths[trip.revision], walk.hello["script_location"], trip.revision)
         if not touched and path is None:
             return None

@@ -30,7 +30,7 @@ class Session:
             for statement in statements:
                 cursor.execute(statement)
                 if cursor.description:
-                    (value,) = cursor.fetchone()
+                    ((value,),) = cursor.fetchall()
                     if value is None:
                         break
             return value

@@ -163,7 +163,7 @@ class Watch:
 
     def _changed(self):
         """The relations of which a row was written since they were last read."""
-        return self._walker.rows("EXECUTE overproof_changed('{}')".format(self._since % 2**32))
+        return self._walker.rows(f"EXECUTE overproof_changed('{self._since % 2**32}')")
 
     def prepare(self):
         """Have PostgreSQL plan the looks, for as long as the session keeps plans."""
