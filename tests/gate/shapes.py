@@ -522,7 +522,7 @@ from library.settings import FIRST_AUTHOR
         at,
         (python, *UPGRADE),
         environment={"DATABASE_URL": "{url+psycopg2}", "LIBRARY_FIRST_AUTHOR": "Sappho"},
-        expected=frozenset({("offline-sql", "")}),
+        expected=frozenset({("offline-sql", "0002")}),
     )
 
 

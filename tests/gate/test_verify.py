@@ -43,6 +43,7 @@ class Gate:
         self.database_url: str | None = None
         self.target: Target | None = None
         self.base: str | None = None
+        self.parts = EVERY_PART
 
     version = "18.6"
 
@@ -60,7 +61,7 @@ class Gate:
         kept: KeptBase | None = None,
         parts: frozenset[Part] = EVERY_PART,
     ) -> list[Recording]:
-        self.target, self.base = target, base
+        self.target, self.base, self.parts = target, base, parts
         on_progress("walk", 1, 1)
         if isinstance(self.result, BaseException):
             raise self.result
@@ -208,6 +209,12 @@ def test_the_configuration_says_what_the_command_line_does_not(gate: Gate, tmp_p
 
     assert gate.target is not None
     assert gate.target.command == ("flask", "db", "upgrade")
+
+
+def test_what_no_selected_check_needs_is_not_recorded(gate: Gate) -> None:
+    verified("--select", "round-trip", "--select", "data-loss")
+
+    assert gate.parts == {Part.LOCKS, Part.POPULATED}
 
 
 def test_the_base_reaches_the_recorder_and_the_report(gate: Gate) -> None:

@@ -316,18 +316,24 @@ class Walker:
         pieces = []
         if start:
             self.context._start_from_rev = tuple(start)
-        script = None  # of the revision that is at work
+        coming = script = None  # the revision that is next, and the one that is at work
         list_steps = self.context._migrations_fn
 
         def watched_steps(heads, context):
-            nonlocal script
+            nonlocal coming, script
             for step in list_steps(heads, context):
-                script = getattr(step, "revision", None)
+                coming = getattr(step, "revision", None)
                 yield step
-            script = None
+                script = None
+
+        def note(piece):
+            nonlocal script
+            if piece.startswith("-- Running "):  # what goes before it, the version table, is Alembic's own
+                script = coming
+            pieces.append([script and script.revision, piece])
 
         self.context._migrations_fn = watched_steps
-        self.context.impl.static_output = lambda piece: pieces.append([script and script.revision, piece])
+        self.context.impl.static_output = note
         try:
             self.original(self.context, **self.arguments)
         except (KeyboardInterrupt, GeneratorExit):
