@@ -87,8 +87,9 @@ def _build_base(stage: Stage) -> Database:
         while (conversation := process.arrive()) is not None:
             accept(conversation, database)
             walk = begin_walk(index, conversation, stage)
-            Walker(walk, conversation, stage.target.timeout_s, stage.canceller(database)).forward()
-            conversation.ask("finish")
+            if not walk.is_stamp:
+                Walker(walk, conversation, stage.target.timeout_s, stage.canceller(database)).forward()
+            conversation.ask("stamp" if walk.is_stamp else "finish")
             index += 1
         if index == 0:
             raise _never_arrived(process)
@@ -136,13 +137,14 @@ def _walk_with(
         else:
             if index == len(walks):
                 walks.append(begin_walk(index, conversation, stage))
-                if kept is not None:
+                if kept is not None and not walks[index].is_stamp:
                     kept.check(walks[index])
             else:
                 conversation.ask("prepare")
             walk = walks[index]
-            if not walk.plan and walk.base is None and not walk.graph.problems:
-                conversation.ask("finish")  # an application that upgrades once more as it starts
+            if walk.is_stamp or (not walk.plan and walk.base is None and not walk.graph.problems):
+                # An application that upgrades once more as it starts; or one that stamps what code has made, and upgrades that.
+                conversation.ask("stamp" if walk.is_stamp else "finish")
                 index += 1
                 continue
 
@@ -156,8 +158,13 @@ def _walk_with(
         index += 1
     if not walks:
         raise _never_arrived(process)
+    if all(walk.is_stamp for walk in walks):
+        raise CannotVerify(
+            "the command does not upgrade: it only stamps an empty database with a revision, and runs none; name the command that"
+            " brings an empty database to head by its revisions, after --"
+        )
     if all(walk.graph.revisions and not (walk.plan or walk.base or walk.graph.problems) for walk in walks):
-        current = ", ".join(walks[0].current) or "none"
+        current = ", ".join(walks[-1].current) or "none"
         raise CannotVerify(
             f"the command reached Alembic but had no revision to run (the database is at: {current}): name the command that"
             " upgrades an empty database to head, after --"
@@ -202,7 +209,7 @@ def _note(walk: Walk, failure: Failure) -> int:
 
 def _worth_telling(walks: list[Walk]) -> list[Walk]:
     """An application that upgrades again at its start makes a walk of no steps over the same history: that is not news."""
-    told = [walk for walk in walks if walk.plan or walk.graph.problems or walk.base]
+    told = [walk for walk in walks if not walk.is_stamp and (walk.plan or walk.graph.problems or walk.base)]
     return told or walks[:1]
 
 

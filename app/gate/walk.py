@@ -69,6 +69,9 @@ class Walk:
     has_metadata: bool
     current: tuple[str, ...] = ()  # where the database was before the walk: the base's revisions, with --base
     base: Divergence | None = None
+    is_stamp: bool = (
+        False  # the command only marks the database with a revision, as one does whose tables code has made
+    )
     start: Snapshot | None = None
     trips: dict[str, Trip] = field(default_factory=dict)
     suspects: list[str] = field(default_factory=list)
@@ -161,7 +164,7 @@ def begin_walk(index: int, conversation: Conversation, stage: Stage) -> Walk:
         raise CannotVerify(f"Alembic cannot begin on an empty database: {failure['message']}")
     directory, base_ref = stage.target.directory, stage.base_ref
     graph = read_graph(described, directory)
-    if not described.get("is_upgrade", True):
+    if not described.get("is_upgrade", True) and not described["is_stamp"]:
         raise CannotVerify("the command does not upgrade: name the one that brings the database to head, after --")
     divergence = None
     if base_ref is not None:
@@ -177,6 +180,7 @@ def begin_walk(index: int, conversation: Conversation, stage: Stage) -> Walk:
         has_metadata=described["has_metadata"],
         current=tuple(described["current"]),
         base=divergence,
+        is_stamp=described.get("is_stamp", False),
         paths={each["revision"]: Path(each["path"]) for each in described["revisions"]},
     )
 

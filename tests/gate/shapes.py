@@ -874,3 +874,27 @@ def call_of_alembic_that_only_looks(at: Path, python: str) -> Shape:
     """
     library(at, **{"upgrade.py": own})
     return Shape(at, (python, "upgrade.py"), also=lambda recordings: len(recordings) == 1)
+
+
+@shape
+def stamp_before_the_upgrade(at: Path, python: str) -> Shape:
+    """Code makes the oldest tables of an empty database and stamps them; the revisions that follow are run."""
+    own = """\
+        import os
+
+        from alembic import command
+        from alembic.config import Config
+        from sqlalchemy import create_engine, inspect, text
+
+        config = Config("alembic.ini")
+        engine = create_engine(os.environ["DATABASE_URL"])
+        if not inspect(engine).has_table("alembic_version"):
+            with engine.begin() as connection:
+                connection.execute(text("CREATE TABLE author (id serial PRIMARY KEY, name varchar(80) NOT NULL)"))
+            command.stamp(config, "0001")
+        command.upgrade(config, "head")
+    """
+    library(at, **{"start.py": own})
+    return Shape(
+        at, (python, "start.py"), revisions=frozenset({"0002", "0003"}), also=lambda recordings: len(recordings) == 1
+    )

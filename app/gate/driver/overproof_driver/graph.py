@@ -43,6 +43,7 @@ def describe(context, heads):
             found["error"] = _error(deeper)
             return found
     found["is_upgrade"] = all(getattr(step, "is_upgrade", False) and hasattr(step, "revision") for step in steps)
+    found["is_stamp"] = any(not hasattr(step, "revision") for step in steps)
     if found["is_upgrade"]:
         found["plan"] = [step.revision.revision for step in steps]
     return found

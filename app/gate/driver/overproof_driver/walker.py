@@ -52,7 +52,7 @@ class Walker:
             if request is None:
                 os._exit(70)  # the gate is gone: nobody wants the rest of this command
             action = request.pop("do")
-            if action in ("plain", "meet", "skip", "finish", "stop"):
+            if action in ("plain", "meet", "skip", "finish", "stamp", "stop"):
                 return getattr(self, "_end_" + action)()
             try:
                 answer = getattr(self, "do_" + action)(**request)
@@ -389,6 +389,11 @@ class Walker:
             context._transaction = self._begun_transaction()
         self.channel.send({})
         self.channel.close()
+
+    def _end_stamp(self):
+        """The same, after Alembic has marked the database with a revision, which runs no script."""
+        self._end_finish()
+        return self.original(self.context, **self.arguments)
 
     # The connection.
 
