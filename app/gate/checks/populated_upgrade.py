@@ -45,7 +45,7 @@ from collections.abc import Iterator
 from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import counted, failure_reason, first_line, indented, listed, shorten, table_of
-from app.gate.recording import Change, Failure, Part, Populated, Recording, Revision, Trip
+from app.gate.recording import Change, Failure, Key, Part, Populated, Recording, Revision, Snapshot, Trip
 from app.gate.report import Severity
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -71,14 +71,14 @@ def examine(recording: Recording) -> Iterator[Finding]:
         if trip.rows_failure is not None:
             yield _not_loaded(revision, trip.rows_failure)
         if trip.populated is not None and trip.populated.step.failure is not None:
-            yield _finding(revision, trip, trip.populated, trip.populated.step.failure)
+            yield _finding(revision, trip, trip.populated, trip.populated.step.failure, recording.head)
         for table, reason in trip.not_covered.items():
             uncovered.setdefault((table, reason), []).append(trip.revision)
     for (table, reason), names in uncovered.items():
         yield _uncovered(table, reason, [revisions[name] for name in names])
 
 
-def _finding(revision: Revision, trip: Trip, populated: Populated, failure: Failure) -> Finding:
+def _finding(revision: Revision, trip: Trip, populated: Populated, failure: Failure, head: Snapshot | None) -> Finding:
     table, column = _place(trip, populated, failure)
     severity = _severity(populated, failure)
     if populated.rows == "own":
@@ -97,7 +97,7 @@ def _finding(revision: Revision, trip: Trip, populated: Populated, failure: Fail
         revision=revision.revision,
         object=f"{table}.{column}" if column else table,
         detail=failure.sql,
-        help=_help(revision, trip, failure, table, column),
+        help=_help(revision, trip, failure, table, column, _is_text(head, table, column)),
         line=failure.line,
         severity=severity,
     )
@@ -202,8 +202,8 @@ def _narrowed(trip: Trip, failure: Failure) -> str | None:
 # Advice.
 
 
-def _help(revision: Revision, trip: Trip, failure: Failure, table: str, column: str | None) -> str:
-    code = _code(trip, failure, table, column)
+def _help(revision: Revision, trip: Trip, failure: Failure, table: str, column: str | None, is_text: bool) -> str:
+    code = _code(trip, failure, table, column) if is_text or failure.sqlstate != "23505" else None
     parts = [f"{_FIRST[code[0]]}\n\n{indented(code[1])}"] if code else []
     if not parts and (_NO_LABEL.search(failure.message) or failure.sqlstate == _CHECK):
         parts.append(f"Give such rows of {shorten(table)} another value before, by an UPDATE.")
@@ -211,6 +211,8 @@ def _help(revision: Revision, trip: Trip, failure: Failure, table: str, column: 
         parts.append(
             f"Make what does not fit fit, by an UPDATE of {shorten(table)} before the change, or keep the wider type."
         )
+    if not parts and failure.sqlstate in _UNIQUE:
+        parts.append(f"Tell such rows of {shorten(table)} apart before, or keep one of them.")
     parts.append(
         f"If rows of {shorten(table)} look different, put some into overproof_rows/{revision.revision}.sql, beside the script: "
         "they are used instead."
@@ -255,6 +257,13 @@ def _code(trip: Trip, failure: Failure, table: str, column: str | None) -> tuple
         body = "\n".join(f"    {remedy.python(line + ' ', is_sql=True)}" for line in lines)
         return "duplicates", f"op.execute(\n{body}\n)"
     return None
+
+
+def _is_text(head: Snapshot | None, table: str, column: str | None) -> bool:
+    """Whether that column holds texts at head, as far as is known."""
+    schema, _, label = table.partition(".")
+    definition = head.objects.get(Key("column", schema, column or "", label)) if head is not None else None
+    return definition is None or str(definition.get("type")).startswith(("character", "text", "citext"))
 
 
 def _column_change(trip: Trip, table: str, column: str | None) -> Change | None:

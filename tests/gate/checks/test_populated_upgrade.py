@@ -11,7 +11,7 @@ from app.gate.checks.base import Skipped
 from app.gate.checks.populated_upgrade import examine
 from app.gate.recording import Change, Failure, Populated, Recording, Step, Trip
 from app.gate.report import Severity
-from tests.gate.checks.builders import added, altered, failure, key, python_failure, recording, revision, trip
+from tests.gate.checks.builders import added, altered, failure, key, python_failure, recording, revision, snapshot, trip
 
 NEW_COLUMN = added(key("column", "channel", "orders"), type="text", nullable=False)
 NOT_NULL = altered(
@@ -63,6 +63,15 @@ def test_a_new_column_that_is_filled_in_part_is_told_as_such():
 
     assert finding.message.startswith("a1 fails where it leaves the new orders.note empty: ")
     assert "op.execute(\"UPDATE orders SET note = '' WHERE note IS NULL\")" in str(finding.help)
+
+
+def test_duplicates_of_what_is_no_text_get_no_suffix_for_advice():
+    failed = failure('could not create unique index "uq_note"', sqlstate="23505")
+    head = snapshot({key("column", "note", "orders"): {"type": "integer"}})
+
+    [finding] = examine(recording(over_rows([UNIQUE], failed), head=head))
+
+    assert str(finding.help).startswith("Tell such rows of orders apart before, or keep one of them.")
 
 
 def test_a_key_of_a_new_column_gets_no_default_for_advice():
