@@ -58,7 +58,6 @@ def _async(driver: str, arguments: str) -> Way:
 
 
 DRIVERS = {
-    "psycopg 3": _sync("psycopg"),
     "psycopg 3, async": _async("psycopg", _BY_LIBPQ),
     "asyncpg, async": _async("asyncpg", _BY_ASYNCPG),
 }
@@ -67,14 +66,10 @@ COMMITTING = {"psycopg2": _sync("psycopg2", "AUTOCOMMIT"), "psycopg 3": _sync("p
 # Judged alike by whichever driver they come: those that commit in the middle, and a few that do not.
 _ANYHOW = (
     "index CONCURRENTLY",
-    "index in an autocommit block but not CONCURRENTLY",
     "index is dropped in an autocommit block but not CONCURRENTLY",
-    "index is replaced beside the traffic",
     "column and its index CONCURRENTLY",
-    "REINDEX CONCURRENTLY",
     "VACUUM FULL",
     "CHECK is made and validated in two transactions",
-    "unique constraint by way of an index",
     "backfill in batches that commit",
     "rows deleted under a lock",
     "procedure that writes a table anew",

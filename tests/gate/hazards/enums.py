@@ -44,6 +44,7 @@ CASES = [
             autocommit("ALTER TYPE mood ADD VALUE IF NOT EXISTS 'calm'"),
             sql("ALTER TABLE orders ALTER COLUMN mood SET DEFAULT 'calm'"),
         ),
+        downgrade=WITH_SAD,
         because="The block commits the label before it is used; a default is for rows that come.",
     ),
     Case(
@@ -53,6 +54,7 @@ CASES = [
             autocommit("ALTER TYPE mood ADD VALUE 'calm'"),
             sql("ALTER TABLE orders ALTER COLUMN mood SET DEFAULT 'calm'"),
         ),
+        downgrade=WITH_SAD,
         expected={"interrupted-upgrade"},
         because="Stopped after the block, the next try is 'enum label \"calm\" already exists'.",
     ),
