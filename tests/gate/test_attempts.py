@@ -8,7 +8,7 @@ import pytest
 
 from app.gate.recorder import record
 from app.gate.server import Server
-from tests.gate.projects import script, target, write_project
+from tests.gate.projects import ENV, script, target, write_project
 
 TABLE = script("a1", None, "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))")
 ASKS = script("b2", "a1", "op.get_bind().execute(sa.text('SELECT 1')).fetchall()")
@@ -60,3 +60,13 @@ def test_a_script_that_reflects_into_the_models_does_not_change_what_autogenerat
 
     assert (recording.drift, recording.missing.get("drift")) == ((), None)
     assert recording.models == recording.head
+
+
+def test_models_of_which_alembic_can_make_nothing_are_no_models(tmp_path: Path, server: Server) -> None:
+    env = ENV.replace("metadata = None", "metadata = [type('Storage', (), {})]")
+    place = write_project(tmp_path, {"a1": TABLE}, env=env)
+
+    (recording,) = record(target(place), server)
+
+    assert not recording.has_metadata
+    assert recording.head is not None

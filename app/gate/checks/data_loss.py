@@ -72,11 +72,16 @@ def _does_nothing_down(revision: Revision, trip: Trip) -> bool:
     return find_omission(revision, trip) is not None or (trip.down is not None and not trip.down.statements)
 
 
+def _clauses(told: Sequence[str]) -> str:
+    """`drops column a, with the values in it; and deletes rows of b`."""
+    return "; and ".join(filter(None, ["; ".join(told[:-1]), told[-1]]))
+
+
 def _upwards(revision: Revision, trip: Trip, losses: Sequence[Loss]) -> Finding:
     by_kind = _by_kind(losses)
     told = [_WORDS[what](_names(some), len(some) > 1) for what, some in by_kind.items()]
     return Finding(
-        f"{revision.revision} {listed(told)}.",
+        f"{revision.revision} {_clauses(told)}.",
         revision=revision.revision,
         object=_object(losses),
         detail=bulleted(map(_example, losses)),
@@ -92,7 +97,7 @@ def _downwards(revision: Revision, losses: Sequence[Loss]) -> Finding:
     if values:
         told.append(f"{_names(values)} {'is not what it was' if len(values) == 1 else 'are not what they were'}")
     return Finding(
-        f"After {revision.revision} and its downgrade, {listed(told)}.",
+        f"After {revision.revision} and its downgrade, {_clauses(told)}.",
         revision=revision.revision,
         object=_object(losses),
         detail=bulleted(map(_example, losses)),

@@ -92,7 +92,7 @@ def _long_work(transaction: Transaction) -> Iterator[Finding]:
 
 def _finding(transaction: Transaction, moment: Moment, locked: list[str], tables: list[str]) -> Finding:
     statement = moment.statement
-    word = first_word(statement)
+    word = _WORDS.get(first_word(statement), first_word(statement))
     lines = [str(moment.since[table].line) for table in locked if moment.since[table].line]
     who = waiting({table: moment.held[table] for table in locked}, f"locked since line {lines[0]}" if lines else "")
     return Finding(
@@ -105,5 +105,7 @@ def _finding(transaction: Transaction, moment: Moment, locked: list[str], tables
         line=statement.line,
     )
 
+
+_WORDS = {"DO": "DO block", "WITH": "query", "(STATEMENTS": "script"}
 
 CHECK = Check(id="lock-pileup", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.LOCKS}))

@@ -218,7 +218,8 @@ def fenced(text: str) -> str:
 
 
 SQL = re.compile(
-    r"\s*(?:--|(?:ALTER|CREATE|DELETE|DO|DROP|INSERT|REINDEX|SELECT|SET|TRUNCATE|UPDATE|WITH)\b)", re.IGNORECASE
+    r"\s*(?:--|(?:ALTER|CREATE|DELETE|DO|DROP|INSERT|REINDEX|SELECT|SET|TRUNCATE|UPDATE|WITH(?!\s+op\.))\b)",
+    re.IGNORECASE,
 )
 
 

@@ -95,7 +95,7 @@ def test_what_one_upgrade_loses_is_one_finding():
     [finding] = examine(of([*losses, other]))
 
     assert finding.message == (
-        "a1 drops the columns orders.a, orders.b, orders.c and 2 more, with the values in them and rounds values of lines.total."
+        "a1 drops the columns orders.a, orders.b, orders.c and 2 more, with the values in them; and rounds values of lines.total."
     )
     assert finding.object == "public.orders"
     assert str(finding.detail).count("\n") == 5

@@ -13,11 +13,12 @@ from . import settled as looks
 
 
 def metadatas(context):
-    """The metadata that `env.py` gave as `target_metadata`: none, one or several."""
+    """The metadata that `env.py` gave as `target_metadata`: none, one or several. Some give classes, with which Alembic can do nothing."""
     target = context.opts.get("target_metadata")
     if target is None:
         return []
-    return [target] if isinstance(target, MetaData) else list(target)
+    given = list(target) if isinstance(target, (list, tuple, set)) else [target]
+    return [each for each in given if isinstance(each, MetaData)]
 
 
 def _filter(context):
