@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from app.gate.recording import Divergence, Graph
@@ -19,6 +21,7 @@ class BaseScript:
 
     path: str  # from the repository's root
     text: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,19 @@ def read_base(ref: str, root: Path, locations: Sequence[Path]) -> Base:
         raise CannotVerify(
             f"--base {ref}: HEAD has no commit in common with it; in a shallow clone, fetch the whole history (fetch-depth: 0)"
         )
-    inside = [str(location.relative_to(root)) for location in locations if location.is_relative_to(root)]
+    inside = tuple(str(location.relative_to(root)) for location in locations if location.is_relative_to(root))
+    return Base(ref, common, _scripts_at(root, common, inside))
+
+
+@lru_cache(maxsize=4)
+def _scripts_at(root: Path, commit: str, directories: Sequence[str]) -> Mapping[str, BaseScript]:
+    """By their revision. What is in a commit does not change, and is asked for more than once."""
     scripts: dict[str, BaseScript] = {}
-    for path, text in _files(root, common, inside):
+    for path, text in _files(root, commit, directories):
         revision = revision_of(text)
         if revision is not None:
-            scripts[revision] = BaseScript(path, text)
-    return Base(ref, common, scripts)
+            scripts[revision] = BaseScript(path, text, hashlib.sha256(text.encode()).hexdigest())
+    return scripts
 
 
 _REVISION = re.compile(r"^revision\s*(?::[^=\n]+)?=\s*[(]?\s*[\"']([^\"'\n]+)[\"']", re.MULTILINE)
@@ -63,11 +72,14 @@ def revision_of(text: str) -> str | None:
 
 def compare(base: Base, graph: Graph, root: Path, env: Path) -> Divergence:
     """What became of the revisions of the base: edited, removed, or with a new one below them; and of its env.py."""
-    paths = {each.revision: each.path for each in graph.revisions}
+    revisions = {each.revision: each for each in graph.revisions}
+    paths = {revision: each.path for revision, each in revisions.items()}
     edited, removed = [], []
     for revision, script in base.scripts.items():
-        if revision not in paths:
+        if revision not in revisions:
             removed.append((revision, script.path))
+        elif script.sha256 == revisions[revision].sha256:
+            continue
         elif does_other_things(script.text, (root / paths[revision]).read_text("utf-8")):
             edited.append((revision, paths[revision]))
     new = {each.revision for each in graph.revisions} - base.scripts.keys()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from app.gate.recording import Graph, GraphProblem, Revision
-from app.gate.scripts import read_script
+from app.gate.scripts import Script, read_script
 
 # Alembic only warns of these two (alembic/script/revision.py), and goes on with a map that is not the history.
 _DUPLICATE = re.compile(r"Revision (?P<revision>\S+) is present more than once")
@@ -17,13 +18,16 @@ _MISSING_PARENT = re.compile(r"Revision (?P<parent>\S+) referenced from (?P<by>.
 _CYCLE = re.compile(r"cycle is detected in revisions", re.IGNORECASE)
 
 
-def read_graph(described: Mapping[str, Any], directory: Path) -> Graph:
-    """The graph of a walk. `described` is the driver's answer; paths become relative to the repository's root."""
+def read_graph(described: Mapping[str, Any], directory: Path, known: Mapping[str, Script] | None = None) -> Graph:
+    """The graph of a walk. `described` is the driver's answer; paths become relative to the repository's root.
+
+    `known` has what was read of scripts before, by the SHA-256 of their content.
+    """
     root = repository_root(directory)
     revisions = []
     for each in described["revisions"]:
         path = Path(each["path"])
-        script = read_script(path)
+        script = read_script(path, known or {})
         revisions.append(
             Revision(
                 revision=each["revision"],
@@ -50,8 +54,8 @@ def read_graph(described: Mapping[str, Any], directory: Path) -> Graph:
 
 
 def _problems(described: Mapping[str, Any], root: Path) -> list[GraphProblem]:
-    places = _places(described, root)
     problems = []
+    places = _places(described, root) if described["warnings"] else []
     for warning in described["warnings"]:
         if found := _DUPLICATE.search(warning):
             paths = [path for path, revision, _ in places if revision == found["revision"]]
@@ -103,5 +107,12 @@ def repository_root(directory: Path) -> Path:
 
 def relative(path: Path, root: Path) -> str:
     """The path as seen from the root, if it lies below it."""
-    resolved = path.resolve()
+    is_plain = path.is_absolute() and not path.is_symlink()
+    resolved = _resolved(path.parent) / path.name if is_plain else path.resolve()
     return str(resolved.relative_to(root)) if resolved.is_relative_to(root) else str(resolved)
+
+
+@lru_cache(maxsize=64)
+def _resolved(folder: Path) -> Path:
+    """Kept, since the scripts of a history are hundreds in a few folders."""
+    return folder.resolve()

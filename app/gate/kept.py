@@ -23,6 +23,7 @@ from app.gate.cluster import find_binaries
 from app.gate.files import write_atomically
 from app.gate.history import repository_root
 from app.gate.recording import Snapshot
+from app.gate.scripts import Script
 from app.gate.server import Database, Server, ServerUnavailable
 from app.gate.snapshot import digest
 from app.gate.target import Target
@@ -30,7 +31,7 @@ from app.gate.walk import Walk
 
 KEPT_IMAGES = 4  # each has about 50 MB
 Result = TypeVar("Result")
-_FORMAT = 2  # to be raised when what is kept, or how it is made, changes
+_FORMAT = 3  # to be raised when what is kept, or how it is made, changes
 
 
 class Distrusted(Exception):
@@ -67,6 +68,15 @@ class KeptBase:
             return None
         _, _, current = self.facts["walks"][0]
         return list(current)
+
+    @property
+    def scripts(self) -> dict[str, Script]:
+        """What was read of the scripts at the base, by their SHA-256."""
+        return {digest: Script(digest, *parts) for digest, *parts in self.facts.get("scripts", ())}
+
+    @property
+    def knows_settled(self) -> bool:
+        return "settled" in self.facts
 
     def find(self) -> None:
         """Look for an image that fits. A damaged one is removed."""
@@ -134,7 +144,13 @@ class KeptBase:
         folders = sorted({str((root / each.path).parent) for walk in walks for each in walk.graph.revisions})
         key = self._key([Path(folder) for folder in folders], env)
         versions = [[walk.hello["alembic"], walk.hello["sqlalchemy"], sorted(walk.current)] for walk in walks]
-        facts = {**self.facts, "key": key, "digest": schema, "walks": versions}
+        scripts = [
+            [each.sha256, each.upgrade_line, each.downgrade_line, each.upgrade_body, each.downgrade_body]
+            for walk in walks
+            for each in walk.graph.revisions
+            if not each.is_new and not each.allowances
+        ]
+        facts = {**self.facts, "key": key, "digest": schema, "walks": versions, "scripts": scripts}
         assert self._taken is not None  # noqa: S101 - seen by the only caller
         self._taken.replace(self._file(key, "tar"))
         self._write(facts)
@@ -148,7 +164,7 @@ class KeptBase:
 
     def note_settled(self, settled: Mapping[int, Mapping[str, str]]) -> None:
         """Keep which tables are settled, by the walk's index, if that is not known yet. See `settled.py`."""
-        if settled and "key" in self.facts and "settled" not in self.facts:
+        if settled and "key" in self.facts and not self.knows_settled:
             with contextlib.suppress(OSError):
                 self._write({**self.facts, "settled": {str(index): dict(tables) for index, tables in settled.items()}})
 

@@ -47,6 +47,8 @@ def record(
         if base_ref is not None:
             on_progress("base", 0, 1)
             stage.base = _find_base(stage, kept)
+            stage.scripts = kept.scripts if kept else {}
+            stage.is_kept = kept is not None
         with attempts.sql_ahead(stage, kept.start if kept else None) as ahead:
             walks = walk_all(stage, on_progress, kept)
             if kept is not None:
@@ -61,7 +63,7 @@ def record(
         raise CannotVerify(
             f"the command did not answer within {target.timeout_s:g} s: give it more with --timeout"
         ) from error
-    if kept is not None:
+    if kept is not None and not kept.knows_settled:
         settled = {walk.index: _settled_by(walk, seen[walk.index]) for walk in walks}
         kept.note_settled({index: tables for index, tables in settled.items() if tables is not None})
     root = repository_root(target.directory)

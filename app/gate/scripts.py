@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +24,18 @@ class Script:
     allowances: tuple[Allowance, ...] = ()
 
 
-def read_script(path: Path) -> Script:
-    """The script at that path. One that cannot be read or parsed counts as present: Alembic has just run it."""
+def read_script(path: Path, known: Mapping[str, Script]) -> Script:
+    """The script at that path. One that cannot be read or parsed counts as present: Alembic has just run it.
+
+    `known` has scripts that were parsed before, by their SHA-256.
+    """
     try:
         content = path.read_bytes()
     except OSError:
         return Script()
     digest = hashlib.sha256(content).hexdigest()
+    if digest in known:
+        return known[digest]
     try:
         text = content.decode("utf-8")
         tree = ast.parse(text)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from app.gate.process import Conversation, Process, kill_group, last_line, start
 from app.gate.recording import EVERY_PART, Part
+from app.gate.scripts import Script
 from app.gate.server import Database, Server
 from app.gate.target import CannotVerify, Target, fill
 
@@ -27,6 +28,8 @@ class Stage:
         self.base_ref = base_ref
         self.parts = parts
         self.base: Database | None = None  # what every run of the command begins with, with --base
+        self.scripts: Mapping[str, Script] = {}  # what is known of scripts, by their SHA-256
+        self.is_kept = False  # whether the next run is to know which tables were settled
         self._running: set[Process] = set()
 
     @contextmanager

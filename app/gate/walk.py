@@ -163,7 +163,10 @@ def begin_walk(index: int, conversation: Conversation, stage: Stage) -> Walk:
     if failure := described.get("failure"):
         raise CannotVerify(f"Alembic cannot begin on an empty database: {failure['message']}")
     directory, base_ref = stage.target.directory, stage.base_ref
-    graph = read_graph(described, directory)
+    is_kept = stage.is_kept and described["has_metadata"]
+    if is_kept:
+        conversation.send("fingerprints")  # which takes a while: we read the history in the meantime
+    graph = read_graph(described, directory, stage.scripts)
     if not described.get("is_upgrade", True) and not described["is_stamp"]:
         raise CannotVerify("the command does not upgrade: name the one that brings the database to head, after --")
     divergence = None
@@ -182,6 +185,7 @@ def begin_walk(index: int, conversation: Conversation, stage: Stage) -> Walk:
         base=divergence,
         is_stamp=described.get("is_stamp", False),
         paths={each["revision"]: Path(each["path"]) for each in described["revisions"]},
+        models=conversation.receive().get("models", {}) if is_kept else {},
     )
 
 
@@ -191,9 +195,9 @@ def _set_against_base(
     """The graph with its new revisions marked, and what the branch did to the old ones."""
     root = repository_root(directory)
     folders = {Path(location) for location in described["locations"]}
-    folders |= {(root / each.path).parent for each in graph.revisions}
+    folders |= {root / folder for folder in {each.path.rpartition("/")[0] for each in graph.revisions}}
     base = read_base(ref, root, sorted(folders))
-    outside = {each.revision for each in graph.revisions if not (root / each.path).is_relative_to(root)}
+    outside = {each.revision for each in graph.revisions if each.path.startswith("/")}
     revisions = tuple(
         replace(each, is_new=each.revision not in base.scripts and each.revision not in outside)
         for each in graph.revisions
@@ -533,7 +537,6 @@ class Walker:
     def _find_settled(self) -> None:
         walk = self._walk
         if walk.known is not None and walk.start is not None:
-            walk.models = self._conversation.ask("fingerprints")["models"]
             walk.settled = find_settled(walk.known, walk.models, walk.start, self._state)
             if walk.settled and Part.MODELS in walk.parts:
                 walk.creation = self._conversation.ask("creation", settled=sorted(walk.settled))["statements"]

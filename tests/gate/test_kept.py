@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.gate import recorder
+from app.gate import recorder, scripts
 from app.gate.kept import KeptBase, with_kept_base
-from app.gate.recording import Recording
+from app.gate.recording import Allowance, Recording
 from app.gate.server import throwaway_server
 from tests.gate.projects import script, target
 from tests.gate.test_base import B2, branch, versions
@@ -104,3 +104,20 @@ def test_a_base_that_is_not_what_it_says_is_built_anew(verify: Verify, fact: str
 
     assert was_built
     assert recording.trips[0].again is not None
+
+
+def test_only_the_scripts_of_the_branch_are_parsed_again(verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, _ = verify()
+    parsed = []
+    parse = scripts.parse_allowances
+
+    def parse_and_note(text: str) -> tuple[Allowance, ...]:
+        parsed.append(text)
+        return parse(text)
+
+    monkeypatch.setattr(scripts, "parse_allowances", parse_and_note)
+
+    second, _ = verify()
+
+    assert parsed == [C3]
+    assert second.graph == first.graph

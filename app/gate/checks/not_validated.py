@@ -52,6 +52,9 @@ def examine(recording: Recording) -> Iterator[Finding]:
 
 
 def _finding(key: Key, definition: Definition) -> tuple[str, str] | None:
+    is_valid = all(definition.get(name) is not False for name in ("validated", "valid", "index_valid"))
+    if is_valid and "NOT VALID" not in str(definition.get("not_null", "")):
+        return None  # which is nearly everything, and need not be put into words
     what = noun(Change(key, None, definition))
     if str(definition.get("definition", "")).endswith(" NOT ENFORCED"):
         return None  # PostgreSQL calls it not valid, and would not check it in any case

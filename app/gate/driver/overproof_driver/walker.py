@@ -4,6 +4,7 @@ One revision is one transaction, whatever `env.py` set. Where `env.py` began a t
 alone, and a bare COMMIT and BEGIN are sent to the server between the revisions; what `env.py` had set with SET LOCAL is set again.
 """
 
+import gc
 import logging
 import os
 import sys
@@ -43,9 +44,11 @@ class Walker:
         self._outcome = None
         self._settings = {}
         self._was_transactional = True
+        self._fingerprints = {}  # of the models
 
     def serve(self):
         """Answer requests until one of them ends the walk. Returns what `run_migrations` returns: nothing."""
+        _spare_the_collector()
         self.channel.send(self._hello())
         while True:
             request = self.channel.receive()
@@ -53,6 +56,7 @@ class Walker:
                 os._exit(70)  # the gate is gone: nobody wants the rest of this command
             action = request.pop("do")
             if action in ("plain", "meet", "skip", "finish", "stamp", "stop"):
+                _spare_the_collector()
                 return getattr(self, "_end_" + action)()
             try:
                 answer = getattr(self, "do_" + action)(**request)
@@ -269,6 +273,8 @@ class Walker:
 
     def do_creation(self, settled):
         """The SQL that creates the models' tables, less the settled ones, if it is the same whoever runs it."""
+        if models.extent(self.context) != self._extent:
+            return {"statements": None}  # a script has added to the metadata
         # What stands without a schema is created in the first one of the session's search path, as the session's role.
         if self._scalar_outside("SELECT current_schema() || ' ' || current_setting('role')") != "public none":
             return {"statements": None}
@@ -604,6 +610,15 @@ class Walker:
             "sql": str(statement)[:20000] if statement else None,
             "line": line,
         }
+
+
+def _spare_the_collector():
+    """Have the garbage collector leave alone what is loaded by now: models and scripts, which stay to the end in any case.
+
+    Else it goes through all of it again and again, and once more as Python ends: 0.2 s with 300 tables.
+    """
+    if hasattr(gc, "freeze"):  # not in PyPy
+        gc.freeze()
 
 
 def _is_our_own(error):
