@@ -1,11 +1,12 @@
 """Measures the gate beside pytest-alembic: `tox -e bench`, or `tox -e bench -- --quick` to see whether it still runs.
 
-Four parts on one PostgreSQL server that all share, the first three on a history made by `history.py`:
+Five parts on one PostgreSQL server that all share, all but the last on histories made by `history.py`:
 
 compare   whole processes, turn by turn in several rounds: the gate, pytest-alembic's four default tests, and its
           experimental `downgrade_leaves_no_trace` alone
 scaling   the gate on longer and longer histories, and the exponent of the power law that fits its times best
 memory    what the gate and the processes that it starts keep in memory, PostgreSQL left out
+base      the gate with `--base` and one new revision, on longer and longer histories (see branch.py)
 hazards   what the gate and the linters of the package index say of the labelled migrations (see hazards.py)
 
 docs/benchmarks.md is written from what was measured. This is a benchmark and no test: it fails only if a program that
@@ -25,7 +26,7 @@ from math import log
 from pathlib import Path
 
 from app.gate.server import Server, throwaway_server
-from tests.bench import hazards
+from tests.bench import branch, hazards
 from tests.bench.history import write_history
 from tests.bench.memory import Peak, run_watched
 from tests.bench.overproof import clean_environment, overproof
@@ -116,9 +117,9 @@ def weigh(project: Path, server: Server) -> Peak:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tox -e bench --", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short histories, one round, nothing written")
-    parts = ["compare", "scaling", "memory", "hazards"]
+    parts = ["compare", "scaling", "memory", "base", "hazards"]
     parser.add_argument("--part", choices=parts, help="one part only, nothing written")
-    parser.add_argument("--rounds", type=int, default=5, help="of the comparison and the scaling (default: 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="of all parts but the last (default: 5)")
     parser.add_argument("--slow-rounds", type=int, default=2, help="of downgrade_leaves_no_trace (default: 2)")
     parser.add_argument("--database-url", help="a server to use instead of the embedded one")
     asked = parser.parse_args()
@@ -147,6 +148,9 @@ def main() -> None:
         if asked.part in (None, "memory"):
             print(f"memory: {scaled[-1]} revisions")
             figures.memory = (scaled[-1], weigh(projects[scaled[-1]], server))
+        if asked.part in (None, "base"):
+            print("base")
+            figures.base = branch.describe(branch.measure(Path(folder), scaled, server, rounds))
         section = None
         if asked.part == "hazards" or (asked.part is None and not asked.quick):
             print("hazards")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -250,6 +251,11 @@ class Shop:
 def write_history(directory: Path, revisions: int) -> None:
     """A whole project: `alembic.ini`, `migrations/`, the package `shop`, and pytest-alembic's tests."""
     shop = Shop()
+    write_shop(directory, shop, shop.revisions(revisions))
+
+
+def write_shop(directory: Path, shop: Shop, revisions: Sequence[Sequence[Change]]) -> None:
+    """The project of a shop that has come about by those revisions."""
     files = {
         "alembic.ini": INI,
         "migrations/env.py": ENV,
@@ -261,7 +267,7 @@ def write_history(directory: Path, revisions: int) -> None:
         "pytest.ini": "[pytest]\npytest_alembic_enabled =\n",
     }
     parent = None
-    for number, changes in enumerate(shop.revisions(revisions), start=1):
+    for number, changes in enumerate(revisions, start=1):
         name, title = f"{number:04}", changes[0].title
         files[f"migrations/versions/{name}_{title.replace(' ', '_')}.py"] = SCRIPT.format(
             title=title,

@@ -45,6 +45,7 @@ class Figures:
     exponent: float = 0.0
     last_exponent: float = 0.0  # of the last doubling alone, which the time to start weighs on least
     memory: tuple[int, Peak] | None = None
+    base: str = ""  # of branch.py
 
     def text(self) -> str:
         parts = []
@@ -80,6 +81,13 @@ class Figures:
                 f" all processes held at one moment, the gate's supervisor and the commands that run side by side included,"
                 f" is {_mb(peak.together)}. PostgreSQL is left out.\n"
             )
+        if self.base:
+            parts.append("## One new revision, with `--base`\n")
+            parts.append(
+                "A branch adds a column and an index to a history in a git repository. The gate starts a PostgreSQL of its own,"
+                " which is counted here, from what an earlier run has kept of the base.\n"
+            )
+            parts.append(self.base)
         return "\n".join(parts)
 
 
