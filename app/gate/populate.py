@@ -103,6 +103,10 @@ def _table_of(key: Key) -> str:
     return f"{key.schema}.{key.table or key.name}"
 
 
+def _places(lost: Iterable[Loss]) -> frozenset[tuple[str, str | None]]:
+    return frozenset((loss.table, loss.column) for loss in lost)
+
+
 def _binds_rows(change: Change) -> bool:
     """Whether a change may be a new rule for rows that are there: a CHECK, a foreign key, a type, fewer labels, the bounds of a
     partition."""
@@ -136,6 +140,10 @@ class Trial:
     _filled: Filled | None = None
     _kind: str = ""  # of the rows that are in the tables
     _before: Contents = field(default_factory=lambda: Contents({}))  # what was in them before the upgrade
+    _made: Mapping[str, int] = field(default_factory=dict)  # how many of those rows no script of the history has made
+    _settled: frozenset[tuple[str, str | None]] = (
+        frozenset()
+    )  # where the upgrade lost nothing but what scripts had made
     _has_passed: bool = False  # the last upgrade over rows
     _trouble: str = ""  # what was wrong when nothing came of an action
 
@@ -190,6 +198,7 @@ class Trial:
         self._plan, self._filled = plan, filled
         self._kind = "own" if self.own_rows and not filled.tables else kind
         self._before = self._read(plan.touched) or Contents({})
+        self._made = {name: filled.tables.get(name, 0) + own.get(name, 0) for name in self._before.tables}
         counts = self._before.counts
         self.not_covered = {
             name: filled.not_covered[name]
@@ -214,7 +223,9 @@ class Trial:
         """Note what the upgrade lost. The last step was one that ended well."""
         if self.populated is not None and self._has_passed:
             after = self._read({*self._before.tables, *new_tables(self.changes)})
-            self.populated = replace(self.populated, lost_upwards=self._losses(after, is_return=False))
+            lost, of_users = self._losses(after, is_return=False)
+            self._settled = _places(lost) - _places(of_users)
+            self.populated = replace(self.populated, lost_upwards=of_users)
 
     def downgrade(self, step: Callable[[], Step]) -> None:
         """Go down over the rows, if the upgrade went up over them, and note what is lost then."""
@@ -225,7 +236,10 @@ class Trial:
         """Note what is not as it was before the upgrade, now that it has been taken back."""
         if self.populated is not None:
             back = self._read(self._before.tables)
-            self.populated = replace(self.populated, lost_downwards=self._losses(back, is_return=True))
+            lost, of_users = self._losses(back, is_return=True)
+            told = _places(of_users)
+            left = (loss for loss in lost if (loss.table, loss.column) not in self._settled | told)
+            self.populated = replace(self.populated, lost_downwards=(*of_users, *left))
 
     def clear(self) -> bool:
         """Take our rows away again, after up and down with commits. False if others were there that cannot be told from them."""
@@ -237,10 +251,10 @@ class Trial:
         filled = [table for group in reversed(self._plan.groups) for table in group if table.name in ours]
         return self.line.execute([f"DELETE FROM {table.sql}" for table in filled]) is None
 
-    def _load_own(self) -> frozenset[str]:
-        """Load the project's own rows. Gives the tables that they went into."""
+    def _load_own(self) -> Mapping[str, int]:
+        """Load the project's own rows. Gives the tables that they went into, and how many."""
         if self.own_rows is None:
-            return frozenset()
+            return {}
         earlier = self._inserted()
         self.line.execute(["SAVEPOINT overproof_own"])
         failure = self.line.load(self.own_rows)
@@ -250,18 +264,28 @@ class Trial:
             self.rows_failure = failure
             self.own_rows = None
             self.line.execute(["ROLLBACK TO SAVEPOINT overproof_own"])
-            return frozenset()
+            return {}
         self.line.execute(["RELEASE SAVEPOINT overproof_own"])
-        return frozenset(name for name, count in self._inserted().items() if count > earlier.get(name, 0))
+        later = self._inserted()
+        return {name: more for name, count in later.items() if (more := count - earlier.get(name, 0)) > 0}
 
     def _inserted(self) -> dict[str, int]:
         return self._try(lambda: json.loads(self.line.ask(_INSERTED))) or {}
 
-    def _losses(self, after: Contents | None, *, is_return: bool) -> tuple[Loss, ...]:
-        """None if the tables could not be read: what was not seen is not lost."""
+    def _losses(self, after: Contents | None, *, is_return: bool) -> tuple[tuple[Loss, ...], tuple[Loss, ...]]:
+        """What is lost of all rows, and of those that a user might have made. None if the tables could not be read: what was not
+        seen is not lost.
+
+        What was in a table before it was filled is a script's own, since the history began with nothing: what a script takes away
+        of that was never a user's.
+        """
         if after is None:
-            return ()
-        return self._try(lambda: losses(self._before, after, is_return=is_return)) or ()
+            return (), ()
+        lost = self._try(lambda: losses(self._before, after, is_return=is_return)) or ()
+        if not lost or all(self._made[name] >= count for name, count in self._before.counts.items()):
+            return lost, lost
+        telling = self._before.telling(self._made)
+        return lost, self._try(lambda: losses(telling, after, is_return=is_return)) or ()
 
     def _read(self, tables: Iterable[str]) -> Contents | None:
         return self._try(lambda: read_contents(self.line.ask, tables))

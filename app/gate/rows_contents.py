@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.gate.rows_catalog import Ask, AskFailed, identifier, literal
@@ -24,8 +24,11 @@ class TableContents:
     types: Mapping[str, str]  # {"total": "numeric(10,2)"}, in the table's order
     key: tuple[str, ...]  # the columns of the primary key
     generated: frozenset[str]
-    rows: tuple[RowOf, ...]
+    rows: tuple[RowOf, ...]  # those that were written last come first
     count: int  # may be more than `rows`
+    made: int | None = (
+        None  # how many of the first rows were made for the trial; the others are the scripts' own. None: all
+    )
 
     @property
     def is_whole(self) -> bool:
@@ -44,6 +47,10 @@ class Contents:
     def counts(self) -> dict[str, int]:
         return {name: table.count for name, table in self.tables.items()}
 
+    def telling(self, made: Mapping[str, int]) -> Contents:
+        """The same with a note of how many rows of each table were made for the trial: those that were written last."""
+        return replace(self, tables={name: replace(each, made=made[name]) for name, each in self.tables.items()})
+
 
 # Of one table that is there. Of one that inherits, and of the tables that inherit from it, rows would be told twice.
 _TABLE = """
@@ -53,7 +60,7 @@ jsonb_build_object('is_parent', (SELECT c.relhassubclass AND c.relkind = 'r' FRO
       SELECT jsonb_object_agg(e.key, CASE WHEN length(e.value) > {longest} THEN left(e.value, 200) || md5(e.value)
         ELSE e.value END)
       FROM jsonb_each_text(to_jsonb(overproof_row.*)) AS e))
-    FROM (SELECT * FROM {place} LIMIT {most}) AS overproof_row),
+    FROM (SELECT * FROM {place} AS t ORDER BY age(t.xmin) LIMIT {most}) AS overproof_row),
   'columns', (SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '')
     ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped),
   'key', (SELECT jsonb_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum))
@@ -85,7 +92,8 @@ BEGIN
         place = 'ONLY ' || place;
       END IF;
       EXECUTE 'SELECT count(*) FROM ' || place INTO total;
-      EXECUTE 'SELECT jsonb_agg(to_jsonb(overproof_row.*)) FROM (SELECT * FROM ' || place || ' LIMIT {most}) AS overproof_row'
+      EXECUTE 'SELECT jsonb_agg(to_jsonb(overproof_row.*)) FROM (SELECT * FROM ' || place
+        || ' AS t ORDER BY age(t.xmin) LIMIT {most}) AS overproof_row'
       INTO rows;
       SELECT jsonb_agg((
         SELECT jsonb_object_agg(e.key, CASE WHEN length(e.value) > {longest} THEN left(e.value, 200) || md5(e.value)

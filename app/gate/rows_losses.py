@@ -5,7 +5,8 @@ A loss is a value that can no longer be told from what is there. So these are no
 - a value in another type, in a renamed column or table, or in any place where it was not before;
 - a NULL that got a value;
 - other values, as long as different ones stay different: `'new'` to `'NEW'`, cents to euros, an integer key to a UUID;
-- the time of the migration itself, which triggers write into columns such as `updated_at`.
+- the time of the migration itself, which triggers write into columns such as `updated_at`;
+- what a script of the history had put there itself, if it is told which rows are its own.
 
 And these are: rows that are gone, values that became NULL, text or the host's part of an address cut off, digits or seconds rounded away, different values that became
 the same one, a time that became another instant as its column changed type, columns and tables dropped with values in them. On the way
@@ -38,11 +39,14 @@ class _Comparison:
         self._is_return = is_return
         self._places = _new_places(before, after)
         self._outside: dict[Place | None, _Found] = {}  # all places but one
+        self._scripts_own = {
+            id(row) for table in before.tables.values() if table.made is not None for row in table.rows[table.made :]
+        }
 
     def losses(self) -> Iterator[Loss]:
         taken: set[str] = set()
         for name, table in self._before.tables.items():
-            if not table.rows or name in self._after.unreadable:
+            if name in self._after.unreadable or all(id(row) in self._scripts_own for row in table.rows):
                 continue
             later = self._after.tables.get(name) or self._renamed(table, taken)
             if later is None:
@@ -75,20 +79,21 @@ class _Comparison:
 
     def _of_kept(self, table: TableContents, later: TableContents) -> Iterator[Loss]:
         pairs, missing = _pairs(table, later)
-        gone = [row for row in missing if not self._has_moved(table, row)]
-        count = max(table.count - later.count, len(gone)) if gone else 0
+        gone = [row for row in missing if not self._has_moved(table, row) and id(row) not in self._scripts_own]
+        count = max(table.count - later.count, len(gone)) if gone and table.made is None else len(gone)
         if gone and (later.is_whole or later.count < table.count):
             yield _loss(table, None, "rows deleted", min(count, table.count), _shown_row(table, gone[0]))
         if not pairs:
             return
         successors = _successors(table, later, pairs)
+        made = [pair for pair in pairs if id(pair[0]) not in self._scripts_own]
         for name in table.types:
             if name in table.generated:
                 continue
             successor = successors.get(name)
             if successor is None:
-                values = [row[name] for row, _ in pairs if row.get(name) is not None]
-                if values and not self._is_elsewhere(_values((row for row, _ in pairs), name)):
+                values = [row[name] for row, _ in made if row.get(name) is not None]
+                if values and not self._is_elsewhere(_values((row for row, _ in made), name)):
                     yield _loss(table, name, "column dropped", len(values), _shown(values[0]))
             else:
                 yield from self._of_column(table, name, later, successor, pairs)
@@ -113,7 +118,12 @@ class _Comparison:
         by_kind: dict[str, list[tuple[str, Value]]] = {}
         for row, other in pairs:
             old, new = row.get(name), other.get(successor)
-            if old is None or (new is not None and is_same(old, new, *types)) or self._is_now(new, types[1]):
+            if (
+                old is None
+                or id(row) in self._scripts_own
+                or (new is not None and is_same(old, new, *types))
+                or self._is_now(new, types[1])
+            ):
                 continue
             by_kind.setdefault(what_happened(old, new, types), []).append((old, new))
         changed = by_kind.pop("values changed", [])

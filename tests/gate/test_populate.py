@@ -170,14 +170,41 @@ def test_losses_are_noted_even_where_awkward_rows_are_refused(tmp_path: Path, se
     assert [loss.what for loss in populated.lost_upwards] == ["column dropped"]
 
 
-def test_rows_that_migrations_inserted_stay_and_count(tmp_path: Path, server: Server) -> None:
-    seed = "op.execute(\"INSERT INTO orders (id, note) VALUES (1, 'first')\")"
+SEED = "op.execute(\"INSERT INTO orders (id, note) VALUES (1, 'first'), (2, 'second')\")"
 
-    trip = walked(tmp_path, server, "op.execute(\"DELETE FROM orders WHERE note = 'first'\")", seed, seed)
 
-    populated = tried(trip)
-    assert populated.tables == {"public.orders": 7}
-    assert [(loss.what, loss.count, loss.old) for loss in populated.lost_upwards] == [("rows deleted", 1, "id = 1")]
+@pytest.mark.parametrize(
+    "downgrade", [SEED, "op.execute('SELECT 1')", None], ids=["put back", "not put back", "no way"]
+)
+@pytest.mark.parametrize(
+    "upgrade",
+    [
+        "op.execute(\"DELETE FROM orders WHERE note IN ('first', 'second')\")",
+        "op.execute('DELETE FROM orders WHERE id < 3')",
+        "op.execute(\"UPDATE orders SET note = NULL WHERE note IN ('first', 'second')\")",
+    ],
+    ids=["by a value", "by the key", "a value of theirs"],
+)
+def test_what_a_migration_inserted_a_migration_may_take_away(
+    tmp_path: Path, server: Server, upgrade: str, downgrade: str | None
+) -> None:
+    if downgrade == SEED and "UPDATE" in upgrade:
+        downgrade = "op.execute(\"UPDATE orders SET note = 'first' WHERE id = 1\")"
+    trips = recorded(
+        tmp_path,
+        server,
+        {"a1": ORDERS, "b2": script("b2", "a1", SEED), "c3": script("c3", "b2", upgrade, downgrade)},
+    )
+
+    populated = tried(trips["c3"])
+    assert populated.lost_upwards == populated.lost_downwards == ()
+
+
+def test_rows_that_may_be_a_user_s_count_beside_those_that_a_migration_inserted(tmp_path: Path, server: Server) -> None:
+    trip = walked(tmp_path, server, "op.execute('DELETE FROM orders')", SEED, SEED)
+
+    [loss] = tried(trip).lost_upwards
+    assert (loss.what, loss.count, loss.total) == ("rows deleted", 6, 8)
 
 
 @pytest.mark.parametrize(
@@ -318,6 +345,20 @@ def test_an_upgrade_without_a_way_down_is_tried_over_rows_too(tmp_path: Path, se
 
 
 BLOCK = "with op.get_context().autocommit_block():\n    "
+
+
+def test_a_downgrade_that_takes_away_what_was_there_before_is_told_whoever_put_it_there(
+    tmp_path: Path, server: Server
+) -> None:
+    up = BLOCK + "op.create_index('ix', 'orders', ['email'], postgresql_concurrently=True)"
+    down = "op.drop_index('ix'); op.execute('DELETE FROM orders WHERE id = 1')"
+
+    trips = recorded(
+        tmp_path, server, {"a1": ORDERS, "b2": script("b2", "a1", SEED), "c3": script("c3", "b2", up, down)}
+    )
+
+    assert tried(trips["c3"]).lost_upwards == ()
+    assert [(loss.what, loss.old) for loss in tried(trips["c3"]).lost_downwards] == [("rows deleted", "id = 1")]
 
 
 def test_an_upgrade_that_commits_by_itself_is_tried_over_rows_on_a_database_of_its_own(

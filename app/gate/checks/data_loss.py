@@ -27,7 +27,7 @@ How to fix
         # overproof: allow data-loss: nothing has written this column since 4.2
 
 Stays quiet when
-    Every value is found again: in another type, under another name, in another column or table. Different values stay different,
+    A script of the history had put the rows there itself. Every value is found again: in another type, under another name, in another column or table. Different values stay different,
     whatever they are now called. A NULL got a value. A trigger wrote the time of the migration. On the way back, besides:
     the upgrade lost it already; the downgrade does nothing, which for a data migration means that the new values suit the older code.
 """
