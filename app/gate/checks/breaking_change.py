@@ -46,6 +46,9 @@ from app.gate.checks.words import TABLE_KINDS, bulleted, columns_in, full_name, 
 from app.gate.recording import Change, Definition, Key, Part, Recording, Snapshot, Step
 from app.gate.report import Severity
 
+_TIMES = {"timestamp without time zone", "timestamp with time zone"}
+_SAYS_ZONE = re.compile(r"\b(SET|LOCAL|SESSION|AT)\s+TIME\s*ZONE\b|'timezone'", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Break:
@@ -182,7 +185,8 @@ class _Step:
             required = is_required(after) and not self._was_called_otherwise(change.key)
             return f"column {name} must be given and has no default: INSERTs of older code fail" if required else None
         if not self._takes_what_it_took(change, str(before.get("type")), str(after.get("type"))):
-            return f"column {name} was {before.get('type')} and is now {after.get('type')}: older code reads or writes something else"
+            zone = self._zone_left_open(str(before.get("type")), str(after.get("type")))
+            return f"column {name} was {before.get('type')} and is now {after.get('type')}: older code reads or writes something else{zone}"
         if before.get("nullable") and not after.get("nullable") and not self._was_proved(change):
             return f"column {name} is now NOT NULL: older code that leaves it empty fails"
         if is_required(after) and not before.get("nullable") and not is_required(before):
@@ -209,6 +213,15 @@ class _Step:
         schema, _, name = type_.rpartition(".")
         domain = self._head.objects.get(Key("domain", schema or "public", name)) if self._head else None
         return str(domain.get("type")) if domain else None
+
+    def _zone_left_open(self, old: str, new: str) -> str:
+        """What to add where a time gets or loses its zone, and nothing says which zone is meant."""
+        kinds = {re.sub(r"\(\d+\)", "", each) for each in (old, new)}
+        is_left_open = kinds == _TIMES and not any(_SAYS_ZONE.search(each.sql) for each in self._step.statements)
+        return (
+            ". Its times are taken in the session's zone: in another one than UTC they shift, and the table is rewritten"
+            * is_left_open
+        )
 
     def _was_proved(self, change: Change) -> bool:
         """Whether PostgreSQL did not have to read the rows to know that none is NULL, for a CHECK had said so before."""

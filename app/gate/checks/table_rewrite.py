@@ -40,7 +40,9 @@ How to fix
 
 Stays quiet when
     The same revision creates the table. PostgreSQL only changes the catalog (a longer varchar, a constant default). The table was emptied by
-    TRUNCATE, which is data-loss's affair.
+    TRUNCATE, which is data-loss's affair. A time gets or loses its zone in a session whose zone is UTC, as it is on the throwaway
+    server unless the project sets another: where production has another one, the table is rewritten and its times shift. So
+    breaking-change says so, until the script names the zone as above.
 """
 
 from __future__ import annotations

@@ -311,6 +311,24 @@ REQUIRE = "ALTER TABLE orders ALTER COLUMN note SET NOT NULL"
 EXCLUSIVE = {"orders": "AccessExclusiveLock"}
 
 
+@pytest.mark.parametrize(
+    ("sql", "is_left_open"),
+    [
+        ("ALTER TABLE orders ALTER COLUMN note TYPE timestamptz", True),
+        ("ALTER TABLE orders ALTER COLUMN note TYPE timestamptz USING note AT TIME ZONE 'UTC'", False),
+        ("SET LOCAL TimeZone = 'UTC'; ALTER TABLE orders ALTER COLUMN note TYPE timestamptz", False),
+        ("SET TIME ZONE 'UTC'; ALTER TABLE orders ALTER COLUMN note TYPE timestamptz", False),
+        ("SELECT set_config('timezone', 'UTC', true); ALTER TABLE orders ALTER COLUMN note TYPE timestamptz", False),
+    ],
+)
+def test_a_time_that_gets_a_zone_says_which_one_or_depends_on_the_session(sql, is_left_open):
+    times = ({"type": "timestamp(3) without time zone"}, {"type": "timestamp(3) with time zone"})
+
+    [message] = messages(altered(NOTE, *times), statements=[statement(sql)])
+
+    assert ("taken in the session's zone: in another one than UTC they shift" in message) is is_left_open
+
+
 def test_stays_quiet_where_postgresql_knew_without_reading_that_no_value_is_null():
     proved = [statement("UPDATE orders SET total = 1", scans=["orders"]), statement(REQUIRE, locks=EXCLUSIVE)]
 
