@@ -1,11 +1,11 @@
 """Other ways to head than the walk: the models' own schema, the SQL of `--sql`, two upgrades at once.
 
-Each is one more run of the command on an empty database. They do not touch each other, so they run side by side.
+Each is one more run of the command on an empty database. They do not touch each other, so they run side by side, and beside the
+walk where they need not know how it ends.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,16 +18,17 @@ from psycopg2 import sql
 
 from app.gate import snapshot as snapshots
 from app.gate.difference import difference
-from app.gate.process import Conversation, Gone, Process
+from app.gate.printed import Printed, print_sql, run_printed
+from app.gate.race import Raced, race
 from app.gate.recording import TRIED_ONCE, Attempt, Failure, Part, Snapshot
 from app.gate.server import Database
 from app.gate.settled import complete
-from app.gate.stage import Stage, accept, arrive_at
-from app.gate.target import CannotVerify
+from app.gate.stage import Stage, arrive_at
 from app.gate.walk import Walk
 
-_RACE_PATIENCE_S = 5.0  # how long one upgrade waits for the other before the two start
-_REFUSES_SQL = ("--sql", "unrecognized arguments", "no such option", "unexpected extra argument", "usage:")
+_ROLES_ARE_SHARED = (
+    "the history makes roles, which all databases of a server share, so it can run but once on a server that is given"
+)
 
 
 @dataclass
@@ -46,9 +47,9 @@ def attempt_all(
     walks: Sequence[Walk],
     stage: Stage,
     on_progress: Callable[[str, int, int], None],
-    ahead: Future[Printed] | None = None,
+    ahead: Ahead | None = None,
 ) -> dict[int, Seen]:
-    """What was seen, by the walk's index. `ahead` is of `sql_ahead`."""
+    """What was seen, by the walk's index. `ahead` is of `begin_ahead`."""
     seen = {walk.index: Seen() for walk in walks}
     arrived = [walk for walk in walks if walk.head is not None]
     jobs: list[Callable[[], None]] = [
@@ -58,23 +59,15 @@ def attempt_all(
     ]
     jobs += [partial(_ask_drift_anew, walk, stage) for walk in arrived if walk.is_drift_stale]
     if arrived and all(walk.is_stop or walk.head is not None for walk in walks):
-        # These two run the whole command, so they end at the head of the last walk.
+        # These run the whole command, so they end at the head of the last walk.
         last = arrived[-1]
-        if last.base is not None and not any(walk.plan for walk in arrived):
-            seen[last.index].missing["offline"] = f"there is no revision that is not on {last.base.ref}"
-        elif Part.OFFLINE in stage.parts:
-            printed = ahead.result if ahead is not None else partial(_print_sql, stage, last.current)
-            jobs.append(partial(_compare_sql, last, seen[last.index], printed))
-        if last.base is not None and last.base.is_env_as_it_was:
-            # Whether two upgrades keep out of each other's way is up to env.py.
-            seen[last.index].missing["concurrent"] = f"env.py is as it is on {last.base.ref}"
-        elif Part.CONCURRENT in stage.parts:
-            jobs.append(partial(_upgrade_twice_at_once, last, seen[last.index], stage))
+        has_news = last.base is None or any(walk.plan for walk in arrived)
+        jobs += _runs_of_all(last, seen[last.index], stage, ahead, has_news=has_news)
     for walk in arrived[:-1]:
         for part in ("offline", "concurrent"):
             seen[walk.index].missing[part] = TRIED_ONCE
     on_progress("attempts", 0, len(jobs))
-    with ThreadPoolExecutor(max_workers=1 if stage.target.files else 2) as pool:
+    with ThreadPoolExecutor(max_workers=1 if stage.target.files or stage.roles_made else 2) as pool:
         futures = [pool.submit(job) for job in jobs]
         try:
             for done, future in enumerate(futures, start=1):
@@ -85,6 +78,27 @@ def attempt_all(
             stage.interrupt()
             raise
     return seen
+
+
+def _runs_of_all(
+    last: Walk, seen: Seen, stage: Stage, ahead: Ahead | None, *, has_news: bool
+) -> Iterator[Callable[[], None]]:
+    """Runs of the whole command, and in `seen` why there is none. `has_news`: there are revisions that the base has not."""
+    if ahead is not None and ahead.start != last.current:
+        ahead = None
+    if last.base is not None and not has_news:
+        seen.missing["offline"] = f"there is no revision that is not on {last.base.ref}"
+    elif stage.has_left_roles:
+        seen.missing["offline"] = _ROLES_ARE_SHARED
+    elif Part.OFFLINE in stage.parts:
+        yield partial(_print_and_run, last, seen, stage, ahead)
+    if last.base is not None and last.base.is_env_as_it_was:
+        # Whether two upgrades keep out of each other's way is up to env.py.
+        seen.missing["concurrent"] = f"env.py is as it is on {last.base.ref}"
+    elif stage.has_left_roles:
+        seen.missing["concurrent"] = _ROLES_ARE_SHARED
+    elif Part.CONCURRENT in stage.parts:
+        yield partial(_upgrade_twice_at_once, last, seen, stage, ahead)
 
 
 # The models.
@@ -173,100 +187,64 @@ def _schema(database: Database, walk: Walk) -> Snapshot:
         return walk.without_version_table(snapshots.read(connection))
 
 
-# The SQL of `upgrade --sql`.
+# Attempts that ask nothing of the walk, and so need not wait for its end.
 
 
 @dataclass(frozen=True)
-class Printed:
-    """What came of `--sql`: one of the three."""
+class Ahead:
+    """What was begun beside the walk, on the assumption that this begins with the database at those revisions."""
 
-    schema: Snapshot | None = None  # of a database in which what was printed has been run
-    failure: Failure | None = None
-    missing: str | None = None
+    start: tuple[str, ...]
+    printed: Future[Printed]
+    made: Future[Snapshot | Failure | None]  # of what was printed
+    raced: Future[Raced | None]
 
 
 @contextmanager
-def sql_ahead(stage: Stage, start: Sequence[str] | None) -> Iterator[Future[Printed] | None]:
-    """`--sql` while the walk is under way, where it is known already at which revisions that begins."""
+def begin_ahead(stage: Stage, start: Sequence[str] | None) -> Iterator[Ahead | None]:
+    """Begin what can be begun beside the walk. None if that is nothing.
+
+    A role that both make would stand in the walk's way, so what is printed tells first whether each keeps to its own database.
+    """
     if start is None or Part.OFFLINE not in stage.parts or stage.target.files:
         yield None
         return
     with ThreadPoolExecutor(max_workers=1) as pool:
-        printed = pool.submit(_print_sql, stage, start)
+        printed = pool.submit(print_sql, stage, start)
+
+        def run() -> Snapshot | Failure | None:
+            found = printed.result()
+            return run_printed(found, stage) if found.may_run_beside_others else None
+
+        def race_too() -> Raced | None:
+            is_wanted = Part.CONCURRENT in stage.parts and stage.base_ref is None
+            return race(stage) if is_wanted and printed.result().may_run_beside_others else None
+
+        made, raced = pool.submit(run), pool.submit(race_too)
         try:
-            yield printed
+            yield Ahead(tuple(start), printed, made, raced)
         finally:
-            if not printed.done():  # nobody waits for it any more
+            if not raced.done():  # nobody waits for it any more
+                pool.shutdown(wait=False, cancel_futures=True)
                 stage.interrupt()
 
 
-def _compare_sql(walk: Walk, seen: Seen, printed: Callable[[], Printed]) -> None:
-    found = printed()
-    if found.missing is not None:
-        seen.missing["offline"] = found.missing
-    elif found.failure is not None:
-        seen.offline = Attempt(failures=(found.failure,))
-    elif found.schema is not None:
-        seen.offline = Attempt(differences=difference(walk.get_head(), walk.without_version_table(found.schema)))
+def _print_and_run(walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | None) -> None:
+    printed = ahead.printed.result() if ahead else print_sql(stage, walk.current)
+    if printed.missing is not None:
+        seen.missing["offline"] = printed.missing
+        return
+    made = printed.failure or (ahead.made.result() if ahead else None) or run_printed(printed, stage)
+    if isinstance(made, Failure):
+        seen.offline = Attempt(failures=(made,))
+    else:
+        seen.offline = Attempt(differences=difference(walk.get_head(), walk.without_version_table(made)))
 
 
-def _print_sql(stage: Stage, start: Sequence[str]) -> Printed:
-    """Have the command print SQL for a database at those revisions, and run that."""
-    pieces: list[tuple[str | None, str]] = []
-    with stage.database() as database, stage.process(database, "--sql") as process:
-        while (conversation := process.arrive()) is not None:
-            if not conversation.hello["as_sql"]:
-                return Printed(missing="the command does not take --sql")
-            answer = conversation.ask("offline", stage.target.timeout_s, start=list(start))
-            pieces += answer["pieces"]
-            if failure := answer.get("failure"):
-                return Printed(failure=Failure(**failure))
-            conversation.ask("skip")
-        status = process.wait(stage.target.timeout_s)
-        if not process.conversations or status != 0:
-            words = process.last_words()
-            if not process.conversations and any(sign in process.output().lower() for sign in _REFUSES_SQL):
-                return Printed(missing="the command does not take --sql")
-            return Printed(failure=Failure("CommandFailed", words))
-        if failed := _run_printed(pieces, database):
-            return Printed(failure=failed)
-        with database.connect(autocommit=False) as connection:
-            return Printed(schema=snapshots.read(connection))
-
-
-def _run_printed(pieces: Sequence[tuple[str | None, str]], database: Database) -> Failure | None:
-    """Run what `--sql` printed, as psql would, up to what fails. What env.py printed before its call of Alembic, a BEGIN, is set anew."""
-    with database.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("BEGIN")
-        for revision, piece in [*pieces, (None, "COMMIT")]:
-            is_begin = piece.strip().upper() == "BEGIN;"
-            if _is_comment(piece) or (is_begin and _is_in_transaction(connection)):
-                continue
-            try:
-                cursor.execute(piece)
-            except psycopg2.Error as error:
-                message = str(error).strip().splitlines()[0]
-                name = f"{type(error).__module__}.{type(error).__qualname__}"
-                return Failure(name, message, sqlstate=error.pgcode, sql=piece, revision=revision)
-    return None
-
-
-def _is_in_transaction(connection: psycopg2.extensions.connection) -> bool:
-    return connection.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE
-
-
-def _is_comment(piece: str) -> bool:
-    return all(not line.strip() or line.strip().startswith("--") for line in piece.splitlines())
-
-
-# Two upgrades at once.
-
-
-def _upgrade_twice_at_once(walk: Walk, seen: Seen, stage: Stage) -> None:
-    with stage.database() as database:
-        failures = Race(stage, database).run()
-        differences = difference(walk.get_head(), _schema(database, walk))
-    seen.concurrent = Attempt(failures=tuple(failures), differences=differences)
+def _upgrade_twice_at_once(walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | None) -> None:
+    raced = (ahead.raced.result() if ahead else None) or race(stage)
+    differences = difference(walk.get_head(), walk.without_version_table(raced.schema))
+    seen.concurrent = Attempt(failures=raced.failures, differences=differences)
     if differences:
         # Is it the race, or does the command never get there? An env.py whose transaction nobody commits ends well, and in vain.
         seen.plain = _upgrade_plainly(walk, stage)
@@ -277,80 +255,3 @@ def _upgrade_plainly(walk: Walk, stage: Stage) -> Attempt:
         if process.wait(stage.target.timeout_s * max(1, len(walk.plan))) != 0:
             return Attempt(failures=(Failure("CommandFailed", process.last_words()),))
         return Attempt(differences=difference(walk.get_head(), _schema(database, walk)))
-
-
-class Race:
-    """Two runs of the command on one database, started so that they collide if nothing keeps them apart.
-
-    Chance decides whether two ordinary runs meet. Here each waits, when it has read which revision the database is at, until the
-    other has read it too. An env.py that takes a lock first keeps the other from getting there; that is seen in PostgreSQL
-    (one holds an advisory lock, or the other waits for a lock), and then nobody waits any longer.
-    """
-
-    def __init__(self, stage: Stage, database: Database) -> None:
-        self._stage = stage
-        self._database = database
-        self._changed = threading.Condition()
-        self._met: list[int] = [0, 0]  # how often each has read the version table
-        self._ended = [False, False]
-        self._failures: list[Failure] = []
-
-    def run(self) -> list[Failure]:
-        """The failures of the two, at best none."""
-        with self._stage.process(self._database) as first, self._stage.process(self._database) as second:
-            runners = [
-                threading.Thread(target=self._steer, args=(0, first)),
-                threading.Thread(target=self._steer, args=(1, second)),
-            ]
-            for runner in runners:
-                runner.start()
-            for runner in runners:
-                runner.join()
-        return self._failures
-
-    def _steer(self, me: int, process: Process) -> None:
-        failure: Failure | None = None
-        try:
-            while (conversation := process.arrive()) is not None:
-                accept(conversation, self._database)
-                conversation.send("meet")
-                try:
-                    conversation.receive(self._stage.target.timeout_s)
-                    self._meet(me, conversation)
-                    conversation.send("go")
-                except Gone:
-                    pass  # it never read the version table, or ended; its exit status tells
-            if process.wait(self._stage.target.timeout_s) != 0:
-                failure = Failure("CommandFailed", process.last_words())
-        except (Gone, TimeoutError, CannotVerify) as error:
-            failure = Failure("CommandFailed", str(error) or "it did not end in time")
-        with self._changed:
-            self._ended[me] = True
-            if failure is not None:
-                self._failures.append(failure)
-            self._changed.notify_all()
-
-    def _meet(self, me: int, conversation: Conversation) -> None:
-        """Wait for the other one, unless it cannot come."""
-        with self._changed:
-            self._met[me] += 1
-            self._changed.notify_all()
-            other = 1 - me
-            waited_s = 0.0
-            while self._met[other] < self._met[me] and not self._ended[other]:
-                if waited_s >= _RACE_PATIENCE_S or self._is_kept_apart(conversation.hello["backend"]):
-                    return
-                self._changed.wait(0.05)
-                waited_s += 0.05
-
-    def _is_kept_apart(self, backend: str) -> bool:
-        """Whether this one holds an advisory lock, or somebody in the database waits for a lock."""
-        with self._database.connect() as connection, connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = %(pid)s AND locktype = 'advisory' AND granted)"
-                " OR EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
-                "            WHERE NOT l.granted AND a.datname = current_database())",
-                {"pid": int(backend)},
-            )
-            (answer,) = cursor.fetchone() or (False,)
-            return bool(answer)

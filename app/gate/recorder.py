@@ -49,7 +49,7 @@ def record(
             stage.base = _find_base(stage, kept)
             stage.scripts = kept.scripts if kept else {}
             stage.is_kept = kept is not None
-        with attempts.sql_ahead(stage, kept.start if kept else None) as ahead:
+        with attempts.begin_ahead(stage, _foreseen_start(stage, kept)) as ahead:
             walks = walk_all(stage, on_progress, kept)
             if kept is not None:
                 kept.settle(walks)
@@ -68,6 +68,13 @@ def record(
         kept.note_settled({index: tables for index, tables in settled.items() if tables is not None})
     root = repository_root(target.directory)
     return [_recording(walk, seen[walk.index], server, root) for walk in walks]
+
+
+def _foreseen_start(stage: Stage, kept: KeptBase | None) -> Sequence[str] | None:
+    """The revisions at which a database is that the command begins with; None if that is not known before it runs."""
+    if stage.base_ref is not None:
+        return kept.start if kept else None
+    return None if stage.target.prepare else ()
 
 
 def _find_base(stage: Stage, kept: KeptBase | None) -> Database:

@@ -10,7 +10,7 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 import psycopg2
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes so
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from psycopg2.extensions import make_dsn
@@ -142,6 +143,19 @@ class Server:
         """Also while somebody is connected to it. Raises ServerUnavailable."""
         with self._cursor(f"did not drop {database.name}") as cursor:
             cursor.execute(f'DROP DATABASE IF EXISTS "{database.name}" WITH (FORCE)')
+
+    def read_roles(self) -> frozenset[str]:
+        """The names of the roles, which all databases share. Raises ServerUnavailable."""
+        with self._cursor("did not tell its roles") as cursor:
+            cursor.execute("SELECT rolname FROM pg_roles")
+            return frozenset(name for (name,) in cursor.fetchall())
+
+    def drop_roles(self, names: Iterable[str]) -> None:
+        """Those that can be dropped: one to which something in another database belongs stays. Raises ServerUnavailable."""
+        with self._cursor("did not drop roles") as cursor:
+            for name in sorted(names):
+                with suppress(psycopg2.errors.DependentObjectsStillExist, psycopg2.errors.UndefinedObject):
+                    cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
     def _create(self, cursor: Cursor, database: Database) -> None:
         statement = f"CREATE DATABASE \"{database.name}\" TEMPLATE template0 ENCODING 'UTF8'"

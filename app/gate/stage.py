@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -30,29 +31,48 @@ class Stage:
         self.base: Database | None = None  # what every run of the command begins with, with --base
         self.scripts: Mapping[str, Script] = {}  # what is known of scripts, by their SHA-256
         self.is_kept = False  # whether the next run is to know which tables were settled
+        self.roles_made: frozenset[str] = frozenset()  # by the command, in any of its runs
         self._running: set[Process] = set()
+        self._roles: frozenset[str] | None = None  # that were there before
+        self._in_use = 0  # databases
+        self._lock = threading.Lock()
 
     @contextmanager
-    def blank_database(self) -> Iterator[Database]:
-        """A database with nothing in it."""
-        database = self.server.create_database()
+    def blank_database(self, template: Database | None = None) -> Iterator[Database]:
+        """A database with nothing in it, or a copy of `template`."""
+        with self._lock:
+            self._in_use += 1
+            if self._roles is None:
+                self._roles = self.server.read_roles()
+        database = None
         try:
+            database = self.server.create_database(template)
             yield database
         finally:
-            self.server.drop_database(database)
+            if database is not None:
+                self.server.drop_database(database)
+            with self._lock:
+                self._in_use -= 1
+                self._drop_roles(self._roles)
+
+    def _drop_roles(self, older: frozenset[str]) -> None:
+        """Roles are the server's, so that CREATE ROLE would fail in the next run. On a given server they may be somebody else's."""
+        made = self.server.read_roles() - older
+        self.roles_made |= made
+        if made and self.server.is_embedded and not self._in_use:
+            self.server.drop_roles(made)
+
+    @property
+    def has_left_roles(self) -> bool:
+        """Whether there may be roles that a run of the command made."""
+        return bool(self.roles_made) and not self.server.is_embedded
 
     @contextmanager
     def database(self) -> Iterator[Database]:
         """A database as the command is to find it: empty, with what `--prepare` put there, or at the base."""
-        if self.base is not None:
-            database = self.server.create_database(self.base)
-            try:
-                yield database
-            finally:
-                self.server.drop_database(database)
-            return
-        with self.blank_database() as database:
-            self.prepare(database)
+        with self.blank_database(self.base) as database:
+            if self.base is None:
+                self.prepare(database)
             yield database
 
     @contextmanager

@@ -1,0 +1,88 @@
+"""What `upgrade --sql` prints, and what comes of it when it is run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg2
+
+from app.gate import snapshot as snapshots
+from app.gate.recording import Failure, Snapshot
+from app.gate.server import Database
+from app.gate.stage import Stage
+
+_REFUSES_SQL = ("--sql", "unrecognized arguments", "no such option", "unexpected extra argument", "usage:")
+# What is not in one database alone: https://www.postgresql.org/docs/current/manage-ag-overview.html
+_IS_ABOUT_THE_SERVER = re.compile(r"\b(?:ROLE|USER|GROUP|DATABASE|TABLESPACE|SUBSCRIPTION|SYSTEM)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The pieces that were printed, each with its revision, or why there are none."""
+
+    pieces: Sequence[tuple[str | None, str]] = ()
+    failure: Failure | None = None
+    missing: str | None = None
+
+    @property
+    def may_run_beside_others(self) -> bool:
+        """Whether its statements stay within one database, as far as their text tells."""
+        ended_well = self.failure is None and self.missing is None
+        return ended_well and not any(_IS_ABOUT_THE_SERVER.search(piece) for _, piece in self.pieces)
+
+
+def print_sql(stage: Stage, start: Sequence[str]) -> Printed:
+    """Have the command print SQL for a database at those revisions."""
+    pieces: list[tuple[str | None, str]] = []
+    with stage.database() as database, stage.process(database, "--sql") as process:
+        while (conversation := process.arrive()) is not None:
+            if not conversation.hello["as_sql"]:
+                return Printed(missing="the command does not take --sql")
+            answer = conversation.ask("offline", stage.target.timeout_s, start=list(start))
+            pieces += answer["pieces"]
+            if failure := answer.get("failure"):
+                return Printed(failure=Failure(**failure))
+            conversation.ask("skip")
+        status = process.wait(stage.target.timeout_s)
+        if not process.conversations or status != 0:
+            words = process.last_words()
+            if not process.conversations and any(sign in process.output().lower() for sign in _REFUSES_SQL):
+                return Printed(missing="the command does not take --sql")
+            return Printed(failure=Failure("CommandFailed", words))
+    return Printed(pieces)
+
+
+def run_printed(printed: Printed, stage: Stage) -> Snapshot | Failure:
+    """The schema that the pieces make."""
+    with stage.database() as database:
+        if failure := _run(printed.pieces, database):
+            return failure
+        with database.connect(autocommit=False) as connection:
+            return snapshots.read(connection)
+
+
+def _run(pieces: Sequence[tuple[str | None, str]], database: Database) -> Failure | None:
+    """Run what `--sql` printed, as psql would, up to what fails. What env.py printed before its call of Alembic, a BEGIN, is set anew."""
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        for revision, piece in [*pieces, (None, "COMMIT")]:
+            is_begin = piece.strip().upper() == "BEGIN;"
+            if _is_comment(piece) or (is_begin and _is_in_transaction(connection)):
+                continue
+            try:
+                cursor.execute(piece)
+            except psycopg2.Error as error:
+                message = str(error).strip().splitlines()[0]
+                name = f"{type(error).__module__}.{type(error).__qualname__}"
+                return Failure(name, message, sqlstate=error.pgcode, sql=piece, revision=revision)
+    return None
+
+
+def _is_in_transaction(connection: psycopg2.extensions.connection) -> bool:
+    return connection.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE
+
+
+def _is_comment(piece: str) -> bool:
+    return all(not line.strip() or line.strip().startswith("--") for line in piece.splitlines())

@@ -1,0 +1,108 @@
+"""Two runs of the command on one database at once, as where two replicas of an application start together."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from app.gate import snapshot as snapshots
+from app.gate.process import Conversation, Gone, Process
+from app.gate.recording import Failure, Snapshot
+from app.gate.server import Database
+from app.gate.stage import Stage, accept
+from app.gate.target import CannotVerify
+
+_PATIENCE_S = 5.0  # how long one upgrade waits for the other before the two start
+
+
+@dataclass(frozen=True)
+class Raced:
+    """What came of it."""
+
+    failures: tuple[Failure, ...]  # of the two runs, at best none
+    schema: Snapshot  # that they left behind
+
+
+def race(stage: Stage) -> Raced:
+    """Let two upgrades meet on a database of their own."""
+    with stage.database() as database:
+        failures = Race(stage, database).run()
+        with database.connect(autocommit=False) as connection:
+            return Raced(tuple(failures), snapshots.read(connection))
+
+
+class Race:
+    """Two runs of the command on one database, started so that they collide if nothing keeps them apart.
+
+    Chance decides whether two ordinary runs meet. Here each waits, when it has read which revision the database is at, until the
+    other has read it too. An env.py that takes a lock first keeps the other from getting there; that is seen in PostgreSQL
+    (one holds an advisory lock, or the other waits for a lock), and then nobody waits any longer.
+    """
+
+    def __init__(self, stage: Stage, database: Database) -> None:
+        self._stage = stage
+        self._database = database
+        self._changed = threading.Condition()
+        self._met: list[int] = [0, 0]  # how often each has read the version table
+        self._ended = [False, False]
+        self._failures: list[Failure] = []
+
+    def run(self) -> list[Failure]:
+        """The failures of the two, at best none."""
+        with self._stage.process(self._database) as first, self._stage.process(self._database) as second:
+            runners = [
+                threading.Thread(target=self._steer, args=(0, first)),
+                threading.Thread(target=self._steer, args=(1, second)),
+            ]
+            for runner in runners:
+                runner.start()
+            for runner in runners:
+                runner.join()
+        return self._failures
+
+    def _steer(self, me: int, process: Process) -> None:
+        failure: Failure | None = None
+        try:
+            while (conversation := process.arrive()) is not None:
+                accept(conversation, self._database)
+                conversation.send("meet")
+                try:
+                    conversation.receive(self._stage.target.timeout_s)
+                    self._meet(me, conversation)
+                    conversation.send("go")
+                except Gone:
+                    pass  # it never read the version table, or ended; its exit status tells
+            if process.wait(self._stage.target.timeout_s) != 0:
+                failure = Failure("CommandFailed", process.last_words())
+        except (Gone, TimeoutError, CannotVerify) as error:
+            failure = Failure("CommandFailed", str(error) or "it did not end in time")
+        with self._changed:
+            self._ended[me] = True
+            if failure is not None:
+                self._failures.append(failure)
+            self._changed.notify_all()
+
+    def _meet(self, me: int, conversation: Conversation) -> None:
+        """Wait for the other one, unless it cannot come."""
+        with self._changed:
+            self._met[me] += 1
+            self._changed.notify_all()
+            other = 1 - me
+            waited_s = 0.0
+            while self._met[other] < self._met[me] and not self._ended[other]:
+                if waited_s >= _PATIENCE_S or self._is_kept_apart(conversation.hello["backend"]):
+                    return
+                self._changed.wait(0.05)
+                waited_s += 0.05
+
+    def _is_kept_apart(self, backend: str) -> bool:
+        """Whether this one holds an advisory lock, or somebody in the database waits for a lock."""
+        with self._database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = %(pid)s AND locktype = 'advisory' AND granted)"
+                " OR EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+                "            WHERE NOT l.granted AND a.datname = current_database())",
+                {"pid": int(backend)},
+            )
+            (answer,) = cursor.fetchone() or (False,)
+            return bool(answer)
