@@ -6,7 +6,7 @@ walk where they need not know how it ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from app.gate import snapshot as snapshots
 from app.gate.difference import difference
 from app.gate.printed import Printed, print_sql, run_printed
 from app.gate.race import Raced, race
-from app.gate.recording import TRIED_ONCE, Attempt, Failure, Part, Snapshot
+from app.gate.recording import TRIED_ONCE, Attempt, Failure, Part, Snapshot, Trip
 from app.gate.server import Database
 from app.gate.settled import complete
 from app.gate.stage import Stage, arrive_at
@@ -86,19 +86,27 @@ def _runs_of_all(
     """Runs of the whole command, and in `seen` why there is none. `has_news`: there are revisions that the base has not."""
     if ahead is not None and ahead.start != last.current:
         ahead = None
+    has_left_roles = not stage.server.is_embedded and any(
+        _names_one_of(stage.roles_made, trip) for trip in last.trips.values()
+    )
     if last.base is not None and not has_news:
         seen.missing["offline"] = f"there is no revision that is not on {last.base.ref}"
-    elif stage.has_left_roles:
+    elif has_left_roles:
         seen.missing["offline"] = _ROLES_ARE_SHARED
     elif Part.OFFLINE in stage.parts:
         yield partial(_print_and_run, last, seen, stage, ahead)
     if last.base is not None and last.base.is_env_as_it_was:
         # Whether two upgrades keep out of each other's way is up to env.py.
         seen.missing["concurrent"] = f"env.py is as it is on {last.base.ref}"
-    elif stage.has_left_roles:
+    elif has_left_roles:
         seen.missing["concurrent"] = _ROLES_ARE_SHARED
     elif Part.CONCURRENT in stage.parts:
         yield partial(_upgrade_twice_at_once, last, seen, stage, ahead)
+
+
+def _names_one_of(roles: Iterable[str], trip: Trip) -> bool:
+    sent = [statement.sql for statement in trip.up.statements] if trip.up is not None else []
+    return any(role in text for role in roles for text in sent)
 
 
 # The models.

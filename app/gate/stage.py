@@ -31,7 +31,9 @@ class Stage:
         self.base: Database | None = None  # what every run of the command begins with, with --base
         self.scripts: Mapping[str, Script] = {}  # what is known of scripts, by their SHA-256
         self.is_kept = False  # whether the next run is to know which tables were settled
-        self.roles_made: frozenset[str] = frozenset()  # by the command, in any of its runs
+        self.roles_made: frozenset[str] = (
+            frozenset()
+        )  # during a run of the command; on a given server perhaps by somebody else
         self._running: set[Process] = set()
         self._roles: frozenset[str] | None = None  # that were there before
         self._in_use = 0  # databases
@@ -61,11 +63,6 @@ class Stage:
         self.roles_made |= made
         if made and self.server.is_embedded and not self._in_use:
             self.server.drop_roles(made)
-
-    @property
-    def has_left_roles(self) -> bool:
-        """Whether there may be roles that a run of the command made."""
-        return bool(self.roles_made) and not self.server.is_embedded
 
     @contextmanager
     def database(self) -> Iterator[Database]:

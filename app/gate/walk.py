@@ -538,8 +538,10 @@ class Walker:
         walk = self._walk
         if walk.known is not None and walk.start is not None:
             walk.settled = find_settled(walk.known, walk.models, walk.start, self._state)
-            if walk.settled and Part.MODELS in walk.parts:
-                walk.creation = self._conversation.ask("creation", settled=sorted(walk.settled))["statements"]
+        if Part.MODELS in walk.parts and (walk.settled or walk.known is None):
+            if not walk.models:
+                walk.models = self._conversation.ask("fingerprints", self._timeout_s)["models"]
+            walk.creation = self._conversation.ask("creation", settled=sorted(walk.settled))["statements"]
 
     # Single requests.
 

@@ -1,0 +1,56 @@
+"""Roles belong to the server and not to a database, so what one run of a history makes must not stand in the way of the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.gate.judge import judge
+from app.gate.recorder import record
+from app.gate.report import Severity
+from app.gate.server import Server, throwaway_server
+from tests.gate.projects import script, target, write_project
+
+SCRIPTS = {
+    "a1": script(
+        "a1",
+        None,
+        """
+        op.execute("CREATE ROLE overproof_test_reader")
+        op.create_table("orders", sa.Column("id", sa.Integer, primary_key=True))
+        op.execute("GRANT SELECT ON orders TO overproof_test_reader")
+        """,
+        """
+        op.drop_table("orders")
+        op.execute("DROP ROLE overproof_test_reader")
+        """,
+    ),
+    "b2": script("b2", "a1", 'op.add_column("orders", sa.Column("x", sa.Text))', 'op.drop_column("orders", "x")'),
+}
+
+
+def test_a_role_that_a_history_makes_is_made_anew_in_each_run_and_gone_at_the_end(tmp_path: Path) -> None:
+    with throwaway_server() as server:
+        before = server.read_roles()
+
+        (recording,) = record(target(write_project(tmp_path, SCRIPTS)), server)
+
+        assert server.read_roles() == before
+    report = judge([recording])
+    assert [each.message for each in report.findings if each.severity is not Severity.NOTICE] == []
+    assert recording.offline is not None
+    assert recording.concurrent is not None
+
+
+def test_on_a_given_server_a_role_stays_and_what_needs_another_run_says_why_it_is_left_out(
+    tmp_path: Path, server: Server
+) -> None:
+    try:
+        with throwaway_server(server.maintenance.url()) as given:
+            (recording,) = record(target(write_project(tmp_path, SCRIPTS)), given)
+        assert "overproof_test_reader" in server.read_roles()
+    finally:
+        server.drop_roles(["overproof_test_reader"])
+
+    assert "roles" in recording.missing["offline"]
+    assert "roles" in recording.missing["concurrent"]
+    assert [each.message for each in judge([recording]).findings if each.severity is not Severity.NOTICE] == []
