@@ -167,12 +167,13 @@ def _walk_with(
         index += 1
     if not walks:
         raise _never_arrived(process)
-    if all(walk.is_stamp for walk in walks):
+    has_plan = any(walk.plan or walk.base or walk.graph.problems for walk in walks)
+    if not has_plan and any(walk.is_stamp for walk in walks):
         raise CannotVerify(
             "the command does not upgrade: it only stamps an empty database with a revision, and runs none; name the command that"
             " brings an empty database to head by its revisions, after --"
         )
-    if all(walk.graph.revisions and not (walk.plan or walk.base or walk.graph.problems) for walk in walks):
+    if not has_plan and all(walk.graph.revisions for walk in walks):
         current = ", ".join(walks[-1].current) or "none"
         raise CannotVerify(
             f"the command reached Alembic but had no revision to run (the database is at: {current}): name the command that"

@@ -898,3 +898,39 @@ def stamp_before_the_upgrade(at: Path, python: str) -> Shape:
     return Shape(
         at, (python, "start.py"), revisions=frozenset({"0002", "0003"}), also=lambda recordings: len(recordings) == 1
     )
+
+
+@shape
+def transaction_that_is_none(at: Path, python: str) -> Shape:
+    """A connection that commits each statement by itself, in what SQLAlchemy takes for a transaction of the caller's, who ends none."""
+    own = """\
+        import os
+
+        from alembic import command
+        from alembic.config import Config
+        from sqlalchemy import NullPool, create_engine, inspect, text
+
+        config = Config("alembic.ini")
+        engine = create_engine(os.environ["DATABASE_URL"], isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        is_empty = not inspect(engine).has_table("alembic_version")
+        with engine.connect() as connection:
+            config.attributes["connection"] = connection
+            if is_empty:
+                connection.execute(text("CREATE TABLE author (id serial PRIMARY KEY, name varchar(80) NOT NULL)"))
+                command.stamp(config, "0001")
+        with engine.connect() as connection:
+            config.attributes["connection"] = connection
+            connection.execute(text("SELECT 1"))
+            command.upgrade(config, "head")
+    """
+    environment = """\
+        from alembic import context
+
+        from library.models import Base
+
+        context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
+        with context.begin_transaction():
+            context.run_migrations()
+    """
+    library(at, **{"start.py": own, "migrations/env.py": environment})
+    return Shape(at, (python, "start.py"), revisions=frozenset({"0002", "0003"}))

@@ -36,6 +36,7 @@ class Walker:
         self.channel = channel
         self.original = original
         self.is_autocommit = False  # each statement commits by itself, as in an autocommit block
+        self._is_always_autocommit = False
         self.is_held = False
         self.is_untouched = True  # nothing was done in the transaction yet
         self.has_committed = False  # the step under way, in whole or in part
@@ -110,6 +111,7 @@ class Walker:
             if not self._heads:
                 context._ensure_version_table()
             transactions = [self.rows("SELECT txid_current()::bigint")[0][0] for _ in range(2)]
+            self.is_autocommit = self._is_always_autocommit = transactions[0] != transactions[1]
             self._commit()
         except Exception as error:
             self._rollback()
@@ -119,7 +121,6 @@ class Walker:
             described = graph.describe(context, sorted(self._heads))
         described["warnings"] = [str(each.message) for each in caught]
         self._scripts = {each.revision: each for each in described.pop("scripts")}
-        self.is_autocommit = self._is_always_autocommit = transactions[0] != transactions[1]
         described["is_transactional"] = not self.is_autocommit
         described["current"] = sorted(self._heads)
         described["has_metadata"] = bool(models.metadatas(context))
@@ -525,8 +526,7 @@ class Walker:
 
     def _commit(self):
         if self._is_external:
-            self._execute("COMMIT")
-            self._execute("BEGIN")
+            self._end_external("COMMIT")
             return
         # A script that committed has left Alembic's transaction behind, and SQLAlchemy has begun another.
         transaction = self.context.connection.get_transaction()
@@ -536,8 +536,7 @@ class Walker:
 
     def _rollback(self):
         if self._is_external:
-            self._execute("ROLLBACK")
-            self._execute("BEGIN")
+            self._end_external("ROLLBACK")
             return
         transaction = self.context.connection.get_transaction()
         self.context._transaction = None
@@ -546,6 +545,13 @@ class Walker:
         else:
             # A script that rolled back by itself may leave a connection that SQLAlchemy takes for idle and PostgreSQL for aborted.
             self._raw_connection().rollback()
+
+    def _end_external(self, how):
+        """End the transaction that `env.py` began, and begin the next, unless SQLAlchemy alone takes it for one."""
+        if self._is_always_autocommit:
+            return  # a BEGIN would make a transaction that nobody ends
+        self._execute(how)
+        self._execute("BEGIN")
 
     def _local_settings(self):
         """{"lock_timeout": "2s"}: what `env.py` has set in its session or transaction."""
