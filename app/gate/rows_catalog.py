@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -50,6 +51,7 @@ def _escape(letter: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+@functools.lru_cache(maxsize=10_000)
 def identifier(name: str) -> str:
     """A name as it is written in SQL. Raises ValueError for a name that PostgreSQL cannot have."""
     if not name or "\0" in name:

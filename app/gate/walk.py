@@ -616,10 +616,10 @@ _SAYS_WHAT_IT_DOES = re.compile(
 def _must_do_the_same(up: Step | None, again: Step, before: Snapshot) -> bool:
     """Whether a second upgrade of the very same schema can leave nothing else behind: it sent the same statements, and each says by
     itself what it does. Then there is no need to look."""
-    if up is None or any(key.kind == "event trigger" for key in before.objects):
+    sent, sent_again = ([statement.sql for statement in step.statements] if step else [] for step in (up, again))
+    if sent != sent_again or not all(map(_SAYS_WHAT_IT_DOES.fullmatch, sent)):
         return False
-    sent, sent_again = ([statement.sql for statement in step.statements] for step in (up, again))
-    return sent == sent_again and all(map(_SAYS_WHAT_IT_DOES.fullmatch, sent))
+    return not any(key.kind == "event trigger" for key in before.objects)
 
 
 def _is_void(step: Step) -> bool:

@@ -478,3 +478,32 @@ def test_a_database_error_in_the_wrapping_of_a_library_is_told_as_such(tmp_path:
     assert (up.failure.sqlstate, up.failure.sql) == ("42P01", "DROP TABLE nothing")
     assert up.failure.message == 'table "nothing" does not exist'
     assert up.failure.line is not None
+
+
+BY_NUMBER = '''op.execute("""DO $$ BEGIN
+    EXECUTE 'ALTER TABLE orders ADD COLUMN c' || nextval('numbers') || ' integer';
+END $$""")'''
+BACK_BY_NUMBER = '''op.execute("""DO $$ BEGIN
+    EXECUTE (SELECT 'ALTER TABLE orders DROP COLUMN ' || a.attname FROM pg_attribute AS a
+             WHERE a.attrelid = 'orders'::regclass AND a.attname ~ '^c[0-9]$');
+END $$""")'''
+BY_COUNT = """global count
+count += 1
+op.add_column("orders", sa.Column(f"c{count}", sa.Integer))"""
+BACK_BY_COUNT = """op.drop_column("orders", f"c{count}")"""
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "downgrade"),
+    [(BY_NUMBER, BACK_BY_NUMBER), (BY_COUNT, BACK_BY_COUNT)],
+    ids=["by the same statement", "by another one"],
+)
+def test_a_second_upgrade_that_does_something_else_is_seen(
+    tmp_path: Path, server: Server, upgrade: str, downgrade: str
+) -> None:
+    before = 'op.execute("CREATE SEQUENCE numbers; CREATE TABLE orders (id integer)")'
+    b2 = script("b2", "a1", upgrade, downgrade).replace("def upgrade", "count = 0\n\n\ndef upgrade", 1)
+
+    trips = walked(write_project(tmp_path, {"a1": script("a1", None, before), "b2": b2}), server)
+
+    assert [change.key.name for change in trips["b2"].not_repeated] == ["c1", "c2"]
