@@ -68,10 +68,18 @@ UPGRADE = [sys.executable, "-m", "alembic", "upgrade", "head"]
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 GATE = Contestant("the whole gate", [*overproof(), "verify", "--database-url", "{server}", "--", *UPGRADE])
 # What pytest-alembic's tests look at, and more: no rows, and no look at what each statement locks.
-OF_SCHEMA = (
-    "single-head graph-integrity upgrade round-trip irreversible model-drift schema-drift unregistered-models offline-sql"
-    " concurrent-upgrade"
-).split()
+OF_SCHEMA = [
+    "single-head",
+    "graph-integrity",
+    "upgrade",
+    "round-trip",
+    "irreversible",
+    "model-drift",
+    "schema-drift",
+    "unregistered-models",
+    "offline-sql",
+    "concurrent-upgrade",
+]
 GATE_OF_SCHEMA = Contestant(
     "the gate with its ten checks of history and schema",
     [*GATE.command[: -len(UPGRADE) - 1], *(f"--select={check}" for check in OF_SCHEMA), "--", *UPGRADE],
