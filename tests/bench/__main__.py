@@ -6,7 +6,8 @@ compare   whole processes, turn by turn in several rounds: the gate, pytest-alem
           experimental `downgrade_leaves_no_trace` alone
 scaling   the gate on longer and longer histories, and the exponent of the power law that fits its times best
 memory    what the gate and the processes that it starts keep in memory, PostgreSQL left out
-base      the gate with `--base` and one new revision, on longer and longer histories (see branch.py)
+base      the gate with `--base` and one new revision, on longer and longer histories, with as many tables everywhere
+          and with more and more (see branch.py)
 hazards   what the gate and the linters of the package index say of the labelled migrations (see hazards.py)
 
 docs/benchmarks.md is written from what was measured. This is a benchmark and no test: it fails only if a program that

@@ -1,8 +1,9 @@
 """What a pull request costs: `--base` on made-up histories in git repositories, with a branch that adds one revision to each.
 
-The same revision everywhere, so that the histories differ in nothing but their length, and in the tables that come with it. Beside it,
-plain Alembic on a database where there is nothing to do: what it costs to load the project's models and scripts, which no
-gate that asks the project's own command can do without.
+The same revision everywhere, on two series of histories. In one they differ in nothing but their length: all have as many
+tables as the shortest. In the other the tables, and with them the models, grow along as they do in a real project. Beside
+each, plain Alembic on a database where there is nothing to do: what it costs to load the project's models and scripts,
+which no gate that asks the project's own command can do without.
 """
 
 from __future__ import annotations
@@ -35,30 +36,67 @@ class Figures:
     plain: list[float] = field(default_factory=list)
 
 
-def measure(folder: Path, lengths: Sequence[int], server: Server, rounds: int) -> dict[int, Figures]:
-    """By the number of revisions at the base. The gate starts a server of its own, which is counted; plain Alembic has one that is not."""
-    figures: dict[int, Figures] = {}
-    projects = {revisions: folder / f"branch-{revisions}" for revisions in lengths}
-    databases: dict[int, Database] = {}
-    for revisions, project in projects.items():
-        tables = write_branch(project, revisions)
-        figures[revisions] = Figures(tables, _verify(project))
-        print(f"  kept:    {figures[revisions].first:6.2f} s  {revisions} revisions", flush=True)
-        databases[revisions] = server.create_database()
-        _upgrade(project, databases[revisions])
+@dataclass
+class Series:
+    """Longer and longer histories."""
+
+    title: str
+    name: str  # of its folders
+    most_tables: int | None
+    figures: dict[int, Figures] = field(default_factory=dict)  # by the number of revisions at the base
+
+
+@dataclass
+class Project:
+    """A history of a series, and what it is measured with."""
+
+    path: Path
+    database: Database  # for plain Alembic; the gate starts a server of its own
+    figures: Figures
+    title: str
+
+
+def measure(folder: Path, lengths: Sequence[int], server: Server, rounds: int) -> list[Series]:
+    """Both series, all histories in turn. The gate starts a server of its own, which is counted; plain Alembic has one that is not."""
+    series = [
+        Series("As many tables everywhere", "capped", _count_tables(min(lengths))),
+        Series("Tables grow along", "growing", None),
+    ]
+    projects = [_prepare(folder, each, revisions, server) for each in series for revisions in lengths]
     for number in range(rounds):
-        for revisions, project in projects.items():
-            figures[revisions].gate.append(_verify(project))
-            figures[revisions].plain.append(_upgrade(project, databases[revisions]))
-            taken = f"{figures[revisions].gate[-1]:6.2f} s, plain {figures[revisions].plain[-1]:5.2f} s"
-            print(f"  round {number + 1}: {taken}  {revisions} revisions", flush=True)
-    for database in databases.values():
-        server.drop_database(database)
-    return figures
+        for project in projects:
+            gate, plain = _verify(project.path), _upgrade(project.path, project.database)
+            project.figures.gate.append(gate)
+            project.figures.plain.append(plain)
+            print(f"  round {number + 1}: {gate:6.2f} s, plain {plain:5.2f} s  {project.title}", flush=True)
+    for project in projects:
+        server.drop_database(project.database)
+    return series
+
+
+def _prepare(folder: Path, series: Series, revisions: int, server: Server) -> Project:
+    """Write the history, and let the gate keep its base."""
+    path = folder / f"branch-{series.name}-{revisions}"
+    tables = write_branch(path, revisions, series.most_tables)
+    title = f"{revisions} revisions, {tables} tables"
+    first = _verify(path)
+    print(f"  kept:    {first:6.2f} s  {title}", flush=True)
+    database = server.create_database()
+    _upgrade(path, database)
+    series.figures[revisions] = Figures(tables, first)
+    return Project(path, database, series.figures[revisions], title)
+
+
+def _count_tables(revisions: int) -> int:
+    """How many tables a history of that length has come to."""
+    shop = Shop()
+    shop.revisions(revisions)
+    return len(shop.tables)
 
 
 def _verify(project: Path) -> float:
-    return _run(_VERIFY, project, {"OVERPROOF_CACHE": str(project.with_name("cache"))})
+    # Of each project its own, since a cache keeps only a few images.
+    return _run(_VERIFY, project, {"OVERPROOF_CACHE": str(project.with_name(f"{project.name}-cache"))})
 
 
 def _upgrade(project: Path, database: Database) -> float:
@@ -78,8 +116,12 @@ def _run(command: Sequence[str], project: Path, environment: Mapping[str, str]) 
     return took
 
 
-def describe(figures: Mapping[int, Figures]) -> str:
-    """A table for people, and what it comes to."""
+def describe(series: Sequence[Series]) -> str:
+    """Tables for people, and what they come to."""
+    return "\n".join(f"### {each.title}\n\n{_describe(each.figures)}" for each in series)
+
+
+def _describe(figures: Mapping[int, Figures]) -> str:
     lines = [
         "| revisions | tables | least | median | rounds | nothing kept yet | plain Alembic, nothing to do | beyond that |",
         "| ---: " * 8 + "|",
@@ -90,12 +132,13 @@ def describe(figures: Mapping[int, Figures]) -> str:
             f"| {revisions} | {each.tables} | {least:.2f} s | {median(each.gate):.2f} s | {len(each.gate)} |"
             f" {each.first:.2f} s | {plain:.2f} s | {least - plain:.2f} s |"
         )
-    short, long = (figures[number] for number in (min(figures), max(figures)))
-    more, more_plain = min(long.gate) - min(short.gate), min(long.plain) - min(short.plain)
+    shortest, longest = min(figures), max(figures)
+    short, long = figures[shortest], figures[longest]
+    gate, plain = min(long.gate) / min(short.gate), min(long.plain) / min(short.plain)
     lines.append(
-        f"\nOn the longest history it takes {more:.2f} s or {more / min(short.gate):.0%} more than on the shortest. Plain"
-        f" `alembic upgrade head`, with nothing to do, takes {more_plain:.2f} s or {more_plain / min(short.plain):.0%} more:"
-        " the project's models and scripts, which the command loads before anybody can ask it for anything."
+        f"\n{longest} revisions take {gate:.2f} times as long as {shortest}, {min(long.gate) - min(short.gate):.2f} s more."
+        f" Plain `alembic upgrade head`, with nothing to do, takes {plain:.2f} times as long,"
+        f" {min(long.plain) - min(short.plain):.2f} s more."
     )
     return "\n".join(lines) + "\n"
 
@@ -114,10 +157,10 @@ class Branch(Shop):
         ]
 
 
-def write_branch(directory: Path, revisions: int) -> int:
+def write_branch(directory: Path, revisions: int, most_tables: int | None = None) -> int:
     """A repository with so many revisions on `main`, and one more on the branch that is checked out. Gives the number of tables."""
     directory.mkdir()
-    shop = Branch()
+    shop = Branch(most_tables=most_tables)
     changes = shop.revisions(revisions)
     write_shop(directory, shop, changes)
     (directory / ".gitignore").write_text("__pycache__/\n")

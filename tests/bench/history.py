@@ -4,10 +4,14 @@ How many operations a revision holds, and of which kinds, follows the upgrades o
 corpus that run: 812 revisions with 2,092 calls of operations; see WEIGHTS and SIZES). So about three tables come with
 eight revisions, and a later revision touches a table that any earlier one made. Each revision goes down again exactly,
 and the models match the head, so that a checker has nothing to report and must look at everything.
+
+With `most_tables`, a history grows longer without a larger schema: once there are so many tables, no more are made, and
+every second revision takes back what the one before it did.
 """
 
 from __future__ import annotations
 
+import copy
 import random
 import textwrap
 from collections.abc import Sequence
@@ -34,6 +38,8 @@ WEIGHTS = {
     "add_unique": 3,
     "add_check": 2,
 }
+# What a history that may not grow has no more of: a shorter string, when it is taken back, would rewrite the table.
+LASTING = {"create_table", "widen_string"}
 # Operations in one revision, and of a hundred revisions how many have so many: 2.6 on average.
 SIZES = {1: 39, 2: 23, 3: 14, 4: 10, 6: 10, 8: 4}
 
@@ -69,23 +75,45 @@ class Change:
 class Shop:
     """Writes change after change, and remembers the schema that they add up to."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, most_tables: int | None = None) -> None:
         self.random = random.Random(seed)
+        self.most_tables = most_tables
         self.tables: list[Table] = []
+        self._before: list[Table] = []  # the tables as they were before `_passing`
+        self._passing: list[Change] = []  # the last revision, if the next one takes it back
 
     def revisions(self, count: int) -> list[list[Change]]:
         """What each revision changes."""
         return [self._revision() for _ in range(count)]
 
     def _revision(self) -> list[Change]:
+        if self._passing:
+            return self._take_back()
+        full = self._is_full()
+        before = copy.deepcopy(self.tables) if full else []
         (size,) = self.random.choices(list(SIZES), list(SIZES.values()))
-        return [self._change() for _ in range(size)]
+        changes = [self._change() for _ in range(size)]
+        if full:
+            self._before, self._passing = before, changes
+        return changes
+
+    def _take_back(self) -> list[Change]:
+        """The last revision upside down."""
+        changes = [Change(f"undo {each.title}", each.downgrade, each.upgrade) for each in reversed(self._passing)]
+        self.tables, self._passing = self._before, []
+        return changes
+
+    def _is_full(self) -> bool:
+        return self.most_tables is not None and len(self.tables) >= self.most_tables
 
     def _change(self) -> Change:
         if len(self.tables) < 2:
             return self.create_table()
+        weights = WEIGHTS
+        if self._is_full():
+            weights = {kind: weight for kind, weight in WEIGHTS.items() if kind not in LASTING}
         while True:
-            (kind,) = self.random.choices(list(WEIGHTS), list(WEIGHTS.values()))
+            (kind,) = self.random.choices(list(weights), list(weights.values()))
             change: Change | None = getattr(self, kind)()
             if change:  # None: the table that was drawn has nothing to drop
                 return change
@@ -248,9 +276,9 @@ class Shop:
         return Change(f"drop {name}", [f"op.drop_constraint({name!r}, {table.name!r})"], [create])
 
 
-def write_history(directory: Path, revisions: int) -> None:
+def write_history(directory: Path, revisions: int, most_tables: int | None = None) -> None:
     """A whole project: `alembic.ini`, `migrations/`, the package `shop`, and pytest-alembic's tests."""
-    shop = Shop()
+    shop = Shop(most_tables=most_tables)
     write_shop(directory, shop, shop.revisions(revisions))
 
 

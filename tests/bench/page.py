@@ -85,7 +85,10 @@ class Figures:
             parts.append("## One new revision, with `--base`\n")
             parts.append(
                 "A branch adds a column and an index to a history in a git repository. The gate starts a PostgreSQL of its own,"
-                " which is counted here, from what an earlier run has kept of the base.\n"
+                " which is counted here, from what an earlier run has kept of the base. In the first series the histories differ"
+                " in nothing but their length: when they have so many tables, every second revision takes back what the one"
+                " before it did. In the second, tables and models grow along. Plain `alembic upgrade head`, with nothing to do,"
+                " loads the project's scripts and models, which the gate has that command do as well.\n"
             )
             parts.append(self.base)
         return "\n".join(parts)
