@@ -299,6 +299,11 @@ def _walker_anew(walk: Walk, stage: Stage) -> Iterator[Walker]:
         yield Walker(walk, conversation, stage.target.timeout_s, stage.canceller(database))
 
 
+def _env_path(walk: Walk, root: Path) -> str | None:
+    env = Path(walk.hello["script_location"] or "") / "env.py"
+    return relative(env, root) if env.is_file() else None
+
+
 def _recording(walk: Walk, seen: attempts.Seen, server: Server, root: Path) -> Recording:
     unregistered = walk.unregistered
     if unregistered is not None:
@@ -321,5 +326,6 @@ def _recording(walk: Walk, seen: attempts.Seen, server: Server, root: Path) -> R
         concurrent=seen.concurrent,
         has_metadata=walk.has_metadata,
         base=walk.base,
+        env_path=_env_path(walk, root),
         missing={**walk.missing, **seen.missing},
     )

@@ -272,6 +272,7 @@ class Recording:
     concurrent: Attempt | None = None
     has_metadata: bool = True
     base: Divergence | None = None  # with --base
+    env_path: str | None = None  # of env.py, relative to the repository's root where it lies in one
     missing: Mapping[str, str] = field(default_factory=dict)
 
     def get_revision(self, revision: str) -> Revision:

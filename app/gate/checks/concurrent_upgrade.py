@@ -61,6 +61,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             revision=failure.revision,
             detail=failure.sql and failure.sql.strip(),
             help=_HELP,
+            path=None if failure.revision else recording.env_path,
         )
     elif differences:
         yield Finding(
@@ -69,6 +70,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             object=full_name(differences[0].key),
             detail=bulleted(map(describe, differences)),
             help=_HELP,
+            path=recording.env_path,
         )
 
 

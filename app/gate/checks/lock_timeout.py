@@ -50,19 +50,20 @@ def examine(recording: Recording) -> Iterator[Finding]:
         if moment.statement.lock_timeout_ms == 0:
             without.setdefault(transaction.revision.revision, []).append((transaction, moment))
     if len(without) >= 3 and len(without) == len({transaction.revision.revision for transaction, _ in told}):
-        yield _of_the_project()
+        yield _of_the_project(recording)
         return
     for revision, found in without.items():
         yield _of_a_revision(revision, found)
 
 
-def _of_the_project() -> Finding:
+def _of_the_project(recording: Recording) -> Finding:
     """Said once, and in the same words for each walk of a command that makes several: whoever never sets it does not set it
     in env.py, and that is where it is mended."""
     return Finding(
         "No revision that locks tables in use sets a lock_timeout: if one has to wait, everything else on its table waits behind it.",
         help="Set it where env.py makes its engine:\n\n"
         '    engine = create_engine(url, connect_args={"options": "-c lock_timeout=2000"})',
+        path=recording.env_path,
         is_of_all=True,
     )
 

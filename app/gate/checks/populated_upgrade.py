@@ -107,10 +107,12 @@ def _severity(populated: Populated, failure: Failure) -> Severity:
     """Only what no rows at all would get along with, or the project's own rows do not, is certain to fail."""
     if populated.rows == "own":
         return Severity.ERROR
-    if populated.rows == "awkward" or failure.sqlstate in _ABOUT_RELATIONS:
+    if populated.rows == "awkward":
         return Severity.WARNING
-    if failure.sqlstate == "23505" and re.match(r"\s*INSERT\b", failure.sql or "", re.IGNORECASE):
-        return Severity.NOTICE  # what the script inserts meets keys that were made up, and no others
+    if failure.sqlstate in ("23503", "23505") and re.match(r"\s*INSERT\b", failure.sql or "", re.IGNORECASE):
+        return Severity.NOTICE  # what the script inserts meets keys and references that were made up, and no others
+    if failure.sqlstate in _ABOUT_RELATIONS:
+        return Severity.WARNING
     # A script that reads JSON in a text, or a number, finds neither in a text that was made up.
     is_about_values = failure.sqlstate is None or failure.sqlstate.startswith("22")
     return Severity.NOTICE if is_about_values else Severity.ERROR

@@ -52,16 +52,17 @@ def examine(recording: Recording) -> Iterator[Finding]:
         if trip.up is not None and trip.up.failure is not None:
             yield _finding(trip.up, trip.up.failure, _not_tried_after(recording, trip.revision))
     if recording.plain is not None and graph.refusal is None:
-        yield from _lost(recording.plain)
+        yield from _lost(recording.plain, recording.env_path)
 
 
-def _lost(plain: Attempt) -> Iterator[Finding]:
+def _lost(plain: Attempt, env_path: str | None) -> Iterator[Finding]:
     """The command without the gate in it, which ends each revision's transaction: it fails, or nothing stays of what it did."""
     if plain.failures:
         yield Finding(
             "Each revision applies in a transaction of its own, but the command by itself fails on an empty database: "
             f"{failure_reason(plain.failures[0])}.",
             help="Set transaction_per_migration=True in env.py's context.configure(), if it runs all revisions in one transaction.",
+            path=env_path,
         )
         return
     differences = principal(plain.differences)
@@ -73,6 +74,7 @@ def _lost(plain: Attempt) -> Iterator[Finding]:
             if is_in_vain
             else f"Run in one go, the history leaves another schema than revision by revision: {names}.",
             object=full_name(differences[0].key),
+            path=env_path,
             detail=bulleted(map(describe, differences)),
             help=_IN_VAIN_HELP if is_in_vain else _IN_ONE_GO_HELP,
         )

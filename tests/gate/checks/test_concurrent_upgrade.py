@@ -12,8 +12,9 @@ from tests.gate.checks.builders import added, attempt, failure, key, recording
 def test_the_one_that_fails_is_a_finding_with_the_lock_to_take():
     collision = failure('duplicate key value violates unique constraint "pg_type_typname_nsp_index"', sqlstate="23505")
 
-    [finding] = examine(recording(concurrent=attempt(collision)))
+    [finding] = examine(recording(concurrent=attempt(collision), env_path="migrations/env.py"))
 
+    assert finding.path == "migrations/env.py"
     assert "one fails: duplicate key value" in finding.message
     assert "pg_try_advisory_lock" in str(finding.help)
 

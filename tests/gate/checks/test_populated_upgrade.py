@@ -99,10 +99,15 @@ def test_the_table_is_the_one_that_the_statement_changes():
     assert "texts in users.name are as long as their type holds" in finding.message
 
 
-def test_a_script_whose_inserts_meet_made_up_keys_is_not_blamed():
-    failed = failure(
-        'duplicate key value violates unique constraint "orders_pkey"', sqlstate="23505", sql="INSERT INTO orders …"
-    )
+@pytest.mark.parametrize(
+    ("message", "sqlstate"),
+    [
+        ('duplicate key value violates unique constraint "orders_pkey"', "23505"),
+        ('insert or update on table "orders" violates foreign key constraint "orders_user_fkey"', "23503"),
+    ],
+)
+def test_a_script_whose_inserts_meet_made_up_keys_is_not_blamed(message: str, sqlstate: str):
+    failed = failure(message, sqlstate=sqlstate, sql="INSERT INTO orders …")
 
     [finding] = examine(of(over_rows([], failed, "plain")))
 
