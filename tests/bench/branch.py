@@ -169,6 +169,7 @@ def write_branch(directory: Path, revisions: int, most_tables: int | None = None
     _git(directory, "checkout", "-q", "-b", "branch")
     write_shop(directory, shop, [*changes, shop.add_last()])
     _commit(directory, "one more")
+    _git(directory, "repack", "-a", "-d", "-q")  # as in a clone; of many single files git would be slower
     return len(shop.tables)
 
 
