@@ -136,9 +136,8 @@ def _describe(figures: Mapping[int, Figures]) -> str:
     short, long = figures[shortest], figures[longest]
     gate, plain = min(long.gate) / min(short.gate), min(long.plain) / min(short.plain)
     lines.append(
-        f"\n{longest} revisions take {gate:.2f} times as long as {shortest}, {min(long.gate) - min(short.gate):.2f} s more."
-        f" Plain `alembic upgrade head`, with nothing to do, takes {plain:.2f} times as long,"
-        f" {min(long.plain) - min(short.plain):.2f} s more."
+        f"\n{longest} revisions take {gate:.2f} times as long as {shortest} ({min(long.gate) - min(short.gate):+.2f} s); plain"
+        f" `alembic upgrade head`, with nothing to do, {plain:.2f} times ({min(long.plain) - min(short.plain):+.2f} s)."
     )
     return "\n".join(lines) + "\n"
 
