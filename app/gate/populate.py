@@ -78,7 +78,10 @@ def touched_tables(up: Step, before: Snapshot, down: Step | None = None) -> froz
 
 
 def _written(statement: Statement) -> set[str]:
-    return {*statement.written, *(table for table, modes in statement.locks.items() if "RowExclusiveLock" in modes)}
+    """The tables to which it writes, or would if there were rows. An INSERT that finds nothing to insert does nothing to rows there."""
+    is_insert = re.match(r"\s*INSERT\b", statement.sql, re.IGNORECASE)
+    locked = () if is_insert else (table for table, modes in statement.locks.items() if "RowExclusiveLock" in modes)
+    return {*statement.written, *locked}
 
 
 _ROOM = re.compile(r"\(.*?\)")  # of a type: "(20)"

@@ -501,19 +501,23 @@ def test_a_way_down_that_deletes_rows_is_tried_whatever_the_upgrade_does(tmp_pat
 
 
 def test_tables_are_touched_by_what_happens_to_them_and_not_by_a_mere_lock() -> None:
-    tables = ["changed", "scanned", "written", "rewritten", "locked", "named"]
+    tables = ["changed", "scanned", "written", "rewritten", "locked", "named", "updated", "filled"]
     before = snapshot({key("table", name): {} for name in tables})
     statements = (
         Statement("…", 1.0, scans=("public.scanned", "public.new")),
         Statement("…", 1.0, written={"public.written": 0}, rewrites=("public.rewritten",)),
         Statement("…", 1.0, locks={"public.locked": frozenset({"ShareRowExclusiveLock"})}),
         Statement("UPDATE named SET a = 1", 1.0, transactional=False),
+        Statement(
+            "UPDATE updated SET a = 1 WHERE id = 7", 1.0, locks={"public.updated": frozenset({"RowExclusiveLock"})}
+        ),
+        Statement("INSERT INTO filled SELECT …", 1.0, locks={"public.filled": frozenset({"RowExclusiveLock"})}),
     )
     changes = (altered(key("column", "a", "changed"), {}, {"type": "text"}), added(key("table", "new")))
     up = Step("a1", "upgrade", 1.0, statements=statements, changes=changes)
 
     assert touched_tables(up, before) == {
-        f"public.{name}" for name in ("changed", "scanned", "written", "rewritten", "named")
+        f"public.{name}" for name in ("changed", "scanned", "written", "rewritten", "named", "updated")
     }
 
 
