@@ -52,6 +52,7 @@ def attempt_all(
     """What was seen, by the walk's index. `ahead` is of `begin_ahead`."""
     seen = {walk.index: Seen() for walk in walks}
     arrived = [walk for walk in walks if walk.head is not None]
+    alone: list[Callable[[], None]] = []  # jobs to be done once more, when no others are under way
     jobs: list[Callable[[], None]] = [
         partial(_create_models, walk, _first_through(walk.history, walks), seen[walk.index], stage)
         for walk in arrived
@@ -62,7 +63,7 @@ def attempt_all(
         # These run the whole command, so they end at the head of the last walk.
         last = arrived[-1]
         has_news = last.base is None or any(walk.plan for walk in arrived)
-        jobs += _runs_of_all(last, seen[last.index], stage, ahead, has_news=has_news)
+        jobs += _runs_of_all(last, seen[last.index], stage, ahead, alone, has_news=has_news)
     for walk in arrived[:-1]:
         for part in ("offline", "concurrent"):
             seen[walk.index].missing[part] = TRIED_ONCE
@@ -77,11 +78,13 @@ def attempt_all(
             pool.shutdown(wait=False, cancel_futures=True)
             stage.interrupt()
             raise
+    for job in alone:
+        job()
     return seen
 
 
 def _runs_of_all(
-    last: Walk, seen: Seen, stage: Stage, ahead: Ahead | None, *, has_news: bool
+    last: Walk, seen: Seen, stage: Stage, ahead: Ahead | None, alone: list[Callable[[], None]], *, has_news: bool
 ) -> Iterator[Callable[[], None]]:
     """Runs of the whole command, and in `seen` why there is none. `has_news`: there are revisions that the base has not."""
     if ahead is not None and ahead.start != last.current:
@@ -94,7 +97,7 @@ def _runs_of_all(
     elif has_left_roles:
         seen.missing["offline"] = _ROLES_ARE_SHARED
     elif Part.OFFLINE in stage.parts:
-        yield partial(_print_and_run, last, seen, stage, ahead)
+        yield partial(_print_and_run, last, seen, stage, ahead, alone)
     if last.base is not None and last.base.is_env_as_it_was:
         # Whether two upgrades keep out of each other's way is up to env.py.
         seen.missing["concurrent"] = f"env.py is as it is on {last.base.ref}"
@@ -237,8 +240,12 @@ def begin_ahead(stage: Stage, start: Sequence[str] | None) -> Iterator[Ahead | N
                 stage.interrupt()
 
 
-def _print_and_run(walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | None) -> None:
+def _print_and_run(walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | None, alone: list[Callable[[], None]]) -> None:
     printed = ahead.printed.result() if ahead else print_sql(stage, walk.current)
+    if printed.is_of_the_command and not alone:
+        # What goes wrong outside of Alembic may come of a run beside it: a port that is taken, a file that is locked.
+        alone.append(partial(_print_and_run, walk, seen, stage, None, alone))
+        return
     if printed.missing is not None:
         seen.missing["offline"] = printed.missing
         return

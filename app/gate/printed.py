@@ -13,6 +13,7 @@ from app.gate.recording import Failure, Snapshot
 from app.gate.server import Database
 from app.gate.stage import Stage
 
+_COMMAND_FAILED = "CommandFailed"
 _REFUSES_SQL = ("--sql", "unrecognized arguments", "no such option", "unexpected extra argument", "usage:")
 # What is not in one database alone: https://www.postgresql.org/docs/current/manage-ag-overview.html
 _IS_ABOUT_THE_SERVER = re.compile(r"\b(?:ROLE|USER|GROUP|DATABASE|TABLESPACE|SUBSCRIPTION|SYSTEM)\b", re.IGNORECASE)
@@ -25,6 +26,11 @@ class Printed:
     pieces: Sequence[tuple[str | None, str]] = ()
     failure: Failure | None = None
     missing: str | None = None
+
+    @property
+    def is_of_the_command(self) -> bool:
+        """Whether the command itself failed, and not a revision."""
+        return self.failure is not None and self.failure.error == _COMMAND_FAILED
 
     @property
     def may_run_beside_others(self) -> bool:
@@ -50,7 +56,7 @@ def print_sql(stage: Stage, start: Sequence[str]) -> Printed:
             words = process.last_words()
             if not process.conversations and any(sign in process.output().lower() for sign in _REFUSES_SQL):
                 return Printed(missing="the command does not take --sql")
-            return Printed(failure=Failure("CommandFailed", words))
+            return Printed(failure=Failure(_COMMAND_FAILED, words))
     return Printed(pieces)
 
 

@@ -49,8 +49,17 @@ def record(
             stage.base = _find_base(stage, kept)
             stage.scripts = kept.scripts if kept else {}
             stage.is_kept = kept is not None
-        with attempts.begin_ahead(stage, _foreseen_start(stage, kept)) as ahead:
-            walks = walk_all(stage, on_progress, kept)
+        with ExitStack() as stack:
+            ahead = stack.enter_context(attempts.begin_ahead(stage, _foreseen_start(stage, kept)))
+            try:
+                walks = walk_all(stage, on_progress, kept)
+            except NeverArrived:
+                if ahead is None:
+                    raise
+                # Perhaps the run beside it was in its way (a port that is taken, a file that is locked): once more, alone.
+                ahead = None
+                stack.close()
+                walks = walk_all(stage, on_progress, kept)
             if kept is not None:
                 kept.settle(walks)
             _leave_out_stops(walks)
@@ -181,7 +190,11 @@ def _walk_with(
         )
 
 
-def _never_arrived(process: Process) -> CannotVerify:
+class NeverArrived(CannotVerify):
+    """The command ended before it reached Alembic."""
+
+
+def _never_arrived(process: Process) -> NeverArrived:
     status, words = process.wait(), process.last_words()
     if re.search(r"No module named '(psycopg2?|asyncpg|pg8000)'", words):
         advice = "name a driver that the project has, as in --env DATABASE_URL={url+psycopg2}"
@@ -189,7 +202,7 @@ def _never_arrived(process: Process) -> CannotVerify:
         advice = "if it is the right command, give it what it needs to run (--env NAME=VALUE, --file), else name another after --"
     else:
         advice = "name the command that upgrades the project's database after --"
-    return CannotVerify(f"the command never reached Alembic (exit status {status}): {words}; {advice}")
+    return NeverArrived(f"the command never reached Alembic (exit status {status}): {words}; {advice}")
 
 
 def _note_loss(walks: list[Walk], gone: Gone) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from app.gate.recorder import record
+from app.gate.recording import Attempt
 from app.gate.server import Server
 from tests.gate.projects import ENV, script, target, write_project
 
@@ -70,3 +73,28 @@ def test_models_of_which_alembic_can_make_nothing_are_no_models(tmp_path: Path, 
 
     assert not recording.has_metadata
     assert recording.head is not None
+
+
+ONE_AT_A_TIME = """
+    import fcntl
+    import sys
+
+    from alembic.config import main
+
+    lock = open("one-at-a-time", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("somebody else is at it")
+    main(["upgrade", "head", *sys.argv[1:]])
+"""
+
+
+def test_a_command_that_runs_once_at_a_time_is_not_in_its_own_way(tmp_path: Path, server: Server) -> None:
+    place = write_project(tmp_path, {"a1": TABLE, "b2": script("b2", "a1")})
+    (place / "migrate.py").write_text(textwrap.dedent(ONE_AT_A_TIME))
+
+    (recording,) = record(target(place, sys.executable, "migrate.py"), server)
+
+    assert recording.head is not None
+    assert recording.offline == Attempt()
