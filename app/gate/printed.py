@@ -16,7 +16,9 @@ from app.gate.stage import Stage
 _COMMAND_FAILED = "CommandFailed"
 _REFUSES_SQL = ("--sql", "unrecognized arguments", "no such option", "unexpected extra argument", "usage:")
 # What is not in one database alone: https://www.postgresql.org/docs/current/manage-ag-overview.html
-_IS_ABOUT_THE_SERVER = re.compile(r"\b(?:ROLE|USER|GROUP|DATABASE|TABLESPACE|SUBSCRIPTION|SYSTEM)\b", re.IGNORECASE)
+_IS_ABOUT_THE_SERVER = re.compile(
+    r"\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER|GROUP|DATABASE|TABLESPACE|SUBSCRIPTION|SYSTEM)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,8 @@ class Stage:
         self.base: Database | None = None  # what every run of the command begins with, with --base
         self.scripts: Mapping[str, Script] = {}  # what is known of scripts, by their SHA-256
         self.is_kept = False  # whether the next run is to know which tables were settled
-        self.roles_made: frozenset[str] = (
-            frozenset()
-        )  # during a run of the command; on a given server perhaps by somebody else
+        # While the command ran: on a given server perhaps by somebody else.
+        self.roles_made: frozenset[str] = frozenset()
         self._running: set[Process] = set()
         self._roles: frozenset[str] | None = None  # that were there before
         self._in_use = 0  # databases
