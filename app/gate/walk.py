@@ -375,6 +375,8 @@ class Walker:
             return True
         if trip.left_behind or not _must_do_the_same(trip.up, again, before):
             trip = replace(trip, not_repeated=difference_between(after, self._look(back)))
+            if trial and trip.not_repeated:
+                walk.suspects.append(name)  # a script may leave a table alone that has rows
         trip = replace(trip, again=again)
         if trial:
             trial.after_upgrade()

@@ -507,3 +507,18 @@ def test_a_second_upgrade_that_does_something_else_is_seen(
     trips = walked(write_project(tmp_path, {"a1": script("a1", None, before), "b2": b2}), server)
 
     assert [change.key.name for change in trips["b2"].not_repeated] == ["c1", "c2"]
+
+
+def test_a_script_that_leaves_a_table_with_rows_alone_goes_up_again_as_it_did(tmp_path: Path, server: Server) -> None:
+    if_empty = """
+    if not op.get_bind().execute(sa.text("SELECT count(*) FROM orders")).scalar():
+        op.drop_table("orders")
+    """
+    back = "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))"
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": script("b2", "a1", if_empty, back)})
+
+    (recording,) = record(target(place), server)
+
+    trip = recording.trips[1]
+    assert trip.populated is not None
+    assert trip.left_behind == trip.not_repeated == ()

@@ -224,6 +224,7 @@ def _uses(definition: Definition, column: Key, key: Key, used: Definition) -> bo
 
 
 # What these say of an index or a constraint is for not-validated to tell.
+_LITERAL = re.compile(r"\A('(?:[^']|'')*')::[\w \[\]\"().,]+\Z")
 _UNFINISHED = frozenset({"validated", "valid", "index_valid", "not_null", "populated"})
 
 
@@ -232,6 +233,8 @@ def _comparable(definition: Definition | None) -> dict[str, Any]:
     if isinstance(told.get("definition"), str):
         told["definition"] = told["definition"].removesuffix(" NOT VALID")
         told.pop("columns", None)  # they are in it
+    if isinstance(told.get("default"), str):
+        told["default"] = _LITERAL.sub(r"\1", told["default"])  # as what it was written does not show in a value
     if isinstance(told.get("body"), str):
         told["body"] = " ".join(told["body"].split())  # the two are seldom indented alike
     return told

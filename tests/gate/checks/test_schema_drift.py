@@ -80,6 +80,21 @@ def test_what_only_the_migrations_make_is_a_warning_for_each_kind():
 
 
 @pytest.mark.parametrize(
+    ("head", "models", "is_told"),
+    [
+        ("'[]'::json", "'[]'::jsonb", False),
+        ("'it''s'::text", "'it''s'::character varying(20)", False),
+        ("'[]'::json", "'{}'::jsonb", True),
+        ("'a'::text", "lower('a'::text)", True),
+    ],
+)
+def test_a_value_by_default_is_the_same_whatever_type_it_is_written_as(head: str, models: str, is_told: bool):
+    findings = compare({TOTAL: {"type": "jsonb", "default": head}}, {TOTAL: {"type": "jsonb", "default": models}})
+
+    assert bool(findings) is is_told
+
+
+@pytest.mark.parametrize(
     ("head", "models", "words", "severity"),
     [
         ({"default": "1"}, {"default": "2"}, "has the default 1 in the migrations and 2 in the models", Severity.ERROR),
