@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -174,19 +174,21 @@ class Catalog:
         return next((table for table in self.tables.values() if table.name == name), None)
 
 
+def split_names(names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """("public.orders", "public", "orders") of each. A dot may be part of a name, so there may be more than one way to take it apart."""
+    for name in sorted(set(names)):
+        for dot in range(1, len(name) - 1):
+            if name[dot] == ".":
+                yield name, name[:dot], name[dot + 1 :]
+
+
 def read_catalog(ask: Ask, names: Iterable[str], *, is_whole: bool = True) -> Catalog:
     """The tables of those names ("public.orders") that there are, and those that they refer to.
 
     A partition stands for the whole table that it is a part of; if that is not wanted, it is itself, and its bounds are
     one of its CHECKs.
     """
-    # A dot may be part of a name, so there may be more than one way to take the two apart.
-    wanted = [
-        [name[:dot], name[dot + 1 :]]
-        for name in sorted(set(names))
-        for dot in range(1, len(name) - 1)
-        if name[dot] == "."
-    ]
+    wanted = [[schema, label] for _, schema, label in split_names(names)]
     if not wanted:
         return Catalog({}, {}, {})
     settings = {_WANTED: json.dumps(wanted), _IS_WHOLE: str(is_whole)}

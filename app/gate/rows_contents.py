@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.gate.rows_catalog import Ask, AskFailed, identifier, literal
+from app.gate.rows_catalog import Ask, AskFailed, identifier, literal, split_names
 
 MOST_ROWS = 300  # of a table, that are followed
 LONGEST_VALUE = 4000  # letters; of longer ones a digest is kept
@@ -52,7 +52,7 @@ class Contents:
         return replace(self, tables={name: replace(each, made=made[name]) for name, each in self.tables.items()})
 
 
-# Of one table that is there. Of one that inherits, and of the tables that inherit from it, rows would be told twice.
+# Of one table. Its rows are those of `{place}`: its name, with ONLY before it where other tables may inherit from it.
 _TABLE = """
 jsonb_build_object('is_parent', (SELECT c.relhassubclass AND c.relkind = 'r' FROM pg_catalog.pg_class AS c WHERE c.oid = {oid}),
   'count', (SELECT count(*) FROM {place}),
@@ -66,7 +66,9 @@ jsonb_build_object('is_parent', (SELECT c.relhassubclass AND c.relkind = 'r' FRO
   'key', (SELECT jsonb_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum))
     FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_attribute AS a
       ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
-    WHERE i.indrelid = {oid} AND i.indisprimary))"""
+    WHERE i.indrelid = {oid} AND i.indisprimary))""".replace("{longest}", str(LONGEST_VALUE)).replace(
+    "{most}", str(MOST_ROWS)
+)
 
 # Of any tables, in twice the time. One that is not there is left out; one that cannot be read is null.
 _BLOCK = """
@@ -76,8 +78,6 @@ DECLARE
   place text;
   relation oid;
   kind text;
-  total bigint;
-  rows jsonb;
   found jsonb;
   outcome jsonb DEFAULT '{}';
 BEGIN
@@ -87,28 +87,8 @@ BEGIN
       SELECT c.oid, c.relkind INTO STRICT relation, kind FROM pg_catalog.pg_class AS c
       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
       WHERE n.nspname = name[2] AND c.relname = name[3] AND c.relkind IN ('r', 'p');
-      place = quote_ident(name[2]) || '.' || quote_ident(name[3]);
-      IF kind = 'r' THEN
-        place = 'ONLY ' || place;
-      END IF;
-      EXECUTE 'SELECT count(*) FROM ' || place INTO total;
-      EXECUTE 'SELECT jsonb_agg(to_jsonb(overproof_row.*)) FROM (SELECT * FROM ' || place
-        || ' AS t ORDER BY age(t.xmin) LIMIT {most}) AS overproof_row'
-      INTO rows;
-      SELECT jsonb_agg((
-        SELECT jsonb_object_agg(e.key, CASE WHEN length(e.value) > {longest} THEN left(e.value, 200) || md5(e.value)
-          ELSE e.value END)
-        FROM jsonb_each_text(r.value) AS e)) INTO rows
-      FROM jsonb_array_elements(rows) AS r;
-      SELECT jsonb_build_object('count', total, 'rows', rows,
-        'columns', (SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '')
-          ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
-          WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped),
-        'key', (SELECT jsonb_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum))
-          FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_attribute AS a
-            ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
-          WHERE i.indrelid = relation AND i.indisprimary))
-      INTO found;
+      place = CASE kind WHEN 'r' THEN 'ONLY ' ELSE '' END || quote_ident(name[2]) || '.' || quote_ident(name[3]);
+      EXECUTE 'SELECT ' || replace(replace({table}, '{oid}', relation::text), '{place}', place) INTO found;
       outcome = outcome || jsonb_build_object(name[1], found);
     EXCEPTION
       WHEN no_data_found THEN
@@ -124,13 +104,7 @@ END $overproof$
 
 def read_contents(ask: Ask, tables: Iterable[str]) -> Contents:
     """What is in those tables ("public.orders") now, as far as they are there. Raises AskFailed."""
-    # A dot may be part of a name, so there may be more than one way to take the two apart.
-    names = [
-        [name, name[:dot], name[dot + 1 :]]
-        for name in sorted(set(tables))
-        for dot in range(1, len(name) - 1)
-        if name[dot] == "."
-    ]
+    names = list(split_names(tables))
     if not names:
         return Contents({})
     answer = _ask_for_all(ask, names) or _ask_for_each(ask, names)
@@ -147,7 +121,7 @@ def _ask_for_all(ask: Ask, names: Sequence[Sequence[str]]) -> Mapping[str, Any] 
     tables = []
     for name, schema, label in names:
         place = f"{identifier(schema)}.{identifier(label)}"
-        told = _with_limits(_TABLE).replace("{place}", place).replace("{oid}", f"{literal(place)}::regclass")
+        told = _TABLE.replace("{oid}", f"{literal(place)}::regclass").replace("{place}", place)
         tables.append(f"{literal(name)}, {told}")
     try:
         text = ask(f"SELECT jsonb_build_object('now', now(), 'tables', jsonb_build_object({', '.join(tables)}))::text")
@@ -158,13 +132,9 @@ def _ask_for_all(ask: Ask, names: Sequence[Sequence[str]]) -> Mapping[str, Any] 
 
 
 def _ask_for_each(ask: Ask, names: Sequence[Sequence[str]]) -> Mapping[str, Any]:
-    block = _with_limits(_BLOCK).replace("{names}", literal(json.dumps(names)))
+    block = _BLOCK.replace("{table}", literal(_TABLE)).replace("{names}", literal(json.dumps(names)))
     answer: Mapping[str, Any] = json.loads(ask("SELECT current_setting('overproof.contents')", block))
     return answer
-
-
-def _with_limits(sql: str) -> str:
-    return sql.replace("{longest}", str(LONGEST_VALUE)).replace("{most}", str(MOST_ROWS))
 
 
 def _table(name: str, answer: Mapping[str, Any]) -> TableContents:
