@@ -18,10 +18,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from math import log
 from pathlib import Path
@@ -30,7 +28,7 @@ from app.gate.server import Server, throwaway_server
 from tests.bench import branch, hazards
 from tests.bench.history import write_history
 from tests.bench.memory import Peak, run_watched
-from tests.bench.overproof import clean_environment, overproof
+from tests.bench.overproof import UPGRADE, clean_environment, overproof, time_command
 from tests.bench.page import HAZARDS, Comparison, Figures, write_page, write_section
 
 
@@ -45,27 +43,12 @@ class Contestant:
         """Seconds from start to end of the whole process. Exits if it fails."""
         database = server.create_database()
         try:
-            began = time.perf_counter()
-            done = subprocess.run(
-                [each.replace("{server}", database.url()) for each in self.command],
-                cwd=project,
-                env=clean_environment() | {"DATABASE_URL": database.url("psycopg2")},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            took = time.perf_counter() - began
+            command = [each.replace("{server}", database.url()) for each in self.command]
+            return time_command(self.name, command, project, {"DATABASE_URL": database.url("psycopg2")})
         finally:
             server.drop_database(database)
-        if done.returncode:
-            sys.exit(
-                f"bench: {self.name} failed ({done.returncode}) in {project}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
-            )
-        return took
 
 
-UPGRADE = [sys.executable, "-m", "alembic", "upgrade", "head"]
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 GATE = Contestant("the whole gate", [*overproof(), "verify", "--database-url", "{server}", "--", *UPGRADE])
 # What pytest-alembic's tests look at, and more: no rows, and no look at what each statement locks.

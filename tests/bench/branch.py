@@ -9,8 +9,6 @@ which no gate that asks the project's own command can do without.
 from __future__ import annotations
 
 import subprocess
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +16,10 @@ from statistics import median
 
 from app.gate.server import Database, Server
 from tests.bench.history import Change, Shop, write_shop
-from tests.bench.overproof import clean_environment, overproof
+from tests.bench.overproof import UPGRADE, overproof, time_command
 
 BASE = "main"
-_UPGRADE = [sys.executable, "-m", "alembic", "upgrade", "head"]
-_VERIFY = [*overproof(), "verify", "--base", BASE, "--", *_UPGRADE]
+_VERIFY = [*overproof(), "verify", "--base", BASE, "--", *UPGRADE]
 _GIT = ("git", "-c", "user.name=Bench", "-c", "user.email=bench@example.com", "-c", "commit.gpgsign=false")
 
 
@@ -96,24 +93,13 @@ def _count_tables(revisions: int) -> int:
 
 def _verify(project: Path) -> float:
     # Of each project its own, since a cache keeps only a few images.
-    return _run(_VERIFY, project, {"OVERPROOF_CACHE": str(project.with_name(f"{project.name}-cache"))})
+    return time_command(
+        "the gate", _VERIFY, project, {"OVERPROOF_CACHE": str(project.with_name(f"{project.name}-cache"))}
+    )
 
 
 def _upgrade(project: Path, database: Database) -> float:
-    return _run(_UPGRADE, project, {"DATABASE_URL": database.url("psycopg2")})
-
-
-def _run(command: Sequence[str], project: Path, environment: Mapping[str, str]) -> float:
-    """Seconds from start to end of the whole process. Exits if it fails."""
-    began = time.perf_counter()
-    done = subprocess.run(
-        command, cwd=project, env=clean_environment() | dict(environment), stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
-    took = time.perf_counter() - began
-    if done.returncode:
-        sys.exit(f"bench: {' '.join(command)} failed in {project}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
-    return took
+    return time_command("plain Alembic", UPGRADE, project, {"DATABASE_URL": database.url("psycopg2")})
 
 
 def describe(series: Sequence[Series]) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+UPGRADE = [sys.executable, "-m", "alembic", "upgrade", "head"]
 
 
 def overproof() -> list[str]:
@@ -25,3 +29,18 @@ def clean_environment() -> dict[str, str]:
     """Ours without what would leak into a stranger's process."""
     leaks = ("PYTHON", "VIRTUAL_ENV", "DATABASE_URL", "OVERPROOF", "PYTEST", "COV_", "COVERAGE", "TOX", "GITHUB_")
     return {name: value for name, value in os.environ.items() if not name.startswith(leaks)}
+
+
+def time_command(name: str, command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> float:
+    """Seconds from start to end of the whole process. Exits if it fails. `environment` is what it gets beside ours."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        list(command), cwd=directory, env=clean_environment() | dict(environment), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    took = time.perf_counter() - began
+    if done.returncode:
+        sys.exit(
+            f"bench: {name} failed ({done.returncode}) in {directory}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+        )
+    return took
