@@ -16,14 +16,13 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql
 
-from app.gate import snapshot as snapshots
 from app.gate.difference import difference
 from app.gate.printed import Printed, print_sql, run_printed
 from app.gate.race import Raced, race
-from app.gate.recording import TRIED_ONCE, Attempt, Failure, Part, Snapshot, Trip
+from app.gate.recording import COMMAND_FAILED, TRIED_ONCE, Attempt, Failure, Part, Snapshot, Trip
 from app.gate.server import Database
 from app.gate.settled import complete
-from app.gate.stage import Stage, arrive_at
+from app.gate.stage import Stage, arrive_at, read_schema
 from app.gate.walk import Walk
 
 _ROLES_ARE_SHARED = (
@@ -161,8 +160,7 @@ def _ask_drift_anew(walk: Walk, stage: Stage) -> None:
     """Ask a process that has run no script, on a database at head: a script that reflects into the models' metadata makes it another."""
     walk.drift = None
     with stage.database() as database:
-        with stage.process(database, is_driven=False) as process:
-            process.wait(stage.target.timeout_s * max(1, len(walk.plan)))
+        _run_plainly(walk, stage, database)
         with stage.process(database) as process:
             conversation = arrive_at(walk.index, process, database)
             if conversation is None or conversation.ask("prepare").get("plan") != []:
@@ -194,8 +192,7 @@ def _create_what_models_rest_on(connection: psycopg2.extensions.connection, walk
 
 def _schema(database: Database, walk: Walk) -> Snapshot:
     """What is in that database now, less Alembic's own table."""
-    with database.connect(autocommit=False) as connection:
-        return walk.without_version_table(snapshots.read(connection))
+    return walk.without_version_table(read_schema(database))
 
 
 # Attempts that ask nothing of the walk, and so need not wait for its end.
@@ -266,7 +263,14 @@ def _upgrade_twice_at_once(walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | 
 
 
 def _upgrade_plainly(walk: Walk, stage: Stage) -> Attempt:
-    with stage.database() as database, stage.process(database, is_driven=False) as process:
-        if process.wait(stage.target.timeout_s * max(1, len(walk.plan))) != 0:
-            return Attempt(failures=(Failure("CommandFailed", process.last_words()),))
+    with stage.database() as database:
+        if failure := _run_plainly(walk, stage, database):
+            return Attempt(failures=(failure,))
         return Attempt(differences=difference(walk.get_head(), _schema(database, walk)))
+
+
+def _run_plainly(walk: Walk, stage: Stage, database: Database) -> Failure | None:
+    """The command without the gate in it."""
+    with stage.process(database, is_driven=False) as process:
+        is_well = process.wait(stage.target.timeout_s * max(1, len(walk.plan))) == 0
+        return None if is_well else Failure(COMMAND_FAILED, process.last_words())

@@ -34,7 +34,7 @@ FOLDER = "overproof_rows"
 KINDS = ("awkward", "plain")  # of rows, in the order in which they are tried
 
 # What a script creates exists already: that is not the rows' fault.
-_EXISTS_ALREADY = frozenset({"42710", "42P07", "42701", "42P06", "42723"})
+EXISTS_ALREADY = frozenset({"42710", "42P07", "42701", "42P06", "42723"})
 _INSERTED = """
 SELECT coalesce(json_object_agg(n.nspname || '.' || c.relname, pg_stat_get_xact_tuples_inserted(c.oid)), '{}')::text
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -220,7 +220,7 @@ class Trial:
 
     def is_worth_another_try(self, failure: Failure) -> bool:
         """Whether rows of another kind might fare better than these."""
-        return self._kind == "awkward" and failure.sqlstate not in _EXISTS_ALREADY
+        return self._kind == "awkward" and failure.sqlstate not in EXISTS_ALREADY
 
     def after_upgrade(self) -> None:
         """Note what the upgrade lost. The last step was one that ended well."""

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 
 import psycopg2
 
-from app.gate import snapshot as snapshots
-from app.gate.recording import Failure, Snapshot
+from app.gate.recording import COMMAND_FAILED, Failure, Snapshot
 from app.gate.server import Database
-from app.gate.stage import Stage
+from app.gate.stage import Stage, read_schema
 
-_COMMAND_FAILED = "CommandFailed"
 _REFUSES_SQL = ("--sql", "unrecognized arguments", "no such option", "unexpected extra argument", "usage:")
 # What is not in one database alone: https://www.postgresql.org/docs/current/manage-ag-overview.html
 _IS_ABOUT_THE_SERVER = re.compile(
@@ -32,7 +30,7 @@ class Printed:
     @property
     def is_of_the_command(self) -> bool:
         """Whether the command itself failed, and not a revision."""
-        return self.failure is not None and self.failure.error == _COMMAND_FAILED
+        return self.failure is not None and self.failure.error == COMMAND_FAILED
 
     @property
     def may_run_beside_others(self) -> bool:
@@ -58,17 +56,14 @@ def print_sql(stage: Stage, start: Sequence[str]) -> Printed:
             words = process.last_words()
             if not process.conversations and any(sign in process.output().lower() for sign in _REFUSES_SQL):
                 return Printed(missing="the command does not take --sql")
-            return Printed(failure=Failure(_COMMAND_FAILED, words))
+            return Printed(failure=Failure(COMMAND_FAILED, words))
     return Printed(pieces)
 
 
 def run_printed(printed: Printed, stage: Stage) -> Snapshot | Failure:
     """The schema that the pieces make."""
     with stage.database() as database:
-        if failure := _run(printed.pieces, database):
-            return failure
-        with database.connect(autocommit=False) as connection:
-            return snapshots.read(connection)
+        return _run(printed.pieces, database) or read_schema(database)
 
 
 def _run(pieces: Sequence[tuple[str | None, str]], database: Database) -> Failure | None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from app.gate import snapshot as snapshots
 from app.gate.process import Conversation, Gone, Process
-from app.gate.recording import Failure, Snapshot
+from app.gate.recording import COMMAND_FAILED, Failure, Snapshot
 from app.gate.server import Database
-from app.gate.stage import Stage, accept
+from app.gate.stage import Stage, accept, read_schema
 from app.gate.target import CannotVerify
 
 _PATIENCE_S = 5.0  # how long one upgrade waits for the other before the two start
@@ -27,8 +26,7 @@ def race(stage: Stage) -> Raced:
     """Let two upgrades meet on a database of their own."""
     with stage.database() as database:
         failures = Race(stage, database).run()
-        with database.connect(autocommit=False) as connection:
-            return Raced(tuple(failures), snapshots.read(connection))
+        return Raced(tuple(failures), read_schema(database))
 
 
 class Race:
@@ -73,9 +71,9 @@ class Race:
                 except Gone:
                     pass  # it never read the version table, or ended; its exit status tells
             if process.wait(self._stage.target.timeout_s) != 0:
-                failure = Failure("CommandFailed", process.last_words())
+                failure = Failure(COMMAND_FAILED, process.last_words())
         except (Gone, TimeoutError, CannotVerify) as error:
-            failure = Failure("CommandFailed", str(error) or "it did not end in time")
+            failure = Failure(COMMAND_FAILED, str(error) or "it did not end in time")
         with self._changed:
             self._ended[me] = True
             if failure is not None:

@@ -39,7 +39,8 @@ def record(
 ) -> list[Recording]:
     """One recording for each walk that the command makes; of what is not on the git ref `base_ref`, if that is given.
 
-    `parts` is what is recorded beyond the walk. `kept` is where the schema at the base is kept from run to run. Raises CannotVerify, ServerUnavailable and Distrusted.
+    `parts` is what is recorded beyond the walk. `kept` is where the schema at the base is kept from run to run. Raises
+    CannotVerify, ServerUnavailable and Distrusted.
     """
     check_command(target)
     stage = Stage(target, server, base_ref, parts)

@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 Definition = Mapping[str, Any]  # JSON values only, e.g. {"type": "character varying(20)", "nullable": False}
 
 
+TABLE_KINDS = ("table", "view", "materialized view", "foreign table")  # of a key: what has columns
+
+
 class Key(NamedTuple):
     """Identity of a schema object: two snapshots hold the same object if the keys are equal."""
 
@@ -37,6 +40,9 @@ class Change:
     key: Key
     before: Definition | None
     after: Definition | None
+
+
+COMMAND_FAILED = "CommandFailed"  # the `error` of a command that ended badly by itself
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from app.gate.recording import Definition, Key, Snapshot
+from app.gate.recording import TABLE_KINDS, Definition, Key, Snapshot
 
 Models = Mapping[str, tuple[str, list[str]]]  # "public.orders" -> its model's fingerprint, and the enums in it
 
-_TABLE_KINDS = ("table", "view", "materialized view", "foreign table")
 # A table's own definition holds all that it takes from these. Of others, such as a domain, it holds no more than the name.
 _WITHOUT_INFLUENCE = ("schema", "extension", "function", "procedure", "aggregate", "sequence")
 
@@ -107,7 +106,7 @@ def _owner(key: Key, definition: Definition | None) -> str | None:
     """The table to which an object belongs: "public.orders"."""
     if key.table:
         return f"{key.schema}.{key.table}"
-    if key.kind in _TABLE_KINDS:
+    if key.kind in TABLE_KINDS:
         return f"{key.schema}.{key.name}"
     if key.kind == "sequence" and definition and (column := definition.get("owned_by")):
         return str(column).replace('"', "").rpartition(".")[0]

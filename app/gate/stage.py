@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from app.gate import snapshot as snapshots
 from app.gate.process import Conversation, Process, kill_group, last_line, start
-from app.gate.recording import EVERY_PART, Part
+from app.gate.recording import EVERY_PART, Part, Snapshot
 from app.gate.scripts import Script
 from app.gate.server import Database, Server
 from app.gate.target import CannotVerify, Target, fill
@@ -113,6 +114,12 @@ class Stage:
                 cursor.execute("SELECT pg_cancel_backend(%s)", (int(backend),))
 
         return cancel
+
+
+def read_schema(database: Database) -> Snapshot:
+    """What is in that database now."""
+    with database.connect(autocommit=False) as connection:
+        return snapshots.read(connection)
 
 
 def accept(conversation: Conversation, database: Database) -> None:

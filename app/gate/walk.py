@@ -20,7 +20,7 @@ from typing import Any
 
 from app.gate.base import compare, read_base
 from app.gate.history import read_graph, repository_root
-from app.gate.populate import KINDS, Line, Trial, find_rows, touched_tables
+from app.gate.populate import EXISTS_ALREADY, KINDS, Line, Trial, find_rows, touched_tables
 from app.gate.process import Conversation, Hung
 from app.gate.recording import (
     Divergence,
@@ -43,8 +43,6 @@ from app.gate.snapshot_state import begin, difference_between, follow
 from app.gate.stage import Stage
 from app.gate.target import CannotVerify
 
-# What a script creates exists already: the second upgrade stumbles over what the downgrade left behind.
-_EXISTS_ALREADY = frozenset({"42710", "42P07", "42701", "42P06", "42723"})
 _UNITS_MS = {"": 1, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -370,7 +368,7 @@ class Walker:
             return False
         if again.failure is not None:
             walk.trips[name] = replace(trip, again=again, populated=trial.populated if trial else None)
-            if not (trip.left_behind and again.failure.sqlstate in _EXISTS_ALREADY):
+            if not (trip.left_behind and again.failure.sqlstate in EXISTS_ALREADY):
                 walk.suspects.append(name)
             return True
         if trip.left_behind or not _must_do_the_same(trip.up, again, before):

@@ -42,8 +42,8 @@ from app.gate.checks.hazards import (
     shown,
     upgrades,
 )
-from app.gate.checks.words import TABLE_KINDS, bulleted, columns_in, full_name, listed, noun, shorten, table_of
-from app.gate.recording import Change, Definition, Key, Part, Recording, Snapshot, Step
+from app.gate.checks.words import bulleted, columns_in, full_name, listed, noun, shorten, table_of
+from app.gate.recording import TABLE_KINDS, Change, Definition, Key, Part, Recording, Snapshot, Step
 from app.gate.report import Severity
 
 _TIMES = {"timestamp without time zone", "timestamp with time zone"}

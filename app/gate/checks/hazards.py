@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from app.gate.checks.words import TABLE_KINDS, columns_in, full_name, listed, shorten, table_of
-from app.gate.recording import Change, Recording, Revision, Statement, Step
+from app.gate.checks.words import columns_in, full_name, listed, shorten, table_of
+from app.gate.recording import TABLE_KINDS, Change, Recording, Revision, Statement, Step
 
 # https://www.postgresql.org/docs/current/explicit-locking.html: SHARE and what is stronger stands in the way of INSERT,
 # UPDATE and DELETE; only ACCESS EXCLUSIVE stands in the way of SELECT.

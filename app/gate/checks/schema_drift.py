@@ -46,7 +46,6 @@ from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.column_types import is_wider
 from app.gate.checks.words import (
-    TABLE_KINDS,
     bulleted,
     failure_reason,
     full_name,
@@ -60,7 +59,7 @@ from app.gate.checks.words import (
     shorten,
     table_of,
 )
-from app.gate.recording import Change, Definition, Key, Part, Recording, Snapshot
+from app.gate.recording import TABLE_KINDS, Change, Definition, Key, Part, Recording, Snapshot
 from app.gate.report import Severity
 from app.gate.snapshot import difference
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from app.gate.recording import Change, Definition, Failure, Key, Recording
+from app.gate.recording import COMMAND_FAILED, TABLE_KINDS, Change, Definition, Failure, Key, Recording
 
 VIEW_KINDS = ("view", "materialized view")
-TABLE_KINDS = ("table", "view", "materialized view", "foreign table")
 
 
 def full_name(key: Key) -> str:
@@ -90,7 +89,7 @@ def first_line(text: str) -> str:
 def failure_reason(failure: Failure) -> str:
     """What an error says, to be put into a sentence."""
     name, said = failure.error.rpartition(".")[2], first_line(failure.message)
-    if failure.error in {"Timeout", "Gone", "CommandFailed"}:
+    if failure.error in {"Timeout", "Gone", COMMAND_FAILED}:
         return f"it {said}" if said.startswith("did not ") else said or name
     if failure.sqlstate is not None:
         return said or name  # PostgreSQL's own words need no class name

@@ -42,9 +42,7 @@ class Walker:
         self.has_committed = False  # the step under way, in whole or in part
         self.server_version = 0
         self._heads = set()
-        self._outcome = None
         self._settings = {}
-        self._was_transactional = True
         self._fingerprints = {}  # of the models
 
     def serve(self):
@@ -514,9 +512,8 @@ class Walker:
         self._execute("DISCARD TEMP")
         asked = "txid_current()::bigint, " + ARE_PREPARED
         if self.server_version >= 150000:
-            asked += (
-                ", pg_stat_force_next_flush()::text"  # at its end, so that the counters of the next one start from zero
-            )
+            # At its end, so that the counters of the next one start from zero.
+            asked += ", pg_stat_force_next_flush()::text"
         transaction, are_prepared = self.rows("SELECT " + asked)[0][:2]
         if not are_prepared:
             self.watch.prepare()
