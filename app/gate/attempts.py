@@ -120,8 +120,8 @@ def _first_through(history: tuple[Any, ...], walks: Sequence[Walk]) -> int:
 
 
 def _create_models(walk: Walk, arrival: int, seen: Seen, stage: Stage) -> None:
-    if walk.creation is not None and (created := _create_by_sql(walk, walk.creation, stage)) is not None:
-        seen.models = complete(created, walk.get_head(), walk.settled)
+    if walk.created is not None:
+        seen.models = complete(walk.created, walk.get_head(), walk.settled)
         return
     with stage.blank_database() as database, stage.process(database) as process:
         with database.connect() as connection:
@@ -140,20 +140,22 @@ def _create_models(walk: Walk, arrival: int, seen: Seen, stage: Stage) -> None:
             seen.models = _schema(database, walk)
 
 
-def _create_by_sql(walk: Walk, statements: Sequence[str], stage: Stage) -> Snapshot | None:
-    """What those statements create, without another run of the command; None if one of them fails.
+def create_models_at_once(walk: Walk, stage: Stage) -> None:
+    """Create the models' tables without another run of the command, if SQL is enough and none of it fails.
 
     One may name what a settled table would have brought along, such as its sequence.
     """
+    if walk.creation is None:
+        return
     with stage.blank_database() as database:
         with database.connect() as connection, connection.cursor() as cursor:
             _create_what_models_rest_on(connection, walk)
             try:
-                for statement in statements:
+                for statement in walk.creation:
                     cursor.execute(statement)
             except psycopg2.Error:
-                return None
-        return _schema(database, walk)
+                return
+        walk.created = _schema(database, walk)
 
 
 def _ask_drift_anew(walk: Walk, stage: Stage) -> None:
@@ -255,7 +257,7 @@ def _print_and_run(walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | None, al
 
 def _upgrade_twice_at_once(walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | None) -> None:
     raced = (ahead.raced.result() if ahead else None) or race(stage)
-    differences = difference(walk.get_head(), walk.without_version_table(raced.schema))
+    differences = difference(walk.get_head(), walk.without_version_table(raced.schema)) if raced.schema else ()
     seen.concurrent = Attempt(failures=raced.failures, differences=differences)
     if differences:
         # Is it the race, or does the command never get there? An env.py whose transaction nobody commits ends well, and in vain.

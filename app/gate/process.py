@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -43,9 +43,16 @@ class Conversation:
         self._buffer = bytearray()
         self.hello: dict[str, Any] = self._receive(None)
 
-    def ask(self, do: str, timeout_s: float | None = None, **arguments: Any) -> dict[str, Any]:
-        """The answer to one request. Raises Gone, or TimeoutError after `timeout_s`."""
+    def ask(
+        self, do: str, timeout_s: float | None = None, meanwhile: Callable[[], None] | None = None, **arguments: Any
+    ) -> dict[str, Any]:
+        """The answer to one request. Raises Gone, or TimeoutError after `timeout_s`.
+
+        `meanwhile` is called while the command is busy with it.
+        """
         self.send(do, **arguments)
+        if meanwhile is not None:
+            meanwhile()
         answer = self._receive(timeout_s)
         if "fault" in answer:
             raise CannotVerify(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from app.gate.populate import EXISTS_ALREADY
 from app.gate.process import Conversation, Gone, Process
 from app.gate.recording import COMMAND_FAILED, Failure, Snapshot
 from app.gate.server import Database
 from app.gate.stage import Stage, accept, read_schema
 from app.gate.target import CannotVerify
 
+_IS_THERE_ALREADY = EXISTS_ALREADY | {"23505"}  # unique_violation: by PostgreSQL's own catalogs as well
 _PATIENCE_S = 5.0  # how long one upgrade waits for the other before the two start
 
 
@@ -19,14 +21,15 @@ class Raced:
     """What came of it."""
 
     failures: tuple[Failure, ...]  # of the two runs, at best none
-    schema: Snapshot  # that they left behind
+    schema: Snapshot | None  # that they left behind; None if they collided, and nobody waited for the one that was left
 
 
 def race(stage: Stage) -> Raced:
     """Let two upgrades meet on a database of their own."""
     with stage.database() as database:
-        failures = Race(stage, database).run()
-        return Raced(tuple(failures), read_schema(database))
+        meeting = Race(stage, database)
+        failures = meeting.run()
+        return Raced(tuple(failures), None if meeting.has_collided else read_schema(database))
 
 
 class Race:
@@ -35,6 +38,9 @@ class Race:
     Chance decides whether two ordinary runs meet. Here each waits, when it has read which revision the database is at, until the
     other has read it too. An env.py that takes a lock first keeps the other from getting there; that is seen in PostgreSQL
     (one holds an advisory lock, or the other waits for a lock), and then nobody waits any longer.
+
+    Once one has found that something is there already, and its command has failed of it, that is what there is to tell. The other
+    one, which would now go all the way alone, is ended.
     """
 
     def __init__(self, stage: Stage, database: Database) -> None:
@@ -44,13 +50,14 @@ class Race:
         self._met: list[int] = [0, 0]  # how often each has read the version table
         self._ended = [False, False]
         self._failures: list[Failure] = []
+        self.has_collided = False
 
     def run(self) -> list[Failure]:
         """The failures of the two, at best none."""
         with self._stage.process(self._database) as first, self._stage.process(self._database) as second:
             runners = [
-                threading.Thread(target=self._steer, args=(0, first)),
-                threading.Thread(target=self._steer, args=(1, second)),
+                threading.Thread(target=self._steer, args=(0, first, second)),
+                threading.Thread(target=self._steer, args=(1, second, first)),
             ]
             for runner in runners:
                 runner.start()
@@ -58,27 +65,38 @@ class Race:
                 runner.join()
         return self._failures
 
-    def _steer(self, me: int, process: Process) -> None:
+    def _steer(self, me: int, process: Process, other: Process) -> None:
         failure: Failure | None = None
+        collides = False
         try:
             while (conversation := process.arrive()) is not None:
                 accept(conversation, self._database)
-                conversation.send("meet")
-                try:
-                    conversation.receive(self._stage.target.timeout_s)
-                    self._meet(me, conversation)
-                    conversation.send("go")
-                except Gone:
-                    pass  # it never read the version table, or ended; its exit status tells
+                collides = self._collides(me, conversation)
             if process.wait(self._stage.target.timeout_s) != 0:
                 failure = Failure(COMMAND_FAILED, process.last_words())
         except (Gone, TimeoutError, CannotVerify) as error:
             failure = Failure(COMMAND_FAILED, str(error) or "it did not end in time")
         with self._changed:
             self._ended[me] = True
-            if failure is not None:
+            if failure is not None and not self.has_collided:
                 self._failures.append(failure)
+                if collides and not self._ended[1 - me]:
+                    self.has_collided = True
+                    other.kill()
             self._changed.notify_all()
+
+    def _collides(self, me: int, conversation: Conversation) -> bool:
+        """Let one meet the other and then go its way. Whether that ends where something is there already."""
+        conversation.send("meet")
+        try:
+            answer = conversation.receive(self._stage.target.timeout_s)
+            if "met" in answer:
+                self._meet(me, conversation)
+                conversation.send("go")
+                answer = conversation.receive()
+        except Gone:
+            return False  # it has done what it had to do, or ended; its exit status tells
+        return answer["failure"]["sqlstate"] in _IS_THERE_ALREADY
 
     def _meet(self, me: int, conversation: Conversation) -> None:
         """Wait for the other one, unless it cannot come."""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from app.gate import attempts
@@ -171,7 +172,7 @@ def _walk_with(
                 on_progress("walk", done, len(walk.plan))
 
             walker = Walker(walk, conversation, stage.target.timeout_s, stage.canceller(database))
-            walker.go(start_at, on_step)
+            walker.go(start_at, on_step, partial(attempts.create_models_at_once, walk, stage))
             start_at = 0
             conversation.ask("finish")
         index += 1

@@ -91,6 +91,7 @@ class Walk:
     models: Models = field(default_factory=dict)
     settled: frozenset[str] = frozenset()  # tables that need not be compared with their models (see `settled.py`)
     creation: Sequence[str] | None = None  # SQL that creates what the models have beyond these, if SQL is enough
+    created: Snapshot | None = None  # by that SQL
     refused: tuple[str, ...] = ()  # tables of which a filter of the project's left something out
 
     def points_of_interruption(self, newest: int) -> list[tuple[str, int]]:
@@ -124,9 +125,11 @@ class Walk:
         """What tells one history from another: where its scripts are, and where its revision is kept."""
         return tuple(self.hello[name] for name in ("script_location", "version_table", "version_table_schema"))
 
-    def ask_drift(self, conversation: Conversation, timeout_s: float) -> None:
+    def ask_drift(
+        self, conversation: Conversation, timeout_s: float, meanwhile: Callable[[], None] | None = None
+    ) -> None:
         """What autogenerate would still write, in the process of that conversation, which is at head."""
-        answer = conversation.ask("drift", timeout_s, settled=sorted(self.settled))
+        answer = conversation.ask("drift", timeout_s, meanwhile, settled=sorted(self.settled))
         if failure := answer.get("failure"):
             self.missing["drift"] = f"autogenerate failed: {failure['message']}"
             return
@@ -213,8 +216,11 @@ class Walker:
         self._cancel = cancel  # ends what a backend is doing
         self._state: Snapshot
 
-    def go(self, start_at: int, on_step: Callable[[int], None]) -> None:
-        """Walk the plan from that index on, then look at what is there at its end. Raises Spoiled, Hung and Gone."""
+    def go(self, start_at: int, on_step: Callable[[int], None], at_head: Callable[[], None]) -> None:
+        """Walk the plan from that index on, then look at what is there at its end. Raises Spoiled, Hung and Gone.
+
+        `at_head` is called when the walk got to head, while the command is busy with what autogenerate sees.
+        """
         self._fast_forward(start_at)
         self._state = self._look()
         if start_at == 0:
@@ -223,7 +229,7 @@ class Walker:
             on_step(index)
             self._visit(index)
         on_step(len(self._walk.plan))
-        self._arrive()
+        self._arrive(at_head)
 
     def forward(self) -> None:
         """Apply what the base has of the plan, and nothing else. Raises CannotVerify."""
@@ -511,7 +517,7 @@ class Walker:
         if again.failure is not None or differences:
             raise Spoiled(index + 1)
 
-    def _arrive(self) -> None:
+    def _arrive(self, at_head: Callable[[], None]) -> None:
         """Look at what is there at the end of the plan."""
         walk = self._walk
         walk.missing.update(_what_is_in_the_way(walk))
@@ -520,7 +526,9 @@ class Walker:
             if walk.has_metadata and walk.parts & {Part.DRIFT, Part.MODELS}:
                 self._find_settled()
             if walk.has_metadata and Part.DRIFT in walk.parts:
-                walk.ask_drift(self._conversation, self._timeout_s)
+                walk.ask_drift(self._conversation, self._timeout_s, at_head)
+            else:
+                at_head()
         if not walk.is_transactional:
             walk.missing["populated"] = (
                 "env.py's connection commits each statement by itself, so rows could not be taken back"
