@@ -21,7 +21,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes so
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
-from psycopg2.extensions import make_dsn
+from psycopg2.extensions import make_dsn, parse_dsn
 
 from app.gate import cluster
 from app.gate.keeper import Keeper, ServerUnavailable
@@ -237,9 +237,19 @@ def find_maintenance(url: str) -> Database:
     raise AssertionError("the last candidate is connected to, or raises")
 
 
+# One that libpq reads as SQLAlchemy does: nothing in it is escaped or unusual.
+_PLAIN_URL = re.compile(
+    r"postgres(?:ql)?(?P<driver>\+\w+)?://(?:[\w.-]+(?::[\w.-]+)?@)?(?:[\w.-]+(?::[1-9]\d*)?)?(?:/[\w.-]+)?(?:\?[\w.=&/-]+)?",
+    re.ASCII,
+)
+
+
 def read_url(url: str) -> dict[str, Any]:
     """libpq's keywords for a SQLAlchemy URL of any PostgreSQL driver. Raises ServerUnavailable, without the password."""
-    # Here, since it takes long to import, and an embedded server needs none of it.
+    if plain := _PLAIN_URL.fullmatch(url):
+        with suppress(psycopg2.ProgrammingError):  # an option that libpq does not know
+            return dict(parse_dsn(url.replace(plain["driver"] or "", "", 1)))
+    # Here, since it takes long to import, and most URLs need none of it.
     from sqlalchemy import make_url
     from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
     from sqlalchemy.exc import ArgumentError

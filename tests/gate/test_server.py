@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -19,10 +20,13 @@ from pathlib import Path
 import psycopg2
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.gate import cluster
+from app.gate import server as server_module
 from app.gate.keeper import Account, Keeper
-from app.gate.server import Database, Server, ServerUnavailable, throwaway_server
+from app.gate.server import Database, Server, ServerUnavailable, read_url, throwaway_server
 
 ROOT = Path(__file__).parents[2]
 IS_ROOT = os.geteuid() == 0
@@ -402,6 +406,31 @@ def test_a_role_that_may_not_create_databases_is_told_so(embedded: Server, restr
         f"The role 'tenant' may not create databases at {restricted.host}:{restricted.port}, and we work in databases of"
         ' our own alone: let it (ALTER ROLE "tenant" CREATEDB), or name another role.'
     )
+
+
+WORDS = st.from_regex(r"[a-z0-9._-]+", fullmatch=True)
+OPTIONS = st.sampled_from(["sslmode", "application_name", "ssl", "prepared_statement_cache_size", "dbname", "user"])
+
+
+@given(
+    scheme=st.sampled_from(["postgres", "postgresql", "postgresql+psycopg2", "postgresql+asyncpg"]),
+    who=st.just("") | st.builds("{}@".format, WORDS) | st.builds("{}:{}@".format, WORDS, WORDS),
+    where=st.just("") | WORDS | st.builds("{}:{}".format, WORDS, st.integers(1, 65535)),
+    name=st.just("") | st.builds("/{}".format, WORDS),
+    options=st.dictionaries(OPTIONS, WORDS, max_size=3),
+)
+def test_a_plain_url_is_read_as_sqlalchemy_reads_it(
+    scheme: str, who: str, where: str, name: str, options: dict[str, str]
+) -> None:
+    query = "&".join(f"{option}={value}" for option, value in options.items())
+    url = f"{scheme}://{who}{where}{name}" + (f"?{query}" if query else "")
+
+    plain = read_url(url)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server_module, "_PLAIN_URL", re.compile("(?!)"))
+        told = read_url(url)
+    assert {option: str(value) for option, value in plain.items()} == {option: str(told[option]) for option in told}
 
 
 # What cannot be. Each is one line that says what to do, and holds no password.
