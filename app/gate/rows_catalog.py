@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from app.gate.planning import WITH_SEQSCANS, WITHOUT_SEQSCANS
 from app.gate.recording import Failure
 
 
@@ -193,9 +194,11 @@ def read_catalog(ask: Ask, names: Iterable[str], *, is_whole: bool = True) -> Ca
         return Catalog({}, {}, {})
     settings = {_WANTED: json.dumps(wanted), _IS_WHOLE: str(is_whole)}
     told = ", ".join(f"set_config({literal(name)}, {literal(value)}, true)" for name, value in settings.items())
+    tell = f"SELECT concat({told})"
     if ask(_IS_PREPARED) == "false":
-        ask("SELECT ''::text", f"PREPARE {_PREPARED} AS {_CATALOG}")
-    answer = ask(f"EXECUTE {_PREPARED}", f"SELECT concat({told})")
+        ask(f"EXECUTE {_PREPARED}", f"PREPARE {_PREPARED} AS {_CATALOG}", tell, WITHOUT_SEQSCANS)
+        ask(WITH_SEQSCANS)
+    answer = ask(f"EXECUTE {_PREPARED}", tell)
     return _catalog(json.loads(answer))
 
 

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.gate.difference import difference
+from app.gate.planning import WITH_SEQSCANS, WITHOUT_SEQSCANS
 from app.gate.recording import Change, Definition, Key, Snapshot
 from app.gate.snapshot_sql import EXECUTE_SQL, PREPARE_SQL, SNAPSHOT_SQL, set_marker_sql
 
@@ -83,8 +84,10 @@ def follow(state: Snapshot, ask: Ask) -> State:
 
 
 def _changes_since(state: State, ask: Ask, *, has_renamed: bool = False) -> str:
-    statements = [set_marker_sql(state.marker, has_renamed), EXECUTE_SQL]
-    text: str = ask(statements) or ask([PREPARE_SQL, *statements])
+    marker = set_marker_sql(state.marker, has_renamed)
+    text: str | None = ask([marker, EXECUTE_SQL])
+    if text is None:
+        text = ask([PREPARE_SQL, marker, WITHOUT_SEQSCANS, EXECUTE_SQL, WITH_SEQSCANS, EXECUTE_SQL])
     return text
 
 

@@ -587,3 +587,21 @@ def test_what_is_told_anew_though_nothing_of_its_own_was_written(session, ground
     assert changes
     if names is not None:
         assert {each.key.name for each in changes} == names
+
+
+@pytest.mark.parametrize("setting", ["on", "off"])
+def test_the_planner_is_afterwards_what_it_was(session, setting):
+    session.run(f"SET enable_seqscan = {setting}")
+
+    follow(begin(session.ask), session.ask)
+
+    assert session.ask(["SHOW enable_seqscan"]) == setting
+
+
+def test_the_plan_is_one_for_a_large_schema(session):
+    follow(begin(session.ask), session.ask)
+
+    with session.connection.cursor() as cursor:
+        cursor.execute("EXPLAIN EXECUTE overproof_changes")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "pg_constraint_conrelid_contypid_conname_index" in plan

@@ -522,3 +522,15 @@ def test_a_script_that_leaves_a_table_with_rows_alone_goes_up_again_as_it_did(tm
     trip = recording.trips[1]
     assert trip.populated is not None
     assert trip.left_behind == trip.not_repeated == ()
+
+
+def test_a_script_finds_the_planner_as_env_py_left_it(tmp_path: Path, server: Server) -> None:
+    look = 'assert op.get_bind().execute(sa.text("SHOW enable_seqscan")).scalar() == "on"\n'
+    b2 = script("b2", "a1", look + 'op.execute("UPDATE orders SET id = id")', look)
+
+    (recording,) = record(target(write_project(tmp_path, {"a1": ORDERS, "b2": b2})), server)
+
+    _, trip = recording.trips
+    assert [step and step.failure for step in (trip.up, trip.down, trip.again)] == [None, None, None]
+    assert trip.populated is not None
+    assert trip.populated.step.failure is None

@@ -171,6 +171,15 @@ class Watch:
         for name, text in _PREPARED.items():
             if name not in there:
                 self._walker.send("PREPARE " + name + " " + text)
+                if name == "overproof_locked":
+                    self._plan(name)
+
+    def _plan(self, name):
+        """Have it planned for a large schema. PostgreSQL does so when it is first run, and would read whole catalogs of a small one."""
+        self._walker.send("SELECT set_config('overproof.enable_seqscan', current_setting('enable_seqscan'), false)")
+        self._walker.send("SELECT set_config('enable_seqscan', 'off', false)")
+        self._walker.rows("EXECUTE " + name)
+        self._walker.send("SELECT set_config('enable_seqscan', current_setting('overproof.enable_seqscan'), false)")
 
     def remember(self):
         """What is known now, for `forget` to return to after a rollback."""
