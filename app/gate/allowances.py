@@ -29,7 +29,7 @@ from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
 from app.gate.recording import Allowance, Recording
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 # Looked for within a comment, since it may follow what is meant for another tool.
 MARKER = re.compile(r"#\s*overproof\s*:\s*(?P<rest>.*)", re.IGNORECASE)

@@ -10,8 +10,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from app.gate.report import IN_BASELINE, FindingEntry, Outcome, Report
+from app.gate.verdict import IN_BASELINE, Outcome
+
+if TYPE_CHECKING:
+    from app.gate.report import FindingEntry, Report
 
 FORMAT = "overproof-baseline/1"
 

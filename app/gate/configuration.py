@@ -26,8 +26,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from app.gate.catalogue import UnknownCheck, get_check
-from app.gate.report import Severity
+from app.gate.catalogue import CHECKS, UnknownCheck, get_check
+from app.gate.checks.base import Check
+from app.gate.recording import Part
+from app.gate.verdict import IGNORED, NOT_SELECTED, Severity
 
 DEFAULT_TIMEOUT_S = 300.0
 
@@ -63,6 +65,18 @@ class Configuration:
     severities: Mapping[str, Severity] = field(default_factory=dict)  # in place of the check's own
     fail_on: FailOn = FailOn.ERROR
     baseline: Path | None = None
+
+    def deselects(self, check: Check) -> str | None:
+        """Why a check is not to be run; None if it is."""
+        if check.id in self.ignore:
+            return IGNORED
+        if self.select is not None and check.id not in self.select:
+            return NOT_SELECTED
+        return None
+
+    def needed_parts(self) -> frozenset[Part]:
+        """What the checks that are run need of a recording."""
+        return frozenset().union(*(check.needs for check in CHECKS if self.deselects(check) is None))
 
 
 # Each reads one value as its file gives it: text from an ini file; text, numbers, lists and tables from a TOML file.

@@ -17,24 +17,20 @@ from app.gate.baseline import Baseline
 from app.gate.catalogue import CHECKS, UnknownCheck, get_check
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.configuration import Configuration
-from app.gate.recording import GOES_ON, TRIED_ONCE, Part, Recording, Revision, Step
+from app.gate.recording import GOES_ON, TRIED_ONCE, Recording, Revision, Step
 from app.gate.report import (
-    IGNORED,
-    NOT_SELECTED,
     CheckEntry,
     FindingEntry,
     GraphEntry,
-    Outcome,
     Report,
     RevisionEntry,
-    Severity,
     StatementEntry,
     StepEntry,
     Target,
     Tool,
-    Verdict,
 )
 from app.gate.snapshot import describe_all, digest, to_json
+from app.gate.verdict import Outcome, Severity, Verdict
 
 TOOL = Tool(name="overproof", version=__version__)
 
@@ -81,12 +77,12 @@ def judge(
     examinations = [
         examine(check, recording)
         for check in checks
-        if deselected(check, configuration) is None
+        if configuration.deselects(check) is None
         for recording in recordings
     ]
     weighed = _without_repetitions(_weigh(examinations, configuration))
     _accept(weighed)
-    if deselected(allowances.CHECK, configuration) is None:
+    if configuration.deselects(allowances.CHECK) is None:
         weighed += _weigh(_judge_allowances(recordings, examinations, weighed, checks), configuration)
     findings = _entries(weighed, baseline)
     crashes = [f"{each.check.id} ({each.crash})" for each in examinations if each.crash]
@@ -144,20 +140,6 @@ def examine(check: Check, recording: Recording) -> Examination:
     except Exception as error:  # noqa: BLE001 - whatever a check raises is its defect, not the project's
         crash = fit(f"{type(error).__name__}: {error}".split("\n")[0])
     return Examination(check, recording, tuple(findings), skipped, crash, (perf_counter() - started) * 1000)
-
-
-def deselected(check: Check, configuration: Configuration) -> str | None:
-    """Why a check is not to be run; None if it is."""
-    if check.id in configuration.ignore:
-        return IGNORED
-    if configuration.select is not None and check.id not in configuration.select:
-        return NOT_SELECTED
-    return None
-
-
-def needed_parts(configuration: Configuration, checks: Sequence[Check] = CHECKS) -> frozenset[Part]:
-    """What the checks that are run need of a recording."""
-    return frozenset().union(*(check.needs for check in checks if deselected(check, configuration) is None))
 
 
 def script_locations(recordings: Iterable[Recording]) -> str | None:
@@ -356,7 +338,7 @@ def _check_entry(
     findings: Iterable[FindingEntry],
 ) -> CheckEntry:
     """The weight of a check's heaviest finding that nobody accepted."""
-    reason = deselected(check, configuration)
+    reason = configuration.deselects(check)
     if reason is not None:
         return CheckEntry(id=check.id, outcome=Outcome.SKIPPED, reason=reason)
     own = [each for each in examinations if each.check is check and each.skipped not in (GOES_ON, TRIED_ONCE)]

@@ -7,43 +7,13 @@ but for NULs and for passwords in URLs: whoever shows it makes it harmless for t
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.gate.verdict import IGNORED, IN_BASELINE, NOT_SELECTED, Outcome, Severity, Verdict
+
 FORMAT: Final = "overproof-report/1"
-
-# Reasons that the gate itself gives: of a check that was left out on purpose, of a finding that a baseline accepts.
-IGNORED = "ignored by the configuration"
-NOT_SELECTED = "not selected"
-IN_BASELINE = "in the baseline"  # and then the file's name
-
-
-class Severity(StrEnum):
-    """How much a finding weighs. Only errors fail a run, unless `--fail-on` says otherwise."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTICE = "notice"
-
-
-class Verdict(StrEnum):
-    """A run's outcome. `error`: nothing could be verified."""
-
-    PASS = "pass"
-    FAIL = "fail"
-    ERROR = "error"
-
-
-class Outcome(StrEnum):
-    """What became of one check: the weight of its heaviest finding, or skipped with a reason."""
-
-    PASS = "pass"
-    FAIL = "fail"
-    WARN = "warn"
-    NOTICE = "notice"
-    SKIPPED = "skipped"
 
 
 class Part(BaseModel):

@@ -6,10 +6,12 @@ Exit status: 0 passed, 1 failed by findings, 2 could not verify. Each report tha
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.gate.baseline import Baseline, BaselineError, read_baseline, render_baseline, renew
 from app.gate.configuration import (
@@ -31,14 +33,11 @@ from app.gate.configuration import (
     read_words,
 )
 from app.gate.files import write_atomically
-from app.gate.judge import fit, judge, needed_parts, report_error
 from app.gate.kept import KeptBase, with_kept_base
 from app.gate.progress import progress_on
 from app.gate.recorder import record
 from app.gate.recording import EVERY_PART, Recording
 from app.gate.recording_file import save
-from app.gate.report import Report, Verdict
-from app.gate.report import Target as TargetEntry
 from app.gate.reporters import FORMATS, renderer_for
 from app.gate.server import ServerUnavailable, throwaway_server
 from app.gate.target import (
@@ -49,6 +48,11 @@ from app.gate.target import (
     is_supported_platform,
     read_template,
 )
+from app.gate.verdict import Verdict
+
+if TYPE_CHECKING:
+    from app.gate.report import Report
+    from app.gate.report import Target as TargetEntry
 
 PASSED, FAILED, NOT_VERIFIED = 0, 1, 2
 STATUSES = {Verdict.PASS: PASSED, Verdict.FAIL: FAILED, Verdict.ERROR: NOT_VERIFIED}
@@ -198,10 +202,12 @@ class Verification:
             self.baseline = read_baseline(self.directory / configuration.baseline, str(configuration.baseline))
 
     def go(self, database_url: str | None) -> Report:
+        # The report takes long to import. It is needed last, and until then there is more to wait for than to do.
+        threading.Thread(target=importlib.import_module, args=["app.gate.judge"], daemon=True).start()
         target = self._target()
         kept = KeptBase(target, self.base) if self.base and not database_url else None
         # Who develops a check wants to see everything.
-        parts = EVERY_PART if self.recording else needed_parts(self.configuration)
+        parts = EVERY_PART if self.recording else self.configuration.needed_parts()
         with progress_on(sys.stderr) as on_progress:
 
             def run(image: Path | None = None) -> None:
@@ -219,6 +225,8 @@ class Verification:
         return self._accept_all() if self.is_baseline_written else self._judge()
 
     def error(self, reason: str) -> Report:
+        from app.gate.judge import report_error
+
         return report_error(
             reason,
             target=self._entry(),
@@ -243,6 +251,8 @@ class Verification:
         )
 
     def _judge(self) -> Report:
+        from app.gate.judge import judge
+
         return judge(
             self.recordings,
             self.configuration,
@@ -273,6 +283,9 @@ class Verification:
         return self._judge()
 
     def _entry(self) -> TargetEntry:
+        from app.gate.judge import fit
+        from app.gate.report import Target as TargetEntry
+
         # Without `resolve`: the interpreter of a virtual environment is a link to one outside of it.
         locations = dict.fromkeys(self._shown(each.script_location) for each in self.recordings)
         return TargetEntry(
@@ -284,6 +297,8 @@ class Verification:
 
     def _shown(self, text: str) -> str:
         """A path without what is true on this machine alone; anything else as it is."""
+        from app.gate.judge import fit
+
         path = Path(text)
         if path.is_absolute() and path.is_relative_to(self.directory):
             text = str(path.relative_to(self.directory))

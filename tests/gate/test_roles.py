@@ -6,8 +6,8 @@ from pathlib import Path
 
 from app.gate.judge import judge
 from app.gate.recorder import record
-from app.gate.report import Severity
 from app.gate.server import Server, throwaway_server
+from app.gate.verdict import Severity
 from tests.gate.projects import script, target, write_project
 
 SCRIPTS = {

@@ -18,14 +18,16 @@ from typing import Any
 import pytest
 
 from app.cli import main
+from app.gate import judge as judging
 from app.gate import verify
 from app.gate.catalogue import CHECKS
 from app.gate.checks.base import Check, Finding
 from app.gate.kept import KeptBase
 from app.gate.recording import EVERY_PART, Part, Recording
-from app.gate.report import Report, Severity
+from app.gate.report import Report
 from app.gate.server import Database, Server, ServerUnavailable
 from app.gate.target import CannotVerify, Target
+from app.gate.verdict import Severity
 from tests.gate.checks.builders import failure, recording, revision, trip
 from tests.gate.projects import COMMAND, script, write_project
 
@@ -150,7 +152,7 @@ def test_a_check_that_crashes_gives_status_2_and_the_findings_of_the_others(
 
     gate.result = [BROKEN]
     checks = (Check("broken", Severity.ERROR, crash), *CHECKS)
-    monkeypatch.setattr(verify, "judge", partial(verify.judge, checks=checks))
+    monkeypatch.setattr(judging, "judge", partial(judging.judge, checks=checks))
 
     assert run() == 2
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from app.gate.recording import Part, Recording
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 
 @dataclass(frozen=True)

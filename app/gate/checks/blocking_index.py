@@ -39,7 +39,7 @@ from app.gate.checks.hazards import Moment, Transaction, by_table, changes_by, s
 from app.gate.checks.remedy import concurrently, python, quote_table
 from app.gate.checks.words import indented, listed, short_noun, shorten
 from app.gate.recording import Change, Part, Recording
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 _CONCURRENTLY = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
 _DROP_INDEX = re.compile(r"\s*DROP\s+INDEX\b", re.IGNORECASE)

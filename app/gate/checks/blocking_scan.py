@@ -53,7 +53,7 @@ from app.gate.checks.hazards import (
 from app.gate.checks.remedy import python, quote, quote_table
 from app.gate.checks.words import indented, listed, short_noun, shorten
 from app.gate.recording import Change, Part, Recording, Statement
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ from app.gate.checks.hazards import (
 )
 from app.gate.checks.words import bulleted, columns_in, full_name, listed, noun, shorten, table_of
 from app.gate.recording import TABLE_KINDS, Change, Definition, Key, Part, Recording, Snapshot, Step
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 _TIMES = {"timestamp without time zone", "timestamp with time zone"}
 _SAYS_ZONE = re.compile(r"\b(SET|LOCAL|SESSION|AT)\s+TIME\s*ZONE\b|'timezone'", re.IGNORECASE)

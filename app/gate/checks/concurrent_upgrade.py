@@ -34,8 +34,8 @@ from collections.abc import Iterator
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import bulleted, failure_reason, full_name, listed, noun, principal
 from app.gate.recording import Part, Recording
-from app.gate.report import Severity
 from app.gate.snapshot import describe
+from app.gate.verdict import Severity
 
 _HELP = (
     "Let the second one wait, in env.py, before context.configure(connection=connection, …):\n\n"

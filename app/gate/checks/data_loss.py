@@ -41,7 +41,7 @@ from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.downgrades import find_omission
 from app.gate.checks.words import bulleted, counted, indented, listed, shorten
 from app.gate.recording import Loss, Part, Populated, Recording, Revision, Trip
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.words import first_line
 from app.gate.recording import Recording
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 _HELP = {
     "missing-parent": "Bring the missing script back (was it renamed, or left on another branch?), or set down_revision to a "

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.words import failure_reason
 from app.gate.recording import Part, Recording
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

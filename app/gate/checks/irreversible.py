@@ -37,8 +37,8 @@ from app.gate.checks.base import Check, Finding
 from app.gate.checks.downgrades import Omission, find_omission
 from app.gate.checks.words import bulleted, counted, first_line, indented, listed, noun, principal
 from app.gate.recording import Recording, Revision, Trip
-from app.gate.report import Severity
 from app.gate.snapshot import describe
+from app.gate.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

@@ -48,7 +48,7 @@ from app.gate.checks.hazards import (
 )
 from app.gate.checks.words import listed, shorten
 from app.gate.recording import Part, Recording
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

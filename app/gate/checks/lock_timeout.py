@@ -33,7 +33,7 @@ from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.hazards import Moment, Transaction, listed_tables, moments, shown
 from app.gate.checks.words import listed
 from app.gate.recording import Part, Recording
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.recording import Divergence, Recording
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

@@ -35,7 +35,7 @@ from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.unregistered_models import full_table_name
 from app.gate.checks.words import counted, listed, shorten
 from app.gate.recording import Drift, Part, Recording
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

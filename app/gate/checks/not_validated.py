@@ -30,7 +30,7 @@ from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.remedy import concurrently, python, quote, quote_table
 from app.gate.checks.words import full_name, indented, noun, table_of
 from app.gate.recording import Change, Definition, Key, Recording, Revision
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

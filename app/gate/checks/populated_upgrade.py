@@ -46,7 +46,7 @@ from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import counted, failure_reason, first_line, indented, listed, shorten, table_of
 from app.gate.recording import Change, Failure, Key, Part, Populated, Recording, Revision, Snapshot, Trip
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _NOT_NULL = "23502"

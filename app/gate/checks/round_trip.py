@@ -37,8 +37,8 @@ from app.gate.checks.base import Check, Finding
 from app.gate.checks.downgrades import find_omission, is_refusal
 from app.gate.checks.words import bulleted, failure_reason, first_line, full_name, indented, listed, noun, principal
 from app.gate.recording import Change, Failure, Recording, Revision, Trip
-from app.gate.report import Severity
 from app.gate.snapshot import describe
+from app.gate.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

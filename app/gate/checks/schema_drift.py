@@ -60,8 +60,8 @@ from app.gate.checks.words import (
     table_of,
 )
 from app.gate.recording import TABLE_KINDS, Change, Definition, Key, Part, Recording, Snapshot
-from app.gate.report import Severity
 from app.gate.snapshot import difference
+from app.gate.verdict import Severity
 
 _ONLY_IN_MIGRATIONS = "in the migrations only"
 

@@ -36,7 +36,7 @@ from itertools import combinations
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import counted, first_line, indented, listed, script_of
 from app.gate.recording import Graph, Recording
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

@@ -56,7 +56,7 @@ from app.gate.checks.hazards import Transaction, by_table, changes_by, shown, tr
 from app.gate.checks.remedy import escape_colons, python, quote, quote_table
 from app.gate.checks.words import indented, listed, shorten
 from app.gate.recording import Change, Part, Recording, Statement
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 
 @dataclass(frozen=True)

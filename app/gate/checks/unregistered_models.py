@@ -25,7 +25,7 @@ from collections.abc import Collection, Iterator
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import listed
 from app.gate.recording import Recording, UnregisteredModel
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

@@ -36,7 +36,7 @@ from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import bulleted, counted, failure_reason, first_line, full_name, listed, noun, principal
 from app.gate.difference import describe
 from app.gate.recording import Attempt, Failure, Part, Recording, Step
-from app.gate.report import Severity
+from app.gate.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from app.gate.report import Report
+if TYPE_CHECKING:
+    from app.gate.report import Report
 
 FORMATS = ("text", "json", "markdown", "github", "sarif", "junit")
 

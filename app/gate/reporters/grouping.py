@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.gate.checks.words import counted, listed
-from app.gate.report import FindingEntry, Report, Severity
+from app.gate.report import FindingEntry, Report
+from app.gate.verdict import Severity
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from app.gate.checks.words import counted
-from app.gate.report import CheckEntry, FindingEntry, Outcome, Report, Verdict
+from app.gate.report import CheckEntry, FindingEntry, Report
 from app.gate.reporters.quoting import visible
 from app.gate.reporters.text import location
+from app.gate.verdict import Outcome, Verdict
 
 WHOLE = "history"  # the name of the case that is about no single revision
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.gate.checks.words import counted, listed
-from app.gate.report import FindingEntry, Outcome, Report, Severity, Verdict
+from app.gate.report import FindingEntry, Report
 from app.gate.reporters.grouping import Group, groups_of, totals
 from app.gate.reporters.quoting import one_line, shortened, visible, without_commands
+from app.gate.verdict import Outcome, Severity, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,16 +10,14 @@ from app.gate.report import (
     CheckEntry,
     FindingEntry,
     GraphEntry,
-    Outcome,
     Report,
     RevisionEntry,
-    Severity,
     StatementEntry,
     StepEntry,
     Target,
     Tool,
-    Verdict,
 )
+from app.gate.verdict import Outcome, Severity, Verdict
 
 
 def finding(message: str = "Something is wrong.", **fields: Any) -> FindingEntry:

@@ -1,0 +1,36 @@
+"""What a report says in a word. Apart from the report itself, whose models take long to import, and are needed last."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+# Reasons that the gate itself gives: of a check that was left out on purpose, of a finding that a baseline accepts.
+IGNORED = "ignored by the configuration"
+NOT_SELECTED = "not selected"
+IN_BASELINE = "in the baseline"  # and then the file's name
+
+
+class Severity(StrEnum):
+    """How much a finding weighs. Only errors fail a run, unless `--fail-on` says otherwise."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTICE = "notice"
+
+
+class Verdict(StrEnum):
+    """A run's outcome. `error`: nothing could be verified."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    ERROR = "error"
+
+
+class Outcome(StrEnum):
+    """What became of one check: the weight of its heaviest finding, or skipped with a reason."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    WARN = "warn"
+    NOTICE = "notice"
+    SKIPPED = "skipped"
