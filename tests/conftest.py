@@ -1,6 +1,7 @@
 """Fixtures that every test may use. Each adds a step: server -> database_url -> engine -> session -> client."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,16 @@ ROOT = Path(__file__).parents[1]
 
 # Read once, before anything sets it: the server on which the tests run, if they are not to start one.
 GIVEN_URL = os.environ.get("DATABASE_URL") or None
+
+
+def pytest_configure() -> None:
+    """Whoever is started in the background, or by nohup, ignores signals, and so would the programs that tests send them to.
+
+    What is handled, though nothing is done, is not handed on.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(scope="session")
