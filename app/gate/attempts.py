@@ -257,7 +257,9 @@ def _print_and_run(walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | None, al
 
 def _upgrade_twice_at_once(walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | None) -> None:
     raced = (ahead.raced.result() if ahead else None) or race(stage)
-    differences = difference(walk.get_head(), walk.without_version_table(raced.schema)) if raced.schema else ()
+    differences = (
+        difference(walk.get_head(), walk.without_version_table(raced.schema)) if raced.schema is not None else ()
+    )
     seen.concurrent = Attempt(failures=raced.failures, differences=differences)
     if differences:
         # Is it the race, or does the command never get there? An env.py whose transaction nobody commits ends well, and in vain.

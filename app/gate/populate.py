@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.gate.process import Gone
-from app.gate.recording import Change, Failure, Key, Loss, Populated, Snapshot, Statement, Step
+from app.gate.recording import EXISTS_ALREADY, Change, Failure, Key, Loss, Populated, Snapshot, Statement, Step
 from app.gate.rows import Filled, Plan, fill, make_plan
 from app.gate.rows_catalog import Ask, AskFailed, Catalog, read_catalog
 from app.gate.rows_contents import Contents, read_contents
@@ -33,8 +33,6 @@ FOLDER = "overproof_rows"
 
 KINDS = ("awkward", "plain")  # of rows, in the order in which they are tried
 
-# What a script creates exists already: that is not the rows' fault.
-EXISTS_ALREADY = frozenset({"42710", "42P07", "42701", "42P06", "42723"})
 _INSERTED = """
 SELECT coalesce(json_object_agg(n.nspname || '.' || c.relname, pg_stat_get_xact_tuples_inserted(c.oid)), '{}')::text
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -220,6 +218,7 @@ class Trial:
 
     def is_worth_another_try(self, failure: Failure) -> bool:
         """Whether rows of another kind might fare better than these."""
+        # What a script creates exists already: that is not the rows' fault.
         return self._kind == "awkward" and failure.sqlstate not in EXISTS_ALREADY
 
     def after_upgrade(self) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from app.gate.populate import EXISTS_ALREADY
 from app.gate.process import Conversation, Gone, Process
-from app.gate.recording import COMMAND_FAILED, Failure, Snapshot
+from app.gate.recording import COMMAND_FAILED, EXISTS_ALREADY, Failure, Snapshot
 from app.gate.server import Database
 from app.gate.stage import Stage, accept, read_schema
 from app.gate.target import CannotVerify
@@ -27,9 +26,7 @@ class Raced:
 def race(stage: Stage) -> Raced:
     """Let two upgrades meet on a database of their own."""
     with stage.database() as database:
-        meeting = Race(stage, database)
-        failures = meeting.run()
-        return Raced(tuple(failures), None if meeting.has_collided else read_schema(database))
+        return Race(stage, database).run()
 
 
 class Race:
@@ -50,10 +47,10 @@ class Race:
         self._met: list[int] = [0, 0]  # how often each has read the version table
         self._ended = [False, False]
         self._failures: list[Failure] = []
-        self.has_collided = False
+        self._has_collided = False
 
-    def run(self) -> list[Failure]:
-        """The failures of the two, at best none."""
+    def run(self) -> Raced:
+        """Start both, and see to it that they meet."""
         with self._stage.process(self._database) as first, self._stage.process(self._database) as second:
             runners = [
                 threading.Thread(target=self._steer, args=(0, first, second)),
@@ -63,7 +60,7 @@ class Race:
                 runner.start()
             for runner in runners:
                 runner.join()
-        return self._failures
+        return Raced(tuple(self._failures), None if self._has_collided else read_schema(self._database))
 
     def _steer(self, me: int, process: Process, other: Process) -> None:
         failure: Failure | None = None
@@ -78,10 +75,10 @@ class Race:
             failure = Failure(COMMAND_FAILED, str(error) or "it did not end in time")
         with self._changed:
             self._ended[me] = True
-            if failure is not None and not self.has_collided:
+            if failure is not None and not self._has_collided:
                 self._failures.append(failure)
                 if collides and not self._ended[1 - me]:
-                    self.has_collided = True
+                    self._has_collided = True
                     other.kill()
             self._changed.notify_all()
 

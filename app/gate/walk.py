@@ -20,9 +20,10 @@ from typing import Any
 
 from app.gate.base import compare, read_base
 from app.gate.history import read_graph, repository_root
-from app.gate.populate import EXISTS_ALREADY, KINDS, Line, Trial, find_rows, touched_tables
+from app.gate.populate import KINDS, Line, Trial, find_rows, touched_tables
 from app.gate.process import Conversation, Hung
 from app.gate.recording import (
+    EXISTS_ALREADY,
     Divergence,
     Drift,
     Failure,

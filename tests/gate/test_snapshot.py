@@ -7,6 +7,7 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
+from app.gate.planning import WITH_SEQSCANS, WITHOUT_SEQSCANS
 from app.gate.recording import Change, Definition, Key, Snapshot
 from app.gate.snapshot import (
     SNAPSHOT_SQL,
@@ -480,7 +481,9 @@ def test_applying_a_difference_gives_the_other_snapshot(see):
     assert apply(one, difference(one, other)) == other
 
 
-@pytest.mark.parametrize("statement", [SNAPSHOT_SQL, PREPARE_SQL, EXECUTE_SQL, set_marker_sql(1)])
+@pytest.mark.parametrize(
+    "statement", [SNAPSHOT_SQL, PREPARE_SQL, EXECUTE_SQL, WITHOUT_SEQSCANS, WITH_SEQSCANS, set_marker_sql(1)]
+)
 def test_no_driver_takes_a_part_of_a_statement_for_a_placeholder(statement):
     assert "%" not in statement
     assert "?" not in statement

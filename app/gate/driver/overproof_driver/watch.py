@@ -171,11 +171,14 @@ class Watch:
         for name, text in _PREPARED.items():
             if name not in there:
                 self._walker.send("PREPARE " + name + " " + text)
-                if name == "overproof_locked":
+                if text.startswith("AS"):  # what takes a parameter is at first planned anew each time
                     self._plan(name)
 
     def _plan(self, name):
-        """Have it planned for a large schema. PostgreSQL does so when it is first run, and would read whole catalogs of a small one."""
+        """Have it planned for a large schema. PostgreSQL does so when it is first run, and would read whole catalogs of a small one.
+
+        The recorder does the same (its `planning.py`) with what it prepares; nothing of it can be imported here.
+        """
         self._walker.send("SELECT set_config('overproof.enable_seqscan', current_setting('enable_seqscan'), false)")
         self._walker.send("SELECT set_config('enable_seqscan', 'off', false)")
         self._walker.rows("EXECUTE " + name)
