@@ -6,7 +6,7 @@ walk where they need not know how it ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ import psycopg2
 from psycopg2 import sql
 
 from app.gate.difference import difference
+from app.gate.jobs import Jobs, Share
 from app.gate.printed import Printed, print_sql, run_printed
 from app.gate.race import Raced, race
 from app.gate.recording import COMMAND_FAILED, TRIED_ONCE, Attempt, Failure, Part, Snapshot, Trip
@@ -42,49 +43,30 @@ class Seen:
     missing: dict[str, str] = field(default_factory=dict)
 
 
-def attempt_all(
-    walks: Sequence[Walk],
-    stage: Stage,
-    on_progress: Callable[[str, int, int], None],
-    ahead: Ahead | None = None,
-) -> dict[int, Seen]:
-    """What was seen, by the walk's index. `ahead` is of `begin_ahead`."""
+def add_all(jobs: Jobs, walks: Sequence[Walk], stage: Stage, ahead: Ahead | None = None) -> dict[int, Seen]:
+    """Add the attempts to the jobs. Gives where they write what was seen, by the walk's index. `ahead` is of `begin_ahead`."""
     seen = {walk.index: Seen() for walk in walks}
     arrived = [walk for walk in walks if walk.head is not None]
-    alone: list[Callable[[], None]] = []  # jobs to be done once more, when no others are under way
-    jobs: list[Callable[[], None]] = [
-        partial(_create_models, walk, _first_through(walk.history, walks), seen[walk.index], stage)
-        for walk in arrived
-        if walk.has_metadata and Part.MODELS in stage.parts
-    ]
-    jobs += [partial(_ask_drift_anew, walk, stage) for walk in arrived if walk.is_drift_stale]
+    for walk in arrived:
+        if walk.has_metadata and Part.MODELS in stage.parts:
+            history_begins = _first_through(walk.history, walks)
+            jobs.add(Share(partial(_create_models, jobs, walk, history_begins, seen[walk.index], stage)))
+        if walk.is_drift_stale:
+            jobs.add(Share(partial(_ask_drift_anew, jobs, walk, stage)))
     if arrived and all(walk.is_stop or walk.head is not None for walk in walks):
         # These run the whole command, so they end at the head of the last walk.
         last = arrived[-1]
         has_news = last.base is None or any(walk.plan for walk in arrived)
-        jobs += _runs_of_all(last, seen[last.index], stage, ahead, alone, has_news=has_news)
+        jobs.add(*_runs_of_all(jobs, last, seen[last.index], stage, ahead, has_news=has_news))
     for walk in arrived[:-1]:
         for part in ("offline", "concurrent"):
             seen[walk.index].missing[part] = TRIED_ONCE
-    on_progress("attempts", 0, len(jobs))
-    with ThreadPoolExecutor(max_workers=1 if stage.target.files or stage.roles_made else 2) as pool:
-        futures = [pool.submit(job) for job in jobs]
-        try:
-            for done, future in enumerate(futures, start=1):
-                future.result()
-                on_progress("attempts", done, len(jobs))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            stage.interrupt()
-            raise
-    for job in alone:
-        job()
     return seen
 
 
 def _runs_of_all(
-    last: Walk, seen: Seen, stage: Stage, ahead: Ahead | None, alone: list[Callable[[], None]], *, has_news: bool
-) -> Iterator[Callable[[], None]]:
+    jobs: Jobs, last: Walk, seen: Seen, stage: Stage, ahead: Ahead | None, *, has_news: bool
+) -> Iterator[Share]:
     """Runs of the whole command, and in `seen` why there is none. `has_news`: there are revisions that the base has not."""
     if ahead is not None and ahead.start != last.current:
         ahead = None
@@ -96,14 +78,16 @@ def _runs_of_all(
     elif has_left_roles:
         seen.missing["offline"] = _ROLES_ARE_SHARED
     elif Part.OFFLINE in stage.parts:
-        yield partial(_print_and_run, last, seen, stage, ahead, alone)
+        yield Share(partial(_print_and_run, jobs, last, seen, stage, ahead))
     if last.base is not None and last.base.is_env_as_it_was:
         # Whether two upgrades keep out of each other's way is up to env.py.
         seen.missing["concurrent"] = f"env.py is as it is on {last.base.ref}"
+        if Part.CONCURRENT in stage.parts and len(last.plan) > 1:
+            yield Share(partial(_upgrade_alone, last, seen, stage))
     elif has_left_roles:
         seen.missing["concurrent"] = _ROLES_ARE_SHARED
     elif Part.CONCURRENT in stage.parts:
-        yield partial(_upgrade_twice_at_once, last, seen, stage, ahead)
+        yield Share(partial(_upgrade_twice_at_once, last, seen, stage, ahead))
 
 
 def _names_one_of(roles: Iterable[str], trip: Trip) -> bool:
@@ -119,7 +103,7 @@ def _first_through(history: tuple[Any, ...], walks: Sequence[Walk]) -> int:
     return min(walk.index for walk in walks if walk.has_metadata and walk.history == history)
 
 
-def _create_models(walk: Walk, arrival: int, seen: Seen, stage: Stage) -> None:
+def _create_models(jobs: Jobs, walk: Walk, arrival: int, seen: Seen, stage: Stage) -> None:
     if walk.created is not None:
         seen.models = complete(walk.created, walk.get_head(), walk.settled)
         return
@@ -128,6 +112,7 @@ def _create_models(walk: Walk, arrival: int, seen: Seen, stage: Stage) -> None:
             _create_what_models_rest_on(connection, walk)
         conversation = arrive_at(arrival, process, database, earlier="skip")
         if conversation is None:
+            jobs.need_to_be_alone()
             seen.missing["models"] = f"the command did not reach Alembic a second time: {process.last_words()}"
             return
         conversation.ask("prepare")
@@ -158,7 +143,7 @@ def create_models_at_once(walk: Walk, stage: Stage) -> None:
         walk.created = _schema(database, walk)
 
 
-def _ask_drift_anew(walk: Walk, stage: Stage) -> None:
+def _ask_drift_anew(jobs: Jobs, walk: Walk, stage: Stage) -> None:
     """Ask a process that has run no script, on a database at head: a script that reflects into the models' metadata makes it another."""
     walk.drift = None
     with stage.database() as database:
@@ -166,6 +151,7 @@ def _ask_drift_anew(walk: Walk, stage: Stage) -> None:
         with stage.process(database) as process:
             conversation = arrive_at(walk.index, process, database)
             if conversation is None or conversation.ask("prepare").get("plan") != []:
+                jobs.need_to_be_alone()
                 walk.missing["drift"] = (
                     "a script changes the models as it runs, and the command does not get to head by itself"
                 )
@@ -216,7 +202,7 @@ def begin_ahead(stage: Stage, start: Sequence[str] | None) -> Iterator[Ahead | N
 
     A role that both make would stand in the walk's way, so what is printed tells first whether each keeps to its own database.
     """
-    if start is None or Part.OFFLINE not in stage.parts or stage.target.files:
+    if start is None or Part.OFFLINE not in stage.parts or stage.has_to_take_turns:
         yield None
         return
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -239,12 +225,12 @@ def begin_ahead(stage: Stage, start: Sequence[str] | None) -> Iterator[Ahead | N
                 stage.interrupt()
 
 
-def _print_and_run(walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | None, alone: list[Callable[[], None]]) -> None:
+def _print_and_run(jobs: Jobs, walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | None) -> None:
     printed = ahead.printed.result() if ahead else print_sql(stage, walk.current)
-    if printed.is_of_the_command and not alone:
-        # What goes wrong outside of Alembic may come of a run beside it: a port that is taken, a file that is locked.
-        alone.append(partial(_print_and_run, walk, seen, stage, None, alone))
-        return
+    if printed.is_of_the_command:
+        jobs.need_to_be_alone()
+        if ahead:
+            printed = print_sql(stage, walk.current)
     if printed.missing is not None:
         seen.missing["offline"] = printed.missing
         return
@@ -257,20 +243,22 @@ def _print_and_run(walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | None, al
 
 def _upgrade_twice_at_once(walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | None) -> None:
     raced = (ahead.raced.result() if ahead else None) or race(stage)
-    differences = (
-        difference(walk.get_head(), walk.without_version_table(raced.schema)) if raced.schema is not None else ()
-    )
+    differences = difference(walk.get_head(), walk.without_version_table(raced.schema))
     seen.concurrent = Attempt(failures=raced.failures, differences=differences)
     if differences:
         # Is it the race, or does the command never get there? An env.py whose transaction nobody commits ends well, and in vain.
-        seen.plain = _upgrade_plainly(walk, stage)
+        _upgrade_alone(walk, seen, stage)
 
 
-def _upgrade_plainly(walk: Walk, stage: Stage) -> Attempt:
+def _upgrade_alone(walk: Walk, seen: Seen, stage: Stage) -> None:
+    """In one go, as users do it: one transaction for all revisions is another thing than one for each."""
     with stage.database() as database:
-        if failure := _run_plainly(walk, stage, database):
-            return Attempt(failures=(failure,))
-        return Attempt(differences=difference(walk.get_head(), _schema(database, walk)))
+        failure = _run_plainly(walk, stage, database)
+        seen.plain = (
+            Attempt(failures=(failure,))
+            if failure
+            else Attempt(differences=difference(walk.get_head(), _schema(database, walk)))
+        )
 
 
 def _run_plainly(walk: Walk, stage: Stage, database: Database) -> Failure | None:

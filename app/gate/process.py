@@ -26,12 +26,21 @@ DRIVER = Path(__file__).parent / "driver"
 _TAIL_BYTES = 65_536
 
 
+Place = tuple[str, str]  # of a step: revision, direction
+
+
 class Hung(Exception):
-    """A step did not end in time, nor after it was cancelled. Its process was killed."""
+    """A step did not end in time, nor after it was cancelled."""
+
+    def __init__(self, words: str, at: Place) -> None:
+        super().__init__(words)
+        self.at = at
 
 
 class Gone(Exception):
-    """The command ended in the middle of a conversation."""
+    """The command ended in the middle of a conversation, and of the step `at` if there is one."""
+
+    at: Place | None = None
 
 
 class Conversation:
@@ -41,7 +50,11 @@ class Conversation:
         self._socket = connected
         self._process = process
         self._buffer = bytearray()
-        self.hello: dict[str, Any] = self._receive(None)
+        try:
+            self.hello: dict[str, Any] = self._receive(None)
+        except BaseException:  # Gone, where the command is killed just then
+            self.close()
+            raise
 
     def ask(
         self, do: str, timeout_s: float | None = None, meanwhile: Callable[[], None] | None = None, **arguments: Any

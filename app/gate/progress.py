@@ -15,9 +15,7 @@ OnProgress = Callable[[str, int, int], None]  # phase, done, total
 PHASES = {
     "server": ("Preparing PostgreSQL", "server"),
     "walk": ("Up, down and up again", "revision"),
-    "confirm": ("Confirming failures on a fresh database", "revision"),
-    "rows": ("Trying over rows what could not be tried on the way", "revision"),
-    "attempts": ("Trying other ways to head", "attempt"),
+    "jobs": ("Trying what takes a database of its own", "trial"),
 }
 
 

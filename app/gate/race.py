@@ -1,18 +1,22 @@
-"""Two runs of the command on one database at once, as where two replicas of an application start together."""
+"""Two runs of the command on one database at once, as where two replicas of an application start together.
+
+One of the two mostly fails, and the other one then goes all the way as if it were alone: what it leaves behind also tells
+whether the command gets to head where nobody takes it apart into revisions.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 
 from app.gate.process import Conversation, Gone, Process
-from app.gate.recording import COMMAND_FAILED, EXISTS_ALREADY, Failure, Snapshot
+from app.gate.recording import COMMAND_FAILED, Failure, Snapshot
 from app.gate.server import Database
 from app.gate.stage import Stage, accept, read_schema
 from app.gate.target import CannotVerify
 
-_IS_THERE_ALREADY = EXISTS_ALREADY | {"23505"}  # unique_violation: by PostgreSQL's own catalogs as well
-_PATIENCE_S = 5.0  # how long one upgrade waits for the other before the two start
+_PATIENCE_S = 5.0  # how long one upgrade waits at least for the other, before the two start
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Raced:
     """What came of it."""
 
     failures: tuple[Failure, ...]  # of the two runs, at best none
-    schema: Snapshot | None  # that they left behind; None if they collided, and nobody waited for the one that was left
+    schema: Snapshot  # that they left behind
 
 
 def race(stage: Stage) -> Raced:
@@ -35,9 +39,6 @@ class Race:
     Chance decides whether two ordinary runs meet. Here each waits, when it has read which revision the database is at, until the
     other has read it too. An env.py that takes a lock first keeps the other from getting there; that is seen in PostgreSQL
     (one holds an advisory lock, or the other waits for a lock), and then nobody waits any longer.
-
-    Once one has found that something is there already, and its command has failed of it, that is what there is to tell. The other
-    one, which would now go all the way alone, is ended.
     """
 
     def __init__(self, stage: Stage, database: Database) -> None:
@@ -47,53 +48,42 @@ class Race:
         self._met: list[int] = [0, 0]  # how often each has read the version table
         self._ended = [False, False]
         self._failures: list[Failure] = []
-        self._has_collided = False
+        self._began = time.monotonic()
 
     def run(self) -> Raced:
         """Start both, and see to it that they meet."""
         with self._stage.process(self._database) as first, self._stage.process(self._database) as second:
             runners = [
-                threading.Thread(target=self._steer, args=(0, first, second)),
-                threading.Thread(target=self._steer, args=(1, second, first)),
+                threading.Thread(target=self._steer, args=(0, first)),
+                threading.Thread(target=self._steer, args=(1, second)),
             ]
             for runner in runners:
                 runner.start()
             for runner in runners:
                 runner.join()
-        return Raced(tuple(self._failures), None if self._has_collided else read_schema(self._database))
+        return Raced(tuple(self._failures), read_schema(self._database))
 
-    def _steer(self, me: int, process: Process, other: Process) -> None:
+    def _steer(self, me: int, process: Process) -> None:
         failure: Failure | None = None
-        collides = False
         try:
             while (conversation := process.arrive()) is not None:
                 accept(conversation, self._database)
-                collides = self._collides(me, conversation)
+                conversation.send("meet")
+                try:
+                    conversation.receive(self._stage.target.timeout_s)
+                    self._meet(me, conversation)
+                    conversation.send("go")
+                except Gone:
+                    pass  # it never read the version table, or ended; its exit status tells
             if process.wait(self._stage.target.timeout_s) != 0:
                 failure = Failure(COMMAND_FAILED, process.last_words())
         except (Gone, TimeoutError, CannotVerify) as error:
             failure = Failure(COMMAND_FAILED, str(error) or "it did not end in time")
         with self._changed:
             self._ended[me] = True
-            if failure is not None and not self._has_collided:
+            if failure is not None:
                 self._failures.append(failure)
-                if collides and not self._ended[1 - me]:
-                    self._has_collided = True
-                    other.kill()
             self._changed.notify_all()
-
-    def _collides(self, me: int, conversation: Conversation) -> bool:
-        """Let one meet the other and then go its way. Whether that ends where something is there already."""
-        conversation.send("meet")
-        try:
-            answer = conversation.receive(self._stage.target.timeout_s)
-            if "met" in answer:
-                self._meet(me, conversation)
-                conversation.send("go")
-                answer = conversation.receive()
-        except Gone:
-            return False  # it has done what it had to do, or ended; its exit status tells
-        return answer["failure"]["sqlstate"] in _IS_THERE_ALREADY
 
     def _meet(self, me: int, conversation: Conversation) -> None:
         """Wait for the other one, unless it cannot come."""
@@ -101,12 +91,13 @@ class Race:
             self._met[me] += 1
             self._changed.notify_all()
             other = 1 - me
-            waited_s = 0.0
+            now = time.monotonic()
+            # What took this one long to get here may take the other one longer.
+            deadline = now + max(_PATIENCE_S, now - self._began)
             while self._met[other] < self._met[me] and not self._ended[other]:
-                if waited_s >= _PATIENCE_S or self._is_kept_apart(conversation.hello["backend"]):
+                if time.monotonic() >= deadline or self._is_kept_apart(conversation.hello["backend"]):
                     return
                 self._changed.wait(0.05)
-                waited_s += 0.05
 
     def _is_kept_apart(self, backend: str) -> bool:
         """Whether this one holds an advisory lock, or somebody in the database waits for a lock."""

@@ -1,33 +1,31 @@
 """The recorder: runs the target's command on throwaway databases, and writes down what PostgreSQL did.
 
 The first run is the walk (see `walk.py`), one for each time that the command calls Alembic. More runs of the same command then
-look at the same history from other sides (see `attempts.py`).
+go over parts of it again (see `again.py`), and look at the same history from other sides (see `attempts.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from app.gate import attempts
+from app.gate import again, attempts
 from app.gate.history import relative, repository_root
+from app.gate.jobs import Jobs
 from app.gate.kept import KeptBase
 from app.gate.process import Gone, Hung, Process
-from app.gate.recording import EVERY_PART, GOES_ON, Failure, Part, Recording, Step, Trip
+from app.gate.recording import EVERY_PART, GOES_ON, Part, Recording, Trip
 from app.gate.server import Database, Server
 from app.gate.settled import settle
-from app.gate.stage import Stage, accept, arrive_at
+from app.gate.stage import Stage, accept
 from app.gate.target import CannotVerify, Target, check_command
-from app.gate.walk import Spoiled, Walk, Walker, begin_walk
+from app.gate.walk import Spoiled, Walk, Walker, begin_walk, lost_step
 
 OnProgress = Callable[[str, int, int], None]  # phase, done, total
-# Each that fails costs one more run of the command up to it. Older ones have long been run where they could be interrupted.
-COMMITTING_REVISIONS = 5  # that are tried over rows: each may need a database of its own
-INTERRUPTED_REVISIONS = 5
 
 
 def record(
@@ -65,11 +63,10 @@ def record(
             if kept is not None:
                 kept.settle(walks)
             _leave_out_stops(walks)
-            _confirm_all(walks, stage, on_progress)
-            if Part.INTERRUPTIONS in parts:
-                _interrupt_all(walks, stage, on_progress)
-            _populate_all(walks, stage, on_progress)
-            seen = attempts.attempt_all(walks, stage, on_progress, ahead)
+            jobs = Jobs(stage, partial(on_progress, "jobs"))
+            again.add_all(jobs, walks, stage)
+            seen = attempts.add_all(jobs, walks, stage, ahead)
+            jobs.run()
     except TimeoutError as error:
         raise CannotVerify(
             f"the command did not answer within {target.timeout_s:g} s: give it more with --timeout"
@@ -131,11 +128,9 @@ def walk_all(
                 return _worth_telling(walks)
             except Spoiled as spoiled:
                 start_at = spoiled.next_index
-            except Gone as gone:
+            except (Gone, Hung) as lost:
                 stage.server.keeper.check()  # without its server no command lives long
-                start_at = _note_loss(walks, gone)
-            except Hung as hung:
-                start_at = _note_hang(walks, hung)
+                start_at = _note_loss(walks, lost)
 
 
 def _walk_with(
@@ -207,21 +202,13 @@ def _never_arrived(process: Process) -> NeverArrived:
     return NeverArrived(f"the command never reached Alembic (exit status {status}): {words}; {advice}")
 
 
-def _note_loss(walks: list[Walk], gone: Gone) -> int:
-    """The process ended in the middle of a step: that step failed. Gives where the walk goes on."""
-    if not walks or walks[-1].at is None:
-        raise CannotVerify(f"the command ended while Alembic was at work in it: {gone}") from gone
-    return _note(walks[-1], Failure("Gone", f"the command ended in the middle of the revision: {gone}"))
-
-
-def _note_hang(walks: list[Walk], hung: Hung) -> int:
-    return _note(walks[-1], Failure("Timeout", str(hung)))
-
-
-def _note(walk: Walk, failure: Failure) -> int:
-    """Write down that the step under way failed."""
-    name, direction = walk.at or ("", "")
-    step = Step(name, direction, 0.0, transactional=False, failure=replace(failure, revision=name))
+def _note_loss(walks: list[Walk], lost: Gone | Hung) -> int:
+    """Write down that the step under way failed. Gives where the walk goes on."""
+    if lost.at is None:
+        raise CannotVerify(f"the command ended while Alembic was at work in it: {lost}") from lost
+    walk = walks[-1]
+    name, direction = lost.at
+    step = lost_step(name, direction, lost)
     trip = walk.trips.get(name, Trip(name))
     if direction == "downgrade":
         walk.trips[name] = Trip(name, up=trip.up, down=step)
@@ -249,69 +236,12 @@ def _leave_out_stops(walks: Sequence[Walk]) -> None:
             walk.missing.update(dict.fromkeys(parts, GOES_ON))
 
 
-def _confirm_all(walks: list[Walk], stage: Stage, on_progress: OnProgress) -> None:
-    """Go the suspects' way again with commits, on databases of their own."""
-    for walk in walks:
-        left = list(walk.suspects)
-        while left:
-            on_progress("confirm", len(walk.suspects) - len(left), len(walk.suspects))
-            with _walker_anew(walk, stage) as walker:
-                left = walker.confirm(left)
-
-
-def _interrupt_all(walks: list[Walk], stage: Stage, on_progress: OnProgress) -> None:
-    """Kill the upgrades that commit half way between two of their statements, and see whether they can be run again."""
-    for walk in walks:
-        points = walk.points_of_interruption(INTERRUPTED_REVISIONS)
-        left: Sequence[tuple[str, int]] = points
-        while left:
-            on_progress("interrupt", len(points) - len(left), len(points))
-            with _walker_anew(walk, stage) as walker:
-                left = walker.interrupt(left)
-
-
-def _populate_all(walks: list[Walk], stage: Stage, on_progress: OnProgress) -> None:
-    """Run over rows what could not be held, or has no way down, so that it was not possible during the walk."""
-    for walk in walks:
-        postponed: Sequence[str] = [name for name in walk.plan if name in walk.unpopulated]
-        committing = [name for name in postponed if (up := walk.trips[name].up) and not up.transactional]
-        too_many = set(committing[:-COMMITTING_REVISIONS])
-        for name in too_many:
-            reason = f"it commits by itself, and only the last {COMMITTING_REVISIONS} that do are tried over rows"
-            walk.trips[name] = replace(
-                walk.trips[name], not_covered=dict.fromkeys(walk.unpopulated[name].touched, reason)
-            )
-        left: Sequence[str] = [name for name in postponed if name not in too_many]
-        total = len(left)
-        while left:
-            on_progress("rows", total - len(left), total)
-            try:
-                with _walker_anew(walk, stage) as walker:
-                    left = walker.populate(left)
-            except (Gone, Hung) as error:
-                at, _ = walk.at or (left[0], "")
-                tables = walk.unpopulated[at].touched if at in walk.unpopulated else ()
-                walk.trips[at] = replace(walk.trips[at], not_covered=dict.fromkeys(tables, f"over rows, {error}"))
-                left = left[left.index(at) + 1 :] if at in left else ()
-
-
 def _settled_by(walk: Walk, seen: attempts.Seen) -> dict[str, str] | None:
     """The tables that another run from the same base need not compare with their models. None if this one did not do so either."""
     if walk.start is None or walk.head is None or walk.drift is None or seen.models is None:
         return None
     told = [*(each.object for each in walk.drift), *walk.hidden, *walk.refused]
     return settle(walk.models, walk.start, walk.head, seen.models, told)
-
-
-@contextmanager
-def _walker_anew(walk: Walk, stage: Stage) -> Iterator[Walker]:
-    """A walker for that walk at its beginning, on a database of its own."""
-    with stage.database() as database, stage.process(database) as process:
-        conversation = arrive_at(walk.index, process, database)
-        if conversation is None:
-            raise CannotVerify(f"the command did not reach Alembic a second time: {process.last_words()}")
-        conversation.ask("prepare")
-        yield Walker(walk, conversation, stage.target.timeout_s, stage.canceller(database))
 
 
 def _env_path(walk: Walk, root: Path) -> str | None:

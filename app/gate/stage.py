@@ -37,6 +37,7 @@ class Stage:
         self._running: set[Process] = set()
         self._roles: frozenset[str] | None = None  # that were there before
         self._in_use = 0  # databases
+        self._is_closed = False
         self._lock = threading.Lock()
 
     @contextmanager
@@ -75,25 +76,44 @@ class Stage:
     @contextmanager
     def process(self, database: Database, *extra: str, is_driven: bool = True) -> Iterator[Process]:
         """The command, running on that database, with the target's files filled in for it."""
-        for path, template in self.target.files.items():
-            self.server.keeper.restore(path)
-            path.write_text(fill(template, database), "utf-8")
+        self._write_files(database)
         with Process(self.target, self.server, database, extra, is_driven=is_driven) as process:
             self._running.add(process)
             try:
+                if self._is_closed:
+                    raise CannotVerify("interrupted")
                 yield process
             finally:
                 self._running.discard(process)
+
+    @property
+    def has_to_take_turns(self) -> bool:
+        """Whether a second run of the command would be in the way of the first: by a file that names the database, or by roles."""
+        return self.target.has_to_take_turns or bool(self.roles_made)
+
+    def _write_files(self, database: Database) -> None:
+        """Fill the target's files in for that database. One that is right already may be being read."""
+        with self._lock:
+            for path, text in self.target.files_for(database).items():
+                if not path.is_file() or path.read_text("utf-8", "replace") != text:
+                    self.server.keeper.restore(path)
+                    path.write_text(text, "utf-8")
 
     def interrupt(self) -> None:
         """End every command that runs now, so that threads which wait for one do not wait any longer."""
         for process in list(self._running):
             process.kill()
 
+    def close(self) -> None:
+        """Interrupt, and start no command any more."""
+        self._is_closed = True
+        self.interrupt()
+
     def prepare(self, database: Database) -> None:
         """Run the target's `--prepare`, if it has one, on an empty database. Raises CannotVerify."""
         if not self.target.prepare:
             return
+        self._write_files(database)
         command = [fill(argument, database) for argument in self.target.prepare]
         with tempfile.TemporaryFile() as output:
             process = start(command, self.target.environment_for(database), self.target.directory, self.server, output)

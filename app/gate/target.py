@@ -41,9 +41,8 @@ class Target:
 
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)  # {"DATABASE_URL": "{url}"}
-    files: Mapping[Path, str] = field(
-        default_factory=dict
-    )  # {Path("app.ini"): "url = {url}\n"}: templates, already read
+    # {Path("app.ini"): "url = {url}\n"}: templates, already read. With {database} in its path each run has a file of its own.
+    files: Mapping[Path, str] = field(default_factory=dict)
     prepare: tuple[str, ...] = ()  # runs on the empty database first
     directory: Path = field(default_factory=Path.cwd)
     timeout_s: float = 300.0  # for each step
@@ -51,6 +50,20 @@ class Target:
     def command_for(self, database: Database) -> list[str]:
         """The command with that database's placeholders filled in."""
         return [fill(argument, database) for argument in self.command]
+
+    def files_for(self, database: Database) -> dict[Path, str]:
+        """What is to be written, and where, with that database's placeholders filled in."""
+        return {
+            Path(str(path).replace("{database}", database.name)): fill(template, database)
+            for path, template in self.files.items()
+        }
+
+    @property
+    def has_to_take_turns(self) -> bool:
+        """Whether a file says which database is meant, and is the same file for all, so that one can be meant at a time."""
+        return any(
+            _PLACEHOLDER.search(template) and "{database}" not in str(path) for path, template in self.files.items()
+        )
 
     def environment_for(self, database: Database) -> dict[str, str]:
         """The environment of the command: ours, with the variables of the target in that database's terms."""

@@ -103,7 +103,8 @@ def add_parser(subparsers: Any) -> None:
         metavar="PATH=TEMPLATE",
         action="append",
         default=[],
-        help="write the template file to PATH while COMMAND runs, for a project that reads its URL from a file",
+        help="write the template file to PATH while COMMAND runs, for a project that reads its URL from a file; with"
+        " {database} in PATH each run has its own, and they need not wait for each other",
     )
     where.add_argument("--prepare", metavar="COMMAND", help="run this on the empty database first")
     where.add_argument(

@@ -12,7 +12,8 @@ leaves another schema behind than there was, the database is made anew and broug
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,15 +21,14 @@ from typing import Any
 
 from app.gate.base import compare, read_base
 from app.gate.history import read_graph, repository_root
-from app.gate.populate import KINDS, Line, Trial, find_rows, touched_tables
-from app.gate.process import Conversation, Hung
+from app.gate.populate import Line, Trial, find_rows, touched_tables
+from app.gate.process import Conversation, Gone, Hung
 from app.gate.recording import (
     EXISTS_ALREADY,
     Divergence,
     Drift,
     Failure,
     Graph,
-    Interruption,
     Part,
     Revision,
     Snapshot,
@@ -85,36 +85,23 @@ class Walk:
     hidden: tuple[str, ...] = ()
     unregistered: tuple[UnregisteredModel, ...] | None = None
     missing: dict[str, str] = field(default_factory=dict)
-    at: tuple[str, str] | None = None  # the step under way: (revision, direction)
     paths: Mapping[str, Path] = field(default_factory=dict)  # of the scripts, by revision
     unpopulated: dict[str, Trial] = field(default_factory=dict)  # revisions that are still to be tried over rows
+    points: dict[str, list[int]] = field(
+        default_factory=dict
+    )  # statements before which a revision is still to be killed
     known: Mapping[str, str] | None = None  # tables settled at the base, and their models; None: nobody asks
     models: Models = field(default_factory=dict)
     settled: frozenset[str] = frozenset()  # tables that need not be compared with their models (see `settled.py`)
     creation: Sequence[str] | None = None  # SQL that creates what the models have beyond these, if SQL is enough
     created: Snapshot | None = None  # by that SQL
     refused: tuple[str, ...] = ()  # tables of which a filter of the project's left something out
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def points_of_interruption(self, newest: int) -> list[tuple[str, int]]:
-        """Where a kill leaves half of a revision: (revision, number of the statement that does not run any more).
-
-        Of those that commit half way, only so many of the newest are looked at.
-        """
-        points = []
-        committing = [
-            (revision, trip.up)
-            for revision in self.plan
-            if (trip := self.trips.get(revision)) and trip.up and not (trip.up.failure or trip.up.transactional)
-        ]
-        for revision, up in committing[-newest:]:
-            is_half_there = False
-            for number, statement in enumerate(up.statements):
-                # A statement outside of a transaction has committed what came before it.
-                if number and (is_half_there or not statement.transactional):
-                    points.append((revision, number))
-                ends = statement.sql.lstrip()[:6].upper() == "COMMIT"
-                is_half_there = is_half_there or ends or not statement.transactional
-        return points
+    def note(self, revision: str, **changes: Any) -> None:
+        """Write down more of that revision's trip. Others may be at it as well, for other fields."""
+        with self._lock:
+            self.trips[revision] = replace(self.trips[revision], **changes)
 
     @cached_property
     def revisions(self) -> dict[str, Revision]:
@@ -247,59 +234,6 @@ class Walker:
                     " run without --base to see the whole history judged"
                 )
 
-    def confirm(self, revisions: Iterable[str]) -> list[str]:
-        """Repeat the suspects' way down and up with commits. Gives those that are left when one has spoiled the database."""
-        left = list(revisions)
-        for revision in self._walk.plan:
-            if not left:
-                break
-            if revision not in self._walk.applied:
-                continue
-            self._run(revision, "upgrade", is_observed=False)
-            if revision == left[0]:
-                left.pop(0)
-                before = self._look()
-                self._state = before
-                trip = self._walk.trips[revision]
-                down = self._step(revision, "downgrade")
-                if down.failure is not None:
-                    self._walk.trips[revision] = replace(trip, down=down, again=None)
-                    return left
-                again = self._repeat(revision, "upgrade")
-                after = self._look(before)
-                differences = () if again.failure else difference_between(before, after)
-                self._walk.trips[revision] = replace(trip, down=down, again=again, not_repeated=differences)
-                if again.failure is not None or differences:
-                    return left
-        return left
-
-    def interrupt(self, points: Sequence[tuple[str, int]]) -> Sequence[tuple[str, int]]:
-        """Kill upgrades between two statements and run them again. Gives the points that need another database.
-
-        A point is (revision, number of the statement that does not run any more), in the order of the plan.
-        """
-        walk = self._walk
-        at = 0
-        for number, (revision, statement) in enumerate(points):
-            index = walk.plan.index(revision)
-            for earlier in walk.plan[at:index]:
-                if earlier in walk.applied:
-                    self._run(earlier, "upgrade", is_observed=False)
-            at = index
-            before = self._look()
-            self._run(revision, "upgrade", is_observed=False, stop_before=statement)
-            again = self._repeat(revision, "upgrade")
-            if again.failure is not None:
-                trip = walk.trips[revision]
-                last = trip.up.statements[statement - 1] if trip.up else Statement("", 0.0)
-                interruption = Interruption(last.sql, last.line, again.failure)
-                walk.trips[revision] = replace(trip, interruptions=(*trip.interruptions, interruption))
-                # What holds for one point of a revision mostly holds for the next: one finding says it.
-                return [point for point in points[number + 1 :] if point[0] != revision]
-            if self._run(revision, "downgrade", is_observed=False).get("failure") or self._look(before) != before:
-                return points[number + 1 :]
-        return ()
-
     def _fast_forward(self, index: int) -> None:
         for revision in self._walk.plan[:index]:
             if revision in self._walk.applied:
@@ -369,7 +303,7 @@ class Walker:
             walk.trips[name] = trip  # the downgrade undid nothing: an upgrade over it all proves nothing more
             return True
         again = (
-            trial.upgrade(lambda: self._repeat(name, "upgrade"), _is_void) if trial else self._repeat(name, "upgrade")
+            trial.upgrade(lambda: self._repeat(name, "upgrade"), is_void) if trial else self._repeat(name, "upgrade")
         )
         if again is _CANNOT_HOLD:
             return False
@@ -402,66 +336,6 @@ class Walker:
                 trial.look_ahead()
                 self._conversation.ask("release")
                 self._walk.unpopulated[name] = trial
-
-    def populate(self, revisions: Sequence[str]) -> Sequence[str]:
-        """Run postponed revisions over rows, each where it stands in the plan. Gives those that need another database."""
-        walk = self._walk
-        at = 0
-        for number, name in enumerate(revisions):
-            index = walk.plan.index(name)
-            for earlier in walk.plan[at:index]:
-                if earlier in walk.applied:
-                    self._run(earlier, "upgrade", is_observed=False)
-            at = index
-            trial = walk.unpopulated[name]
-            trial.line = self._line()
-            trip = walk.trips[name]
-            is_held = trip.up is not None and trip.up.transactional and walk.is_transactional
-            left = (self._populate_held if is_held else self._populate_with_commits)(name, trial)
-            walk.trips[name] = replace(
-                walk.trips[name],
-                populated=trial.populated,
-                not_covered=trial.not_covered,
-                rows_failure=trial.rows_failure,
-            )
-            if left is not None:
-                return revisions[number + left :]
-        return ()
-
-    def _populate_held(self, name: str, trial: Trial) -> int | None:
-        """In a transaction that is rolled back. Gives how many of the revisions are done with if the database is spoiled."""
-        self._conversation.ask("hold")
-        again = trial.upgrade(lambda: self._repeat(name, "upgrade"), _is_void)
-        if again.failure is None and not _is_void(again):
-            trial.after_upgrade()
-        return None if self._conversation.ask("release")["undone"] else 1
-
-    def _populate_with_commits(self, name: str, trial: Trial) -> int | None:
-        """With commits. Gives 0 if the revision is to be tried again with other rows, 1 if the database is spoiled."""
-        down = self._walk.trips[name].down
-        kind = KINDS[0] if trial.populated is None else KINDS[1]
-        self._conversation.ask("hold")
-        is_filled = trial.fill(kind)
-        self._conversation.ask("release", keep=is_filled)
-        if not is_filled:
-            return None
-        taken = self._repeat(name, "upgrade")
-        trial.note(taken)
-        if taken.failure is not None:
-            return 0 if kind == KINDS[0] and trial.is_worth_another_try(taken.failure) else 1
-        self._in_hold(trial.after_upgrade)
-        if down is None or down.failure is not None or self._repeat(name, "downgrade").failure is not None:
-            return 1
-        self._in_hold(trial.after_downgrade)
-        self._conversation.ask("hold")
-        is_cleared = trial.clear()
-        self._conversation.ask("release", keep=is_cleared)
-        return None if is_cleared else 1
-
-    def _in_hold(self, look: Callable[[], None]) -> None:
-        self._conversation.ask("hold")
-        look()
-        self._conversation.ask("release")
 
     def _trial(self, trip: Trip, before: Snapshot) -> Trial | None:
         """The revision's upgrade over rows, if it does something with rows that were there before it."""
@@ -575,9 +449,8 @@ class Walker:
     def _run(
         self, revision: str, direction: str, *, is_observed: bool, stop_before: int | None = None
     ) -> dict[str, Any]:
-        self._walk.at = (revision, direction)
         try:
-            answer = self._conversation.ask(
+            return self._conversation.ask(
                 "step",
                 self._timeout_s,
                 revision=revision,
@@ -586,18 +459,19 @@ class Walker:
                 stop_before=stop_before,
             )
         except TimeoutError:
-            answer = self._end_hung_step()
-        self._walk.at = None
-        return answer
+            return self._end_hung_step(revision, direction)
+        except Gone as gone:
+            gone.at = (revision, direction)
+            raise
 
-    def _end_hung_step(self) -> dict[str, Any]:
+    def _end_hung_step(self, revision: str, direction: str) -> dict[str, Any]:
         """Cancel what the step is doing. Raises Hung if it does not answer then either."""
         words = f"did not end within {self._timeout_s:g} s"
         self._cancel(self._conversation.hello["backend"])
         try:
             answer = self._conversation.receive(_PATIENCE_S)
         except TimeoutError:
-            raise Hung(words) from None
+            raise Hung(words, (revision, direction)) from None
         if failure := answer.get("failure"):
             failure.update(error="Timeout", message=words, sqlstate=None)
         return answer
@@ -631,7 +505,17 @@ def _must_do_the_same(up: Step | None, again: Step, before: Snapshot) -> bool:
     return not any(key.kind == "event trigger" for key in before.objects)
 
 
-def _is_void(step: Step) -> bool:
+def lost_step(revision: str, direction: str, lost: Gone | Hung) -> Step:
+    """The step in the middle of which the command ended, or was ended."""
+    if isinstance(lost, Hung):
+        failure = Failure("Timeout", str(lost), revision=revision)
+    else:
+        failure = Failure("Gone", f"the command ended in the middle of the revision: {lost}", revision=revision)
+    return Step(revision, direction, 0.0, transactional=False, failure=failure)
+
+
+def is_void(step: Step) -> bool:
+    """Whether the step did not take place, since the script wants to commit where it was to be held."""
     return step is _CANNOT_HOLD
 
 

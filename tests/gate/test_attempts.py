@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.gate.checks import upgrade
 from app.gate.recorder import record
 from app.gate.recording import Attempt
 from app.gate.server import Server
@@ -98,3 +99,25 @@ def test_a_command_that_runs_once_at_a_time_is_not_in_its_own_way(tmp_path: Path
 
     assert recording.head is not None
     assert recording.offline == Attempt()
+
+
+def test_a_history_that_fails_in_one_go_is_told_though_two_upgrades_collide_as_well(
+    tmp_path: Path, server: Server
+) -> None:
+    looks_from_outside = """
+        import os
+
+        if not op.get_context().as_sql:
+            with sa.create_engine(os.environ["DATABASE_URL"]).connect() as connection:
+                connection.execute(sa.text("SELECT * FROM orders"))
+    """
+    place = write_project(tmp_path, {"a1": TABLE, "b2": script("b2", "a1", looks_from_outside)})
+
+    (recording,) = record(target(place), server)
+
+    assert [trip.up is not None and trip.up.failure for trip in recording.trips] == [None, None]
+    (finding,) = upgrade.examine(recording)
+    assert finding.message.startswith(
+        "Each revision applies in a transaction of its own, but the command by itself fails on an empty database: "
+    )
+    assert 'relation "orders" does not exist' in finding.message

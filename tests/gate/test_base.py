@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.base import does_other_things, read_base
+from app.gate.checks import upgrade
 from app.gate.recorder import record
 from app.gate.recording import Recording
 from app.gate.server import Server
@@ -74,6 +75,23 @@ def test_a_branch_without_a_new_revision_still_gets_its_head(branch: Path, serve
     assert recording.head is not None
     assert recording.missing["offline"] == "there is no revision that is not on main"
     assert recording.missing["concurrent"] == "env.py is as it is on main"
+
+
+def test_new_revisions_that_fail_in_one_transaction_are_told(branch: Path, server: Server) -> None:
+    names = "op.execute(\"CREATE TYPE mood AS ENUM ('sad')\"); op.execute('CREATE TABLE days (mood mood)')"
+    (versions(branch) / "c3.py").write_text(script("c3", "b2", names))
+    git(branch, "add", ".")
+    git(branch, "commit", "-qm", "moods")
+    git(branch, "branch", "-f", "main")
+    (versions(branch) / "d4.py").write_text(script("d4", "c3", "op.execute(\"ALTER TYPE mood ADD VALUE 'ok'\")"))
+    (versions(branch) / "e5.py").write_text(script("e5", "d4", "op.execute(\"INSERT INTO days VALUES ('ok')\")"))
+
+    recording = verified(branch, server)
+
+    assert [trip.up is not None and trip.up.failure for trip in recording.trips] == [None, None]
+    (finding,) = upgrade.examine(recording)
+    assert "the command by itself fails on a database at main: " in finding.message
+    assert 'unsafe use of new value "ok"' in finding.message
 
 
 def test_an_env_py_that_the_branch_changed_is_tried_again(branch: Path, server: Server) -> None:

@@ -32,7 +32,7 @@ def verify(branch: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
         return build(stage)
 
     monkeypatch.setattr(recorder, "_build_base", build_and_note)
-    monkeypatch.setattr("app.gate.attempts.attempt_all", lambda walks, *rest: {0: recorder.attempts.Seen()})
+    monkeypatch.setattr("app.gate.attempts.add_all", lambda jobs, walks, *rest: {0: recorder.attempts.Seen()})
 
     def run() -> tuple[Recording, bool]:
         built.clear()

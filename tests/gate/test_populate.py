@@ -393,7 +393,7 @@ def test_an_upgrade_that_commits_by_itself_is_tried_over_rows_on_a_database_of_i
 def test_of_many_revisions_that_commit_the_last_ones_are_tried(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.gate.recorder.COMMITTING_REVISIONS", 1)
+    monkeypatch.setattr("app.gate.again.COMMITTING_REVISIONS", 1)
     update = f"{BLOCK}op.execute('UPDATE orders SET total = 1')"
 
     trips = recorded(

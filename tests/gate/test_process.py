@@ -1,8 +1,15 @@
-"""What a command's output says of why it ended."""
+"""A command that runs, and what its output says of why it ended."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from app.gate.process import last_line
+from app.gate.process import Gone, last_line
+from app.gate.server import Server
+from app.gate.stage import Stage
+from tests.gate.projects import target
 
 
 @pytest.mark.parametrize(
@@ -32,3 +39,50 @@ from app.gate.process import last_line
 )
 def test_the_line_that_says_what_happened_is_told(output: str, told: str) -> None:
     assert last_line(output) == told
+
+
+def test_a_command_that_ends_before_it_says_a_word_is_gone_and_leaves_no_socket_open(
+    tmp_path: Path, server: Server
+) -> None:
+    hangs_up = "import os, socket; socket.socket(socket.AF_UNIX).connect(os.environ['OVERPROOF_DRIVER'])"
+    stage = Stage(target(tmp_path, sys.executable, "-c", hangs_up), server)
+
+    with stage.blank_database() as database, stage.process(database) as process, pytest.raises(Gone):
+        process.arrive()  # pytest fails for a socket that is left to the garbage collector
+
+
+@pytest.mark.parametrize(("template", "takes_turns"), [("[alembic]\n", False), ("url = {url}\n", True)])
+def test_a_file_that_is_right_already_is_left_alone_while_another_run_may_read_it(
+    tmp_path: Path, server: Server, template: str, takes_turns: bool
+) -> None:
+    path = tmp_path / "alembic.ini"
+    plain = target(tmp_path, sys.executable, "-c", "pass")
+    stage = Stage(replace(plain, files={path: template}), server)
+    written = []
+    for _ in range(2):
+        with stage.blank_database() as database, stage.process(database) as process:
+            process.wait(60)
+            written.append((path.stat().st_ino, path.stat().st_mtime_ns, path.read_text()))
+
+    assert stage.has_to_take_turns is takes_turns
+    assert (written[0] == written[1]) is not takes_turns
+
+
+def test_each_run_may_have_a_file_of_its_own_and_so_may_what_prepares_its_database(
+    tmp_path: Path, server: Server
+) -> None:
+    reads = "import pathlib, sys; print(pathlib.Path(sys.argv[1]).read_text())"
+    plain = target(tmp_path, sys.executable, "-c", reads, "{database}.ini")
+    files = {tmp_path / "{database}.ini": "name = {database}\n"}
+    stage = Stage(replace(plain, files=files, prepare=plain.command), server)
+
+    with (
+        stage.database() as one,
+        stage.database() as two,
+        stage.process(one) as of_one,
+        stage.process(two) as of_two,
+    ):
+        told = [(process.wait(60), process.output().strip()) for process in (of_one, of_two)]
+
+    assert told == [(0, f"name = {one.name}"), (0, f"name = {two.name}")]
+    assert not stage.has_to_take_turns

@@ -231,27 +231,6 @@ def test_what_only_one_transaction_explains_is_not_held_against_the_project(tmp_
         assert trip.again.failure is None, trip.again.failure
 
 
-def test_a_second_upgrade_that_truly_fails_is_confirmed(tmp_path: Path, server: Server) -> None:
-    seeds = script(
-        "b2",
-        "a1",
-        "op.execute('ALTER TABLE orders ADD note text'); op.execute('INSERT INTO orders VALUES (1)')",
-        "op.execute('ALTER TABLE orders DROP note')",
-    )
-    last = script(
-        "c3", "b2", "op.execute('ALTER TABLE orders ADD last int')", "op.execute('ALTER TABLE orders DROP last')"
-    )
-    place = write_project(tmp_path, {"a1": ORDERS, "b2": seeds, "c3": last})
-
-    (recording,) = record(target(place), server)
-
-    again = recording.trips[1].again
-    assert again is not None
-    assert again.failure is not None
-    assert again.failure.sqlstate == "23505"
-    assert recording.trips[2].again is not None
-
-
 def test_the_first_error_is_told_when_a_script_swallows_it(tmp_path: Path, server: Server) -> None:
     swallows = script(
         "b2",
@@ -382,32 +361,6 @@ def test_a_command_that_ends_well_in_vain_is_found_out(tmp_path: Path, server: S
     assert "table public.orders is gone" in [describe(change) for change in recording.plain.differences]
     (finding,) = upgrade.examine(recording)
     assert finding.message.startswith("The command ends well, but what it did is not there afterwards: table orders")
-
-
-def test_an_upgrade_that_is_killed_half_way_is_run_again(tmp_path: Path, server: Server) -> None:
-    block = "with op.get_context().autocommit_block():\n    "
-    fragile = script(
-        "b2",
-        "a1",
-        f"{block}op.execute('CREATE TABLE one ()')\n    op.execute('CREATE TABLE two ()')",
-        "op.execute('DROP TABLE one, two')",
-    )
-    sturdy = script(
-        "c3",
-        "b2",
-        f"{block}op.execute('CREATE TABLE IF NOT EXISTS three ()')\n    op.execute('CREATE TABLE IF NOT EXISTS four ()')",
-        "op.execute('DROP TABLE three, four')",
-    )
-    alone = script("d4", "c3", f"{block}op.execute('CREATE TABLE five ()')", "op.execute('DROP TABLE five')")
-    place = write_project(tmp_path, {"a1": ORDERS, "b2": fragile, "c3": sturdy, "d4": alone})
-
-    (recording,) = record(target(place), server)
-
-    found = {trip.revision: trip.interruptions for trip in recording.trips}
-    assert found["a1"] == found["c3"] == found["d4"] == ()
-    (interruption,) = found["b2"]
-    assert interruption.after == "CREATE TABLE one ()"
-    assert interruption.failure.message == 'relation "one" already exists'
 
 
 def test_only_the_last_walk_through_a_history_ends_at_its_head(tmp_path: Path, server: Server) -> None:

@@ -52,14 +52,15 @@ def examine(recording: Recording) -> Iterator[Finding]:
         if trip.up is not None and trip.up.failure is not None:
             yield _finding(trip.up, trip.up.failure, _not_tried_after(recording, trip.revision))
     if recording.plain is not None and graph.refusal is None:
-        yield from _lost(recording.plain, recording.env_path)
+        start = "an empty database" if recording.base is None else f"a database at {recording.base.ref}"
+        yield from _lost(recording.plain, start, recording.env_path)
 
 
-def _lost(plain: Attempt, env_path: str | None) -> Iterator[Finding]:
+def _lost(plain: Attempt, start: str, env_path: str | None) -> Iterator[Finding]:
     """The command without the gate in it, which ends each revision's transaction: it fails, or nothing stays of what it did."""
     if plain.failures:
         yield Finding(
-            "Each revision applies in a transaction of its own, but the command by itself fails on an empty database: "
+            f"Each revision applies in a transaction of its own, but the command by itself fails on {start}: "
             f"{failure_reason(plain.failures[0])}.",
             help="Set transaction_per_migration=True in env.py's context.configure(), if it runs all revisions in one transaction.",
             path=env_path,

@@ -22,7 +22,7 @@ import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Project:
     version: str
     revisions: int
     command: list[str]
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)  # {"/…/alembic.ini": template}
     prepare: str | None = None
     pytest_alembic: Mapping[str, str] | str = ""  # how to configure it, or why it cannot run
@@ -154,25 +154,43 @@ def _fresh_work(project: Project) -> Path:
     return work
 
 
-@contextmanager
-def configured(project: Project, database: Database) -> Iterator[dict[str, str]]:
-    """The environment in which the project's own commands reach that database, its files written, prepared."""
+def _for(project: Project, database: Database) -> Project:
+    """The project with that database's placeholders filled in."""
 
+    def filled(text: str) -> str:
+        return fill(text, database)
+
+    of_pytest = project.pytest_alembic
+    return replace(
+        project,
+        command=[filled(word) for word in project.command],
+        env={name: filled(value) for name, value in project.env.items()},
+        files={filled(path): filled(template.lstrip()) for path, template in project.files.items()},
+        prepare=project.prepare and filled(project.prepare),
+        pytest_alembic=of_pytest
+        if isinstance(of_pytest, str)
+        else {name: filled(value) for name, value in of_pytest.items()},
+    )
+
+
+@contextmanager
+def configured(project: Project) -> Iterator[dict[str, str]]:
+    """The environment in which the project's own commands reach its database, its files written, prepared."""
     work = _fresh_work(project)
-    for path, template in project.files.items():
-        Path(path).write_text(fill(template.lstrip(), database))
-    environment = clean_environment() | {name: fill(value, database) for name, value in project.env.items()}
+    for path, text in project.files.items():
+        Path(path).write_text(text)
+    environment = clean_environment() | project.env
     if project.prepare:
-        command = shlex.split(fill(project.prepare, database))
-        subprocess.run(command, cwd=work, env=environment, check=True, capture_output=True)
+        subprocess.run(shlex.split(project.prepare), cwd=work, env=environment, check=True, capture_output=True)
     yield environment
 
 
 def time_plain(project: Project, server: Server) -> tuple[float, bool]:
     """Seconds that the project's own command takes on an empty database, and whether it succeeds."""
     database = server.create_database()
+    project = _for(project, database)
     try:
-        with configured(project, database) as environment, (project.home / "plain.txt").open("wb") as output:
+        with configured(project) as environment, (project.home / "plain.txt").open("wb") as output:
             began = time.perf_counter()
             done = subprocess.run(
                 project.command,
@@ -203,13 +221,15 @@ def time_pytest_alembic(project: Project, server: Server) -> tuple[float, str] |
     empty.write_text("[pytest]\npytest_alembic_enabled =\n")
     # env.py reads its URL from the environment or a file, so all four tests meet one database, made anew for each.
     database = server.create_database()
+    project = _for(project, database)
+    config = dict(project.pytest_alembic) if not isinstance(project.pytest_alembic, str) else {}
     settings = {
-        "config": dict(project.pytest_alembic),
-        "url": database.url(project.pytest_alembic.get("driver", "psycopg2")),
-        "prepare": shlex.split(fill(project.pytest_alembic.get("prepare", project.prepare or ""), database)),
+        "config": config,
+        "url": database.url(config.get("driver", "psycopg2")),
+        "prepare": shlex.split(config.get("prepare", project.prepare or "")),
     }
     try:
-        with configured(project, database) as environment, (project.home / "pytest.txt").open("wb") as output:
+        with configured(project) as environment, (project.home / "pytest.txt").open("wb") as output:
             options = ["-q", "-p", "no:cacheprovider", "-c", str(empty), "--noconftest", "--rootdir", str(HERE)]
             environment |= {"CORPUS_PYTEST_ALEMBIC": json.dumps(settings), "PYTHONPATH": str(extra)}
             began = time.perf_counter()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
-from app.gate import attempts, recorder
+from app.gate import again, attempts, recorder
 from app.gate.judge import judge
 from app.gate.report import FindingEntry, Report
 from app.gate.server import Server
@@ -28,9 +28,9 @@ def judge_cases(
     """
     revisions = write_history(place, cases, way.env)
     with (
-        patch.object(attempts, "attempt_all", lambda walks, *_: {walk.index: attempts.Seen() for walk in walks}),
-        patch.object(recorder, "INTERRUPTED_REVISIONS", len(cases)),
-        patch.object(recorder, "COMMITTING_REVISIONS", len(cases)),
+        patch.object(attempts, "add_all", lambda jobs, walks, *_: {walk.index: attempts.Seen() for walk in walks}),
+        patch.object(again, "INTERRUPTED_REVISIONS", len(cases)),
+        patch.object(again, "COMMITTING_REVISIONS", len(cases)),
     ):
         report = judge(recorder.record(replace(target(place), environment={"DATABASE_URL": way.url}), server))
     return {case.name: _outcome(report, revisions[case.name], checks) for case in cases}

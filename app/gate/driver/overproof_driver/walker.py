@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import alembic
 import sqlalchemy
@@ -357,7 +357,7 @@ class Walker:
         return self.original(self.context, **self.arguments)
 
     def _end_meet(self):
-        """The same, but wait for the recorder once it is known at which revision the database is, and tell it by which error it ended."""
+        """The same, but wait for the recorder once it is known at which revision the database is."""
         look = self.context.get_current_heads
 
         def get_current_heads():
@@ -365,17 +365,11 @@ class Walker:
             del self.context.get_current_heads
             self.channel.send({"met": True})
             self.channel.receive()
+            self.channel.close()
             return heads
 
         self.context.get_current_heads = get_current_heads
-        try:
-            return self.original(self.context, **self.arguments)
-        except Exception as error:
-            with suppress(OSError):  # a recorder that does not listen any more
-                self.channel.send({"failure": self._failure(error, None)})
-            raise
-        finally:
-            self.channel.close()
+        return self.original(self.context, **self.arguments)
 
     def _end_skip(self):
         """Do nothing at all."""

@@ -1,0 +1,256 @@
+"""What is gone over again once the walk is over, from the start of the plan and with commits:
+
+    suspects        whose second upgrade failed in the transaction that held it, which is not what users run
+    interruptions   upgrades that commit half way, killed between two of their statements and run again
+    rows            upgrades that could not be tried over rows on the way: they commit, or have no way down
+
+One run of the command takes as many revisions as it can. One of them that spoils the database leaves the rest to others, side by side:
+what failed once mostly fails again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from app.gate.jobs import Jobs, Share
+from app.gate.populate import KINDS, Trial
+from app.gate.process import Gone, Hung
+from app.gate.recording import Interruption, Part, Statement, Step
+from app.gate.snapshot_state import difference_between
+from app.gate.stage import Stage, arrive_at
+from app.gate.target import CannotVerify
+from app.gate.walk import Walk, Walker, is_void, lost_step
+
+# Each that fails costs one more run of the command up to it. Older ones have long been run where they could be interrupted.
+COMMITTING_REVISIONS = 5  # that are tried over rows: each may need a database of its own
+INTERRUPTED_REVISIONS = 5
+
+
+def add_all(jobs: Jobs, walks: Sequence[Walk], stage: Stage) -> None:
+    """Add what is to be gone over again of those walks."""
+    for walk in walks:
+        errands = [_Errand(walk, walk.suspects, Again.confirm, _unconfirmed)]
+        if Part.INTERRUPTIONS in stage.parts:
+            walk.points = points_of_interruption(walk)
+            errands.append(_Errand(walk, list(walk.points), Again.interrupt, _uninterrupted))
+        errands.append(_Errand(walk, _postponed(walk), Again.populate, _uncovered))
+        for errand in errands:
+            jobs.add(*_shares(jobs, errand, stage))
+
+
+def points_of_interruption(walk: Walk) -> dict[str, list[int]]:
+    """Where a kill leaves half of a revision: {"b2": [1, 3]}, before its second and before its fourth statement.
+
+    Of those that commit half way, only the newest are looked at.
+    """
+    committing = [
+        (name, trip.up)
+        for name in walk.plan
+        if (trip := walk.trips.get(name)) and trip.up and not (trip.up.failure or trip.up.transactional)
+    ]
+    points = {name: _points(up) for name, up in committing[-INTERRUPTED_REVISIONS:]}
+    return {name: numbers for name, numbers in points.items() if numbers}
+
+
+def _points(up: Step) -> list[int]:
+    numbers = []
+    is_half_there = False
+    for number, statement in enumerate(up.statements):
+        # A statement outside of a transaction has committed what came before it.
+        if number and (is_half_there or not statement.transactional):
+            numbers.append(number)
+        ends = statement.sql.lstrip()[:6].upper() == "COMMIT"
+        is_half_there = is_half_there or ends or not statement.transactional
+    return numbers
+
+
+def _postponed(walk: Walk) -> list[str]:
+    """The revisions that are still to be tried over rows. Of those that commit, all but the newest are noted as not tried."""
+    postponed = [name for name in walk.plan if name in walk.unpopulated]
+    committing = [name for name in postponed if (up := walk.trips[name].up) and not up.transactional]
+    too_old = committing[:-COMMITTING_REVISIONS]
+    for name in too_old:
+        reason = f"it commits by itself, and only the last {COMMITTING_REVISIONS} that do are tried over rows"
+        walk.note(name, not_covered=dict.fromkeys(walk.unpopulated[name].touched, reason))
+    return [name for name in postponed if name not in too_old]
+
+
+@dataclass(frozen=True)
+class _Errand:
+    """Something to be done with each of these revisions, in the order of the plan."""
+
+    walk: Walk
+    revisions: Sequence[str]
+    go: Callable[[Again, Sequence[str]], Sequence[str]]  # gives those that are left, for other databases
+    give_up: Callable[[Walk, str, Exception], None]  # notes of a revision that the command was lost over it
+
+
+def _unconfirmed(walk: Walk, name: str, lost: Exception) -> None:
+    walk.note(name, again=None, not_repeated=(), not_tried=f"on a database of its own, {lost}")
+
+
+def _uninterrupted(walk: Walk, name: str, lost: Exception) -> None:
+    """What was killed on purpose, and is not there to be run again, tells nothing."""
+
+
+def _uncovered(walk: Walk, name: str, lost: Exception) -> None:
+    walk.note(name, not_covered=dict.fromkeys(walk.unpopulated[name].touched, f"over rows, {lost}"))
+
+
+def _shares(jobs: Jobs, errand: _Errand, stage: Stage) -> list[Share]:
+    """A job that does it for as many as one database allows, and leaves the rest to two others."""
+    if not errand.revisions:
+        return []
+
+    def job() -> list[Share]:
+        left = _go_once(jobs, errand, stage)
+        middle = (len(left) + 1) // 2 if not jobs.is_alone else len(left)
+        parts = (replace(errand, revisions=part) for part in (left[:middle], left[middle:]))
+        return [share for part in parts for share in _shares(jobs, part, stage)]
+
+    return [Share(job, len(errand.revisions))]
+
+
+def _go_once(jobs: Jobs, errand: _Errand, stage: Stage) -> Sequence[str]:
+    revisions = errand.revisions
+    try:
+        with _again(jobs, errand.walk, stage) as again:
+            left = errand.go(again, revisions)
+    except (Gone, Hung) as lost:
+        at = lost.at[0] if lost.at else revisions[0]
+        # Lost on the way to the first of them, all are: the others lie behind it.
+        tried = revisions.index(at) + 1 if at in revisions else len(revisions)
+        for name in revisions[:tried]:
+            errand.give_up(errand.walk, name, lost)
+        left = revisions[tried:]
+    stage.server.keeper.check()  # without its server no command lives long
+    return left
+
+
+@contextmanager
+def _again(jobs: Jobs, walk: Walk, stage: Stage) -> Iterator[Again]:
+    with stage.database() as database, stage.process(database) as process:
+        conversation = arrive_at(walk.index, process, database)
+        if conversation is None:
+            jobs.need_to_be_alone()
+            raise CannotVerify(f"the command did not reach Alembic a second time: {process.last_words()}")
+        conversation.ask("prepare")
+        yield Again(walk, conversation, stage.target.timeout_s, stage.canceller(database))
+
+
+class Again(Walker):
+    """Goes to some revisions of a walk that is over, on a database of its own. Each method gives those that need another one."""
+
+    _index = 0  # in the plan, of the revision that would be next
+
+    def confirm(self, revisions: Sequence[str]) -> Sequence[str]:
+        """Take the suspects down and up again."""
+        for number, name in enumerate(revisions, start=1):
+            self._come_to(name)
+            self._run(name, "upgrade", is_observed=False)
+            self._index += 1
+            before = self._look()
+            down = self._survive(name, "downgrade", is_observed=True)
+            if (first := self._walk.trips[name].down) is not None:
+                down = replace(down, changes=first.changes)
+            again = self._survive(name, "upgrade") if down.failure is None else None
+            is_done = again is not None and again.failure is None
+            differences = difference_between(before, self._look(before)) if is_done else ()
+            self._walk.note(name, down=down, again=again, not_repeated=differences)
+            if differences or not is_done:
+                return revisions[number:]
+        return ()
+
+    def interrupt(self, revisions: Sequence[str]) -> Sequence[str]:
+        """Kill upgrades between two statements, at each of the walk's points, and run them again."""
+        walk = self._walk
+        for number, name in enumerate(revisions):
+            self._come_to(name)
+            points = walk.points[name]
+            while points:
+                point = points.pop(0)
+                before = self._look()
+                self._run(name, "upgrade", is_observed=False, stop_before=point)
+                again = self._survive(name, "upgrade")
+                if again.failure is not None:
+                    up = walk.trips[name].up
+                    last = up.statements[point - 1] if up else Statement("", 0.0)
+                    # What holds for one point of a revision mostly holds for the next: one finding says it.
+                    walk.note(name, interruptions=(Interruption(last.sql, last.line, again.failure),))
+                    return revisions[number + 1 :]
+                is_down = not self._run(name, "downgrade", is_observed=False).get("failure")
+                if not is_down or self._look(before) != before:
+                    return revisions[number if points else number + 1 :]
+        return ()
+
+    def populate(self, revisions: Sequence[str]) -> Sequence[str]:
+        """Run postponed revisions over rows."""
+        walk = self._walk
+        for number, name in enumerate(revisions):
+            self._come_to(name)
+            trial = walk.unpopulated[name]
+            trial.line = self._line()
+            up = walk.trips[name].up
+            is_held = up is not None and up.transactional and walk.is_transactional
+            done = (self._populate_held if is_held else self._populate_with_commits)(name, trial)
+            walk.note(
+                name,
+                populated=trial.populated,
+                not_covered=trial.not_covered,
+                rows_failure=trial.rows_failure,
+            )
+            if done is not None:
+                return revisions[number + done :]
+        return ()
+
+    def _populate_held(self, name: str, trial: Trial) -> int | None:
+        """In a transaction that is rolled back. Gives how many of the revisions are done with if the database is spoiled."""
+        self._conversation.ask("hold")
+        again = trial.upgrade(lambda: self._repeat(name, "upgrade"), is_void)
+        if again.failure is None and not is_void(again):
+            trial.after_upgrade()
+        return None if self._conversation.ask("release")["undone"] else 1
+
+    def _populate_with_commits(self, name: str, trial: Trial) -> int | None:
+        """With commits. Gives 0 if the revision is to be tried again with other rows, 1 if the database is spoiled."""
+        down = self._walk.trips[name].down
+        kind = KINDS[0] if trial.populated is None else KINDS[1]
+        self._conversation.ask("hold")
+        is_filled = trial.fill(kind)
+        self._conversation.ask("release", keep=is_filled)
+        if not is_filled:
+            return None
+        taken = self._repeat(name, "upgrade")
+        trial.note(taken)
+        if taken.failure is not None:
+            return 0 if kind == KINDS[0] and trial.is_worth_another_try(taken.failure) else 1
+        self._in_hold(trial.after_upgrade)
+        if down is None or down.failure is not None or self._repeat(name, "downgrade").failure is not None:
+            return 1
+        self._in_hold(trial.after_downgrade)
+        self._conversation.ask("hold")
+        is_cleared = trial.clear()
+        self._conversation.ask("release", keep=is_cleared)
+        return None if is_cleared else 1
+
+    def _in_hold(self, look: Callable[[], None]) -> None:
+        self._conversation.ask("hold")
+        look()
+        self._conversation.ask("release")
+
+    def _survive(self, name: str, direction: str, *, is_observed: bool = False) -> Step:
+        """Take a step. The end of the command in the middle of it is a failure like any other."""
+        try:
+            return self._step(name, direction, is_observed=is_observed)
+        except (Gone, Hung) as lost:
+            return lost_step(name, direction, lost)
+
+    def _come_to(self, name: str) -> None:
+        """Apply what comes before that revision."""
+        index = self._walk.plan.index(name)
+        for earlier in self._walk.plan[self._index : index]:
+            if earlier in self._walk.applied:
+                self._run(earlier, "upgrade", is_observed=False)
+        self._index = index

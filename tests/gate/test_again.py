@@ -1,0 +1,145 @@
+"""What is gone over again after the walk, through the real gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.gate.recorder import record
+from app.gate.recording import EVERY_PART, Part, Trip
+from app.gate.server import Server
+from tests.gate.projects import script, target, write_project
+
+ORDERS = script(
+    "a1", None, "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))", "op.drop_table('orders')"
+)
+BLOCK = "with op.get_context().autocommit_block():\n    "
+
+
+def recorded(place: Path, server: Server, parts: frozenset[Part] = EVERY_PART) -> dict[str, Trip]:
+    (recording,) = record(target(place), server, parts=parts)
+    return {trip.revision: trip for trip in recording.trips}
+
+
+def seeds(revision: str, down_revision: str, number: int, downgrade: str = "pass") -> str:
+    """A revision whose row is still there when it is run again."""
+    up = f"op.execute('CREATE TABLE t{number} ()'); op.execute('INSERT INTO orders VALUES ({number})')"
+    return script(revision, down_revision, up, f"op.execute('DROP TABLE t{number}')\n{downgrade}")
+
+
+def test_a_second_upgrade_that_truly_fails_is_confirmed(tmp_path: Path, server: Server) -> None:
+    seeds = script(
+        "b2",
+        "a1",
+        "op.execute('ALTER TABLE orders ADD note text'); op.execute('INSERT INTO orders VALUES (1)')",
+        "op.execute('ALTER TABLE orders DROP note')",
+    )
+    last = script(
+        "c3", "b2", "op.execute('ALTER TABLE orders ADD last int')", "op.execute('ALTER TABLE orders DROP last')"
+    )
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": seeds, "c3": last})
+
+    trips = recorded(place, server)
+
+    again = trips["b2"].again
+    assert again is not None
+    assert again.failure is not None
+    assert again.failure.sqlstate == "23505"
+    assert trips["c3"].again is not None
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+def test_however_many_are_gone_over_side_by_side_each_is_told_of_by_itself(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr("app.gate.jobs.AT_ONCE", at_once)
+    half = BLOCK + "op.execute('CREATE TABLE {0} ()')\n    op.execute('CREATE TABLE {0}_too ()')"
+    takes_back = "op.execute('DROP TABLE {0}, {0}_too')"
+    scripts = {
+        "a1": ORDERS,
+        "b2": seeds("b2", "a1", 2),
+        "c3": script("c3", "b2", half.format("three"), takes_back.format("three")),
+        "d4": seeds("d4", "c3", 4),
+        "e5": script("e5", "d4", half.format("five"), takes_back.format("five")),
+        "f6": script(
+            "f6", "e5", f"{BLOCK}op.execute('UPDATE orders SET id = id + 10')", f"{BLOCK}op.execute('SELECT 1')"
+        ),
+        "a7": seeds("a7", "f6", 7),
+        "b8": script("b8", "a7", half.format("eight"), takes_back.format("eight")),
+    }
+
+    trips = recorded(write_project(tmp_path, scripts), server)
+
+    failed = {name for name, trip in trips.items() if trip.again is not None and trip.again.failure is not None}
+    assert failed == {"b2", "d4", "a7"}
+    interrupted = {name: [each.failure.message for each in trip.interruptions] for name, trip in trips.items()}
+    assert {name: messages for name, messages in interrupted.items() if messages} == {
+        "c3": ['relation "three" already exists'],
+        "e5": ['relation "five" already exists'],
+        "b8": ['relation "eight" already exists'],
+    }
+    assert trips["f6"].populated is not None
+
+
+def test_an_upgrade_that_is_killed_half_way_is_run_again(tmp_path: Path, server: Server) -> None:
+    fragile = script(
+        "b2",
+        "a1",
+        f"{BLOCK}op.execute('CREATE TABLE one ()')\n    op.execute('CREATE TABLE two ()')",
+        "op.execute('DROP TABLE one, two')",
+    )
+    sturdy = script(
+        "c3",
+        "b2",
+        f"{BLOCK}op.execute('CREATE TABLE IF NOT EXISTS three ()')\n    op.execute('CREATE TABLE IF NOT EXISTS four ()')",
+        "op.execute('DROP TABLE three, four')",
+    )
+    alone = script("d4", "c3", f"{BLOCK}op.execute('CREATE TABLE five ()')", "op.execute('DROP TABLE five')")
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": fragile, "c3": sturdy, "d4": alone})
+
+    trips = recorded(place, server)
+
+    found = {revision: trip.interruptions for revision, trip in trips.items()}
+    assert found["a1"] == found["c3"] == found["d4"] == ()
+    (interruption,) = found["b2"]
+    assert interruption.after == "CREATE TABLE one ()"
+    assert interruption.failure.message == 'relation "one" already exists'
+
+
+def test_a_downgrade_that_ends_the_process_when_it_commits_has_failed(tmp_path: Path, server: Server) -> None:
+    ends = """
+import os, pathlib
+mark = pathlib.Path("seen")
+if mark.exists():
+    os._exit(3)
+mark.touch()
+"""
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": seeds("b2", "a1", 2, ends), "c3": seeds("c3", "b2", 3)})
+
+    trips = recorded(place, server)
+
+    assert trips["b2"].down is not None
+    assert trips["b2"].down.failure is not None
+    assert trips["b2"].down.failure.message.startswith("the command ended in the middle of the revision")
+    assert trips["b2"].again is None
+    assert trips["c3"].again is not None
+    assert trips["c3"].again.failure is not None
+
+
+def test_a_suspect_that_cannot_be_reached_again_is_not_blamed(tmp_path: Path, server: Server) -> None:
+    ends = """
+import os, pathlib
+mark = pathlib.Path("seen")
+if "walked" in os.environ or not mark.exists():
+    mark.touch()
+    os.environ["walked"] = "yes"
+else:
+    os._exit(3)
+"""
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": script("b2", "a1", ends), "c3": seeds("c3", "b2", 3)})
+
+    trips = recorded(place, server, frozenset())  # no other run meets the mark
+
+    assert trips["c3"].again is None
+    assert trips["c3"].not_tried == "on a database of its own, it printed nothing"
