@@ -50,8 +50,9 @@ class Conversation:
         self._socket = connected
         self._process = process
         self._buffer = bytearray()
+        self._asked = ""
         try:
-            self.hello: dict[str, Any] = self._receive(None)
+            self.hello: dict[str, Any] = self.receive()
         except BaseException:  # Gone, where the command is killed just then
             self.close()
             raise
@@ -66,15 +67,11 @@ class Conversation:
         self.send(do, **arguments)
         if meanwhile is not None:
             meanwhile()
-        answer = self._receive(timeout_s)
-        if "fault" in answer:
-            raise CannotVerify(
-                f"this is a defect of Overproof, please report it: inside the command, asked to {do}: {answer['fault']}"
-            )
-        return answer
+        return self.receive(timeout_s)
 
     def send(self, do: str, **arguments: Any) -> None:
         """Send a request without waiting for its answer. Raises Gone."""
+        self._asked = do
         try:
             self._socket.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
         except OSError as error:
@@ -82,9 +79,6 @@ class Conversation:
 
     def receive(self, timeout_s: float | None = None) -> dict[str, Any]:
         """The next thing that the driver says. Raises Gone or TimeoutError."""
-        return self._receive(timeout_s)
-
-    def _receive(self, timeout_s: float | None) -> dict[str, Any]:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while (end := self._buffer.find(b"\n")) < 0:
             self._socket.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
@@ -100,6 +94,11 @@ class Conversation:
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         answer: dict[str, Any] = json.loads(line)
+        if "fault" in answer:
+            raise CannotVerify(
+                "this is a defect of Overproof, please report it: inside the command, asked to"
+                f" {self._asked}: {answer['fault']}"
+            )
         return answer
 
     def close(self) -> None:

@@ -23,8 +23,11 @@ class Candidates:
     def __init__(self, values: Values) -> None:
         self._values = values
 
-    def of(self, oid: int, modifier: int, want: Want, expressions: Iterable[str]) -> list[str]:
-        """Expressions of the type below all domains, the likeliest first. A CHECK's own constants are among them.
+    def of(
+        self, oid: int, modifier: int, want: Want, expressions: Iterable[str], around: Iterable[str] = ()
+    ) -> list[str]:
+        """Expressions of the type below all domains, the likeliest first. The constants in `expressions`, of its CHECKs, are among them, and
+        those in `around`, of CHECKs on the columns that it is compared with.
 
         Rows of different numbers begin with different ones. Raises NoValue.
         """
@@ -34,9 +37,12 @@ class Candidates:
         if want.is_extreme:
             made.append(self._or_none(oid, modifier, replace(want, is_extreme=False)))
         special = self._special(found, below, want, constants)
+        compared = Constants.of(around)
+        of_others = [*_apart(compared, found, want), *self._special(found, below, want, compared)]
         turn = want.number % len(special) if special and found.category != "N" else 0  # numbers differ of themselves
         made += special[turn:] + special[:turn]
-        made += self._usual(found, below, want)
+        usual = self._usual(found, below, want)
+        made += [*usual, *of_others] if special else [*of_others, *usual]
         candidates = [each for each in dict.fromkeys(made) if each is not None]
         if not candidates:
             raise NoValue(found.sql)
@@ -164,6 +170,14 @@ class Constants:
         numbers = dict.fromkeys((*between, *beyond, *near))
         return [f"{each:.10g}" if abs(each) < 1e9 else f"{each:.0f}" for each in numbers]
 
+    def apart(self, want: Want) -> list[str]:
+        """What lies ever farther off: there is room for others between."""
+        values = sorted({float(each) for each in self.numbers if len(each) < 16})
+        steps = [10**power + want.number for power in range(1, 5)] if values else []
+        return [
+            f"{each:.0f}" for each in (*(values[-1] + step for step in steps), *(values[0] - step for step in steps))
+        ]
+
     def documents(self) -> list[object]:
         """JSON that has the keys which the CHECK asks for."""
         if not self.strings:
@@ -202,6 +216,22 @@ def _numbers(texts: Iterable[str], found: Type) -> list[str]:
     return [f"({text})::{found.sql}" for text in fitting]
 
 
+def _apart(constants: Constants, found: Type, want: Want) -> list[str]:
+    """Numbers and days on either side of the constants."""
+    if found.category == "N":
+        return _numbers(constants.apart(want), found)
+    if found.category == "D" and (found.name == "date" or "stamp" in found.name):
+        days = [10**power + want.number for power in range(4)]
+        times = [cast(text, found) for text in constants.strings if _DAY.fullmatch(text)]
+        return [
+            f"({time} {sign} interval '{step} days')::{found.sql}" for sign in "+-" for step in days for time in times
+        ]
+    return []
+
+
+_DAY = re.compile(r"[12]\d{3}-\d\d-\d\d([ T][012]\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d(:?\d\d)?)?)?")
+
+
 def _around_a_time(text: str, found: Type) -> list[str]:
     constant = cast(text, found)
     if found.category == "T":
@@ -211,7 +241,7 @@ def _around_a_time(text: str, found: Type) -> list[str]:
         is_right = re.fullmatch(r"[012]\d:\d\d(:\d\d)?", text)
         step = "1 hour"
     else:
-        is_right = re.fullmatch(r"[12]\d{3}-\d\d-\d\d([ T][012]\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d(:?\d\d)?)?)?", text)
+        is_right = _DAY.fullmatch(text)
         step = "1 day"
     if not is_right:
         return []

@@ -195,9 +195,10 @@ class Writer:
             if column.is_generated or column.name in taken or column.name in fixed:
                 continue
             if column.name in bound or self._has_few_values(table, column) or self._values.domain_checks(column.type):
-                expressions = [check.expression for check in checks if column.name in check.columns]
-                expressions += self._values.domain_checks(column.type)
-                sources.append(self._candidates(column, row, expressions))
+                own = [check for check in checks if column.name in check.columns]
+                expressions = [*(check.expression for check in own), *self._values.domain_checks(column.type)]
+                around = [check.expression for check in _bound_together(own, checks)]
+                sources.append(self._candidates(column, row, expressions, around))
             else:
                 fixed[column.name] = self._fixed(table, column, row, rules, guess)
         parts = _together(sources, checks)
@@ -286,11 +287,11 @@ class Writer:
             return f"({made})::{now.sql}" if len(made.split("::")[0]) < len(own.split("::")[0]) else own
         return self._values.one(column.type, column.modifier, wanted)
 
-    def _candidates(self, column: Column, row: Row, expressions: Iterable[str]) -> _Source:
+    def _candidates(self, column: Column, row: Row, expressions: Iterable[str], around: Iterable[str]) -> _Source:
         wanted = self._want(column, row)
         found = self._values.type(column.type)
         try:
-            candidates = self._candidates_of.of(column.type, column.modifier, wanted, expressions)
+            candidates = self._candidates_of.of(column.type, column.modifier, wanted, expressions, around)
         except NoValue:
             if not self._may_be_null(column):
                 raise
@@ -475,6 +476,18 @@ def _keeping_apart(table: Table, end: int) -> set[str]:
         if key.columns and not varied & set(key.columns):
             varied.add(key.columns[end])
     return varied
+
+
+def _bound_together(checks: Sequence[Check], all_checks: Iterable[Check]) -> list[Check]:
+    """The further CHECKs on the columns of these, and on the columns of those: where a < b, what holds for b bears upon a."""
+    found = list(checks)
+    left = [check for check in all_checks if check not in checks]
+    columns = {name for check in checks for name in check.columns}
+    while reached := [check for check in left if columns.intersection(check.columns)]:
+        found += reached
+        left = [check for check in left if check not in reached]
+        columns.update(name for check in reached for name in check.columns)
+    return found[len(checks) :]
 
 
 def _together(sources: Sequence[_Source], checks: Iterable[Check]) -> list[list[_Source]]:

@@ -26,10 +26,12 @@ KINDS = """
 """
 WITHOUT_ORDER = {"json"}  # no key can be made of it
 COMPARABLE = {"smallint", "integer", "bigint", "numeric(6,2)", "numeric", "real"}
+SMALL = {"smallint", "numeric(6,2)"}
+LARGE = "{c} >= 1000000"
 # What a CHECK may say of a column of some types; {c} is the column.
 CHECKS = {
     "integer": ["{c} > 0", "{c} BETWEEN 3 AND 9", "{c} IN (1, 5, 8)", "mod({c}, 2) = 0", "{c} <> 7"],
-    "bigint": ["{c} >= 1000000", "{c} < 0"],
+    "bigint": [LARGE, "{c} < 0"],
     "numeric(6,2)": ["{c} >= 0 AND {c} <= 1", "{c} > 9000"],
     "text": [
         "length({c}) <= 5",
@@ -58,19 +60,23 @@ def schemas(draw: st.DrawFn) -> list[str]:
         key = draw(st.lists(st.sampled_from(["integer", "uuid", "text", "bigint", "date"]), min_size=1, max_size=2))
         parts = [f"k{index} {type_}" for index, type_ in enumerate(key)]
         parts.append(f"PRIMARY KEY ({', '.join(f'k{index}' for index in range(len(key)))})")
+        checked: dict[int, str] = {}
         for index, type_ in enumerate(types):
             name = f"c{index}"
             words = [name, type_, draw(st.sampled_from(["", "NOT NULL"]))]
             if type_ in CHECKS and draw(st.booleans()):
-                check = draw(st.sampled_from(CHECKS[type_])).format(c=name)
-                words.append(f"CHECK ({check})")
+                checked[index] = draw(st.sampled_from(CHECKS[type_]))
+                words.append(f"CHECK ({checked[index].format(c=name)})")
             parts.append(" ".join(words))
         unique = [f"c{index}" for index, type_ in enumerate(types) if type_ not in WITHOUT_ORDER]
         keys = st.lists(st.sampled_from(unique or ["k0"]), min_size=1, max_size=2, unique=True)
         parts += [f"UNIQUE ({', '.join(names)})" for names in draw(st.lists(keys, max_size=2))]
-        numbers = [f"c{index}" for index, type_ in enumerate(types) if type_ in COMPARABLE]
+        numbers = [index for index, type_ in enumerate(types) if type_ in COMPARABLE]
         if len(numbers) > 1 and draw(st.booleans()):
-            parts.append(f"CHECK ({numbers[0]} < {numbers[1]})")
+            low, high = numbers[:2]
+            is_out_of_reach = checked.get(low) == LARGE and types[high] in SMALL
+            if not is_out_of_reach and not {low, high} <= checked.keys():
+                parts.append(f"CHECK (c{low} < c{high})")
         key_types.append(key)
         for index, parent in enumerate(draw(st.lists(st.integers(0, number), max_size=2))):
             columns = [f"f{index}_{place}" for place in range(len(key_types[parent]))]
