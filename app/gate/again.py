@@ -10,9 +10,9 @@ what failed once mostly fails again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from app.gate.jobs import Jobs, Share
 from app.gate.populate import KINDS, Trial
@@ -33,8 +33,8 @@ def add_all(jobs: Jobs, walks: Sequence[Walk], stage: Stage) -> None:
     for walk in walks:
         errands = [_Errand(walk, walk.suspects, Again.confirm, _unconfirmed)]
         if Part.INTERRUPTIONS in stage.parts:
-            walk.points = points_of_interruption(walk)
-            errands.append(_Errand(walk, list(walk.points), Again.interrupt, _uninterrupted))
+            points = points_of_interruption(walk)
+            errands.append(_Errand(walk, list(points), partial(Again.interrupt, points=points), _uninterrupted))
         errands.append(_Errand(walk, _postponed(walk), Again.populate, _uncovered))
         for errand in errands:
             jobs.add(*_shares(jobs, errand, stage))
@@ -106,7 +106,7 @@ def _shares(jobs: Jobs, errand: _Errand, stage: Stage) -> list[Share]:
 
     def job() -> list[Share]:
         left = _go_once(jobs, errand, stage)
-        middle = (len(left) + 1) // 2 if not jobs.is_alone else len(left)
+        middle = (len(left) + 1) // 2 if jobs.at_once > 1 else len(left)
         parts = (replace(errand, revisions=part) for part in (left[:middle], left[middle:]))
         return [share for part in parts for share in _shares(jobs, part, stage)]
 
@@ -114,43 +114,48 @@ def _shares(jobs: Jobs, errand: _Errand, stage: Stage) -> list[Share]:
 
 
 def _go_once(jobs: Jobs, errand: _Errand, stage: Stage) -> Sequence[str]:
-    revisions = errand.revisions
-    try:
-        with _again(jobs, errand.walk, stage) as again:
+    """Do it for as many as one database allows. Gives those that are left."""
+    walk, revisions = errand.walk, errand.revisions
+    with stage.database() as database, stage.process(database) as process:
+        conversation = arrive_at(walk.index, process, database)
+        if conversation is None:
+            raise CannotVerify(f"the command did not reach Alembic a second time: {process.last_words()}")
+        conversation.ask("prepare")
+        again = Again(walk, conversation, stage.target.timeout_s, stage.canceller(database))
+        try:
             left = errand.go(again, revisions)
-    except (Gone, Hung) as lost:
-        at = lost.at[0] if lost.at else revisions[0]
-        # Lost on the way to the first of them, all are: the others lie behind it.
-        tried = revisions.index(at) + 1 if at in revisions else len(revisions)
-        for name in revisions[:tried]:
-            errand.give_up(errand.walk, name, lost)
-        left = revisions[tried:]
+        except Astray as astray:
+            jobs.need_to_be_alone()
+            left = _give_up(errand, revisions[again.done :], astray)
+        except (Gone, Hung) as lost:
+            # Lost on the way to one, those behind it are as well.
+            is_at_work = lost.at is None or lost.at[0] == revisions[again.done]
+            tried = again.done + 1 if is_at_work else len(revisions)
+            left = [*_give_up(errand, revisions[again.done : tried], lost), *revisions[tried:]]
     stage.server.keeper.check()  # without its server no command lives long
     return left
 
 
-@contextmanager
-def _again(jobs: Jobs, walk: Walk, stage: Stage) -> Iterator[Again]:
-    with stage.database() as database, stage.process(database) as process:
-        conversation = arrive_at(walk.index, process, database)
-        if conversation is None:
-            jobs.need_to_be_alone()
-            raise CannotVerify(f"the command did not reach Alembic a second time: {process.last_words()}")
-        conversation.ask("prepare")
-        yield Again(walk, conversation, stage.target.timeout_s, stage.canceller(database))
+def _give_up(errand: _Errand, revisions: Sequence[str], reason: Exception) -> Sequence[str]:
+    for name in revisions:
+        errand.give_up(errand.walk, name, reason)
+    return ()
+
+
+class Astray(Exception):
+    """A revision that applied in the walk does not apply on another database."""
 
 
 class Again(Walker):
     """Goes to some revisions of a walk that is over, on a database of its own. Each method gives those that need another one."""
 
+    done = 0  # of the revisions that it is to go to
     _index = 0  # in the plan, of the revision that would be next
 
     def confirm(self, revisions: Sequence[str]) -> Sequence[str]:
         """Take the suspects down and up again."""
-        for number, name in enumerate(revisions, start=1):
-            self._come_to(name)
-            self._run(name, "upgrade", is_observed=False)
-            self._index += 1
+        for name in revisions:
+            self._come_to(name, is_beyond=True)
             before = self._look()
             down = self._survive(name, "downgrade", is_observed=True)
             if (first := self._walk.trips[name].down) is not None:
@@ -159,50 +164,58 @@ class Again(Walker):
             is_done = again is not None and again.failure is None
             differences = difference_between(before, self._look(before)) if is_done else ()
             self._walk.note(name, down=down, again=again, not_repeated=differences)
+            self.done += 1
             if differences or not is_done:
-                return revisions[number:]
+                break
+        return revisions[self.done :]
+
+    def interrupt(self, revisions: Sequence[str], points: dict[str, list[int]]) -> Sequence[str]:
+        """Kill upgrades before those statements, and run them again. What was tried is taken out of `points`."""
+        for name in revisions:
+            self._come_to(name)
+            while points[name]:
+                if not self._interrupt(name, points[name]):
+                    self.done += not points[name]
+                    return revisions[self.done :]
+            self.done += 1
         return ()
 
-    def interrupt(self, revisions: Sequence[str]) -> Sequence[str]:
-        """Kill upgrades between two statements, at each of the walk's points, and run them again."""
-        walk = self._walk
-        for number, name in enumerate(revisions):
-            self._come_to(name)
-            points = walk.points[name]
-            while points:
-                point = points.pop(0)
-                before = self._look()
-                self._run(name, "upgrade", is_observed=False, stop_before=point)
-                again = self._survive(name, "upgrade")
-                if again.failure is not None:
-                    up = walk.trips[name].up
-                    last = up.statements[point - 1] if up else Statement("", 0.0)
-                    # What holds for one point of a revision mostly holds for the next: one finding says it.
-                    walk.note(name, interruptions=(Interruption(last.sql, last.line, again.failure),))
-                    return revisions[number + 1 :]
-                is_down = not self._run(name, "downgrade", is_observed=False).get("failure")
-                if not is_down or self._look(before) != before:
-                    return revisions[number if points else number + 1 :]
-        return ()
+    def _interrupt(self, name: str, points: list[int]) -> bool:
+        """Before the first of the points. False if the database is spoiled."""
+        point = points.pop(0)
+        before = self._look()
+        self._run(name, "upgrade", is_observed=False, stop_before=point)
+        again = self._survive(name, "upgrade")
+        if again.failure is not None:
+            up = self._walk.trips[name].up
+            last = up.statements[point - 1] if up else Statement("", 0.0)
+            # What holds for one point of a revision mostly holds for the next: one finding says it.
+            points.clear()
+            self._walk.note(name, interruptions=(Interruption(last.sql, last.line, again.failure),))
+            return False
+        is_down = not self._run(name, "downgrade", is_observed=False).get("failure")
+        return is_down and self._look(before) == before
 
     def populate(self, revisions: Sequence[str]) -> Sequence[str]:
         """Run postponed revisions over rows."""
         walk = self._walk
-        for number, name in enumerate(revisions):
+        for name in revisions:
             self._come_to(name)
             trial = walk.unpopulated[name]
             trial.line = self._line()
             up = walk.trips[name].up
             is_held = up is not None and up.transactional and walk.is_transactional
-            done = (self._populate_held if is_held else self._populate_with_commits)(name, trial)
+            spoiled = (self._populate_held if is_held else self._populate_with_commits)(name, trial)
             walk.note(
                 name,
                 populated=trial.populated,
                 not_covered=trial.not_covered,
                 rows_failure=trial.rows_failure,
             )
-            if done is not None:
-                return revisions[number + done :]
+            if spoiled is not None:
+                self.done += spoiled
+                return revisions[self.done :]
+            self.done += 1
         return ()
 
     def _populate_held(self, name: str, trial: Trial) -> int | None:
@@ -247,10 +260,12 @@ class Again(Walker):
         except (Gone, Hung) as lost:
             return lost_step(name, direction, lost)
 
-    def _come_to(self, name: str) -> None:
-        """Apply what comes before that revision."""
-        index = self._walk.plan.index(name)
+    def _come_to(self, name: str, *, is_beyond: bool = False) -> None:
+        """Apply what comes before that revision, or that one as well. Raises Astray."""
+        index = self._walk.plan.index(name) + is_beyond
         for earlier in self._walk.plan[self._index : index]:
             if earlier in self._walk.applied:
-                self._run(earlier, "upgrade", is_observed=False)
+                failure = self._run(earlier, "upgrade", is_observed=False).get("failure")
+                if failure:
+                    raise Astray(f"revision {earlier} did not apply a second time: {failure['message']}")
         self._index = index

@@ -82,12 +82,12 @@ def _runs_of_all(
     if last.base is not None and last.base.is_env_as_it_was:
         # Whether two upgrades keep out of each other's way is up to env.py.
         seen.missing["concurrent"] = f"env.py is as it is on {last.base.ref}"
-        if Part.CONCURRENT in stage.parts and len(last.plan) > 1:
-            yield Share(partial(_upgrade_alone, last, seen, stage))
+        if Part.CONCURRENT in stage.parts and len(last.plan) > 1 and not has_left_roles:
+            yield Share(partial(_upgrade_in_one_go, jobs, last, seen, stage))
     elif has_left_roles:
         seen.missing["concurrent"] = _ROLES_ARE_SHARED
     elif Part.CONCURRENT in stage.parts:
-        yield Share(partial(_upgrade_twice_at_once, last, seen, stage, ahead))
+        yield Share(partial(_upgrade_twice_at_once, jobs, last, seen, stage, ahead))
 
 
 def _names_one_of(roles: Iterable[str], trip: Trip) -> bool:
@@ -147,7 +147,7 @@ def _ask_drift_anew(jobs: Jobs, walk: Walk, stage: Stage) -> None:
     """Ask a process that has run no script, on a database at head: a script that reflects into the models' metadata makes it another."""
     walk.drift = None
     with stage.database() as database:
-        _run_plainly(walk, stage, database)
+        _run_plainly(stage, database)
         with stage.process(database) as process:
             conversation = arrive_at(walk.index, process, database)
             if conversation is None or conversation.ask("prepare").get("plan") != []:
@@ -205,24 +205,27 @@ def begin_ahead(stage: Stage, start: Sequence[str] | None) -> Iterator[Ahead | N
     if start is None or Part.OFFLINE not in stage.parts or stage.has_to_take_turns:
         yield None
         return
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        printed = pool.submit(print_sql, stage, start)
+    try:
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            printed = pool.submit(print_sql, stage, start)
 
-        def run() -> Snapshot | Failure | None:
-            found = printed.result()
-            return run_printed(found, stage) if found.may_run_beside_others else None
+            def run() -> Snapshot | Failure | None:
+                found = printed.result()
+                return run_printed(found, stage) if found.may_run_beside_others else None
 
-        def race_too() -> Raced | None:
-            is_wanted = Part.CONCURRENT in stage.parts and stage.base_ref is None
-            return race(stage) if is_wanted and printed.result().may_run_beside_others else None
+            def race_too() -> Raced | None:
+                is_wanted = Part.CONCURRENT in stage.parts and stage.base_ref is None
+                return race(stage) if is_wanted and printed.result().may_run_beside_others else None
 
-        made, raced = pool.submit(run), pool.submit(race_too)
-        try:
-            yield Ahead(tuple(start), printed, made, raced)
-        finally:
-            if not raced.done():  # nobody waits for it any more
-                pool.shutdown(wait=False, cancel_futures=True)
-                stage.interrupt()
+            made, raced = pool.submit(run), pool.submit(race_too)
+            try:
+                yield Ahead(tuple(start), printed, made, raced)
+            finally:
+                if not raced.done():  # nobody waits for it any more
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    stage.close()
+    finally:
+        stage.reopen()
 
 
 def _print_and_run(jobs: Jobs, walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | None) -> None:
@@ -241,28 +244,35 @@ def _print_and_run(jobs: Jobs, walk: Walk, seen: Seen, stage: Stage, ahead: Ahea
         seen.offline = Attempt(differences=difference(walk.get_head(), walk.without_version_table(made)))
 
 
-def _upgrade_twice_at_once(walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | None) -> None:
+def _upgrade_twice_at_once(jobs: Jobs, walk: Walk, seen: Seen, stage: Stage, ahead: Ahead | None) -> None:
     raced = (ahead.raced.result() if ahead else None) or race(stage)
+    if len(raced.failures) > 1:  # neither got there
+        jobs.need_to_be_alone()
+        if ahead:
+            raced = race(stage)
     differences = difference(walk.get_head(), walk.without_version_table(raced.schema))
     seen.concurrent = Attempt(failures=raced.failures, differences=differences)
     if differences:
         # Is it the race, or does the command never get there? An env.py whose transaction nobody commits ends well, and in vain.
-        _upgrade_alone(walk, seen, stage)
+        _upgrade_in_one_go(jobs, walk, seen, stage)
 
 
-def _upgrade_alone(walk: Walk, seen: Seen, stage: Stage) -> None:
-    """In one go, as users do it: one transaction for all revisions is another thing than one for each."""
+def _upgrade_in_one_go(jobs: Jobs, walk: Walk, seen: Seen, stage: Stage) -> None:
+    """As users do it: one transaction for all revisions is another thing than one for each."""
     with stage.database() as database:
-        failure = _run_plainly(walk, stage, database)
-        seen.plain = (
-            Attempt(failures=(failure,))
-            if failure
-            else Attempt(differences=difference(walk.get_head(), _schema(database, walk)))
-        )
+        failure = _run_plainly(stage, database)
+        if failure is not None:
+            jobs.need_to_be_alone()
+            seen.plain = Attempt(failures=(failure,))
+        else:
+            seen.plain = Attempt(differences=difference(walk.get_head(), _schema(database, walk)))
 
 
-def _run_plainly(walk: Walk, stage: Stage, database: Database) -> Failure | None:
+def _run_plainly(stage: Stage, database: Database) -> Failure | None:
     """The command without the gate in it."""
     with stage.process(database, is_driven=False) as process:
-        is_well = process.wait(stage.target.timeout_s * max(1, len(walk.plan))) == 0
+        try:
+            is_well = stage.wait(process, database) == 0
+        except TimeoutError:
+            return Failure(COMMAND_FAILED, f"for {stage.patience_s:g} s it did nothing, and did not end")
         return None if is_well else Failure(COMMAND_FAILED, process.last_words())

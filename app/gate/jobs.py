@@ -8,10 +8,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from app.gate.stage import Stage
+from app.gate.target import CannotVerify
 
 Job = Callable[[], "Sequence[Share] | None"]  # gives what it leaves for others
 # A command that imports its whole application takes a processor for seconds, and some hundred megabytes.
-AT_ONCE = max(2, min(4, os.cpu_count() or 1))
+_PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+AT_ONCE = max(2, min(4, _PROCESSORS))
 
 
 class Disturbed(Exception):
@@ -34,19 +36,19 @@ class Jobs:
         self._on_progress = on_progress  # units done, of how many
         self._waiting: list[Share] = []
         self._total = 0
-        self._at_once = 1 if stage.has_to_take_turns else AT_ONCE
-        self.is_alone = self._at_once == 1  # whether each job has the machine for itself
+        self.at_once = 1 if stage.has_to_take_turns else AT_ONCE
+        self._is_alone = self.at_once == 1  # whether a job that runs has no other beside it
 
     def add(self, *shares: Share) -> None:
         """To be done by `run`."""
         self._waiting += shares
 
     def run(self) -> None:
-        """Do all of them. Raises what one of them raises, after the end of the others."""
+        """Do all of them. What cannot be told beside others is done once more alone. Raises what a job raises."""
         self._total = self._worth(self._waiting)
-        if self._at_once > 1:
+        if not self._is_alone:
             self._run_side_by_side()
-            self.is_alone = True
+            self._is_alone = True
         while self._waiting:
             self._tell(self._waiting)
             self._waiting += self._waiting.pop(0).job() or ()
@@ -54,17 +56,17 @@ class Jobs:
 
     def need_to_be_alone(self) -> None:
         """To be called where the command failed outside of any revision. Raises Disturbed unless that cannot be another job's fault."""
-        if not self.is_alone:
+        if not self._is_alone:
             raise Disturbed
 
     def _run_side_by_side(self) -> None:
         """All but what was disturbed, which is left waiting."""
         disturbed: list[Share] = []
         running: dict[Future[Sequence[Share] | None], Share] = {}
-        with ThreadPoolExecutor(self._at_once) as pool:
+        with ThreadPoolExecutor(self.at_once) as pool:
             try:
                 while self._waiting or running:
-                    while self._waiting and len(running) < self._at_once:
+                    while self._waiting and len(running) < self.at_once:
                         share = self._waiting.pop(0)
                         running[pool.submit(share.job)] = share
                     self._tell((*running.values(), *self._waiting, *disturbed))
@@ -73,7 +75,7 @@ class Jobs:
                         share = running.pop(future)
                         try:
                             self._waiting += future.result() or ()
-                        except Disturbed:
+                        except (Disturbed, CannotVerify):
                             disturbed.append(share)
             except BaseException:
                 self._stage.close()

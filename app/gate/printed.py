@@ -36,7 +36,12 @@ class Printed:
     def may_run_beside_others(self) -> bool:
         """Whether its statements stay within one database, as far as their text tells."""
         ended_well = self.failure is None and self.missing is None
-        return ended_well and not any(_IS_ABOUT_THE_SERVER.search(piece) for _, piece in self.pieces)
+        return ended_well and not any(is_about_the_server(piece) for _, piece in self.pieces)
+
+
+def is_about_the_server(sql: str) -> bool:
+    """Whether it changes what all databases share, as far as its text tells."""
+    return _IS_ABOUT_THE_SERVER.search(sql) is not None
 
 
 def print_sql(stage: Stage, start: Sequence[str]) -> Printed:

@@ -149,13 +149,14 @@ class Process:
         """The conversation of the next walk, or None once the command has ended. Raises TimeoutError."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
-            readable, _, _ = select.select([self._listener], [], [], 0.01)
+            has_ended = self._process.poll() is not None  # asked first: it may connect and end between the two
+            readable, _, _ = select.select([self._listener], [], [], 0 if has_ended else 0.01)
             if readable:
                 connected, _ = self._listener.accept()
                 conversation = Conversation(connected, self)
                 self.conversations.append(conversation)
                 return conversation
-            if self._process.poll() is not None:
+            if has_ended:
                 return None
             if deadline is not None and time.monotonic() > deadline:
                 raise TimeoutError

@@ -66,24 +66,36 @@ class Race:
     def _steer(self, me: int, process: Process) -> None:
         failure: Failure | None = None
         try:
-            while (conversation := process.arrive()) is not None:
+            while (conversation := self._arrive(process)) is not None:
                 accept(conversation, self._database)
                 conversation.send("meet")
                 try:
-                    conversation.receive(self._stage.target.timeout_s)
+                    conversation.receive(self._stage.patience_s)
                     self._meet(me, conversation)
                     conversation.send("go")
                 except Gone:
                     pass  # it never read the version table, or ended; its exit status tells
-            if process.wait(self._stage.target.timeout_s) != 0:
+            if process.wait(self._stage.patience_s) != 0:
                 failure = Failure(COMMAND_FAILED, process.last_words())
-        except (Gone, TimeoutError, CannotVerify) as error:
-            failure = Failure(COMMAND_FAILED, str(error) or "it did not end in time")
+        except TimeoutError:
+            failure = Failure(COMMAND_FAILED, f"for {self._stage.patience_s:g} s it did nothing, and did not end")
+            process.kill()
+        except (Gone, CannotVerify) as error:
+            failure = Failure(COMMAND_FAILED, str(error))
         with self._changed:
             self._ended[me] = True
             if failure is not None:
                 self._failures.append(failure)
             self._changed.notify_all()
+
+    def _arrive(self, process: Process) -> Conversation | None:
+        """The conversation of the next walk, None at the command's end. Raises TimeoutError if there is neither, and nothing under way."""
+        while True:
+            try:
+                return process.arrive(self._stage.patience_s)
+            except TimeoutError:
+                if not self._stage.is_getting_on(self._database):
+                    raise
 
     def _meet(self, me: int, conversation: Conversation) -> None:
         """Wait for the other one, unless it cannot come."""

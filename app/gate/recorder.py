@@ -17,6 +17,7 @@ from app.gate import again, attempts
 from app.gate.history import relative, repository_root
 from app.gate.jobs import Jobs
 from app.gate.kept import KeptBase
+from app.gate.printed import is_about_the_server
 from app.gate.process import Gone, Hung, Process
 from app.gate.recording import EVERY_PART, GOES_ON, Part, Recording, Trip
 from app.gate.server import Database, Server
@@ -59,10 +60,12 @@ def record(
                 # Perhaps the run beside it was in its way (a port that is taken, a file that is locked): once more, alone.
                 ahead = None
                 stack.close()
+                stage.has_to_take_turns = True
                 walks = walk_all(stage, on_progress, kept)
             if kept is not None:
                 kept.settle(walks)
             _leave_out_stops(walks)
+            stage.has_to_take_turns |= any(map(_changes_the_server, walks))
             jobs = Jobs(stage, partial(on_progress, "jobs"))
             again.add_all(jobs, walks, stage)
             seen = attempts.add_all(jobs, walks, stage, ahead)
@@ -223,6 +226,11 @@ def _worth_telling(walks: list[Walk]) -> list[Walk]:
     """An application that upgrades again at its start makes a walk of no steps over the same history: that is not news."""
     told = [walk for walk in walks if not walk.is_stamp and (walk.plan or walk.graph.problems or walk.base)]
     return told or walks[:1]
+
+
+def _changes_the_server(walk: Walk) -> bool:
+    ups = (trip.up for trip in walk.trips.values() if trip.up is not None)
+    return any(is_about_the_server(statement.sql) for up in ups for statement in up.statements)
 
 
 def _leave_out_stops(walks: Sequence[Walk]) -> None:

@@ -14,6 +14,8 @@ from app.gate.scripts import Script
 from app.gate.server import Database, Server
 from app.gate.target import CannotVerify, Target, fill
 
+LONG_START_S = 60.0
+
 
 class Stage:
     """A target, the server on which it is tried, and what there is to be recorded beyond the walk."""
@@ -34,7 +36,8 @@ class Stage:
         self.is_kept = False  # whether the next run is to know which tables were settled
         # While the command ran: on a given server perhaps by somebody else.
         self.roles_made: frozenset[str] = frozenset()
-        self._running: set[Process] = set()
+        self.has_to_take_turns = target.has_to_take_turns  # whether a second run would be in the way of the first
+        self._running: set[Callable[[], None]] = set()  # what ends each command that runs
         self._roles: frozenset[str] | None = None  # that were there before
         self._in_use = 0  # databases
         self._is_closed = False
@@ -52,16 +55,19 @@ class Stage:
             database = self.server.create_database(template)
             yield database
         finally:
-            if database is not None:
-                self.server.drop_database(database)
-            with self._lock:
-                self._in_use -= 1
-                self._drop_roles(self._roles)
+            try:
+                if database is not None:
+                    self.server.drop_database(database)
+            finally:
+                with self._lock:
+                    self._in_use -= 1
+                    self._drop_roles(self._roles)
 
     def _drop_roles(self, older: frozenset[str]) -> None:
         """Roles are the server's, so that CREATE ROLE would fail in the next run. On a given server they may be somebody else's."""
         made = self.server.read_roles() - older
         self.roles_made |= made
+        self.has_to_take_turns |= bool(made)
         if made and self.server.is_embedded and not self._in_use:
             self.server.drop_roles(made)
 
@@ -77,37 +83,47 @@ class Stage:
     def process(self, database: Database, *extra: str, is_driven: bool = True) -> Iterator[Process]:
         """The command, running on that database, with the target's files filled in for it."""
         self._write_files(database)
-        with Process(self.target, self.server, database, extra, is_driven=is_driven) as process:
-            self._running.add(process)
-            try:
-                if self._is_closed:
-                    raise CannotVerify("interrupted")
-                yield process
-            finally:
-                self._running.discard(process)
+        with (
+            Process(self.target, self.server, database, extra, is_driven=is_driven) as process,
+            self._ended_by(process.kill),
+        ):
+            yield process
 
-    @property
-    def has_to_take_turns(self) -> bool:
-        """Whether a second run of the command would be in the way of the first: by a file that names the database, or by roles."""
-        return self.target.has_to_take_turns or bool(self.roles_made)
+    @contextmanager
+    def _ended_by(self, end: Callable[[], None]) -> Iterator[None]:
+        """Have `interrupt` end a command that way. Raises CannotVerify if none is to run any more."""
+        self._running.add(end)
+        try:
+            if self._is_closed:
+                raise CannotVerify("interrupted")
+            yield
+        finally:
+            self._running.discard(end)
 
     def _write_files(self, database: Database) -> None:
-        """Fill the target's files in for that database. One that is right already may be being read."""
+        """Fill the target's files in for that database. One that is right already may be being read. Raises CannotVerify."""
         with self._lock:
             for path, text in self.target.files_for(database).items():
-                if not path.is_file() or path.read_text("utf-8", "replace") != text:
-                    self.server.keeper.restore(path)
-                    path.write_text(text, "utf-8")
+                try:
+                    if not path.is_file() or path.read_text("utf-8", "replace") != text:
+                        self.server.keeper.restore(path)
+                        path.write_text(text, "utf-8")
+                except OSError as error:
+                    raise CannotVerify(f"cannot write {path}, which --file names: {error.strerror}") from error
 
     def interrupt(self) -> None:
         """End every command that runs now, so that threads which wait for one do not wait any longer."""
-        for process in list(self._running):
-            process.kill()
+        for end in list(self._running):
+            end()
 
     def close(self) -> None:
         """Interrupt, and start no command any more."""
         self._is_closed = True
         self.interrupt()
+
+    def reopen(self) -> None:
+        """Commands may be started again."""
+        self._is_closed = False
 
     def prepare(self, database: Database) -> None:
         """Run the target's `--prepare`, if it has one, on an empty database. Raises CannotVerify."""
@@ -118,13 +134,39 @@ class Stage:
         with tempfile.TemporaryFile() as output:
             process = start(command, self.target.environment_for(database), self.target.directory, self.server, output)
             try:
-                status = process.wait()
+                with self._ended_by(lambda: kill_group(process, self.server)):
+                    status = process.wait()
             finally:
                 kill_group(process, self.server)
             output.seek(0)
             words = last_line(output.read().decode("utf-8", "replace"))
         if status != 0:
             raise CannotVerify(f"the --prepare command ended with status {status}: {words}")
+
+    def wait(self, process: Process, database: Database) -> int:
+        """The exit status of a command that works by itself. Raises TimeoutError once it has begun nothing for as long as a step may take."""
+        while True:
+            try:
+                return process.wait(self.patience_s)
+            except TimeoutError:
+                if not self.is_getting_on(database):
+                    raise
+
+    @property
+    def patience_s(self) -> float:
+        """How long a command may seem to do nothing. It has its start to go through before it does anything in the database."""
+        return max(self.target.timeout_s, LONG_START_S)
+
+    def is_getting_on(self, database: Database) -> bool:
+        """Whether a statement has been begun in the database within that time."""
+        with database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND clock_timestamp() - query_start < make_interval(secs => %s))",
+                (self.patience_s,),
+            )
+            (answer,) = cursor.fetchone() or (False,)
+            return bool(answer)
 
     def canceller(self, database: Database) -> Callable[[str], None]:
         """A function that cancels what a backend of that database is doing."""

@@ -62,7 +62,8 @@ class Target:
     def has_to_take_turns(self) -> bool:
         """Whether a file says which database is meant, and is the same file for all, so that one can be meant at a time."""
         return any(
-            _PLACEHOLDER.search(template) and "{database}" not in str(path) for path, template in self.files.items()
+            re.search(r"\{(?:url|database)\b", template) and "{database}" not in str(path)
+            for path, template in self.files.items()
         )
 
     def environment_for(self, database: Database) -> dict[str, str]:

@@ -87,9 +87,6 @@ class Walk:
     missing: dict[str, str] = field(default_factory=dict)
     paths: Mapping[str, Path] = field(default_factory=dict)  # of the scripts, by revision
     unpopulated: dict[str, Trial] = field(default_factory=dict)  # revisions that are still to be tried over rows
-    points: dict[str, list[int]] = field(
-        default_factory=dict
-    )  # statements before which a revision is still to be killed
     known: Mapping[str, str] | None = None  # tables settled at the base, and their models; None: nobody asks
     models: Models = field(default_factory=dict)
     settled: frozenset[str] = frozenset()  # tables that need not be compared with their models (see `settled.py`)

@@ -92,13 +92,22 @@ ONE_AT_A_TIME = """
 
 
 def test_a_command_that_runs_once_at_a_time_is_not_in_its_own_way(tmp_path: Path, server: Server) -> None:
-    place = write_project(tmp_path, {"a1": TABLE, "b2": script("b2", "a1")})
+    # Those that have to be confirmed want to run as well.
+    seeds = {
+        name: script(name, below, f"op.execute('INSERT INTO orders VALUES ({number})')")
+        for number, (name, below) in enumerate([("b2", "a1"), ("c3", "b2"), ("d4", "c3")])
+    }
+    place = write_project(tmp_path, {"a1": TABLE, **seeds})
     (place / "migrate.py").write_text(textwrap.dedent(ONE_AT_A_TIME))
 
     (recording,) = record(target(place, sys.executable, "migrate.py"), server)
 
     assert recording.head is not None
     assert recording.offline == Attempt()
+    assert list(upgrade.examine(recording)) == []
+    assert [trip.again is not None and trip.again.failure is not None for trip in recording.trips] == [
+        False, True, True, True,
+    ]  # fmt: skip
 
 
 def test_a_history_that_fails_in_one_go_is_told_though_two_upgrades_collide_as_well(

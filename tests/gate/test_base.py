@@ -94,6 +94,28 @@ def test_new_revisions_that_fail_in_one_transaction_are_told(branch: Path, serve
     assert 'unsafe use of new value "ok"' in finding.message
 
 
+def test_new_revisions_that_wait_for_each_other_in_one_transaction_are_told(
+    branch: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.gate.stage.LONG_START_S", 1.0)
+    waits = """
+        import os
+
+        if not op.get_context().as_sql:
+            with sa.create_engine(os.environ["DATABASE_URL"]).connect() as connection:
+                connection.execute(sa.text("SELECT * FROM orders"))
+    """
+    (versions(branch) / "c3.py").write_text(script("c3", "b2", "op.execute('ALTER TABLE orders ADD last int')", None))
+    (versions(branch) / "d4.py").write_text(script("d4", "c3", waits))
+
+    (recording,) = record(target(branch, timeout_s=5.0), server, base_ref="main")
+
+    assert [trip.up is not None and trip.up.failure for trip in recording.trips] == [None, None]
+    (finding,) = upgrade.examine(recording)
+    assert "the command by itself fails on a database at main: " in finding.message
+    assert "for 5 s it did nothing" in finding.message
+
+
 def test_an_env_py_that_the_branch_changed_is_tried_again(branch: Path, server: Server) -> None:
     env = branch / "migrations" / "env.py"
     env.write_text(env.read_text().replace("pool.NullPool", "pool.StaticPool"))

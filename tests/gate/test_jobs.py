@@ -11,6 +11,7 @@ import pytest
 from app.gate.jobs import Jobs, Share
 from app.gate.server import Server
 from app.gate.stage import Stage
+from app.gate.target import CannotVerify
 from tests.gate.projects import target
 
 
@@ -41,7 +42,7 @@ def test_what_another_may_have_disturbed_is_done_once_more_alone(jobs: Jobs, tol
     tries: list[bool] = []
 
     def wants_to_be_alone() -> None:
-        tries.append(jobs.is_alone)
+        tries.append(threading.current_thread() is threading.main_thread())
         jobs.need_to_be_alone()
 
     jobs.add(Share(wants_to_be_alone))
@@ -95,3 +96,23 @@ def test_an_error_of_one_is_raised_and_nothing_more_is_begun(
 
     assert closed.is_set()
     assert begun == []
+
+
+def test_what_cannot_be_verified_beside_others_is_tried_once_more_and_then_raised(jobs: Jobs) -> None:
+    reasons = iter(["the port is taken"])
+    done: list[str] = []
+
+    def wants_the_port() -> None:
+        for reason in reasons:
+            raise CannotVerify(reason)
+        done.append("it")
+
+    def never_works() -> None:
+        raise CannotVerify("no such program")
+
+    jobs.add(Share(wants_the_port), Share(never_works))
+
+    with pytest.raises(CannotVerify, match="no such program"):
+        jobs.run()
+
+    assert done == ["it"]

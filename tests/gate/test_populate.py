@@ -409,14 +409,28 @@ def test_of_many_revisions_that_commit_the_last_ones_are_tried(
     assert trips["c3"].populated is not None
 
 
-def test_an_upgrade_that_ends_the_process_over_rows_is_told(tmp_path: Path, server: Server) -> None:
+def test_an_upgrade_that_ends_the_process_over_rows_is_told_and_takes_nothing_from_the_others(
+    tmp_path: Path, server: Server
+) -> None:
     ends = "import os\nif op.get_bind().execute(sa.text('SELECT FROM orders')).fetchall(): os._exit(3)"
+    update = "op.execute('UPDATE orders SET total = 1')"
 
-    trips = recorded(tmp_path, server, {"a1": ORDERS, "b2": script("b2", "a1", ends, None), "c3": script("c3", "b2")})
+    trips = recorded(
+        tmp_path,
+        server,
+        {
+            "a1": ORDERS,
+            "b2": script("b2", "a1", update, None),
+            "c3": script("c3", "b2", ends, None),
+            "d4": script("d4", "c3", update, None),
+        },
+    )
 
-    assert trips["b2"].populated is None
-    assert trips["b2"].not_covered["public.orders"].startswith("over rows, ")
-    assert trips["c3"].up is not None
+    assert trips["c3"].populated is None
+    assert trips["c3"].not_covered["public.orders"].startswith("over rows, ")
+    for name in ("b2", "d4"):
+        assert trips[name].not_covered == {}
+        assert tried(trips[name]).step.failure is None
 
 
 # The project's own rows.

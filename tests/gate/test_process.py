@@ -1,6 +1,7 @@
 """A command that runs, and what its output says of why it ended."""
 
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from app.gate.process import Gone, last_line
 from app.gate.server import Server
 from app.gate.stage import Stage
+from app.gate.target import CannotVerify, fill
 from tests.gate.projects import target
 
 
@@ -62,10 +64,11 @@ def test_a_file_that_is_right_already_is_left_alone_while_another_run_may_read_i
     for _ in range(2):
         with stage.blank_database() as database, stage.process(database) as process:
             process.wait(60)
-            written.append((path.stat().st_ino, path.stat().st_mtime_ns, path.read_text()))
+            assert path.read_text() == fill(template, database)
+            written.append((path.stat().st_ino, path.stat().st_mtime_ns))
 
     assert stage.has_to_take_turns is takes_turns
-    assert (written[0] == written[1]) is not takes_turns
+    assert takes_turns or written[0] == written[1]
 
 
 def test_each_run_may_have_a_file_of_its_own_and_so_may_what_prepares_its_database(
@@ -86,3 +89,38 @@ def test_each_run_may_have_a_file_of_its_own_and_so_may_what_prepares_its_databa
 
     assert told == [(0, f"name = {one.name}"), (0, f"name = {two.name}")]
     assert not stage.has_to_take_turns
+
+
+def test_what_prepares_a_database_ends_with_everything_else(tmp_path: Path, server: Server) -> None:
+    sleeps = (sys.executable, "-c", "import time; open('begun', 'w').close(); time.sleep(600)")
+    stage = Stage(replace(target(tmp_path), prepare=sleeps), server)
+    raised: list[Exception] = []
+
+    def prepare() -> None:
+        try:
+            with stage.database():
+                pass
+        except CannotVerify as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=prepare)
+    thread.start()
+    while not (tmp_path / "begun").exists():
+        thread.join(0.01)
+    stage.close()
+    thread.join(60)
+
+    assert not thread.is_alive()
+    assert len(raised) == 1
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, server: Server) -> None:
+    path = tmp_path / "nowhere" / "alembic.ini"
+    stage = Stage(replace(target(tmp_path), files={path: "url = {url}\n"}), server)
+
+    with (
+        stage.blank_database() as database,
+        pytest.raises(CannotVerify, match=r"cannot write .*, which --file names: No such file or directory"),
+        stage.process(database),
+    ):
+        pass

@@ -6,6 +6,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 from app.gate.race import race
 from app.gate.server import Server
 from app.gate.stage import Stage
@@ -54,3 +56,31 @@ def test_an_error_that_each_meets_alone_ends_both(tmp_path: Path, server: Server
 
     assert [failure.error for failure in raced.failures] == ["CommandFailed", "CommandFailed"]
     assert "orders" not in {key.name for key in raced.schema.objects}
+
+
+def test_two_that_wait_for_themselves_are_ended(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.gate.stage.LONG_START_S", 1.0)
+    creates_all = """
+        import os
+
+        with sa.create_engine(os.environ["DATABASE_URL"]).begin() as connection:
+            connection.execute(sa.text("CREATE TABLE orders (id integer)"))
+    """
+    place = write_project(tmp_path, {"a1": TABLE, "b2": script("b2", "a1", creates_all)})
+
+    raced = race(Stage(target(place, timeout_s=2.0), server))
+
+    assert "for 2 s it did nothing, and did not end" in [failure.message for failure in raced.failures]
+
+
+def test_a_walk_that_never_asks_for_the_revision_is_not_waited_for(tmp_path: Path, server: Server) -> None:
+    place = write_project(tmp_path, {"a1": TABLE})
+    purges = 'from alembic.config import main\n\nmain(["stamp", "--purge", "base"])\nmain(["upgrade", "head"])\n'
+    (place / "migrate.py").write_text(purges)
+
+    raced = race(Stage(target(place, sys.executable, "migrate.py"), server))
+
+    assert not [failure for failure in raced.failures if "did nothing" in failure.message]
+    assert "orders" in {key.name for key in raced.schema.objects}

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from app.gate.judge import judge
 from app.gate.recorder import record
+from app.gate.recording import Attempt
 from app.gate.server import Server, throwaway_server
 from app.gate.verdict import Severity
 from tests.gate.projects import script, target, write_project
+from tests.gate.test_base import git
 
 SCRIPTS = {
     "a1": script(
@@ -53,4 +55,40 @@ def test_on_a_given_server_a_role_stays_and_what_needs_another_run_says_why_it_i
 
     assert "roles" in recording.missing["offline"]
     assert "roles" in recording.missing["concurrent"]
+    assert [each.message for each in judge([recording]).findings if each.severity is not Severity.NOTICE] == []
+
+
+PASSING = {
+    "a1": script("a1", None, "op.execute('CREATE TABLE orders ()')", "op.drop_table('orders')"),
+    "b2": script(
+        "b2", "a1", "op.execute('CREATE ROLE overproof_test_mover'); op.execute('DROP ROLE overproof_test_mover')"
+    ),
+}
+
+
+def test_a_role_that_is_there_for_a_moment_is_in_nobodys_way(tmp_path: Path, server: Server) -> None:
+    (recording,) = record(target(write_project(tmp_path, PASSING)), server)
+
+    report = judge([recording])
+    assert [each.message for each in report.findings if each.severity is not Severity.NOTICE] == []
+    assert recording.offline == Attempt()
+
+
+def test_a_role_that_a_branch_makes_on_a_given_server_is_made_once(tmp_path: Path, server: Server) -> None:
+    base = {"z0": script("z0", None)}
+    place = write_project(tmp_path, base)
+    git(place, "init", "-q", "-b", "main")
+    git(place, "add", ".")
+    git(place, "commit", "-qm", "nothing yet")
+    for name, text in SCRIPTS.items():
+        text = text.replace("down_revision = None", "down_revision = 'z0'")
+        (place / "migrations" / "versions" / f"{name}.py").write_text(text)
+    try:
+        with throwaway_server(server.maintenance.url()) as given:
+            (recording,) = record(target(place), given, base_ref="main")
+    finally:
+        server.drop_roles(["overproof_test_reader"])
+
+    assert len(recording.trips) == 2
+    assert recording.plain is None
     assert [each.message for each in judge([recording]).findings if each.severity is not Severity.NOTICE] == []

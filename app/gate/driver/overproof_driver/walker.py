@@ -369,7 +369,10 @@ class Walker:
             return heads
 
         self.context.get_current_heads = get_current_heads
-        return self.original(self.context, **self.arguments)
+        try:
+            return self.original(self.context, **self.arguments)
+        finally:
+            self.channel.close()  # as where it never asked for the revision
 
     def _end_skip(self):
         """Do nothing at all."""
