@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -226,9 +227,13 @@ def last_line(text: str) -> str:
     if not named:
         return _STAMP.sub("", lines[-1])[:500] if lines else ""
     number, told = named[-1]
-    if not _OF_A_DATABASE.search(told) and told == lines[number]:
+    if _OF_A_DATABASE.search(told):
+        # Its statement and its parameters follow, unless it is itself too long for somebody's terminal.
+        following = itertools.takewhile(lambda line: line[0].islower(), lines[number + 1 : number + 3])
+        told = " ".join([told, *following])
+    elif told == lines[number]:
         told = " ".join([told, *lines[number + 1 : number + 4]])
     return told[:500]
 
 
-_OF_A_DATABASE = re.compile(r"psycopg|sqlalchemy|asyncpg|pg8000")  # its statement and parameters follow
+_OF_A_DATABASE = re.compile(r"psycopg|sqlalchemy|asyncpg|pg8000")

@@ -54,6 +54,13 @@ def fill(
 
 # Sending them.
 
+# Some type's operator, or some trigger, may be slower than anybody thinks. Rows are not worth waiting for.
+_AT_MOST = (
+    "SELECT concat(set_config('overproof.statement_timeout', current_setting('statement_timeout'), true),"
+    " set_config('statement_timeout', '30s', true))"
+)
+_AS_BEFORE = "SELECT set_config('statement_timeout', current_setting('overproof.statement_timeout'), true)"
+
 # Every statement is given a number of combinations to pass over, until one is taken or none is left. Other values do not
 # cure a refusal that is neither a violation of a constraint nor about a value (class 22): a few tries are enough.
 _BLOCK = """
@@ -126,7 +133,7 @@ def _run(tasks: Sequence[Task], ask: Ask) -> Failure | None:
         .replace("{statements}", ", ".join(_quoted(each) for task in tasks for each in task.statements))
     )
     try:
-        answer = ask("SELECT current_setting('overproof.rows')", block)
+        answer = ask("SELECT current_setting('overproof.rows')", _AT_MOST, block, _AS_BEFORE)
     except AskFailed as error:
         return error.failure
     outcomes: list[list[Any]] = json.loads(answer)

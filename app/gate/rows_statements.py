@@ -202,10 +202,10 @@ class Writer:
             else:
                 fixed[column.name] = self._fixed(table, column, row, rules, guess)
         parts = _together(sources, checks)
-        limit = max(2, min(_KEPT, int(2000 ** (1 / max(1, len(parts))))))
         tables: list[str] = []
         chosen: dict[str, str] = {}
         for index, part in enumerate(parts):
+            limit = kept_of(index, len(parts), TRIES if is_blind else _KEPT)
             tables.append(f"({self._part(table, part, checks, limit, is_blind)}) AS c{index}")
             chosen.update((name, f"c{index}.{identifier(name)}") for each in part for name in each.columns)
         names = [column.name for column in table.columns if column.name in fixed or column.name in chosen]
@@ -244,7 +244,7 @@ class Writer:
                     )
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         order = ", ".join([RANK, *(f"overproof_{index}" for index in range(len(part)))])
-        return f"SELECT * FROM ({inner}) AS s{where} ORDER BY {order} LIMIT {TRIES if is_blind else limit}"
+        return f"SELECT * FROM ({inner}) AS s{where} ORDER BY {order} LIMIT {limit}"
 
     # Values.
 
@@ -503,6 +503,13 @@ def _together(sources: Sequence[_Source], checks: Iterable[Check]) -> list[list[
             parts = [part for part in parts if not part[1] & bond] + [whole]
     # Sorting is stable, so foreign keys keep their order: the ones that must have a value come first.
     return [sorted(members, key=lambda source: not source.is_key) for members, _ in parts]
+
+
+def kept_of(index: int, count: int, most: int) -> int:
+    """How many combinations of one part are put together with those of the others: at most some thousands come of it in all."""
+    if count > 11:
+        return 2 if index < 11 else 1
+    return max(2, min(most, int(2000 ** (1 / count))))
 
 
 def _most_of_each(count: int) -> int:

@@ -529,17 +529,17 @@ def _what_is_in_the_way(walk: Walk) -> dict[str, str]:
 
 
 def _statement(seen: Mapping[str, Any]) -> Statement:
-    rewrites = tuple(seen.get("rewrites", ()))
+    rewrites = tuple(sorted(seen.get("rewrites", ())))  # sorted, for PostgreSQL tells them in any order
     return Statement(
         sql=seen["sql"],
         duration_ms=round(seen["ms"], 3),
         line=seen["line"],
-        locks={table: frozenset(modes) for table, modes in seen.get("locks", {}).items()},
+        locks={table: frozenset(modes) for table, modes in sorted(seen.get("locks", {}).items())},
         rewrites=rewrites,
-        scans=tuple(seen.get("scans", ())),
+        scans=tuple(sorted(seen.get("scans", ()))),
         # A rewrite builds the table's indexes again: that is part of the rewrite, not a finding of its own.
-        index_builds=tuple(table for table in seen.get("index_builds", ()) if table not in rewrites),
-        written=seen.get("written", {}),
+        index_builds=tuple(table for table in sorted(seen.get("index_builds", ())) if table not in rewrites),
+        written=dict(sorted(seen.get("written", {}).items())),
         transactional=seen["tx"],
         lock_timeout_ms=_milliseconds(seen.get("lock_timeout")),
     )

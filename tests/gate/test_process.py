@@ -24,6 +24,10 @@ from tests.gate.projects import target
             "sqlalchemy.exc.ProgrammingError: (psycopg2.errors.UndefinedTable) no\n[SQL: SELECT 1]\n(Background on this error at: x)\n",
             "sqlalchemy.exc.ProgrammingError: (psycopg2.errors.UndefinedTable) no",
         ),
+        (
+            'sqlalchemy.exc.IntegrityError: (psycopg2.errors.UniqueViolation) duplicate key value violates\nunique constraint "x"\nDETAIL:  Key\n',
+            'sqlalchemy.exc.IntegrityError: (psycopg2.errors.UniqueViolation) duplicate key value violates unique constraint "x"',
+        ),
         ("12:00 1 ERROR shop Traceback\n12:00 1 ERROR shop ValueError: no\n12:00 1 ERROR shop\n", "ValueError: no"),
         (
             "ERROR: (psycopg2.errors.UniqueViolation) no\nDETAIL:  Key\n\n[SQL: CREATE]\n(Background on this error at: x)\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import psycopg2
@@ -10,6 +11,7 @@ import pytest
 
 from app.gate.rows import Filled
 from app.gate.rows_catalog import identifier, literal
+from app.gate.rows_statements import kept_of
 from app.gate.server import Database, Server
 from tests.gate.lines import Bench, line_over
 
@@ -305,6 +307,21 @@ def test_a_table_that_cannot_be_filled_is_told_with_the_reason(bench: Bench, tab
 
     assert filled.tables == {}
     assert filled.not_covered["public.t"].startswith(reason)
+
+
+def test_many_columns_whose_checks_raise_errors_are_given_up_in_time(bench: Bench) -> None:
+    columns = ", ".join(f"c{number} text NOT NULL CHECK (c{number}::integer > 7000)" for number in range(14))
+    bench.run(f"CREATE TABLE t (id integer PRIMARY KEY, {columns})")
+
+    filled = bench.fill("t")
+
+    assert set(filled.tables) | set(filled.not_covered) == {"public.t"}
+
+
+@pytest.mark.parametrize("most", [12, 40])
+def test_combinations_of_many_parts_stay_few(most: int) -> None:
+    for count in range(1, 80):
+        assert 1 <= prod(kept_of(index, count, most) for index in range(count)) <= 4096
 
 
 def test_a_table_that_cannot_be_filled_does_not_keep_others_empty(bench: Bench) -> None:

@@ -231,6 +231,18 @@ def test_what_only_one_transaction_explains_is_not_held_against_the_project(tmp_
         assert trip.again.failure is None, trip.again.failure
 
 
+def test_what_one_statement_locks_is_told_in_the_same_order_each_time(tmp_path: Path, server: Server) -> None:
+    names = [f"t{number}" for number in range(9)]
+    makes = script("a1", None, f"op.execute('{'; '.join(f'CREATE TABLE {name} ()' for name in reversed(names))}')")
+    locks = script("b2", "a1", f"op.execute('LOCK TABLE {', '.join(names)}')")
+
+    up = walked(write_project(tmp_path, {"a1": makes, "b2": locks}), server)["b2"].up
+
+    assert up is not None
+    locked = [table for table in up.statements[0].locks if table.startswith("public.t")]
+    assert locked == [f"public.{name}" for name in names]
+
+
 def test_the_first_error_is_told_when_a_script_swallows_it(tmp_path: Path, server: Server) -> None:
     swallows = script(
         "b2",

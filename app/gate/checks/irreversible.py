@@ -97,7 +97,8 @@ def _left(trip: Trip) -> str | None:
 
 def _help(revision: Revision, trip: Trip) -> str:
     """The downgrade, if it can be written from what is known; and how to say that it is not wanted."""
-    undoing = remedy.reversed_changes(principal(trip.up.changes)) if trip.up is not None else []
+    changes = trip.up.changes if trip.up is not None else ()
+    undoing = remedy.children_first(remedy.reversed_changes(principal(changes)), changes)
     text = "Write a downgrade that undoes the upgrade's steps in reverse order."
     if undoing and all(remedy.lines_for(change) for change in undoing):
         code = indented(f"def downgrade() -> None:\n{indented(remedy.code(undoing, limit=40))}")

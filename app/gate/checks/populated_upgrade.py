@@ -113,9 +113,15 @@ def _severity(populated: Populated, failure: Failure) -> Severity:
         return Severity.NOTICE  # what the script inserts meets keys and references that were made up, and no others
     if failure.sqlstate in _ABOUT_RELATIONS:
         return Severity.WARNING
-    # A script that reads JSON in a text, or a number, finds neither in a text that was made up.
-    is_about_values = failure.sqlstate is None or failure.sqlstate.startswith("22")
-    return Severity.NOTICE if is_about_values else Severity.ERROR
+    # A script that reads JSON in a text, or a number, finds neither in a text that was made up. What a library refuses to work on
+    # (39: external_routine_exception) is as little as what it expects: https://www.postgresql.org/docs/current/errcodes-appendix.html
+    if failure.sqlstate is None or failure.sqlstate.startswith(("22", "39")):
+        return Severity.NOTICE
+    # What an UPDATE works out of made-up contents may be NULL or twice the same; a definition asks nothing of them.
+    return Severity.WARNING if _WORKS_VALUES_OUT.match(failure.sql or "") else Severity.ERROR
+
+
+_WORKS_VALUES_OUT = re.compile(r"\s*(?:UPDATE|INSERT|MERGE|WITH|DO|SELECT|CALL)\b", re.IGNORECASE)
 
 
 def _place(trip: Trip, populated: Populated, failure: Failure) -> tuple[str, str | None]:
@@ -124,7 +130,8 @@ def _place(trip: Trip, populated: Populated, failure: Failure) -> tuple[str, str
     found = re.search(r'(?:relation|table) "([^"]+)"', failure.message) or _TARGET.search(failure.sql or "")
     table = next((each for each in tables if found and each.rpartition(".")[2] == found[1]), None)
     named = re.search(r'column "([^"]+)"', failure.message) or _ALTERED.search(failure.sql or "")
-    column = named[1] if named else None
+    # What is no column (42703: undefined_column) is a value in the wrong quotes.
+    column = named[1] if named and failure.sqlstate != "42703" else None
     change = _broken_promise(trip, failure)
     if change is not None and change.key.table:
         table = table or table_of(change.key)

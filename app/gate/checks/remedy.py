@@ -31,6 +31,30 @@ def reversed_changes(changes: Iterable[Change]) -> list[Change]:
     return [Change(change.key, change.after, change.before) for change in changes]
 
 
+def children_first(dropped: Iterable[Change], among: Iterable[Change]) -> list[Change]:
+    """The changes, with tables in an order in which they can be dropped. Foreign keys are told by the changes `among`."""
+    changes = list(dropped)
+    parents: dict[str, set[str]] = {}
+    for change in among:
+        definition = change.after or change.before or {}
+        if change.key.kind == "constraint" and definition.get("references"):
+            parents.setdefault(_regclass(change.key.schema, change.key.table), set()).add(str(definition["references"]))
+    depths: dict[str, int] = {}
+
+    def depth(table: str, above: tuple[str, ...] = ()) -> int:
+        if table in above:
+            return 0  # a circle: no order is right
+        if table not in depths:
+            depths[table] = 1 + max((depth(each, (*above, table)) for each in parents.get(table, ())), default=0)
+        return depths[table]
+
+    return sorted(changes, key=lambda change: -depth(_regclass(change.key.schema, change.key.name)))
+
+
+def _regclass(schema: str, name: str) -> str:
+    return f"{quote(schema)}.{quote(name)}"
+
+
 def code(changes: Iterable[Change], limit: int = 12) -> str:
     """The code that makes the changes, in an order that PostgreSQL takes; empty if there is none to give for any of them."""
     lines = [line for change in sorted(changes, key=_turn) for line in lines_for(change)]

@@ -224,6 +224,8 @@ def _uses(definition: Definition, column: Key, key: Key, used: Definition) -> bo
 
 # What these say of an index or a constraint is for not-validated to tell.
 _LITERAL = re.compile(r"\A('(?:[^']|'')*')::[\w \[\]\"().,]+\Z")
+# https://www.postgresql.org/docs/current/functions-datetime.html: now() is an equivalent of both.
+_NOW = re.compile(r"\bCURRENT_TIMESTAMP\b(?!\()|\btransaction_timestamp\(\)")
 _UNFINISHED = frozenset({"validated", "valid", "index_valid", "not_null", "populated"})
 
 
@@ -234,6 +236,7 @@ def _comparable(definition: Definition | None) -> dict[str, Any]:
         told.pop("columns", None)  # they are in it
     if isinstance(told.get("default"), str):
         told["default"] = _LITERAL.sub(r"\1", told["default"])  # as what it was written does not show in a value
+        told["default"] = _NOW.sub("now()", told["default"])
     if isinstance(told.get("body"), str):
         told["body"] = " ".join(told["body"].split())  # the two are seldom indented alike
     return told

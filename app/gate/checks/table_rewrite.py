@@ -124,10 +124,10 @@ def _causes(transaction: Transaction, statement: Statement, table: str) -> Itera
         if change.before is None:
             yield _added(change, table)
         elif change.before.get("type") != change.after.get("type"):
-            yield _retyped(change, table, str(change.before.get("type")), str(change.after.get("type")))
+            yield _retyped(change, table, str(change.before.get("type")), str(change.after.get("type")), statement.sql)
 
 
-def _retyped(change: Change, table: str, old_type: str, new_type: str) -> Cause:
+def _retyped(change: Change, table: str, old_type: str, new_type: str, sql: str) -> Cause:
     why = f"to turn {change.key.name} from {old_type} into {new_type}"
     old, new, alter = quote(change.key.name), quote(f"{change.key.name}_new"), f"ALTER TABLE {quote_table(table)}"
     if {old_type, new_type} == _TIMES:
@@ -139,12 +139,26 @@ def _retyped(change: Change, table: str, old_type: str, new_type: str) -> Cause:
             "If the older values are meant in UTC, PostgreSQL needs no rewrite, without USING and in that zone",
             code,
         )
-    add = f"op.execute({python(f'{alter} ADD COLUMN IF NOT EXISTS {new} {new_type}')})"
-    fill = batches(table, new, f"{old}::{new_type}", f"{new} IS NULL AND {old} IS NOT NULL")
     advice = (
         "Give the new values a column of their own, let the code write both, and drop the old one in a later release"
     )
+    value = f"{old}::{new_type}"
+    if re.search(r"\bUSING\b", sql, re.IGNORECASE):
+        using = _USING.fullmatch(sql)
+        if using is None:
+            return Cause(why, advice, "")  # one of several, and it would take a parser to tell which
+        value = using[1]
+    collation = f" COLLATE {change.after['collation']}" if change.after and change.after.get("collation") else ""
+    add = f"op.execute({python(f'{alter} ADD COLUMN IF NOT EXISTS {new} {new_type}{collation}')})"
+    fill = batches(table, new, value, f"{new} IS NULL AND {old} IS NOT NULL")
     return Cause(why, advice, f"{add}\n{fill}")
+
+
+# A statement of one action alone.
+_USING = re.compile(
+    r"\s*ALTER\s+TABLE\b(?:(?!\b(?:USING|ADD|DROP)\b).)*?\bTYPE\b(?:(?!\bUSING\b).)*\bUSING\s+((?:(?!\b(?:ALTER|ADD|DROP)\b).)*?)\s*;?\s*",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def _added(change: Change, table: str) -> Cause:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from app.gate.checks.irreversible import examine
@@ -59,6 +61,19 @@ def test_an_omission_is_one_finding_here_and_none_of_round_trip(one, reason):
     assert reason in finding.message
     assert finding.revision == "a1"
     assert list(examine_round_trip(one)) == []
+
+
+def test_the_downgrade_for_advice_drops_tables_before_those_that_they_refer_to():
+    tables = [added(key("table", name)) for name in ("a", "b", "c", "d")]
+    references = [
+        added(key("constraint", f"{table}_fk", table), type="foreign key", references=f"public.{other}")
+        for table, other in (("b", "a"), ("c", "b"), ("a", "d"), ("d", "d"))
+    ]
+
+    [finding] = examine(of_one("missing", changes=[*tables, *references]))
+
+    dropped = re.findall(r'drop_table\("(\w)"\)', str(finding.help))
+    assert dropped == ["c", "b", "a", "d"]
 
 
 def test_an_empty_downgrade_that_stops_the_next_upgrade_says_so_and_is_one_finding():

@@ -167,7 +167,12 @@ def test_what_depends_on_rows_that_belong_together_is_no_error(sqlstate):
 
 
 @pytest.mark.parametrize(
-    "failed", [failure("invalid input syntax for type integer", sqlstate="22P02"), python_failure("KeyError", "'sku'")]
+    "failed",
+    [
+        failure("invalid input syntax for type integer", sqlstate="22P02"),
+        failure("Wrong key or corrupt data", sqlstate="39000", sql="UPDATE orders SET note = pgp_sym_decrypt(…)"),
+        python_failure("KeyError", "'sku'"),
+    ],
 )
 def test_a_script_that_reads_what_made_up_values_do_not_hold_is_a_notice(failed):
     tables = {"public.orders": 3, "public.lines": 3}
@@ -178,6 +183,25 @@ def test_a_script_that_reads_what_made_up_values_do_not_hold_is_a_notice(failed)
     assert finding.message.startswith(
         "Whether a1 gets along with rows in orders and lines is not known: it fails on those"
     )
+
+
+def test_what_an_update_works_out_of_made_up_contents_is_no_error():
+    message = 'null value in column "note" of relation "orders" violates not-null constraint'
+    failed = failure(message, sqlstate="23502", sql="UPDATE orders SET note = jsonb_set(note, '{a}', note -> 'a')")
+
+    [finding] = examine(of(over_rows([], failed, "plain")))
+
+    assert finding.severity is Severity.WARNING
+    assert finding.message.startswith("a1 fails on the rows that were made for orders: ")
+
+
+def test_a_value_in_the_wrong_quotes_is_not_told_as_a_column():
+    failed = failure('column "O\'Neill id-7" does not exist', sqlstate="42703", sql="UPDATE orders SET note = …")
+
+    [finding] = examine(of(over_rows([], failed)))
+
+    assert finding.object == "public.orders"
+    assert finding.message.startswith("a1 fails where orders holds NULLs, duplicates or extreme values")
 
 
 def test_the_project_s_own_rows_are_always_right():

@@ -86,6 +86,10 @@ def test_what_only_the_migrations_make_is_a_warning_for_each_kind():
         ("'it''s'::text", "'it''s'::character varying(20)", False),
         ("'[]'::json", "'{}'::jsonb", True),
         ("'a'::text", "lower('a'::text)", True),
+        ("CURRENT_TIMESTAMP", "now()", False),
+        ("timezone('utc'::text, CURRENT_TIMESTAMP)", "timezone('utc'::text, now())", False),
+        ("CURRENT_TIMESTAMP(0)", "now()", True),
+        ("clock_timestamp()", "now()", True),
     ],
 )
 def test_a_value_by_default_is_the_same_whatever_type_it_is_written_as(head: str, models: str, is_told: bool):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from app.gate.checks.table_rewrite import examine
 from tests.gate.checks.builders import added, altered, failure, key, recording, revision, statement, trip
 
@@ -27,6 +29,25 @@ def test_the_advice_fills_a_column_of_the_new_type_in_batches():
 
     assert 'op.execute("ALTER TABLE orders ADD COLUMN IF NOT EXISTS total_new bigint")' in str(finding.help)
     assert "UPDATE orders SET total_new = total::bigint" in str(finding.help)
+
+
+@pytest.mark.parametrize(
+    ("sql", "value"),
+    [
+        ("ALTER TABLE orders ALTER COLUMN total TYPE jsonb USING to_jsonb(total)", "to_jsonb(total)"),
+        ("ALTER TABLE orders ALTER total SET DATA TYPE mood USING upper(total)::mood;", "upper(total)::mood"),
+        ("ALTER TABLE orders ALTER total TYPE jsonb USING to_jsonb(total), ADD x integer", None),
+    ],
+)
+def test_the_advice_turns_the_values_as_the_script_does(sql: str, value: str | None):
+    widen = statement(sql, locks={"orders": "AccessExclusiveLock"}, rewrites=["orders"])
+    new = altered(TOTAL, {"type": "text"}, {"type": "jsonb", "collation": "nocase"})
+
+    [finding] = examine(recording(trip(statements=[widen], changes=[new])))
+
+    assert (f"UPDATE orders SET total_new = {value}" in str(finding.help)) is (value is not None)
+    assert ("ADD COLUMN IF NOT EXISTS total_new jsonb COLLATE nocase" in str(finding.help)) is (value is not None)
+    assert str(finding.help).startswith("Give the new values a column of their own")
 
 
 def test_the_rewrites_of_one_table_are_one_finding():
