@@ -128,6 +128,9 @@ class Server:
                 self._copy(cursor, template, database)
             else:
                 self._create(cursor, database)
+            if not self.is_embedded:
+                # The plans of what we ask of catalogs look expensive enough to be compiled, each time anew: 1 s for a look at the schema.
+                cursor.execute(f'ALTER DATABASE "{database.name}" SET jit = off')
         try:
             self.keeper.check()
         except ServerUnavailable:  # the others may have been dropped before this one was there

@@ -319,6 +319,15 @@ def roles_of(server: Server) -> set[str]:
     return names_in(server, "pg_roles", "rolname")
 
 
+def test_a_given_server_compiles_none_of_our_queries(named: Database) -> None:
+    with throwaway_server(named.url()) as given:
+        database = given.create_database()
+        copy = given.create_database(database)
+
+        for each in (database, copy):
+            assert answer(each, "SELECT setting || ' by ' || source FROM pg_settings WHERE name = 'jit'") == "off by database"
+
+
 def test_the_databases_of_two_runs_do_not_meet(named: Database) -> None:
     with throwaway_server(named.url()) as one, throwaway_server(named.url()) as two:
         kept = one.create_database()
