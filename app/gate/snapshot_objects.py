@@ -40,6 +40,11 @@ _IDENTITY_OPTIONS = """
                                      ELSE -1 END),
     'cache', nullif(s.seqcache, 1), 'cycle', nullif(s.seqcycle, false)"""
 
+# Neither the array of another type, nor the row type of a table.
+IS_TOLD_TYPE = """(t.typtype IN ('e', 'd', 'r') OR t.typtype = 'b' AND NOT EXISTS (
+                SELECT FROM pg_catalog.pg_type AS e WHERE e.oid = t.typelem AND e.typarray = t.oid OFFSET 0)
+            OR t.typtype = 'c' AND (SELECT c.relkind FROM pg_catalog.pg_class AS c WHERE c.oid = t.typrelid) = 'c')"""
+
 # Each of these gives rows of (class, object, sub-object, kind, schema, name, table, definition). They read the rows to be
 # printed from the `some_…` sources, so that the same text serves to read everything and to read what was touched.
 OBJECTS = {
@@ -210,9 +215,7 @@ OBJECTS = {
             'privileges', {_privileges("t.typacl", "T", "t.typowner")})
         END
     FROM some_type AS t JOIN spaces AS n ON n.oid = t.typnamespace
-    WHERE (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'b' AND NOT EXISTS (
-                SELECT FROM pg_catalog.pg_type AS e WHERE e.oid = t.typelem AND e.typarray = t.oid OFFSET 0)
-            OR t.typtype = 'c' AND (SELECT c.relkind FROM pg_catalog.pg_class AS c WHERE c.oid = t.typrelid) = 'c')
+    WHERE {IS_TOLD_TYPE}
       AND NOT EXISTS (SELECT FROM members AS m WHERE m.classid = {class_of("pg_type")} AND m.objid = t.oid)""",
     "functions": f"""
     SELECT {class_of("pg_proc")}, p.oid, 0,

@@ -12,7 +12,9 @@ on the answer. They are set as by SET LOCAL, so a rollback, a commit and a savep
 
 from __future__ import annotations
 
-from app.gate.snapshot_objects import OBJECTS, RARE_OBJECTS, class_of
+from collections.abc import Collection
+
+from app.gate.snapshot_objects import IS_TOLD_TYPE, OBJECTS, RARE_OBJECTS, class_of
 
 # PostgreSQL prints an object's name without its schema if the search path finds it, dates in the session's time zone
 # and style, and so on. With these values two sessions print the same definition in the same words.
@@ -99,10 +101,16 @@ _FRESH: dict[str, tuple[str, str, str]] = {
             "pg_ts_dict",
             "pg_language",
             "pg_foreign_server",
+            # These are told in no definition but their own, and always read: so it shows that there are any.
+            "pg_cast",
+            "pg_default_acl",
+            "pg_event_trigger",
+            "pg_foreign_data_wrapper",
+            "pg_publication",
         )
     },
     # Nearly everything that happens to a table writes its row; but only its name is told in the definitions of others.
-    "pg_class": (class_of("pg_class"), "x.oid", "(SELECT part FROM marker)"),
+    "pg_class": (class_of("pg_class"), "x.oid", "m.part"),
     "pg_attribute": (class_of("pg_class"), "x.attrelid", "x.attnum"),
     # A NOT NULL is told with its column.
     "pg_constraint": (
@@ -122,7 +130,7 @@ _FRESH: dict[str, tuple[str, str, str]] = {
 _MOSTLY_SYSTEM = ("pg_proc", "pg_type", "pg_operator", "pg_collation", "pg_opclass")
 
 # Written so that the planner expects few rows, and goes on through indexes.
-_IS_FRESH = "greatest(age(x.xmin), (SELECT reach FROM marker)) = (SELECT reach FROM marker)"
+_IS_FRESH = "greatest(age(x.xmin), m.reach) = m.reach"
 
 
 def _fresh() -> str:
@@ -131,6 +139,26 @@ def _fresh() -> str:
         + (f" AND x.oid >= {_FIRST_OID}" if catalog in _MOSTLY_SYSTEM else "")
         for catalog, (class_, object_, part) in _FRESH.items()
     )
+
+
+_HOMES_OF = {
+    "some_class": "SELECT t.oid FROM some_class AS t"
+    " UNION SELECT i.indrelid FROM some_class AS t JOIN pg_catalog.pg_index AS i ON i.indexrelid = t.oid",
+    "some_constraint": "SELECT k.conrelid FROM some_constraint AS k",
+    "some_trigger": "SELECT g.tgrelid FROM some_trigger AS g",
+    "some_rewrite": "SELECT r.ev_class FROM some_rewrite AS r",
+    "some_policy": "SELECT p.polrelid FROM some_policy AS p",
+    "some_statistic_ext": "SELECT s.stxrelid FROM some_statistic_ext AS s",
+}
+
+
+def _touched_homes(*sources: str) -> str:
+    places = " UNION ".join(_HOMES_OF[source] for source in sources)
+    return f"""
+    SELECT {_HOME} FROM ({places}) AS w
+    CROSS JOIN LATERAL (SELECT c.* FROM pg_catalog.pg_class AS c WHERE c.oid = w.oid OFFSET 0) AS c
+    JOIN spaces AS n ON n.oid = c.relnamespace
+    WHERE {_IS_HOME}"""
 
 
 def _touched(catalog: str) -> str:
@@ -147,7 +175,7 @@ _TOUCHED_ROWS = {
     SELECT age(current_setting('{MARKER_SETTING}')::xid) AS reach,
         CASE WHEN current_setting('{RENAMED_SETTING}')::boolean THEN 0 ELSE -1 END AS part""",
     "reached": f"""
-    SELECT f.class, f.object, f.part FROM ({_fresh()}) AS f
+    SELECT f.class, f.object, f.part FROM marker AS m CROSS JOIN LATERAL ({_fresh()} OFFSET 0) AS f
     UNION
     SELECT further.* FROM reached AS r CROSS JOIN LATERAL (
         SELECT d.classid, d.objid, d.objsubid FROM pg_catalog.pg_depend AS d
@@ -178,19 +206,25 @@ _TOUCHED_ROWS = {
         SELECT k.* FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = t.oid OFFSET 0) AS k
     WHERE k.contype = 'n' AND (k.connoinherit OR NOT k.convalidated)""",
     **{f"some_{name}": _touched(name) for name in _CATALOGS_BY_OID},
-    "homes": f"""
-    SELECT {_HOME} FROM (
-        SELECT t.oid FROM some_class AS t
-        UNION SELECT i.indrelid FROM some_class AS t JOIN pg_catalog.pg_index AS i ON i.indexrelid = t.oid
-        UNION SELECT k.conrelid FROM some_constraint AS k
-        UNION SELECT g.tgrelid FROM some_trigger AS g
-        UNION SELECT r.ev_class FROM some_rewrite AS r
-        UNION SELECT p.polrelid FROM some_policy AS p
-        UNION SELECT s.stxrelid FROM some_statistic_ext AS s) AS w
-    CROSS JOIN LATERAL (SELECT c.* FROM pg_catalog.pg_class AS c WHERE c.oid = w.oid OFFSET 0) AS c
-    JOIN spaces AS n ON n.oid = c.relnamespace
-    WHERE {_IS_HOME}""",
+    "homes": _touched_homes(*_HOMES_OF),
 }
+
+# Most revisions touch tables and what belongs to them, and nothing else. A statement that reads no more takes two thirds of the time
+# of one that could read everything, most of which goes into getting it ready to run.
+_OF_TABLES = ("relations", "columns", "constraints", "indexes", "sequences")
+_ALWAYS_THERE = ("schemas", "extensions")
+_TOUCHED_ROWS_OF_TABLES = {**_TOUCHED_ROWS, "homes": _touched_homes("some_class", "some_constraint")}
+_IS_OF_TABLES = f"""NOT EXISTS (SELECT FROM reached AS r WHERE CASE r.class
+        WHEN {class_of("pg_class")} THEN
+            (SELECT c.relkind = 'c' FROM pg_catalog.pg_class AS c WHERE c.oid = r.object)
+        WHEN {class_of("pg_attrdef")} THEN false
+        WHEN {class_of("pg_constraint")} THEN
+            (SELECT k.contypid <> 0 FROM pg_catalog.pg_constraint AS k WHERE k.oid = r.object)
+        WHEN {class_of("pg_trigger")} THEN
+            (SELECT NOT g.tgisinternal FROM pg_catalog.pg_trigger AS g WHERE g.oid = r.object)
+        WHEN {class_of("pg_type")} THEN
+            (SELECT {IS_TOLD_TYPE} FROM pg_catalog.pg_type AS t WHERE t.oid = r.object)
+        ELSE true END)"""
 
 # The rows of these catalogs that there are, so that one that is gone is missed. What has no row of its own here cannot go
 # without a row of its owner being written.
@@ -227,10 +261,19 @@ CROSS JOIN LATERAL (SELECT concat({restored}, answer.text IS NULL) AS done OFFSE
 WHERE restored.done IS NOT NULL"""
 
 
-def _statement(rows: dict[str, str], further: dict[str, str]) -> str:
+def _statement(
+    rows: dict[str, str],
+    further: dict[str, str],
+    kinds: Collection[str] = OBJECTS,
+    rare_kinds: Collection[str] = RARE_OBJECTS,
+    condition: str = "true",
+) -> str:
+    """It gives NULL where the condition does not hold."""
     sources = _COMMON_SOURCES | rows
     columns = "(class, object, part, kind, space, name, home, definition)"
     ctes = ",\n".join(f"{name} AS MATERIALIZED ({text})" for name, text in sources.items())
+    objects = "\n    UNION ALL".join(OBJECTS[kind] for kind in kinds)
+    rare = "\n    UNION ALL".join(RARE_OBJECTS[kind] for kind in rare_kinds)
     fields = {
         "marker": "pg_snapshot_xmin(pg_current_snapshot())::text",
         "epoch": _EPOCH,
@@ -242,10 +285,10 @@ def _statement(rows: dict[str, str], further: dict[str, str]) -> str:
     answer = ",\n    ".join(f"'{name}', {text}" for name, text in fields.items())
     recursive = "RECURSIVE " if "reached" in rows else ""
     return _pinned(f"""WITH {recursive}{ctes},
-objects {columns} AS ({(chr(10) + "    UNION ALL").join(OBJECTS.values())}),
-rare {columns} AS ({(chr(10) + "    UNION ALL").join(RARE_OBJECTS.values())})
-SELECT json_build_object(
-    {answer})::text""")
+objects {columns} AS ({objects}),
+rare {columns} AS ({rare})
+SELECT CASE WHEN {condition} THEN json_build_object(
+    {answer})::text END""")
 
 
 def _rows_of(name: str) -> str:
@@ -254,42 +297,43 @@ def _rows_of(name: str) -> str:
         FROM {name} AS o)"""
 
 
-def _comments(condition: str) -> str:
+def _comments(source: str) -> str:
     return f"""(SELECT coalesce(json_agg(json_build_array(x.classoid::int8, x.objoid::int8, x.objsubid, x.description)), '[]')
-        FROM commented AS x WHERE {condition})"""
+        FROM {source})"""
 
 
-SNAPSHOT_SQL = _statement(_ALL_ROWS, {"comments": _comments("true")})
+SNAPSHOT_SQL = _statement(_ALL_ROWS, {"comments": _comments("commented AS x")})
 
-_CHANGES_SQL = _statement(
-    _TOUCHED_ROWS,
-    {
-        "reached": "(SELECT coalesce(json_agg(DISTINCT r.class || ' ' || r.object), '[]') FROM reached AS r)",
-        "comments": _comments(_IS_FRESH),
-        "commented": "(SELECT coalesce(string_agg(concat_ws(' ', x.classoid, x.objoid, x.objsubid), ','), '')"
-        " FROM commented AS x)",
-        "alive": "json_build_object("
-        + ", ".join(
-            f"{class_of(catalog)}, (SELECT coalesce(string_agg(x.oid::text, ' '), '') FROM pg_catalog.{catalog} AS x"
-            f" WHERE x.oid >= {_FIRST_OID} AND {condition})"
-            for catalog, condition in _ALIVE.items()
-        )
-        + ")",
-    },
-)
+_OF_CHANGES = {
+    "reached": "(SELECT coalesce(json_agg(DISTINCT r.class || ' ' || r.object), '[]') FROM reached AS r)",
+    "comments": _comments(f"commented AS x JOIN marker AS m ON {_IS_FRESH}"),
+    "commented": "(SELECT coalesce(string_agg(concat_ws(' ', x.classoid, x.objoid, x.objsubid), ','), '')"
+    " FROM commented AS x)",
+    "alive": "json_build_object("
+    + ", ".join(
+        f"{class_of(catalog)}, (SELECT coalesce(string_agg(x.oid::text, ' '), '') FROM pg_catalog.{catalog} AS x"
+        f" WHERE x.oid >= {_FIRST_OID} AND {condition})"
+        for catalog, condition in _ALIVE.items()
+    )
+    + ")",
+}
 
-# Planning this statement takes several times as long as running it, so it is planned once in a session. It takes its marker from
+# Planning one of these statements takes several times as long as running it, so it is planned once in a session. It takes its marker from
 # a setting: a statement with parameters would be planned anew five times before PostgreSQL thinks of keeping the plan.
-PREPARED_NAME = "overproof_changes"
-PREPARE_SQL = f"PREPARE {PREPARED_NAME} AS {_CHANGES_SQL}"
-EXECUTE_SQL = f"EXECUTE {PREPARED_NAME}"
+CHANGES = "overproof_changes"
+CHANGES_OF_TABLES = "overproof_changes_of_tables"  # gives NULL if anything else was touched
+PREPARED = {
+    CHANGES: _statement(_TOUCHED_ROWS, _OF_CHANGES),
+    CHANGES_OF_TABLES: _statement(_TOUCHED_ROWS_OF_TABLES, _OF_CHANGES, _OF_TABLES, _ALWAYS_THERE, _IS_OF_TABLES),
+}
 
 
 def set_marker_sql(marker: int, has_renamed: bool = False) -> str:
-    """The statement that tells since when `EXECUTE_SQL` has to look, and whether what mentions a relation is told along with
+    """The statement that tells since when a prepared one has to look, and whether what mentions a relation is told along with
     it. A marker is an xid without its epoch.
 
-    It gives NULL if the session has no such statement (any more): a migration may discard it, and so does psycopg 3 after a rollback.
+    It gives NULL if the session does not have the statements (any more): a migration may discard them, and so does psycopg 3 after a rollback.
     """
-    return f"""SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_prepared_statements AS p WHERE p.name = '{PREPARED_NAME}')
+    names = ", ".join(f"'{name}'" for name in PREPARED)
+    return f"""SELECT CASE WHEN (SELECT count(*) FROM pg_catalog.pg_prepared_statements AS p WHERE p.name IN ({names})) = {len(PREPARED)}
 THEN concat(set_config('{MARKER_SETTING}', '{marker}', false), set_config('{RENAMED_SETTING}', '{has_renamed}', false)) END"""

@@ -30,7 +30,7 @@ from typing import Any
 from app.gate.difference import difference
 from app.gate.planning import WITH_SEQSCANS, WITHOUT_SEQSCANS
 from app.gate.recording import Change, Definition, Key, Snapshot
-from app.gate.snapshot_sql import EXECUTE_SQL, PREPARE_SQL, SNAPSHOT_SQL, set_marker_sql
+from app.gate.snapshot_sql import CHANGES, CHANGES_OF_TABLES, PREPARED, SNAPSHOT_SQL, set_marker_sql
 
 Ask = Callable[[Sequence[str]], Any]
 
@@ -68,27 +68,52 @@ class Renamed(Exception):
     """A relation has another name, so whatever mentions it has to be read again."""
 
 
+FIRST_QUESTION = [SNAPSHOT_SQL]  # of `begin`
+
+
 def begin(ask: Ask) -> State:
     """The schema as it is now."""
-    return start(ask([SNAPSHOT_SQL]))
+    return start(ask(FIRST_QUESTION))
 
 
-def follow(state: Snapshot, ask: Ask) -> State:
-    """The schema as it is now, `state` having been what it was."""
-    if not isinstance(state, State):
+def follow(state: Snapshot, ask: Ask, since: Snapshot | None = None) -> State:
+    """The schema as it is now, `state` having been what it was.
+
+    `since` is an earlier state than that, whose `question` is asked instead: what was touched before is then read once more.
+    """
+    since = since or state
+    if not (isinstance(state, State) and isinstance(since, State)):
         return begin(ask)
     try:
-        return advance(state, _changes_since(state, ask)) or begin(ask)
+        return advance(state, _changes_since(since, ask)) or begin(ask)
     except Renamed:
-        return advance(state, _changes_since(state, ask, has_renamed=True), may_rename=True) or begin(ask)
+        return advance(state, _changes_since(since, ask, has_renamed=True), may_rename=True) or begin(ask)
 
 
-def _changes_since(state: State, ask: Ask, *, has_renamed: bool = False) -> str:
-    marker = set_marker_sql(state.marker, has_renamed)
-    text: str | None = ask([marker, EXECUTE_SQL])
+def question(state: Snapshot) -> list[str]:
+    """What `follow` asks first."""
+    return _question(state) if isinstance(state, State) else FIRST_QUESTION
+
+
+def _question(state: State, has_renamed: bool = False) -> list[str]:
+    is_of_tables = all(unit.partition(" ")[0] in _ALWAYS_THERE for unit in state.rare_units)
+    return [set_marker_sql(state.marker, has_renamed), f"EXECUTE {CHANGES_OF_TABLES if is_of_tables else CHANGES}"]
+
+
+def _changes_since(state: State, ask: Ask, has_renamed: bool = False) -> str:
+    text: str | None = ask(_question(state, has_renamed))
     if text is None:
-        text = ask([PREPARE_SQL, marker, WITHOUT_SEQSCANS, EXECUTE_SQL, WITH_SEQSCANS, EXECUTE_SQL])
+        marker, execute = set_marker_sql(state.marker, has_renamed), f"EXECUTE {CHANGES}"
+        text = ask([marker, execute]) or ask([*_PREPARING, marker, execute])
     return text
+
+
+_PREPARING = [
+    *(f"PREPARE {name} AS {statement}" for name, statement in PREPARED.items()),
+    WITHOUT_SEQSCANS,
+    *(f"EXPLAIN (FORMAT JSON) EXECUTE {name}" for name in PREPARED),  # so that it is planned now
+    WITH_SEQSCANS,
+]
 
 
 def start(text: str) -> State:
@@ -113,7 +138,7 @@ def start(text: str) -> State:
 
 
 def advance(state: State, text: str, *, may_rename: bool = False) -> State | None:
-    """The state after `state` that an answer to `EXECUTE_SQL` tells of, or None if everything has to be read again.
+    """The state after `state` that an answer to `CHANGES` tells of, or None if everything has to be read again.
 
     Raises Renamed where a relation has another name, unless the answer holds all that mentions it.
     """
@@ -223,7 +248,9 @@ def _accounts_for(lost: Iterable[str], outdated: set[Unit]) -> bool:
     return all(f"{_PG_CLASS} {pair.partition(' ')[0]}" in outdated for pair in lost)
 
 
+# Oids of catalogs are the same everywhere (src/include/catalog): pg_class; pg_namespace and pg_extension.
 _PG_CLASS = 1259
+_ALWAYS_THERE = ("2615", "3079")
 
 
 def _update_comments(comments: dict[str, str], answer: Mapping[str, Any]) -> set[str]:

@@ -22,7 +22,7 @@ from app.gate.snapshot import (
     to_json,
     without,
 )
-from app.gate.snapshot_sql import EXECUTE_SQL, PREPARE_SQL, set_marker_sql
+from app.gate.snapshot_sql import PREPARED, set_marker_sql
 
 See = Callable[..., Snapshot]
 
@@ -482,7 +482,7 @@ def test_applying_a_difference_gives_the_other_snapshot(see):
 
 
 @pytest.mark.parametrize(
-    "statement", [SNAPSHOT_SQL, PREPARE_SQL, EXECUTE_SQL, WITHOUT_SEQSCANS, WITH_SEQSCANS, set_marker_sql(1)]
+    "statement", [SNAPSHOT_SQL, *PREPARED.values(), WITHOUT_SEQSCANS, WITH_SEQSCANS, set_marker_sql(1)]
 )
 def test_no_driver_takes_a_part_of_a_statement_for_a_placeholder(statement):
     assert "%" not in statement

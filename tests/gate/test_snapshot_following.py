@@ -259,7 +259,7 @@ class Follower:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.state = begin(session.ask)
+        self.state = self.first = begin(session.ask)
         self.earlier: list[State] = []  # before the transaction, then before each savepoint
 
     def move(self, move: str) -> None:
@@ -309,6 +309,7 @@ class Follower:
         assert self.state.units.keys() == everything.units.keys()
         assert self.state.comments == everything.comments
         assert difference_between(before, self.state) == difference(before, self.state)
+        assert follow(before, self.session.ask, since=self.first) == everything
 
 
 @settings(
