@@ -15,6 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +45,13 @@ class Gone(Exception):
     at: Place | None = None
 
 
+class Unforeseen(Exception):
+    """What is asked is not what was foreseen, and the command has gone on with that."""
+
+
+Request = dict[str, Any]  # {"do": "step", "revision": "b2", "direction": "upgrade"}
+
+
 class Conversation:
     """Requests and answers over one walk. The first thing that the driver says is `hello`."""
 
@@ -52,6 +60,7 @@ class Conversation:
         self._process = process
         self._buffer = bytearray()
         self._asked = ""
+        self.foreseen: deque[Request] = deque()  # what the command does without being asked, and has not answered yet
         try:
             self.hello: dict[str, Any] = self.receive()
         except BaseException:  # Gone, where the command is killed just then
@@ -61,7 +70,7 @@ class Conversation:
     def ask(
         self, do: str, timeout_s: float | None = None, meanwhile: Callable[[], None] | None = None, **arguments: Any
     ) -> dict[str, Any]:
-        """The answer to one request. Raises Gone, or TimeoutError after `timeout_s`.
+        """The answer to one request. Raises Gone, or TimeoutError after `timeout_s`, or Unforeseen.
 
         `meanwhile` is called while the command is busy with it.
         """
@@ -70,11 +79,24 @@ class Conversation:
             meanwhile()
         return self.receive(timeout_s)
 
+    def foresee(self, *requests: Request) -> None:
+        """Send what is going to be asked next, in that order. The command goes on with it while we are busy with its answers, up to the
+        first request that does not go well. Raises Gone."""
+        self._say({"do": "series", "requests": requests})
+        self.foreseen.extend(requests)
+
     def send(self, do: str, **arguments: Any) -> None:
-        """Send a request without waiting for its answer. Raises Gone."""
+        """Send a request, if that was not done already, without waiting for its answer. Raises Gone and Unforeseen."""
+        request = {"do": do, **arguments}
         self._asked = do
+        if not self.foreseen:
+            self._say(request)
+        elif self.foreseen[0] != request:
+            raise Unforeseen
+
+    def _say(self, message: Request) -> None:
         try:
-            self._socket.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError as error:
             raise Gone(self._process.last_words()) from error
 
@@ -95,6 +117,10 @@ class Conversation:
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         answer: dict[str, Any] = json.loads(line)
+        if self.foreseen:
+            self.foreseen.popleft()
+        if answer.pop("is_last", False):
+            self.foreseen.clear()
         if "fault" in answer:
             raise CannotVerify(
                 "this is a defect of Overproof, please report it: inside the command, asked to"

@@ -33,9 +33,7 @@ from app.gate.configuration import (
     read_words,
 )
 from app.gate.files import write_atomically
-from app.gate.kept import KeptBase, with_kept_base
 from app.gate.progress import progress_on
-from app.gate.recorder import record
 from app.gate.recording import EVERY_PART, Recording
 from app.gate.recording_file import save
 from app.gate.reporters import FORMATS, renderer_for
@@ -51,6 +49,7 @@ from app.gate.target import (
 from app.gate.verdict import Verdict
 
 if TYPE_CHECKING:
+    from app.gate.kept import KeptBase
     from app.gate.report import Report
     from app.gate.report import Target as TargetEntry
 
@@ -203,22 +202,26 @@ class Verification:
             self.baseline = read_baseline(self.directory / configuration.baseline, str(configuration.baseline))
 
     def go(self, database_url: str | None) -> Report:
-        # The report takes long to import. It is needed last, and until then there is more to wait for than to do.
-        threading.Thread(target=importlib.import_module, args=["app.gate.judge"], daemon=True).start()
+        # They take long to import, and until they are needed there is more to wait for than to do.
+        threading.Thread(target=_import, args=["app.gate.recorder", "app.gate.judge"], daemon=True).start()
         target = self._target()
-        kept = KeptBase(target, self.base) if self.base and not database_url else None
         # Who develops a check wants to see everything.
         parts = EVERY_PART if self.recording else self.configuration.needed_parts()
         with progress_on(sys.stderr) as on_progress:
 
-            def run(image: Path | None = None) -> None:
+            def run(image: Path | None = None, kept: KeptBase | None = None) -> None:
                 on_progress("server", 0, 1)
                 with throwaway_server(database_url, image=image) as server:
+                    from app.gate.recorder import record
+
                     self.postgres = server.version
                     self.recordings = record(target, server, on_progress, self.base, kept, parts)
 
-            if kept is not None:
-                with_kept_base(kept, run)
+            if self.base and not database_url:
+                from app.gate.kept import KeptBase, with_kept_base
+
+                kept = KeptBase(target, self.base)
+                with_kept_base(kept, lambda image: run(image, kept))
             else:
                 run()
         if self.recording is not None:
@@ -307,6 +310,11 @@ class Verification:
 
     def _duration_ms(self) -> float:
         return round((perf_counter() - self.clock) * 1000, 3)
+
+
+def _import(*names: str) -> None:
+    for name in names:
+        importlib.import_module(name)
 
 
 def override(configuration: Configuration, arguments: argparse.Namespace) -> Configuration:

@@ -22,7 +22,7 @@ from typing import Any
 from app.gate.base import compare, read_base
 from app.gate.history import read_graph, repository_root
 from app.gate.populate import Line, Trial, find_rows, touched_tables
-from app.gate.process import Conversation, Gone, Hung
+from app.gate.process import Conversation, Gone, Hung, Place, Request, Unforeseen
 from app.gate.recording import (
     EXISTS_ALREADY,
     Divergence,
@@ -40,7 +40,7 @@ from app.gate.recording import (
 from app.gate.rows_catalog import AskFailed
 from app.gate.settled import Models, find_settled
 from app.gate.snapshot import without
-from app.gate.snapshot_state import begin, difference_between, follow
+from app.gate.snapshot_state import FIRST_QUESTION, begin, difference_between, follow, question
 from app.gate.stage import Stage
 from app.gate.target import CannotVerify
 
@@ -150,8 +150,11 @@ def begin_walk(index: int, conversation: Conversation, stage: Stage) -> Walk:
         raise CannotVerify(f"Alembic cannot begin on an empty database: {failure['message']}")
     directory, base_ref = stage.target.directory, stage.base_ref
     is_kept = stage.is_kept and described["has_metadata"]
+    # Which take a while: we read the history in the meantime.
     if is_kept:
-        conversation.send("fingerprints")  # which takes a while: we read the history in the meantime
+        conversation.send("fingerprints")
+    elif base_ref is None and described["plan"]:
+        conversation.foresee({"do": "query", "statements": FIRST_QUESTION})
     graph = read_graph(described, directory, stage.scripts)
     if not described.get("is_upgrade", True) and not described["is_stamp"]:
         raise CannotVerify("the command does not upgrade: name the one that brings the database to head, after --")
@@ -234,11 +237,13 @@ class Walker:
     def _fast_forward(self, index: int) -> None:
         for revision in self._walk.plan[:index]:
             if revision in self._walk.applied:
-                answer = self._run(revision, "upgrade", is_observed=False)
-                if "failure" in answer:
+                try:
+                    answer = self._run(revision, "upgrade", is_observed=False)
+                except (Gone, Hung) as lost:
+                    answer = {"failure": {"message": str(lost)}}
+                if failure := answer.get("failure"):
                     raise CannotVerify(
-                        f"revision {revision} applied once and not again on another empty database:"
-                        f" {answer['failure']['message']}"
+                        f"revision {revision} applied once and not again on another empty database: {failure['message']}"
                     )
 
     def _visit(self, index: int) -> None:
@@ -252,6 +257,7 @@ class Walker:
                 walk.trips[name] = Trip(name, not_tried=f"it comes after {culprit}, which does not apply")
                 return
         before = self._state
+        self._foresee(name, before)
         up = self._step(name, "upgrade")
         if up.failure is not None:
             walk.trips[name] = Trip(name, up=up)
@@ -259,26 +265,66 @@ class Walker:
                 raise Spoiled(index + 1)
             return
         walk.applied.add(name)
-        after = self._look(before)
+        has_downgrade = revision.downgrade_body != "missing"
+        is_held = has_downgrade and up.transactional and walk.is_transactional
+        if is_held:
+            self._conversation.ask("hold")
+        try:
+            after = self._look(before)
+        except Unforeseen:
+            self._take_back(name)
+            after = self._look(before)
         up = replace(up, changes=difference_between(before, after))
         self._state = after
-        if revision.downgrade_body == "missing":
-            walk.trips[name] = Trip(name, up=up, not_tried="the script has no downgrade()")
-            self._postpone_rows(name, before)
-            return
-        walk.trips[name] = Trip(name, up=up)
-        is_done = up.transactional and walk.is_transactional and self._go_back_and_forth(name, before, after)
+        walk.trips[name] = Trip(name, up=up, not_tried=None if has_downgrade else "the script has no downgrade()")
+        is_done = is_held and self._go_back_and_forth(name, before, after)
         self._postpone_rows(name, before)
-        if not is_done:
+        if has_downgrade and not is_done:
             self._go_back_and_forth_with_commits(index, before, after)
 
     def _go_back_and_forth(self, name: str, before: Snapshot, after: Snapshot) -> bool:
-        """Down and up in one transaction that is rolled back. False if the script wants to commit: nothing has happened then."""
-        self._conversation.ask("hold")
-        is_done = self._try_back_and_forth(name, before, after)
+        """Down and up in the held transaction, which is rolled back. False if the script wants to commit: nothing has happened then."""
+        try:
+            is_done = self._try_back_and_forth(name, before, after)
+        except Unforeseen:
+            self._take_back(name)
+            is_done = self._try_back_and_forth(name, before, after)
+        self._release(name)
+        return is_done
+
+    def _release(self, name: str) -> None:
         if not self._conversation.ask("release")["undone"]:
             raise Spoiled(self._walk.plan.index(name) + 1)
-        return is_done
+
+    # What will be asked is mostly known beforehand. The command goes on with it while we think about its answers.
+
+    def _foresee(self, name: str, before: Snapshot) -> None:
+        walk = self._walk
+        look: Request = {"do": "query", "statements": question(before)}
+        requests = [self._request(name, "upgrade", is_observed=True)]
+        if walk.revisions[name].downgrade_body != "missing" and walk.is_transactional:
+            requests += [{"do": "hold"}, look]
+            if Part.POPULATED not in walk.parts:  # else rows may come between
+                again = self._request(name, "upgrade", is_observed=False)
+                requests += [self._request(name, "downgrade", is_observed=True), look, again]
+        else:
+            requests.append(look)
+        self._conversation.foresee(*requests)
+
+    def _take_back(self, name: str) -> None:
+        """Undo what was foreseen and is not wanted: it is in a transaction that is held, as what comes now will be."""
+        self._let_pass()
+        self._release(name)
+        self._conversation.ask("hold")
+
+    def _let_pass(self) -> None:
+        """Let what was foreseen go to its end."""
+        while self._conversation.foreseen:
+            request = self._conversation.foreseen[0]
+            if request["do"] == "step":
+                self._carry_out(request)
+            else:
+                self._conversation.ask(**request)
 
     def _try_back_and_forth(self, name: str, before: Snapshot, after: Snapshot) -> bool:
         walk = self._walk
@@ -292,12 +338,13 @@ class Walker:
         if down.failure is not None:
             walk.trips[name] = replace(trip, down=down)
             return True
-        back = self._look(after)
+        back = self._look(after, asked_since=before)
         down = replace(down, changes=difference_between(after, back))
         trip = replace(trip, down=down, left_behind=difference_between(before, back))
         trial = trial or self._trial(trip, before)
         if trip.left_behind and not down.changes:
             walk.trips[name] = trip  # the downgrade undid nothing: an upgrade over it all proves nothing more
+            self._let_pass()
             return True
         again = (
             trial.upgrade(lambda: self._repeat(name, "upgrade"), is_void) if trial else self._repeat(name, "upgrade")
@@ -430,7 +477,7 @@ class Walker:
         return self._step(revision, direction, is_observed=False)
 
     def _step(self, revision: str, direction: str, *, is_observed: bool = True) -> Step:
-        answer = self._run(revision, direction, is_observed=is_observed and Part.LOCKS in self._walk.parts)
+        answer = self._carry_out(self._request(revision, direction, is_observed=is_observed))
         if answer.get("cannot_hold"):
             return _CANNOT_HOLD
         failure = answer.get("failure")
@@ -443,42 +490,54 @@ class Walker:
             failure=Failure(**failure, revision=revision) if failure else None,
         )
 
+    def _request(self, revision: str, direction: str, *, is_observed: bool) -> Request:
+        return _step_request(revision, direction, is_observed and Part.LOCKS in self._walk.parts)
+
     def _run(
         self, revision: str, direction: str, *, is_observed: bool, stop_before: int | None = None
     ) -> dict[str, Any]:
+        return self._carry_out(_step_request(revision, direction, is_observed, stop_before))
+
+    def _carry_out(self, step: Request) -> dict[str, Any]:
+        at = (step["revision"], step["direction"])
         try:
-            return self._conversation.ask(
-                "step",
-                self._timeout_s,
-                revision=revision,
-                direction=direction,
-                observe=is_observed,
-                stop_before=stop_before,
-            )
+            return self._conversation.ask(timeout_s=self._timeout_s, **step)
         except TimeoutError:
-            return self._end_hung_step(revision, direction)
+            return self._end_hung_step(at)
         except Gone as gone:
-            gone.at = (revision, direction)
+            gone.at = at
             raise
 
-    def _end_hung_step(self, revision: str, direction: str) -> dict[str, Any]:
+    def _end_hung_step(self, at: Place) -> dict[str, Any]:
         """Cancel what the step is doing. Raises Hung if it does not answer then either."""
         words = f"did not end within {self._timeout_s:g} s"
         self._cancel(self._conversation.hello["backend"])
         try:
             answer = self._conversation.receive(_PATIENCE_S)
         except TimeoutError:
-            raise Hung(words, (revision, direction)) from None
+            raise Hung(words, at) from None
         if failure := answer.get("failure"):
             failure.update(error="Timeout", message=words, sqlstate=None)
+        elif self._conversation.foreseen:
+            raise Hung(words, at)  # it ended by itself just then, and what came after it may have been cancelled
         return answer
 
-    def _look(self, since: Snapshot | None = None) -> Snapshot:
+    def _look(self, since: Snapshot | None = None, asked_since: Snapshot | None = None) -> Snapshot:
         """The schema as it is now. `since` is an earlier state of it, from which little has changed."""
-        return begin(self._ask) if since is None else follow(since, self._ask)
+        return begin(self._ask) if since is None else follow(since, self._ask, asked_since)
 
     def _ask(self, statements: Sequence[str]) -> Any:
         return self._conversation.ask("query", statements=list(statements))["value"]
+
+
+def _step_request(revision: str, direction: str, is_observed: bool, stop_before: int | None = None) -> Request:
+    return {
+        "do": "step",
+        "revision": revision,
+        "direction": direction,
+        "observe": is_observed,
+        "stop_before": stop_before,
+    }
 
 
 _PATIENCE_S = 15.0  # how long a cancelled step may take to say so

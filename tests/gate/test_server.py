@@ -325,7 +325,10 @@ def test_a_given_server_compiles_none_of_our_queries(named: Database) -> None:
         copy = given.create_database(database)
 
         for each in (database, copy):
-            assert answer(each, "SELECT setting || ' by ' || source FROM pg_settings WHERE name = 'jit'") == "off by database"
+            assert (
+                answer(each, "SELECT setting || ' by ' || source FROM pg_settings WHERE name = 'jit'")
+                == "off by database"
+            )
 
 
 def test_the_databases_of_two_runs_do_not_meet(named: Database) -> None:

@@ -75,7 +75,7 @@ def gate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gate:
     """The command line in an empty folder, with an environment that says nothing."""
     gate = Gate()
     monkeypatch.setattr(verify, "throwaway_server", gate.throwaway_server)
-    monkeypatch.setattr(verify, "record", gate.record)
+    monkeypatch.setattr("app.gate.recorder.record", gate.record)
     monkeypatch.chdir(tmp_path)
     for name in ("OVERPROOF_DATABASE_URL", "DATABASE_URL", "VIRTUAL_ENV", "GITHUB_STEP_SUMMARY", "CI"):
         monkeypatch.delenv(name, raising=False)

@@ -53,15 +53,29 @@ class Walker:
             request = self.channel.receive()
             if request is None:
                 os._exit(70)  # the gate is gone: nobody wants the rest of this command
-            action = request.pop("do")
+            action = request["do"]
             if action in ("plain", "meet", "skip", "finish", "stamp", "stop"):
                 _spare_the_collector()
                 return getattr(self, "_end_" + action)()
-            try:
-                answer = getattr(self, "do_" + action)(**request)
-            except Exception as error:
-                answer = {"fault": _last_line(error), "traceback": traceback.format_exc()[-4000:]}
-            self.channel.send(answer)
+            if action == "series":
+                self._answer_all(request["requests"])
+            else:
+                self.channel.send(self._answer(**request))
+
+    def _answer(self, do, **arguments):
+        try:
+            return getattr(self, "do_" + do)(**arguments)
+        except Exception as error:
+            return {"fault": _last_line(error), "traceback": traceback.format_exc()[-4000:]}
+
+    def _answer_all(self, requests):
+        """Answer one request after the other, up to the first that does not go well: its answer is marked as the last."""
+        for request in requests:
+            answer = self._answer(**request)
+            is_last = not _went_well(answer)
+            self.channel.send(dict(answer, is_last=True) if is_last else answer)
+            if is_last:
+                return
 
     # What is found on arrival.
 
@@ -102,6 +116,12 @@ class Walker:
         self.watch = Watch(self)
         if hasattr(sqlalchemy.event, "listen"):
             sqlalchemy.event.listen(sqlalchemy.engine.Engine, "commit", self._on_commit)
+        version = context._version
+        self._mark_statement = (
+            version.update()
+            .values(version_num=sqlalchemy.bindparam("reached"))
+            .where(version.c.version_num == sqlalchemy.bindparam("left"))
+        )
         context.impl.start_migrations()
         try:
             self._begin()
@@ -150,7 +170,7 @@ class Walker:
             log.info("Running %s", step)
             step.migration_fn(**self.arguments)
             answer["statements"] = self.watch.stop()
-            maintainer.update_to_step(step)
+            self._mark(maintainer, step)
             for callback in context.on_version_apply_callbacks:
                 callback(ctx=context, step=step.info, heads=set(maintainer.heads), run_args=self.arguments)
             if self.is_held:
@@ -182,6 +202,25 @@ class Walker:
         answer["ms"] = (time.perf_counter() - begun) * 1000
         answer["dropped"] = self.watch.dropped
         return answer
+
+    def _mark(self, maintainer, step):
+        """Have the version table say that the step was taken, as Alembic would.
+
+        From one revision to the next along a line, that is plain. Alembic goes through all ancestors to find it out, and compiles
+        a statement anew for each revision.
+        """
+        is_plain = (
+            set(step.from_revisions) == maintainer.heads and len(step.from_revisions) == len(step.to_revisions) == 1
+        )
+        if is_plain:
+            marked = self.context.connection.execute(
+                self._mark_statement, {"left": step.from_revisions[0], "reached": step.to_revisions[0]}
+            )
+            is_plain = marked.rowcount == 1 or not self.context.dialect.supports_sane_rowcount
+        if is_plain:
+            maintainer.heads = set(step.to_revisions)
+        else:
+            maintainer.update_to_step(step)
 
     def do_hold(self):
         """Begin a transaction that `do_release` rolls back: a step down and up again that leaves no mark."""
@@ -512,12 +551,13 @@ class Walker:
     def _begin(self):
         """Be in a transaction in which a step, or whatever a script does, finds what it would find in a new session. Gives its id."""
         self._open()
-        self._execute("DISCARD TEMP")
-        asked = "txid_current()::bigint, " + ARE_PREPARED
+        asked = "txid_current()::bigint, pg_my_temp_schema()::bigint, " + ARE_PREPARED
         if self.server_version >= 150000:
             # At its end, so that the counters of the next one start from zero.
             asked += ", pg_stat_force_next_flush()::text"
-        transaction, are_prepared = self.rows("SELECT " + asked)[0][:2]
+        transaction, temporary_schema, are_prepared = self.rows("SELECT " + asked)[0][:3]
+        if temporary_schema:
+            self._execute("DISCARD TEMP")
         if not are_prepared:
             self.watch.prepare()
         self.is_untouched = True
@@ -625,6 +665,13 @@ def _spare_the_collector():
     """
     if hasattr(gc, "freeze"):  # not in PyPy
         gc.freeze()
+
+
+def _went_well(answer):
+    """Whether what comes after that answer can be foreseen."""
+    if answer.get("value", "") is None or not answer.get("transactional", True):
+        return False
+    return not any(answer.get(name) for name in ("fault", "failure", "cannot_hold", "stopped"))
 
 
 def _is_our_own(error):
