@@ -102,15 +102,21 @@ class Keeper:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Have everything undone, and wait until it is. In a fork of the gate it does nothing: the gate goes on."""
-        if os.getpid() != self._owner:
+    def end(self) -> None:
+        """Have everything undone, without waiting for it as `close` does. In a fork of the gate it does nothing: the gate goes on."""
+        if os.getpid() != self._owner or self._pipe.closed:
             return
         with suppress(ServerUnavailable):
             # Said in words as well, since a fork may hold the pipe open.
             self._tell("end")
         with self._lock:
             self._pipe.close()
+
+    def close(self) -> None:
+        """Have everything undone, and wait until it is. In a fork it does nothing either."""
+        if os.getpid() != self._owner:
+            return
+        self.end()
         self._watcher.join(CLOSE_PATIENCE_S)
         if not self._watcher.is_alive() and self._process.stdout:
             self._process.stdout.close()

@@ -209,21 +209,24 @@ class Verification:
         parts = EVERY_PART if self.recording else self.configuration.needed_parts()
         with progress_on(sys.stderr) as on_progress:
 
-            def run(image: Path | None = None, kept: KeptBase | None = None) -> None:
+            def run(image: Path | None = None, kept: KeptBase | None = None) -> Report:
                 on_progress("server", 0, 1)
                 with throwaway_server(database_url, image=image) as server:
                     from app.gate.recorder import record
 
                     self.postgres = server.version
                     self.recordings = record(target, server, on_progress, self.base, kept, parts)
+                    server.keeper.end()  # which takes a while: we judge in the meantime
+                    return self._conclude()
 
-            if self.base and not database_url:
-                from app.gate.kept import KeptBase, with_kept_base
+            if not self.base or database_url:
+                return run()
+            from app.gate.kept import KeptBase, with_kept_base
 
-                kept = KeptBase(target, self.base)
-                with_kept_base(kept, lambda image: run(image, kept))
-            else:
-                run()
+            kept = KeptBase(target, self.base)
+            return with_kept_base(kept, lambda image: run(image, kept))
+
+    def _conclude(self) -> Report:
         if self.recording is not None:
             self._keep_recordings(self.recording)
         return self._accept_all() if self.is_baseline_written else self._judge()

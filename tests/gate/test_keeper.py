@@ -390,6 +390,21 @@ def test_a_group_that_was_forgotten_is_left_alone(keeper: Keeper) -> None:
     process.wait()
 
 
+def test_what_was_begun_is_undone_without_being_waited_for(tmp_path: Path) -> None:
+    begun, later = tmp_path / "begun", tmp_path / "later"
+    keeper = Keeper()
+    keeper.remove(begun)
+    begun.mkdir()
+
+    keeper.end()
+    keeper.end()
+    with pytest.raises(ServerUnavailable):
+        keeper.remove(later)
+    keeper.close()
+
+    assert not begun.exists()
+
+
 def test_a_directory_that_is_kept_stays(keeper: Keeper, tmp_path: Path) -> None:
     for name in ("removed", "kept"):
         keeper.remove(tmp_path / name)
