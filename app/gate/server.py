@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import secrets
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -109,8 +110,10 @@ class Server:
         self.is_embedded = maintenance.is_embedded
         self._prefix = prefix
         self._numbers = itertools.count(1)
-        with maintenance.connect() as connection:
-            self._version = connection.info.server_version
+        self._session: Connection | None = None  # on the maintenance database
+        self._lock = threading.Lock()  # of whoever uses that session
+        with self._cursor("did not tell its version") as cursor:
+            self._version = cursor.connection.info.server_version
 
     @property
     def version(self) -> str:
@@ -180,18 +183,48 @@ class Server:
         strategy = " STRATEGY file_copy" if self.is_embedded and self._version >= 150000 else ""
         cursor.execute(f'CREATE DATABASE "{database.name}" TEMPLATE "{template.name}"{strategy}')
 
+    def end(self) -> None:
+        """Have all that was begun undone, without waiting for it. Nothing can be asked of the server any more."""
+        self._close_session()
+        self.keeper.end()
+
     @contextmanager
     def _cursor(self, failure: str) -> Iterator[Cursor]:
         """For a statement on the maintenance database. Raises ServerUnavailable, with `failure` in it."""
         try:
-            # By this name the keeper knows the session of a gate that was killed.
-            with self.maintenance.connect(application_name=self._prefix) as connection, connection.cursor() as cursor:
-                yield cursor
+            with self._lock:
+                try:
+                    with self._open_session().cursor() as cursor:
+                        yield cursor
+                finally:
+                    if (
+                        self.maintenance.name == "template1"
+                    ):  # of which nobody can make a database while we are connected to it
+                        self._close_session()
         except (psycopg2.Error, ServerUnavailable) as error:
             self.keeper.check()  # if it was killed, that is why
             if isinstance(error, ServerUnavailable):
                 raise
             raise ServerUnavailable(f"PostgreSQL at {_place(self.maintenance)} {failure}: {_words(error)}.") from error
+
+    def _open_session(self) -> Connection:
+        """The session, kept since to begin one takes 20 ms; another one if it was ended meanwhile, as idle ones may be."""
+        if self._session is not None:
+            try:
+                with self._session.cursor() as cursor:
+                    cursor.execute("SELECT")
+            except psycopg2.Error:
+                self._close_session()
+        if self._session is None:
+            # By this name the keeper knows the session of a gate that was killed.
+            self._session = connect_to({**self.maintenance.keywords(), "application_name": self._prefix})
+            self._session.autocommit = True
+        return self._session
+
+    def _close_session(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
 
 
 @contextmanager
@@ -208,7 +241,11 @@ def throwaway_server(
     with Keeper() as keeper:
         if given:
             keeper.drop_databases(prefix, given.keywords())
-        yield Server(keeper, given or start_embedded(keeper, bindir, image), prefix)
+        server = Server(keeper, given or start_embedded(keeper, bindir, image), prefix)
+        try:
+            yield server
+        finally:
+            server.end()
 
 
 def start_embedded(keeper: Keeper, bindir: Path | None, image: Path | None = None) -> Database:

@@ -216,7 +216,7 @@ class Verification:
 
                     self.postgres = server.version
                     self.recordings = record(target, server, on_progress, self.base, kept, parts)
-                    server.keeper.end()  # which takes a while: we judge in the meantime
+                    server.end()  # which takes a while: we judge in the meantime
                     return self._conclude()
 
             if not self.base or database_url:

@@ -410,6 +410,30 @@ def test_a_role_that_is_let_into_no_other_database_is_enough(embedded: Server, r
     assert template.name not in names_in(embedded, "pg_database", "datname")
 
 
+def test_where_only_template1_lets_us_in_others_can_go_on_making_databases(
+    embedded: Server, restricted: Database
+) -> None:
+    with embedded.maintenance.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("GRANT CONNECT ON DATABASE template1 TO PUBLIC")
+        with throwaway_server(restricted.url()) as given:
+            given.create_database()
+            cursor.execute("CREATE DATABASE of_somebody_else")
+            cursor.execute("DROP DATABASE of_somebody_else")
+
+        assert given.maintenance.name == "template1"
+
+
+def test_a_session_that_the_server_ended_is_begun_anew(named: Database) -> None:
+    with throwaway_server(named.url()) as given:
+        earlier = given.create_database()
+        run = earlier.name.rpartition("_")[0] + "_"
+        with earlier.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [run])
+            assert cursor.rowcount == 1
+
+        assert given.create_database().name != earlier.name
+
+
 def test_a_role_that_may_not_create_databases_is_told_so(embedded: Server, restricted: Database) -> None:
     with embedded.maintenance.connect() as connection, connection.cursor() as cursor:
         cursor.execute("ALTER ROLE tenant NOCREATEDB")

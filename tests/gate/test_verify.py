@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,7 +48,8 @@ class Gate:
         self.parts = EVERY_PART
 
     version = "18.6"
-    keeper = SimpleNamespace(end=lambda: None)
+
+    def end(self) -> None: ...
 
     @contextmanager
     def throwaway_server(self, url: str | None, *, image: Path | None = None) -> Iterator[Gate]:
