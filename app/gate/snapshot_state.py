@@ -95,9 +95,13 @@ def question(state: Snapshot) -> list[str]:
     return _question(state) if isinstance(state, State) else FIRST_QUESTION
 
 
+def has_rare(state: Snapshot) -> bool:
+    """Whether there may be anything of the kinds that a schema has few of, such as event triggers; schemas and extensions do not count."""
+    return not isinstance(state, State) or any(unit.partition(" ")[0] not in _ALWAYS_THERE for unit in state.rare_units)
+
+
 def _question(state: State, has_renamed: bool = False) -> list[str]:
-    is_of_tables = all(unit.partition(" ")[0] in _ALWAYS_THERE for unit in state.rare_units)
-    return [set_marker_sql(state.marker, has_renamed), f"EXECUTE {CHANGES_OF_TABLES if is_of_tables else CHANGES}"]
+    return [set_marker_sql(state.marker, has_renamed), f"EXECUTE {CHANGES if has_rare(state) else CHANGES_OF_TABLES}"]
 
 
 def _changes_since(state: State, ask: Ask, has_renamed: bool = False) -> str:

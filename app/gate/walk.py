@@ -40,7 +40,7 @@ from app.gate.recording import (
 from app.gate.rows_catalog import AskFailed
 from app.gate.settled import Models, find_settled
 from app.gate.snapshot import without
-from app.gate.snapshot_state import FIRST_QUESTION, begin, difference_between, follow, question
+from app.gate.snapshot_state import FIRST_QUESTION, begin, difference_between, follow, has_rare, question
 from app.gate.stage import Stage
 from app.gate.target import CannotVerify
 
@@ -558,7 +558,7 @@ def _must_do_the_same(up: Step | None, again: Step, before: Snapshot) -> bool:
     sent, sent_again = ([statement.sql for statement in step.statements] if step else [] for step in (up, again))
     if sent != sent_again or not all(map(_SAYS_WHAT_IT_DOES.fullmatch, sent)):
         return False
-    return not any(key.kind == "event trigger" for key in before.objects)
+    return not (has_rare(before) and any(key.kind == "event trigger" for key in before.objects))
 
 
 def lost_step(revision: str, direction: str, lost: Gone | Hung) -> Step:

@@ -40,6 +40,7 @@ class Walker:
         self.is_held = False
         self.is_untouched = True  # nothing was done in the transaction yet
         self.has_committed = False  # the step under way, in whole or in part
+        self._is_observed = False  # a step was to be looked into
         self.server_version = 0
         self._heads = set()
         self._settings = {}
@@ -163,6 +164,7 @@ class Walker:
         path = script.module.__file__
         answer = {}
         begun = time.perf_counter()
+        self._get_ready_to_observe(observe)
         try:
             first = self._held_transaction if self.is_held else self._begin()
             self.has_committed = False
@@ -202,6 +204,13 @@ class Walker:
         answer["ms"] = (time.perf_counter() - begun) * 1000
         answer["dropped"] = self.watch.dropped
         return answer
+
+    def _get_ready_to_observe(self, is_wanted):
+        """What looks into a step is prepared from the first one on that is to be looked into, and again where a script threw it away."""
+        if is_wanted and not self._is_observed:
+            self._is_observed = True
+            if self.is_held:
+                self.watch.prepare()
 
     def _mark(self, maintainer, step):
         """Have the version table say that the step was taken, as Alembic would.
@@ -551,11 +560,11 @@ class Walker:
     def _begin(self):
         """Be in a transaction in which a step, or whatever a script does, finds what it would find in a new session. Gives its id."""
         self._open()
-        asked = "txid_current()::bigint, pg_my_temp_schema()::bigint, " + ARE_PREPARED
+        asked = ["txid_current()::bigint", "pg_my_temp_schema()::bigint", ARE_PREPARED if self._is_observed else "1"]
         if self.server_version >= 150000:
             # At its end, so that the counters of the next one start from zero.
-            asked += ", pg_stat_force_next_flush()::text"
-        transaction, temporary_schema, are_prepared = self.rows("SELECT " + asked)[0][:3]
+            asked.append("pg_stat_force_next_flush()::text")
+        transaction, temporary_schema, are_prepared = self.rows("SELECT " + ", ".join(asked))[0][:3]
         if temporary_schema:
             self._execute("DISCARD TEMP")
         if not are_prepared:
