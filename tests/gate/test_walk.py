@@ -180,6 +180,33 @@ def test_a_script_that_commits_by_itself_is_walked_with_commits(tmp_path: Path, 
     assert trips["c3"].again is not None
 
 
+@pytest.mark.parametrize("downgrade", ["add(Order(id=77)); session.commit()", "add(Order(id=1)); session.flush()"])
+def test_a_session_on_the_same_connection_outlives_the_way_back(tmp_path: Path, server: Server, downgrade: str) -> None:
+    # Airflow's migrations use the application's own session, which shares the connection of its SingletonThreadPool.
+    env = ENV.replace("pool.NullPool", "pool.SingletonThreadPool").replace(
+        "with engine", "import shared; shared.session.bind = engine\n        with engine"
+    )
+    insert = "session.execute(sa.text('INSERT INTO orders (id) VALUES (DEFAULT)')); session.commit()"
+    first = script("b2", "a1", insert, f"session.{downgrade}", head="from shared import Order, session")
+    then = script("c3", "b2", insert, "pass", head="from shared import Order, session")
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": first, "c3": then}, env=env)
+    (place / "shared.py").write_text(
+        "import sqlalchemy as sa\nfrom sqlalchemy import orm\n\nsession = orm.Session()\n"
+        "Base = orm.declarative_base()\n\n\nclass Order(Base):\n    __tablename__ = 'orders'\n    id = sa.Column(sa.Integer, primary_key=True)\n"
+    )
+
+    trips = walked(place, server)
+
+    for name in ("b2", "c3"):
+        up, down, again = trips[name].up, trips[name].down, trips[name].again
+        assert up is not None, name
+        assert up.failure is None, (name, up.failure)
+        assert not up.transactional
+        assert down is not None
+        assert down.failure is None or (name, down.failure.sqlstate) == ("b2", "23505"), down.failure
+        assert again is None or again.failure is None, (name, again)
+
+
 def test_a_failed_autocommit_block_costs_the_database_and_not_the_walk(tmp_path: Path, server: Server) -> None:
     half = script(
         "b2",

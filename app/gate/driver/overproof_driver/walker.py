@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import alembic
 import sqlalchemy
@@ -185,7 +185,7 @@ class Walker:
             answer = {"cannot_hold": True, "statements": self.watch.quiet()}
         except Stopped:
             answer = {"stopped": True}
-            self._rollback()
+            self._undo()
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
@@ -197,7 +197,7 @@ class Walker:
                 "transactional": not self.has_committed,
             }
             if not self.is_held:
-                self._rollback()
+                self._undo()
         finally:
             self.watch.quiet()
             self.is_untouched = False
@@ -249,7 +249,7 @@ class Walker:
         if keep:
             self._commit()
             return {"undone": False}
-        self._rollback()
+        self._undo()
         self._heads = self._held_heads
         self.watch.forget(self._held_relations)
         return {"undone": undone}
@@ -594,6 +594,19 @@ class Walker:
         else:
             # A script that rolled back by itself may leave a connection that SQLAlchemy takes for idle and PostgreSQL for aborted.
             self._raw_connection().rollback()
+
+    def _undo(self):
+        """Roll back what a step did, in the ORM's sessions too that it left in the middle of something.
+
+        A session that outlives the script, as an application's may, would refuse everything that the next one wants of it. If it
+        shares the connection (StaticPool, SingletonThreadPool), its rollback is ours.
+        """
+        sessions = getattr(sys.modules.get("sqlalchemy.orm.session"), "_sessions", {})
+        for session in list(sessions.values()):
+            if not session.is_active:
+                with suppress(Exception):
+                    session.rollback()
+        self._rollback()
 
     def _end_external(self, how):
         """End the transaction that `env.py` began, and begin the next, unless SQLAlchemy alone takes it for one."""
