@@ -20,7 +20,7 @@ from app.gate.difference import difference
 from app.gate.jobs import Jobs, Share
 from app.gate.printed import Printed, print_sql, run_printed
 from app.gate.race import Raced, race
-from app.gate.recording import COMMAND_FAILED, TRIED_ONCE, Attempt, Failure, Part, Snapshot, Trip
+from app.gate.recording import COMMAND_FAILED, TRIED_ONCE, Attempt, Change, Failure, Part, Snapshot, Trip
 from app.gate.server import Database
 from app.gate.settled import complete
 from app.gate.stage import Stage, arrive_at, read_schema
@@ -40,6 +40,7 @@ class Seen:
     plain: Attempt | None = None
     offline: Attempt | None = None
     concurrent: Attempt | None = None
+    unsteady: tuple[Change, ...] = ()  # between two runs of the command
     missing: dict[str, str] = field(default_factory=dict)
 
 
@@ -259,13 +260,20 @@ def _upgrade_twice_at_once(jobs: Jobs, walk: Walk, seen: Seen, stage: Stage, ahe
 
 def _upgrade_in_one_go(jobs: Jobs, walk: Walk, seen: Seen, stage: Stage) -> None:
     """As users do it: one transaction for all revisions is another thing than one for each."""
+    made = _make(walk, stage)
+    if isinstance(made, Failure):
+        jobs.need_to_be_alone()
+        seen.plain = Attempt(failures=(made,))
+        return
+    seen.plain = Attempt(differences=difference(walk.get_head(), made))
+    if seen.plain.differences and not isinstance(again := _make(walk, stage), Failure):
+        seen.unsteady = difference(made, again)
+
+
+def _make(walk: Walk, stage: Stage) -> Snapshot | Failure:
+    """What the command makes of a database of its own, without the gate in it."""
     with stage.database() as database:
-        failure = _run_plainly(stage, database)
-        if failure is not None:
-            jobs.need_to_be_alone()
-            seen.plain = Attempt(failures=(failure,))
-        else:
-            seen.plain = Attempt(differences=difference(walk.get_head(), _schema(database, walk)))
+        return _run_plainly(stage, database) or _schema(database, walk)
 
 
 def _run_plainly(stage: Stage, database: Database) -> Failure | None:

@@ -124,6 +124,19 @@ def _without_sequence(definition: Definition) -> dict[str, Any]:
     return {**definition, "default": default}
 
 
+def without_unsteady(changes: Iterable[Change], unsteady: Iterable[Change]) -> tuple[Change, ...]:
+    """Without what differs between any two runs: a value that is computed anew each time, or a name."""
+    known = {trait for change in unsteady for trait in _traits(change)}
+    return tuple(change for change in changes if known.isdisjoint(_traits(change)))
+
+
+def _traits(change: Change) -> Iterator[tuple[str, ...]]:
+    key = change.key
+    yield key
+    if change.before is None or change.after is None:
+        yield (key.kind, key.schema, key.table)
+
+
 def named(key: Key) -> str:
     """What the object is called: "column public.orders.note", "constraint orders_total_check on public.orders"."""
     if key.kind == "column":

@@ -14,12 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from app.gate import again, attempts
+from app.gate.difference import without_unsteady
 from app.gate.history import relative, repository_root
 from app.gate.jobs import Jobs
 from app.gate.kept import KeptBase
 from app.gate.printed import is_about_the_server
 from app.gate.process import Gone, Hung, Process
-from app.gate.recording import EVERY_PART, GOES_ON, Part, Recording, Trip
+from app.gate.recording import EVERY_PART, GOES_ON, Attempt, Change, Part, Recording, Trip
 from app.gate.server import Database, Server
 from app.gate.settled import settle
 from app.gate.stage import Stage, accept
@@ -257,6 +258,15 @@ def _env_path(walk: Walk, root: Path) -> str | None:
     return relative(env, root) if env.is_file() else None
 
 
+def _steady(attempt: Attempt | None, unsteady: tuple[Change, ...]) -> Attempt | None:
+    """The attempt less what differs from run to run in any case."""
+    return attempt and replace(attempt, differences=without_unsteady(attempt.differences, unsteady))
+
+
+def _steady_trip(trip: Trip, unsteady: tuple[Change, ...]) -> Trip:
+    return replace(trip, not_repeated=without_unsteady(trip.not_repeated, unsteady)) if unsteady else trip
+
+
 def _recording(walk: Walk, seen: attempts.Seen, server: Server, root: Path) -> Recording:
     unregistered = walk.unregistered
     if unregistered is not None:
@@ -267,16 +277,17 @@ def _recording(walk: Walk, seen: attempts.Seen, server: Server, root: Path) -> R
         alembic=walk.hello["alembic"],
         sqlalchemy=walk.hello["sqlalchemy"],
         graph=walk.graph,
-        trips=tuple(walk.trips[name] for name in walk.plan if name in walk.trips),
+        trips=tuple(_steady_trip(walk.trips[name], seen.unsteady) for name in walk.plan if name in walk.trips),
         head=walk.head,
         models=seen.models,
         model_failure=seen.model_failure,
         drift=walk.drift,
         hidden=walk.hidden,
         unregistered=unregistered,
-        plain=seen.plain,
-        offline=seen.offline,
-        concurrent=seen.concurrent,
+        plain=_steady(seen.plain, seen.unsteady),
+        offline=_steady(seen.offline, seen.unsteady),
+        concurrent=_steady(seen.concurrent, seen.unsteady),
+        unsteady=seen.unsteady,
         has_metadata=walk.has_metadata,
         base=walk.base,
         env_path=_env_path(walk, root),

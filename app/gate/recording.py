@@ -277,6 +277,9 @@ class Recording:
     plain: Attempt | None = None  # the command as users run it, where another attempt gave reason to doubt it
     offline: Attempt | None = None
     concurrent: Attempt | None = None
+    unsteady: tuple[
+        Change, ...
+    ] = ()  # between two schemas of one command, which come of no other difference; no attempt has them
     has_metadata: bool = True
     base: Divergence | None = None  # with --base
     env_path: str | None = None  # of env.py, relative to the repository's root where it lies in one

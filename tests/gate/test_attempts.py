@@ -12,6 +12,7 @@ from app.gate.checks import upgrade
 from app.gate.recorder import record
 from app.gate.recording import Attempt
 from app.gate.server import Server
+from app.gate.verdict import Severity
 from tests.gate.projects import ENV, script, target, write_project
 
 TABLE = script("a1", None, "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))")
@@ -130,3 +131,26 @@ def test_a_history_that_fails_in_one_go_is_told_though_two_upgrades_collide_as_w
         "Each revision applies in a transaction of its own, but the command by itself fails on an empty database: "
     )
     assert 'relation "orders" does not exist' in finding.message
+
+
+def test_a_default_that_python_computes_is_told_for_what_it_is(tmp_path: Path, server: Server) -> None:
+    dated = """
+        import time
+
+        op.create_table("visits", sa.Column("at", sa.Float, server_default=str(time.time())))
+        op.create_index(f"ix_visits_{time.monotonic_ns()}", "visits", ["at"])
+    """
+    undone = "op.drop_table('visits')"
+    place = write_project(tmp_path, {"a1": TABLE, "b2": script("b2", "a1", dated, undone)})
+
+    (recording,) = record(target(place), server)
+
+    (finding,) = upgrade.examine(recording)
+    assert finding.severity == Severity.WARNING
+    assert finding.message.startswith(
+        "The history leaves another schema each time it is run: column visits.at, index ix_visits_"
+    )
+    assert recording.trips[1].not_repeated == ()
+    assert (recording.plain, recording.offline) == (Attempt(), Attempt())
+    assert recording.concurrent is not None
+    assert recording.concurrent.differences == ()

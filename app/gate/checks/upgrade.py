@@ -2,7 +2,8 @@
 
 Catches
     A revision whose upgrade raises an error or never ends. Each revision is run for itself, after those before it, so what
-    is reported is the one that fails and not those behind it. And a command that ends well but leaves nothing of what it did.
+    is reported is the one that fails and not those behind it. And a command that ends well but leaves nothing of what it did, or
+    something else each time.
 
 Why it hurts
     A new environment, a developer's machine and every test database are built by running the whole history. Once one
@@ -35,7 +36,7 @@ from collections.abc import Iterator
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import bulleted, counted, failure_reason, first_line, full_name, listed, noun, principal
 from app.gate.difference import describe
-from app.gate.recording import Attempt, Failure, Part, Recording, Step
+from app.gate.recording import Attempt, Change, Failure, Part, Recording, Step
 from app.gate.verdict import Severity
 
 
@@ -54,6 +55,8 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if recording.plain is not None and graph.refusal is None:
         start = "an empty database" if recording.base is None else f"a database at {recording.base.ref}"
         yield from _lost(recording.plain, start, recording.env_path)
+    if recording.unsteady:
+        yield _unsteady(principal(recording.unsteady), recording)
 
 
 def _lost(plain: Attempt, start: str, env_path: str | None) -> Iterator[Finding]:
@@ -81,6 +84,23 @@ def _lost(plain: Attempt, start: str, env_path: str | None) -> Iterator[Finding]
         )
 
 
+def _unsteady(changes: list[Change], recording: Recording) -> Finding:
+    names = listed([noun(change) for change in changes], limit=2)
+    return Finding(
+        f"The history leaves another schema each time it is run: {names}.",
+        object=full_name(changes[0].key),
+        path=recording.env_path,
+        detail=bulleted(map(describe, changes)),
+        help=_UNSTEADY_HELP,
+        severity=Severity.WARNING,
+    )
+
+
+_UNSTEADY_HELP = (
+    "No two databases are alike, and new rows get the value of the day on which theirs was upgraded. Python computes it as the revision "
+    'runs: have PostgreSQL do so for each row (server_default=sa.func.now() for datetime.utcnow(), sa.text("gen_random_uuid()") for '
+    "uuid4()), or write down one value or name."
+)
 _IN_VAIN_HELP = (
     "A transaction ends without a commit. Often env.py runs a statement before context.configure(), which makes SQLAlchemy begin one "
     "that Alembic then leaves alone: commit it (connection.commit()) first. Or a script commits Alembic's own: "
