@@ -154,3 +154,23 @@ def test_a_default_that_python_computes_is_told_for_what_it_is(tmp_path: Path, s
     assert (recording.plain, recording.offline) == (Attempt(), Attempt())
     assert recording.concurrent is not None
     assert recording.concurrent.differences == ()
+
+
+def test_the_type_that_autogenerate_would_give_is_named_as_postgresql_does(tmp_path: Path, server: Server) -> None:
+    models = """
+        import sqlalchemy as sa
+
+        metadata = sa.MetaData()
+        sa.Table("builds", metadata, sa.Column("status", sa.Enum("queued", "done", name="buildstatus")))
+    """
+    builds = script(
+        "b2", "a1", "op.create_table('builds', sa.Column('status', sa.String(6)))", "op.drop_table('builds')"
+    )
+    place = write_project(tmp_path, {"a1": TABLE, "b2": builds}, models=models)
+
+    (recording,) = record(target(place), server)
+
+    assert recording.drift is not None
+    assert "change the type of public.builds.status: VARCHAR(6) -> buildstatus" in [
+        each.operation for each in recording.drift
+    ]

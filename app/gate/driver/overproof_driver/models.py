@@ -8,6 +8,7 @@ import warnings
 
 from alembic.autogenerate import api
 from sqlalchemy import MetaData
+from sqlalchemy.dialects import postgresql
 
 from . import settled as looks
 
@@ -194,10 +195,20 @@ def _name(schema, *parts):
 
 
 def _short(value):
+    if hasattr(value, "compile") and hasattr(value, "dialect_impl"):
+        return _type_in_words(value)
     text = getattr(value, "arg", value)
     return (
         str(getattr(text, "text", text) if not isinstance(value, str) else value)[:200] if value is not None else "none"
     )
+
+
+def _type_in_words(given):
+    """A column's type as PostgreSQL writes it: by itself, an Enum would be taken for the VARCHAR that it is elsewhere."""
+    try:
+        return given.compile(dialect=postgresql.dialect())[:200]
+    except Exception:  # such as an Enum without a name
+        return str(given)[:200]
 
 
 def unregistered(context):
