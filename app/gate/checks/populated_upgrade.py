@@ -81,8 +81,13 @@ def examine(recording: Recording) -> Iterator[Finding]:
 def _finding(revision: Revision, trip: Trip, populated: Populated, failure: Failure, head: Snapshot | None) -> Finding:
     table, column = _place(trip, populated, failure)
     severity = _severity(populated, failure)
+    is_left_empty = failure.sqlstate == _NOT_NULL and _is_filled_before(trip, failure, table, column)
+    if is_left_empty and severity is Severity.ERROR and populated.rows != "own":
+        severity = Severity.WARNING  # by an UPDATE that reaches some rows, and not those that were made up
     if populated.rows == "own":
         message = f"{revision.revision} fails on the rows of overproof_rows/{revision.revision}.sql"
+    elif is_left_empty:
+        message = f"{revision.revision} fails where its UPDATE leaves {shorten(table)}.{column} NULL"
     elif populated.rows == "awkward":
         message = f"{revision.revision} fails where {_trouble(trip, failure, table, column)}"
     elif severity is Severity.ERROR:
@@ -122,6 +127,34 @@ def _severity(populated: Populated, failure: Failure) -> Severity:
 
 
 _WORKS_VALUES_OUT = re.compile(r"\s*(?:UPDATE|INSERT|MERGE|WITH|DO|SELECT|CALL)\b", re.IGNORECASE)
+
+
+def _is_filled_before(trip: Trip, failure: Failure, table: str, column: str | None) -> bool:
+    """Whether the revision gives the column values, from another table or to the rows that it knows, before it demands them."""
+    if column is None or trip.up is None:
+        return False
+    for statement in trip.up.statements:
+        if statement.sql == failure.sql:
+            return False
+        update = _UPDATE.match(_without_parentheses(statement.sql))
+        is_here = update is not None and update["table"] == table.rpartition(".")[2]
+        if update and is_here and re.search(rf'(?<!\w){re.escape(column)}"?\s*=', update["values"]):
+            return True
+    return False
+
+
+_UPDATE = re.compile(
+    r"""\s*UPDATE\s+(?:ONLY\s+)?(?:"?\w+"?\.)?"?(?P<table>\w+)"?\s.*?\bSET\b(?P<values>.*?)(?:\b(?:FROM|WHERE|RETURNING)\b|\Z)""",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def _without_parentheses(sql: str) -> str:
+    """The statement without its subqueries and calls."""
+    found = 1
+    while found:
+        sql, found = re.subn(r"\([^()]*\)", "", sql)
+    return sql
 
 
 def _place(trip: Trip, populated: Populated, failure: Failure) -> tuple[str, str | None]:

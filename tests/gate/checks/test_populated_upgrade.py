@@ -9,7 +9,7 @@ import pytest
 
 from app.gate.checks.base import Skipped
 from app.gate.checks.populated_upgrade import examine
-from app.gate.recording import Change, Failure, Populated, Recording, Step, Trip
+from app.gate.recording import Change, Failure, Populated, Recording, Statement, Step, Trip
 from app.gate.verdict import Severity
 from tests.gate.checks.builders import added, altered, failure, key, python_failure, recording, revision, snapshot, trip
 
@@ -63,6 +63,48 @@ def test_a_new_column_that_is_filled_in_part_is_told_as_such():
 
     assert finding.message.startswith("a1 fails where it leaves the new orders.note empty: ")
     assert "op.execute(\"UPDATE orders SET note = '' WHERE note IS NULL\")" in str(finding.help)
+
+
+@pytest.mark.parametrize("rows", ["awkward", "plain"])
+@pytest.mark.parametrize(
+    "filled",
+    [
+        "UPDATE orders SET note=(SELECT runs.note FROM runs WHERE runs.id = orders.run_id)",
+        "update \"orders\"\n  set done = true, note = 'x'\n where label in ('a', 'b')",
+    ],
+)
+def test_what_an_update_fills_from_elsewhere_or_for_rows_that_it_knows_is_not_certain_to_fail(rows: str, filled: str):
+    # Airflow's 7b2661a43ba3 and FitTrackee's 9842464bb885: in use, no row is without the other, or has another label.
+    column = added(key("column", "note", "orders"), type="text", nullable=False)
+    failed = replace(NULLS, sql="ALTER TABLE orders ALTER COLUMN note SET NOT NULL")
+    one = over_rows([column], failed, rows)
+    assert one.up is not None
+    statements = tuple(Statement(sql, 1.0) for sql in (filled, failed.sql or ""))
+
+    [finding] = examine(of(replace(one, up=replace(one.up, statements=statements))))
+
+    assert finding.severity is Severity.WARNING
+    assert finding.message.startswith("a1 fails where its UPDATE leaves orders.note NULL: ")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "UPDATE lines SET note = ''",
+        "UPDATE orders SET done = true WHERE note IS NULL",
+        "ALTER TABLE orders ALTER COLUMN note SET NOT NULL",
+    ],
+)
+def test_an_update_of_something_else_makes_nothing_less_certain(other: str):
+    column = added(key("column", "note", "orders"), type="text", nullable=False)
+    failed = replace(NULLS, sql="ALTER TABLE orders ALTER COLUMN note SET NOT NULL")
+    one = over_rows([column], failed, "plain")
+    assert one.up is not None
+    statements = tuple(Statement(sql, 1.0) for sql in (other, failed.sql or "", "UPDATE orders SET note = ''"))
+
+    [finding] = examine(of(replace(one, up=replace(one.up, statements=statements))))
+
+    assert finding.severity is Severity.ERROR
 
 
 def test_duplicates_of_what_is_no_text_get_no_suffix_for_advice():
