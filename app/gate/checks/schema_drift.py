@@ -5,7 +5,8 @@ Catches
     or says something else, an enum with other labels, a server default, identity, the predicate of a partial
     index, an exclusion constraint. An error where the models have it and the migrations do not, or define it
     otherwise; a warning where only the migrations have it (a trigger, a default that a column was added with), where a
-    column merely takes more than the model's would, and where a constraint differs in nothing but its name.
+    column merely takes more than the model's would, and where a constraint differs in nothing but its name, or is there once
+    and not twice.
 
 Why it hurts
     Tests usually run on tables that the models create. They then prove something about a schema that production has not got:
@@ -109,13 +110,16 @@ def _differences(head: Snapshot, models: Snapshot, recording: Recording) -> Iter
     elsewhere = _Elsewhere(recording, head, models, {change.key for change in everything})
     changes = [change for change in principal(everything) if not elsewhere.tells(change)]
     names = _names_in_the_models(changes)
+    same = {_identity(key, each): key for key, each in head.objects.items() if key.kind in ("constraint", "index")}
     for change in changes:
         if change.key in names:
             name = names[change.key]
             if (found := _renamed(change, name, models.objects[name])) is not None:
                 yield found
-        elif change.key not in names.values() and (found := _difference(change)) is not None:
-            yield found
+        elif change.key not in names.values():
+            twin = same.get(_identity(change.key, change.after)) if change.before is None else None
+            if (found := _twice(change, twin) if twin else _difference(change)) is not None:
+                yield found
 
 
 def _renamed(change: Change, name: Key, there: Definition) -> Difference | None:
@@ -127,6 +131,12 @@ def _renamed(change: Change, name: Key, there: Definition) -> Difference | None:
         return None
     else:
         words = f"{what} is called {name.name} in the models"
+    return Difference(_on(change.key), table_of(change.key), short_noun(change), words, Severity.WARNING)
+
+
+def _twice(change: Change, twin: Key) -> Difference:
+    """A constraint or index that the models have two of, and the migrations one: it does nothing more."""
+    words = f"{noun(change)} is in the models only, beside {twin.name}, which does the same"
     return Difference(_on(change.key), table_of(change.key), short_noun(change), words, Severity.WARNING)
 
 

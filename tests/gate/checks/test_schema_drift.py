@@ -185,6 +185,20 @@ def test_a_unique_key_with_its_columns_in_another_order_is_only_a_warning(name):
     assert finding.severity is Severity.WARNING
 
 
+def test_a_constraint_that_the_models_have_twice_is_only_a_warning():
+    # Airflow's dataset_alias_dataset: ForeignKey() on the column, and a ForeignKeyConstraint() for it.
+    definition = {"type": "foreign key", "definition": "FOREIGN KEY (id) REFERENCES public.lines(id)"}
+    one, two = key("constraint", "orders_id_fkey", "orders"), key("constraint", "fk_orders", "orders")
+
+    [finding] = compare({one: definition}, {one: definition, two: definition})
+
+    assert finding.severity is Severity.WARNING
+    assert (
+        finding.message
+        == "Foreign key fk_orders on orders is in the models only, beside orders_id_fkey, which does the same."
+    )
+
+
 def test_without_autogenerate_tables_and_columns_are_told_here():
     [finding] = compare({}, {TOTAL: {"type": "integer"}}, drift=None)
 
