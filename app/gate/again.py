@@ -204,7 +204,7 @@ class Again(Walker):
             trial = walk.unpopulated[name]
             trial.line = self._line()
             up = walk.trips[name].up
-            is_held = up is not None and up.transactional and walk.is_transactional
+            is_held = up is not None and up.transactional and walk.is_transactional and not trial.must_commit
             spoiled = (self._populate_held if is_held else self._populate_with_commits)(name, trial)
             walk.note(
                 name,
@@ -222,9 +222,11 @@ class Again(Walker):
         """In a transaction that is rolled back. Gives how many of the revisions are done with if the database is spoiled."""
         self._conversation.ask("hold")
         again = trial.upgrade(lambda: self._repeat(name, "upgrade"), is_void)
-        if again.failure is None and not is_void(again):
+        trial.must_commit = is_void(again)
+        if again.failure is None and not trial.must_commit:
             trial.after_upgrade()
-        return None if self._conversation.ask("release")["undone"] else 1
+        is_undone = self._conversation.ask("release")["undone"]
+        return 0 if trial.must_commit else None if is_undone else 1
 
     def _populate_with_commits(self, name: str, trial: Trial) -> int | None:
         """With commits. Gives 0 if the revision is to be tried again with other rows, 1 if the database is spoiled."""

@@ -136,6 +136,7 @@ class Trial:
     populated: Populated | None = None
     not_covered: Mapping[str, str] = field(default_factory=dict)
     rows_failure: Failure | None = None
+    must_commit: bool = False  # over rows, it ends the transaction
     _to_come: Catalog | None = None
     _plan: Plan | None = None
     _filled: Filled | None = None

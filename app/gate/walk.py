@@ -283,13 +283,16 @@ class Walker:
             self._go_back_and_forth_with_commits(index, before, after)
 
     def _go_back_and_forth(self, name: str, before: Snapshot, after: Snapshot) -> bool:
-        """Down and up in the held transaction, which is rolled back. False if the script wants to commit: nothing has happened then."""
+        """Down and up in the held transaction, which is rolled back. False if the script ends it: nothing has happened then."""
         try:
             is_done = self._try_back_and_forth(name, before, after)
         except Unforeseen:
             self._take_back(name)
             is_done = self._try_back_and_forth(name, before, after)
-        self._release(name)
+        if is_done:
+            self._release(name)
+        elif not self._conversation.ask("release")["undone"] and self._look(after) != after:
+            raise Spoiled(self._walk.plan.index(name) + 1)  # it did not only roll back
         return is_done
 
     def _release(self, name: str) -> None:

@@ -390,6 +390,25 @@ def test_an_upgrade_that_commits_by_itself_is_tried_over_rows_on_a_database_of_i
     assert trips["b2"].again.failure is None
 
 
+@pytest.mark.parametrize("ends", ["commit()", "connection.rollback()"])
+def test_an_upgrade_that_ends_the_transaction_over_rows_only_is_tried_over_rows(
+    tmp_path: Path, server: Server, ends: str
+) -> None:
+    # Airflow's cc1e65623dc7 loads the DAGs of its rows, on a session that shares the connection and is closed at the end.
+    upgrade = f"""
+        connection = op.get_bind()
+        if connection.execute(sa.text("SELECT FROM orders")).fetchall():
+            connection.{ends}
+        op.execute("UPDATE orders SET note = NULL")
+    """
+    trips = recorded(tmp_path, server, {"a1": ORDERS, "b2": script("b2", "a1", upgrade, "op.execute('SELECT 1')")})
+
+    assert tried(trips["b2"]).step.failure is None
+    assert [loss.what for loss in tried(trips["b2"]).lost_upwards] == ["values removed"]
+    assert trips["b2"].again is not None
+    assert trips["b2"].again.failure is None
+
+
 def test_of_many_revisions_that_commit_the_last_ones_are_tried(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

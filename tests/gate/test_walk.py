@@ -180,6 +180,24 @@ def test_a_script_that_commits_by_itself_is_walked_with_commits(tmp_path: Path, 
     assert trips["c3"].again is not None
 
 
+@pytest.mark.parametrize("ends", ["rollback", "commit"])
+def test_a_downgrade_that_ends_the_transaction_past_sqlalchemy_goes_with_commits(
+    tmp_path: Path, server: Server, ends: str
+) -> None:
+    drop = f"op.get_bind().connection.{ends}()\nop.drop_column('orders', 'note')\nop.execute('ALTER TABLE orders DROP CONSTRAINT c')"
+    add = "op.add_column('orders', sa.Column('note', sa.Text))\nop.create_check_constraint('c', 'orders', 'id > 0')"
+    after = script("c3", "b2", "op.create_table('lines', sa.Column('id', sa.Integer))", "op.drop_table('lines')")
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": script("b2", "a1", add, drop), "c3": after})
+
+    trips = walked(place, server)
+
+    for name in ("b2", "c3"):
+        again = trips[name].again
+        assert again is not None, name
+        assert again.failure is None
+        assert trips[name].left_behind == trips[name].not_repeated == ()
+
+
 @pytest.mark.parametrize("downgrade", ["add(Order(id=77)); session.commit()", "add(Order(id=1)); session.flush()"])
 def test_a_session_on_the_same_connection_outlives_the_way_back(tmp_path: Path, server: Server, downgrade: str) -> None:
     # Airflow's migrations use the application's own session, which shares the connection of its SingletonThreadPool.

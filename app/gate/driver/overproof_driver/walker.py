@@ -172,12 +172,13 @@ class Walker:
             log.info("Running %s", step)
             step.migration_fn(**self.arguments)
             answer["statements"] = self.watch.stop()
+            self._check_hold()
             self._mark(maintainer, step)
             for callback in context.on_version_apply_callbacks:
                 callback(ctx=context, step=step.info, heads=set(maintainer.heads), run_args=self.arguments)
             if self.is_held:
                 self._execute("SET CONSTRAINTS ALL IMMEDIATE")  # what a commit would check
-            answer["transactional"] = not self.has_committed and first == self._transaction_id()
+            answer["transactional"] = self.is_held or not (self.has_committed or first != self._transaction_id())
             if not self.is_held:
                 self._commit()
             self._heads = set(maintainer.heads)
@@ -191,11 +192,7 @@ class Walker:
         except BaseException as error:
             if _is_our_own(error):
                 raise
-            answer = {
-                "statements": self.watch.quiet(),
-                "failure": self._failure(error, path),
-                "transactional": not self.has_committed,
-            }
+            answer = self._what_failed(error, path)
             if not self.is_held:
                 self._undo()
         finally:
@@ -204,6 +201,15 @@ class Walker:
         answer["ms"] = (time.perf_counter() - begun) * 1000
         answer["dropped"] = self.watch.dropped
         return answer
+
+    def _what_failed(self, error, path):
+        """The answer to a step that raised this."""
+        answer = {"statements": self.watch.quiet()}
+        try:
+            self._check_hold()
+        except CannotHold:
+            return dict(answer, cannot_hold=True)
+        return dict(answer, failure=self._failure(error, path), transactional=not self.has_committed)
 
     def _get_ready_to_observe(self, is_wanted):
         """What looks into a step is prepared from the first one on that is to be looked into, and again where a script threw it away."""
@@ -239,12 +245,21 @@ class Walker:
         self._held_relations = self.watch.remember()
         return {}
 
+    def _has_left_hold(self):
+        """Whether a script has ended the held transaction, by a rollback that another session on the same connection did, say."""
+        try:
+            return self._transaction_id() != self._held_transaction
+        except Exception:
+            return self.has_committed  # an aborted transaction answers no query, and will be rolled back whole
+
+    def _check_hold(self):
+        """Raises CannotHold if the held transaction is no more."""
+        if self.is_held and self._has_left_hold():
+            raise CannotHold()
+
     def do_release(self, keep=False):
         """Roll the held transaction back, or commit it. `undone` is false if something in it was committed after all."""
-        try:
-            undone = self._transaction_id() == self._held_transaction
-        except Exception:
-            undone = not self.has_committed  # an aborted transaction answers no query, and will be rolled back whole
+        undone = not self._has_left_hold()
         self.is_held = False
         if keep:
             self._commit()
