@@ -29,7 +29,7 @@ from tests.bench import branch, hazards
 from tests.bench.history import write_history
 from tests.bench.memory import Peak, run_watched
 from tests.bench.overproof import UPGRADE, clean_environment, overproof, time_command
-from tests.bench.page import HAZARDS, Comparison, Figures, write_page, write_section
+from tests.bench.page import HAZARDS, TEN_CHECKS, Comparison, Figures, write_page, write_section
 
 
 class Contestant:
@@ -65,7 +65,7 @@ OF_SCHEMA = [
     "concurrent-upgrade",
 ]
 GATE_OF_SCHEMA = Contestant(
-    "the gate with its ten checks of history and schema",
+    TEN_CHECKS,
     [*GATE.command[: -len(UPGRADE) - 1], *(f"--select={check}" for check in OF_SCHEMA), "--", *UPGRADE],
 )
 GATE_ALONE = Contestant("the whole gate, starting its own server", [*overproof(), "verify", "--", *UPGRADE])

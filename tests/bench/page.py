@@ -12,6 +12,7 @@ from tests.bench.machine import describe_machine, describe_versions
 from tests.bench.memory import Peak
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+TEN_CHECKS = "the gate with its ten checks of history and schema"
 HAZARDS = "Hazards"  # the section of hazards.py
 
 INTRODUCTION = """\
@@ -50,15 +51,19 @@ class Figures:
     def text(self) -> str:
         parts = []
         if self.comparisons:
-            gate = min(next(each.seconds for each in self.comparisons if each.name == "the whole gate"))
+            gate = next(each.seconds for each in self.comparisons if each.name == TEN_CHECKS)
             parts.append(f"## The gate and pytest-alembic, {self.revisions} revisions\n")
-            lines = ["| | least | median | rounds | times the gate |", "| --- | ---: | ---: | ---: | ---: |"]
+            lines = ["| | least | median | rounds | times the ten checks |", "| --- | ---: | ---: | ---: | ---: |"]
             for each in self.comparisons:
                 least, middle = min(each.seconds), median(each.seconds)
-                lines.append(
-                    f"| {each.name} | {least:.2f} s | {middle:.2f} s | {len(each.seconds)} | {least / gate:.1f} |"
-                )
+                times = f"{least / min(gate):.1f}, by medians {middle / median(gate):.1f}"
+                lines.append(f"| {each.name} | {least:.2f} s | {middle:.2f} s | {len(each.seconds)} | {times} |")
             parts.append("\n".join(lines) + "\n")
+            parts.append(
+                "The ten checks of history and schema look at all that pytest-alembic's tests look at, `downgrade_leaves_no_trace`"
+                " included, and at more. The whole gate also tries each revision over rows, and judges what its statements lock"
+                " and rewrite, of which these tests know nothing.\n"
+            )
         if self.scaling:
             parts.append("## The gate on longer histories\n")
             lines = ["| revisions | least | median | rounds | least, per revision |", "| ---: " * 5 + "|"]
