@@ -21,7 +21,8 @@ How to fix
 
 Stays quiet when
     The same revision creates the table. The type only gets wider (a longer varchar, integer to bigint). A constraint is on new columns
-    only, or is the old one by another name, or takes over a unique index. NOT NULL was proved by a CHECK. A view takes the place of a table under its name.
+    only, or is the old one by another name, or takes over a unique index. A new unique key contains an older one. NOT NULL was
+    proved by a CHECK. A view takes the place of a table under its name.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ from app.gate.checks.hazards import (
     shown,
     upgrades,
 )
+from app.gate.checks.remedy import quote
 from app.gate.checks.words import bulleted, columns_in, full_name, listed, noun, shorten, table_of
-from app.gate.recording import TABLE_KINDS, Change, Definition, Key, Part, Recording, Snapshot, Step
+from app.gate.recording import TABLE_KINDS, Change, Definition, Key, Part, Recording, Step
 from app.gate.verdict import Severity
 
 _TIMES = {"timestamp without time zone", "timestamp with time zone"}
@@ -61,7 +63,7 @@ class Break:
 def examine(recording: Recording) -> Iterator[Finding]:
     for revision, step, young in upgrades(recording):
         by_table: dict[str, list[Break]] = {}
-        for found in _Step(step, young, recording.head).breaks():
+        for found in _Step(step, young, recording).breaks():
             by_table.setdefault(table_of(found.change.key), []).append(found)
         for table, breaks in sorted(by_table.items()):
             yield _finding(revision.revision, step, table, breaks)
@@ -109,10 +111,11 @@ _IN_TWO_RELEASES = (
 class _Step:
     """The changes of one upgrade, seen with the eyes of code that knows the schema before it."""
 
-    def __init__(self, step: Step, young: set[str], head: Snapshot | None) -> None:
+    def __init__(self, step: Step, young: set[str], recording: Recording) -> None:
         self._step = step
         self._changes = step.changes
-        self._head = head
+        self._recording = recording
+        self._head = recording.head
         self._new = {full_name(each.key) for each in step.changes if each.before is None}
         self._gone = {full_name(each.key) for each in step.changes if each.after is None}
         # Tables that nobody knows yet: made by this revision, or by another of the same branch.
@@ -273,7 +276,7 @@ class _Step:
             if _has_closer_bounds(after, before):
                 return f"{noun(change)} has closer bounds: older code that writes what is beyond them fails"
             return None
-        if self._is_on_new_columns(change) or self._replaces_another(change):
+        if self._is_on_new_columns(change) or self._replaces_another(change) or self._was_unique(change):
             return None
         return f"{noun(change)} is new: what older code writes may be refused"
 
@@ -304,6 +307,19 @@ class _Step:
                 return True
         return False
 
+    def _was_unique(self, change: Change) -> bool:
+        """Whether it has the columns of another unique key in it, which is there before this revision and still at head."""
+        columns = _plainly_unique(change.key, change.after or {})
+        since = self._recording.trips[[each.revision for each in self._recording.trips].index(self._step.revision) :]
+        if not columns or self._head is None or any(each.up is None or each.up.failure for each in since):
+            return False
+        touched = {each.key for trip in since if trip.up is not None for each in trip.up.changes}
+        return any(
+            key not in touched and bool(unique := _plainly_unique(key, definition)) and unique <= columns
+            for key, definition in self._head.objects.items()
+            if table_of(key) == table_of(change.key)
+        )
+
     def _was_the_bounds(self, change: Change) -> bool:
         """Whether it is the CHECK that a partition keeps of its bounds as it is detached concurrently."""
         key = Key("table", change.key.schema, change.key.table)
@@ -326,6 +342,15 @@ def _unique_columns(key: Key, definition: Definition) -> list[str]:
         found = re.fullmatch(r"USING btree \(([\w\", ]+)\)", text)
         return [each.strip('" ') for each in found[1].split(",")] if found else []
     return list(definition.get("columns") or ()) if definition.get("type") in ("unique", "primary key") else []
+
+
+def _plainly_unique(key: Key, definition: Definition) -> set[str]:
+    """The columns of a unique key that is valid, not deferrable, and lets as many NULLs be as there are."""
+    columns = _unique_columns(key, definition)
+    listed_columns = f"({', '.join(map(quote, columns))})"
+    texts = (f"USING btree {listed_columns}", f"UNIQUE {listed_columns}", f"PRIMARY KEY {listed_columns}")
+    is_plain = definition.get("definition") in texts and {"valid", "index_valid"}.isdisjoint(definition)
+    return set(columns) if is_plain else set()
 
 
 def _labels(change: Change) -> str | None:

@@ -379,3 +379,49 @@ def test_stays_quiet_about_a_table_that_the_same_branch_creates():
     )
 
     assert list(examine(walk)) == []
+
+
+PRIMARY = {"type": "primary key", "columns": ["id"], "definition": "PRIMARY KEY (id)"}
+WIDER = {"type": "unique", "columns": ["user_id", "id"], "definition": "UNIQUE (user_id, id)"}
+
+
+@pytest.mark.parametrize(
+    ("old", "definition"),
+    [
+        (key("constraint", "pk", "orders"), PRIMARY),
+        (key("index", "ix_id", "orders"), {"unique": True, "definition": "USING btree (id)"}),
+    ],
+    ids=["the primary key", "a unique index"],
+)
+def test_a_unique_key_that_contains_an_older_one_refuses_nothing(old, definition):
+    uq = key("constraint", "uq", "orders")
+    walk = recording(trip(changes=[added(uq, **WIDER)]), head=snapshot({old: definition, uq: WIDER}))
+
+    assert list(examine(walk)) == []
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "later"),
+    [
+        (WIDER, {**PRIMARY, "columns": ["number"], "definition": "PRIMARY KEY (number)"}, ()),
+        (WIDER, {**PRIMARY, "definition": "PRIMARY KEY (id) DEFERRABLE"}, ()),
+        (WIDER, {**PRIMARY, "index_valid": False}, ()),
+        (WIDER, PRIMARY, [added(key("constraint", "pk", "orders"), **PRIMARY)]),
+        ({**WIDER, "definition": "UNIQUE NULLS NOT DISTINCT (user_id, id)"}, PRIMARY, ()),
+    ],
+    ids=[
+        "it is on another column",
+        "it lets duplicates be until the commit",
+        "it was never built to the end",
+        "a later revision brings it",
+        "the new one allows one NULL",
+    ],
+)
+def test_a_unique_key_is_a_break_where_an_older_one_does_not_promise_as_much(new, old, later):
+    uq = key("constraint", "uq", "orders")
+    head = snapshot({key("constraint", "pk", "orders"): old, uq: new})
+    walk = recording(trip("a1", changes=[added(uq, **new)]), trip("b2", changes=later), head=head)
+
+    assert [each.message for each in examine(walk) if each.revision == "a1"] == [
+        "Unique constraint uq on orders is new: what older code writes may be refused."
+    ]
