@@ -22,7 +22,7 @@ How to fix
 Stays quiet when
     The same revision creates the table. The type only gets wider (a longer varchar, integer to bigint). A constraint is on new columns
     only, or is the old one by another name, or takes over a unique index. A new unique key contains an older one. NOT NULL was
-    proved by a CHECK. A view takes the place of a table under its name.
+    proved by a CHECK. A new trigger fills the column that must be given. A view takes the place of a table under its name.
 """
 
 from __future__ import annotations
@@ -48,6 +48,10 @@ from app.gate.checks.words import bulleted, columns_in, full_name, listed, noun,
 from app.gate.recording import TABLE_KINDS, Change, Definition, Key, Part, Recording, Step
 from app.gate.verdict import Severity
 
+_FILLS_ROWS = re.compile(
+    r'BEFORE (?:\w+ OR )*INSERT\b.* FOR EACH ROW\b.* EXECUTE FUNCTION (?P<schema>\w+|"[^"]+")\.(?P<name>\w+|"[^"]+")\(',
+    re.DOTALL,
+)
 _TIMES = {"timestamp without time zone", "timestamp with time zone"}
 _SAYS_ZONE = re.compile(r"\b(SET|LOCAL|SESSION|AT)\s+TIME\s*ZONE\b|'timezone'", re.IGNORECASE)
 
@@ -185,7 +189,9 @@ class _Step:
             what = f"is now called {heir}" if heir else "is gone"
             return f"column {name} {what}: code that still reads or writes it fails"
         if before is None:
-            required = is_required(after) and not self._was_called_otherwise(change.key)
+            required = is_required(after) and not (
+                self._was_called_otherwise(change.key) or self._is_filled_by_trigger(change.key)
+            )
             return f"column {name} must be given and has no default: INSERTs of older code fail" if required else None
         if not self._takes_what_it_took(change, str(before.get("type")), str(after.get("type"))):
             zone = self._zone_left_open(str(before.get("type")), str(after.get("type")))
@@ -199,6 +205,23 @@ class _Step:
         ):
             return f"column {name} is now generated: older code that writes it fails"
         return None
+
+    def _is_filled_by_trigger(self, column: Key) -> bool:
+        """Whether a new trigger acts on each row before it is inserted, and names the column, or its function does."""
+        functions = {
+            **(self._recording.head.objects if self._recording.head else {}),
+            **{each.key: each.after for each in self._changes if each.after is not None},
+        }
+        for each in self._changes:
+            text = str((each.after or {}).get("definition", ""))
+            if each.before is not None or each.key.kind != "trigger" or table_of(each.key) != table_of(column):
+                continue
+            if found := _FILLS_ROWS.match(text):
+                name = Key("function", found["schema"].strip('"'), found["name"].strip('"') + "()")
+                text += str(functions.get(name, {}).get("body", ""))
+                if re.search(rf"(?<!\w){re.escape(column.name)}(?!\w)", text):
+                    return True
+        return False
 
     def _was_called_otherwise(self, key: Key) -> bool:
         gone = [each for each in self._changes if each.key.kind == "column" and each.after is None]

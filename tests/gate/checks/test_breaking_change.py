@@ -425,3 +425,24 @@ def test_a_unique_key_is_a_break_where_an_older_one_does_not_promise_as_much(new
     assert [each.message for each in examine(walk) if each.revision == "a1"] == [
         "Unique constraint uq on orders is new: what older code writes may be refused."
     ]
+
+
+@pytest.mark.parametrize(
+    ("when", "body", "is_filled"),
+    [
+        ("BEFORE INSERT OR UPDATE OF title", "NEW.note := lower(NEW.title)", True),
+        ("BEFORE INSERT OR UPDATE OF title", "NEW.notes := lower(NEW.title)", False),
+        ("BEFORE UPDATE OF note", "NEW.note := lower(NEW.title)", False),
+        ("AFTER INSERT", "UPDATE orders SET note = lower(title)", False),
+    ],
+    ids=["before an INSERT", "another column", "before an UPDATE", "after an INSERT"],
+)
+def test_a_new_trigger_may_fill_the_column_that_must_be_given(when, body, is_filled):
+    function = added(key("function", "fill()"), returns="trigger", body=f"BEGIN {body}; RETURN NEW; END")
+    definition = f"{when} ON public.orders FOR EACH ROW EXECUTE FUNCTION public.fill()"
+    trigger = added(key("trigger", "fill_orders", "orders"), definition=definition)
+    column = added(NOTE, type="text", nullable=False)
+
+    broken = ["Column orders.note must be given and has no default: INSERTs of older code fail."]
+
+    assert messages(column, function, trigger) == ([] if is_filled else broken)
