@@ -44,7 +44,7 @@ from collections.abc import Iterator
 
 from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.words import counted, failure_reason, first_line, indented, listed, shorten, table_of
+from app.gate.checks.words import counted, failure_reason, first_line, full_name, indented, listed, shorten, table_of
 from app.gate.recording import Change, Failure, Key, Part, Populated, Recording, Revision, Snapshot, Trip
 from app.gate.verdict import Severity
 
@@ -80,6 +80,9 @@ def examine(recording: Recording) -> Iterator[Finding]:
 
 def _finding(revision: Revision, trip: Trip, populated: Populated, failure: Failure, head: Snapshot | None) -> Finding:
     table, column = _place(trip, populated, failure)
+    is_new = table in _tables_made(trip)
+    sources = _sources(populated, failure) if is_new else [shorten(table)]
+    rows_of = listed(sources)
     severity = _severity(populated, failure)
     is_left_empty = failure.sqlstate == _NOT_NULL and _is_filled_before(trip, failure, table, column)
     if is_left_empty and severity is Severity.ERROR and populated.rows != "own":
@@ -89,20 +92,23 @@ def _finding(revision: Revision, trip: Trip, populated: Populated, failure: Fail
     elif is_left_empty:
         message = f"{revision.revision} fails where its UPDATE leaves {shorten(table)}.{column} NULL"
     elif populated.rows == "awkward":
-        message = f"{revision.revision} fails where {_trouble(trip, failure, table, column)}"
+        trouble = _outcome(trip, failure, table, column) if is_new else _trouble(trip, failure, table, column)
+        message = f"{revision.revision} fails where {f'rows of {rows_of} lead to {trouble}' if is_new else trouble}"
     elif severity is Severity.ERROR:
-        message = f"{revision.revision} fails as soon as {shorten(table)} has rows"
+        message = f"{revision.revision} fails as soon as {rows_of} {'has' if len(sources) == 1 else 'have'} rows"
     elif severity is Severity.NOTICE:
         names = listed([shorten(each) for each in populated.tables], limit=3)
         message = f"Whether {revision.revision} gets along with rows in {names} is not known: it fails on those that were made"
     else:
-        message = f"{revision.revision} fails on the rows that were made for {shorten(table)}"
+        message = f"{revision.revision} fails on the rows that were made for {rows_of}"
     return Finding(
         f"{message}: {failure_reason(failure)}.",
         revision=revision.revision,
         object=f"{table}.{column}" if column else table,
         detail=failure.sql,
-        help=_help(revision, trip, failure, table, column, _is_text(head, table, column)),
+        help=_help_with_new(revision, table, rows_of)
+        if is_new
+        else _help(revision, trip, failure, table, column, _is_text(head, table, column)),
         line=failure.line,
         severity=severity,
     )
@@ -161,7 +167,8 @@ def _place(trip: Trip, populated: Populated, failure: Failure) -> tuple[str, str
     """The table, and the column if there is one, in which the rows are that the upgrade fails on."""
     tables = list(populated.tables)
     found = re.search(r'(?:relation|table) "([^"]+)"', failure.message) or _TARGET.search(failure.sql or "")
-    table = next((each for each in tables if found and each.rpartition(".")[2] == found[1]), None)
+    known = [*tables, *_tables_made(trip)]
+    table = next((each for each in known if found and each.rpartition(".")[2] == found[1]), None)
     named = re.search(r'column "([^"]+)"', failure.message) or _ALTERED.search(failure.sql or "")
     # What is no column (42703: undefined_column) is a value in the wrong quotes.
     column = named[1] if named and failure.sqlstate != "42703" else None
@@ -173,6 +180,19 @@ def _place(trip: Trip, populated: Populated, failure: Failure) -> tuple[str, str
     changed = trip.up.changes if trip.up is not None else ()
     altered = [each for each in tables if any(table_of(change.key) == each for change in changed)]
     return table or (altered or tables)[0], column
+
+
+def _tables_made(trip: Trip) -> list[str]:
+    """The revision's own tables, which held no rows before it."""
+    changes = trip.up.changes if trip.up is not None else ()
+    return [full_name(each.key) for each in changes if each.key.kind == "table" and each.before is None]
+
+
+def _sources(populated: Populated, failure: Failure) -> list[str]:
+    """The older tables whose rows the statement reads, as far as its text tells; else all that hold rows."""
+    holding = [shorten(table) for table, rows in populated.tables.items() if rows] or list(populated.tables)
+    words = set(re.findall(r"\w+", failure.sql or ""))
+    return [each for each in holding if each.rpartition(".")[2] in words] or holding
 
 
 _TARGET = re.compile(
@@ -210,6 +230,18 @@ def _trouble(trip: Trip, failure: Failure, table: str, column: str | None) -> st
     if failure.sqlstate == _NOT_NULL and change is not None and change.before is None:
         return f"it leaves the new {shorten(table)}.{column} empty"
     return f"{_trait(trip, failure, shorten(table), column)}, which the schema before it allows"
+
+
+def _outcome(trip: Trip, failure: Failure, table: str, column: str | None) -> str:
+    """What older rows become in a table of the revision's own, which does not take it."""
+    name = f"{shorten(table)}.{column}" if column else shorten(table)
+    if failure.sqlstate == _NOT_NULL:
+        return f"NULL in the new {name}"
+    if failure.sqlstate in _UNIQUE:
+        change = _broken_promise(trip, failure)
+        columns = _columns(change) if change is not None else []
+        return f"equal {listed(columns)} in the new {shorten(table)}" if columns else f"duplicates in the new {name}"
+    return f"what the new {name} does not take"
 
 
 def _trait(trip: Trip, failure: Failure, table: str, column: str | None) -> str:
@@ -255,11 +287,19 @@ def _help(revision: Revision, trip: Trip, failure: Failure, table: str, column: 
         )
     if not parts and failure.sqlstate in _UNIQUE:
         parts.append(f"Tell such rows of {shorten(table)} apart before, or keep one of them.")
-    parts.append(
-        f"If rows of {shorten(table)} look different, put some into overproof_rows/{revision.revision}.sql, beside the script: "
+    return "\n\n".join([*parts, _other_rows(revision, shorten(table))])
+
+
+def _help_with_new(revision: Revision, table: str, rows_of: str) -> str:
+    first = f"Leave such rows of {rows_of} out of the new {shorten(table)}, or give them there what it asks for."
+    return f"{first}\n\n{_other_rows(revision, rows_of)}"
+
+
+def _other_rows(revision: Revision, rows_of: str) -> str:
+    return (
+        f"If rows of {rows_of} look different, put some into overproof_rows/{revision.revision}.sql, beside the script: "
         "they are used instead."
     )
-    return "\n\n".join(parts)
 
 
 _FIRST = {

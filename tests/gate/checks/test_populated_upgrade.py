@@ -168,6 +168,38 @@ def test_a_unique_key_over_duplicates_is_a_warning_that_names_the_columns():
     assert "row_number() OVER (PARTITION BY note)" in str(finding.help)
 
 
+def test_what_fails_in_a_table_of_the_revision_s_own_is_told_of_the_older_rows_that_lead_to_it():
+    changes = [added(key("table", "sessions")), added(key("index", "ix_id", "sessions"), definition="USING btree (id)")]
+    failed = failure(
+        'duplicate key value violates unique constraint "ix_id"',
+        sqlstate="23505",
+        sql="INSERT INTO sessions (id) SELECT session_id FROM orders",
+    )
+
+    [finding] = examine(of(over_rows(changes, failed, tables={"public.lines": 6, "public.orders": 6})))
+
+    assert finding.message.startswith("a1 fails where rows of orders lead to equal id in the new sessions: duplicate")
+    assert str(finding.help).startswith("Leave such rows of orders out of the new sessions, or give them there what")
+    assert "If rows of orders look different" in str(finding.help)
+
+
+@pytest.mark.parametrize(
+    ("rows", "start"),
+    [
+        ("awkward", "a1 fails where rows of lines and orders lead to NULL in the new sessions.title: "),
+        ("plain", "a1 fails as soon as lines and orders have rows: "),
+    ],
+)
+def test_no_rows_of_a_table_of_the_revision_s_own_are_blamed_for_a_null_in_it(rows, start):
+    changes = [added(key("table", "sessions")), NOT_NULL]
+    failed = failure('null value in column "title" of relation "sessions" violates …', sqlstate="23502")
+
+    [finding] = examine(of(over_rows(changes, failed, rows, tables={"public.lines": 6, "public.orders": 6})))
+
+    assert finding.message.startswith(start)
+    assert "ALTER TABLE" not in str(finding.help)
+
+
 @pytest.mark.parametrize(
     ("failed", "words"),
     [
