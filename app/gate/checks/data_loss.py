@@ -181,29 +181,27 @@ _ADVICE = {
 
 
 def _help(revision: Revision, by_kind: Mapping[str, Sequence[Loss]]) -> str:
-    code = "\n".join(line for what, losses in by_kind.items() for line in _copies(revision, what, losses))
+    code = "\n".join(_copies(revision, [loss for what in by_kind if what in _GONE for loss in by_kind[what]]))
     parts = [f"{_KEEP}\n\n{indented(code)}"] if code else []
     parts += [_ADVICE[what] for what in by_kind if what in _ADVICE]
     return "\n\n".join([*parts, _ALLOW])
 
 
-def _copies(revision: Revision, what: str, losses: Sequence[Loss]) -> Iterator[str]:
+def _copies(revision: Revision, losses: Sequence[Loss]) -> Iterator[str]:
     """Code that keeps a copy of what goes, a line for each table."""
-    if what not in _GONE:
-        return
-    columns: dict[str, list[str]] = {}
-    keys: dict[str, tuple[str, ...]] = {}
+    by_table: dict[str, list[Loss]] = {}
     for loss in losses:
-        keys[loss.table] = loss.key
-        columns.setdefault(loss.table, []).extend([loss.column] if loss.column else [])
-    for table, names in list(columns.items())[:3]:
+        by_table.setdefault(loss.table, []).append(loss)
+    for table, lost in list(by_table.items())[:5]:
         schema, _, label = table.partition(".")
         kept = f"{label}_before_{revision.revision}"[:63]
-        if what == "table dropped":
+        if any(loss.what == "table dropped" for loss in lost):
             named = "" if schema == "public" else f", schema={remedy.python(schema)}"
             yield f"op.rename_table({remedy.python(label)}, {remedy.python(kept)}{named})"
             continue
-        chosen = ", ".join(map(remedy.quote, dict.fromkeys([*keys[table], *names]))) if names else "*"
+        names = [loss.column for loss in lost if loss.column is not None]
+        is_of_columns = len(names) == len(lost)
+        chosen = ", ".join(map(remedy.quote, dict.fromkeys([*lost[0].key, *names]))) if is_of_columns else "*"
         sql = (
             f"CREATE TABLE {remedy.quote_table(f'{schema}.{kept}')} AS SELECT {chosen} FROM {remedy.quote_table(table)}"
         )

@@ -103,6 +103,15 @@ def test_what_one_upgrade_loses_is_one_finding():
     assert "Choose a type that holds them" in str(finding.help)
 
 
+def test_a_table_that_loses_rows_and_columns_is_copied_once():
+    deleted = Loss("public.orders", None, "rows deleted", 1, 6, "id = 1001")
+
+    [finding] = examine(of([deleted, DROPPED]))
+
+    assert str(finding.help).count("CREATE TABLE") == 1
+    assert 'op.execute("CREATE TABLE orders_before_a1 AS SELECT * FROM orders")' in str(finding.help)
+
+
 def test_a_downgrade_that_forgets_values_is_told_at_the_downgrade():
     changed = Loss("public.orders", "note", "values changed", 5, 6, "note-1", "NOTE-1")
 
