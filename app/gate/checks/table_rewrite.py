@@ -52,7 +52,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.hazards import Transaction, by_table, changes_by, shown, transactions
+from app.gate.checks.hazards import Transaction, by_table, changes_by, says, shown, transactions
 from app.gate.checks.remedy import escape_colons, python, quote, quote_table
 from app.gate.checks.words import indented, listed, shorten
 from app.gate.recording import Change, Part, Recording, Statement
@@ -85,7 +85,8 @@ def _empties(statement: Statement) -> bool:
 
 
 def _finding(transaction: Transaction, table: str, statements: Sequence[Statement]) -> Finding:
-    causes = [cause for statement in statements for cause in _causes(transaction, statement, table)]
+    told = [cause for statement in statements for cause in _causes(transaction, statement, table)]
+    causes = list({cause.why: cause for cause in told}.values())
     times = f" {len(statements)} times" if len(statements) > 1 else ""
     why = f", {listed([cause.why for cause in causes], limit=2)}" if causes else ""
     return Finding(
@@ -123,8 +124,18 @@ def _causes(transaction: Transaction, statement: Statement, table: str) -> Itera
             continue
         if change.before is None:
             yield _added(change, table)
-        elif change.before.get("type") != change.after.get("type"):
+        elif change.before.get("type") != change.after.get("type") and _is_retyped_by(transaction, statement, change):
             yield _retyped(change, table, str(change.before.get("type")), str(change.after.get("type")), statement.sql)
+
+
+def _is_retyped_by(transaction: Transaction, statement: Statement, change: Change) -> bool:
+    """Whether it is the statement that alters the column, and not one in whose USING the column is read."""
+    name = re.escape(change.key.name)
+    alters = re.compile(rf'\bALTER\s+(?:COLUMN\s+)?"?{name}"?\s+(?:SET\s+DATA\s+)?TYPE\b', re.IGNORECASE)
+    altering = [
+        each for each in transaction.step.statements if says(each, change.key.table) and alters.search(each.sql)
+    ]
+    return statement in altering or not altering
 
 
 def _retyped(change: Change, table: str, old_type: str, new_type: str, sql: str) -> Cause:
@@ -150,7 +161,7 @@ def _retyped(change: Change, table: str, old_type: str, new_type: str, sql: str)
         value = using[1]
     collation = f" COLLATE {change.after['collation']}" if change.after and change.after.get("collation") else ""
     add = f"op.execute({python(f'{alter} ADD COLUMN IF NOT EXISTS {new} {new_type}{collation}')})"
-    fill = batches(table, new, value, f"{new} IS NULL AND {old} IS NOT NULL")
+    fill = batches(table, new, value, f"{new} IS NULL AND ({value}) IS NOT NULL")  # else it would not end
     return Cause(why, advice, f"{add}\n{fill}")
 
 
@@ -181,7 +192,8 @@ def _added(change: Change, table: str) -> Cause:
 def batches(table: str, column: str, value: str, condition: str) -> str:
     """Code that fills a column a few thousand rows at a time. `column`, `value` and `condition` are SQL."""
     name = quote_table(table)
-    value = escape_colons(value).replace("\\", "\\\\")  # it stands in a string
+    # Both stand in a string.
+    value, condition = (escape_colons(each).replace("\\", "\\\\") for each in (value, condition))
     return f'''with op.get_context().autocommit_block():
     op.execute("""
         DO $$ BEGIN

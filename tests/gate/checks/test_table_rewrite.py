@@ -50,6 +50,32 @@ def test_the_advice_turns_the_values_as_the_script_does(sql: str, value: str | N
     assert str(finding.help).startswith("Give the new values a column of their own")
 
 
+def test_the_batches_end_where_the_new_value_of_a_row_is_null():
+    sql = "ALTER TABLE orders ALTER total TYPE bigint USING nullif(total, 0)"
+    widen = statement(sql, locks={"orders": "AccessExclusiveLock"}, rewrites=["orders"])
+
+    [finding] = examine(recording(trip(statements=[widen], changes=[WIDENED])))
+
+    assert "WHERE total_new IS NULL AND (nullif(total, 0)) IS NOT NULL LIMIT" in str(finding.help)
+
+
+def test_a_column_that_another_one_is_made_from_is_told_once_by_the_statement_that_alters_it():
+    statements = [
+        statement(f"ALTER TABLE orders ALTER COLUMN {name} TYPE json USING settings::json", rewrites=["orders"])
+        for name in ("settings", "proposed")
+    ]
+    changes = [
+        altered(key("column", name, "orders"), {"type": "text"}, {"type": "json"}) for name in ("settings", "proposed")
+    ]
+
+    [finding] = examine(recording(trip(statements=statements, changes=changes)))
+
+    assert finding.message.endswith(
+        "the whole of it 2 times, to turn settings from text into json and to turn proposed from text into json."
+    )
+    assert str(finding.help).count("ADD COLUMN") == 2
+
+
 def test_the_rewrites_of_one_table_are_one_finding():
     placed, paid = (key("column", name, "orders") for name in ("placed_at", "paid_at"))
     before, after = {"type": "timestamp without time zone"}, {"type": "timestamp with time zone"}
