@@ -47,7 +47,12 @@ _CREATE_INDEX = re.compile(
     r"\s*CREATE\s+(?P<unique>UNIQUE\s+)?INDEX\s+(IF\s+NOT\s+EXISTS\s+)?(?P<name>[\w\"]+)\s+(?P<rest>ON\b.*)",
     re.IGNORECASE | re.DOTALL,
 )
-_ADD_CONSTRAINT = re.compile(r"\s*ALTER\s+TABLE\s+.*\bADD\s+CONSTRAINT\s+(?P<name>[\w\"]+)", re.IGNORECASE | re.DOTALL)
+_ADD_CONSTRAINT = re.compile(
+    r"\s*ALTER\s+TABLE\s+.*\bADD\s+(?:CONSTRAINT\s+(?P<name>[\w\"]+)|(?P<kind>PRIMARY\s+KEY|UNIQUE)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+_RETYPE = re.compile(r"\s*ALTER\s+TABLE\b.*\bALTER\b.*\bTYPE\b", re.IGNORECASE | re.DOTALL)
+_REINDEX = re.compile(r"\bREINDEX\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,9 @@ def _dropped(moment: Moment) -> list[str]:
 
 def _build_finding(transaction: Transaction, table: str, found: Sequence[Moment]) -> Finding:
     builds = [build for moment in found for build in _builds(transaction, moment, table)]
+    sqls = "\n".join(shown(moment.statement) for moment in found)
     waits = who_waits(mode for moment in found for mode in moment.held.get(table, ()))
-    what = "its index is built"
+    what = "its indexes are built again" if _RETYPE.match(sqls) else "its index is built"
     if builds:
         verb = "is" if len(builds) == 1 else "are"
         what = f"{listed([build.words for build in builds])} {verb} built"
@@ -89,8 +95,8 @@ def _build_finding(transaction: Transaction, table: str, found: Sequence[Moment]
         f"{waits[0].upper()}{waits[1:]} on {shorten(table)} wait until {what}.",
         revision=transaction.revision.revision,
         object=table,
-        detail="\n".join(shown(moment.statement) for moment in found),
-        help=_advice(builds, table),
+        detail=sqls,
+        help=_advice(builds, table, sqls),
         line=found[0].statement.line,
     )
 
@@ -115,25 +121,38 @@ def _builds(transaction: Transaction, moment: Moment, table: str) -> Iterator[Bu
         code = f"with op.get_context().autocommit_block():\n    {drop}\n    op.execute({python(sql, is_sql=True)})"
         yield Build("index " + name.strip('"'), code)
     elif add := _ADD_CONSTRAINT.match(statement.sql):
-        yield Build("the index of " + add["name"].strip('"'), "")
+        kind = "the primary key" if str(add["kind"]).upper().startswith("PRIMARY") else "the unique constraint"
+        yield Build("the index of " + (add["name"] or kind).strip('"'), "")
 
 
 def _needs_no_index(change: Change) -> bool:
     return change.key.kind == "constraint" and (change.after or {}).get("type") in ("check", "foreign key")
 
 
-def _advice(builds: Sequence[Build], table: str) -> str:
+def _advice(builds: Sequence[Build], table: str, sqls: str) -> str:
     if builds:
         code = "\n".join(build.code for build in builds if build.code)
-        if code:
-            return f"Build it beside the traffic, outside of the transaction:\n\n{indented(code)}"
-        return (
-            "Build a unique index outside of the transaction, with CONCURRENTLY, and let the constraint take it over (USING INDEX). "
-            "Where PostgreSQL cannot do that, as for EXCLUDE, do it while nobody needs the table, under a short lock_timeout."
-        )
+        parts = [f"Build it beside the traffic, outside of the transaction:\n\n{indented(code)}"] if code else []
+        return "\n\n".join([*parts, *([] if all(build.code for build in builds) else [_TAKE_OVER])])
+    if _RETYPE.match(sqls):
+        return _BESIDE
+    first = "Build it outside of the transaction, with CONCURRENTLY"
+    if not _REINDEX.search(sqls):
+        return f"{first}."
     sql = f"REINDEX TABLE CONCURRENTLY {quote_table(table)}"
     code = f"with op.get_context().autocommit_block():\n    op.execute({python(sql)})"
-    return f"Build it outside of the transaction, with CONCURRENTLY; for a REINDEX:\n\n{indented(code)}"
+    return f"{first}; for a REINDEX:\n\n{indented(code)}"
+
+
+_TAKE_OVER = (
+    "Build a unique index outside of the transaction, with CONCURRENTLY, and let the constraint take it over (ADD CONSTRAINT … USING INDEX). "
+    "Where PostgreSQL cannot do that, as for EXCLUDE, do it while nobody needs the table, under a short lock_timeout."
+)
+_BESIDE = (
+    "The rows stay as they are, but an index on a column of another type is built again, and that cannot be done beside the traffic. "
+    "Where the table is large, give the new values a column of their own, with its index built CONCURRENTLY, let the code write "
+    "both, and drop the old one in a later release."
+)
 
 
 def _drop_finding(transaction: Transaction, table: str, found: Sequence[Moment]) -> Finding:

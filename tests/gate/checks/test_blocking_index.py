@@ -135,6 +135,49 @@ def test_reindex_gets_the_advice_for_it():
     assert "REINDEX TABLE CONCURRENTLY orders" in str(finding.help)
 
 
+@pytest.mark.parametrize(
+    ("added", "words"),
+    [
+        ("PRIMARY KEY (id)", "the primary key"),
+        ("UNIQUE (id)", "the unique constraint"),
+        ("CONSTRAINT c UNIQUE (id)", "c"),
+    ],
+)
+def test_a_constraint_that_is_made_again_takes_over_an_index_in_the_advice(added: str, words: str):
+    sql = f"ALTER TABLE orders ADD {added}"
+    add = statement(sql, locks={"orders": "AccessExclusiveLock"}, index_builds=["orders"])
+
+    [finding] = examine(recording(trip(statements=[add])))
+
+    assert finding.message == f"Reads and writes on orders wait until the index of {words} is built."
+    assert "let the constraint take it over (ADD CONSTRAINT … USING INDEX)" in str(finding.help)
+    assert "REINDEX" not in str(finding.help)
+
+
+def test_what_some_of_several_constraints_need_is_said_beside_the_code_for_the_rest():
+    statements = [
+        statement(sql, locks={"orders": "AccessExclusiveLock"}, index_builds=["orders"])
+        for sql in ("CREATE INDEX ix_total ON orders (total)", "ALTER TABLE orders ADD PRIMARY KEY (id)")
+    ]
+
+    [finding] = examine(recording(trip(statements=statements)))
+
+    assert finding.message.endswith("wait until index ix_total and the index of the primary key are built.")
+    assert "CREATE INDEX CONCURRENTLY ix_total" in str(finding.help)
+    assert "USING INDEX" in str(finding.help)
+
+
+def test_a_column_of_another_type_is_not_advised_to_be_indexed_anew():
+    sql = "ALTER TABLE orders ALTER COLUMN note TYPE citext"
+    retype = statement(sql, locks={"orders": "AccessExclusiveLock"}, index_builds=["orders"])
+
+    [finding] = examine(recording(trip(statements=[retype])))
+
+    assert finding.message == "Reads and writes on orders wait until its indexes are built again."
+    assert "give the new values a column of their own" in str(finding.help)
+    assert "REINDEX" not in str(finding.help)
+
+
 def test_dropping_an_index_is_a_finding():
     drop = statement("\nDROP INDEX ix_total", locks={"orders": "AccessExclusiveLock"})
 
