@@ -108,7 +108,7 @@ def _finding(revision: Revision, trip: Trip, populated: Populated, failure: Fail
         detail=failure.sql,
         help=_help_with_new(revision, table, rows_of)
         if is_new
-        else _help(revision, trip, failure, table, column, _is_text(head, table, column)),
+        else _help(revision, trip, failure, table, column, head),
         line=failure.line,
         severity=severity,
     )
@@ -276,8 +276,11 @@ def _narrowed(trip: Trip, failure: Failure) -> str | None:
 # Advice.
 
 
-def _help(revision: Revision, trip: Trip, failure: Failure, table: str, column: str | None, is_text: bool) -> str:
-    code = _code(trip, failure, table, column) if is_text or failure.sqlstate != "23505" else None
+def _help(
+    revision: Revision, trip: Trip, failure: Failure, table: str, column: str | None, head: Snapshot | None
+) -> str:
+    is_told = failure.sqlstate != "23505" or _is_text(head, table, column)
+    code = _code(trip, failure, table, column, head) if is_told else None
     parts = [f"{_FIRST[code[0]]}\n\n{indented(code[1])}"] if code else []
     if not parts and (_NO_LABEL.search(failure.message) or failure.sqlstate == _CHECK):
         parts.append(f"Give such rows of {shorten(table)} another value before, by an UPDATE.")
@@ -305,11 +308,14 @@ def _other_rows(revision: Revision, rows_of: str) -> str:
 _FIRST = {
     "default": "Let existing rows have a value from the start (choose the right one):",
     "fill": "Fill the column before it is made NOT NULL (choose the right value):",
+    "refer": "Let each row refer to one that exists before the column is made NOT NULL (choose the right one), or delete such rows:",
     "duplicates": "Tell duplicates apart before, in a way that suits them; for a text, say:",
 }
 
 
-def _code(trip: Trip, failure: Failure, table: str, column: str | None) -> tuple[str, str] | None:
+def _code(
+    trip: Trip, failure: Failure, table: str, column: str | None, head: Snapshot | None
+) -> tuple[str, str] | None:
     """Which advice, and the code for it, with the user's own names."""
     schema, _, label = table.partition(".")
     named = f", schema={remedy.python(schema)}" if schema != "public" else ""
@@ -318,17 +324,22 @@ def _code(trip: Trip, failure: Failure, table: str, column: str | None) -> tuple
         if change is None or change.after is None:
             return None
         type_ = str(change.after.get("type", "text"))
-        value = _some_value(type_)
+        referred = _referred_value(trip, head, table, column)
+        value = referred or _some_value(type_)
         statement = (failure.sql or "").upper()
         if "PRIMARY KEY" in statement:
             return None  # no one value will do
-        if change.before is None and "SET NOT NULL" not in statement:
-            add = f"ALTER TABLE {remedy.quote_table(table)} ADD COLUMN {remedy.quote(column)} {type_} NOT NULL DEFAULT {value}"
+        add = f"ALTER TABLE {remedy.quote_table(table)} ADD COLUMN {remedy.quote(column)} {type_}"
+        is_added = change.before is None and "SET NOT NULL" not in statement
+        if is_added and not referred:
+            add += f" NOT NULL DEFAULT {value}"
             drop = f"op.alter_column({remedy.python(label)}, {remedy.python(column)}, server_default=None{named})  # in a later release"
             return "default", f"op.execute({remedy.python(add, is_sql=True)})\n{drop}"
         fill = f"UPDATE {remedy.quote_table(table)} SET {remedy.quote(column)} = {value} WHERE {remedy.quote(column)} IS NULL"
         alter = f"op.alter_column({remedy.python(label)}, {remedy.python(column)}, nullable=False{named})"
-        return "fill", f"op.execute({remedy.python(fill, is_sql=True)})\n{alter}"
+        lines = [*([add] if is_added else []), fill]
+        code = "\n".join(f"op.execute({remedy.python(line, is_sql=True)})" for line in lines)
+        return "refer" if referred else "fill", f"{code}\n{alter}"
     if failure.sqlstate == "23505" and column is not None:
         one, sql = remedy.quote(column), remedy.quote_table(table)
         lines = [
@@ -338,6 +349,20 @@ def _code(trip: Trip, failure: Failure, table: str, column: str | None) -> tuple
         ]
         body = "\n".join(f"    {remedy.python(line + ' ', is_sql=True)}" for line in lines)
         return "duplicates", f"op.execute(\n{body}\n)"
+    return None
+
+
+def _referred_value(trip: Trip, head: Snapshot | None, table: str, column: str) -> str | None:
+    """A value that the column's foreign key allows, as SQL; None if it is in no foreign key."""
+    changed = [(each.key, each.after) for each in (trip.up.changes if trip.up is not None else ())]
+    for key, definition in [*changed, *(head.objects.items() if head is not None else ())]:
+        columns = list((definition or {}).get("columns") or ())
+        if key.kind != "constraint" or table_of(key) != table or definition is None or column not in columns:
+            continue
+        found = re.search(r"\bREFERENCES (.+?)\s*\(([^()]*)\)", str(definition.get("definition")))
+        if found is not None:
+            target = found[1].removeprefix("public.")
+            return f"(SELECT {found[2]} FROM {target} LIMIT 1)" if len(columns) == 1 else "…"
     return None
 
 

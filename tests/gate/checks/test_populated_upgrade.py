@@ -55,6 +55,33 @@ def test_not_null_over_nulls_is_a_warning_and_the_help_fills_them():
     assert 'op.alter_column("orders", "note", nullable=False)' in str(finding.help)
 
 
+OWNER_KEY = {
+    "type": "foreign key",
+    "columns": ["note"],
+    "definition": 'FOREIGN KEY (note) REFERENCES public."user"(id) ON DELETE CASCADE',
+}
+
+
+def test_a_column_of_a_foreign_key_is_filled_with_a_value_that_exists():
+    head = snapshot({key("constraint", "fk", "orders"): OWNER_KEY})
+
+    [finding] = examine(recording(over_rows([NOT_NULL], NULLS), head=head))
+
+    assert str(finding.help).startswith("Let each row refer to one that exists")
+    assert 'UPDATE orders SET note = (SELECT id FROM \\"user\\" LIMIT 1) WHERE note IS NULL' in str(finding.help)
+
+
+def test_a_new_column_of_a_foreign_key_gets_no_made_up_default():
+    foreign_key = added(key("constraint", "fk", "orders"), **{**OWNER_KEY, "columns": ["channel"]})
+    failed = failure('column "channel" of relation "orders" contains null values', sqlstate="23502")
+
+    [finding] = examine(of(over_rows([NEW_COLUMN, foreign_key], failed, "plain")))
+
+    assert "DEFAULT" not in str(finding.help)
+    assert 'op.execute("ALTER TABLE orders ADD COLUMN channel text")' in str(finding.help)
+    assert "UPDATE orders SET channel = (SELECT id FROM" in str(finding.help)
+
+
 def test_a_new_column_that_is_filled_in_part_is_told_as_such():
     column = added(key("column", "note", "orders"), type="text", nullable=False)
     failed = replace(NULLS, sql="ALTER TABLE orders ALTER COLUMN note SET NOT NULL")
