@@ -222,7 +222,7 @@ class Again(Walker):
         """In a transaction that is rolled back. Gives how many of the revisions are done with if the database is spoiled."""
         self._conversation.ask("hold")
         again = trial.upgrade(lambda: self._repeat(name, "upgrade"), is_void)
-        trial.must_commit = is_void(again)
+        trial.must_commit |= is_void(again)
         if again.failure is None and not trial.must_commit:
             trial.after_upgrade()
         is_undone = self._conversation.ask("release")["undone"]

@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 FOLDER = "overproof_rows"
 
+# "pending trigger events": deferred constraints of rows that are not committed yet, which those of users are.
+_OBJECT_IN_USE = "55006"
 KINDS = ("awkward", "plain")  # of rows, in the order in which they are tried
 
 _INSERTED = """
@@ -136,7 +138,7 @@ class Trial:
     populated: Populated | None = None
     not_covered: Mapping[str, str] = field(default_factory=dict)
     rows_failure: Failure | None = None
-    must_commit: bool = False  # over rows, it ends the transaction
+    must_commit: bool = False  # over rows, it ends the transaction, or wants them committed
     _to_come: Catalog | None = None
     _plan: Plan | None = None
     _filled: Filled | None = None
@@ -169,10 +171,14 @@ class Trial:
                 self.note(taken)
                 if taken.failure is None:
                     return taken
+                self.must_commit = taken.failure.sqlstate == _OBJECT_IN_USE
                 if self.line.execute(["ROLLBACK TO SAVEPOINT overproof_rows"]) is not None:
                     return taken  # the script has ended the transaction: nothing more can be tried in it
-                if not self.is_worth_another_try(taken.failure):
+                if self.must_commit or not self.is_worth_another_try(taken.failure):
                     break
+            if self.must_commit:
+                self.populated = None
+                break
             if has_documents:
                 self.populated = told  # with texts of either kind it fails: what was seen first is told
             elif not self._may_want_documents():

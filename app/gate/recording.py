@@ -159,6 +159,7 @@ class Part(StrEnum):
     MODELS = "models"
     OFFLINE = "offline"
     CONCURRENT = "concurrent"  # and `plain`
+    UNREGISTERED = "unregistered"
 
 
 EVERY_PART = frozenset(Part)

@@ -190,6 +190,8 @@ def accept(conversation: Conversation, database: Database) -> None:
     The walk goes down as well as up, so this is what stands between it and a database that somebody needs.
     """
     hello = conversation.hello
+    if "unsupported" in hello:
+        raise CannotVerify(f"{hello['unsupported']}: raise it there")
     if hello["dialect"] != "postgresql":
         raise CannotVerify(
             f"the command migrates a database of another system ({hello['dialect']}): name the variable from which it reads its"

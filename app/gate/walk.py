@@ -361,8 +361,9 @@ class Walker:
             return True
         if trip.left_behind or not _must_do_the_same(trip.up, again, before):
             trip = replace(trip, not_repeated=difference_between(after, self._look(back)))
-            if trial and trip.not_repeated:
-                walk.suspects.append(name)  # a script may leave a table alone that has rows
+            if trip.not_repeated and (trial or not trip.left_behind):
+                # It may leave a table alone that has rows, or have asked on another connection, for which nothing has gone down.
+                walk.suspects.append(name)
         trip = replace(trip, again=again)
         if trial:
             trial.after_upgrade()
@@ -460,9 +461,18 @@ class Walker:
                 walk.missing[part] = "env.py gives no target_metadata, so Alembic knows of no models"
             return
         walk.hidden += tuple(self._conversation.ask("hidden")["tables"])
-        walk.unregistered = tuple(
-            UnregisteredModel(**each) for each in self._conversation.ask("unregistered")["models"]
-        )
+        if Part.UNREGISTERED in walk.parts:
+            walk.unregistered = self._find_unregistered()
+
+    def _find_unregistered(self) -> tuple[UnregisteredModel, ...]:
+        try:
+            found = self._conversation.ask("unregistered", self._timeout_s)["models"]
+        except TimeoutError:
+            raise CannotVerify(
+                "a module of the models' packages, which env.py does not import, was imported to see whether it has models, and that"
+                f" did not end within {self._timeout_s:g} s: --ignore unregistered-models leaves such modules alone"
+            ) from None
+        return tuple(UnregisteredModel(**each) for each in found)
 
     def _find_settled(self) -> None:
         walk = self._walk

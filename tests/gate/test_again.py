@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from app.gate.recorder import record
 from app.gate.recording import EVERY_PART, Part, Trip
 from app.gate.server import Server
-from tests.gate.projects import script, target, write_project
+from tests.gate.projects import ENV, script, target, write_project
 
 ORDERS = script(
     "a1", None, "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))", "op.drop_table('orders')"
@@ -105,6 +106,57 @@ def test_an_upgrade_that_is_killed_half_way_is_run_again(tmp_path: Path, server:
     (interruption,) = found["b2"]
     assert interruption.after == "CREATE TABLE one ()"
     assert interruption.failure.message == 'relation "one" already exists'
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+@pytest.mark.parametrize("first", ["pass", "connection.execute(text('SET lock_timeout = 4000'))"])
+def test_a_script_that_commits_before_its_autocommit_block_can_be_killed_and_run_again(
+    tmp_path: Path, server: Server, driver: str, first: str
+) -> None:
+    # warehouse's ed4cc2ef6b0f. A statement before context.configure() begins a transaction that Alembic takes for the caller's.
+    sturdy = """
+        op.get_bind().commit()
+        with op.get_context().autocommit_block():
+            op.execute("SET lock_timeout = 4000")
+            op.create_index("ix", "orders", ["id"], if_not_exists=True, postgresql_concurrently=True)
+    """
+    env = ENV.replace(
+        "            context.configure(connection", f"            {first}\n            context.configure(connection"
+    )
+    env = env.replace("import MetaData,", "import MetaData, text,") + "            connection.commit()\n"
+    scripts = {"a1": ORDERS, "b2": script("b2", "a1", sturdy, "op.drop_index('ix')")}
+    scripts["c3"] = script("c3", "b2", sturdy.replace("ix", "iy"), "op.drop_index('iy')")
+    place = write_project(tmp_path, scripts, env=env)
+    on_driver = replace(target(place), environment={"DATABASE_URL": f"{{url+{driver}}}"})
+
+    (recording,) = record(on_driver, server)
+
+    for trip in recording.trips:
+        assert trip.interruptions == ()
+        for step in (trip.up, trip.down, trip.again):
+            assert step is not None
+            assert step.failure is None
+    assert recording.concurrent is not None
+    assert recording.concurrent.differences == ()
+
+
+def test_an_upgrade_that_asks_on_another_connection_is_confirmed_with_commits(tmp_path: Path, server: Server) -> None:
+    # Mealie's 6b0f5f32d602: for a second connection, nothing has gone down while the transaction is held.
+    asks = """
+        import os
+
+        with sa.create_engine(os.environ["DATABASE_URL"]).connect() as other:
+            if sa.inspect(other).has_table("lines"):
+                return
+        op.create_table("lines", sa.Column("id", sa.Integer))
+    """
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": script("b2", "a1", asks, "op.drop_table('lines')")})
+
+    trip = recorded(place, server)["b2"]
+
+    assert trip.again is not None
+    assert trip.again.failure is None
+    assert trip.left_behind == trip.not_repeated == ()
 
 
 def test_a_downgrade_that_ends_the_process_when_it_commits_has_failed(tmp_path: Path, server: Server) -> None:

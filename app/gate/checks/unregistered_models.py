@@ -24,7 +24,7 @@ from collections.abc import Collection, Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.words import listed
-from app.gate.recording import Recording, UnregisteredModel
+from app.gate.recording import Part, Recording, UnregisteredModel
 from app.gate.verdict import Severity
 
 
@@ -74,4 +74,4 @@ def full_table_name(model: UnregisteredModel) -> str:
     return model.table if "." in model.table else f"public.{model.table}"
 
 
-CHECK = Check(id="unregistered-models", severity=Severity.ERROR, examine=examine)
+CHECK = Check(id="unregistered-models", severity=Severity.ERROR, examine=examine, needs=frozenset({Part.UNREGISTERED}))

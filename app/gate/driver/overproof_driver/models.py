@@ -269,7 +269,11 @@ def _mapped_classes(known):
     tables = {id(table) for metadata in known for table in metadata.tables.values()}
     registries = mapperlib._all_registries() if hasattr(mapperlib, "_all_registries") else ()
     for registry in list(registries):
-        for mapper in list(registry.mappers):
+        for manager in list(registry._managers):
+            try:
+                mapper = manager.mapper
+            except Exception:  # a class that is mapped only once others are (AbstractConcreteBase)
+                continue
             if id(mapper.local_table) in tables:
                 yield mapper.class_
 

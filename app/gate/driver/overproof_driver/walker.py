@@ -571,6 +571,10 @@ class Walker:
         """Be in a transaction."""
         if not self._is_external:
             self.context._transaction = self._begun_transaction()
+        elif not self.context.connection.in_transaction():
+            # A script has ended what `env.py` began. SQLAlchemy would begin another with the next statement, unless a `with` forbids it.
+            with suppress(sqlalchemy.exc.InvalidRequestError):
+                self.context.connection.begin()
 
     def _begin(self):
         """Be in a transaction in which a step, or whatever a script does, finds what it would find in a new session. Gives its id."""
@@ -600,6 +604,9 @@ class Walker:
 
     def _rollback(self):
         if self._is_external:
+            transaction = self.context.connection.get_transaction()
+            if transaction is not None and not transaction.is_active:
+                transaction.rollback()  # a script's commit of it was interrupted: SQLAlchemy would refuse all that comes
             self._end_external("ROLLBACK")
             return
         transaction = self.context.connection.get_transaction()
