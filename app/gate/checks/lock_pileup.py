@@ -45,6 +45,7 @@ from app.gate.checks.hazards import (
     shown,
     transactions,
     waiting,
+    who_waits,
 )
 from app.gate.checks.words import listed, shorten
 from app.gate.recording import Part, Recording
@@ -62,9 +63,11 @@ def _several_tables(transaction: Transaction) -> Iterator[Finding]:
     statements = list({id(statement): statement for statement in last.since.values()}.values())
     if len(last.since) < 2 or (len(statements) < 2 and not does_several_things(statements[0])):
         return
+    waits = {who_waits(last.held[table]) for table in list(last.since)[:-1]}
+    what = "write to" if waits == {"writes"} else "use"
     yield Finding(
         f"{transaction.revision.revision} locks {listed([shorten(table) for table in last.since], limit=4)} one after the other, and keeps the "
-        "locks until it commits: while it waits for one table, nobody can use those before it.",
+        f"locks until it commits: while it waits for one table, nobody can {what} those before it.",
         revision=transaction.revision.revision,
         object=", ".join(sorted(last.since)),
         detail="\n".join(shown(statement) for statement in statements),

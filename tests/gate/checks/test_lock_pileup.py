@@ -24,6 +24,24 @@ def test_tables_that_are_locked_one_after_the_other_are_one_finding():
     assert finding.detail == "ALTER TABLE orders ADD a int\nALTER TABLE users ADD a int"
 
 
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        ("ShareRowExclusiveLock", "while it waits for one table, nobody can write to those before it."),
+        ("AccessExclusiveLock", "while it waits for one table, nobody can use those before it."),
+    ],
+)
+def test_reads_of_the_tables_before_are_said_to_wait_only_where_they_do(mode: str, words: str):
+    statements = [
+        statement("CREATE TABLE lines (… REFERENCES orders)", locks={"orders": mode}),
+        statement("CREATE TABLE notes (… REFERENCES users)", locks={"users": "ShareRowExclusiveLock"}),
+    ]
+
+    [finding] = examine(recording(trip(statements=statements)))
+
+    assert finding.message.endswith(words)
+
+
 def test_a_backfill_under_a_lock_is_a_finding_that_says_who_waits_for_what():
     [finding] = examine(recording(trip(statements=[ORDERS, BACKFILL])))
 
