@@ -96,8 +96,9 @@ def _finding(transaction: Transaction, table: str, found: Sequence[Moment]) -> F
     statement, earlier = first.statement, first.since[table]
     locked = {table, *(other for other in statement.locks if other in first.held)}
     who = waiting({each: first.held[each] for each in locked})
-    promises = [promise for moment in found for promise in _promises(transaction, moment.statement, table)]
-    times = f" {len(found)} times" if len(found) > 1 else ""
+    told = [list(_promises(transaction, moment.statement, table)) for moment in found]
+    promises = [promise for each in told for promise in each]
+    times = f" {len(found)} times" if len(found) > 1 and (all(told) or not promises) else ""
     why = f", for {listed([promise.words for promise in promises])}" if promises else ""
     if earlier.line is not None and earlier.line != statement.line:
         why += f"; they are locked out since line {earlier.line}"
@@ -114,18 +115,29 @@ def _finding(transaction: Transaction, table: str, found: Sequence[Moment]) -> F
 def _promises(transaction: Transaction, statement: Statement, table: str) -> Iterator[Promise]:
     changes = [change for change in changes_by(transaction.step, statement, table) if _is_promise(change, statement)]
     for change in changes:
-        yield _not_null(change, table) if change.key.kind == "column" else _constraint(change, table)
-    if not changes and (found := _ADD_CONSTRAINT.match(statement.sql)):
-        # Dropped and made again: the schema is what it was, so only the statement tells.
+        yield _not_null(change.key.name, table) if change.key.kind == "column" else _constraint(change, table)
+    # Dropped and made again, or renamed afterwards: only the statement tells.
+    if not changes and (found := _SET_NOT_NULL.fullmatch(statement.sql)):
+        yield _not_null(found["column"].strip('"'), table)
+    if not changes and (found := _ADD_CONSTRAINT.fullmatch(statement.sql)):
+        alter, rule, columns = found["alter"], found["rule"], re.findall(r"\w+", found["columns"] or "")
+        called = "_".join([table.rpartition(".")[2], *columns, "fkey" if columns else "check"])  # as PostgreSQL does
+        name = found["name"] or quote(called[:63])
+        kind = f"foreign key of {listed(columns)}" if columns else "a check constraint"
         yield Promise(
-            words=found["name"].strip('"'),
-            now=f"op.execute({python(statement.sql.strip().rstrip(';') + ' NOT VALID', is_sql=True)})",
-            later="op.execute({})".format(python(f"{found['alter']} VALIDATE CONSTRAINT {found['name']}")),
+            words=(found["name"] or kind).strip('"'),
+            now=f"op.execute({python(f'{alter} ADD CONSTRAINT {name} {rule} NOT VALID', is_sql=True)})",
+            later=f"op.execute({python(f'{alter} VALIDATE CONSTRAINT {name}')})",
         )
 
 
 _ADD_CONSTRAINT = re.compile(
-    r"\s*(?P<alter>ALTER\s+TABLE\s+(ONLY\s+)?[\w.\"]+)\s+ADD\s+CONSTRAINT\s+(?P<name>[\w\"]+)\s+(CHECK|FOREIGN\s+KEY)\b",
+    r"\s*(?P<alter>ALTER\s+TABLE\s+(ONLY\s+)?[\w.\"]+)\s+ADD\s+(CONSTRAINT\s+(?P<name>[\w\"]+)\s+)?"
+    r"(?P<rule>(CHECK\b|FOREIGN\s+KEY\s*\((?P<columns>[^()]*)\)).*?)\s*;?\s*",
+    re.IGNORECASE | re.DOTALL,
+)
+_SET_NOT_NULL = re.compile(
+    r"\s*ALTER\s+TABLE\s+(ONLY\s+)?[\w.\"]+\s+ALTER\s+(COLUMN\s+)?(?P<column>\w+|\"[^\"]+\")\s+SET\s+NOT\s+NULL\s*;?\s*",
     re.IGNORECASE,
 )
 
@@ -161,18 +173,18 @@ def _constraint(change: Change, table: str) -> Promise:
     )
 
 
-def _not_null(change: Change, table: str) -> Promise:
-    column, check = change.key.name, f"{change.key.table}_{change.key.name}_not_null"
-    alter = f"ALTER TABLE {quote_table(table)}"
-    schema = "" if change.key.schema == "public" else f", schema={python(change.key.schema)}"
+def _not_null(column: str, table: str) -> Promise:
+    schema, _, label = table.partition(".")
+    check, alter = f"{label}_{column}_not_null", f"ALTER TABLE {quote_table(table)}"
+    named = "" if schema == "public" else f", schema={python(schema)}"
     return Promise(
         words=f"NOT NULL of {column}",
         now=f"op.execute({python(f'{alter} ADD CONSTRAINT {quote(check)} CHECK ({quote(column)} IS NOT NULL) NOT VALID')})",
         later="\n".join(
             [
                 f"op.execute({python(f'{alter} VALIDATE CONSTRAINT {quote(check)}')})",
-                f"op.alter_column({python(change.key.table)}, {python(column)}, nullable=False{schema})",
-                f'op.drop_constraint({python(check)}, {python(change.key.table)}, type_="check"{schema})',
+                f"op.alter_column({python(label)}, {python(column)}, nullable=False{named})",
+                f'op.drop_constraint({python(check)}, {python(label)}, type_="check"{named})',
             ]
         ),
     )

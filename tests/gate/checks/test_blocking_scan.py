@@ -99,7 +99,9 @@ def test_a_statement_that_finds_the_lock_held_says_since_when():
 
     [finding] = examine(recording(trip(statements=[first, second])))
 
-    assert finding.message.endswith("read the whole of orders; they are locked out since line 12.")
+    assert finding.message.endswith(
+        "read the whole of orders, for NOT NULL of note; they are locked out since line 12."
+    )
 
 
 def test_the_scans_of_one_table_are_one_finding_with_all_of_the_code():
@@ -130,6 +132,34 @@ def test_a_constraint_that_was_dropped_and_made_again_is_told_from_its_statement
 
     assert finding.message.endswith("the whole of orders, for fk.")
     assert 'op.execute("ALTER TABLE orders VALIDATE CONSTRAINT fk")' in str(finding.help)
+
+
+def test_each_reason_is_named_where_only_the_statements_tell_them():
+    statements = [
+        statement("ALTER TABLE orders ALTER COLUMN new_id SET NOT NULL", locks=EXCLUSIVE, scans=["orders"]),
+        statement("ALTER TABLE orders ADD FOREIGN KEY(a) REFERENCES users (id) ON DELETE CASCADE", scans=["orders"]),
+    ]
+
+    [finding] = examine(recording(trip(statements=statements)))
+
+    assert finding.message.endswith("the whole of orders 2 times, for NOT NULL of new_id and foreign key of a.")
+    assert "CHECK (new_id IS NOT NULL) NOT VALID" in str(finding.help)
+    assert (
+        'op.execute("ALTER TABLE orders ADD CONSTRAINT orders_a_fkey FOREIGN KEY(a) REFERENCES users (id) ON DELETE CASCADE NOT VALID")'
+        in str(finding.help)
+    )
+    assert 'op.execute("ALTER TABLE orders VALIDATE CONSTRAINT orders_a_fkey")' in str(finding.help)
+
+
+def test_no_number_is_told_where_a_reason_is_not_known():
+    statements = [
+        statement("ALTER TABLE orders ALTER COLUMN note SET NOT NULL", locks=EXCLUSIVE, scans=["orders"]),
+        statement("ALTER TABLE sales ATTACH PARTITION orders DEFAULT", locks=EXCLUSIVE, scans=["orders"]),
+    ]
+
+    [finding] = examine(recording(trip(statements=statements)))
+
+    assert finding.message.endswith("has read the whole of orders, for NOT NULL of note.")
 
 
 def test_stays_quiet_about_a_required_column_that_only_an_empty_table_can_take():
