@@ -99,7 +99,7 @@ def _not_restored(revision: Revision, left: list[Change], failed_again: Failure 
         revision=revision.revision,
         object=full_name(left[0].key),
         detail=bulleted(
-            describe(change).replace(" is new", " stays") if change.before is None else describe(change)
+            describe(change).replace(" is new", " stays") if change.before is None else _described(change)
             for change in left
         ),
         help=_how_to_restore(revision, left),
@@ -125,7 +125,7 @@ def _not_repeated(revision: Revision, changes: list[Change]) -> Finding:
         f"{listed([noun(change) for change in changes], limit=2)}.",
         revision=revision.revision,
         object=full_name(changes[0].key),
-        detail=bulleted(map(describe, changes)),
+        detail=bulleted(map(_described, changes)),
         help="The upgrade does something else the second time: it asks for something that the downgrade leaves (IF NOT EXISTS, an "
         "inspector, rows), or makes names or values at random.",
     )
@@ -159,7 +159,15 @@ def _what(change: Change) -> str:
         return f"{noun(change)} stays"
     if change.after is None:
         return f"{noun(change)} is gone"
-    return f"{noun(change)} has changed ({describe(change).partition(': ')[2]})"
+    told = describe(change).partition(": ")[2]
+    if "body" in change.before and change.before["body"] != change.after.get("body"):
+        return f"{noun(change)} has another body"
+    return f"{noun(change)} has changed ({told})" if len(told) <= 200 else f"{noun(change)} has changed"
+
+
+def _described(change: Change) -> str:
+    told = describe(change)
+    return told if len(told) <= 1000 else f"{told[:1000]} …"
 
 
 CHECK = Check(id="round-trip", severity=Severity.ERROR, examine=examine)

@@ -68,6 +68,25 @@ def test_what_is_gone_and_what_differs_are_named():
     assert str(finding.detail).count("\n- ") == 1
 
 
+def test_a_function_is_named_without_its_bodies_which_are_in_the_detail():
+    bodies = [{"returns": "trigger", "body": f"BEGIN {name} := 1; RETURN NEW; END"} for name in ("a", "b")]
+    function = altered(key("function", "touch()"), *bodies)
+
+    [finding] = examine(recording(trip("a1", changes=[COLUMN], left_behind=[function])))
+
+    assert finding.message.endswith("does not restore the schema: function touch() has another body.")
+    assert "RETURN NEW" in str(finding.detail)
+
+
+def test_a_long_definition_is_not_quoted_in_the_message_and_cut_in_the_detail():
+    view = altered(key("view", "totals"), {"definition": "SELECT a" + ", b" * 500}, {"definition": "SELECT a"})
+
+    [finding] = examine(recording(trip("a1", changes=[COLUMN], left_behind=[view])))
+
+    assert finding.message.endswith("does not restore the schema: view totals has changed.")
+    assert len(str(finding.detail)) < 1100
+
+
 def test_the_columns_of_a_table_that_stays_are_not_told_one_by_one():
     left = [added(key("column", name, "orders"), type="text") for name in ("id", "note")] + [TABLE]
 
