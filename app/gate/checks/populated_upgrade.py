@@ -40,11 +40,21 @@ Stays quiet when
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.words import counted, failure_reason, first_line, full_name, indented, listed, shorten, table_of
+from app.gate.checks.words import (
+    bulleted,
+    counted,
+    failure_reason,
+    first_line,
+    full_name,
+    indented,
+    listed,
+    shorten,
+    table_of,
+)
 from app.gate.recording import Change, Failure, Key, Part, Populated, Recording, Revision, Snapshot, Trip
 from app.gate.verdict import Severity
 
@@ -63,7 +73,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if "populated" in recording.missing:
         raise Skipped(f"no rows were tried: {recording.missing['populated']}")
     revisions = {each.revision: each for each in recording.graph.revisions}
-    uncovered: dict[tuple[str, str], list[str]] = {}
+    uncovered: dict[str, dict[str, list[str]]] = {}  # reason -> revision -> tables
     for trip in recording.trips:
         revision = revisions[trip.revision]
         if not revision.is_new:
@@ -73,9 +83,9 @@ def examine(recording: Recording) -> Iterator[Finding]:
         if trip.populated is not None and trip.populated.step.failure is not None:
             yield _finding(revision, trip, trip.populated, trip.populated.step.failure, recording.head)
         for table, reason in trip.not_covered.items():
-            uncovered.setdefault((table, reason), []).append(trip.revision)
-    for (table, reason), names in uncovered.items():
-        yield _uncovered(table, reason, [revisions[name] for name in names])
+            uncovered.setdefault(reason, {}).setdefault(trip.revision, []).append(table)
+    for reason, tables_by_revision in uncovered.items():
+        yield _uncovered(reason, tables_by_revision)
 
 
 def _finding(revision: Revision, trip: Trip, populated: Populated, failure: Failure, head: Snapshot | None) -> Finding:
@@ -414,16 +424,20 @@ def _not_loaded(revision: Revision, failure: Failure) -> Finding:
     )
 
 
-def _uncovered(table: str, reason: str, revisions: list[Revision]) -> Finding:
-    """One finding for a table, however many revisions touch it."""
-    first = revisions[0]
-    more = f" and {counted(len(revisions) - 1, 'later revision')}" if len(revisions) > 1 else ""
+def _uncovered(reason: str, tables_by_revision: Mapping[str, Sequence[str]]) -> Finding:
+    """One finding for a reason, however many tables and revisions it is about."""
+    first, *later = tables_by_revision
+    tables = list(dict.fromkeys(table for some in tables_by_revision.values() for table in some))
+    who = f"{first} and {counted(len(later), 'later revision')} get" if later else f"{first} gets"
+    rows = [f"INSERT INTO {remedy.quote_table(table)} (…) VALUES (…);" for table in tables_by_revision[first]]
+    told = [f"{name}: {', '.join(map(shorten, some))}" for name, some in tables_by_revision.items()]
     return Finding(
-        f"Whether {first.revision}{more} gets along with rows in {shorten(table)} is not known: {first_line(reason)}.",
-        revision=first.revision,
-        object=table,
-        help=f"Put rows of yours into overproof_rows/{first.revision}.sql, beside the script:\n\n"
-        + indented(f"INSERT INTO {remedy.quote_table(table)} (…) VALUES (…);"),
+        f"Whether {who} along with rows in {listed([shorten(table) for table in tables])} is not known: {first_line(reason)}.",
+        revision=first,
+        object=tables[0],
+        detail=bulleted(told) if len(tables) > 1 else None,
+        help=f"Put rows of yours into overproof_rows/{first}.sql, beside the script:\n\n"
+        + indented("\n".join(rows[:3])),
         severity=Severity.NOTICE,
     )
 

@@ -330,9 +330,26 @@ def test_a_table_without_rows_is_one_notice_however_many_revisions_touch_it():
     assert finding.severity is Severity.NOTICE
     assert finding.revision == "a1"
     assert finding.message == (
-        "Whether a1 and 2 later revisions gets along with rows in orders is not known: "
+        "Whether a1 and 2 later revisions get along with rows in orders is not known: "
         "no values were found that meet CHECK ck (is_prime(id))."
     )
+
+
+def test_tables_without_rows_for_one_reason_are_one_notice():
+    reason = "it commits by itself"
+    trips = [
+        replace(trip("a1", changes=[NOT_NULL]), not_covered={"public.orders": reason, "public.lines": reason}),
+        replace(trip("b2", changes=[NOT_NULL]), not_covered={"public.notes": reason, "public.users": "another"}),
+    ]
+
+    [finding, other] = examine(recording(*trips))
+
+    assert finding.message == (
+        "Whether a1 and 1 later revision get along with rows in orders, lines and notes is not known: it commits by itself."
+    )
+    assert finding.detail == "- a1: orders, lines\n- b2: notes"
+    assert "INSERT INTO orders (…) VALUES (…);\n    INSERT INTO lines (…) VALUES (…);" in str(finding.help)
+    assert other.message == "Whether b2 gets along with rows in users is not known: another."
 
 
 def test_the_table_is_named_with_its_schema_and_quoted_where_it_must_be():
