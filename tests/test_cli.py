@@ -26,6 +26,19 @@ ROOT = Path(__file__).parents[1]
 Start = Callable[..., subprocess.Popen[str]]
 
 
+@pytest.mark.parametrize("other", ["app/__init__.py", "app.py"])
+def test_a_project_on_the_path_may_have_an_app_of_its_own(tmp_path: Path, other: str) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / other).touch()
+    command = [str(Path(sys.executable).with_name("overproof")), "--version"]
+
+    ended = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout == f"overproof {__version__}\n"
+
+
 @pytest.fixture
 def in_database(migrated_database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     """What DATABASE_URL names: a database at head, for one test."""

@@ -252,6 +252,9 @@ def last_line(text: str) -> str:
     named = [(number, found[1]) for number, line in enumerate(lines) if (found := _EXCEPTION.search(line))]
     if not named:
         return _STAMP.sub("", lines[-1])[:500] if lines else ""
+    if lines[-1].startswith("Error: "):
+        # Of Flask's two, the first is why there is no such command as the second one says.
+        return " ".join(line for line in lines if line.startswith("Error: "))[:500]
     number, told = named[-1]
     if _OF_A_DATABASE.search(told):
         # Its statement and its parameters follow, unless it is itself too long for somebody's terminal.

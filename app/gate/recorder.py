@@ -185,6 +185,11 @@ def _walk_with(
         )
     if not has_plan and all(walk.graph.revisions for walk in walks):
         current = ", ".join(walks[-1].current) or "none"
+        if stage.target.prepare and walks[-1].current:
+            raise CannotVerify(
+                f"--prepare left the database at {current}, where there is no revision left to run: let it make no more than what the"
+                " first revision expects to find, and mark the database with no revision"
+            )
         raise CannotVerify(
             f"the command reached Alembic but had no revision to run (the database is at: {current}): name the command that"
             " upgrades an empty database to head, after --"

@@ -40,6 +40,10 @@ from tests.gate.projects import target
         ("2026-11-22 11:01:20.611 27943 ERROR shop [-] no table\n", "ERROR shop [-] no table"),
         ("[12:00:01] no table\n", "no table"),
         ("FAILED: Can't locate revision identified by 'x'\n", "FAILED: Can't locate revision identified by 'x'"),
+        (
+            "Error: Could not import 'shop'.\n\nUsage: flask [OPTIONS]\nTry 'flask --help'.\n\nError: No such command 'db'.\n",
+            "Error: Could not import 'shop'. Error: No such command 'db'.",
+        ),
         ("x" * 900, "x" * 500),
     ],
 )

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -359,6 +360,23 @@ def test_a_command_that_works_on_another_database_is_stopped_before_anything_run
         assert cursor.fetchone() == (0,)
 
 
+def test_a_preparation_that_marks_the_database_as_upgraded_is_told_so(tmp_path: Path, server: Server) -> None:
+    place = write_project(tmp_path, {"a1": ORDERS})
+    stamp = (*target(place).command[:-2], "stamp", "head")
+
+    with pytest.raises(CannotVerify, match="--prepare left the database at a1, where there is no revision left to run"):
+        record(replace(target(place), prepare=stamp), server)
+
+
+def test_an_error_is_told_without_the_addresses_of_objects(tmp_path: Path, server: Server) -> None:
+    fails = script("b2", "a1", "raise ValueError(f'no {object()} here')")
+    up = walked(write_project(tmp_path, {"a1": ORDERS, "b2": fails}), server)["b2"].up
+
+    assert up is not None
+    assert up.failure is not None
+    assert up.failure.message == "no <object object> here"
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [
@@ -544,3 +562,73 @@ def test_a_script_finds_the_planner_as_env_py_left_it(tmp_path: Path, server: Se
     assert [step and step.failure for step in (trip.up, trip.down, trip.again)] == [None, None, None]
     assert trip.populated is not None
     assert trip.populated.step.failure is None
+
+
+MODELS = """
+import sqlalchemy as sa
+from sqlalchemy import orm
+from sqlalchemy.ext.declarative import AbstractConcreteBase
+
+Base = orm.declarative_base()
+metadata = Base.metadata
+
+
+class Order(Base):
+    __tablename__ = "orders"
+    id = sa.Column(sa.Integer, primary_key=True)
+
+
+class Observation(AbstractConcreteBase, Base):  # mapped once something inherits it
+    pass
+"""
+MIGRATES = """
+from alembic import command, config
+
+from . import Base, Order, sa
+
+command.upgrade(config.Config("alembic.ini"), "head")
+
+
+class Line(Base):
+    __tablename__ = "lines"
+    id = sa.Column(sa.Integer, primary_key=True)
+"""
+
+
+def test_a_module_that_migrates_as_it_is_imported_is_found_beside_a_class_that_is_not_mapped(
+    tmp_path: Path, server: Server
+) -> None:
+    # Open WebUI's configuration migrates, and warehouse has such a class.
+    place = write_project(tmp_path, {"a1": ORDERS})
+    (place / "models").mkdir()
+    (place / "models" / "__init__.py").write_text(MODELS)
+    (place / "models" / "lines.py").write_text(MIGRATES)
+
+    (recording,) = record(target(place), server)
+
+    assert [model.table for model in recording.unregistered or ()] == ["lines"]
+    assert recording.trips[0].again is not None
+    assert recording.trips[0].again.failure is None
+
+
+def test_an_import_that_does_not_end_is_told_with_a_way_round(tmp_path: Path, server: Server) -> None:
+    place = write_project(tmp_path, {"a1": ORDERS})
+    (place / "models").mkdir()
+    (place / "models" / "__init__.py").write_text(MODELS)
+    (place / "models" / "lines.py").write_text(
+        "import threading\n\n# __tablename__\nclass Line:\n    __tablename__ = 'x'\n\nthreading.Event().wait()\n"
+    )
+
+    with pytest.raises(CannotVerify, match="did not end within 3 s: --ignore unregistered-models"):
+        record(target(place, timeout_s=3.0), server)
+
+
+@pytest.mark.parametrize(("library", "too_old"), [("sqlalchemy", "1.3.24"), ("alembic", "1.7.7")])
+def test_a_project_with_libraries_that_are_too_old_is_told_so(
+    tmp_path: Path, server: Server, library: str, too_old: str
+) -> None:
+    env = ENV.replace("import os\n", f"import os\n\n    import {library}\n\n    {library}.__version__ = {too_old!r}\n")
+    place = write_project(tmp_path, {"a1": ORDERS}, env=env)
+
+    with pytest.raises(CannotVerify, match=f"the project has {library} {too_old}, and the gate needs 1.[48] or newer"):
+        record(target(place), server)

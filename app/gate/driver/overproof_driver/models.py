@@ -270,11 +270,9 @@ def _mapped_classes(known):
     registries = mapperlib._all_registries() if hasattr(mapperlib, "_all_registries") else ()
     for registry in list(registries):
         for manager in list(registry._managers):
-            try:
-                mapper = manager.mapper
-            except Exception:  # a class that is mapped only once others are (AbstractConcreteBase)
-                continue
-            if id(mapper.local_table) in tables:
+            # None of a class that is mapped only once others are: AbstractConcreteBase.
+            mapper = manager.__dict__.get("mapper")
+            if mapper is not None and id(mapper.local_table) in tables:
                 yield mapper.class_
 
 

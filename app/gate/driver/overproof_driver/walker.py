@@ -7,6 +7,7 @@ alone, and a bare COMMIT and BEGIN are sent to the server between the revisions;
 import gc
 import logging
 import os
+import re
 import sys
 import time
 import traceback
@@ -742,7 +743,11 @@ def _dbapi_connection(connection):
 
 
 def _first_line(error):
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:2000]
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0][:2000]
+    return _ADDRESS.sub("", text)
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}(?=>)")  # of an object that has no better name for itself
 
 
 def _last_line(error):
