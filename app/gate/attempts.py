@@ -19,12 +19,13 @@ from psycopg2 import sql
 from app.gate.difference import difference
 from app.gate.jobs import Jobs, Share
 from app.gate.printed import Printed, print_sql, run_printed
+from app.gate.process import Gone
 from app.gate.race import Raced, race
 from app.gate.recording import COMMAND_FAILED, TRIED_ONCE, Attempt, Change, Failure, Part, Snapshot, Trip
 from app.gate.server import Database
 from app.gate.settled import complete
-from app.gate.stage import Stage, arrive_at, read_schema
-from app.gate.walk import Walk
+from app.gate.stage import Stage, accept, arrive_at, read_schema
+from app.gate.walk import Walk, step_request
 
 _ROLES_ARE_SHARED = (
     "the history makes roles, which all databases of a server share, so it can run but once on a server that is given"
@@ -84,7 +85,7 @@ def _runs_of_all(
         # Whether two upgrades keep out of each other's way is up to env.py.
         seen.missing["concurrent"] = f"env.py is as it is on {last.base.ref}"
         if Part.CONCURRENT in stage.parts and len(last.plan) > 1 and not has_left_roles:
-            yield Share(partial(_upgrade_in_one_go, jobs, last, seen, stage))
+            yield Share(partial(_upgrade_alone, jobs, last, seen, stage))
     elif has_left_roles:
         seen.missing["concurrent"] = _ROLES_ARE_SHARED
     elif Part.CONCURRENT in stage.parts:
@@ -251,23 +252,52 @@ def _upgrade_twice_at_once(jobs: Jobs, walk: Walk, seen: Seen, stage: Stage, ahe
         jobs.need_to_be_alone()
         if ahead:
             raced = race(stage)
-    differences = difference(walk.get_head(), walk.without_version_table(raced.schema))
-    seen.concurrent = Attempt(failures=raced.failures, differences=differences)
+    schema = walk.without_version_table(raced.schema)
+    differences = difference(walk.get_head(), schema)
     if differences:
         # Is it the race, or does the command never get there? An env.py whose transaction nobody commits ends well, and in vain.
-        _upgrade_in_one_go(jobs, walk, seen, stage)
+        alone = _upgrade_in_one_go(jobs, walk, seen, stage)
+        differences = difference(alone, schema) if alone is not None else differences
+    seen.concurrent = Attempt(failures=raced.failures, differences=differences)
 
 
-def _upgrade_in_one_go(jobs: Jobs, walk: Walk, seen: Seen, stage: Stage) -> None:
-    """As users do it: one transaction for all revisions is another thing than one for each."""
+def _upgrade_alone(jobs: Jobs, walk: Walk, seen: Seen, stage: Stage) -> None:
+    _upgrade_in_one_go(jobs, walk, seen, stage)
+
+
+def _upgrade_in_one_go(jobs: Jobs, walk: Walk, seen: Seen, stage: Stage) -> Snapshot | None:
+    """As users do it: one transaction for all revisions is another thing than one for each. Gives what that makes."""
     made = _make(walk, stage)
     if isinstance(made, Failure):
         jobs.need_to_be_alone()
         seen.plain = Attempt(failures=(made,))
-        return
-    seen.plain = Attempt(differences=difference(walk.get_head(), made))
-    if seen.plain.differences and not isinstance(again := _make(walk, stage), Failure):
+        return None
+    differences = difference(walk.get_head(), made)
+    if differences:
+        # It may be what the command does to the database once Alembic is done: plugins with migrations of their own.
+        step_by_step = _make_step_by_step(walk, stage)
+        differences = difference(step_by_step, made) if step_by_step is not None else differences
+    seen.plain = Attempt(differences=differences)
+    if differences and not isinstance(again := _make(walk, stage), Failure):
         seen.unsteady = difference(made, again)
+    return made
+
+
+def _make_step_by_step(walk: Walk, stage: Stage) -> Snapshot | None:
+    """What the whole command makes of one with each revision in a transaction of its own. None if it does not get through."""
+    with stage.database() as database, stage.process(database) as process:
+        try:
+            while (conversation := process.arrive(stage.patience_s)) is not None:
+                accept(conversation, database)
+                described = conversation.ask("prepare")
+                for revision in described.get("plan", ()):
+                    step = step_request(revision, "upgrade", is_observed=False)
+                    if conversation.ask(timeout_s=stage.target.timeout_s, **step).get("failure"):
+                        return None
+                conversation.ask("stamp" if described.get("is_stamp") else "finish")
+            return _schema(database, walk) if stage.wait(process, database) == 0 else None
+        except (Gone, TimeoutError):
+            return None
 
 
 def _make(walk: Walk, stage: Stage) -> Snapshot | Failure:

@@ -504,12 +504,12 @@ class Walker:
         )
 
     def _request(self, revision: str, direction: str, *, is_observed: bool) -> Request:
-        return _step_request(revision, direction, is_observed and Part.LOCKS in self._walk.parts)
+        return step_request(revision, direction, is_observed and Part.LOCKS in self._walk.parts)
 
     def _run(
         self, revision: str, direction: str, *, is_observed: bool, stop_before: int | None = None
     ) -> dict[str, Any]:
-        return self._carry_out(_step_request(revision, direction, is_observed, stop_before))
+        return self._carry_out(step_request(revision, direction, is_observed, stop_before))
 
     def _carry_out(self, step: Request) -> dict[str, Any]:
         at = (step["revision"], step["direction"])
@@ -543,7 +543,8 @@ class Walker:
         return self._conversation.ask("query", statements=list(statements))["value"]
 
 
-def _step_request(revision: str, direction: str, is_observed: bool, stop_before: int | None = None) -> Request:
+def step_request(revision: str, direction: str, is_observed: bool, stop_before: int | None = None) -> Request:
+    """The request for one revision in one direction, as the driver's `do_step` describes it."""
     return {
         "do": "step",
         "revision": revision,

@@ -174,3 +174,31 @@ def test_the_type_that_autogenerate_would_give_is_named_as_postgresql_does(tmp_p
     assert "change the type of public.builds.status: VARCHAR(6) -> buildstatus" in [
         each.operation for each in recording.drift
     ]
+
+
+def test_what_the_command_does_once_alembic_is_done_is_no_difference_of_the_history(
+    tmp_path: Path, server: Server
+) -> None:
+    # CTFd's flask db upgrade loads plugins, which have migrations of their own, after the history's.
+    place = write_project(
+        tmp_path, {"a1": TABLE, "b2": script("b2", "a1", "op.add_column('orders', sa.Column('x', sa.Text))")}
+    )
+    goes_on = """
+        import os
+        import sys
+
+        import sqlalchemy as sa
+        from alembic.config import main
+
+        main(["upgrade", "head", *sys.argv[1:]])
+        with sa.create_engine(os.environ["DATABASE_URL"]).begin() as connection:
+            connection.execute(sa.text("ALTER TABLE orders ADD COLUMN IF NOT EXISTS of_a_plugin integer"))
+    """
+    (place / "migrate.py").write_text(textwrap.dedent(goes_on))
+
+    (recording,) = record(target(place, sys.executable, "migrate.py"), server)
+
+    assert recording.plain == Attempt()
+    assert recording.concurrent is not None
+    assert recording.concurrent.differences == ()
+    assert list(upgrade.examine(recording)) == []
