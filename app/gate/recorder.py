@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from app.gate.history import relative, repository_root
 from app.gate.jobs import Jobs
 from app.gate.kept import KeptBase
 from app.gate.printed import is_about_the_server
-from app.gate.process import Gone, Hung, Process
+from app.gate.process import Conversation, Gone, Hung, Process
 from app.gate.recording import EVERY_PART, GOES_ON, Attempt, Change, Part, Recording, Trip
 from app.gate.server import Database, Server
 from app.gate.settled import settle
@@ -149,6 +149,7 @@ def _walk_with(
     """Walk with one run of the command: all walks that are not done yet, the first of them from that index on."""
     unfinished = len(walks) - 1 if start_at else len(walks)
     index = 0
+    finished: list[tuple[Walk, Conversation]] = []
     while (conversation := process.arrive()) is not None:
         accept(conversation, database)
         if index < unfinished:
@@ -174,7 +175,11 @@ def _walk_with(
             walker.go(start_at, on_step, partial(attempts.create_models_at_once, walk, stage))
             start_at = 0
             conversation.ask("finish")
+            finished.append((walk, conversation))
         index += 1
+    for walk, conversation in finished:
+        with suppress(Gone, TimeoutError):  # it may not end as Python does
+            walk.late = tuple(conversation.receive(_LAST_WORD_S)["late"])
     if not walks:
         raise _never_arrived(process)
     has_plan = any(walk.plan or walk.base or walk.graph.problems for walk in walks)
@@ -194,6 +199,9 @@ def _walk_with(
             f"the command reached Alembic but had no revision to run (the database is at: {current}): name the command that"
             " upgrades an empty database to head, after --"
         )
+
+
+_LAST_WORD_S = 1.0  # the command has ended: what it had to say is there, unless a child of it holds on to the socket
 
 
 class NeverArrived(CannotVerify):
@@ -272,6 +280,11 @@ def _steady_trip(trip: Trip, unsteady: tuple[Change, ...]) -> Trip:
     return replace(trip, not_repeated=without_unsteady(trip.not_repeated, unsteady)) if unsteady else trip
 
 
+def _is_of(name: str, tables: Sequence[str]) -> bool:
+    """Whether it is one of the tables, or belongs to one: "public.orders.note"."""
+    return any(name == table or name.startswith(f"{table}.") for table in tables)
+
+
 def _recording(walk: Walk, seen: attempts.Seen, server: Server, root: Path) -> Recording:
     unregistered = walk.unregistered
     if unregistered is not None:
@@ -286,8 +299,8 @@ def _recording(walk: Walk, seen: attempts.Seen, server: Server, root: Path) -> R
         head=walk.head,
         models=seen.models,
         model_failure=seen.model_failure,
-        drift=walk.drift,
-        hidden=walk.hidden,
+        drift=walk.drift and tuple(each for each in walk.drift if not _is_of(each.object, walk.late)),
+        hidden=walk.hidden + walk.late,
         unregistered=unregistered,
         plain=_steady(seen.plain, seen.unsteady),
         offline=_steady(seen.offline, seen.unsteady),

@@ -83,6 +83,7 @@ class Walk:
     drift: tuple[Drift, ...] | None = None
     is_drift_stale: bool = False  # a script has changed the models' metadata, in the process that was asked
     hidden: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()  # tables of models that the command loads once Alembic is done: "public.orders"
     unregistered: tuple[UnregisteredModel, ...] | None = None
     missing: dict[str, str] = field(default_factory=dict)
     paths: Mapping[str, Path] = field(default_factory=dict)  # of the scripts, by revision

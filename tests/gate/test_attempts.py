@@ -202,3 +202,32 @@ def test_what_the_command_does_once_alembic_is_done_is_no_difference_of_the_hist
     assert recording.concurrent is not None
     assert recording.concurrent.differences == ()
     assert list(upgrade.examine(recording)) == []
+
+
+def test_models_that_the_command_loads_once_alembic_is_done_are_not_missed(tmp_path: Path, server: Server) -> None:
+    # CTFd's create_app() upgrades first, and then loads plugins with models of their own.
+    models = "import sqlalchemy as sa\n\nmetadata = sa.MetaData()\nsa.Table('orders', metadata, sa.Column('id', sa.Integer, primary_key=True))\n"
+    scripts = {
+        name: script(name, below, f"op.create_table('{table}', sa.Column('id', sa.Integer))")
+        for name, below, table in [("b2", "a1", "lines"), ("c3", "b2", "others")]
+    }
+    place = write_project(tmp_path, {"a1": TABLE, **scripts}, models=models)
+    goes_on = """
+        import sys
+
+        import sqlalchemy as sa
+        from alembic.config import main
+
+        main(["upgrade", "head", *sys.argv[1:]])
+
+        import models
+
+        sa.Table("lines", models.metadata, sa.Column("id", sa.Integer))
+    """
+    (place / "migrate.py").write_text(textwrap.dedent(goes_on))
+
+    (recording,) = record(target(place, sys.executable, "migrate.py"), server)
+
+    assert recording.drift is not None
+    assert [each.operation for each in recording.drift] == ["remove table public.others"]
+    assert recording.hidden == ("public.lines",)

@@ -103,6 +103,13 @@ def fingerprints(context):
     return looks.fingerprints(context, metadatas(context), _name)
 
 
+def tables(context):
+    """{"public.orders"}: what the metadata holds."""
+    return {
+        _name(table.schema, table.name) for metadata in metadatas(context) for table in list(metadata.tables.values())
+    }
+
+
 def extent(context):
     """What the metadata consists of, to tell later whether a script has added to it: by reflection, say."""
     return [

@@ -4,6 +4,7 @@ One revision is one transaction, whatever `env.py` set. Where `env.py` began a t
 alone, and a bare COMMIT and BEGIN are sent to the server between the revisions; what `env.py` had set with SET LOCAL is set again.
 """
 
+import atexit
 import gc
 import logging
 import os
@@ -459,8 +460,14 @@ class Walker:
         context._transaction_per_migration = self._was_per_migration
         if self._was_in_transaction:
             context._transaction = self._begun_transaction()
+        atexit.register(self._tell_what_is_late, models.tables(context))
         self.channel.send({})
-        self.channel.close()
+
+    def _tell_what_is_late(self, known):
+        """As the command ends: the tables that it has added to the metadata once Alembic was done, with a plugin, say."""
+        with suppress(Exception):  # nobody waits for it
+            self.channel.send({"late": sorted(models.tables(self.context) - known)})
+            self.channel.close()
 
     def _end_stamp(self):
         """The same, after Alembic has marked the database with a revision, which runs no script."""
