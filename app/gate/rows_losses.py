@@ -2,6 +2,7 @@
 
 A loss is a value that can no longer be told from what is there. So these are none:
 
+- one of two rows that are alike in everything, as long as the other one stays;
 - a value in another type, in a renamed column or table, or in any place where it was not before;
 - a NULL that got a value;
 - other values, as long as different ones stay different: `'new'` to `'NEW'`, cents to euros, an integer key to a UUID;
@@ -239,11 +240,12 @@ def _pairs_by_likeness(
     by_content: dict[tuple[object, ...], list[RowOf]] = {}
     for row in left:
         by_content.setdefault(_identity(row, common, later), []).append(row)
+    is_all = all(name in common or name in table.generated for name in table.types)
     for row in table.rows:
         equal = by_content.get(_identity(row, common, table))
         if equal:
             pairs.append((row, equal.pop()))
-        else:
+        elif equal is None or not is_all:
             alone.append(row)
     used = {id(other) for _, other in pairs}
     left = [row for row in left if id(row) not in used]

@@ -48,6 +48,13 @@ NOTHING: dict[str, str] = {}
 CASES = {
     # What is fine.
     "a new column": Case(T, "ALTER TABLE t ADD b text DEFAULT 'x'", "ALTER TABLE t DROP b", NOTHING, NOTHING),
+    "rows that are there twice, once": Case(
+        "CREATE TABLE t (a integer, b text); INSERT INTO t VALUES (1, 'x'), (1, 'x'), (NULL, 'y'), (NULL, 'y')",
+        "DELETE FROM t AS one USING t AS other WHERE one IS NOT DISTINCT FROM other AND one.ctid > other.ctid",
+        "SELECT 1",
+        NOTHING,
+        NOTHING,
+    ),
     "a renamed column": Case(T, "ALTER TABLE t RENAME a TO b", "ALTER TABLE t RENAME b TO a", NOTHING, NOTHING),
     "a renamed table": Case(T, "ALTER TABLE t RENAME TO u", "ALTER TABLE u RENAME TO t", NOTHING, NOTHING),
     "a renamed key": Case(T, "ALTER TABLE t RENAME id TO key", "ALTER TABLE t RENAME key TO id", NOTHING, NOTHING),
