@@ -409,6 +409,27 @@ def test_an_upgrade_that_ends_the_transaction_over_rows_only_is_tried_over_rows(
     assert trips["b2"].again.failure is None
 
 
+def test_rows_with_deferred_constraints_are_tried_as_the_committed_ones_that_they_are_in_use(
+    tmp_path: Path, server: Server
+) -> None:
+    # warehouse's e1b0e2c4a1e6: the foreign key of rows that are not committed yet is checked again by an UPDATE, and at the commit.
+    refers = """
+        op.create_table("people", sa.Column("id", sa.Integer, primary_key=True))
+        op.add_column("orders", sa.Column("buyer", sa.Integer, sa.ForeignKey("people.id", deferrable=True, initially="DEFERRED")))
+    """
+    upgrade = """
+        op.execute("UPDATE orders SET note = 'sold'")
+        op.alter_column("orders", "note", nullable=False)
+    """
+    downgrade = "op.alter_column('orders', 'note', nullable=True)"
+    scripts = {"a1": ORDERS, "b2": script("b2", "a1", refers), "c3": script("c3", "b2", upgrade, downgrade)}
+
+    trips = recorded(tmp_path, server, scripts)
+
+    assert tried(trips["c3"]).step.failure is None
+    assert tried(trips["c3"]).tables["public.orders"] > 0
+
+
 def test_of_many_revisions_that_commit_the_last_ones_are_tried(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
