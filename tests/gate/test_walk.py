@@ -564,6 +564,22 @@ def test_a_script_finds_the_planner_as_env_py_left_it(tmp_path: Path, server: Se
     assert trip.populated.step.failure is None
 
 
+@pytest.mark.parametrize("metadata", ["sa.MetaData()", "sa.orm.declarative_base()"])
+def test_a_table_that_each_way_makes_in_the_scripts_metadata_is_made_anew(
+    tmp_path: Path, server: Server, metadata: str
+) -> None:
+    # Airflow's c306b5b5ae4a: each direction is mostly run by a command of its own.
+    head = f"import sqlalchemy.orm\n\nmetadata = {metadata}\n\n\ndef orders():\n    return sa.Table('orders', getattr(metadata, 'metadata', metadata), sa.Column('id', sa.Integer))\n"
+    uses = "op.execute(sa.select(orders().c.id))"
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": script("b2", "a1", uses, uses, head=head)})
+
+    trip = walked(place, server)["b2"]
+
+    for step in (trip.up, trip.down, trip.again):
+        assert step is not None
+        assert step.failure is None, step
+
+
 MODELS = """
 import sqlalchemy as sa
 from sqlalchemy import orm

@@ -172,7 +172,8 @@ class Walker:
             self.has_committed = False
             self.watch.start(path, observe, first, stop_before)
             log.info("Running %s", step)
-            step.migration_fn(**self.arguments)
+            with self._forgotten_tables(script.module):
+                step.migration_fn(**self.arguments)
             answer["statements"] = self.watch.stop()
             self._check_hold()
             self._mark(maintainer, step)
@@ -203,6 +204,28 @@ class Walker:
         answer["ms"] = (time.perf_counter() - begun) * 1000
         answer["dropped"] = self.watch.dropped
         return answer
+
+    @contextmanager
+    def _forgotten_tables(self, module):
+        """Take out of a script's own MetaData, afterwards, what a step puts there: in a command of its own, the next one would find it as
+        the module made it. The project's stays, so that it is seen if a script adds to it."""
+        projects = models.metadatas(self.context)
+        # By their types, for a proxy such as Flask's current_app may refuse to be asked. A declarative base has its own.
+        values = [
+            vars(value).get("metadata") if issubclass(type(value), type) else value
+            for value in list(vars(module).values())
+        ]
+        known = [
+            (each, set(each.tables))
+            for each in values
+            if issubclass(type(each), sqlalchemy.MetaData) and not any(each is other for other in projects)
+        ]
+        try:
+            yield
+        finally:
+            for metadata, names in known:
+                for name in set(metadata.tables) - names:
+                    metadata.remove(metadata.tables[name])
 
     def _what_failed(self, error, path):
         """The answer to a step that raised this."""
