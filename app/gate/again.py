@@ -219,14 +219,16 @@ class Again(Walker):
         return ()
 
     def _populate_held(self, name: str, trial: Trial) -> int | None:
-        """In a transaction that is rolled back. Gives how many of the revisions are done with if the database is spoiled."""
+        """In a transaction that is rolled back. Gives 0 if the revision is to be tried again with commits, 1 if the database is spoiled."""
         self._conversation.ask("hold")
         again = trial.upgrade(lambda: self._repeat(name, "upgrade"), is_void)
         trial.must_commit |= is_void(again)
         if again.failure is None and not trial.must_commit:
             trial.after_upgrade()
         is_undone = self._conversation.ask("release")["undone"]
-        return 0 if trial.must_commit else None if is_undone else 1
+        if trial.must_commit:
+            return 0
+        return None if is_undone else 1
 
     def _populate_with_commits(self, name: str, trial: Trial) -> int | None:
         """With commits. Gives 0 if the revision is to be tried again with other rows, 1 if the database is spoiled."""

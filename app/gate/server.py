@@ -197,9 +197,8 @@ class Server:
                     with self._open_session().cursor() as cursor:
                         yield cursor
                 finally:
-                    if (
-                        self.maintenance.name == "template1"
-                    ):  # of which nobody can make a database while we are connected to it
+                    # Of template1 nobody can make a database while we are connected to it.
+                    if self.maintenance.name == "template1":
                         self._close_session()
         except (psycopg2.Error, ServerUnavailable) as error:
             self.keeper.check()  # if it was killed, that is why

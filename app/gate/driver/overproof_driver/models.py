@@ -273,13 +273,13 @@ def _mapped_classes(known):
     """Classes that are mapped to the tables of that metadata."""
     from sqlalchemy.orm import mapperlib
 
-    tables = {id(table) for metadata in known for table in metadata.tables.values()}
+    known_tables = {id(table) for metadata in known for table in metadata.tables.values()}
     registries = mapperlib._all_registries() if hasattr(mapperlib, "_all_registries") else ()
     for registry in list(registries):
         for manager in list(registry._managers):
             # None of a class that is mapped only once others are: AbstractConcreteBase.
             mapper = manager.__dict__.get("mapper")
-            if mapper is not None and id(mapper.local_table) in tables:
+            if mapper is not None and id(mapper.local_table) in known_tables:
                 yield mapper.class_
 
 
