@@ -78,6 +78,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             if not allowance.check:
                 yield Finding(
                     "This comment is meant for Overproof, which does not understand it.",
+                    "not-understood",
                     revision=revision.revision,
                     detail=allowance.reason,
                     help=f"Write it as `{FORM}`.",
@@ -86,6 +87,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             elif not allowance.reason:
                 yield Finding(
                     f"{allowance.check} is to be allowed here without a reason, so it is not.",
+                    "no-reason",
                     revision=revision.revision,
                     object=allowance.check,
                     help=f"Say why: `{FORM.replace('<check>', allowance.check)}`.",

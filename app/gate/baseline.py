@@ -1,6 +1,6 @@
 """The findings that an old project accepted on the day it adopted the gate, so that only new ones stop it.
 
-A JSON file beside the migrations, `overproof-baseline/1`. Only the fingerprints decide; the rest is there so that a person
+A JSON file beside the migrations, `overproof-baseline/2`. Only the fingerprints decide; the rest is there so that a person
 who reviews a change of the file sees what is being accepted.
 """
 
@@ -17,7 +17,7 @@ from app.gate.verdict import IN_BASELINE, Outcome
 if TYPE_CHECKING:
     from app.gate.report import FindingEntry, Report
 
-FORMAT = "overproof-baseline/1"
+FORMAT = "overproof-baseline/2"
 
 
 class BaselineError(Exception):
@@ -31,6 +31,7 @@ class Known:
     check: str
     revision: str
     object: str
+    subject: str
     message: str
     fingerprint: str
 
@@ -61,7 +62,10 @@ def read_baseline(path: Path, name: str) -> Baseline:
         raise BaselineError(f"the baseline {name} cannot be read: {error}") from error
     try:
         if document["format"] != FORMAT:
-            raise BaselineError(f"the baseline {name} is of the format {document['format']!r}, not {FORMAT!r}")
+            raise BaselineError(
+                f"the baseline {name} is of the format {document['format']!r}, not {FORMAT!r}: "
+                "remove it, and recreate it with --write-baseline"
+            )
         return Baseline(name, frozenset(Known(**each) for each in document["findings"]))
     except (KeyError, TypeError):
         raise BaselineError(f"{name} is not a baseline: remove it, and make it anew with --write-baseline") from None
@@ -75,7 +79,14 @@ def renew(baseline: Baseline, report: Report) -> Baseline:
 
 
 def _known(finding: FindingEntry) -> Known:
-    return Known(finding.check, finding.revision or "", finding.object or "", finding.message, finding.fingerprint)
+    return Known(
+        check=finding.check,
+        revision=finding.revision or "",
+        object=finding.object or "",
+        subject=finding.subject,
+        message=finding.message,
+        fingerprint=finding.fingerprint,
+    )
 
 
 def render_baseline(known: Iterable[Known]) -> str:

@@ -37,6 +37,7 @@ def read_graph(described: Mapping[str, Any], directory: Path, known: Mapping[str
                 branch_labels=tuple(each["branch_labels"]),
                 message=each["message"],
                 sha256=script.sha256,
+                content_digest=script.content_digest,
                 upgrade_line=script.upgrade_line,
                 downgrade_line=script.downgrade_line,
                 upgrade_body=script.upgrade_body,

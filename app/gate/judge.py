@@ -212,7 +212,7 @@ def _judge_allowances(
             for allowance in revision.allowances:
                 if not allowance.check or not allowance.reason:
                     continue  # Already told of by the check itself.
-                about = Finding("", revision=revision.revision, object=allowance.check, line=allowance.line)
+                about = Finding("", "unused", revision=revision.revision, object=allowance.check, line=allowance.line)
                 try:
                     check = get_check(allowance.check, checks)
                 except UnknownCheck as unknown:
@@ -220,6 +220,7 @@ def _judge_allowances(
                         replace(
                             about,
                             message=f"This comment allows {allowance.check}, and there is no such check.",
+                            subject="unknown-check",
                             help=f"Write `{FORM.replace('<check>', unknown.suggestion)}`."
                             if unknown.suggestion
                             else "`overproof explain` lists the checks.",
@@ -248,8 +249,9 @@ def _entries(weighed: Iterable[Weighed], baseline: Baseline | None) -> list[Find
     for each in weighed:
         finding = each.finding
         revision = _find_revision(each.recording, finding.revision) if each.recording else None
+        content = revision.content_digest if revision else ""
         identity = "\0".join(
-            (each.check.id, finding.revision or "", finding.object or "", normalised(fit(finding.message)))
+            (each.check.id, finding.revision or "", content, finding.object or "", fit(finding.subject))
         )
         seen[identity] += 1
         fingerprint = fingerprint_of(identity, seen[identity])
@@ -263,6 +265,7 @@ def _entries(weighed: Iterable[Weighed], baseline: Baseline | None) -> list[Find
                 severity=each.severity,
                 revision=fit_or_none(finding.revision),
                 object=fit_or_none(finding.object),
+                subject=fit(finding.subject),
                 message=fit(finding.message),
                 detail=fit_or_none(finding.detail),
                 help=fit_or_none(finding.help),
@@ -291,34 +294,8 @@ def _find_revision(recording: Recording, revision: str | None) -> Revision | Non
         return None
 
 
-# What differs between two runs of the same thing, or between two machines, and says nothing of the thing itself.
-VARYING = (
-    (re.compile(r"\boverproof_\w+"), "overproof_"),  # the throwaway database
-    (re.compile(r"0x[0-9a-f]{4,}\b", re.IGNORECASE), "0x"),  # the address of an object
-    (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE), "uuid"),
-    (re.compile(r"(?:/[\w.+-]+)+/(?=[\w.+-]+)"), ""),  # the folders above a file, such as /tmp/x1y2
-    (re.compile(r"\bline \d+\b"), "line N"),
-    (re.compile(r"\(([^()]*)\)=\([^()]*\)"), r"(\1)"),  # PostgreSQL's "Key (id)=(7) already exists"
-    (
-        re.compile(
-            r"\b\d+(?:[.,]\d+)*\s?"
-            r"(?=(?:ms|s|seconds?|minutes?|rows?|values?|scripts?|revisions?|statements?|times?|tables?|[kKMG]i?B|bytes?|pages?)\b)"
-        ),
-        "N ",
-    ),
-    (re.compile(r"\s+"), " "),
-)
-
-
-def normalised(message: str) -> str:
-    """A message without what varies from run to run: durations, counts, addresses, lines, folders, names of our own."""
-    for pattern, replacement in VARYING:
-        message = pattern.sub(replacement, message)
-    return message.strip()
-
-
 def fingerprint_of(identity: str, occurrence: int) -> str:
-    """32 hexadecimal digits. The second finding of the same identity gets another one, so that accepting the first in a
+    """32 hexadecimal digits, of what a finding is about and never of the words for it. The second finding of the same identity gets another one, so that accepting the first in a
     baseline does not accept the second."""
     counted = identity if occurrence == 1 else f"{identity}\0{occurrence}"
     return hashlib.sha256(counted.encode("utf-8", "backslashreplace")).hexdigest()[:32]

@@ -31,7 +31,7 @@ from app.gate.walk import Walk
 
 KEPT_IMAGES = 4  # each has about 50 MB
 Result = TypeVar("Result")
-_FORMAT = 3  # to be raised when what is kept, or how it is made, changes
+_FORMAT = 4  # to be raised when what is kept, or how it is made, changes
 
 
 class Distrusted(Exception):
@@ -145,7 +145,14 @@ class KeptBase:
         key = self._key([Path(folder) for folder in folders], env)
         versions = [[walk.hello["alembic"], walk.hello["sqlalchemy"], sorted(walk.current)] for walk in walks]
         scripts = [
-            [each.sha256, each.upgrade_line, each.downgrade_line, each.upgrade_body, each.downgrade_body]
+            [
+                each.sha256,
+                each.content_digest,
+                each.upgrade_line,
+                each.downgrade_line,
+                each.upgrade_body,
+                each.downgrade_body,
+            ]
             for walk in walks
             for each in walk.graph.revisions
             if not each.is_new and not each.allowances

@@ -56,6 +56,10 @@ class Failure:
     sql: str | None = None  # the statement at fault, if one was running
     line: int | None = None  # in the revision's script
     revision: str | None = None  # where what was tried spans several of them
+    # What PostgreSQL names beside its words, which are of its language.
+    table: str | None = None  # "public.orders"
+    column: str | None = None
+    constraint: str | None = None  # or an index
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,7 @@ class Revision:
     branch_labels: tuple[str, ...] = ()
     message: str = ""
     sha256: str = ""
+    content_digest: str = ""  # of what the script does: see `digest_content`
     upgrade_line: int | None = None
     downgrade_line: int | None = None
     upgrade_body: str = "present"  # "present", "empty" or "missing", read from the script
@@ -221,6 +226,7 @@ class Drift:
 
     operation: str  # in words: "add column orders.note"
     object: str  # "public.orders.note"
+    kind: str = "differs"  # "add-column": Alembic's own name for it
 
 
 @dataclass(frozen=True)

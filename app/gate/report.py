@@ -69,12 +69,13 @@ class FindingEntry(Part):
     severity: Severity
     revision: str | None = None
     object: str | None = None
+    subject: str = ""  # what tells it from others of its check, revision and object, in words that never change
     message: str
     detail: str | None = None  # the statement, or the two definitions that differ
     help: str | None = None  # how to mend it
     path: str | None = None
     line: int | None = None
-    fingerprint: str  # survives line moves
+    fingerprint: str  # of check, the revision's content, object and subject: survives moved lines and other words
     allowed: str | None = None  # the reason for which it was accepted
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ class Script:
     """See `Revision` for the fields."""
 
     sha256: str = ""
+    content_digest: str = ""
     upgrade_line: int | None = None
     downgrade_line: int | None = None
     upgrade_body: str = "present"
@@ -40,10 +41,68 @@ def read_script(path: Path, known: Mapping[str, Script]) -> Script:
         text = content.decode("utf-8")
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
-        return Script(sha256=digest)
+        return Script(sha256=digest, content_digest=digest)
     upgrade_line, upgrade_body = _function(tree, "upgrade")
     downgrade_line, downgrade_body = _function(tree, "downgrade")
-    return Script(digest, upgrade_line, downgrade_line, upgrade_body, downgrade_body, parse_allowances(text))
+    return Script(
+        sha256=digest,
+        content_digest=digest_content(tree),
+        upgrade_line=upgrade_line,
+        downgrade_line=downgrade_line,
+        upgrade_body=upgrade_body,
+        downgrade_body=downgrade_body,
+        allowances=parse_allowances(text),
+    )
+
+
+_PLACE_IN_THE_GRAPH = frozenset({"revision", "down_revision", "branch_labels", "depends_on"})
+
+
+def digest_content(tree: ast.Module) -> str:
+    """The SHA-256 of what a script does, by which a finding about it is known again.
+
+    The same after a move of lines, other comments, docstrings, quotes or layout, and after a rebase that gives the
+    revision another parent. The same too in each version of Python, unlike that of `ast.dump`, which tells more or less
+    of what is empty from version to version.
+    """
+    content = hashlib.sha256()
+    for word in _words_of(tree):
+        content.update(word.encode("utf-8", "backslashreplace") + b"\0")
+    return content.hexdigest()
+
+
+def _words_of(tree: ast.Module) -> Iterator[str]:
+    """The syntax tree as a sequence of words. Without recursion, since a long sum or chain of calls is as deep as it is long."""
+    left: list[object] = [tree]
+    while left:
+        each = left.pop()
+        if isinstance(each, ast.AST):
+            fields = [(name, value) for name, value in ast.iter_fields(each) if _is_told(name, value)]
+            yield f"{type(each).__name__}({' '.join(name for name, _ in fields)})"
+            left += [value for _, value in reversed(fields)]
+        elif isinstance(each, list):
+            told = [item for item in each if not _is_remark(item) and not (each is tree.body and _places(item))]
+            yield f"[{len(told)}]"
+            left += reversed(told)
+        else:
+            yield hex(each) if type(each) is int else ascii(each)  # not the decimal digits, which Python limits
+
+
+def _is_told(name: str, value: object) -> bool:
+    """Whether a field says something. An empty one says as much as one that another version of Python does not have."""
+    return value is not None and value != [] and name not in ("ctx", "kind", "type_comment")
+
+
+def _is_remark(node: object) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _places(statement: object) -> bool:
+    """Whether it is one of the assignments by which Alembic finds the revision's place in the graph."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    if isinstance(statement, ast.AnnAssign):
+        targets = [statement.target]
+    return bool(targets) and all(isinstance(each, ast.Name) and each.id in _PLACE_IN_THE_GRAPH for each in targets)
 
 
 def _function(tree: ast.Module, name: str) -> tuple[int | None, str]:

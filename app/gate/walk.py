@@ -119,7 +119,7 @@ class Walk:
         if failure := answer.get("failure"):
             self.missing["drift"] = f"autogenerate failed: {failure['message']}"
             return
-        self.drift = tuple(Drift(each["operation"], each["object"]) for each in answer["operations"])
+        self.drift = tuple(Drift(each["operation"], each["object"], each["kind"]) for each in answer["operations"])
         self.hidden += tuple(answer["waived"])
         self.refused = tuple(answer["refused"])
         self.is_drift_stale = answer["is_stale"]

@@ -10,7 +10,17 @@ from tests.gate.reporters.samples import finding, report
 
 
 def known(name: str, **fields: str) -> Known:
-    return Known(**{"check": "upgrade", "revision": "a1", "object": "", "message": "m", "fingerprint": name, **fields})
+    return Known(
+        **{
+            "check": "upgrade",
+            "revision": "a1",
+            "object": "",
+            "subject": "s",
+            "message": "m",
+            "fingerprint": name,
+            **fields,
+        }
+    )
 
 
 def test_what_is_written_can_be_read(tmp_path: Path) -> None:

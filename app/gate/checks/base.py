@@ -15,6 +15,7 @@ class Finding:
     revision's script when the report is put together."""
 
     message: str  # one line: what happened, to what, and who suffers
+    subject: str  # what tells it from others of its check, revision and object, in words that never change: see `subjects.py`
     revision: str | None = None
     object: str | None = None  # "public.orders.note"
     detail: str | None = None  # the statement, or the two definitions that differ
@@ -24,6 +25,10 @@ class Finding:
     severity: Severity | None = None  # where it is not the check's own
     is_of_all: bool = False  # says once what other walks through the same scripts need not say of each revision
     direction: str = "upgrade"  # without a `line`, the finding points at `def upgrade` or at `def downgrade`
+
+    def __post_init__(self) -> None:
+        if not self.subject:
+            raise ValueError(f"a finding needs a subject: {self.message}")
 
 
 class Skipped(Exception):

@@ -37,6 +37,7 @@ from dataclasses import dataclass
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.hazards import Moment, Transaction, by_table, changes_by, shown, transactions, who_waits
 from app.gate.checks.remedy import concurrently, python, quote_table
+from app.gate.checks.subjects import named, together
 from app.gate.checks.words import indented, listed, short_noun, shorten
 from app.gate.recording import Change, Part, Recording
 from app.gate.verdict import Severity
@@ -59,7 +60,8 @@ _REINDEX = re.compile(r"\bREINDEX\b", re.IGNORECASE)
 class Build:
     """An index that was built, and how to build it beside the traffic."""
 
-    words: str  # "index ix_orders_note"
+    subject: str  # "index ix_orders_note", "constraint uq_orders_note"
+    words: str  # "the index of unique constraint uq_orders_note"
     code: str  # empty if there is no such way, or none is known
 
 
@@ -93,6 +95,7 @@ def _build_finding(transaction: Transaction, table: str, found: Sequence[Moment]
         what = f"{listed([build.words for build in builds])} {verb} built"
     return Finding(
         f"{waits[0].upper()}{waits[1:]} on {shorten(table)} wait until {what}.",
+        together(f"build {build.subject}" for build in builds) or "rebuild",
         revision=transaction.revision.revision,
         object=table,
         detail=sqls,
@@ -110,7 +113,7 @@ def _builds(transaction: Transaction, moment: Moment, table: str) -> Iterator[Bu
     ]
     for change in made:
         of = "the index of " if change.key.kind == "constraint" else ""
-        yield Build(f"{of}{short_noun(change)}", concurrently(change))
+        yield Build(f"{change.key.kind} {change.key.name}", f"{of}{short_noun(change)}", concurrently(change))
     if made:
         return
     # Dropped and made again, or on a table that was renamed before: only the statement tells.
@@ -119,10 +122,12 @@ def _builds(transaction: Transaction, moment: Moment, table: str) -> Iterator[Bu
         sql = f"CREATE {unique}INDEX CONCURRENTLY {name} {create['rest'].rstrip(' ;')}"
         drop = f"op.execute({python(f'DROP INDEX CONCURRENTLY IF EXISTS {name}')})"
         code = f"with op.get_context().autocommit_block():\n    {drop}\n    op.execute({python(sql, is_sql=True)})"
-        yield Build("index " + name.strip('"'), code)
+        words = "index " + name.strip('"')
+        yield Build(words, words, code)
     elif add := _ADD_CONSTRAINT.match(statement.sql):
-        kind = "the primary key" if str(add["kind"]).upper().startswith("PRIMARY") else "the unique constraint"
-        yield Build("the index of " + (add["name"] or kind).strip('"'), "")
+        kind = "primary key" if str(add["kind"]).upper().startswith("PRIMARY") else "unique constraint"
+        name = add["name"].strip('"') if add["name"] else None
+        yield Build(f"constraint {name}" if name else kind, f"the index of {name or f'the {kind}'}", "")
 
 
 def _needs_no_index(change: Change) -> bool:
@@ -168,6 +173,7 @@ def _drop_finding(transaction: Transaction, table: str, found: Sequence[Moment])
         advice = f"Drop it beside the traffic, outside of the transaction:\n\n{indented(code)}"
     return Finding(
         f"Reads and writes on {shorten(table)} wait behind this DROP INDEX, which waits for every query that runs on the table.",
+        together(f"drop {named(change.key)}" for change in gone) or "drop",
         revision=transaction.revision.revision,
         object=table,
         detail="\n".join(shown(moment.statement) for moment in found),

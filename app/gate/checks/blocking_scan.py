@@ -51,6 +51,7 @@ from app.gate.checks.hazards import (
     waiting,
 )
 from app.gate.checks.remedy import python, quote, quote_table
+from app.gate.checks.subjects import together
 from app.gate.checks.words import indented, listed, short_noun, shorten
 from app.gate.recording import Change, Part, Recording, Statement
 from app.gate.verdict import Severity
@@ -60,6 +61,7 @@ from app.gate.verdict import Severity
 class Promise:
     """What the scan was for, and how to make it in two steps."""
 
+    subject: str  # "constraint ck_total", "not-null total"
     words: str  # "check constraint ck_total"
     now: str  # code
     later: str
@@ -104,6 +106,7 @@ def _finding(transaction: Transaction, table: str, found: Sequence[Moment]) -> F
         why += f"; they are locked out since line {earlier.line}"
     return Finding(
         f"{who} wait until PostgreSQL has read the whole of {shorten(table)}{times}{why}.",
+        together(promise.subject for promise in promises) or "scan",
         revision=transaction.revision.revision,
         object=table,
         detail="\n".join(shown(moment.statement) for moment in found),
@@ -125,6 +128,7 @@ def _promises(transaction: Transaction, statement: Statement, table: str) -> Ite
         name = found["name"] or quote(called[:63])
         kind = f"foreign key of {listed(columns)}" if columns else "a check constraint"
         yield Promise(
+            subject=f"constraint {found['name'] or called}".replace('"', ""),
             words=(found["name"] or kind).strip('"'),
             now=f"op.execute({python(f'{alter} ADD CONSTRAINT {name} {rule} NOT VALID', is_sql=True)})",
             later=f"op.execute({python(f'{alter} VALIDATE CONSTRAINT {name}')})",
@@ -167,6 +171,7 @@ def _constraint(change: Change, table: str) -> Promise:
     definition = str((change.after or {}).get("definition", "")).removesuffix(" NOT VALID")
     alter, name = f"ALTER TABLE {quote_table(table)}", quote(change.key.name)
     return Promise(
+        subject=f"constraint {change.key.name}",
         words=short_noun(change),
         now=f"op.execute({python(f'{alter} ADD CONSTRAINT {name} {definition} NOT VALID', is_sql=True)})",
         later=f"op.execute({python(f'{alter} VALIDATE CONSTRAINT {name}')})",
@@ -178,6 +183,7 @@ def _not_null(column: str, table: str) -> Promise:
     check, alter = f"{label}_{column}_not_null", f"ALTER TABLE {quote_table(table)}"
     named = "" if schema == "public" else f", schema={python(schema)}"
     return Promise(
+        subject=f"not-null {column}",
         words=f"NOT NULL of {column}",
         now=f"op.execute({python(f'{alter} ADD CONSTRAINT {quote(check)} CHECK ({quote(column)} IS NOT NULL) NOT VALID')})",
         later="\n".join(

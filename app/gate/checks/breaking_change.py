@@ -44,6 +44,7 @@ from app.gate.checks.hazards import (
     upgrades,
 )
 from app.gate.checks.remedy import quote
+from app.gate.checks.subjects import named, together
 from app.gate.checks.words import bulleted, columns_in, full_name, listed, noun, shorten, table_of
 from app.gate.recording import TABLE_KINDS, Change, Definition, Key, Part, Recording, Step
 from app.gate.verdict import Severity
@@ -83,12 +84,17 @@ def _finding(revision: str, step: Step, table: str, breaks: Sequence[Break]) -> 
         message = f"Code of the release before breaks on {shorten(table)} in {len(breaks)} ways: {ways}."
     return Finding(
         message[0].upper() + message[1:],
+        together(f"{named(each.change.key)} {_what_became_of(each.change)}" for each in breaks),
         revision=revision,
         object=table if len(breaks) > 1 else full_name(first.change.key),
         detail=bulleted(each.words for each in breaks) if len(breaks) > 1 else shown(statement) if statement else None,
         help=f"{_advice(breaks)} If no running code minds, say so in the script:\n\n    # overproof: allow breaking-change: <why>",
         line=statement.line if statement else None,
     )
+
+
+def _what_became_of(change: Change) -> str:
+    return "added" if change.before is None else "gone" if change.after is None else "altered"
 
 
 def _advice(breaks: Sequence[Break]) -> str:

@@ -32,6 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.subjects import changed
 from app.gate.checks.words import bulleted, failure_reason, full_name, listed, noun, principal
 from app.gate.recording import Part, Recording
 from app.gate.snapshot import describe
@@ -58,6 +59,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         failure = recording.concurrent.failures[0]
         yield Finding(
             f"Of two upgrades started at once on an empty database, one fails: {failure_reason(failure)}.",
+            "fails",  # with which error, and in which revision, is for chance to decide
             revision=failure.revision,
             detail=failure.sql and failure.sql.strip(),
             help=_HELP,
@@ -67,6 +69,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         yield Finding(
             "Two upgrades started at once on an empty database make another schema than one alone: "
             f"{listed([noun(change) for change in differences], limit=2)}.",
+            f"differs {changed(differences)}",
             object=full_name(differences[0].key),
             detail=bulleted(map(describe, differences)),
             help=_HELP,

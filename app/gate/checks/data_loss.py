@@ -39,6 +39,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.downgrades import find_omission
+from app.gate.checks.subjects import together
 from app.gate.checks.words import bulleted, counted, indented, listed, shorten
 from app.gate.recording import Loss, Part, Populated, Recording, Revision, Trip
 from app.gate.verdict import Severity
@@ -82,6 +83,7 @@ def _upwards(revision: Revision, trip: Trip, losses: Sequence[Loss]) -> Finding:
     told = [_WORDS[what](_names(some), len(some) > 1) for what, some in by_kind.items()]
     return Finding(
         f"{revision.revision} {_clauses(told)}.",
+        f"upgrade {_subject(losses)}",
         revision=revision.revision,
         object=_object(losses),
         detail=bulleted(map(_example, losses)),
@@ -98,6 +100,7 @@ def _downwards(revision: Revision, losses: Sequence[Loss]) -> Finding:
         told.append(f"{_names(values)} {'is not what it was' if len(values) == 1 else 'are not what they were'}")
     return Finding(
         f"After {revision.revision} and its downgrade, {_clauses(told)}.",
+        f"downgrade {_subject(losses)}",
         revision=revision.revision,
         object=_object(losses),
         detail=bulleted(map(_example, losses)),
@@ -112,6 +115,10 @@ def _by_kind(losses: Sequence[Loss]) -> dict[str, list[Loss]]:
     for loss in losses:
         kinds.setdefault(loss.what, []).append(loss)
     return kinds
+
+
+def _subject(losses: Sequence[Loss]) -> str:
+    return together(f"{loss.what.replace(' ', '-')} {_name(loss)}" for loss in losses)
 
 
 def _object(losses: Sequence[Loss]) -> str:

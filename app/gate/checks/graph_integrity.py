@@ -55,6 +55,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             f"{problem.revision} follows {missing['parent']}, which no script defines."
             if missing
             else f"{first_line(problem.message)}.",
+            f"{problem.kind} {missing['parent']}" if missing else problem.kind,
             revision=problem.revision,
             object=problem.revision or problem.path,
             detail=problem.message if "\n" in problem.message.strip() else None,

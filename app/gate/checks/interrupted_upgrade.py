@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
+from app.gate.checks.subjects import cause
 from app.gate.checks.words import failure_reason
 from app.gate.recording import Part, Recording
 from app.gate.verdict import Severity
@@ -35,6 +36,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         for interruption in trip.interruptions:
             yield Finding(
                 f"Killed half way, {trip.revision} cannot be run again: {failure_reason(interruption.failure)}.",
+                f"fails {cause(interruption.failure)}",
                 revision=trip.revision,
                 detail=f"Killed after:\n{interruption.after}\n\nThen it fails at:\n{interruption.failure.sql or '(no statement)'}",
                 help="Give what commits by itself a revision of its own, or make it repeatable: if_not_exists=True, if_exists=True, "

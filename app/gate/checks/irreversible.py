@@ -56,6 +56,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         yield Finding(
             f"No revision of this history can be undone: none of the {counted(len(omissions), 'script')} that change something "
             "has a downgrade that undoes it.",
+            "history",
             help=_ALLOW_ALL,
             is_of_all=True,
         )
@@ -67,6 +68,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
 def _finding(revision: Revision, trip: Trip, omission: Omission) -> Finding:
     return Finding(
         f"{revision.revision} cannot be undone: {_reason(trip, omission)}.",
+        f"downgrade {omission.value}",
         revision=revision.revision,
         detail=_left(trip),
         help=_help(revision, trip),

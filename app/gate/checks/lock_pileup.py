@@ -68,6 +68,7 @@ def _several_tables(transaction: Transaction) -> Iterator[Finding]:
     yield Finding(
         f"{transaction.revision.revision} locks {listed([shorten(table) for table in last.since], limit=4)} one after the other, and keeps the "
         f"locks until it commits: while it waits for one table, nobody can {what} those before it.",
+        "several-tables",
         revision=transaction.revision.revision,
         object=", ".join(sorted(last.since)),
         detail="\n".join(shown(statement) for statement in statements),
@@ -100,6 +101,7 @@ def _finding(transaction: Transaction, moment: Moment, locked: list[str], tables
     who = waiting({table: moment.held[table] for table in locked}, f"locked since line {lines[0]}" if lines else "")
     return Finding(
         f"{who} wait until this {word} has worked through {listed([shorten(table) for table in tables])}.",
+        "long-work",
         revision=transaction.revision.revision,
         object=", ".join(tables),
         detail=shown(statement),

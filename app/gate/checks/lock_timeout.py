@@ -61,6 +61,7 @@ def _of_the_project(recording: Recording) -> Finding:
     in env.py, and that is where it is mended."""
     return Finding(
         "No revision that locks tables in use sets a lock_timeout: if one has to wait, everything else on its table waits behind it.",
+        "history",
         help="Set it where env.py makes its engine:\n\n"
         '    engine = create_engine(url, connect_args={"options": "-c lock_timeout=2000"})',
         path=recording.env_path,
@@ -74,6 +75,7 @@ def _of_a_revision(revision: str, found: Sequence[tuple[Transaction, Moment]]) -
     return Finding(
         f"{revision} locks {listed(listed_tables(tables))} without a lock_timeout: if it has to wait, everything else on the table "
         "waits behind it.",
+        "no-lock-timeout",
         revision=revision,
         object=", ".join(sorted(tables)),
         detail=shown(statement),

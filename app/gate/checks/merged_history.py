@@ -43,6 +43,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     for revision, path in base.slipped_in:
         yield Finding(
             f"{revision} is new and comes before revisions of {base.ref}: databases that have those will never run it.",
+            "slipped-in",
             revision=revision,
             help=f"Set its down_revision to the head of {base.ref}, and that of the revision after it back to what it was there.",
             path=path,
@@ -52,6 +53,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             continue  # it was pointed at the one that slipped in, which is the finding
         yield Finding(
             f"{revision} does other things than on {base.ref}: databases that have run it will not run it again.",
+            "edited",
             revision=revision,
             help=_put_back(base, path, "what is to be different"),
             path=path,
@@ -59,6 +61,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     for revision, path in base.removed:
         yield Finding(
             f"{revision} is on {base.ref} and gone here: a database that is at it cannot be upgraded any more.",
+            "removed",
             revision=revision,
             help=_put_back(base, path, "what it did and should not have"),
             path=path,

@@ -32,6 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.subjects import together
 from app.gate.checks.unregistered_models import full_table_name
 from app.gate.checks.words import counted, listed, shorten
 from app.gate.recording import Drift, Part, Recording
@@ -51,7 +52,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             continue
         by_table.setdefault(table_of(drift.object), []).append(drift)
     for table, drifts in sorted(by_table.items()):
-        yield _finding(table, [drift.operation for drift in drifts])
+        yield _finding(table, drifts)
 
 
 def table_of(name: str) -> str:
@@ -59,13 +60,15 @@ def table_of(name: str) -> str:
     return ".".join(name.partition("(")[0].split(".")[:2])
 
 
-def _finding(table: str, operations: list[str]) -> Finding:
+def _finding(table: str, drifts: list[Drift]) -> Finding:
+    operations = [drift.operation for drift in drifts]
     if len(operations) == 1:
         what = f"autogenerate would still {operations[0]}"
     else:
         what = f"autogenerate would still write {counted(len(operations), 'operation')}: {listed(operations, limit=2)}"
     return Finding(
         f"The models and the migrations differ on {shorten(table)}: {what}.",
+        together(f"{drift.kind} {shorten(drift.object)}" for drift in drifts),
         object=table,
         detail="\n".join(f"- {operation}" for operation in operations) if len(operations) > 1 else None,
         help=f"If the models are right, let Alembic write the revision that is missing:\n\n"

@@ -39,11 +39,12 @@ def examine(recording: Recording) -> Iterator[Finding]:
     for key, definition in sorted(recording.head.objects.items()):
         if (found := _finding(key, definition)) is None:
             continue
-        message, advice = found
+        subject, message, advice = found
         revision = _find_origin(recording, key)
         if revision is None or revision.is_new:
             yield Finding(
                 f"{message[0].upper()}{message[1:]}.",
+                subject,
                 revision=revision.revision if revision else None,
                 object=full_name(key),
                 detail=str(definition["definition"]) if "definition" in definition else None,
@@ -51,7 +52,8 @@ def examine(recording: Recording) -> Iterator[Finding]:
             )
 
 
-def _finding(key: Key, definition: Definition) -> tuple[str, str] | None:
+def _finding(key: Key, definition: Definition) -> tuple[str, str, str] | None:
+    """Its subject, what is wrong, and the advice."""
     is_valid = all(definition.get(name) is not False for name in ("validated", "valid", "index_valid"))
     if is_valid and "NOT VALID" not in str(definition.get("not_null", "")):
         return None  # which is nearly everything, and need not be put into words
@@ -64,12 +66,14 @@ def _finding(key: Key, definition: Definition) -> tuple[str, str] | None:
             f"op.execute({python(f'ALTER {alter} {quote_table(table_of(key))} VALIDATE CONSTRAINT {quote(key.name)}')})"
         )
         return (
+            f"{key.kind} not-valid",
             f"{what} is still NOT VALID at head: nobody has checked the older rows",
             f"Check them in a revision of its own; writes go on meanwhile:\n\n{indented(code)}",
         )
     if definition.get("valid") is False or definition.get("index_valid") is False:
         code = concurrently(Change(key, None, definition))
         return (
+            f"{key.kind} invalid",
             f"{what} is INVALID at head: no query uses it, and every write pays for it",
             f"Drop it and build it again:\n\n{indented(code)}"
             if key.kind == "index"
@@ -77,6 +81,7 @@ def _finding(key: Key, definition: Definition) -> tuple[str, str] | None:
         )
     if key.kind == "column" and "NOT VALID" in str(definition.get("not_null", "")):
         return (
+            "not-null not-valid",
             f"NOT NULL of {what} is still NOT VALID at head: nobody has checked the older rows",
             "Check them in a revision of its own, with ALTER TABLE … VALIDATE CONSTRAINT.",
         )

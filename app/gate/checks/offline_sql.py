@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.subjects import cause, changed
 from app.gate.checks.words import bulleted, failure_reason, full_name, listed, noun, principal
 from app.gate.recording import Change, Failure, Part, Recording
 from app.gate.snapshot import describe
@@ -46,6 +47,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         yield Finding(
             f"The script that `alembic upgrade --sql` writes makes another schema than the upgrade: "
             f"{listed([noun(change) for change in differences], limit=2)}.",
+            f"differs {changed(differences)}",
             revision=_made_by(recording, differences[0]),
             object=full_name(differences[0].key),
             detail=bulleted(map(describe, differences)),
@@ -66,6 +68,7 @@ def _failed(failure: Failure) -> Finding:
     subject = "The script that `alembic upgrade --sql` writes" if is_written else "`alembic upgrade --sql`"
     return Finding(
         f"{subject} fails{where}: {failure_reason(failure)}.",
+        f"{'script' if is_written else 'command'} fails {cause(failure)}",
         revision=failure.revision,
         detail=failure.sql and failure.sql.strip(),
         help=_hint(failure.sql or "") if is_written else _STEP_ASIDE,

@@ -44,6 +44,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.subjects import cause, together
 from app.gate.checks.words import (
     bulleted,
     counted,
@@ -113,6 +114,7 @@ def _finding(revision: Revision, trip: Trip, populated: Populated, failure: Fail
         message = f"{revision.revision} fails on the rows that were made for {rows_of}"
     return Finding(
         f"{message}: {failure_reason(failure)}.",
+        f"{populated.rows}-rows {cause(failure)}",
         revision=revision.revision,
         object=f"{table}.{column}" if column else table,
         detail=failure.sql,
@@ -176,20 +178,22 @@ def _without_parentheses(sql: str) -> str:
 def _place(trip: Trip, populated: Populated, failure: Failure) -> tuple[str, str | None]:
     """The table, and the column if there is one, in which the rows are that the upgrade fails on."""
     tables = list(populated.tables)
-    found = re.search(r'(?:relation|table) "([^"]+)"', failure.message) or _TARGET.search(failure.sql or "")
     known = [*tables, *_tables_made(trip)]
-    table = next((each for each in known if found and each.rpartition(".")[2] == found[1]), None)
-    named = re.search(r'column "([^"]+)"', failure.message) or _ALTERED.search(failure.sql or "")
+    target = _TARGET.search(failure.sql or "")
+    table = failure.table if failure.table in known else None
+    table = table or next((each for each in known if target and each.rpartition(".")[2] == target[1]), None)
+    altered = _ALTERED.search(failure.sql or "")
     # What is no column (42703: undefined_column) is a value in the wrong quotes.
-    column = named[1] if named and failure.sqlstate != "42703" else None
+    named = altered[1] if altered and failure.sqlstate != "42703" else None
+    column = failure.column or named
     change = _broken_promise(trip, failure)
     if change is not None and change.key.table:
         table = table or table_of(change.key)
         columns = _columns(change) if change.key.kind != "column" else [change.key.name]
         column = column or (columns[0] if len(columns) == 1 else None)
     changed = trip.up.changes if trip.up is not None else ()
-    altered = [each for each in tables if any(table_of(change.key) == each for change in changed)]
-    return table or (altered or tables)[0], column
+    touched = [each for each in tables if any(table_of(change.key) == each for change in changed)]
+    return table or (touched or tables)[0], column
 
 
 def _tables_made(trip: Trip) -> list[str]:
@@ -214,13 +218,9 @@ _ALTERED = re.compile(r'\bALTER\s+COLUMN\s+"?(\w+)', re.IGNORECASE)
 
 def _broken_promise(trip: Trip, failure: Failure) -> Change | None:
     """The constraint, index or column that the error is about."""
-    names = set(re.findall(r'"([^"]+)"', failure.message))
+    names = {"constraint": failure.constraint, "index": failure.constraint, "column": failure.column}
     for change in trip.up.changes if trip.up is not None else ():
-        if (
-            change.key.name in names
-            and change.key.kind in ("constraint", "index", "column")
-            and change.after is not None
-        ):
+        if change.after is not None and change.key.name == names.get(change.key.kind):
             return change
     return None
 
@@ -417,6 +417,7 @@ _VALUES = (
 def _not_loaded(revision: Revision, failure: Failure) -> Finding:
     return Finding(
         f"overproof_rows/{revision.revision}.sql cannot be loaded before {revision.revision}: {failure_reason(failure)}.",
+        f"own-rows not-loaded {cause(failure)}",
         revision=revision.revision,
         detail=failure.sql,
         help="It is run on the schema before the revision, as one script, inside a transaction: what it inserts has to fit that schema.",
@@ -433,6 +434,7 @@ def _uncovered(reason: str, tables_by_revision: Mapping[str, Sequence[str]]) -> 
     told = [f"{name}: {', '.join(map(shorten, some))}" for name, some in tables_by_revision.items()]
     return Finding(
         f"Whether {who} along with rows in {listed([shorten(table) for table in tables])} is not known: {first_line(reason)}.",
+        f"not-covered {together(map(shorten, tables))}",
         revision=first,
         object=tables[0],
         detail=bulleted(told) if len(tables) > 1 else None,

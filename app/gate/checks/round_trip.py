@@ -35,6 +35,7 @@ from collections.abc import Iterator
 from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.downgrades import find_omission, is_refusal
+from app.gate.checks.subjects import cause, changed, find_lasting_object
 from app.gate.checks.words import bulleted, failure_reason, first_line, full_name, indented, listed, noun, principal
 from app.gate.recording import Change, Failure, Recording, Revision, Trip
 from app.gate.snapshot import describe
@@ -71,6 +72,7 @@ def _judge(revision: Revision, trip: Trip) -> Iterator[Finding]:
 def _failed(revision: Revision, failure: Failure) -> Finding:
     return Finding(
         f"The downgrade of {revision.revision} fails: {failure_reason(failure)}.",
+        f"downgrade fails {cause(failure)}",
         revision=revision.revision,
         detail=failure.sql and failure.sql.strip(),
         help=_hint(failure),
@@ -96,6 +98,7 @@ def _not_restored(revision: Revision, left: list[Change], failed_again: Failure 
         message += f"; so the revision cannot be applied again ({first_line(failed_again.message)})"
     return Finding(
         f"{message}.",
+        f"not-restored {changed(left)}",
         revision=revision.revision,
         object=full_name(left[0].key),
         detail=bulleted(
@@ -111,6 +114,7 @@ def _not_restored(revision: Revision, left: list[Change], failed_again: Failure 
 def _not_repeatable(revision: Revision, failure: Failure) -> Finding:
     return Finding(
         f"{revision.revision} cannot be applied again after its downgrade: {failure_reason(failure)}.",
+        f"not-repeatable {cause(failure)}",
         revision=revision.revision,
         detail=failure.sql and failure.sql.strip(),
         help="The schema is as it was, so the rows are not: delete in the downgrade what the upgrade inserted, or insert with "
@@ -123,8 +127,9 @@ def _not_repeated(revision: Revision, changes: list[Change]) -> Finding:
     return Finding(
         f"{revision.revision} gives another schema when it is applied again after its downgrade: "
         f"{listed([noun(change) for change in changes], limit=2)}.",
+        f"not-repeated {changed(changes)}",
         revision=revision.revision,
-        object=full_name(changes[0].key),
+        object=find_lasting_object(changes),
         detail=bulleted(map(_described, changes)),
         help="The upgrade does something else the second time: it asks for something that the downgrade leaves (IF NOT EXISTS, an "
         "inspector, rows), or makes names or values at random.",

@@ -46,6 +46,7 @@ from typing import Any
 from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.column_types import is_wider
+from app.gate.checks.subjects import named, together
 from app.gate.checks.words import (
     bulleted,
     failure_reason,
@@ -74,6 +75,7 @@ class Difference:
     heading: str  # what those are told under that are told together: "The migrations and the models differ on orders"
     object: str  # "public.orders"
     name: str  # what the heading does not say: "check constraint ck_total", "touch()"
+    subject: str  # "column orders.note nullable", "index orders.ix_note in-models-only"
     words: str  # a sentence without its full stop
     severity: Severity
     remedy: Change | None = None  # from the migrations to the models, where that is the way to go
@@ -131,13 +133,15 @@ def _renamed(change: Change, name: Key, there: Definition) -> Difference | None:
         return None
     else:
         words = f"{what} is called {name.name} in the models"
-    return Difference(_on(change.key), table_of(change.key), short_noun(change), words, Severity.WARNING)
+    subject = f"{named(change.key)} {'renamed' if here == model else 'definition'}"
+    return Difference(_on(change.key), table_of(change.key), short_noun(change), subject, words, Severity.WARNING)
 
 
 def _twice(change: Change, twin: Key) -> Difference:
     """A constraint or index that the models have two of, and the migrations one: it does nothing more."""
     words = f"{noun(change)} is in the models only, beside {twin.name}, which does the same"
-    return Difference(_on(change.key), table_of(change.key), short_noun(change), words, Severity.WARNING)
+    subject = f"{named(change.key)} twice"
+    return Difference(_on(change.key), table_of(change.key), short_noun(change), subject, words, Severity.WARNING)
 
 
 def _names_in_the_models(changes: list[Change]) -> dict[Key, Key]:
@@ -256,25 +260,24 @@ def _difference(change: Change) -> Difference | None:
     key, what, name, place = change.key, noun(change), short_noun(change), table_of(change.key)
     if change.before is None:
         words = f"{what} is in the models, but not in a database that was migrated"
-        return Difference(_on(key), place, name, words, Severity.ERROR, change)
+        return Difference(_on(key), place, name, f"{named(key)} in-models-only", words, Severity.ERROR, change)
     if change.after is None:
         # What belongs to no table is told by kind: a history can make dozens of functions.
         heading = _on(key) if key.table else f"Only the migrations make {plural(key.kind)}"
         words = f"{what} is {_ONLY_IN_MIGRATIONS}"
-        return Difference(heading, place, name if key.table else shorten(place), words, Severity.WARNING)
+        subject = f"{named(key)} in-migrations-only"
+        return Difference(heading, place, name if key.table else shorten(place), subject, words, Severity.WARNING)
     head, models = _comparable(change.before), _comparable(change.after)
-    told = [
-        _attribute(name, head.get(name), models.get(name))
-        for name in sorted(head.keys() | models.keys())
-        if head.get(name) != models.get(name)
-    ]
+    differing = [each for each in sorted(head.keys() | models.keys()) if head.get(each) != models.get(each)]
+    told = [_attribute(each, head.get(each), models.get(each)) for each in differing]
     if not told:
         return None
     severity = Severity.ERROR if any(each[1] is Severity.ERROR for each in told) else Severity.WARNING
     if key.kind == "constraint" and _identity(key, change.before) == _identity(key, change.after):
         severity = Severity.WARNING
     words = f"{what} {', and '.join(each[0] for each in told)}"
-    return Difference(_on(key), place, name, words, severity, change if severity is Severity.ERROR else None)
+    subject = " ".join([named(key), *differing])
+    return Difference(_on(key), place, name, subject, words, severity, change if severity is Severity.ERROR else None)
 
 
 def _attribute(name: str, head: Any, models: Any) -> tuple[str, Severity]:
@@ -327,6 +330,7 @@ def _finding(severity: Severity, differences: list[Difference]) -> Finding:
         message = f"{first.heading} ({len(differences)}): {listed([each.name for each in differences])}."
     return Finding(
         message,
+        together(each.subject for each in differences),
         object=first.object if len({each.object for each in differences}) == 1 else None,
         detail=bulleted(each.words for each in differences) if len(differences) > 1 else None,
         help=_help(severity, differences),

@@ -62,6 +62,7 @@ def _finding(recording: Recording, history: _History, heads: Sequence[str], cons
     culprit = history.latest(heads)
     return Finding(
         f"{where}, into {counted(len(heads), 'head')}: {names}. {consequence[0].upper()}{consequence[1:]}.",
+        f"fork {fork}" if fork else "unrelated-branches",
         revision=culprit,
         object=", ".join(sorted(heads)),
         help=_help(recording, history, heads, culprit, fork),

@@ -54,6 +54,7 @@ from dataclasses import dataclass
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.hazards import Transaction, by_table, changes_by, says, shown, transactions
 from app.gate.checks.remedy import escape_colons, python, quote, quote_table
+from app.gate.checks.subjects import together
 from app.gate.checks.words import indented, listed, shorten
 from app.gate.recording import Change, Part, Recording, Statement
 from app.gate.verdict import Severity
@@ -63,6 +64,7 @@ from app.gate.verdict import Severity
 class Cause:
     """Why a table was rewritten, and how to do without."""
 
+    subject: str  # "type of total"
     why: str  # "to turn total from integer into bigint"
     advice: str
     code: str
@@ -91,6 +93,7 @@ def _finding(transaction: Transaction, table: str, statements: Sequence[Statemen
     why = f", {listed([cause.why for cause in causes], limit=2)}" if causes else ""
     return Finding(
         f"Reads and writes on {shorten(table)} wait until PostgreSQL has rewritten the whole of it{times}{why}.",
+        together(cause.subject for cause in causes) or "rewrite",
         revision=transaction.revision.revision,
         object=table,
         detail="\n".join(map(shown, statements)),
@@ -118,7 +121,7 @@ def _causes(transaction: Transaction, statement: Statement, table: str) -> Itera
     if re.search(r"\bREFRESH\s+MATERIALIZED\b", statement.sql, re.IGNORECASE):
         refresh = f"op.execute({python(f'REFRESH MATERIALIZED VIEW CONCURRENTLY {quote_table(table)}')})"
         code = f"with op.get_context().autocommit_block():\n    {refresh}"
-        yield Cause("to refresh it", "With a unique index on it, readers need not wait", code)
+        yield Cause("refresh", "to refresh it", "With a unique index on it, readers need not wait", code)
     for change in changes_by(transaction.step, statement, table):
         if change.key.kind != "column" or change.after is None:
             continue
@@ -140,12 +143,14 @@ def _is_retyped_by(transaction: Transaction, statement: Statement, change: Chang
 
 def _retyped(change: Change, table: str, old_type: str, new_type: str, sql: str) -> Cause:
     why = f"to turn {change.key.name} from {old_type} into {new_type}"
+    subject = f"type of {change.key.name}"
     old, new, alter = quote(change.key.name), quote(f"{change.key.name}_new"), f"ALTER TABLE {quote_table(table)}"
     if {old_type, new_type} == _TIMES:
         # https://www.postgresql.org/docs/12/release-12.html: no rewrite "if the session time zone is UTC".
         utc = "op.execute(\"SET LOCAL TimeZone = 'UTC'\")"
         code = f"{utc}\nop.execute({python(f'{alter} ALTER COLUMN {old} TYPE {new_type}')})"
         return Cause(
+            subject,
             why,
             "If the older values are meant in UTC, PostgreSQL needs no rewrite, without USING and in that zone",
             code,
@@ -157,12 +162,12 @@ def _retyped(change: Change, table: str, old_type: str, new_type: str, sql: str)
     if re.search(r"\bUSING\b", sql, re.IGNORECASE):
         using = _USING.fullmatch(sql)
         if using is None:
-            return Cause(why, advice, "")  # one of several, and it would take a parser to tell which
+            return Cause(subject, why, advice, "")  # one of several, and it would take a parser to tell which
         value = using[1]
     collation = f" COLLATE {change.after['collation']}" if change.after and change.after.get("collation") else ""
     add = f"op.execute({python(f'{alter} ADD COLUMN IF NOT EXISTS {new} {new_type}{collation}')})"
     fill = batches(table, new, value, f"{new} IS NULL AND ({value}) IS NOT NULL")  # else it would not end
-    return Cause(why, advice, f"{add}\n{fill}")
+    return Cause(subject, why, advice, f"{add}\n{fill}")
 
 
 # A statement of one action alone.
@@ -174,15 +179,16 @@ _USING = re.compile(
 
 def _added(change: Change, table: str) -> Cause:
     after = change.after or {}
-    name, default = quote(change.key.name), after.get("default")
+    name, default, subject = quote(change.key.name), after.get("default"), f"new column {change.key.name}"
     if default is None:  # identity, or a generated column, has to be worked out for each row whatever one does
-        return Cause(f"to fill the new column {change.key.name}", _IN_GENERAL, "")
+        return Cause(subject, f"to fill the new column {change.key.name}", _IN_GENERAL, "")
     column = f"{name} {after.get('type')}"
     add = f"op.execute({python(f'ALTER TABLE {quote_table(table)} ADD COLUMN IF NOT EXISTS {column}')})"
     schema = "" if change.key.schema == "public" else f", schema={python(change.key.schema)}"
     names = f"{python(change.key.table)}, {python(change.key.name)}"
     alter = f"op.alter_column({names}, server_default=sa.text({python(default, is_sql=True)}){schema})"
     return Cause(
+        subject,
         f"for the default of {change.key.name} ({default}) is another for each row",
         "Add the column, then its default, which only new rows get, and fill the older ones in batches",
         "\n".join([add, alter, batches(table, name, str(default), f"{name} IS NULL")]),

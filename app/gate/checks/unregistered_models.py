@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.words import listed
+from app.gate.checks.subjects import together
+from app.gate.checks.words import listed, shorten
 from app.gate.recording import Part, Recording, UnregisteredModel
 from app.gate.verdict import Severity
 
@@ -59,6 +60,7 @@ def _finding(module: str, models: list[UnregisteredModel], dropped: Collection[s
     return Finding(
         f"Neither env.py nor anything that it imports imports {module}, so Alembic does not know {names}: autogenerate "
         f"{' and '.join(what_follows)}.",
+        together(f"table {shorten(full_table_name(model))}" for model in models),
         object=module,
         detail="\n".join(f"- {model.name}, table {model.table}, line {model.line or 1}" for model in models)
         if len(models) > 1

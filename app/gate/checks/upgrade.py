@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.subjects import cause, changed, find_lasting_object
 from app.gate.checks.words import bulleted, counted, failure_reason, first_line, full_name, listed, noun, principal
 from app.gate.difference import describe
 from app.gate.recording import Attempt, Change, Failure, Part, Recording, Step
@@ -46,7 +47,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         raise Skipped("Alembic cannot read the history; graph-integrity says why")
     if graph.refusal is not None and len(graph.heads) < 2:
         # The target is not in this history, or the database names a revision that is not.
-        yield Finding(f"Alembic refuses to upgrade: {first_line(graph.refusal)}.", help=_REFUSAL_HELP)
+        yield Finding(f"Alembic refuses to upgrade: {first_line(graph.refusal)}.", "refused", help=_REFUSAL_HELP)
     elif graph.revisions and not recording.trips:
         raise Skipped(recording.missing.get("trips") or graph.refusal or "no revision was run")
     for trip in recording.trips:
@@ -65,6 +66,7 @@ def _lost(plain: Attempt, start: str, env_path: str | None) -> Iterator[Finding]
         yield Finding(
             f"Each revision applies in a transaction of its own, but the command by itself fails on {start}: "
             f"{failure_reason(plain.failures[0])}.",
+            f"whole-command fails {cause(plain.failures[0])}",
             help="Set transaction_per_migration=True in env.py's context.configure(), if it runs all revisions in one transaction.",
             path=env_path,
         )
@@ -77,6 +79,7 @@ def _lost(plain: Attempt, start: str, env_path: str | None) -> Iterator[Finding]
             f"The command ends well, but what it did is not there afterwards: {names}."
             if is_in_vain
             else f"Run in one go, the history leaves another schema than revision by revision: {names}.",
+            f"{'not-committed' if is_in_vain else 'in-one-go'} {changed(differences)}",
             object=full_name(differences[0].key),
             path=env_path,
             detail=bulleted(map(describe, differences)),
@@ -88,7 +91,8 @@ def _unsteady(changes: list[Change], recording: Recording) -> Finding:
     names = listed([noun(change) for change in changes], limit=2)
     return Finding(
         f"The history leaves another schema each time it is run: {names}.",
-        object=full_name(changes[0].key),
+        f"unsteady {changed(changes)}",
+        object=find_lasting_object(changes),
         path=recording.env_path,
         detail=bulleted(map(describe, changes)),
         help=_UNSTEADY_HELP,
@@ -128,6 +132,7 @@ def _finding(step: Step, failure: Failure, not_tried: int) -> Finding:
         message += f" {counted(not_tried, 'revision')} after it could not be tried."
     return Finding(
         message,
+        f"fails {cause(failure)}",
         revision=step.revision,
         detail=failure.sql,
         help=_hint(failure),

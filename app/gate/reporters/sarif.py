@@ -19,7 +19,7 @@ from app.gate.verdict import Severity, Verdict
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "SRCROOT"  # the repository's root, which only the reader of the log can know
-FINGERPRINT = "overproof/v1"
+FINGERPRINT = "overproof/v2"
 
 LINK = re.compile(r"\[(?=[^\[\]]*\]\()")
 

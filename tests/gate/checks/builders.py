@@ -137,7 +137,9 @@ def snapshot(objects: Mapping[Key, Definition]) -> Snapshot:
 
 def drift(*operations: str) -> tuple[Drift, ...]:
     """From `add column public.orders.note`: the object is the last word."""
-    return tuple(Drift(operation, operation.rpartition(" ")[2]) for operation in operations)
+    return tuple(
+        Drift(operation, operation.rpartition(" ")[2], "-".join(operation.split()[:-1])) for operation in operations
+    )
 
 
 def attempt(*failures: Failure, differences: Iterable[Change] = ()) -> Attempt:

@@ -75,7 +75,7 @@ def test_results_name_their_rule_level_and_fingerprint() -> None:
     ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     assert [ids[result["ruleIndex"]] for result in run["results"]] == ["round-trip", "upgrade"]
     assert [result["level"] for result in run["results"]] == ["error", "note"]
-    assert run["results"][0]["partialFingerprints"] == {"overproof/v1": "0123456789abcdef0123456789abcdef"}
+    assert run["results"][0]["partialFingerprints"] == {"overproof/v2": "0123456789abcdef0123456789abcdef"}
 
 
 def test_accepted_findings_are_suppressed_with_their_reason() -> None:

@@ -169,7 +169,7 @@ def _operations(scripts):
 
 
 def _in_words(diff):
-    """{"operation": "add column public.orders.note", "object": "public.orders.note"} for one of Alembic's diff tuples."""
+    """{"operation": "add column public.orders.note", "object": "public.orders.note", "kind": "add-column"} for one of Alembic's diff tuples."""
     kind = str(diff[0])
     words = kind.replace("_", " ").replace(" fk", " foreign key")
     if kind in ("add_column", "remove_column"):
@@ -180,7 +180,7 @@ def _in_words(diff):
             operation = f"make {name} {'nullable' if diff[6] else 'NOT NULL'}"
         else:
             operation = f"change the {words[len('modify ') :]} of {name}: {_short(diff[5])} -> {_short(diff[6])}"
-        return {"operation": operation, "object": name}
+        return {"operation": operation, "object": name, "kind": kind.replace("_", "-")}
     elif kind in ("add_table", "remove_table"):
         name = _name(diff[1].schema, diff[1].name)
     else:
@@ -194,7 +194,7 @@ def _in_words(diff):
         else:
             columns = ", ".join(str(column.name) for column in getattr(item, "columns", ()))
             name = f"{_name(table.schema, table.name)}({columns})"
-    return {"operation": f"{words} {name}", "object": name}
+    return {"operation": f"{words} {name}", "object": name, "kind": kind.replace("_", "-")}
 
 
 def _name(schema, *parts):

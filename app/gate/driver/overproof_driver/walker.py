@@ -20,7 +20,7 @@ import sqlalchemy
 from alembic.runtime.migration import HeadMaintainer, RevisionStep
 
 from . import graph, models
-from .watch import ARE_PREPARED, Stopped, Watch, sqlstate
+from .watch import ARE_PREPARED, Stopped, Watch, named_by, sqlstate
 
 log = logging.getLogger("alembic.runtime.migration")
 
@@ -730,6 +730,7 @@ class Walker:
             "sqlstate": sqlstate(original),
             "sql": str(statement)[:20000] if statement else None,
             "line": line,
+            **named_by(told),
         }
 
 

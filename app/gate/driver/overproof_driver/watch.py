@@ -473,3 +473,19 @@ class _Seen:
 def sqlstate(error):
     """The five characters by which PostgreSQL names the error, whichever driver raised it."""
     return getattr(error, "pgcode", None) or getattr(error, "sqlstate", None)
+
+
+def named_by(error):
+    """{"table": "public.orders", "column": "note"}: what PostgreSQL names beside its words, which are of its language.
+
+    https://www.postgresql.org/docs/current/protocol-error-fields.html
+    """
+    told = getattr(error, "diag", error)
+    names = {name: getattr(told, name + "_name", None) for name in ("schema", "table", "column", "constraint")}
+    names = {name: value for name, value in names.items() if isinstance(value, str) and value}
+    schema = names.pop("schema", None)
+    if schema is None:
+        return {}
+    if "table" in names:
+        names["table"] = "{}.{}".format(schema, names["table"])
+    return names
