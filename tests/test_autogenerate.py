@@ -18,7 +18,7 @@ from alembic import command
 from alembic.config import Config
 
 from app.gate import snapshot
-from app.gate.recording import Snapshot
+from app.gate.recording.model import Snapshot
 from app.gate.server import Database
 
 ROOT = Path(__file__).parents[1]

@@ -17,7 +17,7 @@ from functools import partial
 from app.gate.jobs import Jobs, Share
 from app.gate.populate import KINDS, Trial
 from app.gate.process import Gone, Hung
-from app.gate.recording import Interruption, Part, Statement, Step
+from app.gate.recording.model import Interruption, Part, Statement, Step
 from app.gate.snapshot_state import difference_between
 from app.gate.stage import Stage, arrive_at
 from app.gate.target import CannotVerify

@@ -28,8 +28,8 @@ import tokenize
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
-from app.gate.recording import Allowance, Recording
-from app.gate.verdict import Severity
+from app.gate.recording.model import Allowance, Recording
+from app.gate.report.verdict import Severity
 
 # Looked for within a comment, since it may follow what is meant for another tool.
 MARKER = re.compile(r"#\s*overproof\s*:\s*(?P<rest>.*)", re.IGNORECASE)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from app.gate.recording import Divergence, Graph
+from app.gate.recording.model import Divergence, Graph
 from app.gate.target import CannotVerify
 
 

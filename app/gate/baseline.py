@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.gate.verdict import IN_BASELINE, Outcome
+from app.gate.report.verdict import IN_BASELINE, Outcome
 
 if TYPE_CHECKING:
-    from app.gate.report import FindingEntry, Report
+    from app.gate.report.model import FindingEntry, Report
 
 FORMAT = "overproof-baseline/2"
 

@@ -28,8 +28,8 @@ from typing import Any
 
 from app.gate.catalogue import CHECKS, UnknownCheck, get_check
 from app.gate.checks.base import Check
-from app.gate.recording import Part
-from app.gate.verdict import IGNORED, NOT_SELECTED, Severity
+from app.gate.recording.model import Part
+from app.gate.report.verdict import IGNORED, NOT_SELECTED, Severity
 
 DEFAULT_TIMEOUT_S = 300.0
 

@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from app.gate.recording import Change, Definition, Key, Snapshot
+from app.gate.recording.model import Change, Definition, Key, Snapshot
 
 # The endings that ChooseConstraintName and ChooseIndexName give in PostgreSQL's source.
 _GENERATED_NAME = re.compile(r"(?P<stem>.+)_(?P<label>check|fkey|key|pkey|excl|idx|stat)(?P<number>\d*)", re.DOTALL)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from app.gate.recording import Graph, GraphProblem, Revision
+from app.gate.recording.model import Graph, GraphProblem, Revision
 from app.gate.scripts import Script, read_script
 
 # Alembic only warns of these two (alembic/script/revision.py), and goes on with a map that is not the history.

@@ -17,8 +17,8 @@ from app.gate.baseline import Baseline
 from app.gate.catalogue import CHECKS, UnknownCheck, get_check
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.configuration import Configuration
-from app.gate.recording import GOES_ON, TRIED_ONCE, Recording, Revision, Step
-from app.gate.report import (
+from app.gate.recording.model import GOES_ON, TRIED_ONCE, Recording, Revision, Step
+from app.gate.report.model import (
     CheckEntry,
     FindingEntry,
     GraphEntry,
@@ -29,8 +29,8 @@ from app.gate.report import (
     Target,
     Tool,
 )
+from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.gate.snapshot import describe_all, digest, to_json
-from app.gate.verdict import Outcome, Severity, Verdict
 
 TOOL = Tool(name="overproof", version=__version__)
 

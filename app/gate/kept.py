@@ -22,7 +22,7 @@ from app.gate.base import read_base, revision_of
 from app.gate.cluster import find_binaries
 from app.gate.files import write_atomically
 from app.gate.history import repository_root
-from app.gate.recording import Snapshot
+from app.gate.recording.model import Snapshot
 from app.gate.scripts import Script
 from app.gate.server import Database, Server, ServerUnavailable
 from app.gate.snapshot import digest

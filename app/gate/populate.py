@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.gate.process import Gone
-from app.gate.recording import EXISTS_ALREADY, Change, Failure, Key, Loss, Populated, Snapshot, Statement, Step
+from app.gate.recording.model import EXISTS_ALREADY, Change, Failure, Key, Loss, Populated, Snapshot, Statement, Step
 from app.gate.rows import Filled, Plan, fill, make_plan
 from app.gate.rows_catalog import Ask, AskFailed, Catalog, read_catalog
 from app.gate.rows_contents import Contents, read_contents

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psycopg2
 
-from app.gate.recording import COMMAND_FAILED, Failure, Snapshot
+from app.gate.recording.model import COMMAND_FAILED, Failure, Snapshot
 from app.gate.server import Database
 from app.gate.stage import Stage, read_schema
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from app.gate.checks.words import counted
+from app.gate.wording import counted
 
 OnProgress = Callable[[str, int, int], None]  # phase, done, total
 

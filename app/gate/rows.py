@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.gate.recording import Failure
+from app.gate.recording.model import Failure
 from app.gate.rows_catalog import Ask, AskFailed, Check, Table, literal
 from app.gate.rows_plan import Plan, make_plan
 from app.gate.rows_statements import TRIES, Task, Writer

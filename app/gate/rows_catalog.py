@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from app.gate.planning import WITH_SEQSCANS, WITHOUT_SEQSCANS
-from app.gate.recording import Failure
+from app.gate.postgres.prepared import WITH_SEQSCANS, WITHOUT_SEQSCANS
+from app.gate.recording.model import Failure
 
 
 class Ask(Protocol):

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from app.gate.recording import Loss
+from app.gate.recording.model import Loss
 from app.gate.rows_contents import Contents, RowOf, TableContents, Value
 from app.gate.rows_sameness import is_instant_kept, is_same, normal, what_happened
 

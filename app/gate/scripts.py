@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.gate.allowances import parse_allowances
-from app.gate.recording import Allowance
+from app.gate.recording.model import Allowance
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from app.gate.recording import TABLE_KINDS, Definition, Key, Snapshot
+from app.gate.recording.model import TABLE_KINDS, Definition, Key, Snapshot
 
 Models = Mapping[str, tuple[str, list[str]]]  # "public.orders" -> its model's fingerprint, and the enums in it
 

@@ -25,7 +25,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from app.gate.difference import describe, describe_all, difference, place, without_parts
-from app.gate.recording import Change, Definition, Key, Snapshot
+from app.gate.recording.model import Change, Definition, Key, Snapshot
 from app.gate.snapshot_sql import SNAPSHOT_SQL
 from app.gate.snapshot_state import start
 

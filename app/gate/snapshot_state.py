@@ -28,8 +28,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.gate.difference import difference
-from app.gate.planning import WITH_SEQSCANS, WITHOUT_SEQSCANS
-from app.gate.recording import Change, Definition, Key, Snapshot
+from app.gate.postgres.prepared import WITH_SEQSCANS, WITHOUT_SEQSCANS
+from app.gate.recording.model import Change, Definition, Key, Snapshot
 from app.gate.snapshot_sql import CHANGES, CHANGES_OF_TABLES, PREPARED, SNAPSHOT_SQL, set_marker_sql
 
 Ask = Callable[[Sequence[str]], Any]

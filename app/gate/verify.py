@@ -34,8 +34,9 @@ from app.gate.configuration import (
 )
 from app.gate.files import write_atomically
 from app.gate.progress import progress_on
-from app.gate.recording import EVERY_PART, Recording
-from app.gate.recording_file import save
+from app.gate.recording.model import EVERY_PART, Recording
+from app.gate.recording.serialization import save
+from app.gate.report.verdict import Verdict
 from app.gate.reporters import FORMATS, renderer_for
 from app.gate.server import ServerUnavailable, throwaway_server
 from app.gate.target import (
@@ -46,12 +47,11 @@ from app.gate.target import (
     is_supported_platform,
     read_template,
 )
-from app.gate.verdict import Verdict
 
 if TYPE_CHECKING:
     from app.gate.kept import KeptBase
-    from app.gate.report import Report
-    from app.gate.report import Target as TargetEntry
+    from app.gate.report.model import Report
+    from app.gate.report.model import Target as TargetEntry
 
 PASSED, FAILED, NOT_VERIFIED = 0, 1, 2
 STATUSES = {Verdict.PASS: PASSED, Verdict.FAIL: FAILED, Verdict.ERROR: NOT_VERIFIED}
@@ -291,7 +291,7 @@ class Verification:
 
     def _entry(self) -> TargetEntry:
         from app.gate.judge import fit
-        from app.gate.report import Target as TargetEntry
+        from app.gate.report.model import Target as TargetEntry
 
         # Without `resolve`: the interpreter of a virtual environment is a link to one outside of it.
         locations = dict.fromkeys(self._shown(each.script_location) for each in self.recordings)

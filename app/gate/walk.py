@@ -23,7 +23,7 @@ from app.gate.base import compare, read_base
 from app.gate.history import read_graph, repository_root
 from app.gate.populate import Line, Trial, find_rows, touched_tables
 from app.gate.process import Conversation, Gone, Hung, Place, Request, Unforeseen
-from app.gate.recording import (
+from app.gate.recording.model import (
     EXISTS_ALREADY,
     Divergence,
     Drift,

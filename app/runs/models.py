@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from app.database import Table, labels_of
-from app.gate.verdict import Outcome, Severity, Verdict
+from app.gate.report.verdict import Outcome, Severity, Verdict
 
 
 class Run(Table, table=True):

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, AwareDatetime, ValidationError
 from sqlmodel import SQLModel
 
 from app.database import in_utc
-from app.gate.report import Report
+from app.gate.report.model import Report
 from app.runs.errors import ReportRefused
 
 MOST_ERRORS = 20  # in one answer; whoever sends a thousand has one cause for them

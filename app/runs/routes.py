@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response, status
 
 from app.bodies import BodyTooLarge
 from app.errors import documented
-from app.gate.verdict import Verdict
+from app.gate.report.verdict import Verdict
 from app.pagination import Cursor, InvalidCursor, Limit, Page
 from app.projects.access import RequestSession, project_for
 from app.projects.errors import ProjectArchived, ProjectNotFound, ScopeMissing

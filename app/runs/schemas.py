@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.gate.verdict import Outcome, Severity, Verdict
+from app.gate.report.verdict import Outcome, Severity, Verdict
 
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,64}$")]
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[^\u0000]*$", max_length=128)]

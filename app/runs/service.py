@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
-from app.gate.verdict import Verdict
+from app.gate.report.verdict import Verdict
 from app.pagination import TIME_AND_ID, Page, decode_cursor, encode_cursor
 from app.projects.models import Project
 from app.projects.service import require_open

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 from app.autogenerate import OPTIONS
 from app.database import SQLModel
 from app.gate import snapshot
-from app.gate.recording import Change, Snapshot
+from app.gate.recording.model import Change, Snapshot
 from app.gate.server import Database
 
 

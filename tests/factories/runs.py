@@ -8,7 +8,7 @@ from typing import Any
 
 from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory
 
-from app.gate.verdict import Outcome, Severity, Verdict
+from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.runs.models import Run, RunCheck, RunFinding
 from tests.factories.base import StoredFactory
 from tests.factories.projects import ProjectFactory

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 
 from app.gate.populate import Line
-from app.gate.recording import Failure
+from app.gate.recording.model import Failure
 from app.gate.rows import Filled, fill, make_plan
 from app.gate.rows_catalog import AskFailed, read_catalog
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.gate.recording import Recording, Trip
+from app.gate.recording.model import Recording, Trip
 
 UPGRADE = ("-m", "alembic", "upgrade", "head")
 Also = Callable[[Sequence[Recording]], object]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.recorder import record
-from app.gate.recording import EVERY_PART, Part, Trip
+from app.gate.recording.model import EVERY_PART, Part, Trip
 from app.gate.server import Server
 from tests.gate.projects import ENV, script, target, write_project
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.gate.allowances import examine, parse_allowances
-from app.gate.recording import Allowance
+from app.gate.recording.model import Allowance
 from tests.gate.checks.builders import recording, revision
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from app.gate.checks import upgrade
 from app.gate.recorder import record
-from app.gate.recording import Attempt
+from app.gate.recording.model import Attempt
+from app.gate.report.verdict import Severity
 from app.gate.server import Server
-from app.gate.verdict import Severity
 from tests.gate.projects import ENV, script, target, write_project
 
 TABLE = script("a1", None, "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))")

@@ -8,7 +8,7 @@ import pytest
 from app.gate.base import does_other_things, read_base
 from app.gate.checks import upgrade
 from app.gate.recorder import record
-from app.gate.recording import Recording
+from app.gate.recording.model import Recording
 from app.gate.server import Server
 from app.gate.target import CannotVerify
 from tests.gate.projects import script, target, write_project

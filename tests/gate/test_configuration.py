@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.configuration import Configuration, ConfigurationError, FailOn, read_configuration
-from app.gate.verdict import Severity
+from app.gate.report.verdict import Severity
 
 INI = """
 [overproof]

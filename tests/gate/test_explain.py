@@ -6,7 +6,7 @@ from app.cli import main
 from app.gate.catalogue import CHECKS, Page, get_check, page_of
 from app.gate.checks.base import Check
 from app.gate.explain import explanation
-from app.gate.verdict import Severity
+from app.gate.report.verdict import Severity
 
 
 def test_without_a_check_all_of_them_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

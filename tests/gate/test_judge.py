@@ -11,8 +11,8 @@ from app.gate.baseline import Baseline, Known
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.configuration import Configuration, FailOn
 from app.gate.judge import fit, judge
-from app.gate.recording import GOES_ON, Allowance, Recording
-from app.gate.verdict import Outcome, Severity, Verdict
+from app.gate.recording.model import GOES_ON, Allowance, Recording
+from app.gate.report.verdict import Outcome, Severity, Verdict
 from tests.gate.checks.builders import added, failure, key, recording, revision, snapshot, statement, trip
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.gate.recording import Loss
+from app.gate.recording.model import Loss
 from app.gate.rows_contents import MOST_ROWS, read_contents
 from app.gate.rows_losses import losses
 from app.gate.server import Server

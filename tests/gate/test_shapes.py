@@ -8,11 +8,11 @@ import pytest
 
 from app.gate.judge import judge
 from app.gate.recorder import record
-from app.gate.recording import Recording
-from app.gate.report import FindingEntry
+from app.gate.recording.model import Recording
+from app.gate.report.model import FindingEntry
+from app.gate.report.verdict import Severity
 from app.gate.server import Server
 from app.gate.target import CannotVerify, Target
-from app.gate.verdict import Severity
 from tests.gate.shapes import SHAPES, Shape, library
 
 

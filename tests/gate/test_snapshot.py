@@ -7,8 +7,8 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from app.gate.planning import WITH_SEQSCANS, WITHOUT_SEQSCANS
-from app.gate.recording import Change, Definition, Key, Snapshot
+from app.gate.postgres.prepared import WITH_SEQSCANS, WITHOUT_SEQSCANS
+from app.gate.recording.model import Change, Definition, Key, Snapshot
 from app.gate.snapshot import (
     SNAPSHOT_SQL,
     apply,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from app.gate.recording import Key, Snapshot
+from app.gate.recording.model import Key, Snapshot
 from app.gate.snapshot import difference, read
 from app.gate.snapshot_state import State, begin, difference_between, follow
 

@@ -10,7 +10,7 @@ import pytest
 from app.gate.checks import upgrade
 from app.gate.difference import describe
 from app.gate.recorder import record, walk_all
-from app.gate.recording import Trip
+from app.gate.recording.model import Trip
 from app.gate.server import Server
 from app.gate.stage import Stage
 from app.gate.target import CannotVerify

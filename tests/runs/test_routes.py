@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select
 
-from app.gate.verdict import Severity, Verdict
+from app.gate.report.verdict import Severity, Verdict
 from app.projects.models import Project
 from app.runs.models import Run, RunCheck, RunFinding
 from app.runs.routes import EXAMPLE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from app.gate.recording import Part, Recording
-from app.gate.verdict import Severity
+from app.gate.recording.model import Part, Recording
+from app.gate.report.verdict import Severity
 
 
 @dataclass(frozen=True)

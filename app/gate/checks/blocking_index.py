@@ -38,9 +38,11 @@ from app.gate.checks.base import Check, Finding
 from app.gate.checks.hazards import Moment, Transaction, by_table, changes_by, shown, transactions, who_waits
 from app.gate.checks.remedy import concurrently, python, quote_table
 from app.gate.checks.subjects import named, together
-from app.gate.checks.words import indented, listed, short_noun, shorten
-from app.gate.recording import Change, Part, Recording
-from app.gate.verdict import Severity
+from app.gate.checks.support.naming import short_noun
+from app.gate.recording.model import Change, Part, Recording
+from app.gate.recording.names import shorten
+from app.gate.report.verdict import Severity
+from app.gate.wording import indented, listed
 
 _CONCURRENTLY = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
 _DROP_INDEX = re.compile(r"\s*DROP\s+INDEX\b", re.IGNORECASE)

@@ -52,9 +52,11 @@ from app.gate.checks.hazards import (
 )
 from app.gate.checks.remedy import python, quote, quote_table
 from app.gate.checks.subjects import together
-from app.gate.checks.words import indented, listed, short_noun, shorten
-from app.gate.recording import Change, Part, Recording, Statement
-from app.gate.verdict import Severity
+from app.gate.checks.support.naming import short_noun
+from app.gate.recording.model import Change, Part, Recording, Statement
+from app.gate.recording.names import shorten
+from app.gate.report.verdict import Severity
+from app.gate.wording import indented, listed
 
 
 @dataclass(frozen=True)

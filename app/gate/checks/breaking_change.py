@@ -45,9 +45,11 @@ from app.gate.checks.hazards import (
 )
 from app.gate.checks.remedy import quote
 from app.gate.checks.subjects import named, together
-from app.gate.checks.words import bulleted, columns_in, full_name, listed, noun, shorten, table_of
-from app.gate.recording import TABLE_KINDS, Change, Definition, Key, Part, Recording, Step
-from app.gate.verdict import Severity
+from app.gate.checks.support.naming import columns_in, noun
+from app.gate.recording.model import TABLE_KINDS, Change, Definition, Key, Part, Recording, Step
+from app.gate.recording.names import full_name, shorten, table_of
+from app.gate.report.verdict import Severity
+from app.gate.wording import bulleted, listed
 
 _FILLS_ROWS = re.compile(
     r'BEFORE (?:\w+ OR )*INSERT\b.* FOR EACH ROW\b.* EXECUTE FUNCTION (?P<schema>\w+|"[^"]+")\.(?P<name>\w+|"[^"]+")\(',

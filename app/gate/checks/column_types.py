@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.gate.recording import Definition
+from app.gate.recording.model import Definition
 
 
 def is_required(column: Definition) -> bool:

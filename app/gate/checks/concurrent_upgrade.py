@@ -33,10 +33,12 @@ from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.subjects import changed
-from app.gate.checks.words import bulleted, failure_reason, full_name, listed, noun, principal
-from app.gate.recording import Part, Recording
+from app.gate.checks.support.naming import failure_reason, noun, principal
+from app.gate.recording.model import Part, Recording
+from app.gate.recording.names import full_name
+from app.gate.report.verdict import Severity
 from app.gate.snapshot import describe
-from app.gate.verdict import Severity
+from app.gate.wording import bulleted, listed
 
 _HELP = (
     "Let the second one wait, in env.py, before context.configure(connection=connection, …):\n\n"

@@ -40,9 +40,10 @@ from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.downgrades import find_omission
 from app.gate.checks.subjects import together
-from app.gate.checks.words import bulleted, counted, indented, listed, shorten
-from app.gate.recording import Loss, Part, Populated, Recording, Revision, Trip
-from app.gate.verdict import Severity
+from app.gate.recording.model import Loss, Part, Populated, Recording, Revision, Trip
+from app.gate.recording.names import shorten
+from app.gate.report.verdict import Severity
+from app.gate.wording import bulleted, counted, indented, listed
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

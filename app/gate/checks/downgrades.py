@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from app.gate.recording import Failure, Revision, Statement, Step, Trip
+from app.gate.recording.model import Failure, Revision, Statement, Step, Trip
 
 
 class Omission(StrEnum):

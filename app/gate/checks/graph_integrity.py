@@ -29,9 +29,9 @@ import re
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.words import first_line
-from app.gate.recording import Recording
-from app.gate.verdict import Severity
+from app.gate.recording.model import Recording
+from app.gate.report.verdict import Severity
+from app.gate.wording import first_line
 
 _HELP = {
     "missing-parent": "Bring the missing script back (was it renamed, or left on another branch?), or set down_revision to a "

@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from app.gate.checks.words import columns_in, full_name, listed, shorten, table_of
-from app.gate.recording import TABLE_KINDS, Change, Recording, Revision, Statement, Step
+from app.gate.checks.support.naming import columns_in
+from app.gate.recording.model import TABLE_KINDS, Change, Recording, Revision, Statement, Step
+from app.gate.recording.names import full_name, shorten, table_of
+from app.gate.wording import listed
 
 # https://www.postgresql.org/docs/current/explicit-locking.html: SHARE and what is stronger stands in the way of INSERT,
 # UPDATE and DELETE; only ACCESS EXCLUSIVE stands in the way of SELECT.

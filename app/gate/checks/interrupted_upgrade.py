@@ -26,9 +26,9 @@ from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.subjects import cause
-from app.gate.checks.words import failure_reason
-from app.gate.recording import Part, Recording
-from app.gate.verdict import Severity
+from app.gate.checks.support.naming import failure_reason
+from app.gate.recording.model import Part, Recording
+from app.gate.report.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

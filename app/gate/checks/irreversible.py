@@ -35,10 +35,11 @@ from collections.abc import Iterator
 from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.downgrades import Omission, find_omission
-from app.gate.checks.words import bulleted, counted, first_line, indented, listed, noun, principal
-from app.gate.recording import Recording, Revision, Trip
+from app.gate.checks.support.naming import noun, principal
+from app.gate.recording.model import Recording, Revision, Trip
+from app.gate.report.verdict import Severity
 from app.gate.snapshot import describe
-from app.gate.verdict import Severity
+from app.gate.wording import bulleted, counted, first_line, indented, listed
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

@@ -47,9 +47,10 @@ from app.gate.checks.hazards import (
     waiting,
     who_waits,
 )
-from app.gate.checks.words import listed, shorten
-from app.gate.recording import Part, Recording
-from app.gate.verdict import Severity
+from app.gate.recording.model import Part, Recording
+from app.gate.recording.names import shorten
+from app.gate.report.verdict import Severity
+from app.gate.wording import listed
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

@@ -31,9 +31,9 @@ from collections.abc import Iterator, Sequence
 
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.hazards import Moment, Transaction, listed_tables, moments, shown
-from app.gate.checks.words import listed
-from app.gate.recording import Part, Recording
-from app.gate.verdict import Severity
+from app.gate.recording.model import Part, Recording
+from app.gate.report.verdict import Severity
+from app.gate.wording import listed
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

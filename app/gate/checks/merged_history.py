@@ -26,8 +26,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.recording import Divergence, Recording
-from app.gate.verdict import Severity
+from app.gate.recording.model import Divergence, Recording
+from app.gate.report.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

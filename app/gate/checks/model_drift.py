@@ -34,9 +34,10 @@ from collections.abc import Iterator
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.subjects import together
 from app.gate.checks.unregistered_models import full_table_name
-from app.gate.checks.words import counted, listed, shorten
-from app.gate.recording import Drift, Part, Recording
-from app.gate.verdict import Severity
+from app.gate.recording.model import Drift, Part, Recording
+from app.gate.recording.names import shorten
+from app.gate.report.verdict import Severity
+from app.gate.wording import counted, listed
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

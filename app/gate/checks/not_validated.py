@@ -28,9 +28,11 @@ from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.remedy import concurrently, python, quote, quote_table
-from app.gate.checks.words import full_name, indented, noun, table_of
-from app.gate.recording import Change, Definition, Key, Recording, Revision
-from app.gate.verdict import Severity
+from app.gate.checks.support.naming import noun
+from app.gate.recording.model import Change, Definition, Key, Recording, Revision
+from app.gate.recording.names import full_name, table_of
+from app.gate.report.verdict import Severity
+from app.gate.wording import indented
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

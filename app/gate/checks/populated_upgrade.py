@@ -45,19 +45,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.subjects import cause, together
-from app.gate.checks.words import (
-    bulleted,
-    counted,
-    failure_reason,
-    first_line,
-    full_name,
-    indented,
-    listed,
-    shorten,
-    table_of,
-)
-from app.gate.recording import Change, Failure, Key, Part, Populated, Recording, Revision, Snapshot, Trip
-from app.gate.verdict import Severity
+from app.gate.checks.support.naming import failure_reason
+from app.gate.recording.model import Change, Failure, Key, Part, Populated, Recording, Revision, Snapshot, Trip
+from app.gate.recording.names import full_name, shorten, table_of
+from app.gate.report.verdict import Severity
+from app.gate.wording import bulleted, counted, first_line, indented, listed
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _NOT_NULL = "23502"

@@ -10,8 +10,8 @@ import json
 import re
 from collections.abc import Iterable
 
-from app.gate.checks.words import table_of
-from app.gate.recording import Change, Definition, Key
+from app.gate.recording.model import Change, Definition, Key
+from app.gate.recording.names import table_of
 
 # From https://www.postgresql.org/docs/current/sql-keywords-appendix.html: those that must be quoted as names.
 _RESERVED_WORDS = """

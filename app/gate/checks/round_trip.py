@@ -36,10 +36,12 @@ from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.downgrades import find_omission, is_refusal
 from app.gate.checks.subjects import cause, changed, find_lasting_object
-from app.gate.checks.words import bulleted, failure_reason, first_line, full_name, indented, listed, noun, principal
-from app.gate.recording import Change, Failure, Recording, Revision, Trip
+from app.gate.checks.support.naming import failure_reason, noun, principal
+from app.gate.recording.model import Change, Failure, Recording, Revision, Trip
+from app.gate.recording.names import full_name
+from app.gate.report.verdict import Severity
 from app.gate.snapshot import describe
-from app.gate.verdict import Severity
+from app.gate.wording import bulleted, first_line, indented, listed
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

@@ -47,23 +47,12 @@ from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.column_types import is_wider
 from app.gate.checks.subjects import named, together
-from app.gate.checks.words import (
-    bulleted,
-    failure_reason,
-    full_name,
-    indented,
-    is_one_sided,
-    listed,
-    noun,
-    plural,
-    principal,
-    short_noun,
-    shorten,
-    table_of,
-)
-from app.gate.recording import TABLE_KINDS, Change, Definition, Key, Part, Recording, Snapshot
+from app.gate.checks.support.naming import failure_reason, is_one_sided, noun, principal, short_noun
+from app.gate.recording.model import TABLE_KINDS, Change, Definition, Key, Part, Recording, Snapshot
+from app.gate.recording.names import full_name, shorten, table_of
+from app.gate.report.verdict import Severity
 from app.gate.snapshot import difference
-from app.gate.verdict import Severity
+from app.gate.wording import bulleted, indented, listed, plural
 
 _ONLY_IN_MIGRATIONS = "in the migrations only"
 

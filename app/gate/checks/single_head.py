@@ -34,9 +34,10 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.words import counted, first_line, indented, listed, script_of
-from app.gate.recording import Graph, Recording
-from app.gate.verdict import Severity
+from app.gate.checks.support.naming import script_of
+from app.gate.recording.model import Graph, Recording
+from app.gate.report.verdict import Severity
+from app.gate.wording import counted, first_line, indented, listed
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

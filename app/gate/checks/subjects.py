@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable
 
-from app.gate.checks.words import full_name, is_one_sided, shorten
-from app.gate.recording import Change, Failure, Key
+from app.gate.checks.support.naming import is_one_sided
+from app.gate.recording.model import Change, Failure, Key
+from app.gate.recording.names import full_name, shorten
 
 _LONGEST = 160
 

@@ -55,9 +55,10 @@ from app.gate.checks.base import Check, Finding
 from app.gate.checks.hazards import Transaction, by_table, changes_by, says, shown, transactions
 from app.gate.checks.remedy import escape_colons, python, quote, quote_table
 from app.gate.checks.subjects import together
-from app.gate.checks.words import indented, listed, shorten
-from app.gate.recording import Change, Part, Recording, Statement
-from app.gate.verdict import Severity
+from app.gate.recording.model import Change, Part, Recording, Statement
+from app.gate.recording.names import shorten
+from app.gate.report.verdict import Severity
+from app.gate.wording import indented, listed
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,10 @@ from collections.abc import Collection, Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.checks.subjects import together
-from app.gate.checks.words import listed, shorten
-from app.gate.recording import Part, Recording, UnregisteredModel
-from app.gate.verdict import Severity
+from app.gate.recording.model import Part, Recording, UnregisteredModel
+from app.gate.recording.names import shorten
+from app.gate.report.verdict import Severity
+from app.gate.wording import listed
 
 
 def examine(recording: Recording) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.gate.report import Report
+    from app.gate.report.model import Report
 
 FORMATS = ("text", "json", "markdown", "github", "sarif", "junit")
 

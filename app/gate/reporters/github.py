@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from app.gate.report import FindingEntry, Report
+from app.gate.report.model import FindingEntry, Report
+from app.gate.report.verdict import Verdict
 from app.gate.reporters import markdown
 from app.gate.reporters.quoting import one_line, shortened, visible
-from app.gate.verdict import Verdict
 
 SUMMARY_LIMIT_BYTES = 1_048_576  # of all that the steps of one job append; GitHub drops a longer summary whole
 MESSAGE_LINES = 20

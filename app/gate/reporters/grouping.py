@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from app.gate.checks.words import counted, listed
-from app.gate.report import FindingEntry, Report
-from app.gate.verdict import Severity
+from app.gate.report.model import FindingEntry, Report
+from app.gate.report.verdict import Severity
+from app.gate.wording import counted, listed
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.gate.report import Report
+from app.gate.report.model import Report
 from app.gate.reporters.quoting import UNSEEN
 
 # Outside of strings, JSON has no unseen characters but line feeds; so each one that is left can be written as an escape.

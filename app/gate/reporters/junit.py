@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from app.gate.checks.words import counted
-from app.gate.report import CheckEntry, FindingEntry, Report
+from app.gate.report.model import CheckEntry, FindingEntry, Report
+from app.gate.report.verdict import Outcome, Verdict
 from app.gate.reporters.quoting import visible
 from app.gate.reporters.text import location
-from app.gate.verdict import Outcome, Verdict
+from app.gate.wording import counted
 
 WHOLE = "history"  # the name of the case that is about no single revision
 

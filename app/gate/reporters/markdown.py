@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from app.gate.checks.words import counted, listed
-from app.gate.report import FindingEntry, Report, RevisionEntry, StepEntry
+from app.gate.report.model import FindingEntry, Report, RevisionEntry, StepEntry
+from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.gate.reporters.grouping import groups_of, totals
 from app.gate.reporters.quoting import one_line, shortened, visible, without_commands
 from app.gate.reporters.text import location
-from app.gate.verdict import Outcome, Severity, Verdict
+from app.gate.wording import counted, listed
 
 COMMENT_LIMIT_BYTES = 65_000  # GitHub refuses a comment of more than 65,536 characters.
 DETAIL_LINES = 30

@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import quote
 
 from app.gate.catalogue import UnknownCheck, get_check, page_of
-from app.gate.report import FindingEntry, Report
+from app.gate.report.model import FindingEntry, Report
+from app.gate.report.verdict import Severity, Verdict
 from app.gate.reporters.json import without_risks
 from app.gate.reporters.quoting import visible
-from app.gate.verdict import Severity, Verdict
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "SRCROOT"  # the repository's root, which only the reader of the log can know

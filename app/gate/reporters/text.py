@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.gate.checks.words import counted, listed
-from app.gate.report import FindingEntry, Report
+from app.gate.report.model import FindingEntry, Report
+from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.gate.reporters.grouping import Group, groups_of, totals
 from app.gate.reporters.quoting import one_line, shortened, visible, without_commands
-from app.gate.verdict import Outcome, Severity, Verdict
+from app.gate.wording import counted, listed
 
 if TYPE_CHECKING:
     from rich.console import Console

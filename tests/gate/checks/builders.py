@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from app.gate.recording import (
+from app.gate.recording.model import (
     Attempt,
     Change,
     Definition,

@@ -9,7 +9,7 @@ import pytest
 
 from app.gate.checks.base import Skipped
 from app.gate.checks.data_loss import examine
-from app.gate.recording import Loss, Populated, Recording, Step
+from app.gate.recording.model import Loss, Populated, Recording, Step
 from tests.gate.checks.builders import key, recording, removed, revision, statement, trip
 
 COLUMN = removed(key("column", "note", "orders"), type="text", nullable=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.gate.checks.interrupted_upgrade import examine
-from app.gate.recording import Interruption
+from app.gate.recording.model import Interruption
 from tests.gate.checks.builders import failure, recording, trip
 
 

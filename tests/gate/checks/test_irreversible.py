@@ -8,7 +8,7 @@ import pytest
 
 from app.gate.checks.irreversible import examine
 from app.gate.checks.round_trip import examine as examine_round_trip
-from app.gate.recording import Recording
+from app.gate.recording.model import Recording
 from tests.gate.checks.builders import (
     added,
     failure,

@@ -8,7 +8,7 @@ import pytest
 
 from app.gate.checks.base import Skipped
 from app.gate.checks.merged_history import examine
-from app.gate.recording import Divergence
+from app.gate.recording.model import Divergence
 from tests.gate.checks.builders import recording, revision
 
 MAIN = Divergence("origin/main", "0123456789abcdef")

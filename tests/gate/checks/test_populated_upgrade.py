@@ -9,8 +9,8 @@ import pytest
 
 from app.gate.checks.base import Skipped
 from app.gate.checks.populated_upgrade import examine
-from app.gate.recording import Change, Failure, Populated, Recording, Statement, Step, Trip
-from app.gate.verdict import Severity
+from app.gate.recording.model import Change, Failure, Populated, Recording, Statement, Step, Trip
+from app.gate.report.verdict import Severity
 from tests.gate.checks.builders import added, altered, failure, key, python_failure, recording, revision, snapshot, trip
 
 NEW_COLUMN = added(key("column", "channel", "orders"), type="text", nullable=False)

@@ -17,11 +17,11 @@ from app.gate.checks.base import Check
 from app.gate.checks.registry import ALL_CHECKS
 from app.gate.judge import judge
 from app.gate.recorder import record
-from app.gate.recording import EVERY_PART, Part
-from app.gate.report import Report
+from app.gate.recording.model import EVERY_PART, Part
+from app.gate.report.model import Report
+from app.gate.report.verdict import Severity
 from app.gate.server import Server
 from app.gate.target import Target
-from app.gate.verdict import Severity
 
 PROJECTS = Path(__file__).parent / "projects"
 IDS = [check.id for check in ALL_CHECKS if (PROJECTS / check.id.replace("-", "_")).exists()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.gate.checks.round_trip import examine
-from app.gate.verdict import Severity
+from app.gate.report.verdict import Severity
 from tests.gate.checks.builders import (
     added,
     altered,

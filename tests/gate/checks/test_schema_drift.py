@@ -9,8 +9,8 @@ import pytest
 
 from app.gate.checks.base import Finding, Skipped
 from app.gate.checks.schema_drift import examine
-from app.gate.recording import Definition, Drift, Key
-from app.gate.verdict import Severity
+from app.gate.recording.model import Definition, Drift, Key
+from app.gate.report.verdict import Severity
 from tests.gate.checks.builders import drift, failure, key, recording, snapshot
 
 ORDERS = {key("table", "orders"): {}, key("column", "id", "orders"): {"type": "integer", "nullable": False}}

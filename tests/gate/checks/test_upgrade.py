@@ -6,7 +6,7 @@ import pytest
 
 from app.gate.checks.base import Skipped
 from app.gate.checks.upgrade import examine
-from app.gate.recording import Trip
+from app.gate.recording.model import Trip
 from tests.gate.checks.builders import failure, problem, python_failure, recording, revision, trip
 
 

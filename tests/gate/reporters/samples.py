@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from app.gate.report import (
+from app.gate.report.model import (
     CheckEntry,
     FindingEntry,
     GraphEntry,
@@ -17,7 +17,7 @@ from app.gate.report import (
     Target,
     Tool,
 )
-from app.gate.verdict import Outcome, Severity, Verdict
+from app.gate.report.verdict import Outcome, Severity, Verdict
 
 
 def finding(message: str = "Something is wrong.", **fields: Any) -> FindingEntry:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from app.gate.judge import fit
-from app.gate.report import CheckEntry, FindingEntry, GraphEntry, Report, RevisionEntry
-from app.gate.verdict import Outcome, Severity, Verdict
+from app.gate.report.model import CheckEntry, FindingEntry, GraphEntry, Report, RevisionEntry
+from app.gate.report.verdict import Outcome, Severity, Verdict
 from tests.gate.reporters.samples import ATTACKS, report
 
 # As texts come out of `judge`, which spells out what no reader of a report can take.

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from hypothesis import given
 
-from app.gate.report import Report
+from app.gate.report.model import Report
+from app.gate.report.verdict import Severity, Verdict
 from app.gate.reporters.github import SUMMARY_LIMIT_BYTES, append_summary, render
 from app.gate.reporters.quoting import one_line, visible
-from app.gate.verdict import Severity, Verdict
 from tests.gate.reporters.samples import finding, report
 from tests.gate.reporters.strategies import reports
 

@@ -4,7 +4,7 @@ import json
 
 from hypothesis import given
 
-from app.gate.report import Report
+from app.gate.report.model import Report
 from app.gate.reporters.json import render
 from tests.gate.reporters.samples import finding, report
 from tests.gate.reporters.strategies import reports

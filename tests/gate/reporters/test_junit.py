@@ -3,10 +3,10 @@ from __future__ import annotations
 from hypothesis import given
 from junitparser import JUnitXml
 
-from app.gate.report import Report
+from app.gate.report.model import Report
+from app.gate.report.verdict import Severity, Verdict
 from app.gate.reporters.junit import render
 from app.gate.reporters.quoting import visible
-from app.gate.verdict import Severity, Verdict
 from tests.gate.reporters.samples import finding, report
 from tests.gate.reporters.strategies import reports
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from app.gate.report import Report
+from app.gate.report.model import Report
+from app.gate.report.verdict import Severity, Verdict
 from app.gate.reporters.markdown import cell, code, fenced, paragraphs, prose, render
 from app.gate.reporters.quoting import one_line, visible
-from app.gate.verdict import Severity, Verdict
 from tests.gate.reporters.samples import ATTACKS, finding, report
 from tests.gate.reporters.strategies import reports, texts
 

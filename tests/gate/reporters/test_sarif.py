@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 
 from app.gate.catalogue import CHECKS
-from app.gate.report import CheckEntry, Report
+from app.gate.report.model import CheckEntry, Report
+from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.gate.reporters.sarif import render
-from app.gate.verdict import Outcome, Severity, Verdict
 from tests.gate.reporters.samples import ATTACKS, finding, report
 from tests.gate.reporters.strategies import reports
 

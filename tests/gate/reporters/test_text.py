@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from rich.console import Console
 
-from app.gate.report import Report
+from app.gate.report.model import Report
+from app.gate.report.verdict import Severity, Verdict
 from app.gate.reporters.text import print_on, render
-from app.gate.verdict import Severity, Verdict
 from tests.gate.reporters.samples import ATTACKS, finding, report
 from tests.gate.reporters.strategies import reports
 from tests.gate.reporters.test_quoting import is_workflow_command

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.gate.verdict import IGNORED, IN_BASELINE, NOT_SELECTED, Outcome, Severity, Verdict
+from app.gate.report.verdict import IGNORED, IN_BASELINE, NOT_SELECTED, Outcome, Severity, Verdict
 
 FORMAT: Final = "overproof-report/1"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from app.gate.files import write_atomically
-from app.gate.recording import Key, Recording, Snapshot
+from app.gate.recording.model import Key, Recording, Snapshot
 from app.gate.snapshot import from_json, to_json
 
 

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
-from app.gate.recording import COMMAND_FAILED, TABLE_KINDS, Change, Definition, Failure, Key, Recording
+from app.gate.recording.model import COMMAND_FAILED, TABLE_KINDS, Change, Definition, Failure, Key, Recording
+from app.gate.recording.names import full_name, shorten, table_of
+from app.gate.wording import first_line
 
 VIEW_KINDS = ("view", "materialized view")
-
-
-def full_name(key: Key) -> str:
-    """`public.orders.note` for the column, `public.orders` for the table, `pgcrypto` for an extension."""
-    return ".".join(part for part in (key.schema, key.table, key.name) if part)
-
-
-def table_of(key: Key) -> str:
-    """`public.orders`, for the table and for what belongs to it; the object's own name for what belongs to none."""
-    return f"{key.schema}.{key.table}" if key.table else full_name(key)
-
-
-def shorten(name: str) -> str:
-    """`public.orders` as people say it: `orders`."""
-    return name.removeprefix("public.")
 
 
 def noun(change: Change) -> str:
@@ -45,45 +32,12 @@ def _kind(key: Key, definition: Definition) -> str:
     return words.get(given, f"{given} constraint".strip())
 
 
-def listed(items: Sequence[str], limit: int = 3) -> str:
-    """`a`, `a and b`, `a, b and c`, `a, b, c and 4 more`."""
-    if len(items) > limit + 1:  # "and 1 more" would take the room of the one that it hides
-        items = [*items[:limit], f"{len(items) - limit} more"]
-    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]])) if items else ""
-
-
-def bulleted(items: Iterable[str]) -> str:
-    return "\n".join(f"- {item}" for item in items)
-
-
-def counted(number: int, singular: str) -> str:
-    """`1 revision`, `3 revisions`."""
-    return f"{number} {singular if number == 1 else plural(singular)}"
-
-
-def plural(noun: str) -> str:
-    """`functions`, `text search dictionaries`, `default privileges`."""
-    if noun.endswith("s"):
-        return noun
-    return f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
-
-
-def indented(code: str) -> str:
-    """Code as it stands out in a plain text."""
-    return "\n".join(f"    {line}" if line else "" for line in code.splitlines())
-
-
 def script_of(recording: Recording, revision: str) -> str:
     """`3f2a (migrations/versions/3f2a_add_note.py)`, or the bare id where the script is not known."""
     try:
         return f"{revision} ({recording.get_revision(revision).path})"
     except KeyError:
         return revision
-
-
-def first_line(text: str) -> str:
-    """An error's first line without the full stop: it goes in the middle of a sentence."""
-    return (text.strip().splitlines() or [""])[0].rstrip(". ")
 
 
 def failure_reason(failure: Failure) -> str:

@@ -5,6 +5,8 @@ catalog than go through an index, and it keeps to that plan for as long as the s
 three times as long. So the statement is first run between these two.
 """
 
+from __future__ import annotations
+
 WITHOUT_SEQSCANS = (
     "SELECT concat(set_config('overproof.enable_seqscan', current_setting('enable_seqscan'), false),"
     " set_config('enable_seqscan', 'off', false))"

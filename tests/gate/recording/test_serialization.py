@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.gate import recording as recording_module
 from app.gate.recorder import record
-from app.gate.recording import (
+from app.gate.recording import model as recording_module
+from app.gate.recording.model import (
     Allowance,
     Attempt,
     Change,
@@ -28,7 +28,7 @@ from app.gate.recording import (
     Trip,
     UnregisteredModel,
 )
-from app.gate.recording_file import load, save
+from app.gate.recording.serialization import load, save
 from app.gate.server import Server
 from tests.gate.projects import script, target, write_project
 

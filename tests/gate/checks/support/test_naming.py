@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.gate.checks.words import counted, failure_reason, listed, noun, principal
-from app.gate.recording import Change
+from app.gate.checks.support.naming import failure_reason, noun, principal
+from app.gate.recording.model import Change
+from app.gate.wording import counted, listed
 from tests.gate.checks.builders import added, failure, key, python_failure, removed
 
 

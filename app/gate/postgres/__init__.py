@@ -1,0 +1,1 @@
+"""What PostgreSQL's manual says, as data: locks, SQLSTATEs, quoting. Nothing in here talks to a server."""

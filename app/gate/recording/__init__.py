@@ -1,0 +1,1 @@
+"""The recording: what was observed while the migrations ran, as plain data. The rooms that observe write it, the rooms that judge read it, and neither knows the other."""

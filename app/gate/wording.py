@@ -1,0 +1,38 @@
+"""English for lists, counts and plurals, as messages and reports need it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def listed(items: Sequence[str], limit: int = 3) -> str:
+    """`a`, `a and b`, `a, b and c`, `a, b, c and 4 more`."""
+    if len(items) > limit + 1:  # "and 1 more" would take the room of the one that it hides
+        items = [*items[:limit], f"{len(items) - limit} more"]
+    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]])) if items else ""
+
+
+def bulleted(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
+
+
+def counted(number: int, singular: str) -> str:
+    """`1 revision`, `3 revisions`."""
+    return f"{number} {singular if number == 1 else plural(singular)}"
+
+
+def plural(noun: str) -> str:
+    """`functions`, `text search dictionaries`, `default privileges`."""
+    if noun.endswith("s"):
+        return noun
+    return f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+
+
+def indented(code: str) -> str:
+    """Code as it stands out in a plain text."""
+    return "\n".join(f"    {line}" if line else "" for line in code.splitlines())
+
+
+def first_line(text: str) -> str:
+    """An error's first line without the full stop: it goes in the middle of a sentence."""
+    return (text.strip().splitlines() or [""])[0].rstrip(". ")
