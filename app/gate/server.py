@@ -25,7 +25,8 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from app.gate import cluster
-from app.gate.keeper import Keeper, ServerUnavailable
+from app.gate.errors import ServerUnavailable
+from app.gate.supervisor.client import Keeper
 
 __all__ = ["Connection", "Database", "Server", "ServerUnavailable", "throwaway_server"]
 

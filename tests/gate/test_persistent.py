@@ -14,10 +14,10 @@ import pytest
 
 from app.gate import cluster
 from app.gate.cluster import Binaries
-from app.gate.keeper import Account, Keeper
 from app.gate.persistent import persistent_database
 from app.gate.server import Database, ServerUnavailable
-from app.gate.undoing import wait_until
+from app.gate.supervisor._cleanup import wait_until
+from app.gate.supervisor.client import Account, Keeper
 
 ROOT = Path(__file__).parents[2]
 IS_ROOT = os.geteuid() == 0
@@ -168,6 +168,6 @@ def test_what_another_user_made_is_refused_in_one_line(filled: Path) -> None:
         ended = keeper.run([sys.executable, "-c", RUN, str(place)], account, ROOT)
 
     assert ended.output.splitlines()[-1] == (
-        f"app.gate.keeper.ServerUnavailable: The database server's directory {place} cannot be used:"
+        f"app.gate.errors.ServerUnavailable: The database server's directory {place} cannot be used:"
         f" Permission denied ({place}/.gitignore). If another user made it, start as that user, or move it away."
     )

@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 
 from app.gate import cluster
 from app.gate import server as server_module
-from app.gate.keeper import Account, Keeper
 from app.gate.server import Database, Server, ServerUnavailable, read_url, throwaway_server
+from app.gate.supervisor.client import Account, Keeper
 
 ROOT = Path(__file__).parents[2]
 IS_ROOT = os.geteuid() == 0

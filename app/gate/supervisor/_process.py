@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from app.gate.undoing import GROUP_PATIENCE_S, SERVER_PATIENCE_S, Child, Ledger, understood, wait_until
+from app.gate.supervisor._cleanup import GROUP_PATIENCE_S, SERVER_PATIENCE_S, Child, Ledger, understood, wait_until
 
 
 def main(owner: int) -> None:

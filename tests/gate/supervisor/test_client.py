@@ -16,11 +16,11 @@ from typing import Any
 import psycopg2
 import pytest
 
-from app.gate.keeper import LOST, Keeper
 from app.gate.server import Server, ServerUnavailable, throwaway_server
-from app.gate.undoing import Databases, wait_until
+from app.gate.supervisor._cleanup import Databases, wait_until
+from app.gate.supervisor.client import LOST, Keeper
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 # Begins one of everything and says what. Then each line of its input is something to do, until the input ends.
 RUN = """

@@ -26,7 +26,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-from app.gate.undoing import Child, Databases, Directory, File, Group, Ledger, Marked, Undoing, told
+from app.gate.errors import ServerUnavailable
+from app.gate.supervisor._cleanup import Child, Databases, Directory, File, Group, Ledger, Marked, Undoing, told
 
 CLOSE_PATIENCE_S = 90.0  # for the keeper: longer than all that it may have to wait for
 
@@ -35,13 +36,9 @@ LOST = "The process that guards this run was killed, and all that the run had be
 # Isolated, because the target's modules may lie on PYTHONPATH; without site-packages, because nothing of them is needed,
 # and it starts sooner.
 PROGRAM = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from app.gate.keeper_process import main; main(int(sys.argv[2]))"
+    "import sys; sys.path.insert(0, sys.argv[1]); from app.gate.supervisor._process import main; main(int(sys.argv[2]))"
 )
-ROOT = Path(__file__).resolve().parents[2]
-
-
-class ServerUnavailable(Exception):
-    """There is no PostgreSQL to work on. The message is one line for people, and never holds a password."""
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
