@@ -55,8 +55,8 @@ def embedded_database() -> Iterator[None]:
 
     Raises CommandFailed.
     """
-    from app.gate.persistent import persistent_database
-    from app.gate.server import ServerUnavailable
+    from app.gate.errors import ServerUnavailable
+    from app.gate.server.persistent import persistent_database
 
     try:
         with persistent_database() as database:

@@ -15,7 +15,8 @@ from sqlmodel import Session
 
 from app.database import session_for_request
 from app.factory import create_app
-from app.gate.server import Database, Server, throwaway_server
+from app.gate.server.database import Database
+from app.gate.server.throwaway import Server, throwaway_server
 from app.settings import Settings
 from tests import factories
 

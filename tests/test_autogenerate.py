@@ -19,7 +19,7 @@ from alembic.config import Config
 
 from app.gate import snapshot
 from app.gate.recording.model import Snapshot
-from app.gate.server import Database
+from app.gate.server.database import Database
 
 ROOT = Path(__file__).parents[1]
 

@@ -17,7 +17,7 @@ import pytest
 
 from app import __version__
 from app.cli import COMMANDS, CommandFailed, main
-from app.gate.server import Database
+from app.gate.server.database import Database
 from app.projects.commands import SCOPES
 from app.projects.models import Scope
 from app.serve import number

@@ -14,7 +14,7 @@ from httpx2 import Response
 from sqlmodel import Session
 
 from app.factory import create_app
-from app.gate.server import Database
+from app.gate.server.database import Database
 from app.settings import Settings
 from tests import factories
 

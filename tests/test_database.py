@@ -17,7 +17,7 @@ from sqlmodel import SQLModel
 from app.cli import main
 from app.database import DatabaseRefused, connect, create_engine, database_url
 from app.factory import create_app
-from app.gate.server import Database
+from app.gate.server.database import Database
 from app.metadata import metadata
 
 ROOT = Path(__file__).parents[1]

@@ -18,7 +18,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from app.gate.server import Database
+from app.gate.server.database import Database
 from app.head import MIGRATIONS
 
 ROOT = Path(__file__).parents[1]

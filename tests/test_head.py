@@ -18,7 +18,7 @@ from starlette.types import Message
 
 from app.cli import main
 from app.factory import create_app
-from app.gate.server import Database
+from app.gate.server.database import Database
 from app.head import MIGRATIONS, NotAtHead
 from app.settings import Settings
 

@@ -17,14 +17,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.gate import image
 from app.gate.base import read_base, revision_of
-from app.gate.cluster import find_binaries
+from app.gate.errors import ServerUnavailable
 from app.gate.files import write_atomically
 from app.gate.history import repository_root
 from app.gate.recording.model import Snapshot
 from app.gate.scripts import Script
-from app.gate.server import Database, Server, ServerUnavailable
+from app.gate.server import backup as image
+from app.gate.server.binaries import find_binaries
+from app.gate.server.database import Database
+from app.gate.server.throwaway import Server
 from app.gate.snapshot import digest
 from app.gate.target import Target
 from app.gate.walk import Walk

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psycopg2
 
 from app.gate.recording.model import COMMAND_FAILED, Failure, Snapshot
-from app.gate.server import Database
+from app.gate.server.database import Database
 from app.gate.stage import Stage, read_schema
 
 _REFUSES_SQL = ("--sql", "unrecognized arguments", "no such option", "unexpected extra argument", "usage:")

@@ -21,7 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from app.gate.server import Database, Server
+from app.gate.server.database import Database
+from app.gate.server.throwaway import Server
 from app.gate.target import CannotVerify, Target
 
 DRIVER = Path(__file__).parent / "driver"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from app.gate.process import Conversation, Gone, Process
 from app.gate.recording.model import COMMAND_FAILED, Failure, Snapshot
-from app.gate.server import Database
+from app.gate.server.database import Database
 from app.gate.stage import Stage, accept, read_schema
 from app.gate.target import CannotVerify
 

@@ -21,7 +21,8 @@ from app.gate.kept import KeptBase
 from app.gate.printed import is_about_the_server
 from app.gate.process import Conversation, Gone, Hung, Process
 from app.gate.recording.model import EVERY_PART, GOES_ON, Attempt, Change, Part, Recording, Trip
-from app.gate.server import Database, Server
+from app.gate.server.database import Database
+from app.gate.server.throwaway import Server
 from app.gate.settled import settle
 from app.gate.stage import Stage, accept
 from app.gate.target import CannotVerify, Target, check_command

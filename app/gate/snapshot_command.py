@@ -18,9 +18,10 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class so
 
-from app.gate.cluster import OLDEST_MAJOR
+from app.gate.errors import ServerUnavailable
 from app.gate.recording.model import Key, Snapshot
-from app.gate.server import CONNECT_PATIENCE_S, ServerUnavailable, connect_to, read_url
+from app.gate.server.binaries import OLDEST_MAJOR
+from app.gate.server.database import CONNECT_PATIENCE_S, connect_to, read_url
 from app.gate.snapshot import digest, read, to_json, without
 
 FORMAT = "overproof-snapshot/1"

@@ -11,7 +11,8 @@ from app.gate import snapshot as snapshots
 from app.gate.process import Conversation, Process, kill_group, last_line, start
 from app.gate.recording.model import EVERY_PART, Part, Snapshot
 from app.gate.scripts import Script
-from app.gate.server import Database, Server
+from app.gate.server.database import Database
+from app.gate.server.throwaway import Server
 from app.gate.target import CannotVerify, Target, fill
 
 LONG_START_S = 60.0

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.gate.server import Database
+from app.gate.server.database import Database
 
 DRIVERS = ("psycopg2", "psycopg", "asyncpg", "pg8000")
 # https://www.postgresql.org/docs/current/libpq-envars.html

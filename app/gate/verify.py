@@ -32,13 +32,14 @@ from app.gate.configuration import (
     read_timeout,
     read_words,
 )
+from app.gate.errors import ServerUnavailable
 from app.gate.files import write_atomically
 from app.gate.progress import progress_on
 from app.gate.recording.model import EVERY_PART, Recording
 from app.gate.recording.serialization import save
 from app.gate.report.verdict import Verdict
 from app.gate.reporters import FORMATS, renderer_for
-from app.gate.server import ServerUnavailable, throwaway_server
+from app.gate.server.throwaway import throwaway_server
 from app.gate.target import (
     CannotVerify,
     Target,

@@ -15,7 +15,7 @@ from app.autogenerate import OPTIONS
 from app.database import SQLModel
 from app.gate import snapshot
 from app.gate.recording.model import Change, Snapshot
-from app.gate.server import Database
+from app.gate.server.database import Database
 
 
 class Bench:

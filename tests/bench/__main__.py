@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from math import log
 from pathlib import Path
 
-from app.gate.server import Server, throwaway_server
+from app.gate.server.throwaway import Server, throwaway_server
 from tests.bench import branch, hazards
 from tests.bench.history import write_history
 from tests.bench.memory import Peak, run_watched

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from app.gate.server import Database, Server
+from app.gate.server.database import Database
+from app.gate.server.throwaway import Server
 from tests.bench.history import Change, Shop, write_shop
 from tests.bench.overproof import UPGRADE, overproof, time_command
 

@@ -25,7 +25,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from app import __version__
-from app.gate.server import Server, throwaway_server
+from app.gate.server.throwaway import Server, throwaway_server
 from tests.bench.page import HAZARDS as TITLE
 from tests.bench.page import write_section
 from tests.gate.hazards.case import HAZARDS, Case

@@ -9,7 +9,7 @@ import pytest
 
 from app.gate.recorder import record
 from app.gate.recording.model import EVERY_PART, Part, Trip
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from tests.gate.projects import ENV, script, target, write_project
 
 ORDERS = script(

@@ -12,7 +12,7 @@ from app.gate.checks import upgrade
 from app.gate.recorder import record
 from app.gate.recording.model import Attempt
 from app.gate.report.verdict import Severity
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from tests.gate.projects import ENV, script, target, write_project
 
 TABLE = script("a1", None, "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))")

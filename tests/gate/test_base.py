@@ -9,7 +9,7 @@ from app.gate.base import does_other_things, read_base
 from app.gate.checks import upgrade
 from app.gate.recorder import record
 from app.gate.recording.model import Recording
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from app.gate.target import CannotVerify
 from tests.gate.projects import script, target, write_project
 

@@ -10,7 +10,7 @@ import pytest
 from app.gate.process import Conversation, Unforeseen
 from app.gate.recorder import walk_all
 from app.gate.recording.model import Part
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from app.gate.stage import Stage
 from app.gate.target import CannotVerify
 from app.gate.walk import Walker

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.jobs import Jobs, Share
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from app.gate.stage import Stage
 from app.gate.target import CannotVerify
 from tests.gate.projects import target

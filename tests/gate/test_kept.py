@@ -9,7 +9,7 @@ import pytest
 from app.gate import recorder, scripts
 from app.gate.kept import KeptBase, with_kept_base
 from app.gate.recording.model import Allowance, Recording
-from app.gate.server import throwaway_server
+from app.gate.server.throwaway import throwaway_server
 from tests.gate.projects import script, target
 from tests.gate.test_base import B2, branch, versions
 

@@ -9,7 +9,7 @@ import pytest
 from app.gate.populate import find_rows, touched_tables
 from app.gate.recorder import record, walk_all
 from app.gate.recording.model import Populated, Statement, Step, Trip
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from app.gate.stage import Stage
 from app.gate.target import Target
 from tests.gate.checks.builders import added, altered, key, snapshot

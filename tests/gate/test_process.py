@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.process import Gone, last_line
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from app.gate.stage import Stage
 from app.gate.target import CannotVerify, fill
 from tests.gate.projects import target

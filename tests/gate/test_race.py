@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.race import race
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from app.gate.stage import Stage
 from tests.gate.projects import ENV, script, target, write_project
 

@@ -12,7 +12,8 @@ import pytest
 from app.gate.rows import Filled
 from app.gate.rows_catalog import identifier, literal
 from app.gate.rows_statements import kept_of
-from app.gate.server import Database, Server
+from app.gate.server.database import Database
+from app.gate.server.throwaway import Server
 from tests.gate.lines import Bench, line_over
 
 AWKWARD = 6  # three plain ones, one of NULLs, a twin, an extreme one

@@ -10,7 +10,7 @@ import pytest
 from app.gate.recording.model import Loss
 from app.gate.rows_contents import MOST_ROWS, read_contents
 from app.gate.rows_losses import losses
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from tests.gate.lines import Bench, line_over
 
 TABLES = [f"public.{name}" for name in ("t", "u", "v", "w")]

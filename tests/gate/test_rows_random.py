@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.gate.rows_contents import read_contents
 from app.gate.rows_losses import losses
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from tests.gate.lines import Bench, line_over
 
 TYPES = [

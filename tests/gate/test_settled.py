@@ -10,7 +10,7 @@ from app.gate import process
 from app.gate.kept import KeptBase, with_kept_base
 from app.gate.recorder import record
 from app.gate.recording.model import Definition, Key, Recording, Snapshot
-from app.gate.server import Server, throwaway_server
+from app.gate.server.throwaway import Server, throwaway_server
 from app.gate.settled import complete, find_settled, settle
 from tests.gate.projects import script, target, write_project
 from tests.gate.test_base import git

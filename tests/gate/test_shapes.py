@@ -11,7 +11,7 @@ from app.gate.recorder import record
 from app.gate.recording.model import Recording
 from app.gate.report.model import FindingEntry
 from app.gate.report.verdict import Severity
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from app.gate.target import CannotVerify, Target
 from tests.gate.shapes import SHAPES, Shape, library
 

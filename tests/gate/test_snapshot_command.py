@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 
 from app.cli import main
-from app.gate.server import Database
+from app.gate.server.database import Database
 from app.gate.snapshot import digest, read, without
 
 SCHEMA = """

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.gate.server import Database, Server
+from app.gate.server.database import Database
+from app.gate.server.throwaway import Server
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import subprocess
 
-from app.gate.cluster import find_binaries
-from app.gate.server import Database
+from app.gate.server.binaries import find_binaries
+from app.gate.server.database import Database
 from tests.migrations.conftest import Repository
 
 

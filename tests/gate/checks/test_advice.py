@@ -17,7 +17,7 @@ from app.gate.catalogue import CHECKS, page_of
 from app.gate.checks.base import Check
 from app.gate.judge import judge
 from app.gate.recorder import record
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from tests.gate.hazards.case import Case, autocommit, body, online, sql
 from tests.gate.hazards.verdicts import Outcome, judge_cases
 from tests.gate.projects import script, target, write_project

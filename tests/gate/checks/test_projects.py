@@ -20,7 +20,7 @@ from app.gate.recorder import record
 from app.gate.recording.model import EVERY_PART, Part
 from app.gate.report.model import Report
 from app.gate.report.verdict import Severity
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from app.gate.target import Target
 
 PROJECTS = Path(__file__).parent / "projects"

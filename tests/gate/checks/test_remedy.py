@@ -9,7 +9,7 @@ from alembic.operations import Operations
 
 from app.gate.checks import remedy
 from app.gate.checks.support.naming import principal
-from app.gate.server import Database
+from app.gate.server.database import Database
 from app.gate.snapshot import describe_all, difference, read
 from tests.gate.checks.builders import added, altered, key, removed
 

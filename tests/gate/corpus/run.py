@@ -26,7 +26,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from app.gate.server import Database, Server, throwaway_server
+from app.gate.server.database import Database
+from app.gate.server.throwaway import Server, throwaway_server
 from app.gate.target import fill
 from tests.bench.overproof import ROOT, clean_environment, overproof
 from tests.gate.corpus.page import PAGE, Row, unexplained, write_table

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from tests.gate.corpus.run import CACHE, find_uv
 from tests.gate.shapes import SHAPES
 from tests.gate.test_shapes import prove

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from tests.gate.hazards import connections
 from tests.gate.hazards.case import HAZARDS, Case
 from tests.gate.hazards.cases import ALL_CASES

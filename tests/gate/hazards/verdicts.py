@@ -10,7 +10,7 @@ from unittest.mock import patch
 from app.gate import again, attempts, recorder
 from app.gate.judge import judge
 from app.gate.report.model import FindingEntry, Report
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from tests.gate.hazards.case import HAZARDS, Case
 from tests.gate.hazards.project import USUAL, Way, write_history
 from tests.gate.projects import target

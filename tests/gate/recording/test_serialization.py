@@ -29,7 +29,7 @@ from app.gate.recording.model import (
     UnregisteredModel,
 )
 from app.gate.recording.serialization import load, save
-from app.gate.server import Server
+from app.gate.server.throwaway import Server
 from tests.gate.projects import script, target, write_project
 
 KEY = Key("column", "public", "note", "orders")

@@ -16,7 +16,8 @@ from typing import Any
 import psycopg2
 import pytest
 
-from app.gate.server import Server, ServerUnavailable, throwaway_server
+from app.gate.errors import ServerUnavailable
+from app.gate.server.throwaway import Server, throwaway_server
 from app.gate.supervisor._cleanup import Databases, wait_until
 from app.gate.supervisor.client import LOST, Keeper
 
@@ -258,9 +259,9 @@ def test_a_fork_that_holds_the_pipe_open_does_not_keep_a_run_from_ending(run: Ru
 def test_a_run_that_is_killed_while_its_cluster_is_being_made_leaves_nothing(tmp_path: Path) -> None:
     script = """
 from pathlib import Path
-from app.gate import cluster
+from app.gate.server import _embedded
 from app.gate.server import throwaway_server
-cluster.MEMORY = Path("/nonexistent")
+_embedded.MEMORY = Path("/nonexistent")
 with throwaway_server(): pass
 """
     run = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)})

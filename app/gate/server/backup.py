@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from app.gate.errors import ServerUnavailable
 
 if TYPE_CHECKING:
-    from app.gate.cluster import Address, Cluster
-    from app.gate.server import Database
+    from app.gate.server._cluster import Address, Cluster
+    from app.gate.server.database import Database
+
 
 _OPEN_TO_THE_SOCKET = "local all all trust\n"
 _CLOSED = "local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"

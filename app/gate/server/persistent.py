@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.gate import cluster
-from app.gate.cluster import Binaries, Cluster
 from app.gate.errors import ServerUnavailable
-from app.gate.server import Database
+from app.gate.server._accounts import find_able_account, find_account, refuse_windows
+from app.gate.server._cluster import SETTINGS, Cluster, initialise, start
+from app.gate.server.binaries import Binaries, find_binaries
+from app.gate.server.database import Database
 from app.gate.supervisor.client import Account, Keeper
 
 PLACE = Path(".overproof", "serve")
@@ -32,9 +33,9 @@ def persistent_database(place: Path = PLACE) -> Iterator[Database]:
 
     The server runs until the block is left, or this process is killed. Raises ServerUnavailable.
     """
-    cluster.refuse_windows()
+    refuse_windows()
     place = place.absolute()
-    binaries = cluster.find_binaries()
+    binaries = find_binaries()
     with Keeper() as keeper:
         try:
             running = _prepare(keeper, binaries, place)
@@ -43,7 +44,7 @@ def persistent_database(place: Path = PLACE) -> Iterator[Database]:
                 f"The database server's directory {place} cannot be used: {error.strerror} ({error.filename})."
                 " If another user made it, start as that user, or move it away."
             ) from error
-        address = cluster.start(keeper, running, cluster.SETTINGS, signal.SIGINT)
+        address = start(keeper, running, SETTINGS, signal.SIGINT)
         server = Database("postgres", address.host, address.port, address.user, address.password, is_embedded=True)
         with server.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SELECT FROM pg_database WHERE datname = %s", [NAME])
@@ -66,7 +67,7 @@ def _prepare(keeper: Keeper, binaries: Binaries, place: Path) -> Cluster:
             " stop that one, or start in another directory."
         )
     lock.write_text(str(os.getpid()))
-    account = cluster.find_able_account(keeper, account, [place, binaries.directory])
+    account = find_able_account(keeper, account, [place, binaries.directory])
     if data.exists():
         _check_major(data, binaries)
         return Cluster(binaries, data, account, password.read_text())
@@ -74,7 +75,7 @@ def _prepare(keeper: Keeper, binaries: Binaries, place: Path) -> Cluster:
     new = Cluster(binaries, place / "new", account, secrets.token_hex(16))
     keeper.remove(new.data)
     shutil.rmtree(new.data, ignore_errors=True)
-    cluster.initialise(keeper, new, is_lasting=True)
+    initialise(keeper, new, is_lasting=True)
     new.data.rename(data)
     keeper.keep(new.data)
     return Cluster(binaries, data, account, new.password)
@@ -96,7 +97,7 @@ def _account_for(place: Path) -> Account | None:
             except KeyError:
                 name = f"number {owner.st_uid}"
             return Account(owner.st_uid, owner.st_gid, name)
-    return cluster.find_account()
+    return find_account()
 
 
 def _make_place(place: Path, account: Account | None) -> None:

@@ -8,7 +8,7 @@ from app.gate.judge import judge
 from app.gate.recorder import record
 from app.gate.recording.model import Attempt
 from app.gate.report.verdict import Severity
-from app.gate.server import Server, throwaway_server
+from app.gate.server.throwaway import Server, throwaway_server
 from tests.gate.projects import script, target, write_project
 from tests.gate.test_base import git
 

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from app.gate import cluster
-from app.gate.cluster import Binaries
-from app.gate.persistent import persistent_database
-from app.gate.server import Database, ServerUnavailable
+from app.gate.errors import ServerUnavailable
+from app.gate.server import binaries as cluster
+from app.gate.server.binaries import Binaries
+from app.gate.server.database import Database
+from app.gate.server.persistent import persistent_database
 from app.gate.supervisor._cleanup import wait_until
 from app.gate.supervisor.client import Account, Keeper
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 IS_ROOT = os.geteuid() == 0
 
 RUN = """

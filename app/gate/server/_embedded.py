@@ -1,0 +1,86 @@
+"""The embedded server: a cluster in memory or in a temporary directory, started for one run."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from app.gate.errors import ServerUnavailable
+from app.gate.server import _embedded as cluster
+from app.gate.server._accounts import find_able_account, find_account, make_private_directory, refuse_windows
+from app.gate.server._cluster import SETTINGS, Address, Cluster, initialise, start
+from app.gate.server.backup import renew_password, unpack
+from app.gate.server.binaries import find_binaries
+from app.gate.server.database import Database
+from app.gate.supervisor.client import Keeper
+
+
+def start_embedded(keeper: Keeper, bindir: Path | None, image: Path | None = None) -> Database:
+    """The maintenance database of an embedded PostgreSQL. Raises ServerUnavailable."""
+    address = cluster.start_throwaway(keeper, bindir, image)
+    return Database("postgres", address.host, address.port, address.user, address.password, is_embedded=True)
+
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - what is made in it has a name that cannot be guessed, and mode 0700
+ROOM_BYTES = 512 * 2**20  # a cluster begins with 40 MB, and each database adds 8
+# The data is thrown away, so nothing has to survive a power cut. And nothing may happen by itself: whatever happens on
+# this server is taken for the migration's doing.
+THROWAWAY_SETTINGS = SETTINGS | {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "jit": "off",
+    "max_connections": "60",
+    "max_locks_per_transaction": "1024",  # a downgrade of a whole history locks thousands of tables in one transaction
+    "max_wal_size": "256MB",  # by itself 1 GB, more than the room that we ask for
+}
+
+
+def start_throwaway(keeper: Keeper, bindir: Path | None = None, image: Path | None = None) -> Address:
+    """Start a new cluster, or one with the data that `image.take` has put into a file. It is gone when the keeper closes.
+
+    Raises ServerUnavailable.
+    """
+    refuse_windows()
+    binaries = find_binaries(bindir)
+    account = find_account()
+    problems = []
+    for base in _bases():
+        root = base / f"overproof-{secrets.token_hex(8)}"
+        keeper.remove(root)
+        cluster = Cluster(binaries, root / "data", account, password=secrets.token_hex(16))
+        try:
+            make_private_directory(root, account)
+            cluster = replace(cluster, account=find_able_account(keeper, account, [root, binaries.directory]))
+            if image:
+                unpack(image, cluster)
+            else:
+                initialise(keeper, cluster)
+        except (OSError, ServerUnavailable) as problem:
+            problems.append(f"{base}: {problem.strerror if isinstance(problem, OSError) else problem}")
+            shutil.rmtree(root, ignore_errors=True)  # may be what fills the place
+            continue
+        address = start(keeper, cluster, THROWAWAY_SETTINGS, signal.SIGQUIT)
+        if image:
+            renew_password(cluster, address)
+        return address
+    raise ServerUnavailable(
+        f"No PostgreSQL could be made ({'; '.join(problems)}). Set TMPDIR to a directory that anyone may enter and that has"
+        f" {ROOM_BYTES >> 20} MB free, or DATABASE_URL to a server."
+    )
+
+
+def _bases() -> list[Path]:
+    """Where a throwaway cluster may lie, the best place first: in memory if it has room, as it is faster and steadier."""
+    temporary = Path(tempfile.gettempdir())
+    with suppress(OSError):
+        if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM_BYTES:
+            return [MEMORY, temporary]
+    return [temporary]

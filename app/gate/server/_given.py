@@ -1,0 +1,65 @@
+"""A server that was given: what is checked before anything is created there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg2.extensions import connection as Connection
+
+from app.gate.errors import ServerUnavailable
+from app.gate.server import binaries as cluster
+from app.gate.server.database import CONNECT_PATIENCE_S, Database, _place, _Refused, connect_to, read_url
+
+
+def find_maintenance(url: str) -> Database:
+    """A database of the server that `url` names from which others can be created. Raises ServerUnavailable."""
+    named = read_url(url)
+    # Hosts that rent out single databases let nobody into the first two. The named one is the last resort.
+    candidates = ["postgres", "template1", str(named.get("dbname") or named.get("user") or "postgres")]
+    for name in candidates:
+        try:
+            connection = connect_to({"connect_timeout": CONNECT_PATIENCE_S, **named, "dbname": name})
+        except _Refused as refusal:
+            if name != candidates[-1]:
+                continue
+            raise ServerUnavailable(
+                f"{refusal}. Mend the user, the password or the name in the database URL."
+            ) from None
+        except ServerUnavailable as problem:
+            raise ServerUnavailable(f"{problem}. Start it, or mend the database URL.") from None
+        try:
+            return _check_given(connection, named, name)
+        finally:
+            connection.close()
+    raise AssertionError("the last candidate is connected to, or raises")
+
+
+def _check_given(connection: Connection, named: Mapping[str, Any], name: str) -> Database:
+    """The database of that connection, with what libpq filled in. Raises ServerUnavailable if it is of no use to us."""
+    info = connection.info
+    options = {option: str(value) for option, value in named.items() if option not in _IDENTITY}
+    database = Database(name, info.host, info.port, info.user, info.password or "", options)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT version(), pg_is_in_recovery(), rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
+        )
+        version, is_standby, may_create = cursor.fetchone() or ("", False, False)
+    place = _place(database)
+    if not version.startswith("PostgreSQL "):
+        raise ServerUnavailable(f"The server at {place} is not PostgreSQL but {version[:40]!r}: name another one.")
+    if info.server_version < cluster.OLDEST_MAJOR * 10000:
+        major = info.server_version // 10000
+        raise ServerUnavailable(f"{place} runs PostgreSQL {major}, and {cluster.OLDEST_MAJOR} or newer is needed.")
+    if is_standby:
+        raise ServerUnavailable(f"The server at {place} is a standby, which can only be read: name its primary.")
+    if not may_create:
+        raise ServerUnavailable(
+            f"The role {info.user!r} may not create databases at {place}, and we work in databases of our own alone:"
+            f' let it (ALTER ROLE "{info.user}" CREATEDB), or name another role.'
+        )
+    return database
+
+
+# What a database has fields for, or is the business of whoever connects.
+_IDENTITY = ("host", "port", "user", "password", "dbname", "application_name")

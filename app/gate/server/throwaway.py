@@ -1,0 +1,179 @@
+"""The server on which migrations are proved: an embedded PostgreSQL, or a given one. Both are a `Server`.
+
+On a given server nothing is touched but databases that are made here, whose names begin with `overproof_` and what was
+drawn for this run. The database that the URL names is at most connected to.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from app.gate.errors import ServerUnavailable
+from app.gate.server import _accounts as cluster
+from app.gate.server._embedded import start_embedded
+from app.gate.server._given import find_maintenance
+from app.gate.server.database import Database, _place, _words, connect_to
+from app.gate.supervisor.client import Keeper
+
+SOLITUDE_PATIENCE_S = 5.0  # for sessions on a template that are about to end
+
+# On our own server the caller's environment (PGSSLMODE, PGGSSENCMODE and the like) does not decide how we connect.
+EMBEDDED_OPTIONS = {"sslmode": "disable", "gssencmode": "disable"}
+
+
+class Server:
+    """A PostgreSQL on which databases can be made. All of them are gone at the end, however the run ends."""
+
+    def __init__(self, keeper: Keeper, maintenance: Database, prefix: str) -> None:
+        self.keeper = keeper
+        self.maintenance = maintenance  # where CREATE DATABASE is sent
+        self.is_embedded = maintenance.is_embedded
+        self._prefix = prefix
+        self._numbers = itertools.count(1)
+        self._session: Connection | None = None  # on the maintenance database
+        self._lock = threading.Lock()  # of whoever uses that session
+        with self._cursor("did not tell its version") as cursor:
+            self._version = cursor.connection.info.server_version
+
+    @property
+    def version(self) -> str:
+        """As people write it: "18.6"."""
+        return f"{self._version // 10000}.{self._version % 10000}"
+
+    def create_database(self, template: Database | None = None) -> Database:
+        """An empty database in UTF-8, or a copy of `template`, to which nobody may be connected meanwhile.
+
+        Raises ServerUnavailable.
+        """
+        database = replace(self.maintenance, name=f"{self._prefix}{next(self._numbers)}")
+        with self._cursor("made no database") as cursor:
+            if template:
+                self._copy(cursor, template, database)
+            else:
+                self._create(cursor, database)
+            if not self.is_embedded:
+                # The plans of what we ask of catalogs look expensive enough to be compiled, each time anew: 1 s for a look at the schema.
+                cursor.execute(f'ALTER DATABASE "{database.name}" SET jit = off')
+        try:
+            self.keeper.check()
+        except ServerUnavailable:  # the others may have been dropped before this one was there
+            self.drop_database(database)
+            raise
+        return database
+
+    def database(self, name: str) -> Database:
+        """The database of that name, which is there already."""
+        return replace(self.maintenance, name=name)
+
+    def drop_database(self, database: Database) -> None:
+        """Also while somebody is connected to it. Raises ServerUnavailable."""
+        with self._cursor(f"did not drop {database.name}") as cursor:
+            cursor.execute(f'DROP DATABASE IF EXISTS "{database.name}" WITH (FORCE)')
+
+    def read_roles(self) -> frozenset[str]:
+        """The names of the roles, which all databases share. Raises ServerUnavailable."""
+        with self._cursor("did not tell its roles") as cursor:
+            cursor.execute("SELECT rolname FROM pg_roles")
+            return frozenset(name for (name,) in cursor.fetchall())
+
+    def drop_roles(self, names: Iterable[str]) -> None:
+        """Those that can be dropped: one to which something in another database belongs stays. Raises ServerUnavailable."""
+        with self._cursor("did not drop roles") as cursor:
+            for name in sorted(names):
+                with suppress(psycopg2.errors.DependentObjectsStillExist, psycopg2.errors.UndefinedObject):
+                    cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+    def _create(self, cursor: Cursor, database: Database) -> None:
+        statement = f"CREATE DATABASE \"{database.name}\" TEMPLATE template0 ENCODING 'UTF8'"
+        try:
+            cursor.execute(statement)
+        except psycopg2.errors.InvalidParameterValue:
+            # The server's own locale goes with another encoding alone, and C with any.
+            cursor.execute(statement + " LC_COLLATE 'C' LC_CTYPE 'C'")
+
+    def _copy(self, cursor: Cursor, template: Database, database: Database) -> None:
+        # Sessions on the template may be about to end. PostgreSQL waits for them too, but looks only ten times a second.
+        deadline = time.monotonic() + SOLITUDE_PATIENCE_S
+        while time.monotonic() < deadline:
+            cursor.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [template.name])
+            if not cursor.rowcount:
+                break
+            time.sleep(0.002)
+        # Copying files takes a checkpoint: a third faster where fsync is off, and many times slower where it is on.
+        strategy = " STRATEGY file_copy" if self.is_embedded and self._version >= 150000 else ""
+        cursor.execute(f'CREATE DATABASE "{database.name}" TEMPLATE "{template.name}"{strategy}')
+
+    def end(self) -> None:
+        """Have all that was begun undone, without waiting for it. Nothing can be asked of the server any more."""
+        self._close_session()
+        self.keeper.end()
+
+    @contextmanager
+    def _cursor(self, failure: str) -> Iterator[Cursor]:
+        """For a statement on the maintenance database. Raises ServerUnavailable, with `failure` in it."""
+        try:
+            with self._lock:
+                try:
+                    with self._open_session().cursor() as cursor:
+                        yield cursor
+                finally:
+                    # Of template1 nobody can make a database while we are connected to it.
+                    if self.maintenance.name == "template1":
+                        self._close_session()
+        except (psycopg2.Error, ServerUnavailable) as error:
+            self.keeper.check()  # if it was killed, that is why
+            if isinstance(error, ServerUnavailable):
+                raise
+            raise ServerUnavailable(f"PostgreSQL at {_place(self.maintenance)} {failure}: {_words(error)}.") from error
+
+    def _open_session(self) -> Connection:
+        """The session, kept since to begin one takes 20 ms; another one if it was ended meanwhile, as idle ones may be."""
+        if self._session is not None:
+            try:
+                with self._session.cursor() as cursor:
+                    cursor.execute("SELECT")
+            except psycopg2.Error:
+                self._close_session()
+        if self._session is None:
+            # By this name the keeper knows the session of a gate that was killed.
+            self._session = connect_to({**self.maintenance.keywords(), "application_name": self._prefix})
+            self._session.autocommit = True
+        return self._session
+
+    def _close_session(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+@contextmanager
+def throwaway_server(
+    url: str | None = None, *, bindir: Path | None = None, image: Path | None = None
+) -> Iterator[Server]:
+    """The server that `url` names, or else an embedded one: from the binaries in `bindir`, with the data in `image`, if given.
+
+    When the block is left, or this process is killed, all that was begun on it is undone. Raises ServerUnavailable.
+    """
+    cluster.refuse_windows()
+    prefix = f"overproof_{secrets.token_hex(6)}_"
+    given = find_maintenance(url) if url else None
+    with Keeper() as keeper:
+        if given:
+            keeper.drop_databases(prefix, given.keywords())
+        server = Server(keeper, given or start_embedded(keeper, bindir, image), prefix)
+        try:
+            yield server
+        finally:
+            server.end()
