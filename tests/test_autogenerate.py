@@ -17,9 +17,10 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from app.gate import snapshot
 from app.gate.recording.model import Snapshot
 from app.gate.server.database import Database
+from app.gate.snapshot.difference import difference
+from app.gate.snapshot.read import read
 
 ROOT = Path(__file__).parents[1]
 
@@ -170,7 +171,7 @@ class Checkout:
 
     def schema(self) -> Snapshot:
         with self.database.connect() as connection:
-            return snapshot.read(connection)
+            return read(connection)
 
 
 @pytest.fixture
@@ -233,9 +234,9 @@ def test_new_columns_tables_and_enums_of_every_type_need_no_hand(checkout: Check
     assert "No new upgrade operations detected." in checkout.alembic("check")
     upgraded = checkout.schema()
     checkout.go_to("-1")
-    assert snapshot.difference(before, checkout.schema()) == ()
+    assert difference(before, checkout.schema()) == ()
     checkout.go_to("head")
-    assert snapshot.difference(upgraded, checkout.schema()) == ()
+    assert difference(upgraded, checkout.schema()) == ()
 
 
 def test_what_is_taken_out_of_the_models_goes_with_its_type_and_comes_back(checkout: Checkout) -> None:
@@ -254,7 +255,7 @@ def test_what_is_taken_out_of_the_models_goes_with_its_type_and_comes_back(check
     assert not names & {"run_check", "check_outcome", "finding_severity"}
     assert "No new upgrade operations detected." in checkout.alembic("check")
     checkout.go_to("-1")
-    assert snapshot.difference(before, checkout.schema()) == ()
+    assert difference(before, checkout.schema()) == ()
 
 
 def test_a_database_that_is_not_at_head_is_told_to_be_upgraded_first(checkout: Checkout) -> None:

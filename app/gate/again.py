@@ -18,7 +18,7 @@ from app.gate.jobs import Jobs, Share
 from app.gate.populate import KINDS, Trial
 from app.gate.process import Gone, Hung
 from app.gate.recording.model import Interruption, Part, Statement, Step
-from app.gate.snapshot_state import difference_between
+from app.gate.snapshot.incremental import difference_between
 from app.gate.stage import Stage, arrive_at
 from app.gate.target import CannotVerify
 from app.gate.walk import Walk, Walker, is_void, lost_step

@@ -16,7 +16,6 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql
 
-from app.gate.difference import difference
 from app.gate.jobs import Jobs, Share
 from app.gate.printed import Printed, print_sql, run_printed
 from app.gate.process import Gone
@@ -24,6 +23,7 @@ from app.gate.race import Raced, race
 from app.gate.recording.model import COMMAND_FAILED, TRIED_ONCE, Attempt, Change, Failure, Part, Snapshot, Trip
 from app.gate.server.database import Database
 from app.gate.settled import complete
+from app.gate.snapshot.difference import difference
 from app.gate.stage import Stage, accept, arrive_at, read_schema
 from app.gate.walk import Walk, step_request
 

@@ -18,6 +18,7 @@ from app.gate.catalogue import CHECKS, UnknownCheck, get_check
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.configuration import Configuration
 from app.gate.recording.model import GOES_ON, TRIED_ONCE, Recording, Revision, Step
+from app.gate.recording.serialization import digest, to_json
 from app.gate.report.model import (
     CheckEntry,
     FindingEntry,
@@ -30,7 +31,7 @@ from app.gate.report.model import (
     Tool,
 )
 from app.gate.report.verdict import Outcome, Severity, Verdict
-from app.gate.snapshot import describe_all, digest, to_json
+from app.gate.snapshot.describe import describe_all
 
 TOOL = Tool(name="overproof", version=__version__)
 

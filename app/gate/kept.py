@@ -22,12 +22,12 @@ from app.gate.errors import ServerUnavailable
 from app.gate.files import write_atomically
 from app.gate.history import repository_root
 from app.gate.recording.model import Snapshot
+from app.gate.recording.serialization import digest
 from app.gate.scripts import Script
 from app.gate.server import backup as image
 from app.gate.server.binaries import find_binaries
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
-from app.gate.snapshot import digest
 from app.gate.target import Target
 from app.gate.walk import Walk
 

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 from app.gate import again, attempts
-from app.gate.difference import without_unsteady
 from app.gate.history import relative, repository_root
 from app.gate.jobs import Jobs
 from app.gate.kept import KeptBase
@@ -24,6 +23,7 @@ from app.gate.recording.model import EVERY_PART, GOES_ON, Attempt, Change, Part,
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.settled import settle
+from app.gate.snapshot.difference import without_unsteady
 from app.gate.stage import Stage, accept
 from app.gate.target import CannotVerify, Target, check_command
 from app.gate.walk import Spoiled, Walk, Walker, begin_walk, lost_step

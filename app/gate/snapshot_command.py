@@ -20,9 +20,10 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 
 from app.gate.errors import ServerUnavailable
 from app.gate.recording.model import Key, Snapshot
+from app.gate.recording.serialization import digest, to_json
 from app.gate.server.binaries import OLDEST_MAJOR
 from app.gate.server.database import CONNECT_PATIENCE_S, connect_to, read_url
-from app.gate.snapshot import digest, read, to_json, without
+from app.gate.snapshot.read import read, without
 
 FORMAT = "overproof-snapshot/1"
 

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from app.gate import snapshot as snapshots
 from app.gate.process import Conversation, Process, kill_group, last_line, start
 from app.gate.recording.model import EVERY_PART, Part, Snapshot
 from app.gate.scripts import Script
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
+from app.gate.snapshot import read as snapshots
 from app.gate.target import CannotVerify, Target, fill
 
 LONG_START_S = 60.0

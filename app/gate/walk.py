@@ -39,8 +39,8 @@ from app.gate.recording.model import (
 )
 from app.gate.rows_catalog import AskFailed
 from app.gate.settled import Models, find_settled
-from app.gate.snapshot import without
-from app.gate.snapshot_state import FIRST_QUESTION, begin, difference_between, follow, has_rare, question
+from app.gate.snapshot.incremental import FIRST_QUESTION, begin, difference_between, follow, has_rare, question
+from app.gate.snapshot.read import without
 from app.gate.stage import Stage
 from app.gate.target import CannotVerify
 

@@ -13,9 +13,10 @@ from sqlalchemy.dialects import postgresql
 
 from app.autogenerate import OPTIONS
 from app.database import SQLModel
-from app.gate import snapshot
 from app.gate.recording.model import Change, Snapshot
 from app.gate.server.database import Database
+from app.gate.snapshot.difference import difference
+from app.gate.snapshot.read import read
 
 
 class Bench:
@@ -52,7 +53,7 @@ class Bench:
     def schema(self) -> Snapshot:
         self.connection.commit()
         with self.database.connect() as connection:
-            return snapshot.read(connection)
+            return read(connection)
 
     def there_and_back(self, metadata: sa.MetaData) -> str:
         """Writes the change, runs it, sees that nothing is left to write, and that the way back leaves nothing either.
@@ -74,7 +75,7 @@ class Bench:
 
 
 def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
-    return snapshot.difference(before, after)
+    return difference(before, after)
 
 
 def without_comments(body: str) -> str:

@@ -7,8 +7,9 @@ import psycopg2
 import pytest
 
 from app.cli import main
+from app.gate.recording.serialization import digest
 from app.gate.server.database import Database
-from app.gate.snapshot import digest, read, without
+from app.gate.snapshot.read import read, without
 
 SCHEMA = """
     CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY);

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from app.gate.checks import upgrade
-from app.gate.difference import describe
 from app.gate.recorder import record, walk_all
 from app.gate.recording.model import Trip
 from app.gate.server.throwaway import Server
+from app.gate.snapshot.describe import describe
 from app.gate.stage import Stage
 from app.gate.target import CannotVerify
 from tests.gate.projects import ENV, script, target, write_project

@@ -38,7 +38,7 @@ from app.gate.checks.downgrades import Omission, find_omission
 from app.gate.checks.support.naming import noun, principal
 from app.gate.recording.model import Recording, Revision, Trip
 from app.gate.report.verdict import Severity
-from app.gate.snapshot import describe
+from app.gate.snapshot.describe import describe
 from app.gate.wording import bulleted, counted, first_line, indented, listed
 
 

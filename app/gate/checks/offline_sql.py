@@ -33,7 +33,7 @@ from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.recording.model import Change, Failure, Part, Recording
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity
-from app.gate.snapshot import describe
+from app.gate.snapshot.describe import describe
 from app.gate.wording import bulleted, listed
 
 

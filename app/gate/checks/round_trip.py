@@ -40,7 +40,7 @@ from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.recording.model import Change, Failure, Recording, Revision, Trip
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity
-from app.gate.snapshot import describe
+from app.gate.snapshot.describe import describe
 from app.gate.wording import bulleted, first_line, indented, listed
 
 

@@ -51,7 +51,7 @@ from app.gate.checks.support.naming import failure_reason, is_one_sided, noun, p
 from app.gate.recording.model import TABLE_KINDS, Change, Definition, Key, Part, Recording, Snapshot
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.report.verdict import Severity
-from app.gate.snapshot import difference
+from app.gate.snapshot.difference import difference
 from app.gate.wording import bulleted, indented, listed, plural
 
 _ONLY_IN_MIGRATIONS = "in the migrations only"

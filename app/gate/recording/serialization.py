@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from app.gate.files import write_atomically
 from app.gate.recording.model import Key, Recording, Snapshot
-from app.gate.snapshot import from_json, to_json
 
 
 def save(recordings: Sequence[Recording], path: Path) -> None:
@@ -68,3 +68,40 @@ def _made(kind: Any, value: Any) -> Any:
 @cache
 def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
+
+
+def to_json(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Its objects in order of schema, table, kind and name: {"kind", "schema", "name", "table", "definition"}."""
+    return [
+        {
+            "kind": key.kind,
+            "schema": key.schema,
+            "name": key.name,
+            **({"table": key.table} if key.table else {}),
+            "definition": dict(definition),
+        }
+        for key, definition in sorted(snapshot.objects.items(), key=lambda item: place(item[0]))
+    ]
+
+
+def from_json(objects: Iterable[dict[str, Any]]) -> Snapshot:
+    """The snapshot of which `to_json` made that list."""
+    return Snapshot(
+        {Key(each["kind"], each["schema"], each["name"], each.get("table", "")): each["definition"] for each in objects}
+    )
+
+
+def digest(snapshot: Snapshot) -> str:
+    """SHA-256 of all objects, in hexadecimal. It does not depend on their order, nor on the process."""
+    text = json.dumps(to_json(snapshot), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+_WHOLES = ("table", "foreign table", "view", "materialized view", "domain")
+_PARTS = ("column", "constraint", "index", "trigger", "rule", "policy", "statistics", "domain constraint")
+
+
+def place(key: Key) -> tuple[str, str, int, str, str]:
+    """Where an object stands in a list for people: what is of no schema first, and a table's parts after the table."""
+    rank = 0 if key.kind in _WHOLES else 1 + _PARTS.index(key.kind) if key.kind in _PARTS else len(_PARTS) + 1
+    return (key.schema, key.table or key.name, rank, key.kind, key.name)

@@ -10,7 +10,9 @@ from alembic.operations import Operations
 from app.gate.checks import remedy
 from app.gate.checks.support.naming import principal
 from app.gate.server.database import Database
-from app.gate.snapshot import describe_all, difference, read
+from app.gate.snapshot.describe import describe_all
+from app.gate.snapshot.difference import difference
+from app.gate.snapshot.read import read
 from tests.gate.checks.builders import added, altered, key, removed
 
 # What is there, what is done to it.

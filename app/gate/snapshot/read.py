@@ -19,31 +19,12 @@ labels, settings of roles and databases, and comments on attributes of composite
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from app.gate.difference import describe, describe_all, difference, place, without_parts
 from app.gate.recording.model import Change, Definition, Key, Snapshot
-from app.gate.snapshot_sql import SNAPSHOT_SQL
-from app.gate.snapshot_state import start
-
-__all__ = [
-    "SNAPSHOT_SQL",
-    "apply",
-    "changes_without",
-    "describe",
-    "describe_all",
-    "difference",
-    "digest",
-    "from_json",
-    "parse",
-    "read",
-    "to_json",
-    "without",
-    "without_parts",
-]
+from app.gate.snapshot._queries import SNAPSHOT_SQL
+from app.gate.snapshot.incremental import start
 
 
 class Connection(Protocol):
@@ -97,30 +78,3 @@ def apply(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
         else:
             objects[change.key] = change.after
     return Snapshot(objects)
-
-
-def to_json(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """Its objects in order of schema, table, kind and name: {"kind", "schema", "name", "table", "definition"}."""
-    return [
-        {
-            "kind": key.kind,
-            "schema": key.schema,
-            "name": key.name,
-            **({"table": key.table} if key.table else {}),
-            "definition": dict(definition),
-        }
-        for key, definition in sorted(snapshot.objects.items(), key=lambda item: place(item[0]))
-    ]
-
-
-def from_json(objects: Iterable[dict[str, Any]]) -> Snapshot:
-    """The snapshot of which `to_json` made that list."""
-    return Snapshot(
-        {Key(each["kind"], each["schema"], each["name"], each.get("table", "")): each["definition"] for each in objects}
-    )
-
-
-def digest(snapshot: Snapshot) -> str:
-    """SHA-256 of all objects, in hexadecimal. It does not depend on their order, nor on the process."""
-    text = json.dumps(to_json(snapshot), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from app.gate.recording.model import Key, Snapshot
-from app.gate.snapshot import difference, read
-from app.gate.snapshot_state import State, begin, difference_between, follow
+from app.gate.snapshot.difference import difference
+from app.gate.snapshot.incremental import State, begin, difference_between, follow
+from app.gate.snapshot.read import read
 
 
 class Session:

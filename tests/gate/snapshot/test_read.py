@@ -9,20 +9,11 @@ import sqlalchemy as sa
 
 from app.gate.postgres.prepared import WITH_SEQSCANS, WITHOUT_SEQSCANS
 from app.gate.recording.model import Change, Definition, Key, Snapshot
-from app.gate.snapshot import (
-    SNAPSHOT_SQL,
-    apply,
-    changes_without,
-    describe,
-    describe_all,
-    difference,
-    digest,
-    from_json,
-    read,
-    to_json,
-    without,
-)
-from app.gate.snapshot_sql import PREPARED, set_marker_sql
+from app.gate.recording.serialization import digest, from_json, to_json
+from app.gate.snapshot._queries import PREPARED, SNAPSHOT_SQL, set_marker_sql
+from app.gate.snapshot.describe import describe, describe_all
+from app.gate.snapshot.difference import difference
+from app.gate.snapshot.read import apply, changes_without, read, without
 
 See = Callable[..., Snapshot]
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from app.gate.snapshot_objects import IS_TOLD_TYPE, OBJECTS, RARE_OBJECTS, class_of
+from app.gate.snapshot._objects import IS_TOLD_TYPE, OBJECTS, class_of
+from app.gate.snapshot._rare_objects import RARE_OBJECTS
 
 # PostgreSQL prints an object's name without its schema if the search path finds it, dates in the session's time zone
 # and style, and so on. With these values two sessions print the same definition in the same words.

@@ -1,0 +1,148 @@
+"""Changes of a schema as text for readers."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from app.gate.recording.model import Change, Definition, Key
+from app.gate.recording.serialization import _PARTS, _WHOLES
+
+
+def named(key: Key) -> str:
+    """What the object is called: "column public.orders.note", "constraint orders_total_check on public.orders"."""
+    if key.kind == "column":
+        return f"column {key.schema}.{key.table}.{key.name}"
+    if key.table and key.kind not in ("index", "statistics"):
+        return f"{key.kind} {key.name} on {key.schema}.{key.table}"
+    return f"{key.kind} {key.schema}.{key.name}" if key.schema else f"{key.kind} {key.name}"
+
+
+def describe(change: Change) -> str:
+    """One line: "column public.orders.note: type character varying(10) -> character varying(20)"."""
+    if change.before is None:
+        return f"{named(change.key)} is new"
+    if change.after is None:
+        return f"{named(change.key)} is gone"
+    return f"{named(change.key)}: {'; '.join(_in_words(change.key, change.before, change.after))}"
+
+
+def describe_all(changes: Iterable[Change]) -> list[str]:
+    """One line for each change. What belongs to a table that is itself new or gone goes without saying, and something gone
+    that is back under another name is said to be."""
+    changes = list(changes)
+    told = list(without_parts(changes))
+    renamed = dict(_renames(told, changes))
+    taken = set(renamed.values())
+    lines = []
+    for change in told:
+        if change.key in taken:
+            continue
+        if change.key in renamed:
+            new = renamed[change.key]
+            lines.append(f"{named(change.key)} is gone, and {named(new)} is new with the same definition (renamed?)")
+        else:
+            lines.append(describe(change))
+    return lines
+
+
+def without_parts(changes: Iterable[Change]) -> Iterator[Change]:
+    """Without the columns, constraints, indexes and so on of tables that are themselves new or gone."""
+    changes = list(changes)
+    whole = {
+        (change.key.schema, change.key.name)
+        for change in changes
+        if change.key.kind in _WHOLES and (change.before is None or change.after is None)
+    }
+    for change in changes:
+        if change.key.kind not in _PARTS or (change.key.schema, change.key.table) not in whole:
+            yield change
+
+
+def _renames(told: list[Change], changes: list[Change]) -> Iterator[tuple[Key, Key]]:
+    """(gone, new) where one object went and just one other of the same kind, place and definition came."""
+    columns: dict[Key, list[str]] = defaultdict(list)  # by the table, whatever its kind
+    for change in changes:
+        if change.key.kind == "column":
+            column = f"{change.key.name} {_canonical(change)}"
+            columns[Key("", change.key.schema, change.key.table)].append(column)
+    groups: dict[tuple[str, ...], tuple[list[Key], list[Key]]] = defaultdict(lambda: ([], []))
+    for change in told:
+        key = change.key
+        if change.before is not None and change.after is not None:
+            continue
+        own = sorted(columns[Key("", key.schema, key.name)]) if key.kind in _WHOLES else ()
+        gone, new = groups[key.kind, key.schema, key.table, _canonical(change), *own]
+        (new if change.before is None else gone).append(key)
+    for gone, new in groups.values():
+        if len(gone) == len(new) == 1 and gone[0].kind != "schema":
+            yield gone[0], new[0]
+
+
+def _canonical(change: Change) -> str:
+    return json.dumps(change.after if change.before is None else change.before, sort_keys=True)
+
+
+def _in_words(key: Key, before: Definition, after: Definition) -> Iterator[str]:
+    for field in sorted(before.keys() | after.keys(), key=lambda name: (name not in ("type", "definition"), name)):
+        old, new = before.get(field), after.get(field)
+        if old == new or (field in ("columns", "references") and before.get("definition") != after.get("definition")):
+            continue  # the definition says it
+        label = field.replace("_", " ")
+        if field == "nullable":
+            yield "NOT NULL is gone" if new else "NOT NULL is new"
+        elif field == "labels":
+            yield from _labels_in_words(old or [], new or [])
+        elif field == "privileges":
+            yield from _privileges_in_words(old, new)
+        elif field in ("validated", "index_valid", "valid"):
+            yield f"no longer {label}" if new is False else f"now {label}"
+        elif isinstance(old, list) or isinstance(new, list):
+            yield from _list_in_words(label, old or [], new or [])
+        elif old is None:
+            yield f"{label} {_shown(new)} is new"
+        elif new is None:
+            yield f"{label} {_shown(old)} is gone"
+        else:
+            yield f"{label} {_shown(old)} -> {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, dict)):
+        return (
+            ", ".join(f"{name} {each}" for name, each in value.items()) if isinstance(value, dict) else ", ".join(value)
+        )
+    return " ".join(str(value).split())
+
+
+def _labels_in_words(old: list[str], new: list[str]) -> Iterator[str]:
+    for label in old:
+        if label not in new:
+            yield f"label '{label}' is gone"
+    for position, label in enumerate(new):
+        if label not in old:
+            yield f"label '{label}' added " + (f"after '{new[position - 1]}'" if position else "at the start")
+    if [label for label in old if label in new] != [label for label in new if label in old]:
+        yield f"labels in another order: {', '.join(old)} -> {', '.join(new)}"
+
+
+def _privileges_in_words(old: Mapping[str, str] | None, new: Mapping[str, str] | None) -> Iterator[str]:
+    old, new = old or {}, new or {}
+    for who in sorted(old.keys() | new.keys()):
+        if old.get(who) != new.get(who):
+            yield f"privileges of {who} {old.get(who, 'as by default')} -> {new.get(who, 'as by default')}"
+
+
+def _list_in_words(label: str, old: list[Any], new: list[Any]) -> Iterator[str]:
+    gone = [str(each) for each in old if each not in new]
+    added = [str(each) for each in new if each not in old]
+    if gone:
+        yield f"{label} {', '.join(gone)} gone"
+    if added:
+        yield f"{label} {', '.join(added)} new"
+    if not gone and not added:
+        yield f"{label} in another order: {', '.join(map(str, old))} -> {', '.join(map(str, new))}"

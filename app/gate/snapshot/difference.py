@@ -1,0 +1,127 @@
+"""What differs between two snapshots, and how to say it to a tired person.
+
+Identity is a name, with one exception. PostgreSQL names what nobody named, and numbers such names where they meet
+(`orders_check`, `orders_check1`), so the number tells only in which order things were made. Two constraints or indexes of
+one table whose names PostgreSQL would have given, and which differ in nothing but that number, are the same. All
+else in a name counts, since a later `DROP CONSTRAINT` would need it.
+
+Where the two schemas were not made by the same statements (`same_history=False`: what the models create against
+what the migrations made), the whole of such a name is forgiven. After `ALTER TABLE user RENAME TO users` the
+primary key is still called `user_pkey`, and the models say `users_pkey` without anyone having chosen either.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+from app.gate.recording.model import Change, Definition, Key, Snapshot
+from app.gate.recording.serialization import place
+
+# The endings that ChooseConstraintName and ChooseIndexName give in PostgreSQL's source.
+_GENERATED_NAME = re.compile(r"(?P<stem>.+)_(?P<label>check|fkey|key|pkey|excl|idx|stat)(?P<number>\d*)", re.DOTALL)
+_LONGEST_NAME_BYTES = 63
+
+
+def difference(
+    before: Snapshot, after: Snapshot, *, among: Collection[Key] | None = None, same_history: bool = True
+) -> tuple[Change, ...]:
+    """The objects that differ, in the order of `place`. `among` names the only ones that can, where that is known."""
+    old, new = before.objects, after.objects
+    if among is None:
+        # Snapshots that were read one after the other share what did not change, hence `is not`.
+        keys = [key for key, definition in old.items() if new.get(key) is not definition]
+        keys += list(new.keys() - old.keys())
+    else:
+        keys = list(among)
+    changes = [
+        Change(key, old.get(key), new.get(key))
+        for key in keys
+        if old.get(key) is not new.get(key) and old.get(key) != new.get(key)
+    ]
+    if not changes:
+        return ()
+    changes = list(_forgive_names(changes, same_history))
+    if not same_history:
+        changes = list(_forgive_sequences(changes, before, after))
+    return tuple(sorted(changes, key=lambda change: place(change.key)))
+
+
+def _family(key: Key, same_history: bool) -> tuple[str, ...] | None:
+    """Objects of one family are interchangeable if their definitions are equal."""
+    if key.kind not in ("constraint", "index", "statistics"):
+        return None
+    match = _GENERATED_NAME.fullmatch(key.name)
+    if match is None:
+        return None
+    stem = match["stem"] if same_history else ""
+    if len(key.name.encode()) >= _LONGEST_NAME_BYTES:
+        stem = stem[:20]  # a name that is too long loses one more character for each digit
+    return (key.kind, key.schema, key.table, stem, match["label"])
+
+
+def _forgive_names(changes: list[Change], same_history: bool) -> Iterator[Change]:
+    families: dict[tuple[str, ...], list[Change]] = defaultdict(list)
+    for change in changes:
+        family = _family(change.key, same_history)
+        if family is None:
+            yield change
+        else:
+            families[family].append(change)
+    for members in families.values():
+        old = {change.key: change.before for change in members if change.before is not None}
+        new = {change.key: change.after for change in members if change.after is not None}
+        for key, definition in list(old.items()):
+            twin = next((other for other, candidate in new.items() if candidate == definition), None)
+            if twin is not None:
+                del old[key], new[twin]
+        for key in {**old, **new}:
+            yield Change(key, old.get(key), new.get(key))
+
+
+def _forgive_sequences(changes: list[Change], before: Snapshot, after: Snapshot) -> Iterator[Change]:
+    """Without the changes that are only the name of a sequence which PostgreSQL made for a `serial` column."""
+    old, new = _sequences_by_owner(before), _sequences_by_owner(after)
+    same = {
+        owner
+        for owner in old.keys() & new.keys()
+        if before.objects[old[owner]] == after.objects[new[owner]] and old[owner] != new[owner]
+    }
+    forgiven = {old[owner] for owner in same} | {new[owner] for owner in same}
+    for change in changes:
+        if change.key in forgiven:
+            continue
+        if change.key.kind == "column" and change.before is not None and change.after is not None:
+            owner = f"{change.key.schema}.{change.key.table}.{change.key.name}"
+            if owner in same and _without_sequence(change.before) == _without_sequence(change.after):
+                continue
+        yield change
+
+
+def _sequences_by_owner(snapshot: Snapshot) -> dict[str, Key]:
+    """{"public.orders.id": the key of public.orders_id_seq}, for sequences that are named as `serial` names them."""
+    return {
+        definition["owned_by"].replace('"', ""): key
+        for key, definition in snapshot.objects.items()
+        if key.kind == "sequence" and definition.get("owned_by") and re.fullmatch(r".+_seq\d*", key.name)
+    }
+
+
+def _without_sequence(definition: Definition) -> dict[str, Any]:
+    default = re.sub(r"^nextval\('.*'::regclass\)$", "nextval", str(definition.get("default")))
+    return {**definition, "default": default}
+
+
+def without_unsteady(changes: Iterable[Change], unsteady: Iterable[Change]) -> tuple[Change, ...]:
+    """Without what differs between any two runs: a value that is computed anew each time, or a name."""
+    known = {trait for change in unsteady for trait in _traits(change)}
+    return tuple(change for change in changes if known.isdisjoint(_traits(change)))
+
+
+def _traits(change: Change) -> Iterator[tuple[str, ...]]:
+    key = change.key
+    yield key
+    if change.before is None or change.after is None:
+        yield (key.kind, key.schema, key.table)
