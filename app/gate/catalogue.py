@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from app.gate import allowances
+from app.gate.checks import allowance as allowances
 from app.gate.checks.base import Check
 from app.gate.checks.registry import ALL_CHECKS
 

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from time import perf_counter
 
 from app import __version__
-from app.gate import allowances
-from app.gate.allowances import FORM
 from app.gate.baseline import Baseline
 from app.gate.catalogue import CHECKS, UnknownCheck, get_check
+from app.gate.checks import allowance as allowances
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.configuration import Configuration
+from app.gate.history.allowances import FORM
 from app.gate.recording.model import GOES_ON, TRIED_ONCE, Recording, Revision, Step
 from app.gate.recording.serialization import digest, to_json
 from app.gate.report.model import (

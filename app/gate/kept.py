@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.gate.base import read_base, revision_of
 from app.gate.errors import ServerUnavailable
 from app.gate.files import write_atomically
-from app.gate.history import repository_root
+from app.gate.history.git_base import read_base, revision_of
+from app.gate.history.paths import repository_root
+from app.gate.history.scripts import Script
 from app.gate.recording.model import Snapshot
 from app.gate.recording.serialization import digest
-from app.gate.scripts import Script
 from app.gate.server import backup as image
 from app.gate.server.binaries import find_binaries
 from app.gate.server.database import Database

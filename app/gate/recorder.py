@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from app.gate import again, attempts
-from app.gate.history import relative, repository_root
+from app.gate.history.paths import relative, repository_root
 from app.gate.jobs import Jobs
 from app.gate.kept import KeptBase
 from app.gate.printed import is_about_the_server

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from app.gate.history.scripts import Script
 from app.gate.process import Conversation, Process, kill_group, last_line, start
 from app.gate.recording.model import EVERY_PART, Part, Snapshot
-from app.gate.scripts import Script
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.snapshot import read as snapshots

@@ -19,8 +19,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from app.gate.base import compare, read_base
-from app.gate.history import read_graph, repository_root
+from app.gate.history.git_base import compare, read_base
+from app.gate.history.graph import read_graph
+from app.gate.history.paths import repository_root
 from app.gate.populate import Line, Trial, find_rows, touched_tables
 from app.gate.process import Conversation, Gone, Hung, Place, Request, Unforeseen
 from app.gate.recording.model import (

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.gate import allowances
 from app.gate.baseline import Baseline, Known
+from app.gate.checks import allowance as allowances
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.configuration import Configuration, FailOn
 from app.gate.judge import fit, judge

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.gate import recorder, scripts
+from app.gate import recorder
+from app.gate.history import allowances as scripts
 from app.gate.kept import KeptBase, with_kept_base
 from app.gate.recording.model import Allowance, Recording
 from app.gate.server.throwaway import throwaway_server
+from tests.gate.history.test_git_base import B2, branch, versions
 from tests.gate.projects import script, target
-from tests.gate.test_base import B2, branch, versions
 
 __all__ = ["branch"]
 

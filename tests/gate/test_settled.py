@@ -12,8 +12,8 @@ from app.gate.recorder import record
 from app.gate.recording.model import Definition, Key, Recording, Snapshot
 from app.gate.server.throwaway import Server, throwaway_server
 from app.gate.settled import complete, find_settled, settle
+from tests.gate.history.test_git_base import git
 from tests.gate.projects import script, target, write_project
-from tests.gate.test_base import git
 
 MODELS = """\
 import sqlalchemy as sa

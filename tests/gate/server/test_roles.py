@@ -9,8 +9,8 @@ from app.gate.recorder import record
 from app.gate.recording.model import Attempt
 from app.gate.report.verdict import Severity
 from app.gate.server.throwaway import Server, throwaway_server
+from tests.gate.history.test_git_base import git
 from tests.gate.projects import script, target, write_project
-from tests.gate.test_base import git
 
 SCRIPTS = {
     "a1": script(

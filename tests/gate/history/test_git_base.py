@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.base import does_other_things, read_base
 from app.gate.checks import upgrade
+from app.gate.history.git_base import does_other_things, read_base
 from app.gate.recorder import record
 from app.gate.recording.model import Recording
 from app.gate.server.throwaway import Server

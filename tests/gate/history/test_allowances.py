@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.gate.allowances import examine, parse_allowances
+from app.gate.checks.allowance import examine
+from app.gate.history.allowances import parse_allowances
 from app.gate.recording.model import Allowance
 from tests.gate.checks.builders import recording, revision
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from app.gate.history.paths import relative, repository_root
+from app.gate.history.scripts import Script, read_script
 from app.gate.recording.model import Graph, GraphProblem, Revision
-from app.gate.scripts import Script, read_script
 
 # Alembic only warns of these two (alembic/script/revision.py), and goes on with a map that is not the history.
 _DUPLICATE = re.compile(r"Revision (?P<revision>\S+) is present more than once")
@@ -93,27 +92,3 @@ def _places(described: Mapping[str, Any], root: Path) -> list[tuple[str, str | N
 def _quotes(text: str, revision: str) -> bool:
     name = re.escape(revision)
     return re.search(rf"^(?:down_revision|depends_on)\b[^=\n]*=.*[\"']{name}[\"']", text, re.MULTILINE) is not None
-
-
-def repository_root(directory: Path) -> Path:
-    """The top of the git checkout around that directory, else the directory."""
-    try:
-        asked = subprocess.run(
-            ["git", "rev-parse", "--show-toplevel"], cwd=directory, capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return directory.resolve()
-    return Path(asked.stdout.strip()) if asked.returncode == 0 and asked.stdout.strip() else directory.resolve()
-
-
-def relative(path: Path, root: Path) -> str:
-    """The path as seen from the root, if it lies below it."""
-    is_plain = path.is_absolute() and not path.is_symlink()
-    resolved = _resolved(path.parent) / path.name if is_plain else path.resolve()
-    return str(resolved.relative_to(root)) if resolved.is_relative_to(root) else str(resolved)
-
-
-@lru_cache(maxsize=64)
-def _resolved(folder: Path) -> Path:
-    """Kept, since the scripts of a history are hundreds in a few folders."""
-    return folder.resolve()

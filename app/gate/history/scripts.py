@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.gate.allowances import parse_allowances
+from app.gate.history.allowances import parse_allowances
 from app.gate.recording.model import Allowance
 
 
