@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from app.gate.jobs import Jobs, Share
-from app.gate.populate import KINDS, Trial
 from app.gate.process import Gone, Hung
 from app.gate.recording.model import Interruption, Part, Statement, Step
+from app.gate.rows.touched import KINDS
+from app.gate.rows.trial import Trial
 from app.gate.snapshot.incremental import difference_between
 from app.gate.stage import Stage, arrive_at
 from app.gate.target import CannotVerify

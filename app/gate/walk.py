@@ -22,7 +22,6 @@ from typing import Any
 from app.gate.history.git_base import compare, read_base
 from app.gate.history.graph import read_graph
 from app.gate.history.paths import repository_root
-from app.gate.populate import Line, Trial, find_rows, touched_tables
 from app.gate.process import Conversation, Gone, Hung, Place, Request, Unforeseen
 from app.gate.recording.model import (
     EXISTS_ALREADY,
@@ -38,7 +37,9 @@ from app.gate.recording.model import (
     Trip,
     UnregisteredModel,
 )
-from app.gate.rows_catalog import AskFailed
+from app.gate.rows.connection import AskFailed, Line
+from app.gate.rows.touched import find_rows, touched_tables
+from app.gate.rows.trial import Trial
 from app.gate.settled import Models, find_settled
 from app.gate.snapshot.incremental import FIRST_QUESTION, begin, difference_between, follow, has_rare, question
 from app.gate.snapshot.read import without

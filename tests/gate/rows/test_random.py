@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.gate.rows_contents import read_contents
-from app.gate.rows_losses import losses
+from app.gate.rows._contents import read_contents
+from app.gate.rows._losses import losses
 from app.gate.server.throwaway import Server
 from tests.gate.lines import Bench, line_over
 

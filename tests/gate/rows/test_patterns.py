@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.gate.rows_patterns import like, regular
+from app.gate.rows._patterns import like, regular
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.populate import find_rows, touched_tables
 from app.gate.recorder import record, walk_all
 from app.gate.recording.model import Populated, Statement, Step, Trip
+from app.gate.rows.touched import find_rows, touched_tables
 from app.gate.server.throwaway import Server
 from app.gate.stage import Stage
 from app.gate.target import Target

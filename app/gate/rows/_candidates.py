@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from app.gate import rows_patterns
-from app.gate.rows_catalog import Type
-from app.gate.rows_values import LONGEST_TEXT, NoValue, Values, Want, bytes_of, cast, limit_of, text_of, uuid_of
+from app.gate.rows import _patterns as rows_patterns
+from app.gate.rows._catalog import Type
+from app.gate.rows._values import LONGEST_TEXT, NoValue, Values, Want, bytes_of, cast, limit_of, text_of, uuid_of
 
 
 class Candidates:

@@ -9,9 +9,9 @@ from typing import Any
 import psycopg2
 import pytest
 
-from app.gate.rows import Filled
-from app.gate.rows_catalog import identifier, literal
-from app.gate.rows_statements import kept_of
+from app.gate.postgres.quoting import identifier, literal
+from app.gate.rows._fill import Filled
+from app.gate.rows._sources import kept_of
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from tests.gate.lines import Bench, line_over

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from app.gate.recording.model import Loss
-from app.gate.rows_contents import MOST_ROWS, read_contents
-from app.gate.rows_losses import losses
+from app.gate.rows._contents import MOST_ROWS, read_contents
+from app.gate.rows._losses import losses
 from app.gate.server.throwaway import Server
 from tests.gate.lines import Bench, line_over
 

@@ -6,13 +6,15 @@ INSERT takes the best combination for which the CHECK's own expression is not fa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.gate.rows_candidates import Candidates
-from app.gate.rows_catalog import Check, Column, ForeignKey, Table, identifier, literal
-from app.gate.rows_plan import Labels, Plan, Rules
-from app.gate.rows_values import NoValue, Want, cast, want
+from app.gate.postgres.quoting import identifier, literal
+from app.gate.rows._candidates import Candidates
+from app.gate.rows._catalog import Check, Column, ForeignKey, Table
+from app.gate.rows._plan import Labels, Plan, Rules
+from app.gate.rows._sources import _bound_together, _Source, _together, kept_of
+from app.gate.rows._values import NoValue, Want, cast, want
 
 PLAIN_ROWS = 3
 TRIES = 40  # combinations of values, for one row
@@ -49,15 +51,6 @@ class Task:
     others: tuple[Row, ...] = ()  # that the same statement inserts
     inserted: int = 0
     refusal: tuple[str, str, str] | None = None  # SQLSTATE, message, constraint
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where the values of some columns come from: a SELECT of so many of them with a rank, the best being the lowest."""
-
-    columns: tuple[str, ...]
-    select: Callable[[int], str]
-    is_key: bool = False  # a foreign key
 
 
 @dataclass(frozen=True)
@@ -476,40 +469,6 @@ def _keeping_apart(table: Table, end: int) -> set[str]:
         if key.columns and not varied & set(key.columns):
             varied.add(key.columns[end])
     return varied
-
-
-def _bound_together(checks: Sequence[Check], all_checks: Iterable[Check]) -> list[Check]:
-    """The further CHECKs on the columns of these, and on the columns of those: where a < b, what holds for b bears upon a."""
-    found = list(checks)
-    left = [check for check in all_checks if check not in checks]
-    columns = {name for check in checks for name in check.columns}
-    while reached := [check for check in left if columns.intersection(check.columns)]:
-        found += reached
-        left = [check for check in left if check not in reached]
-        columns.update(name for check in reached for name in check.columns)
-    return found[len(checks) :]
-
-
-def _together(sources: Sequence[_Source], checks: Iterable[Check]) -> list[list[_Source]]:
-    """Sources that share a column or a CHECK, side by side."""
-    parts = [([source], set(source.columns)) for source in sources]
-    for bond in (*(set(check.columns) for check in checks), *(set(source.columns) for source in sources)):
-        meeting = [part for part in parts if part[1] & bond]
-        if len(meeting) > 1:
-            whole: tuple[list[_Source], set[str]] = ([], set())
-            for members, columns in meeting:
-                whole[0].extend(members)
-                whole[1].update(columns)
-            parts = [part for part in parts if not part[1] & bond] + [whole]
-    # Sorting is stable, so foreign keys keep their order: the ones that must have a value come first.
-    return [sorted(members, key=lambda source: not source.is_key) for members, _ in parts]
-
-
-def kept_of(index: int, count: int, most: int) -> int:
-    """How many combinations of one part are put together with those of the others: at most some thousands come of it in all."""
-    if count > 11:
-        return 2 if index < 11 else 1
-    return max(2, min(most, int(2000 ** (1 / count))))
 
 
 def _most_of_each(count: int) -> int:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
-from app.gate.rows_contents import Value
+from app.gate.rows._contents import Value
 
 
 def is_same(old: str, new: str, old_type: str, new_type: str) -> bool:

@@ -20,8 +20,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from app.gate.recording.model import Loss
-from app.gate.rows_contents import Contents, RowOf, TableContents, Value
-from app.gate.rows_sameness import is_instant_kept, is_same, normal, what_happened
+from app.gate.rows._contents import Contents, RowOf, TableContents, Value
+from app.gate.rows._equality import is_instant_kept, is_same, normal, what_happened
 
 _FAR_APART = 60  # rows of a table up to which each is compared with each
 

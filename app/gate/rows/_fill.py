@@ -20,12 +20,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.gate.postgres.quoting import literal
 from app.gate.recording.model import Failure
-from app.gate.rows_catalog import Ask, AskFailed, Check, Table, literal
-from app.gate.rows_plan import Plan, make_plan
-from app.gate.rows_statements import TRIES, Task, Writer
-
-__all__ = ["Filled", "Plan", "fill", "make_plan"]
+from app.gate.rows._catalog import Check, Table
+from app.gate.rows._inserts import TRIES, Task, Writer
+from app.gate.rows._plan import Plan
+from app.gate.rows.connection import Ask, AskFailed
 
 
 @dataclass(frozen=True)

@@ -13,114 +13,31 @@ tables into which they go get none of ours.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TypeVar
 
 from app.gate.process import Gone
-from app.gate.recording.model import EXISTS_ALREADY, Change, Failure, Key, Loss, Populated, Snapshot, Statement, Step
-from app.gate.rows import Filled, Plan, fill, make_plan
-from app.gate.rows_catalog import Ask, AskFailed, Catalog, read_catalog
-from app.gate.rows_contents import Contents, read_contents
-from app.gate.rows_losses import losses
+from app.gate.recording.model import EXISTS_ALREADY, Change, Failure, Loss, Populated, Step
+from app.gate.rows._catalog import Catalog, read_catalog
+from app.gate.rows._contents import Contents, read_contents
+from app.gate.rows._fill import Filled, fill
+from app.gate.rows._losses import losses
+from app.gate.rows._plan import Plan, make_plan
+from app.gate.rows.connection import AskFailed, Line
+from app.gate.rows.touched import KINDS, _binds_rows, _places, new_tables
 from app.gate.target import CannotVerify
 
 T = TypeVar("T")
 
-FOLDER = "overproof_rows"
-
 # "pending trigger events": deferred constraints of rows that are not committed yet, which those of users are.
 _OBJECT_IN_USE = "55006"
-KINDS = ("awkward", "plain")  # of rows, in the order in which they are tried
 
 _INSERTED = """
 SELECT coalesce(json_object_agg(n.nspname || '.' || c.relname, pg_stat_get_xact_tuples_inserted(c.oid)), '{}')::text
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384 AND c.relpersistence <> 't'
 """
-
-
-@dataclass(frozen=True)
-class Line:
-    """The migration's own connection, inside the transaction that is held."""
-
-    ask: Ask
-    execute: Callable[[Sequence[str]], Failure | None]
-    load: Callable[[str], Failure | None]  # runs a whole SQL script
-
-
-def find_rows(script: Path, script_location: str | None, revision: str) -> Path | None:
-    """The project's own rows for that revision: `overproof_rows/<revision>.sql` beside its script, or in the folder of `env.py`."""
-    places = [script.parent, *([Path(script_location)] if script_location else [])]
-    return next((found for place in places if (found := place / FOLDER / f"{revision}.sql").is_file()), None)
-
-
-def touched_tables(up: Step, before: Snapshot, down: Step | None = None) -> frozenset[str]:
-    """The older tables with whose rows an upgrade does something, or to which its downgrade writes: "public.orders".
-
-    PostgreSQL reads, writes or copies a table if rows are to obey something new, and does so if there are none. A change
-    in the catalog alone concerns rows where it takes values away or gives them another meaning. Other locks than that of an
-    INSERT, UPDATE or DELETE do not count: each new table with a foreign key locks the one that it refers to.
-    """
-    older = {f"{key.schema}.{key.name}" for key in before.objects if key.kind == "table"}
-    touched = {_table_of(change.key) for change in up.changes if _concerns_values(change)}
-    for statement in up.statements:
-        touched.update(statement.rewrites, statement.scans, statement.index_builds, _written(statement))
-        if not statement.transactional:
-            # Nothing of a statement that committed by itself can be counted; its text is all there is.
-            words = set(re.findall(r"\w+", statement.sql))
-            touched.update(name for name in older if name.rpartition(".")[2] in words)
-    for statement in down.statements if down is not None else ():
-        touched.update(_written(statement))
-    return frozenset(touched & older)
-
-
-def _written(statement: Statement) -> set[str]:
-    """The tables to which it writes, or would if there were rows. An INSERT that finds nothing to insert does nothing to rows there."""
-    is_insert = re.match(r"\s*INSERT\b", statement.sql, re.IGNORECASE)
-    locked = () if is_insert else (table for table, modes in statement.locks.items() if "RowExclusiveLock" in modes)
-    return {*statement.written, *locked}
-
-
-_ROOM = re.compile(r"\(.*?\)")  # of a type: "(20)"
-
-
-def _concerns_values(change: Change) -> bool:
-    """Whether a change takes values away, or makes another type of them. More or less room for them does not."""
-    if change.key.kind not in ("table", "column") or change.before is None:
-        return False
-    if change.after is None:
-        return True
-    types = [_ROOM.sub("", str(definition.get("type", ""))) for definition in (change.before, change.after)]
-    return types[0] != types[1] or change.before.get("partition_of") != change.after.get("partition_of")
-
-
-def new_tables(changes: Iterable[Change]) -> frozenset[str]:
-    """The tables that the changes bring."""
-    return frozenset(_table_of(each.key) for each in changes if each.key.kind == "table" and each.before is None)
-
-
-def _table_of(key: Key) -> str:
-    return f"{key.schema}.{key.table or key.name}"
-
-
-def _places(lost: Iterable[Loss]) -> frozenset[tuple[str, str | None]]:
-    return frozenset((loss.table, loss.column) for loss in lost)
-
-
-def _binds_rows(change: Change) -> bool:
-    """Whether a change may be a new rule for rows that are there: a CHECK, a foreign key, a type, fewer labels, the bounds of a
-    partition."""
-    before, after = change.before, change.after
-    if after is None:
-        return False
-    if change.key.kind == "constraint":
-        return after.get("type") in ("check", "foreign key")
-    if change.key.kind == "enum" and before is not None:
-        return not set(before.get("labels", ())).issubset(after.get("labels", ()))
-    return before is not None and any(before.get(name) != after.get(name) for name in ("type", "partition_of"))
 
 
 @dataclass

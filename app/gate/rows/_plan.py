@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from app.gate.rows_catalog import Ask, Catalog, Check, ForeignKey, Table, Type, read_catalog
-from app.gate.rows_values import Values
+from app.gate.rows._catalog import Catalog, Check, ForeignKey, Table, Type, read_catalog
+from app.gate.rows._values import Values
+from app.gate.rows.connection import Ask
 
 
 @dataclass(frozen=True)

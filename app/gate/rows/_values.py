@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from app.gate.rows_catalog import Column, Type, literal
+from app.gate.postgres.quoting import literal
+from app.gate.rows._catalog import Column, Type
 
 UNLIMITED_TEXT = (
     300  # letters of the longest text where there is no limit; more than the 255 to which texts are cut most often

@@ -1,0 +1,35 @@
+"""The migration's connection, for rows: a refused query is an answer and no fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.gate.recording.model import Failure
+
+
+class Ask(Protocol):
+    """Runs a SELECT that gives one text, on the migration's connection, after statements that go before it.
+
+    If anything is refused, nothing has happened. Raises AskFailed.
+    """
+
+    def __call__(self, sql: str, *before: str) -> str: ...
+
+
+class AskFailed(Exception):
+    """PostgreSQL refused what was asked or sent."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+@dataclass(frozen=True)
+class Line:
+    """The migration's own connection, inside the transaction that is held."""
+
+    ask: Ask
+    execute: Callable[[Sequence[str]], Failure | None]
+    load: Callable[[str], Failure | None]  # runs a whole SQL script
