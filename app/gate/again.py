@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from app.gate.errors import CannotVerify
 from app.gate.jobs import Jobs, Share
-from app.gate.process import Gone, Hung
 from app.gate.recording.model import Interruption, Part, Statement, Step
 from app.gate.rows.touched import KINDS
 from app.gate.rows.trial import Trial
 from app.gate.snapshot.incremental import difference_between
-from app.gate.stage import Stage, arrive_at
-from app.gate.target import CannotVerify
+from app.gate.target.runner import Stage, arrive_at
+from app.gate.target.session import Gone, Hung
 from app.gate.walk import Walk, Walker, is_void, lost_step
 
 # Each that fails costs one more run of the command up to it. Older ones have long been run where they could be interrupted.

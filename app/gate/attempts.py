@@ -18,13 +18,13 @@ from psycopg2 import sql
 
 from app.gate.jobs import Jobs, Share
 from app.gate.printed import Printed, print_sql, run_printed
-from app.gate.process import Gone
 from app.gate.race import Raced, race
 from app.gate.recording.model import COMMAND_FAILED, TRIED_ONCE, Attempt, Change, Failure, Part, Snapshot, Trip
 from app.gate.server.database import Database
 from app.gate.settled import complete
 from app.gate.snapshot.difference import difference
-from app.gate.stage import Stage, accept, arrive_at, read_schema
+from app.gate.target.runner import Stage, accept, arrive_at, read_schema
+from app.gate.target.session import Gone
 from app.gate.walk import Walk, step_request
 
 _ROLES_ARE_SHARED = (

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from app.gate.stage import Stage
-from app.gate.target import CannotVerify
+from app.gate.errors import CannotVerify
+from app.gate.target.runner import Stage
 
 Job = Callable[[], "Sequence[Share] | None"]  # gives what it leaves for others
 # A command that imports its whole application takes a processor for seconds, and some hundred megabytes.

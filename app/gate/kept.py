@@ -28,7 +28,7 @@ from app.gate.server import backup as image
 from app.gate.server.binaries import find_binaries
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
-from app.gate.target import Target
+from app.gate.target.target import Target
 from app.gate.walk import Walk
 
 KEPT_IMAGES = 4  # each has about 50 MB

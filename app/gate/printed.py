@@ -10,7 +10,7 @@ import psycopg2
 
 from app.gate.recording.model import COMMAND_FAILED, Failure, Snapshot
 from app.gate.server.database import Database
-from app.gate.stage import Stage, read_schema
+from app.gate.target.runner import Stage, read_schema
 
 _REFUSES_SQL = ("--sql", "unrecognized arguments", "no such option", "unexpected extra argument", "usage:")
 # What is not in one database alone: https://www.postgresql.org/docs/current/manage-ag-overview.html

@@ -10,11 +10,12 @@ import threading
 import time
 from dataclasses import dataclass
 
-from app.gate.process import Conversation, Gone, Process
+from app.gate.errors import CannotVerify
 from app.gate.recording.model import COMMAND_FAILED, Failure, Snapshot
 from app.gate.server.database import Database
-from app.gate.stage import Stage, accept, read_schema
-from app.gate.target import CannotVerify
+from app.gate.target.process import Process
+from app.gate.target.runner import Stage, accept, read_schema
+from app.gate.target.session import Conversation, Gone
 
 _PATIENCE_S = 5.0  # how long one upgrade waits at least for the other, before the two start
 

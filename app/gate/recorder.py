@@ -14,18 +14,21 @@ from functools import partial
 from pathlib import Path
 
 from app.gate import again, attempts
+from app.gate.errors import CannotVerify
 from app.gate.history.paths import relative, repository_root
 from app.gate.jobs import Jobs
 from app.gate.kept import KeptBase
 from app.gate.printed import is_about_the_server
-from app.gate.process import Conversation, Gone, Hung, Process
 from app.gate.recording.model import EVERY_PART, GOES_ON, Attempt, Change, Part, Recording, Trip
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.settled import settle
 from app.gate.snapshot.difference import without_unsteady
-from app.gate.stage import Stage, accept
-from app.gate.target import CannotVerify, Target, check_command
+from app.gate.target.discovery import check_command
+from app.gate.target.process import Process
+from app.gate.target.runner import Stage, accept
+from app.gate.target.session import Conversation, Gone, Hung
+from app.gate.target.target import Target
 from app.gate.walk import Spoiled, Walk, Walker, begin_walk, lost_step
 
 OnProgress = Callable[[str, int, int], None]  # phase, done, total

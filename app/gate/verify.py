@@ -32,7 +32,7 @@ from app.gate.configuration import (
     read_timeout,
     read_words,
 )
-from app.gate.errors import ServerUnavailable
+from app.gate.errors import CannotVerify, ServerUnavailable
 from app.gate.files import write_atomically
 from app.gate.progress import progress_on
 from app.gate.recording.model import EVERY_PART, Recording
@@ -40,14 +40,8 @@ from app.gate.recording.serialization import save
 from app.gate.report.verdict import Verdict
 from app.gate.reporters import FORMATS, renderer_for
 from app.gate.server.throwaway import throwaway_server
-from app.gate.target import (
-    CannotVerify,
-    Target,
-    default_command,
-    default_environment,
-    is_supported_platform,
-    read_template,
-)
+from app.gate.target.discovery import default_command, default_environment, is_supported_platform, read_template
+from app.gate.target.target import Target
 
 if TYPE_CHECKING:
     from app.gate.kept import KeptBase

@@ -19,10 +19,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from app.gate.errors import CannotVerify
 from app.gate.history.git_base import compare, read_base
 from app.gate.history.graph import read_graph
 from app.gate.history.paths import repository_root
-from app.gate.process import Conversation, Gone, Hung, Place, Request, Unforeseen
 from app.gate.recording.model import (
     EXISTS_ALREADY,
     Divergence,
@@ -43,8 +43,8 @@ from app.gate.rows.trial import Trial
 from app.gate.settled import Models, find_settled
 from app.gate.snapshot.incremental import FIRST_QUESTION, begin, difference_between, follow, has_rare, question
 from app.gate.snapshot.read import without
-from app.gate.stage import Stage
-from app.gate.target import CannotVerify
+from app.gate.target.runner import Stage
+from app.gate.target.session import Conversation, Gone, Hung, Place, Request, Unforeseen
 
 _UNITS_MS = {"": 1, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 

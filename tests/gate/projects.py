@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.gate.target import Target
+from app.gate.target.target import Target
 
 COMMAND = (sys.executable, "-m", "alembic", "upgrade", "head")
 ENVIRONMENT = {"DATABASE_URL": "{url+psycopg2}"}

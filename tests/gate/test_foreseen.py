@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from app.gate.process import Conversation, Unforeseen
+from app.gate.errors import CannotVerify
 from app.gate.recorder import walk_all
 from app.gate.recording.model import Part
 from app.gate.server.throwaway import Server
-from app.gate.stage import Stage
-from app.gate.target import CannotVerify
+from app.gate.target.runner import Stage
+from app.gate.target.session import Conversation, Unforeseen
 from app.gate.walk import Walker
 from tests.gate.projects import script, target, write_project
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from app.gate.errors import CannotVerify
 from app.gate.jobs import Jobs, Share
 from app.gate.server.throwaway import Server
-from app.gate.stage import Stage
-from app.gate.target import CannotVerify
+from app.gate.target.runner import Stage
 from tests.gate.projects import target
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.gate.race import race
 from app.gate.server.throwaway import Server
-from app.gate.stage import Stage
+from app.gate.target.runner import Stage
 from tests.gate.projects import ENV, script, target, write_project
 
 TABLE = script("a1", None, "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))")
@@ -61,7 +61,7 @@ def test_an_error_that_each_meets_alone_ends_both(tmp_path: Path, server: Server
 def test_two_that_wait_for_themselves_are_ended(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.gate.stage.LONG_START_S", 1.0)
+    monkeypatch.setattr("app.gate.target.runner.LONG_START_S", 1.0)
     creates_all = """
         import os
 

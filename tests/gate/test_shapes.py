@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from app.gate.errors import CannotVerify
 from app.gate.judge import judge
 from app.gate.recorder import record
 from app.gate.recording.model import Recording
 from app.gate.report.model import FindingEntry
 from app.gate.report.verdict import Severity
 from app.gate.server.throwaway import Server
-from app.gate.target import CannotVerify, Target
+from app.gate.target.target import Target
 from tests.gate.shapes import SHAPES, Shape, library
 
 

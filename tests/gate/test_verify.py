@@ -22,14 +22,14 @@ from app.gate import judge as judging
 from app.gate import verify
 from app.gate.catalogue import CHECKS
 from app.gate.checks.base import Check, Finding
-from app.gate.errors import ServerUnavailable
+from app.gate.errors import CannotVerify, ServerUnavailable
 from app.gate.kept import KeptBase
 from app.gate.recording.model import EVERY_PART, Part, Recording
 from app.gate.report.model import Report
 from app.gate.report.verdict import Severity
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
-from app.gate.target import CannotVerify, Target
+from app.gate.target.target import Target
 from tests.gate.checks.builders import failure, recording, revision, trip
 from tests.gate.projects import COMMAND, script, write_project
 

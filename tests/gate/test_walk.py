@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from app.gate.checks import upgrade
+from app.gate.errors import CannotVerify
 from app.gate.recorder import record, walk_all
 from app.gate.recording.model import Trip
 from app.gate.server.throwaway import Server
 from app.gate.snapshot.describe import describe
-from app.gate.stage import Stage
-from app.gate.target import CannotVerify
+from app.gate.target.runner import Stage
 from tests.gate.projects import ENV, script, target, write_project
 
 ORDERS = script(

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from app.gate.errors import CannotVerify
 from app.gate.recording.model import Divergence, Graph
-from app.gate.target import CannotVerify
 
 
 @dataclass(frozen=True)

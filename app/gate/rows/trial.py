@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from app.gate.process import Gone
+from app.gate.errors import CannotVerify
 from app.gate.recording.model import EXISTS_ALREADY, Change, Failure, Loss, Populated, Step
 from app.gate.rows._catalog import Catalog, read_catalog
 from app.gate.rows._contents import Contents, read_contents
@@ -26,7 +26,7 @@ from app.gate.rows._losses import losses
 from app.gate.rows._plan import Plan, make_plan
 from app.gate.rows.connection import AskFailed, Line
 from app.gate.rows.touched import KINDS, _binds_rows, _places, new_tables
-from app.gate.target import CannotVerify
+from app.gate.target.session import Gone
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from app.gate.recording.model import EVERY_PART, Part
 from app.gate.report.model import Report
 from app.gate.report.verdict import Severity
 from app.gate.server.throwaway import Server
-from app.gate.target import Target
+from app.gate.target.target import Target
 
 PROJECTS = Path(__file__).parent / "projects"
 IDS = [check.id for check in ALL_CHECKS if (PROJECTS / check.id.replace("-", "_")).exists()]

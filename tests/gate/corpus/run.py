@@ -28,7 +28,7 @@ from typing import Any
 
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server, throwaway_server
-from app.gate.target import fill
+from app.gate.target.target import fill
 from tests.bench.overproof import ROOT, clean_environment, overproof
 from tests.gate.corpus.page import PAGE, Row, unexplained, write_table
 

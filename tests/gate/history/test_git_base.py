@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from app.gate.checks import upgrade
+from app.gate.errors import CannotVerify
 from app.gate.history.git_base import does_other_things, read_base
 from app.gate.recorder import record
 from app.gate.recording.model import Recording
 from app.gate.server.throwaway import Server
-from app.gate.target import CannotVerify
 from tests.gate.projects import script, target, write_project
 
 A1 = script(
@@ -97,7 +97,7 @@ def test_new_revisions_that_fail_in_one_transaction_are_told(branch: Path, serve
 def test_new_revisions_that_wait_for_each_other_in_one_transaction_are_told(
     branch: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.gate.stage.LONG_START_S", 1.0)
+    monkeypatch.setattr("app.gate.target.runner.LONG_START_S", 1.0)
     waits = """
         import os
 

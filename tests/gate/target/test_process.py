@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.process import Gone, last_line
+from app.gate.errors import CannotVerify
 from app.gate.server.throwaway import Server
-from app.gate.stage import Stage
-from app.gate.target import CannotVerify, fill
+from app.gate.target._error_line import last_line
+from app.gate.target.runner import Stage
+from app.gate.target.session import Gone
+from app.gate.target.target import fill
 from tests.gate.projects import target
 
 

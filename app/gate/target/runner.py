@@ -7,13 +7,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from app.gate.errors import CannotVerify
 from app.gate.history.scripts import Script
-from app.gate.process import Conversation, Process, kill_group, last_line, start
 from app.gate.recording.model import EVERY_PART, Part, Snapshot
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.snapshot import read as snapshots
-from app.gate.target import CannotVerify, Target, fill
+from app.gate.target._error_line import last_line
+from app.gate.target.process import Process, kill_group, start
+from app.gate.target.session import Conversation
+from app.gate.target.target import Target, fill
 
 LONG_START_S = 60.0
 

@@ -1,0 +1,4 @@
+"""The project whose migrations are verified: its command, the process in which it runs, and the session with the driver in it.
+
+Nothing is installed into the project. The driver is put at the front of PYTHONPATH, waits for the import of Alembic, and takes over
+where Alembic would run its revisions."""

@@ -1,0 +1,129 @@
+"""A running upgrade command, and the conversation with the driver inside it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from app.gate.errors import CannotVerify
+from app.gate.server.database import Database
+from app.gate.server.throwaway import Server
+from app.gate.target._error_line import last_line
+from app.gate.target.session import Conversation
+from app.gate.target.target import Target
+
+DRIVER = Path(__file__).parent.parent / "driver"
+_TAIL_BYTES = 65_536
+
+
+class Process:
+    """The upgrade command on one database. Leaving the context kills what is left of its process group."""
+
+    def __init__(
+        self, target: Target, server: Server, database: Database, extra: Sequence[str] = (), *, is_driven: bool = True
+    ) -> None:
+        self._target = target
+        self._server = server
+        self.command = [*target.command_for(database), *extra]
+        environment = target.environment_for(database)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # A socket's path holds about 100 bytes, so it lies in the system's own directory for such things.
+        self._place = Path(tempfile.gettempdir(), f"op-{secrets.token_hex(8)}")
+        if is_driven:
+            server.keeper.remove(self._place)
+            self._place.mkdir(mode=0o700)
+            self._listener.bind(str(self._place / "driver"))
+            self._listener.listen()
+            environment["OVERPROOF_DRIVER"] = str(self._place / "driver")
+            environment["PYTHONPATH"] = os.pathsep.join(
+                [str(DRIVER), *filter(None, [environment.get("PYTHONPATH", "")])]
+            )
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self._process = start(self.command, environment, target.directory, server, self._output)
+        self.conversations: list[Conversation] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        for conversation in self.conversations:
+            conversation.close()
+        self._listener.close()
+        self._output.close()
+        shutil.rmtree(self._place, ignore_errors=True)
+        self._server.keeper.keep(self._place)
+
+    def arrive(self, timeout_s: float | None = None) -> Conversation | None:
+        """The conversation of the next walk, or None once the command has ended. Raises TimeoutError."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            has_ended = self._process.poll() is not None  # asked first: it may connect and end between the two
+            readable, _, _ = select.select([self._listener], [], [], 0 if has_ended else 0.01)
+            if readable:
+                connected, _ = self._listener.accept()
+                conversation = Conversation(connected, self)
+                self.conversations.append(conversation)
+                return conversation
+            if has_ended:
+                return None
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError
+
+    def wait(self, timeout_s: float | None = None) -> int:
+        """The command's exit status. Raises TimeoutError."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError from error
+
+    def kill(self) -> None:
+        """End the command and all that it started."""
+        kill_group(self._process, self._server)
+
+    def output(self) -> str:
+        """The end of what the command printed."""
+        self._output.seek(0, os.SEEK_END)
+        self._output.seek(max(0, self._output.tell() - _TAIL_BYTES))
+        return self._output.read().decode("utf-8", "replace")
+
+    def last_words(self) -> str:
+        """The last line that the command printed: of a traceback, the line that says what happened."""
+        return last_line(self.output()) or "it printed nothing"
+
+
+def start(
+    command: Sequence[str], environment: Mapping[str, str], directory: Path, server: Server, output: Any
+) -> subprocess.Popen[bytes]:
+    """Start a command of the target's in a process group of its own, which dies with the gate. Raises CannotVerify."""
+    try:
+        process = subprocess.Popen(
+            list(command), env={**environment, **server.keeper.mark}, cwd=directory, stdin=subprocess.DEVNULL,
+            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise CannotVerify(f"cannot start {command[0]!r}: {error.strerror}; give the path of a program") from error
+    server.keeper.kill_group(process.pid)
+    return process
+
+
+def kill_group(process: subprocess.Popen[bytes], server: Server) -> None:
+    """End a command's whole process group, children that outlived it included."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in it
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    server.keeper.forget_group(process.pid)
