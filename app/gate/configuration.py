@@ -26,8 +26,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from app.gate.catalogue import CHECKS, UnknownCheck, get_check
 from app.gate.checks.base import Check
+from app.gate.checks.registry import CHECKS, UnknownCheck, get_check
 from app.gate.recording.model import Part
 from app.gate.report.verdict import IGNORED, NOT_SELECTED, Severity
 

@@ -6,8 +6,9 @@ import argparse
 import sys
 from typing import Any
 
-from app.gate.catalogue import CHECKS, UnknownCheck, get_check, page_of
 from app.gate.checks.base import Check
+from app.gate.checks.pages import page_of
+from app.gate.checks.registry import CHECKS, UnknownCheck, get_check
 
 NAME = "name_of_check"
 

@@ -12,9 +12,9 @@ from time import perf_counter
 
 from app import __version__
 from app.gate.baseline import Baseline
-from app.gate.catalogue import CHECKS, UnknownCheck, get_check
 from app.gate.checks import allowance as allowances
 from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.registry import CHECKS, UnknownCheck, get_check
 from app.gate.configuration import Configuration
 from app.gate.history.allowances import FORM
 from app.gate.recording.model import GOES_ON, TRIED_ONCE, Recording, Revision, Step

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from app.cli import main
-from app.gate.catalogue import CHECKS, Page, get_check, page_of
 from app.gate.checks.base import Check
+from app.gate.checks.pages import Page, page_of
+from app.gate.checks.registry import CHECKS, get_check
 from app.gate.explain import explanation
 from app.gate.report.verdict import Severity
 

@@ -35,10 +35,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.hazards import Moment, Transaction, by_table, changes_by, shown, transactions, who_waits
-from app.gate.checks.remedy import concurrently, python, quote_table
-from app.gate.checks.subjects import named, together
+from app.gate.checks.support.fix_code import concurrently, python, quote_table
+from app.gate.checks.support.locks import Moment, Transaction, by_table, transactions
 from app.gate.checks.support.naming import short_noun
+from app.gate.checks.support.statements import changes_by, shown
+from app.gate.checks.support.subjects import named, together
+from app.gate.postgres.locks import who_waits
 from app.gate.recording.model import Change, Part, Recording
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity

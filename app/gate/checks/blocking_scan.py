@@ -39,20 +39,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.column_types import is_required
-from app.gate.checks.hazards import (
-    Moment,
-    Transaction,
-    by_table,
-    changes_by,
-    is_blocking_scan,
-    shown,
-    transactions,
-    waiting,
-)
-from app.gate.checks.remedy import python, quote, quote_table
-from app.gate.checks.subjects import together
+from app.gate.checks.support.column_types import is_required
+from app.gate.checks.support.fix_code import python, quote, quote_table
+from app.gate.checks.support.locks import Moment, Transaction, by_table, is_blocking_scan, transactions, waiting
 from app.gate.checks.support.naming import short_noun
+from app.gate.checks.support.statements import changes_by, shown
+from app.gate.checks.support.subjects import together
 from app.gate.recording.model import Change, Part, Recording, Statement
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity

@@ -32,8 +32,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.column_types import is_required, is_wider
-from app.gate.checks.hazards import (
+from app.gate.checks.support.column_types import is_required, is_wider
+from app.gate.checks.support.constraints import (
+    _has_closer_bounds,
+    _is_column_of,
+    _literals,
+    _plainly_unique,
+    _says_no_more,
+    _unique_columns,
+)
+from app.gate.checks.support.locks import upgrades
+from app.gate.checks.support.naming import columns_in, noun
+from app.gate.checks.support.statements import (
     column_renamed_to,
     drops,
     find_statement,
@@ -41,12 +51,9 @@ from app.gate.checks.hazards import (
     renamed_to,
     says,
     shown,
-    upgrades,
 )
-from app.gate.checks.remedy import quote
-from app.gate.checks.subjects import named, together
-from app.gate.checks.support.naming import columns_in, noun
-from app.gate.recording.model import TABLE_KINDS, Change, Definition, Key, Part, Recording, Step
+from app.gate.checks.support.subjects import named, together
+from app.gate.recording.model import TABLE_KINDS, Change, Key, Part, Recording, Step
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.report.verdict import Severity
 from app.gate.wording import bulleted, listed
@@ -362,28 +369,6 @@ class _Step:
         return "partition_of" in (detached.before or {}) and "partition_of" not in (detached.after or {})
 
 
-def _is_column_of(change: Change, table: Key) -> bool:
-    return change.key.kind == "column" and (change.key.schema, change.key.table) == (table.schema, table.name)
-
-
-def _unique_columns(key: Key, definition: Definition) -> list[str]:
-    """The columns of a unique key over whole rows, whether it is a constraint or an index."""
-    text = str(definition.get("definition", ""))
-    if key.kind == "index" and definition.get("unique"):
-        found = re.fullmatch(r"USING btree \(([\w\", ]+)\)", text)
-        return [each.strip('" ') for each in found[1].split(",")] if found else []
-    return list(definition.get("columns") or ()) if definition.get("type") in ("unique", "primary key") else []
-
-
-def _plainly_unique(key: Key, definition: Definition) -> set[str]:
-    """The columns of a unique key that is valid, not deferrable, and lets as many NULLs be as there are."""
-    columns = _unique_columns(key, definition)
-    listed_columns = f"({', '.join(map(quote, columns))})"
-    texts = (f"USING btree {listed_columns}", f"UNIQUE {listed_columns}", f"PRIMARY KEY {listed_columns}")
-    is_plain = definition.get("definition") in texts and {"valid", "index_valid"}.isdisjoint(definition)
-    return set(columns) if is_plain else set()
-
-
 def _labels(change: Change) -> str | None:
     lost = [
         repr(label)
@@ -391,37 +376,6 @@ def _labels(change: Change) -> str | None:
         if label not in ((change.after or {}).get("labels") or ())
     ]
     return f"{noun(change)} no longer has {listed(lost)}: older code that writes it fails" if lost else None
-
-
-def _literals(definition: Definition) -> set[str]:
-    """What a CHECK such as `status IN ('new', 'paid')` names."""
-    return set(re.findall(r"'(?:[^']|'')*'", str(definition.get("definition", ""))))
-
-
-def _says_no_more(new: Definition, old: Definition) -> bool:
-    def without_literals(definition: Definition) -> str:
-        return re.sub(
-            r"'(?:[^']|'')*'(::[\w ]+(\(\d+\))?)?(, )?",
-            "",
-            str(definition.get("definition", "")).removesuffix(" NOT VALID"),
-        )
-
-    return without_literals(new) == without_literals(old) and _literals(old) <= _literals(new)
-
-
-_BOUND = re.compile(r"(<=|>=|<|>) '?\(?(-?\d+(?:\.\d+)?)\)?'?((?:::[a-z ]+)?)")
-
-
-def _has_closer_bounds(new: Definition, old: Definition) -> bool | None:
-    """Whether of two CHECKs that differ in nothing but numbers the one allows less. None if they differ otherwise."""
-    one, other = (str(each.get("definition", "")).removesuffix(" NOT VALID") for each in (new, old))
-    is_alike = _BOUND.sub(r"\1", one) == _BOUND.sub(r"\1", other) and _BOUND.search(one)
-    if not is_alike or re.search(r"\b(OR|NOT|CASE|IS)\b", one):
-        return None
-    return any(
-        (float(now) > float(then)) if operator.startswith(">") else (float(now) < float(then))
-        for (operator, now, _), (_, then, _) in zip(_BOUND.findall(one), _BOUND.findall(other), strict=True)
-    )
 
 
 CHECK = Check(id="breaking-change", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.LOCKS}))

@@ -32,8 +32,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.subjects import changed
 from app.gate.checks.support.naming import failure_reason, noun, principal
+from app.gate.checks.support.subjects import changed
 from app.gate.recording.model import Part, Recording
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity

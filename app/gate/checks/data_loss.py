@@ -36,10 +36,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.downgrades import find_omission
-from app.gate.checks.subjects import together
+from app.gate.checks.support import fix_code as remedy
+from app.gate.checks.support.downgrades import find_omission
+from app.gate.checks.support.subjects import together
 from app.gate.recording.model import Loss, Part, Populated, Recording, Revision, Trip
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity

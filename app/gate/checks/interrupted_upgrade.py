@@ -25,8 +25,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.subjects import cause
 from app.gate.checks.support.naming import failure_reason
+from app.gate.checks.support.subjects import cause
 from app.gate.recording.model import Part, Recording
 from app.gate.report.verdict import Severity
 

@@ -32,9 +32,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.downgrades import Omission, find_omission
+from app.gate.checks.support import fix_code as remedy
+from app.gate.checks.support.downgrades import Omission, find_omission
 from app.gate.checks.support.naming import noun, principal
 from app.gate.recording.model import Recording, Revision, Trip
 from app.gate.report.verdict import Severity

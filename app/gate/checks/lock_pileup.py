@@ -35,18 +35,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.hazards import (
+from app.gate.checks.support.locks import (
     Moment,
     Transaction,
     changes_rows,
     does_several_things,
-    first_word,
     is_blocking_scan,
-    shown,
     transactions,
     waiting,
-    who_waits,
 )
+from app.gate.checks.support.statements import first_word, shown
+from app.gate.postgres.locks import who_waits
 from app.gate.recording.model import Part, Recording
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity

@@ -30,7 +30,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.hazards import Moment, Transaction, listed_tables, moments, shown
+from app.gate.checks.support.locks import Moment, Transaction, listed_tables, moments
+from app.gate.checks.support.statements import shown
 from app.gate.recording.model import Part, Recording
 from app.gate.report.verdict import Severity
 from app.gate.wording import listed

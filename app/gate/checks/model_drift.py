@@ -32,7 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.subjects import together
+from app.gate.checks.support.subjects import together
 from app.gate.checks.unregistered_models import full_table_name
 from app.gate.recording.model import Drift, Part, Recording
 from app.gate.recording.names import shorten

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.remedy import concurrently, python, quote, quote_table
+from app.gate.checks.support.fix_code import concurrently, python, quote, quote_table
 from app.gate.checks.support.naming import noun
 from app.gate.recording.model import Change, Definition, Key, Recording, Revision
 from app.gate.recording.names import full_name, table_of

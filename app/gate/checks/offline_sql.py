@@ -28,8 +28,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.subjects import cause, changed
 from app.gate.checks.support.naming import failure_reason, noun, principal
+from app.gate.checks.support.subjects import cause, changed
 from app.gate.recording.model import Change, Failure, Part, Recording
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
+from app.gate.checks import allowance as allowances
 from app.gate.checks import (
     blocking_index,
     blocking_scan,
@@ -50,3 +54,26 @@ ALL_CHECKS: tuple[Check, ...] = (
     not_validated.CHECK,
     interrupted_upgrade.CHECK,
 )
+
+
+# The comments that accept findings are judged after everything else, so their check does not live among the others.
+CHECKS: tuple[Check, ...] = (*ALL_CHECKS, allowances.CHECK)
+
+
+class UnknownCheck(Exception):
+    """No check has this name. One line for people, with the name that they may have meant."""
+
+    def __init__(self, name: str, names: Iterable[str]) -> None:
+        near = difflib.get_close_matches(name.lower().replace("_", "-"), list(names), n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else "`overproof explain` lists them all"
+        super().__init__(f"there is no check called {name!r}: {hint}")
+        self.suggestion = near[0] if near else None
+
+
+def get_check(name: str, among: Iterable[Check] = CHECKS) -> Check:
+    """The check of that id or retired id. Raises UnknownCheck."""
+    checks = {each: check for check in among for each in (check.id, *check.aliases)}
+    try:
+        return checks[name]
+    except KeyError:
+        raise UnknownCheck(name, checks) from None

@@ -32,11 +32,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.downgrades import find_omission, is_refusal
-from app.gate.checks.subjects import cause, changed, find_lasting_object
+from app.gate.checks.support import fix_code as remedy
+from app.gate.checks.support.downgrades import find_omission, is_refusal
 from app.gate.checks.support.naming import failure_reason, noun, principal
+from app.gate.checks.support.subjects import cause, changed, find_lasting_object
 from app.gate.recording.model import Change, Failure, Recording, Revision, Trip
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity

@@ -43,11 +43,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from app.gate.checks import remedy
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.column_types import is_wider
-from app.gate.checks.subjects import named, together
+from app.gate.checks.support import fix_code as remedy
+from app.gate.checks.support.column_types import is_wider
 from app.gate.checks.support.naming import failure_reason, is_one_sided, noun, principal, short_noun
+from app.gate.checks.support.subjects import named, together
 from app.gate.recording.model import TABLE_KINDS, Change, Definition, Key, Part, Recording, Snapshot
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.report.verdict import Severity

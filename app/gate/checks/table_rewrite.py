@@ -52,9 +52,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.hazards import Transaction, by_table, changes_by, says, shown, transactions
-from app.gate.checks.remedy import escape_colons, python, quote, quote_table
-from app.gate.checks.subjects import together
+from app.gate.checks.support.fix_code import escape_colons, python, quote, quote_table
+from app.gate.checks.support.locks import Transaction, by_table, transactions
+from app.gate.checks.support.statements import changes_by, says, shown
+from app.gate.checks.support.subjects import together
 from app.gate.recording.model import Change, Part, Recording, Statement
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.subjects import together
+from app.gate.checks.support.subjects import together
 from app.gate.recording.model import Part, Recording, UnregisteredModel
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity

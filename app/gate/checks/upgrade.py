@@ -34,8 +34,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding, Skipped
-from app.gate.checks.subjects import cause, changed, find_lasting_object
 from app.gate.checks.support.naming import failure_reason, noun, principal
+from app.gate.checks.support.subjects import cause, changed, find_lasting_object
 from app.gate.recording.model import Attempt, Change, Failure, Part, Recording, Step
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity

@@ -11,7 +11,8 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from app.gate.catalogue import UnknownCheck, get_check, page_of
+from app.gate.checks.pages import page_of
+from app.gate.checks.registry import UnknownCheck, get_check
 from app.gate.report.model import FindingEntry, Report
 from app.gate.report.verdict import Severity, Verdict
 from app.gate.reporters.json import without_risks

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.catalogue import CHECKS, page_of
 from app.gate.checks.base import Check
+from app.gate.checks.pages import page_of
+from app.gate.checks.registry import CHECKS
 from app.gate.judge import judge
 from app.gate.recorder import record
 from app.gate.server.throwaway import Server

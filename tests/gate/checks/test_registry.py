@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.gate import checks
-from app.gate.catalogue import page_of
 from app.gate.checks.base import Check
+from app.gate.checks.pages import page_of
 from app.gate.checks.registry import ALL_CHECKS
 
 FOLDER = Path(str(checks.__file__)).parent

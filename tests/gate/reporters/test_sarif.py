@@ -8,7 +8,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 
-from app.gate.catalogue import CHECKS
+from app.gate.checks.registry import CHECKS
 from app.gate.report.model import CheckEntry, Report
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.gate.reporters.sarif import render

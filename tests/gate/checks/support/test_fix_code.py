@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
-from app.gate.checks import remedy
+from app.gate.checks.support import fix_code as remedy
 from app.gate.checks.support.naming import principal
 from app.gate.server.database import Database
 from app.gate.snapshot.describe import describe_all

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.gate.checks.column_types import is_wider
+from app.gate.checks.support.column_types import is_wider
 
 
 @pytest.mark.parametrize(

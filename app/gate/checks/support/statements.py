@@ -1,0 +1,120 @@
+"""What the text of a statement mentions: which change, which table, which name."""
+
+from __future__ import annotations
+
+import re
+
+from app.gate.checks.support.naming import columns_in
+from app.gate.recording.model import TABLE_KINDS, Change, Statement, Step
+from app.gate.recording.names import table_of
+
+
+def changes_by(step: Step, statement: Statement, table: str) -> list[Change]:
+    """The changes of the step to that table which the statement made, as far as its text tells."""
+    told = [change for change in step.changes if table_of(change.key) == table and _tells_of(statement, change)]
+    return [change for change in told if says(statement, change.key.name) or not _is_named_by_any(step, change)]
+
+
+def _is_named_by_any(step: Step, change: Change) -> bool:
+    return any(says(statement, change.key.name) for statement in step.statements)
+
+
+def find_statement(step: Step, change: Change) -> Statement | None:
+    """The statement of the step whose text tells of the change: where an object went, the last that took it away."""
+    telling = [statement for statement in step.statements if _tells_of(statement, change)]
+    if change.after is None:
+        return next(iter([each for each in telling if _takes_away(each, change)][-1:] or telling), None)
+    # What drops the rest of a former try made nothing, nor did what fills a column before it is changed.
+    making = [
+        each for each in telling if first_word(each) not in ("DROP", "INSERT", "UPDATE", "DELETE", "SELECT", "WITH")
+    ]
+    if change.before is not None and change.before.get("nullable") and not change.after.get("nullable"):
+        making = [each for each in making if _NOT_NULL.search(each.sql)] or making
+    return next(iter(making or telling), None)
+
+
+_NOT_NULL = re.compile(r"\bNOT\s+NULL\b", re.IGNORECASE)
+
+
+def renamed_to(statement: Statement, table: str) -> str | None:
+    """The new name, if the statement renames that table or view. Both without their schema, which stays."""
+    found = _RENAME.search(statement.sql)
+    return _bare(found["new"]) if found and _bare(found["old"]) == table else None
+
+
+def column_renamed_to(statement: Statement, column: str) -> str | None:
+    """The new name, if the statement renames that column."""
+    for found in _RENAME_COLUMN.finditer(statement.sql):
+        if _bare(found["old"]) == column:
+            return _bare(found["new"])
+    return None
+
+
+def drops(statement: Statement, table: str) -> bool:
+    """Whether the statement drops that table or view, called by its bare name."""
+    return re.search(_DROPS.format(name=_word(table)), statement.sql, re.IGNORECASE) is not None
+
+
+_NAME = r'(?:"(?:[^"]|"")+"|\w+)'
+_RENAME = re.compile(
+    rf"\b(?:TABLE|VIEW)\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?:{_NAME}\s*\.\s*)?(?P<old>{_NAME})\s+RENAME\s+TO\s+(?P<new>{_NAME})",
+    re.IGNORECASE,
+)
+
+
+_RENAME_COLUMN = re.compile(
+    rf"\bRENAME\s+(?:COLUMN\s+)?(?!COLUMN\b|TO\b|CONSTRAINT\b)(?P<old>{_NAME})\s+TO\s+(?P<new>{_NAME})", re.IGNORECASE
+)
+_DROPS = r"\bDROP\s+(?:MATERIALIZED\s+|FOREIGN\s+)?(?:TABLE|VIEW)\b[^;]*{name}"
+
+
+def _word(name: str) -> str:
+    """A pattern for a name that is not part of a longer one."""
+    return rf'(?<![\w"])"?{re.escape(name)}"?(?![\w"])'
+
+
+def _bare(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+
+
+def _takes_away(statement: Statement, change: Change) -> bool:
+    """Whether it drops or renames that very object, as far as its text tells."""
+    if change.key.kind in TABLE_KINDS:
+        gives_away = rf"{_word(change.key.name)}\s+(?:RENAME\s+TO|SET\s+SCHEMA)\b"
+        return drops(statement, change.key.name) or re.search(gives_away, statement.sql, re.IGNORECASE) is not None
+    return re.search(r"\b(?:DROP|RENAME)\b", statement.sql, re.IGNORECASE) is not None
+
+
+_WORDS = re.compile(r"\w+")
+_SAID_BY_POSTGRES = frozenset({"using", "btree", "not", "valid"})
+
+
+def says(statement: Statement, name: str) -> bool:
+    """Whether the words of a name are in a statement's text."""
+    return _words_in(statement.sql).issuperset(_words_in(name.partition("(")[0]))
+
+
+def _words_in(text: str) -> set[str]:
+    return set(_WORDS.findall(text.lower()))
+
+
+def _tells_of(statement: Statement, change: Change) -> bool:
+    """Whether a statement names the object and its table; of what nobody named, whether it says all that the definition says."""
+    key = change.key
+    if says(statement, key.name):
+        return not key.table or says(statement, key.table) or key.kind in ("constraint", "index")
+    if key.kind not in ("constraint", "index") or not says(statement, key.table):
+        return False
+    words = {word.lower() for word in columns_in(change.after or change.before or {})}
+    return bool(words) and words <= _words_in(statement.sql) | _SAID_BY_POSTGRES
+
+
+def first_word(statement: Statement) -> str:
+    """`ALTER`, `UPDATE`, `DO`: what kind of statement it is."""
+    text = re.sub(r"\A(\s+|--[^\n]*\n|/\*.*?\*/)+", "", statement.sql, flags=re.DOTALL)
+    return (text.split(maxsplit=1) or [""])[0].upper()
+
+
+def shown(statement: Statement) -> str:
+    """The statement for a finding's detail."""
+    return statement.sql.strip()
