@@ -22,7 +22,9 @@ from app.gate.rows.trial import Trial
 from app.gate.snapshot.incremental import difference_between
 from app.gate.target.runner import Stage, arrive_at
 from app.gate.target.session import Gone, Hung
-from app.gate.walk import Walk, Walker, is_void, lost_step
+from app.gate.walk.client import is_void, lost_step
+from app.gate.walk.state import Walk
+from app.gate.walk.walker import Walker
 
 # Each that fails costs one more run of the command up to it. Older ones have long been run where they could be interrupted.
 COMMITTING_REVISIONS = 5  # that are tried over rows: each may need a database of its own

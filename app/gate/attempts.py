@@ -21,11 +21,12 @@ from app.gate.printed import Printed, print_sql, run_printed
 from app.gate.race import Raced, race
 from app.gate.recording.model import COMMAND_FAILED, TRIED_ONCE, Attempt, Change, Failure, Part, Snapshot, Trip
 from app.gate.server.database import Database
-from app.gate.settled import complete
 from app.gate.snapshot.difference import difference
 from app.gate.target.runner import Stage, accept, arrive_at, read_schema
 from app.gate.target.session import Gone
-from app.gate.walk import Walk, step_request
+from app.gate.walk.client import step_request
+from app.gate.walk.state import Walk
+from app.gate.walk.unchanged import complete
 
 _ROLES_ARE_SHARED = (
     "the history makes roles, which all databases of a server share, so it can run but once on a server that is given"

@@ -29,7 +29,7 @@ from app.gate.server.binaries import find_binaries
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.target.target import Target
-from app.gate.walk import Walk
+from app.gate.walk.state import Walk
 
 KEPT_IMAGES = 4  # each has about 50 MB
 Result = TypeVar("Result")

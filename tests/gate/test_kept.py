@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.gate import recorder
+from app.gate import attempts
 from app.gate.history import allowances as scripts
 from app.gate.kept import KeptBase, with_kept_base
+from app.gate.recorder import _build_base
 from app.gate.recording.model import Allowance, Recording
 from app.gate.server.throwaway import throwaway_server
+from app.gate.target.runner import Stage
 from tests.gate.history.test_git_base import B2, branch, versions
 from tests.gate.projects import script, target
 
@@ -26,14 +28,14 @@ def verify(branch: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     cache = tmp_path_factory.mktemp("cache")
     (versions(branch) / "c3.py").write_text(C3)
     built = []
-    build = recorder._build_base
+    build = _build_base
 
-    def build_and_note(stage: recorder.Stage) -> object:
+    def build_and_note(stage: Stage) -> object:
         built.append(stage)
         return build(stage)
 
     monkeypatch.setattr(recorder, "_build_base", build_and_note)
-    monkeypatch.setattr("app.gate.attempts.add_all", lambda jobs, walks, *rest: {0: recorder.attempts.Seen()})
+    monkeypatch.setattr("app.gate.attempts.add_all", lambda jobs, walks, *rest: {0: attempts.Seen()})
 
     def run() -> tuple[Recording, bool]:
         built.clear()
@@ -41,7 +43,7 @@ def verify(branch: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
 
         def record(image: Path | None) -> list[Recording]:
             with throwaway_server(image=image) as server:
-                return recorder.record(target(branch), server, base_ref="main", kept=kept)
+                return record(target(branch), server, base_ref="main", kept=kept)
 
         (recording,) = with_kept_base(kept, record)
         return recording, bool(built)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.recorder import record, walk_all
+from app.gate.recorder import record
 from app.gate.recording.model import Populated, Statement, Step, Trip
 from app.gate.rows.touched import find_rows, touched_tables
 from app.gate.server.throwaway import Server
 from app.gate.target.runner import Stage
 from app.gate.target.target import Target
+from app.gate.walk.run import walk_all
 from tests.gate.checks.builders import added, altered, key, snapshot
 from tests.gate.projects import COMMAND, ENV, script, target, write_project
 

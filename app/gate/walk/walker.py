@@ -12,189 +12,20 @@ leaves another schema behind than there was, the database is made anew and broug
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from app.gate.errors import CannotVerify
-from app.gate.history.git_base import compare, read_base
-from app.gate.history.graph import read_graph
-from app.gate.history.paths import repository_root
-from app.gate.recording.model import (
-    EXISTS_ALREADY,
-    Divergence,
-    Drift,
-    Failure,
-    Graph,
-    Part,
-    Revision,
-    Snapshot,
-    Statement,
-    Step,
-    Trip,
-    UnregisteredModel,
-)
+from app.gate.errors import CannotVerify, Spoiled
+from app.gate.recording.model import EXISTS_ALREADY, Failure, Part, Snapshot, Step, Trip, UnregisteredModel
 from app.gate.rows.connection import AskFailed, Line
 from app.gate.rows.touched import find_rows, touched_tables
 from app.gate.rows.trial import Trial
-from app.gate.settled import Models, find_settled
-from app.gate.snapshot.incremental import FIRST_QUESTION, begin, difference_between, follow, has_rare, question
-from app.gate.snapshot.read import without
-from app.gate.target.runner import Stage
+from app.gate.snapshot.incremental import begin, difference_between, follow, has_rare, question
 from app.gate.target.session import Conversation, Gone, Hung, Place, Request, Unforeseen
-
-_UNITS_MS = {"": 1, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
-class Spoiled(Exception):
-    """The database is not what the walk left it as. `next_index` is where the walk goes on with a new one."""
-
-    def __init__(self, next_index: int) -> None:
-        super().__init__(next_index)
-        self.next_index = next_index
-
-
-@dataclass
-class Walk:
-    """One walk through one history, as it grows."""
-
-    index: int  # which of the command's calls to Alembic it is
-    hello: Mapping[str, Any]
-    graph: Graph
-    plan: list[str]
-    parts: frozenset[Part]  # what is recorded beyond it
-    is_transactional: bool  # False where the connection commits each statement by itself
-    has_metadata: bool
-    current: tuple[str, ...] = ()  # where the database was before the walk: the base's revisions, with --base
-    base: Divergence | None = None
-    is_stamp: bool = (
-        False  # the command only marks the database with a revision, as one does whose tables code has made
-    )
-    start: Snapshot | None = None
-    trips: dict[str, Trip] = field(default_factory=dict)
-    suspects: list[str] = field(default_factory=list)
-    applied: set[str] = field(default_factory=set)
-    blocked_by: dict[str, str] = field(
-        default_factory=dict
-    )  # revision that was not tried -> the one that failed below it
-    head: Snapshot | None = None
-    is_stop: bool = False  # a later walk goes on with the same history
-    drift: tuple[Drift, ...] | None = None
-    is_drift_stale: bool = False  # a script has changed the models' metadata, in the process that was asked
-    hidden: tuple[str, ...] = ()
-    late: tuple[str, ...] = ()  # tables of models that the command loads once Alembic is done: "public.orders"
-    unregistered: tuple[UnregisteredModel, ...] | None = None
-    missing: dict[str, str] = field(default_factory=dict)
-    paths: Mapping[str, Path] = field(default_factory=dict)  # of the scripts, by revision
-    unpopulated: dict[str, Trial] = field(default_factory=dict)  # revisions that are still to be tried over rows
-    known: Mapping[str, str] | None = None  # tables settled at the base, and their models; None: nobody asks
-    models: Models = field(default_factory=dict)
-    settled: frozenset[str] = frozenset()  # tables that need not be compared with their models (see `settled.py`)
-    creation: Sequence[str] | None = None  # SQL that creates what the models have beyond these, if SQL is enough
-    created: Snapshot | None = None  # by that SQL
-    refused: tuple[str, ...] = ()  # tables of which a filter of the project's left something out
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def note(self, revision: str, **changes: Any) -> None:
-        """Write down more of that revision's trip. Others may be at it as well, for other fields."""
-        with self._lock:
-            self.trips[revision] = replace(self.trips[revision], **changes)
-
-    @cached_property
-    def revisions(self) -> dict[str, Revision]:
-        """The scripts by their revision."""
-        return {each.revision: each for each in self.graph.revisions}
-
-    @property
-    def history(self) -> tuple[Any, ...]:
-        """What tells one history from another: where its scripts are, and where its revision is kept."""
-        return tuple(self.hello[name] for name in ("script_location", "version_table", "version_table_schema"))
-
-    def ask_drift(
-        self, conversation: Conversation, timeout_s: float, meanwhile: Callable[[], None] | None = None
-    ) -> None:
-        """What autogenerate would still write, in the process of that conversation, which is at head."""
-        answer = conversation.ask("drift", timeout_s, meanwhile, settled=sorted(self.settled))
-        if failure := answer.get("failure"):
-            self.missing["drift"] = f"autogenerate failed: {failure['message']}"
-            return
-        self.drift = tuple(Drift(each["operation"], each["object"], each["kind"]) for each in answer["operations"])
-        self.hidden += tuple(answer["waived"])
-        self.refused = tuple(answer["refused"])
-        self.is_drift_stale = answer["is_stale"]
-
-    def get_head(self) -> Snapshot:
-        """The schema at head. Raises LookupError if the walk did not get there."""
-        if self.head is None:
-            raise LookupError("head was not reached")
-        return self.head
-
-    def without_version_table(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot less the table in which Alembic keeps the revision."""
-        return without(snapshot, self._version_schema, self.hello["version_table"])
-
-    @property
-    def version_table(self) -> str:
-        """ "public.alembic_version" """
-        return f"{self._version_schema}.{self.hello['version_table']}"
-
-    @property
-    def _version_schema(self) -> str:
-        return str(self.hello["version_table_schema"] or self.hello.get("default_schema") or "public")
-
-
-def begin_walk(index: int, conversation: Conversation, stage: Stage) -> Walk:
-    """Have the driver get ready, and read the history and the plan. Raises CannotVerify."""
-    described = conversation.ask("prepare")
-    if failure := described.get("failure"):
-        raise CannotVerify(f"Alembic cannot begin on an empty database: {failure['message']}")
-    directory, base_ref = stage.target.directory, stage.base_ref
-    is_kept = stage.is_kept and described["has_metadata"]
-    # Which take a while: we read the history in the meantime.
-    if is_kept:
-        conversation.send("fingerprints")
-    elif base_ref is None and described["plan"]:
-        conversation.foresee({"do": "query", "statements": FIRST_QUESTION})
-    graph = read_graph(described, directory, stage.scripts)
-    if not described.get("is_upgrade", True) and not described["is_stamp"]:
-        raise CannotVerify("the command does not upgrade: name the one that brings the database to head, after --")
-    divergence = None
-    if base_ref is not None:
-        env = directory / (conversation.hello["script_location"] or "") / "env.py"
-        graph, divergence = _set_against_base(graph, described, directory, base_ref, env)
-    return Walk(
-        index=index,
-        hello=conversation.hello,
-        graph=graph,
-        plan=list(described["plan"]),
-        parts=stage.parts,
-        is_transactional=described["is_transactional"],
-        has_metadata=described["has_metadata"],
-        current=tuple(described["current"]),
-        base=divergence,
-        is_stamp=described.get("is_stamp", False),
-        paths={each["revision"]: Path(each["path"]) for each in described["revisions"]},
-        models=conversation.receive().get("models", {}) if is_kept else {},
-    )
-
-
-def _set_against_base(
-    graph: Graph, described: Mapping[str, Any], directory: Path, ref: str, env: Path
-) -> tuple[Graph, Divergence]:
-    """The graph with its new revisions marked, and what the branch did to the old ones."""
-    root = repository_root(directory)
-    folders = {Path(location) for location in described["locations"]}
-    folders |= {root / folder for folder in {each.path.rpartition("/")[0] for each in graph.revisions}}
-    base = read_base(ref, root, sorted(folders))
-    outside = {each.revision for each in graph.revisions if each.path.startswith("/")}
-    revisions = tuple(
-        replace(each, is_new=each.revision not in base.scripts and each.revision not in outside)
-        for each in graph.revisions
-    )
-    return replace(graph, revisions=revisions), compare(base, graph, root, env)
+from app.gate.walk.client import _CANNOT_HOLD, _PATIENCE_S, _statement, is_void, step_request
+from app.gate.walk.state import Walk
+from app.gate.walk.unchanged import find_settled
 
 
 class Walker:
@@ -546,21 +377,6 @@ class Walker:
         return self._conversation.ask("query", statements=list(statements))["value"]
 
 
-def step_request(revision: str, direction: str, is_observed: bool, stop_before: int | None = None) -> Request:
-    """The request for one revision in one direction, as the driver's `do_step` describes it."""
-    return {
-        "do": "step",
-        "revision": revision,
-        "direction": direction,
-        "observe": is_observed,
-        "stop_before": stop_before,
-    }
-
-
-_PATIENCE_S = 15.0  # how long a cancelled step may take to say so
-_CANNOT_HOLD = Step("", "", 0.0)
-
-
 # A definition that PostgreSQL is given as it is to be, or a change of rows.
 _SAYS_WHAT_IT_DOES = re.compile(
     r"\s*(?:(?:CREATE|ALTER|DROP)\s+(?:UNIQUE\s+)?(?:TABLE|INDEX|TYPE|SEQUENCE|VIEW|SCHEMA|DOMAIN)\b|COMMENT\s+ON\b|INSERT\b|UPDATE\b"
@@ -578,20 +394,6 @@ def _must_do_the_same(up: Step | None, again: Step, before: Snapshot) -> bool:
     return not (has_rare(before) and any(key.kind == "event trigger" for key in before.objects))
 
 
-def lost_step(revision: str, direction: str, lost: Gone | Hung) -> Step:
-    """The step in the middle of which the command ended, or was ended."""
-    if isinstance(lost, Hung):
-        failure = Failure("Timeout", str(lost), revision=revision)
-    else:
-        failure = Failure("Gone", f"the command ended in the middle of the revision: {lost}", revision=revision)
-    return Step(revision, direction, 0.0, transactional=False, failure=failure)
-
-
-def is_void(step: Step) -> bool:
-    """Whether the step did not take place, since the script wants to commit where it was to be held."""
-    return step is _CANNOT_HOLD
-
-
 def _what_is_in_the_way(walk: Walk) -> dict[str, str]:
     """Why nothing can be said of the schema at head, by part of the recording."""
     reason = None
@@ -602,26 +404,3 @@ def _what_is_in_the_way(walk: Walk) -> dict[str, str]:
         reason = "Alembic cannot read the history"
     parts = ("head", "models", "drift", "offline", "concurrent")
     return dict.fromkeys(parts, reason) if reason else {}
-
-
-def _statement(seen: Mapping[str, Any]) -> Statement:
-    rewrites = tuple(sorted(seen.get("rewrites", ())))  # sorted, for PostgreSQL tells them in any order
-    return Statement(
-        sql=seen["sql"],
-        duration_ms=round(seen["ms"], 3),
-        line=seen["line"],
-        locks={table: frozenset(modes) for table, modes in sorted(seen.get("locks", {}).items())},
-        rewrites=rewrites,
-        scans=tuple(sorted(seen.get("scans", ()))),
-        # A rewrite builds the table's indexes again: that is part of the rewrite, not a finding of its own.
-        index_builds=tuple(table for table in sorted(seen.get("index_builds", ())) if table not in rewrites),
-        written=dict(sorted(seen.get("written", {}).items())),
-        transactional=seen["tx"],
-        lock_timeout_ms=_milliseconds(seen.get("lock_timeout")),
-    )
-
-
-def _milliseconds(setting: str | None) -> int | None:
-    """PostgreSQL's way to print a time, such as "2s" or "0", in milliseconds."""
-    found = re.fullmatch(r"(\d+)(ms|s|min|h|d|)", setting or "")
-    return int(found[1]) * _UNITS_MS[found[2]] if found else None

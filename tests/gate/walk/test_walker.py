@@ -9,11 +9,12 @@ import pytest
 
 from app.gate.checks import upgrade
 from app.gate.errors import CannotVerify
-from app.gate.recorder import record, walk_all
+from app.gate.recorder import record
 from app.gate.recording.model import Trip
 from app.gate.server.throwaway import Server
 from app.gate.snapshot.describe import describe
 from app.gate.target.runner import Stage
+from app.gate.walk.run import walk_all
 from tests.gate.projects import ENV, script, target, write_project
 
 ORDERS = script(
@@ -332,7 +333,7 @@ def test_a_script_that_ends_the_process_is_a_failed_step(tmp_path: Path, server:
 
 @pytest.mark.parametrize("body", ["op.execute('SELECT pg_sleep(600)')", "import signal; signal.pause()"])
 def test_a_step_that_hangs_is_ended(tmp_path: Path, server: Server, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.gate.walk._PATIENCE_S", 0.2)
+    monkeypatch.setattr("app.gate.walk.client._PATIENCE_S", 0.2)
     place = write_project(tmp_path, {"a1": ORDERS, "b2": script("b2", "a1", body), "c3": script("c3", "a1")})
 
     trips = walked(place, server, timeout_s=2.0)

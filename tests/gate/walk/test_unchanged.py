@@ -10,8 +10,8 @@ from app.gate.kept import KeptBase, with_kept_base
 from app.gate.recorder import record
 from app.gate.recording.model import Definition, Key, Recording, Snapshot
 from app.gate.server.throwaway import Server, throwaway_server
-from app.gate.settled import complete, find_settled, settle
 from app.gate.target import process
+from app.gate.walk.unchanged import complete, find_settled, settle
 from tests.gate.history.test_git_base import git
 from tests.gate.projects import script, target, write_project
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from app.gate.errors import CannotVerify
-from app.gate.recorder import walk_all
 from app.gate.recording.model import Part
 from app.gate.server.throwaway import Server
 from app.gate.target.runner import Stage
 from app.gate.target.session import Conversation, Unforeseen
-from app.gate.walk import Walker
+from app.gate.walk.run import walk_all
+from app.gate.walk.walker import Walker
 from tests.gate.projects import script, target, write_project
 
 ORDERS = (
@@ -120,7 +120,7 @@ def test_what_is_recorded_is_what_it_would_be_without_foresight(
 def test_what_hangs_is_ended_though_it_was_foreseen(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, body: str, direction: str
 ) -> None:
-    monkeypatch.setattr("app.gate.walk._PATIENCE_S", 0.2)
+    monkeypatch.setattr("app.gate.walk.client._PATIENCE_S", 0.2)
     if direction == "downgrade":
         hangs = (ADD, body)
     else:
