@@ -21,7 +21,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from app.gate.baseline import Baseline, BaselineError, read_baseline, render_baseline, renew
 from app.gate.configuration import (
     Configuration,
     ConfigurationError,
@@ -34,6 +33,7 @@ from app.gate.configuration import (
 )
 from app.gate.errors import CannotVerify, ServerUnavailable
 from app.gate.files import write_atomically
+from app.gate.judging.baseline import Baseline, BaselineError, read_baseline, render_baseline, renew
 from app.gate.progress import progress_on
 from app.gate.recording.model import EVERY_PART, Recording
 from app.gate.recording.serialization import save
@@ -198,7 +198,7 @@ class Verification:
 
     def go(self, database_url: str | None) -> Report:
         # They take long to import, and until they are needed there is more to wait for than to do.
-        threading.Thread(target=_import, args=["app.gate.recorder", "app.gate.judge"], daemon=True).start()
+        threading.Thread(target=_import, args=["app.gate.recorder", "app.gate.judging.judge"], daemon=True).start()
         target = self._target()
         # Who develops a check wants to see everything.
         parts = EVERY_PART if self.recording else self.configuration.needed_parts()
@@ -227,7 +227,7 @@ class Verification:
         return self._accept_all() if self.is_baseline_written else self._judge()
 
     def error(self, reason: str) -> Report:
-        from app.gate.judge import report_error
+        from app.gate.judging.judge import report_error
 
         return report_error(
             reason,
@@ -253,7 +253,7 @@ class Verification:
         )
 
     def _judge(self) -> Report:
-        from app.gate.judge import judge
+        from app.gate.judging.judge import judge
 
         return judge(
             self.recordings,
@@ -285,7 +285,7 @@ class Verification:
         return self._judge()
 
     def _entry(self) -> TargetEntry:
-        from app.gate.judge import fit
+        from app.gate.judging.redaction import fit
         from app.gate.report.model import Target as TargetEntry
 
         # Without `resolve`: the interpreter of a virtual environment is a link to one outside of it.
@@ -299,7 +299,7 @@ class Verification:
 
     def _shown(self, text: str) -> str:
         """A path without what is true on this machine alone; anything else as it is."""
-        from app.gate.judge import fit
+        from app.gate.judging.redaction import fit
 
         path = Path(text)
         if path.is_absolute() and path.is_relative_to(self.directory):
@@ -456,7 +456,7 @@ def _is_colourful() -> bool:
 
 
 def _complain(message: str) -> None:
-    from app.gate.reporters.quoting import one_line, without_commands
+    from app.gate.reporters.escaping import one_line, without_commands
 
     with suppress(OSError):
         print(without_commands(f"overproof: {one_line(message)}"), file=sys.stderr, flush=True)

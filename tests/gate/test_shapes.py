@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.errors import CannotVerify
-from app.gate.judge import judge
+from app.gate.judging.judge import judge
 from app.gate.recorder import record
 from app.gate.recording.model import Recording
 from app.gate.report.model import FindingEntry

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from app.cli import main
-from app.gate import judge as judging
 from app.gate import verify
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.registry import CHECKS
 from app.gate.errors import CannotVerify, ServerUnavailable
+from app.gate.judging import judge as judging
 from app.gate.kept import KeptBase
 from app.gate.recording.model import EVERY_PART, Part, Recording
 from app.gate.report.model import Report

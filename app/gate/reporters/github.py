@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from app.gate.report.model import FindingEntry, Report
 from app.gate.report.verdict import Verdict
 from app.gate.reporters import markdown
-from app.gate.reporters.quoting import one_line, shortened, visible
+from app.gate.reporters.escaping import one_line, shortened, visible
 
 SUMMARY_LIMIT_BYTES = 1_048_576  # of all that the steps of one job append; GitHub drops a longer summary whole
 MESSAGE_LINES = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from app.gate.report.model import Report
-from app.gate.reporters.quoting import UNSEEN
+from app.gate.reporters.escaping import UNSEEN
 
 # Outside of strings, JSON has no unseen characters but line feeds; so each one that is left can be written as an escape.
 # "##[" starts a command in the log of a GitHub Actions job.

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from app.gate.report.model import CheckEntry, FindingEntry, Report
 from app.gate.report.verdict import Outcome, Verdict
-from app.gate.reporters.quoting import visible
+from app.gate.reporters.escaping import visible
 from app.gate.reporters.text import location
 from app.gate.wording import counted
 

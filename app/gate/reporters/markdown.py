@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from app.gate.report.model import FindingEntry, Report, RevisionEntry, StepEntry
 from app.gate.report.verdict import Outcome, Severity, Verdict
-from app.gate.reporters.grouping import groups_of, totals
-from app.gate.reporters.quoting import one_line, shortened, visible, without_commands
+from app.gate.reporters._grouping import groups_of, totals
+from app.gate.reporters.escaping import one_line, shortened, visible, without_commands
 from app.gate.reporters.text import location
 from app.gate.wording import counted, listed
 

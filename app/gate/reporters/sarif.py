@@ -15,8 +15,8 @@ from app.gate.checks.pages import page_of
 from app.gate.checks.registry import UnknownCheck, get_check
 from app.gate.report.model import FindingEntry, Report
 from app.gate.report.verdict import Severity, Verdict
+from app.gate.reporters.escaping import visible
 from app.gate.reporters.json import without_risks
-from app.gate.reporters.quoting import visible
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "SRCROOT"  # the repository's root, which only the reader of the log can know

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.gate.report.model import FindingEntry, Report
 from app.gate.report.verdict import Outcome, Severity, Verdict
-from app.gate.reporters.grouping import Group, groups_of, totals
-from app.gate.reporters.quoting import one_line, shortened, visible, without_commands
+from app.gate.reporters._grouping import Group, groups_of, totals
+from app.gate.reporters.escaping import one_line, shortened, visible, without_commands
 from app.gate.wording import counted, listed
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import pytest
 from app.gate.checks.base import Check
 from app.gate.checks.pages import page_of
 from app.gate.checks.registry import CHECKS
-from app.gate.judge import judge
+from app.gate.judging.judge import judge
 from app.gate.recorder import record
 from app.gate.server.throwaway import Server
 from tests.gate.hazards.case import Case, autocommit, body, online, sql

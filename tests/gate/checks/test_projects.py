@@ -15,7 +15,7 @@ import pytest
 
 from app.gate.checks.base import Check
 from app.gate.checks.registry import ALL_CHECKS
-from app.gate.judge import judge
+from app.gate.judging.judge import judge
 from app.gate.recorder import record
 from app.gate.recording.model import EVERY_PART, Part
 from app.gate.report.model import Report

@@ -8,7 +8,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from app.gate import again, attempts, recorder
-from app.gate.judge import judge
+from app.gate.judging.judge import judge
 from app.gate.report.model import FindingEntry, Report
 from app.gate.server.throwaway import Server
 from tests.gate.hazards.case import HAZARDS, Case

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from app.gate.judge import fit
+from app.gate.judging.redaction import fit
 from app.gate.report.model import CheckEntry, FindingEntry, GraphEntry, Report, RevisionEntry
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from tests.gate.reporters.samples import ATTACKS, report

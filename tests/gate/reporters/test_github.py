@@ -7,8 +7,8 @@ from hypothesis import given
 
 from app.gate.report.model import Report
 from app.gate.report.verdict import Severity, Verdict
+from app.gate.reporters.escaping import one_line, visible
 from app.gate.reporters.github import SUMMARY_LIMIT_BYTES, append_summary, render
-from app.gate.reporters.quoting import one_line, visible
 from tests.gate.reporters.samples import finding, report
 from tests.gate.reporters.strategies import reports
 

@@ -8,7 +8,7 @@ from app.gate.report.model import Report
 from app.gate.reporters.json import render
 from tests.gate.reporters.samples import finding, report
 from tests.gate.reporters.strategies import reports
-from tests.gate.reporters.test_quoting import is_workflow_command
+from tests.gate.reporters.test_escaping import is_workflow_command
 
 
 def test_the_fields_are_those_of_the_design() -> None:

@@ -5,8 +5,8 @@ from junitparser import JUnitXml
 
 from app.gate.report.model import Report
 from app.gate.report.verdict import Severity, Verdict
+from app.gate.reporters.escaping import visible
 from app.gate.reporters.junit import render
-from app.gate.reporters.quoting import visible
 from tests.gate.reporters.samples import finding, report
 from tests.gate.reporters.strategies import reports
 

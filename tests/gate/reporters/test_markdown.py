@@ -9,8 +9,8 @@ from markdown_it import MarkdownIt
 
 from app.gate.report.model import Report
 from app.gate.report.verdict import Severity, Verdict
+from app.gate.reporters.escaping import one_line, visible
 from app.gate.reporters.markdown import cell, code, fenced, paragraphs, prose, render
-from app.gate.reporters.quoting import one_line, visible
 from tests.gate.reporters.samples import ATTACKS, finding, report
 from tests.gate.reporters.strategies import reports, texts
 

@@ -11,7 +11,7 @@ from app.gate.report.verdict import Severity, Verdict
 from app.gate.reporters.text import print_on, render
 from tests.gate.reporters.samples import ATTACKS, finding, report
 from tests.gate.reporters.strategies import reports
-from tests.gate.reporters.test_quoting import is_workflow_command
+from tests.gate.reporters.test_escaping import is_workflow_command
 
 
 def test_the_verdict_comes_first_and_a_summary_of_one_line_last() -> None:

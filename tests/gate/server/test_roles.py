@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.gate.judge import judge
+from app.gate.judging.judge import judge
 from app.gate.recorder import record
 from app.gate.recording.model import Attempt
 from app.gate.report.verdict import Severity

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.baseline import Baseline, BaselineError, Known, read_baseline, render_baseline, renew
+from app.gate.judging.baseline import Baseline, BaselineError, Known, read_baseline, render_baseline, renew
 from tests.gate.reporters.samples import finding, report
 
 

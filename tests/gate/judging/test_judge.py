@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from app.gate.baseline import Baseline, Known
 from app.gate.checks import allowance as allowances
 from app.gate.checks.base import Check, Finding, Skipped
 from app.gate.configuration import Configuration, FailOn
-from app.gate.judge import fit, judge
+from app.gate.judging.baseline import Baseline, Known
+from app.gate.judging.judge import judge
+from app.gate.judging.redaction import fit
 from app.gate.recording.model import GOES_ON, Allowance, Recording
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from tests.gate.checks.builders import added, failure, key, recording, revision, snapshot, statement, trip

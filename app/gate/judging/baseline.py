@@ -17,6 +17,7 @@ from app.gate.report.verdict import IN_BASELINE, Outcome
 if TYPE_CHECKING:
     from app.gate.report.model import FindingEntry, Report
 
+
 FORMAT = "overproof-baseline/2"
 
 

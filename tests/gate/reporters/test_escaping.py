@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 
-from app.gate.reporters.quoting import one_line, shortened, visible, without_commands
+from app.gate.reporters.escaping import one_line, shortened, visible, without_commands
 from tests.gate.reporters.samples import ATTACKS
 from tests.gate.reporters.strategies import texts
 

@@ -1,0 +1,1 @@
+"""From recordings to a report: findings are weighed, accepted or not, and written down. No database in here."""

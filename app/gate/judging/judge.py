@@ -1,0 +1,93 @@
+"""From recordings to a report: runs the checks, weighs what they found, and gives the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from app import __version__
+from app.gate.checks import allowance as allowances
+from app.gate.checks.base import Check
+from app.gate.checks.registry import CHECKS
+from app.gate.configuration import Configuration
+from app.gate.judging.allowances import _judge_allowances
+from app.gate.judging.baseline import Baseline
+from app.gate.judging.entries import _check_entry, _entries, _graph, _step_entry, _steps, script_locations
+from app.gate.judging.redaction import fit
+from app.gate.judging.weighing import _accept, _weigh, _without_repetitions, examine
+from app.gate.recording.model import Recording
+from app.gate.recording.serialization import digest, to_json
+from app.gate.report.model import Report, Target, Tool
+from app.gate.report.verdict import Verdict
+
+TOOL = Tool(name="overproof", version=__version__)
+
+
+def judge(
+    recordings: Sequence[Recording],
+    configuration: Configuration | None = None,
+    *,
+    target: Target | None = None,
+    baseline: Baseline | None = None,
+    started_at: datetime | None = None,
+    duration_ms: float = 0.0,
+    checks: Sequence[Check] = CHECKS,
+) -> Report:
+    """The report on one verification: a recording for each walk that the project's command made.
+
+    A check that crashes gives the verdict `error`, for then nobody can say that the migrations are sound; what the
+    others found is in the report all the same.
+    """
+    configuration = configuration or Configuration()
+    examinations = [
+        examine(check, recording)
+        for check in checks
+        if configuration.deselects(check) is None
+        for recording in recordings
+    ]
+    weighed = _without_repetitions(_weigh(examinations, configuration))
+    _accept(weighed)
+    if configuration.deselects(allowances.CHECK) is None:
+        weighed += _weigh(_judge_allowances(recordings, examinations, weighed, checks), configuration)
+    findings = _entries(weighed, baseline)
+    crashes = [f"{each.check.id} ({each.crash})" for each in examinations if each.crash]
+    if crashes:
+        verdict = Verdict.ERROR
+        reason = f"a check crashed, which is a defect of Overproof: {'; '.join(dict.fromkeys(crashes))}"
+    else:
+        failing = any(configuration.fail_on.fails(each.severity) for each in findings if each.allowed is None)
+        verdict, reason = (Verdict.FAIL if failing else Verdict.PASS), None
+    head = next((each.head for each in reversed(recordings) if each.head is not None), None)
+    last = recordings[-1] if recordings else None
+    return Report(
+        verdict=verdict,
+        reason=reason and fit(reason),
+        tool=TOOL,
+        target=target or Target(command=[], script_location=script_locations(recordings)),
+        postgres=last.postgres if last else None,
+        alembic=last.alembic if last else None,
+        sqlalchemy=last.sqlalchemy if last else None,
+        started_at=started_at or datetime.now(UTC),
+        duration_ms=duration_ms,
+        graph=_graph(recordings),
+        checks=[_check_entry(check, configuration, examinations, findings) for check in checks],
+        findings=findings,
+        steps=[_step_entry(step) for recording in recordings for step in _steps(recording)],
+        snapshot=None if head is None else to_json(head),
+        digest=None if head is None else digest(head),
+    )
+
+
+def report_error(
+    reason: str, *, target: Target, started_at: datetime, duration_ms: float, postgres: str | None = None
+) -> Report:
+    """The report when nothing could be verified."""
+    return Report(
+        verdict=Verdict.ERROR,
+        reason=fit(reason),
+        tool=TOOL,
+        target=target,
+        postgres=postgres,
+        started_at=started_at,
+        duration_ms=duration_ms,
+    )
