@@ -12,13 +12,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from app.gate import again, attempts
+from app.gate.base_cache import KeptBase
 from app.gate.errors import CannotVerify, NeverArrived
 from app.gate.history.paths import relative, repository_root
-from app.gate.jobs import Jobs
-from app.gate.kept import KeptBase
-from app.gate.printed import is_about_the_server
+from app.gate.postgres.statements import is_about_the_server
 from app.gate.recording.model import EVERY_PART, GOES_ON, Attempt, Change, Part, Recording, Trip
+from app.gate.reruns import _revisions as again
+from app.gate.reruns._pool import Jobs
+from app.gate.reruns.early import begin_ahead
+from app.gate.reruns.results import Seen
+from app.gate.reruns.schedule import add_all
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.snapshot.difference import without_unsteady
@@ -54,7 +57,7 @@ def record(
             stage.scripts = kept.scripts if kept else {}
             stage.is_kept = kept is not None
         with ExitStack() as stack:
-            ahead = stack.enter_context(attempts.begin_ahead(stage, _foreseen_start(stage, kept)))
+            ahead = stack.enter_context(begin_ahead(stage, _foreseen_start(stage, kept)))
             try:
                 walks = walk_all(stage, on_progress, kept)
             except NeverArrived:
@@ -71,7 +74,7 @@ def record(
             stage.has_to_take_turns |= any(map(_changes_the_server, walks))
             jobs = Jobs(stage, partial(on_progress, "jobs"))
             again.add_all(jobs, walks, stage)
-            seen = attempts.add_all(jobs, walks, stage, ahead)
+            seen = add_all(jobs, walks, stage, ahead)
             jobs.run()
     except TimeoutError as error:
         raise CannotVerify(
@@ -135,7 +138,7 @@ def _leave_out_stops(walks: Sequence[Walk]) -> None:
             walk.missing.update(dict.fromkeys(parts, GOES_ON))
 
 
-def _settled_by(walk: Walk, seen: attempts.Seen) -> dict[str, str] | None:
+def _settled_by(walk: Walk, seen: Seen) -> dict[str, str] | None:
     """The tables that another run from the same base need not compare with their models. None if this one did not do so either."""
     if walk.start is None or walk.head is None or walk.drift is None or seen.models is None:
         return None
@@ -162,7 +165,7 @@ def _is_of(name: str, tables: Sequence[str]) -> bool:
     return any(name == table or name.startswith(f"{table}.") for table in tables)
 
 
-def _recording(walk: Walk, seen: attempts.Seen, server: Server, root: Path) -> Recording:
+def _recording(walk: Walk, seen: Seen, server: Server, root: Path) -> Recording:
     unregistered = walk.unregistered
     if unregistered is not None:
         unregistered = tuple(replace(model, path=relative(Path(model.path), root)) for model in unregistered)

@@ -44,7 +44,7 @@ from app.gate.target.discovery import default_command, default_environment, is_s
 from app.gate.target.target import Target
 
 if TYPE_CHECKING:
-    from app.gate.kept import KeptBase
+    from app.gate.base_cache import KeptBase
     from app.gate.report.model import Report
     from app.gate.report.model import Target as TargetEntry
 
@@ -216,7 +216,7 @@ class Verification:
 
             if not self.base or database_url:
                 return run()
-            from app.gate.kept import KeptBase, with_kept_base
+            from app.gate.base_cache import KeptBase, with_kept_base
 
             kept = KeptBase(target, self.base)
             return with_kept_base(kept, lambda image: run(image, kept))

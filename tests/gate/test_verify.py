@@ -19,11 +19,11 @@ import pytest
 
 from app.cli import main
 from app.gate import verify
+from app.gate.base_cache import KeptBase
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.registry import CHECKS
 from app.gate.errors import CannotVerify, ServerUnavailable
 from app.gate.judging import judge as judging
-from app.gate.kept import KeptBase
 from app.gate.recording.model import EVERY_PART, Part, Recording
 from app.gate.report.model import Report
 from app.gate.report.verdict import Severity

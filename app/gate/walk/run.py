@@ -7,10 +7,10 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 
-from app.gate import attempts
+from app.gate.base_cache import KeptBase
 from app.gate.errors import CannotVerify, NeverArrived, Spoiled
-from app.gate.kept import KeptBase
 from app.gate.recording.model import Trip
+from app.gate.reruns import _models as attempts
 from app.gate.server.database import Database
 from app.gate.target.process import Process
 from app.gate.target.runner import Stage, accept

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
-from app.gate import again, attempts, recorder
+from app.gate import recorder
 from app.gate.judging.judge import judge
 from app.gate.report.model import FindingEntry, Report
+from app.gate.reruns import _revisions as again
+from app.gate.reruns import results as attempts
 from app.gate.server.throwaway import Server
 from tests.gate.hazards.case import HAZARDS, Case
 from tests.gate.hazards.project import USUAL, Way, write_history

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.gate.kept import KeptBase, with_kept_base
+from app.gate.base_cache import KeptBase, with_kept_base
 from app.gate.recorder import record
 from app.gate.recording.model import Definition, Key, Recording, Snapshot
 from app.gate.server.throwaway import Server, throwaway_server

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from app.gate.errors import CannotVerify
-from app.gate.jobs import Jobs, Share
 from app.gate.recording.model import Interruption, Part, Statement, Step
+from app.gate.reruns._pool import Jobs, Share
 from app.gate.rows.touched import KINDS
 from app.gate.rows.trial import Trial
 from app.gate.snapshot.incremental import difference_between

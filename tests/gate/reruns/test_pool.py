@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.errors import CannotVerify
-from app.gate.jobs import Jobs, Share
+from app.gate.reruns._pool import Jobs, Share
 from app.gate.server.throwaway import Server
 from app.gate.target.runner import Stage
 from tests.gate.projects import target
@@ -22,7 +22,7 @@ def told() -> list[tuple[int, int]]:
 
 @pytest.fixture
 def jobs(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, told: list[tuple[int, int]]) -> Jobs:
-    monkeypatch.setattr("app.gate.jobs.AT_ONCE", 2)
+    monkeypatch.setattr("app.gate.reruns._pool.AT_ONCE", 2)
     return Jobs(Stage(target(tmp_path), server), lambda done, total: told.append((done, total)))
 
 
@@ -75,7 +75,7 @@ def test_what_a_job_leaves_is_done_as_well_and_counts_as_part_of_it(jobs: Jobs, 
 def test_an_error_of_one_is_raised_and_nothing_more_is_begun(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.gate.jobs.AT_ONCE", 2)
+    monkeypatch.setattr("app.gate.reruns._pool.AT_ONCE", 2)
     stage = Stage(target(tmp_path), server)
     closed = threading.Event()
     monkeypatch.setattr(stage, "close", closed.set)

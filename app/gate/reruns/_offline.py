@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg2
 
+from app.gate.postgres.statements import is_about_the_server
 from app.gate.recording.model import COMMAND_FAILED, Failure, Snapshot
 from app.gate.server.database import Database
 from app.gate.target.runner import Stage, read_schema
 
 _REFUSES_SQL = ("--sql", "unrecognized arguments", "no such option", "unexpected extra argument", "usage:")
-# What is not in one database alone: https://www.postgresql.org/docs/current/manage-ag-overview.html
-_IS_ABOUT_THE_SERVER = re.compile(
-    r"\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER|GROUP|DATABASE|TABLESPACE|SUBSCRIPTION|SYSTEM)\b", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -37,11 +33,6 @@ class Printed:
         """Whether its statements stay within one database, as far as their text tells."""
         ended_well = self.failure is None and self.missing is None
         return ended_well and not any(is_about_the_server(piece) for _, piece in self.pieces)
-
-
-def is_about_the_server(sql: str) -> bool:
-    """Whether it changes what all databases share, as far as its text tells."""
-    return _IS_ABOUT_THE_SERVER.search(sql) is not None
 
 
 def print_sql(stage: Stage, start: Sequence[str]) -> Printed:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.race import race
+from app.gate.reruns._concurrent import race
 from app.gate.server.throwaway import Server
 from app.gate.target.runner import Stage
 from tests.gate.projects import ENV, script, target, write_project

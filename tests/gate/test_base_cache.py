@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app.gate import attempts
+from app.gate.base_cache import KeptBase, with_kept_base
 from app.gate.history import allowances as scripts
-from app.gate.kept import KeptBase, with_kept_base
-from app.gate.recorder import _build_base
+from app.gate.recorder import _build_base, record
 from app.gate.recording.model import Allowance, Recording
+from app.gate.reruns import results as attempts
 from app.gate.server.throwaway import throwaway_server
 from app.gate.target.runner import Stage
 from tests.gate.history.test_git_base import B2, branch, versions
@@ -34,18 +34,18 @@ def verify(branch: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
         built.append(stage)
         return build(stage)
 
-    monkeypatch.setattr(recorder, "_build_base", build_and_note)
-    monkeypatch.setattr("app.gate.attempts.add_all", lambda jobs, walks, *rest: {0: attempts.Seen()})
+    monkeypatch.setattr("app.gate.recorder._build_base", build_and_note)
+    monkeypatch.setattr("app.gate.reruns.schedule.add_all", lambda jobs, walks, *rest: {0: attempts.Seen()})
 
     def run() -> tuple[Recording, bool]:
         built.clear()
         kept = KeptBase(target(branch), "main", cache)
 
-        def record(image: Path | None) -> list[Recording]:
+        def record_with(image: Path | None) -> list[Recording]:
             with throwaway_server(image=image) as server:
                 return record(target(branch), server, base_ref="main", kept=kept)
 
-        (recording,) = with_kept_base(kept, record)
+        (recording,) = with_kept_base(kept, record_with)
         return recording, bool(built)
 
     run.cache = cache  # type: ignore[attr-defined]

@@ -54,7 +54,7 @@ def test_a_second_upgrade_that_truly_fails_is_confirmed(tmp_path: Path, server: 
 def test_however_many_are_gone_over_side_by_side_each_is_told_of_by_itself(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr("app.gate.jobs.AT_ONCE", at_once)
+    monkeypatch.setattr("app.gate.reruns._pool.AT_ONCE", at_once)
     half = BLOCK + "op.execute('CREATE TABLE {0} ()')\n    op.execute('CREATE TABLE {0}_too ()')"
     takes_back = "op.execute('DROP TABLE {0}, {0}_too')"
     scripts = {

@@ -1,0 +1,1 @@
+"""Further runs of the command: what one walk cannot show, or cannot be trusted with."""

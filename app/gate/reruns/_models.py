@@ -1,0 +1,105 @@
+"""The schema that the models create."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+
+from app.gate.recording.model import Failure, Snapshot
+from app.gate.reruns._paths import _run_plainly
+from app.gate.reruns._pool import Jobs
+from app.gate.reruns.results import Seen
+from app.gate.server.database import Database
+from app.gate.target.runner import Stage, arrive_at, read_schema
+from app.gate.walk.state import Walk
+from app.gate.walk.unchanged import complete
+
+# The models.
+
+
+def _first_through(history: tuple[Any, ...], walks: Sequence[Walk]) -> int:
+    """The first walk that has the models of that history: what a command does after it may rest on what the walk did."""
+    return min(walk.index for walk in walks if walk.has_metadata and walk.history == history)
+
+
+def _create_models(jobs: Jobs, walk: Walk, arrival: int, seen: Seen, stage: Stage) -> None:
+    if walk.created is not None:
+        seen.models = complete(walk.created, walk.get_head(), walk.settled)
+        return
+    with stage.blank_database() as database, stage.process(database) as process:
+        with database.connect() as connection:
+            _create_what_models_rest_on(connection, walk)
+        conversation = arrive_at(arrival, process, database, earlier="skip")
+        if conversation is None:
+            jobs.need_to_be_alone()
+            seen.missing["models"] = f"the command did not reach Alembic a second time: {process.last_words()}"
+            return
+        conversation.ask("prepare")
+        answer = conversation.ask("models", stage.target.timeout_s)
+        if failure := answer.get("failure"):
+            seen.model_failure = Failure(**failure)
+            seen.missing["models"] = f"the models' own tables cannot be created: {failure['message']}"
+        conversation.ask("stop")
+        if seen.model_failure is None:
+            seen.models = _schema(database, walk)
+
+
+def create_models_at_once(walk: Walk, stage: Stage) -> None:
+    """Create the models' tables without another run of the command, if SQL is enough and none of it fails.
+
+    One may name what a settled table would have brought along, such as its sequence.
+    """
+    if walk.creation is None:
+        return
+    with stage.blank_database() as database:
+        with database.connect() as connection, connection.cursor() as cursor:
+            _create_what_models_rest_on(connection, walk)
+            try:
+                for statement in walk.creation:
+                    cursor.execute(statement)
+            except psycopg2.Error:
+                return
+        walk.created = _schema(database, walk)
+
+
+def _ask_drift_anew(jobs: Jobs, walk: Walk, stage: Stage) -> None:
+    """Ask a process that has run no script, on a database at head: a script that reflects into the models' metadata makes it another."""
+    walk.drift = None
+    with stage.database() as database:
+        _run_plainly(stage, database)
+        with stage.process(database) as process:
+            conversation = arrive_at(walk.index, process, database)
+            if conversation is None or conversation.ask("prepare").get("plan") != []:
+                jobs.need_to_be_alone()
+                walk.missing["drift"] = (
+                    "a script changes the models as it runs, and the command does not get to head by itself"
+                )
+                return
+            walk.ask_drift(conversation, stage.target.timeout_s)
+            conversation.ask("stop")
+
+
+def _create_what_models_rest_on(connection: psycopg2.extensions.connection, walk: Walk) -> None:
+    """The schemas and extensions that the history made: models name them, but it is not models that make them."""
+    with connection.cursor() as cursor:
+        for kind in ("schema", "extension"):
+            for key, definition in walk.get_head().objects.items():
+                if key.kind != kind:
+                    continue
+                if kind == "schema":
+                    cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(key.name)))
+                else:
+                    place = definition.get("schema") or "public"
+                    cursor.execute(
+                        sql.SQL("CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA {} CASCADE").format(
+                            sql.Identifier(key.name), sql.Identifier(place)
+                        )
+                    )
+
+
+def _schema(database: Database, walk: Walk) -> Snapshot:
+    """What is in that database now, less Alembic's own table."""
+    return walk.without_version_table(read_schema(database))
