@@ -38,9 +38,9 @@ class Command(NamedTuple):
 
 
 COMMANDS = (
-    Command("verify", "app.gate.verify", "prove a project's migrations on a throwaway PostgreSQL"),
-    Command("explain", "app.gate.explain", "say what a check finds, why it hurts and how to mend it"),
-    Command("snapshot", "app.gate.snapshot_command", "print the schema of a live database as JSON; only reads"),
+    Command("verify", "app.gate.commands.verify", "prove a project's migrations on a throwaway PostgreSQL"),
+    Command("explain", "app.gate.commands.explain", "say what a check finds, why it hurts and how to mend it"),
+    Command("snapshot", "app.gate.commands.snapshot", "print the schema of a live database as JSON; only reads"),
     Command("serve", "app.serve", "serve the record: the API and its pages"),
     Command("token", "app.projects.commands", "issue a token, the first one of an installation included"),
 )

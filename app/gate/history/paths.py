@@ -29,3 +29,20 @@ def relative(path: Path, root: Path) -> str:
 def _resolved(folder: Path) -> Path:
     """Kept, since the scripts of a history are hundreds in a few folders."""
     return folder.resolve()
+
+
+def find_commit(directory: Path) -> str | None:
+    """The commit that is checked out there; None outside of a Git repository, or without Git."""
+    try:
+        asked = subprocess.run(
+            ["git", "rev-parse", "--verify", "--quiet", "HEAD"],
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return asked.stdout.strip() or None if asked.returncode == 0 else None

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from app.cli import main
-from app.gate import verify
 from app.gate.base_cache import KeptBase
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.registry import CHECKS
+from app.gate.commands import verify
 from app.gate.errors import CannotVerify, ServerUnavailable
 from app.gate.judging import judge as judging
 from app.gate.recording.model import EVERY_PART, Part, Recording
@@ -33,7 +33,7 @@ from app.gate.target.target import Target
 from tests.gate.checks.builders import failure, recording, revision, trip
 from tests.gate.projects import COMMAND, script, write_project
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 SOUND = recording(trip("a1"))
 BROKEN = recording(trip("a1", up_failure=failure('relation "orders" does not exist')))
@@ -585,7 +585,7 @@ def test_a_full_disk_is_one_line_and_status_2(project: Path, blank_database: Dat
 
 
 def test_the_command_line_does_not_wait_for_what_it_does_not_need() -> None:
-    code = "import sys, app.gate.verify; print(*{'fastapi', 'sqlmodel', 'rich', 'alembic', 'sqlalchemy'} & set(sys.modules))"
+    code = "import sys, app.gate.commands.verify; print(*{'fastapi', 'sqlmodel', 'rich', 'alembic', 'sqlalchemy'} & set(sys.modules))"
 
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 

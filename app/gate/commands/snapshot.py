@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class so
+from psycopg2.extensions import connection as Connection
 
 from app.gate.errors import ServerUnavailable
 from app.gate.recording.model import Key, Snapshot

@@ -6,7 +6,7 @@ from app.cli import main
 from app.gate.checks.base import Check
 from app.gate.checks.pages import Page, page_of
 from app.gate.checks.registry import CHECKS, get_check
-from app.gate.explain import explanation
+from app.gate.commands.explain import explanation
 from app.gate.report.verdict import Severity
 
 

@@ -1,0 +1,84 @@
+"""Reports written to files and to standard output, and the exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.gate.commands._options import Output
+from app.gate.files import write_atomically
+from app.gate.report.verdict import Verdict
+from app.gate.reporters import renderer_for
+
+if TYPE_CHECKING:
+    from app.gate.report.model import Report
+
+
+PASSED, FAILED, NOT_VERIFIED = 0, 1, 2
+STATUSES = {Verdict.PASS: PASSED, Verdict.FAIL: FAILED, Verdict.ERROR: NOT_VERIFIED}
+
+
+def deliver(report: Report, outputs: Sequence[Output]) -> int:
+    """Write every report, also when one of them cannot be written. Returns the exit status."""
+    status = STATUSES[report.verdict]
+    for output in outputs:
+        try:
+            if output.path is not None:
+                write_atomically(output.path, renderer_for(output.format)(report))
+            else:
+                _print(report, output.format)
+            if output.format == "github" and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
+                from app.gate.reporters.github import append_summary
+
+                append_summary(report, Path(summary))
+        except BrokenPipeError:
+            _forget_stdout()
+        except OSError as error:
+            place = output.path or "standard output"
+            _complain(f"cannot write the {output.format} report to {place}: {error.strerror or error}")
+            status = NOT_VERIFIED
+            if output.path is None:
+                _forget_stdout()
+    if report.verdict is Verdict.ERROR:
+        _complain(report.reason or "nothing was verified")
+    return status
+
+
+def _print(report: Report, name: str) -> None:
+    if name != "text":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(renderer_for(name)(report).encode())
+    elif report.verdict is Verdict.ERROR and not report.findings:
+        return  # The one line that there is to say goes to standard error.
+    elif _is_colourful():
+        from rich.console import Console
+
+        from app.gate.reporters.text import print_on
+
+        print_on(Console(highlight=False, markup=False, emoji=False), report)
+    else:
+        text = renderer_for(name)(report)
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
+
+
+def _is_colourful() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _complain(message: str) -> None:
+    from app.gate.reporters.escaping import one_line, without_commands
+
+    with suppress(OSError):
+        print(without_commands(f"overproof: {one_line(message)}"), file=sys.stderr, flush=True)
+
+
+def _forget_stdout() -> None:
+    """Nobody can read standard output any more; without this Python would say so once more at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,184 @@
+"""One verification, from the settings to the report."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from app.gate.commands._options import UsageError, override
+from app.gate.commands._progress import progress_on
+from app.gate.configuration import Configuration, read_configuration
+from app.gate.errors import CannotVerify
+from app.gate.files import write_atomically
+from app.gate.history.paths import find_commit
+from app.gate.judging.baseline import Baseline, BaselineError, read_baseline, render_baseline, renew
+from app.gate.recording.model import EVERY_PART, Recording
+from app.gate.recording.serialization import save
+from app.gate.report.verdict import Verdict
+from app.gate.server.throwaway import throwaway_server
+from app.gate.target.discovery import default_command, default_environment, is_supported_platform, read_template
+from app.gate.target.target import Target
+
+if TYPE_CHECKING:
+    from app.gate.base_cache import KeptBase
+    from app.gate.report.model import Report
+    from app.gate.report.model import Target as TargetEntry
+
+
+@dataclass
+class Verification:
+    """One run, from what was asked to the report. What is known so far goes into a report of an error, too."""
+
+    directory: Path
+    started_at: datetime
+    clock: float  # perf_counter() at the start
+    configuration: Configuration = field(default_factory=Configuration)
+    base: str | None = None
+    recording: Path | None = None
+    baseline: Baseline | None = None
+    is_baseline_written: bool = False
+    recordings: Sequence[Recording] = ()
+    postgres: str | None = None
+
+    def settle(self, arguments: argparse.Namespace) -> None:
+        """Bring command line, configuration and defaults together."""
+        configuration = override(read_configuration(self.directory), arguments)
+        self.configuration = configuration  # known from here on, whatever else is wrong
+        if not is_supported_platform():
+            raise CannotVerify("the gate runs on Linux and macOS; on Windows, run it in WSL")
+        if not configuration.command:
+            self.configuration = replace(configuration, command=default_command(self.directory))
+        self.base = arguments.base
+        self.recording = Path(arguments.recording) if arguments.recording else None
+        self.is_baseline_written = arguments.write_baseline
+        if configuration.baseline is None:
+            if arguments.write_baseline:
+                raise UsageError("--write-baseline needs a file: add --baseline FILE")
+        elif not arguments.write_baseline:
+            self.baseline = read_baseline(self.directory / configuration.baseline, str(configuration.baseline))
+
+    def go(self, database_url: str | None) -> Report:
+        # They take long to import, and until they are needed there is more to wait for than to do.
+        threading.Thread(target=_import, args=["app.gate.recorder", "app.gate.judging.judge"], daemon=True).start()
+        target = self._target()
+        # Who develops a check wants to see everything.
+        parts = EVERY_PART if self.recording else self.configuration.needed_parts()
+        with progress_on(sys.stderr) as on_progress:
+
+            def run(image: Path | None = None, kept: KeptBase | None = None) -> Report:
+                on_progress("server", 0, 1)
+                with throwaway_server(database_url, image=image) as server:
+                    from app.gate.recorder import record
+
+                    self.postgres = server.version
+                    self.recordings = record(target, server, on_progress, self.base, kept, parts)
+                    server.end()  # which takes a while: we judge in the meantime
+                    return self._conclude()
+
+            if not self.base or database_url:
+                return run()
+            from app.gate.base_cache import KeptBase, with_kept_base
+
+            kept = KeptBase(target, self.base)
+            return with_kept_base(kept, lambda image: run(image, kept))
+
+    def _conclude(self) -> Report:
+        if self.recording is not None:
+            self._keep_recordings(self.recording)
+        return self._accept_all() if self.is_baseline_written else self._judge()
+
+    def error(self, reason: str) -> Report:
+        from app.gate.judging.judge import report_error
+
+        return report_error(
+            reason,
+            target=self._entry(),
+            started_at=self.started_at,
+            duration_ms=self._duration_ms(),
+            postgres=self.postgres,
+        )
+
+    def _target(self) -> Target:
+        configuration = self.configuration
+        environment = dict(configuration.env) or default_environment(configuration.command, self.directory)
+        return Target(
+            command=configuration.command,
+            environment=environment,
+            files={
+                self.directory / path: read_template(self.directory / template)
+                for path, template in configuration.files.items()
+            },
+            prepare=configuration.prepare,
+            directory=self.directory,
+            timeout_s=configuration.timeout_s,
+        )
+
+    def _judge(self) -> Report:
+        from app.gate.judging.judge import judge
+
+        return judge(
+            self.recordings,
+            self.configuration,
+            target=self._entry(),
+            baseline=self.baseline,
+            started_at=self.started_at,
+            duration_ms=self._duration_ms(),
+        )
+
+    def _keep_recordings(self, path: Path) -> None:
+        try:
+            save(self.recordings, path)
+        except OSError as error:
+            raise CannotVerify(f"cannot write the recording {path}: {error.strerror}") from error
+
+    def _accept_all(self) -> Report:
+        """Write the baseline, and judge by it. With a check that crashed nobody knows what would be accepted."""
+        report = self._judge()
+        if report.verdict is Verdict.ERROR or self.configuration.baseline is None:
+            return report
+        path, name = self.directory / self.configuration.baseline, str(self.configuration.baseline)
+        baseline = renew(read_baseline(path, name) if path.exists() else Baseline(name), report)
+        try:
+            write_atomically(path, render_baseline(baseline.known))
+        except OSError as error:
+            raise BaselineError(f"cannot write the baseline {name}: {error.strerror}") from error
+        self.baseline = baseline
+        return self._judge()
+
+    def _entry(self) -> TargetEntry:
+        from app.gate.judging.redaction import fit
+        from app.gate.report.model import Target as TargetEntry
+
+        # Without `resolve`: the interpreter of a virtual environment is a link to one outside of it.
+        locations = dict.fromkeys(self._shown(each.script_location) for each in self.recordings)
+        return TargetEntry(
+            command=[self._shown(word) for word in self.configuration.command],
+            script_location=", ".join(locations) or None,
+            commit=find_commit(self.directory),
+            base=fit(self.base) if self.base else None,
+        )
+
+    def _shown(self, text: str) -> str:
+        """A path without what is true on this machine alone; anything else as it is."""
+        from app.gate.judging.redaction import fit
+
+        path = Path(text)
+        if path.is_absolute() and path.is_relative_to(self.directory):
+            text = str(path.relative_to(self.directory))
+        return fit(text)
+
+    def _duration_ms(self) -> float:
+        return round((perf_counter() - self.clock) * 1000, 3)
+
+
+def _import(*names: str) -> None:
+    for name in names:
+        importlib.import_module(name)

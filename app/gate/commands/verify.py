@@ -1,0 +1,156 @@
+"""`overproof verify`: run a project's migrations on a throwaway PostgreSQL, judge them, and tell everyone who asked.
+
+Exit status: 0 passed, 1 failed by findings, 2 could not verify. Each report that was asked for is written in every case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from app.gate.commands._delivery import NOT_VERIFIED, _complain, deliver
+from app.gate.commands._options import UsageError, read_outputs
+from app.gate.commands._verification import Verification
+from app.gate.configuration import ConfigurationError
+from app.gate.errors import CannotVerify, ServerUnavailable
+from app.gate.judging.baseline import BaselineError
+from app.gate.reporters import FORMATS
+
+if TYPE_CHECKING:
+    from app.gate.report.model import Report
+
+
+DESCRIPTION = """\
+Run a project's migrations on a throwaway PostgreSQL, each of them up, down and up again, and judge what they did.
+
+COMMAND upgrades the project's database; without one it is `alembic upgrade head`. In COMMAND, --prepare, --env and --file,
+{url} stands for the throwaway database, {url+psycopg2} for the same with a driver; {host}, {port}, {user}, {password} and
+{database} for its parts. Settings can also be kept in [overproof] of alembic.ini or setup.cfg, or [tool.overproof] of
+pyproject.toml; the command line wins.
+"""
+
+EPILOG = """\
+Exit status: 0 passed, 1 failed by findings, 2 could not verify. `overproof explain` lists the checks.
+
+  overproof verify
+  overproof verify --env SQLALCHEMY_DATABASE_URI={url+psycopg2} -- flask db upgrade
+  overproof verify --output github --output sarif:overproof.sarif -- .venv/bin/alembic -c deploy/alembic.ini upgrade heads
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "verify",
+        help="prove a project's migrations on a throwaway PostgreSQL",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        usage="overproof verify [options] [-- COMMAND …]",
+    )
+    where = parser.add_argument_group("what to run, and where")
+    where.add_argument("command_words", metavar="COMMAND", nargs="*", help="what upgrades the project's database")
+    where.add_argument(
+        "--env",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="an environment variable for COMMAND (default: DATABASE_URL={url}, with the driver that the project uses)",
+    )
+    where.add_argument(
+        "--file",
+        metavar="PATH=TEMPLATE",
+        action="append",
+        default=[],
+        help="write the template file to PATH while COMMAND runs, for a project that reads its URL from a file; with"
+        " {database} in PATH each run has its own, and they need not wait for each other",
+    )
+    where.add_argument("--prepare", metavar="COMMAND", help="run this on the empty database first")
+    where.add_argument(
+        "--database-url",
+        metavar="URL",
+        help="a PostgreSQL server to use, in databases made for this run alone (default: OVERPROOF_DATABASE_URL, else an"
+        " embedded server)",
+    )
+    where.add_argument(
+        "--base",
+        metavar="REF",
+        help="a git ref (origin/main): judge only what HEAD adds to it, starting from its schema",
+    )
+    where.add_argument("--timeout", metavar="SECONDS", help="for one revision, one way (default: 300)")
+    judging = parser.add_argument_group("how to judge")
+    judging.add_argument(
+        "--select", metavar="CHECK", action="append", default=[], help="run only this check; repeatable"
+    )
+    judging.add_argument(
+        "--ignore", metavar="CHECK", action="append", default=[], help="leave this check out; repeatable"
+    )
+    judging.add_argument("--fail-on", metavar="error|warning|never", help="what fails the run (default: error)")
+    judging.add_argument("--baseline", metavar="FILE", help="findings that are known and accepted")
+    judging.add_argument("--write-baseline", action="store_true", help="accept everything that is found now")
+    telling = parser.add_argument_group("how to tell")
+    telling.add_argument(
+        "--output",
+        metavar="FORMAT[:PATH]",
+        action="append",
+        default=[],
+        help=f"{', '.join(FORMATS)}; to a file, or else to standard output; repeatable (default: text)",
+    )
+    telling.add_argument("--recording", metavar="FILE", help="write down what was seen, for whoever develops a check")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        outputs = read_outputs(arguments.output)
+    except UsageError as error:
+        _complain(str(error))
+        return NOT_VERIFIED
+    with _termination_as_interrupt():
+        try:
+            return deliver(verify(arguments, Path.cwd(), os.environ), outputs)
+        except KeyboardInterrupt:  # while the reports were written
+            _complain("interrupted")
+            return NOT_VERIFIED
+
+
+def verify(arguments: argparse.Namespace, directory: Path, environ: Mapping[str, str]) -> Report:
+    """The report on the project in that directory. Whatever goes wrong is a report with the verdict `error`."""
+    verification = Verification(directory, datetime.now(UTC), perf_counter())
+    try:
+        verification.settle(arguments)
+        return verification.go(arguments.database_url or environ.get("OVERPROOF_DATABASE_URL") or None)
+    except (UsageError, ConfigurationError, BaselineError, CannotVerify, ServerUnavailable) as error:
+        return verification.error(str(error))
+    except KeyboardInterrupt:
+        return verification.error("interrupted")
+    except Exception as error:  # noqa: BLE001 - a report is owed in every case
+        traceback.print_exc()
+        return verification.error(f"this is a defect of Overproof, please report it: {type(error).__name__}: {error}")
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """A job that is cancelled gets SIGTERM: leave the way that Ctrl-C leaves, with everything undone."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    try:
+        before = {number: signal.signal(number, interrupt) for number in numbers}
+    except ValueError:  # not in the main thread: whoever started us there handles signals
+        before = {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
