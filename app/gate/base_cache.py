@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.gate.errors import ServerUnavailable
+from app.gate.errors import ServerUnavailable, StaleBaseCache
 from app.gate.files import write_atomically
 from app.gate.history.git_base import read_base, revision_of
 from app.gate.history.paths import repository_root
@@ -34,10 +34,6 @@ from app.gate.walk.state import Walk
 KEPT_IMAGES = 4  # each has about 50 MB
 Result = TypeVar("Result")
 _FORMAT = 4  # to be raised when what is kept, or how it is made, changes
-
-
-class Distrusted(Exception):
-    """What was kept is not what this run would have made."""
 
 
 def cache_directory() -> Path:
@@ -124,7 +120,7 @@ class KeptBase:
             return
         found = [walk.hello["alembic"], walk.hello["sqlalchemy"], sorted(walk.current)]
         if [found] != self.facts["walks"][walk.index : walk.index + 1]:
-            raise Distrusted
+            raise StaleBaseCache
 
     def settle(self, walks: Sequence[Walk]) -> None:
         """Compare the schema with which the walk began, or keep the image that was taken. Raises Distrusted."""
@@ -133,7 +129,7 @@ class KeptBase:
             return
         if self.database is not None:
             if len(walks) != len(self.facts["walks"]) or self.facts["digest"] != digest(Snapshot(start.objects)):
-                raise Distrusted
+                raise StaleBaseCache
             return
         if self._taken is None:
             return
@@ -223,7 +219,7 @@ def with_kept_base(kept: KeptBase, run: Callable[[Path | None], Result]) -> Resu
     if kept.image is not None:
         try:
             return run(kept.image)
-        except (Distrusted, ServerUnavailable):
+        except (StaleBaseCache, ServerUnavailable):
             kept.discard()
     return run(None)
 

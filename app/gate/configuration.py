@@ -28,6 +28,7 @@ from typing import Any
 
 from app.gate.checks.base import Check
 from app.gate.checks.registry import CHECKS, UnknownCheck, get_check
+from app.gate.errors import ConfigurationError
 from app.gate.recording.model import Part
 from app.gate.report.verdict import IGNORED, NOT_SELECTED, Severity
 
@@ -45,10 +46,6 @@ class FailOn(StrEnum):
         if self is FailOn.ERROR:
             return severity is Severity.ERROR
         return self is FailOn.WARNING and severity is not Severity.NOTICE
-
-
-class ConfigurationError(Exception):
-    """A setting that cannot be used. One line for people that names the file or the option, and the key."""
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,95 @@
-"""The exceptions that cross from one room of the gate to another."""
+"""The exceptions that cross from one room of the gate to another.
+
+    GateError
+    ├─ CannotVerify                       exit status 2; the message is one line for the user
+    │  ├─ UsageError                      an option of the command line
+    │  ├─ ConfigurationError              a setting of the project
+    │  ├─ BaselineError                   the file of accepted findings
+    │  ├─ ServerUnavailable               no PostgreSQL to work on
+    │  └─ CommandNeverReachedAlembic
+    ├─ CommandExited, StepTimedOut        the project's command, in the middle of a step
+    ├─ DatabaseSpoiled                    the walk continues on another database
+    ├─ CannotReachRevision, DisturbedByOtherRun, StaleBaseCache
+    └─ QueryRefused                       PostgreSQL refused a query of ours
+
+What a check cannot judge is an outcome and no error: `checks.base.CheckSkipped`.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
-class ServerUnavailable(Exception):
-    """There is no PostgreSQL to work on. The message is one line for people, and never holds a password."""
+if TYPE_CHECKING:
+    from app.gate.recording.model import Failure
+
+StepId = tuple[str, str]  # revision, direction: ("b2", "upgrade")
 
 
-class CannotVerify(Exception):
-    """Nothing can be said of the migrations. One line for people: what happened, and what to do. Exit status 2."""
+class GateError(Exception):
+    """The root of what the gate raises on purpose."""
 
 
-class Spoiled(Exception):
-    """The database is not what the walk left it as. `next_index` is where the walk goes on with a new one."""
+class CannotVerify(GateError):
+    """Nothing can be said about the migrations. The message is one line: what happened, and what to do. Exit status 2."""
+
+
+class UsageError(CannotVerify):
+    """An option that cannot be used."""
+
+
+class ConfigurationError(CannotVerify):
+    """A setting that cannot be used. The message names the file and the setting."""
+
+
+class BaselineError(CannotVerify):
+    """A baseline that cannot be read or written."""
+
+
+class ServerUnavailable(CannotVerify):
+    """There is no PostgreSQL to work on. The message never holds a password."""
+
+
+class CommandNeverReachedAlembic(CannotVerify):
+    """The command ended before it reached Alembic."""
+
+
+class CommandExited(GateError):
+    """The command ended in the middle of a session, and of the step `at` if there is one."""
+
+    at: StepId | None = None
+
+
+class StepTimedOut(GateError):
+    """A step did not end in time, nor after it was cancelled."""
+
+    def __init__(self, message: str, at: StepId) -> None:
+        super().__init__(message)
+        self.at = at
+
+
+class DatabaseSpoiled(GateError):
+    """The database was left in another state than the walk knows. `next_index` is where the walk continues with a new one."""
 
     def __init__(self, next_index: int) -> None:
         super().__init__(next_index)
         self.next_index = next_index
 
 
-class NeverArrived(CannotVerify):
-    """The command ended before it reached Alembic."""
+class CannotReachRevision(GateError):
+    """A rerun did not get to the revision that it is about."""
+
+
+class DisturbedByOtherRun(GateError):
+    """A run failed while another one was under way: it is to be repeated alone."""
+
+
+class StaleBaseCache(GateError):
+    """What was cached is not what this run would have made."""
+
+
+class QueryRefused(GateError):
+    """PostgreSQL refused a query."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from app.gate.base_cache import KeptBase
-from app.gate.errors import CannotVerify, NeverArrived
+from app.gate.errors import CannotVerify, CommandNeverReachedAlembic
 from app.gate.history.paths import relative, repository_root
 from app.gate.postgres.statements import is_about_the_server
 from app.gate.recording.model import EVERY_PART, GOES_ON, Attempt, Change, Part, Recording, Trip
@@ -60,7 +60,7 @@ def record(
             ahead = stack.enter_context(begin_ahead(stage, _foreseen_start(stage, kept)))
             try:
                 walks = walk_all(stage, on_progress, kept)
-            except NeverArrived:
+            except CommandNeverReachedAlembic:
                 if ahead is None:
                     raise
                 # Perhaps the run beside it was in its way (a port that is taken, a file that is locked): once more, alone.

@@ -8,11 +8,12 @@ from typing import Any
 
 import psycopg2
 
+from app.gate.errors import QueryRefused
 from app.gate.recording.model import Failure
 from app.gate.rows._catalog import read_catalog
 from app.gate.rows._fill import Filled, fill
 from app.gate.rows._plan import make_plan
-from app.gate.rows.connection import AskFailed, Line
+from app.gate.rows.connection import Line
 
 
 @dataclass
@@ -54,7 +55,7 @@ def line_over(connection: Any) -> Line:
                 rows = _run(connection, statement)
         except psycopg2.Error as error:
             _run(connection, "ROLLBACK TO SAVEPOINT overproof_ask")
-            raise AskFailed(_failure(error)) from error
+            raise QueryRefused(_failure(error)) from error
         ((value,),) = rows
         assert isinstance(value, str)
         return value

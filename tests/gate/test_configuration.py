@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.configuration import Configuration, ConfigurationError, FailOn, read_configuration
+from app.gate.configuration import Configuration, FailOn, read_configuration
+from app.gate.errors import ConfigurationError
 from app.gate.report.verdict import Severity
 
 INI = """

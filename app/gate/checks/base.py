@@ -31,7 +31,7 @@ class Finding:
             raise ValueError(f"a finding needs a subject: {self.message}")
 
 
-class Skipped(Exception):
+class CheckSkipped(Exception):
     """An outcome, not an error. Raised by `examine` when what it judges could not be observed. The argument is the reason, for people."""
 
 

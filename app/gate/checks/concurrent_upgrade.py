@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.subjects import changed
 from app.gate.recording.model import Part, Recording
@@ -51,11 +51,11 @@ _HELP = (
 
 def examine(recording: Recording) -> Iterator[Finding]:
     if recording.graph.refusal is not None:
-        raise Skipped("Alembic refuses the command itself; single-head or upgrade says why")
+        raise CheckSkipped("Alembic refuses the command itself; single-head or upgrade says why")
     if recording.concurrent is None:
-        raise Skipped(recording.missing.get("concurrent", "two upgrades at once were not tried"))
+        raise CheckSkipped(recording.missing.get("concurrent", "two upgrades at once were not tried"))
     if recording.plain is not None and (recording.plain.failures or recording.plain.differences):
-        raise Skipped("one upgrade alone does not leave the schema of the walk either; upgrade says why")
+        raise CheckSkipped("one upgrade alone does not leave the schema of the walk either; upgrade says why")
     differences = principal(recording.concurrent.differences)
     if recording.concurrent.failures:
         failure = recording.concurrent.failures[0]

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support import fix_code as remedy
 from app.gate.checks.support.downgrades import find_omission
 from app.gate.checks.support.subjects import together
@@ -48,7 +48,7 @@ from app.gate.wording import bulleted, counted, indented, listed
 
 def examine(recording: Recording) -> Iterator[Finding]:
     if "populated" in recording.missing:
-        raise Skipped(f"no rows were tried: {recording.missing['populated']}")
+        raise CheckSkipped(f"no rows were tried: {recording.missing['populated']}")
     revisions = {each.revision: each for each in recording.graph.revisions}
     for trip in recording.trips:
         revision = revisions[trip.revision]

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.locks import Moment, Transaction, listed_tables, moments
 from app.gate.checks.support.statements import shown
 from app.gate.recording.model import Part, Recording
@@ -45,7 +45,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     ]
     told = [each for each in locking if each[1].statement.lock_timeout_ms is not None]
     if locking and not told:
-        raise Skipped("which lock_timeout was in force was not observed")
+        raise CheckSkipped("which lock_timeout was in force was not observed")
     without: dict[str, list[tuple[Transaction, Moment]]] = {}
     for transaction, moment in told:
         if moment.statement.lock_timeout_ms == 0:

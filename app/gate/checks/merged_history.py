@@ -25,14 +25,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.recording.model import Divergence, Recording
 from app.gate.report.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
     if recording.base is None:
-        raise Skipped("there is no base to compare with; --base names one")
+        raise CheckSkipped("there is no base to compare with; --base names one")
     base = recording.base
     slipped_in = {revision for revision, _ in base.slipped_in}
     children = {

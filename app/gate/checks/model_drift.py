@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.subjects import together
 from app.gate.checks.unregistered_models import full_table_name
 from app.gate.recording.model import Drift, Part, Recording
@@ -42,9 +42,9 @@ from app.gate.wording import counted, listed
 
 def examine(recording: Recording) -> Iterator[Finding]:
     if not recording.has_metadata:
-        raise Skipped("env.py gives Alembic no target_metadata to compare with")
+        raise CheckSkipped("env.py gives Alembic no target_metadata to compare with")
     if recording.drift is None:
-        raise Skipped(recording.missing.get("drift", "autogenerate was not run"))
+        raise CheckSkipped(recording.missing.get("drift", "autogenerate was not run"))
     # Autogenerate would drop the tables of models that it does not see. unregistered-models tells of the cause.
     unseen = {full_table_name(model) for model in recording.unregistered or ()}
     by_table: dict[str, list[Drift]] = {}

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.fix_code import concurrently, python, quote, quote_table
 from app.gate.checks.support.naming import noun
 from app.gate.recording.model import Change, Definition, Key, Recording, Revision
@@ -37,7 +37,7 @@ from app.gate.wording import indented
 
 def examine(recording: Recording) -> Iterator[Finding]:
     if recording.head is None:
-        raise Skipped(recording.missing.get("head", "the history was not walked to its head"))
+        raise CheckSkipped(recording.missing.get("head", "the history was not walked to its head"))
     for key, definition in sorted(recording.head.objects.items()):
         if (found := _finding(key, definition)) is None:
             continue

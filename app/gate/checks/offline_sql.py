@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.subjects import cause, changed
 from app.gate.recording.model import Change, Failure, Part, Recording
@@ -39,9 +39,9 @@ from app.gate.wording import bulleted, listed
 
 def examine(recording: Recording) -> Iterator[Finding]:
     if recording.graph.refusal is not None:
-        raise Skipped("Alembic refuses the command itself; single-head or upgrade says why")
+        raise CheckSkipped("Alembic refuses the command itself; single-head or upgrade says why")
     if recording.offline is None:
-        raise Skipped(recording.missing.get("offline", "the offline script was not made"))
+        raise CheckSkipped(recording.missing.get("offline", "the offline script was not made"))
     for failure in recording.offline.failures:
         yield _failed(failure)
     differences = principal(recording.offline.differences)

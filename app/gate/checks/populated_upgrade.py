@@ -42,30 +42,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support import fix_code as remedy
 from app.gate.checks.support.naming import failure_reason
-from app.gate.checks.support.row_advice import _column_change, _help, _help_with_new
+from app.gate.checks.support.row_advice import NO_LABEL, _column_change, _help, _help_with_new
 from app.gate.checks.support.subjects import cause, together
+from app.gate.postgres import sqlstates
 from app.gate.recording.model import Change, Failure, Part, Populated, Recording, Revision, Snapshot, Trip
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.report.verdict import Severity
 from app.gate.wording import bulleted, counted, first_line, indented, listed
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-_NOT_NULL = "23502"
-_UNIQUE = ("23505", "23P01")
-_TOO_LONG = "22001"
-_OUT_OF_RANGE = "22003"
-_CHECK = "23514"
-_NO_LABEL = re.compile(r'^invalid input value for enum [^:]+: "(.*)"$')
 # What rows break that were made without a knowledge of what belongs together.
-_ABOUT_RELATIONS = ("23503", "23514", "23P01")
+_ABOUT_RELATIONS = (sqlstates.FOREIGN_KEY_VIOLATION, sqlstates.CHECK_VIOLATION, sqlstates.EXCLUSION_VIOLATION)
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
     if "populated" in recording.missing:
-        raise Skipped(f"no rows were tried: {recording.missing['populated']}")
+        raise CheckSkipped(f"no rows were tried: {recording.missing['populated']}")
     revisions = {each.revision: each for each in recording.graph.revisions}
     uncovered: dict[str, dict[str, list[str]]] = {}  # reason -> revision -> tables
     for trip in recording.trips:
@@ -88,7 +83,7 @@ def _finding(revision: Revision, trip: Trip, populated: Populated, failure: Fail
     sources = _sources(populated, failure) if is_new else [shorten(table)]
     rows_of = listed(sources)
     severity = _severity(populated, failure)
-    is_left_empty = failure.sqlstate == _NOT_NULL and _is_filled_before(trip, failure, table, column)
+    is_left_empty = failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and _is_filled_before(trip, failure, table, column)
     if is_left_empty and severity is Severity.ERROR and populated.rows != "own":
         severity = Severity.WARNING  # by an UPDATE that reaches some rows, and not those that were made up
     if populated.rows == "own":
@@ -125,7 +120,9 @@ def _severity(populated: Populated, failure: Failure) -> Severity:
         return Severity.ERROR
     if populated.rows == "awkward":
         return Severity.WARNING
-    if failure.sqlstate in ("23503", "23505") and re.match(r"\s*INSERT\b", failure.sql or "", re.IGNORECASE):
+    if failure.sqlstate in (sqlstates.FOREIGN_KEY_VIOLATION, sqlstates.UNIQUE_VIOLATION) and re.match(
+        r"\s*INSERT\b", failure.sql or "", re.IGNORECASE
+    ):
         return Severity.NOTICE  # what the script inserts meets keys and references that were made up, and no others
     if failure.sqlstate in _ABOUT_RELATIONS:
         return Severity.WARNING
@@ -177,7 +174,7 @@ def _place(trip: Trip, populated: Populated, failure: Failure) -> tuple[str, str
     table = table or next((each for each in known if target and each.rpartition(".")[2] == target[1]), None)
     altered = _ALTERED.search(failure.sql or "")
     # What is no column (42703: undefined_column) is a value in the wrong quotes.
-    named = altered[1] if altered and failure.sqlstate != "42703" else None
+    named = altered[1] if altered and failure.sqlstate != sqlstates.UNDEFINED_COLUMN else None
     column = failure.column or named
     change = _broken_promise(trip, failure)
     if change is not None and change.key.table:
@@ -230,7 +227,7 @@ def _columns(change: Change) -> list[str]:
 def _trouble(trip: Trip, failure: Failure, table: str, column: str | None) -> str:
     """What the awkward rows have that the plain ones have not, and why they may."""
     change = _column_change(trip, table, column)
-    if failure.sqlstate == _NOT_NULL and change is not None and change.before is None:
+    if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and change is not None and change.before is None:
         return f"it leaves the new {shorten(table)}.{column} empty"
     return f"{_trait(trip, failure, shorten(table), column)}, which the schema before it allows"
 
@@ -238,9 +235,9 @@ def _trouble(trip: Trip, failure: Failure, table: str, column: str | None) -> st
 def _outcome(trip: Trip, failure: Failure, table: str, column: str | None) -> str:
     """What older rows become in a table of the revision's own, which does not take it."""
     name = f"{shorten(table)}.{column}" if column else shorten(table)
-    if failure.sqlstate == _NOT_NULL:
+    if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION:
         return f"NULL in the new {name}"
-    if failure.sqlstate in _UNIQUE:
+    if failure.sqlstate in (sqlstates.UNIQUE_VIOLATION, sqlstates.EXCLUSION_VIOLATION):
         change = _broken_promise(trip, failure)
         columns = _columns(change) if change is not None else []
         return f"equal {listed(columns)} in the new {shorten(table)}" if columns else f"duplicates in the new {name}"
@@ -249,19 +246,19 @@ def _outcome(trip: Trip, failure: Failure, table: str, column: str | None) -> st
 
 def _trait(trip: Trip, failure: Failure, table: str, column: str | None) -> str:
     name = f"{table}.{column}" if column else table
-    if failure.sqlstate == _NOT_NULL:
+    if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION:
         return f"{name} is NULL" if column else f"{name} holds NULLs"
-    if failure.sqlstate in _UNIQUE:
+    if failure.sqlstate in (sqlstates.UNIQUE_VIOLATION, sqlstates.EXCLUSION_VIOLATION):
         change = _broken_promise(trip, failure)
         columns = _columns(change) if change is not None else []
         return f"rows of {table} are equal in {listed(columns)}" if columns else f"{name} holds duplicates"
-    if failure.sqlstate == _TOO_LONG:
+    if failure.sqlstate == sqlstates.STRING_DATA_RIGHT_TRUNCATION:
         return f"texts in {name} are as long as their type holds"
-    if failure.sqlstate == _OUT_OF_RANGE:
+    if failure.sqlstate == sqlstates.NUMERIC_VALUE_OUT_OF_RANGE:
         return f"numbers in {name} are as large as their type holds"
-    if found := _NO_LABEL.search(failure.message):
+    if found := NO_LABEL.search(failure.message):
         return f"a row of {table} holds '{found[1]}'"
-    if failure.sqlstate == _CHECK and (rule := _narrowed(trip, failure)):
+    if failure.sqlstate == sqlstates.CHECK_VIOLATION and (rule := _narrowed(trip, failure)):
         return f"a row of {table} holds what {rule} no longer allows"
     return f"{name} holds NULLs, duplicates or extreme values"
 

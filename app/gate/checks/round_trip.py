@@ -37,6 +37,7 @@ from app.gate.checks.support import fix_code as remedy
 from app.gate.checks.support.downgrades import find_omission, is_refusal
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object
+from app.gate.postgres import sqlstates
 from app.gate.recording.model import Change, Failure, Recording, Revision, Trip
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity
@@ -85,11 +86,11 @@ def _failed(revision: Revision, failure: Failure) -> Finding:
 
 def _hint(failure: Failure) -> str:
     # https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined table, column or object, and their duplicates.
-    if failure.sqlstate in ("42P01", "42703", "42704"):
+    if failure.sqlstate in (sqlstates.UNDEFINED_TABLE, sqlstates.UNDEFINED_COLUMN, sqlstates.UNDEFINED_OBJECT):
         return "At that point it is not there: the upgrade never made it, made it under another name, or the downgrade took it away before."
-    if failure.sqlstate in ("42P07", "42701", "42710"):
+    if failure.sqlstate in (sqlstates.DUPLICATE_TABLE, sqlstates.DUPLICATE_COLUMN, sqlstates.DUPLICATE_OBJECT):
         return "At that point it is still there: the upgrade did not take it away, or the downgrade makes it twice."
-    if failure.sqlstate == "2BP01":  # dependent_objects_still_exist
+    if failure.sqlstate == sqlstates.DEPENDENT_OBJECTS_STILL_EXIST:
         return "Undo in the opposite order of the upgrade: what leans on it has to go first."
     return "Undo what the upgrade did, in the opposite order. To see it by itself, on a database at this revision:\n\n    alembic downgrade -1"
 

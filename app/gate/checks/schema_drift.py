@@ -43,7 +43,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support import fix_code as remedy
 from app.gate.checks.support.column_types import is_wider
 from app.gate.checks.support.naming import failure_reason, is_one_sided, noun, principal, short_noun
@@ -86,13 +86,13 @@ def examine(recording: Recording) -> Iterator[Finding]:
 
 def _snapshots(recording: Recording) -> tuple[Snapshot, Snapshot]:
     if not recording.has_metadata:
-        raise Skipped("env.py gives Alembic no target_metadata to compare with")
+        raise CheckSkipped("env.py gives Alembic no target_metadata to compare with")
     if recording.head is None:
-        raise Skipped(recording.missing.get("head", "the history was not walked to its head"))
+        raise CheckSkipped(recording.missing.get("head", "the history was not walked to its head"))
     if recording.model_failure is not None:
-        raise Skipped(f"the models cannot be created by themselves: {failure_reason(recording.model_failure)}")
+        raise CheckSkipped(f"the models cannot be created by themselves: {failure_reason(recording.model_failure)}")
     if recording.models is None:
-        raise Skipped(recording.missing.get("models", "the models were not created"))
+        raise CheckSkipped(recording.missing.get("models", "the models were not created"))
     return recording.head, recording.models
 
 

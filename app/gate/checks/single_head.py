@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.naming import script_of
 from app.gate.recording.model import Graph, Recording
 from app.gate.report.verdict import Severity
@@ -43,7 +43,7 @@ from app.gate.wording import counted, first_line, indented, listed
 def examine(recording: Recording) -> Iterator[Finding]:
     graph = recording.graph
     if not graph.heads and graph.problems:
-        raise Skipped("Alembic cannot read the history; graph-integrity says why")
+        raise CheckSkipped("Alembic cannot read the history; graph-integrity says why")
     if len(graph.heads) < 2:
         return
     history = _History(graph)

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.subjects import together
 from app.gate.recording.model import Part, Recording, UnregisteredModel
 from app.gate.recording.names import shorten
@@ -32,9 +32,9 @@ from app.gate.wording import listed
 
 def examine(recording: Recording) -> Iterator[Finding]:
     if not recording.has_metadata:
-        raise Skipped("env.py gives Alembic no target_metadata to compare with")
+        raise CheckSkipped("env.py gives Alembic no target_metadata to compare with")
     if recording.unregistered is None:
-        raise Skipped(recording.missing.get("unregistered", "the project's modules were not looked through"))
+        raise CheckSkipped(recording.missing.get("unregistered", "the project's modules were not looked through"))
     by_module: dict[str, list[UnregisteredModel]] = {}
     for model in recording.unregistered:
         by_module.setdefault(model.module, []).append(model)

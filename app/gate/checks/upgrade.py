@@ -33,9 +33,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object
+from app.gate.postgres import sqlstates
 from app.gate.recording.model import Attempt, Change, Failure, Part, Recording, Step
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity
@@ -46,12 +47,12 @@ from app.gate.wording import bulleted, counted, first_line, listed
 def examine(recording: Recording) -> Iterator[Finding]:
     graph = recording.graph
     if graph.problems and not recording.trips:
-        raise Skipped("Alembic cannot read the history; graph-integrity says why")
+        raise CheckSkipped("Alembic cannot read the history; graph-integrity says why")
     if graph.refusal is not None and len(graph.heads) < 2:
         # The target is not in this history, or the database names a revision that is not.
         yield Finding(f"Alembic refuses to upgrade: {first_line(graph.refusal)}.", "refused", help=_REFUSAL_HELP)
     elif graph.revisions and not recording.trips:
-        raise Skipped(recording.missing.get("trips") or graph.refusal or "no revision was run")
+        raise CheckSkipped(recording.missing.get("trips") or graph.refusal or "no revision was run")
     for trip in recording.trips:
         if trip.up is not None and trip.up.failure is not None:
             yield _finding(trip.up, trip.up.failure, _not_tried_after(recording, trip.revision))
@@ -172,17 +173,17 @@ _EXTENSION = (
 )
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _HINTS_BY_SQLSTATE = {
-    "42P01": _NOT_THERE,  # undefined_table
-    "42703": _NOT_THERE,  # undefined_column
-    "42704": _NOT_THERE,  # undefined_object
-    "25001": _AUTOCOMMIT,  # active_sql_transaction: CONCURRENTLY, VACUUM
-    "55P04": "A new label of an enum can be used only after a commit. " + _AUTOCOMMIT,  # unsafe_new_enum_value_usage
-    "42710": "Something before this has created it already. A type that several tables share is created once: "
+    sqlstates.UNDEFINED_TABLE: _NOT_THERE,
+    sqlstates.UNDEFINED_COLUMN: _NOT_THERE,
+    sqlstates.UNDEFINED_OBJECT: _NOT_THERE,
+    sqlstates.ACTIVE_SQL_TRANSACTION: _AUTOCOMMIT,
+    sqlstates.UNSAFE_NEW_ENUM_VALUE_USAGE: "A new label of an enum can be used only after a commit. " + _AUTOCOMMIT,
+    sqlstates.DUPLICATE_OBJECT: "Something before this has created it already. A type that several tables share is created once: "
     "postgresql.ENUM(…, create_type=False), and .create(op.get_bind(), checkfirst=True) where it is first needed.",  # duplicate_object
-    "42P07": "A revision before this one, or env.py itself (metadata.create_all), has created it already.",  # duplicate_table
-    "0A000": _EXTENSION,  # feature_not_supported: extension "…" is not available
-    "58P01": _EXTENSION,  # undefined_file: the same, before PostgreSQL 16
-    "55P03": "Another connection held the lock: does the script open a second one?",  # lock_not_available
+    sqlstates.DUPLICATE_TABLE: "A revision before this one, or env.py itself (metadata.create_all), has created it already.",
+    sqlstates.FEATURE_NOT_SUPPORTED: _EXTENSION,  # extension "…" is not available
+    sqlstates.UNDEFINED_FILE: _EXTENSION,  # the same, before PostgreSQL 16
+    sqlstates.LOCK_NOT_AVAILABLE: "Another connection held the lock: does the script open a second one?",
 }
 
 CHECK = Check(id="upgrade", severity=Severity.ERROR, examine=examine, needs=frozenset({Part.CONCURRENT}))

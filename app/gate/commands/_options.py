@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from app.gate.configuration import Configuration, read_checks, read_fail_on, read_pair, read_timeout, read_words
+from app.gate.errors import UsageError
 from app.gate.reporters import FORMATS
-
-
-class UsageError(Exception):
-    """An option that cannot be used. One line for people."""
 
 
 def override(configuration: Configuration, arguments: argparse.Namespace) -> Configuration:

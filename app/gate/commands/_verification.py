@@ -13,13 +13,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from app.gate.commands._options import UsageError, override
+from app.gate.commands._options import override
 from app.gate.commands._progress import progress_on
 from app.gate.configuration import Configuration, read_configuration
-from app.gate.errors import CannotVerify
+from app.gate.errors import BaselineError, CannotVerify, UsageError
 from app.gate.files import write_atomically
 from app.gate.history.paths import find_commit
-from app.gate.judging.baseline import Baseline, BaselineError, read_baseline, render_baseline, renew
+from app.gate.judging.baseline import Baseline, read_baseline, render_baseline, renew
 from app.gate.recording.model import EVERY_PART, Recording
 from app.gate.recording.serialization import save
 from app.gate.report.verdict import Verdict

@@ -19,6 +19,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from app.gate.errors import ServerUnavailable
+from app.gate.postgres import sqlstates
 from app.gate.recording.model import Key, Snapshot
 from app.gate.recording.serialization import digest, to_json
 from app.gate.server.binaries import OLDEST_MAJOR
@@ -30,7 +31,12 @@ FORMAT = "overproof-snapshot/1"
 # So that a look at a busy production database can neither wait for a migration nor make anybody wait.
 LOCK_TIMEOUT_S = 5
 
-_UNDEFINED = ("XX000", "42P01", "42704", "42883")  # something that was being read has just been dropped
+_UNDEFINED = (
+    sqlstates.INTERNAL_ERROR,
+    sqlstates.UNDEFINED_TABLE,
+    sqlstates.UNDEFINED_OBJECT,
+    sqlstates.UNDEFINED_FUNCTION,
+)  # something that was being read has just been dropped
 _ATTEMPTS = 3
 
 
@@ -151,9 +157,9 @@ def _revisions_in(connection: Connection, table: Key) -> list[str] | None:
 
 def _in_words(error: psycopg2.Error) -> str:
     said = error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
-    if error.pgcode == "55P03":
+    if error.pgcode == sqlstates.LOCK_NOT_AVAILABLE:
         return f"A lock was held for longer than {LOCK_TIMEOUT_S} s, as by a migration that is under way: try again after it."
-    if error.pgcode == "57014":
+    if error.pgcode == sqlstates.QUERY_CANCELED:
         return f"The database did not answer in time ({said}): try again, or with a longer --timeout."
     if error.pgcode in _UNDEFINED:
         return f"The schema kept changing while it was read ({said}): try again when nothing changes it."

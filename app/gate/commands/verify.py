@@ -17,11 +17,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from app.gate.commands._delivery import NOT_VERIFIED, _complain, deliver
-from app.gate.commands._options import UsageError, read_outputs
+from app.gate.commands._options import read_outputs
 from app.gate.commands._verification import Verification
-from app.gate.configuration import ConfigurationError
-from app.gate.errors import CannotVerify, ServerUnavailable
-from app.gate.judging.baseline import BaselineError
+from app.gate.errors import CannotVerify, UsageError
 from app.gate.reporters import FORMATS
 
 if TYPE_CHECKING:
@@ -128,7 +126,7 @@ def verify(arguments: argparse.Namespace, directory: Path, environ: Mapping[str,
     try:
         verification.settle(arguments)
         return verification.go(arguments.database_url or environ.get("OVERPROOF_DATABASE_URL") or None)
-    except (UsageError, ConfigurationError, BaselineError, CannotVerify, ServerUnavailable) as error:
+    except CannotVerify as error:
         return verification.error(str(error))
     except KeyboardInterrupt:
         return verification.error("interrupted")

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.gate.errors import BaselineError
 from app.gate.report.verdict import IN_BASELINE, Outcome
 
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
 
 
 FORMAT = "overproof-baseline/2"
-
-
-class BaselineError(Exception):
-    """A baseline that cannot be used. One line for people that says what to do."""
 
 
 @dataclass(frozen=True, order=True)

@@ -10,7 +10,7 @@ from app.gate.configuration import Configuration
 from app.gate.judging.baseline import Baseline
 from app.gate.judging.fingerprints import fingerprint_of
 from app.gate.judging.redaction import fit, fit_or_none
-from app.gate.judging.weighing import Examination, Weighed
+from app.gate.judging.weighing import Examination, Weighed, find_revision
 from app.gate.recording.model import GOES_ON, TRIED_ONCE, Recording, Revision, Step
 from app.gate.report.model import CheckEntry, FindingEntry, GraphEntry, RevisionEntry, StatementEntry, StepEntry
 from app.gate.report.verdict import Outcome, Severity
@@ -30,7 +30,7 @@ def _entries(weighed: Iterable[Weighed], baseline: Baseline | None) -> list[Find
     seen: Counter[str] = Counter()
     for each in weighed:
         finding = each.finding
-        revision = _find_revision(each.recording, finding.revision) if each.recording else None
+        revision = find_revision(each.recording, finding.revision) if each.recording else None
         content = revision.content_digest if revision else ""
         identity = "\0".join(
             (each.check.id, finding.revision or "", content, finding.object or "", fit(finding.subject))
@@ -65,15 +65,6 @@ def _line(finding: Finding, revision: Revision | None) -> int | None:
     if finding.line is not None or revision is None:
         return finding.line
     return (revision.downgrade_line if finding.direction == "downgrade" else revision.upgrade_line) or 1
-
-
-def _find_revision(recording: Recording, revision: str | None) -> Revision | None:
-    if revision is None:
-        return None
-    try:
-        return recording.get_revision(revision)
-    except KeyError:
-        return None
 
 
 OUTCOMES: Mapping[Severity, Outcome] = {

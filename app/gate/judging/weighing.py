@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from app.gate.checks import allowance as allowances
-from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.configuration import Configuration
-from app.gate.judging.entries import _find_revision
 from app.gate.judging.redaction import fit
-from app.gate.recording.model import Recording
+from app.gate.recording.model import Recording, Revision
 from app.gate.report.verdict import Severity
 
 
@@ -45,7 +44,7 @@ def examine(check: Check, recording: Recording) -> Examination:
     started = perf_counter()
     try:
         findings.extend(check.examine(recording))
-    except Skipped as reason:
+    except CheckSkipped as reason:
         skipped = fit(str(reason))
     except Exception as error:  # noqa: BLE001 - whatever a check raises is its defect, not the project's
         crash = fit(f"{type(error).__name__}: {error}".split("\n")[0])
@@ -94,8 +93,17 @@ def _accept(weighed: Iterable[Weighed]) -> None:
     for each in weighed:
         if each.recording is None or each.check.id == allowances.CHECK.id:
             continue
-        revision = _find_revision(each.recording, each.finding.revision)
+        revision = find_revision(each.recording, each.finding.revision)
         for allowance in revision.allowances if revision else ():
             if allowance.reason and allowance.check in (each.check.id, *each.check.aliases):
                 each.allowed = allowance.reason
                 break
+
+
+def find_revision(recording: Recording, revision: str | None) -> Revision | None:
+    if revision is None:
+        return None
+    try:
+        return recording.get_revision(revision)
+    except KeyError:
+        return None

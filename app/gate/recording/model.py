@@ -43,7 +43,6 @@ class Change:
 
 
 COMMAND_FAILED = "CommandFailed"  # the `error` of a command that ended badly by itself
-EXISTS_ALREADY = frozenset({"42710", "42P07", "42701", "42P06", "42723"})  # the `sqlstate` where what is made is there
 
 
 @dataclass(frozen=True)

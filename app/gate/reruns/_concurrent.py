@@ -10,12 +10,12 @@ import threading
 import time
 from dataclasses import dataclass
 
-from app.gate.errors import CannotVerify
+from app.gate.errors import CannotVerify, CommandExited
 from app.gate.recording.model import COMMAND_FAILED, Failure, Snapshot
 from app.gate.server.database import Database
 from app.gate.target.process import Process
 from app.gate.target.runner import Stage, accept, read_schema
-from app.gate.target.session import Conversation, Gone
+from app.gate.target.session import Conversation
 
 _PATIENCE_S = 5.0  # how long one upgrade waits at least for the other, before the two start
 
@@ -74,14 +74,14 @@ class Race:
                     conversation.receive(self._stage.patience_s)
                     self._meet(me, conversation)
                     conversation.send("go")
-                except Gone:
+                except CommandExited:
                     pass  # it never read the version table, or ended; its exit status tells
             if process.wait(self._stage.patience_s) != 0:
                 failure = Failure(COMMAND_FAILED, process.last_words())
         except TimeoutError:
             failure = Failure(COMMAND_FAILED, f"for {self._stage.patience_s:g} s it did nothing, and did not end")
             process.kill()
-        except (Gone, CannotVerify) as error:
+        except (CommandExited, CannotVerify) as error:
             failure = Failure(COMMAND_FAILED, str(error))
         with self._changed:
             self._ended[me] = True

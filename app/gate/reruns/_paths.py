@@ -6,6 +6,7 @@ walk where they need not know how it ends.
 
 from __future__ import annotations
 
+from app.gate.errors import CommandExited
 from app.gate.recording.model import COMMAND_FAILED, Attempt, Failure, Snapshot
 from app.gate.reruns._concurrent import race
 from app.gate.reruns._models import _schema
@@ -16,7 +17,6 @@ from app.gate.reruns.results import Seen
 from app.gate.server.database import Database
 from app.gate.snapshot.difference import difference
 from app.gate.target.runner import Stage, accept
-from app.gate.target.session import Gone
 from app.gate.walk.client import step_request
 from app.gate.walk.state import Walk
 
@@ -87,7 +87,7 @@ def _make_step_by_step(walk: Walk, stage: Stage) -> Snapshot | None:
                         return None
                 conversation.ask("stamp" if described.get("is_stamp") else "finish")
             return _schema(database, walk) if stage.wait(process, database) == 0 else None
-        except (Gone, TimeoutError):
+        except (CommandExited, TimeoutError):
             return None
 
 

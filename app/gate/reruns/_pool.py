@@ -7,17 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from app.gate.errors import CannotVerify
+from app.gate.errors import CannotVerify, DisturbedByOtherRun
 from app.gate.target.runner import Stage
 
 Job = Callable[[], "Sequence[Share] | None"]  # gives what it leaves for others
 # A command that imports its whole application takes a processor for seconds, and some hundred megabytes.
 _PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 AT_ONCE = max(2, min(4, _PROCESSORS))
-
-
-class Disturbed(Exception):
-    """A job failed by what may have been another one beside it: a port that is taken, a file that is locked."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class Jobs:
     def need_to_be_alone(self) -> None:
         """To be called where the command failed outside of any revision. Raises Disturbed unless that cannot be another job's fault."""
         if not self._is_alone:
-            raise Disturbed
+            raise DisturbedByOtherRun
 
     def _run_side_by_side(self) -> None:
         """All but what was disturbed, which is left waiting."""
@@ -75,7 +71,7 @@ class Jobs:
                         share = running.pop(future)
                         try:
                             self._waiting += future.result() or ()
-                        except (Disturbed, CannotVerify):
+                        except (DisturbedByOtherRun, CannotVerify):
                             disturbed.append(share)
             except BaseException:
                 self._stage.close()

@@ -14,14 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from app.gate.errors import CannotVerify
+from app.gate.errors import CannotReachRevision, CannotVerify, CommandExited, StepTimedOut
 from app.gate.recording.model import Interruption, Part, Statement, Step
 from app.gate.reruns._pool import Jobs, Share
 from app.gate.rows.touched import KINDS
 from app.gate.rows.trial import Trial
 from app.gate.snapshot.incremental import difference_between
 from app.gate.target.runner import Stage, arrive_at
-from app.gate.target.session import Gone, Hung
 from app.gate.walk.client import is_void, lost_step
 from app.gate.walk.state import Walk
 from app.gate.walk.walker import Walker
@@ -127,10 +126,10 @@ def _go_once(jobs: Jobs, errand: _Errand, stage: Stage) -> Sequence[str]:
         again = Again(walk, conversation, stage.target.timeout_s, stage.canceller(database))
         try:
             left = errand.go(again, revisions)
-        except Astray as astray:
+        except CannotReachRevision as astray:
             jobs.need_to_be_alone()
             left = _give_up(errand, revisions[again.done :], astray)
-        except (Gone, Hung) as lost:
+        except (CommandExited, StepTimedOut) as lost:
             # Lost on the way to one, those behind it are as well.
             is_at_work = lost.at is None or lost.at[0] == revisions[again.done]
             tried = again.done + 1 if is_at_work else len(revisions)
@@ -143,10 +142,6 @@ def _give_up(errand: _Errand, revisions: Sequence[str], reason: Exception) -> Se
     for name in revisions:
         errand.give_up(errand.walk, name, reason)
     return ()
-
-
-class Astray(Exception):
-    """A revision that applied in the walk does not apply on another database."""
 
 
 class Again(Walker):
@@ -264,7 +259,7 @@ class Again(Walker):
         """Take a step. The end of the command in the middle of it is a failure like any other."""
         try:
             return self._step(name, direction, is_observed=is_observed)
-        except (Gone, Hung) as lost:
+        except (CommandExited, StepTimedOut) as lost:
             return lost_step(name, direction, lost)
 
     def _come_to(self, name: str, *, is_beyond: bool = False) -> None:
@@ -274,5 +269,5 @@ class Again(Walker):
             if earlier in self._walk.applied:
                 failure = self._run(earlier, "upgrade", is_observed=False).get("failure")
                 if failure:
-                    raise Astray(f"revision {earlier} did not apply a second time: {failure['message']}")
+                    raise CannotReachRevision(f"revision {earlier} did not apply a second time: {failure['message']}")
         self._index = index

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from app.gate.errors import QueryRefused
 from app.gate.postgres.quoting import identifier, literal
 from app.gate.rows._catalog import split_names
-from app.gate.rows.connection import Ask, AskFailed
+from app.gate.rows.connection import Ask
 
 MOST_ROWS = 300  # of a table, that are followed
 LONGEST_VALUE = 4000  # letters; of longer ones a digest is kept
@@ -127,7 +128,7 @@ def _ask_for_all(ask: Ask, names: Sequence[Sequence[str]]) -> Mapping[str, Any] 
         tables.append(f"{literal(name)}, {told}")
     try:
         text = ask(f"SELECT jsonb_build_object('now', now(), 'tables', jsonb_build_object({', '.join(tables)}))::text")
-    except AskFailed:
+    except QueryRefused:
         return None
     answer: Mapping[str, Any] = json.loads(text)
     return None if any(each["is_parent"] for each in answer["tables"].values()) else answer

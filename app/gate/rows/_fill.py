@@ -20,12 +20,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.gate.errors import QueryRefused
+from app.gate.postgres import sqlstates
 from app.gate.postgres.quoting import literal
 from app.gate.recording.model import Failure
 from app.gate.rows._catalog import Check, Table
 from app.gate.rows._inserts import TRIES, Task, Writer
 from app.gate.rows._plan import Plan
-from app.gate.rows.connection import Ask, AskFailed
+from app.gate.rows.connection import Ask
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def _run(tasks: Sequence[Task], ask: Ask) -> Failure | None:
     )
     try:
         answer = ask("SELECT current_setting('overproof.rows')", _AT_MOST, block, _AS_BEFORE)
-    except AskFailed as error:
+    except QueryRefused as error:
         return error.failure
     outcomes: list[list[Any]] = json.loads(answer)
     for task, (inserted, state, message, name) in zip(tasks, outcomes, strict=True):
@@ -187,7 +189,7 @@ def _reason(
         parent = plan.catalog.tables.get(key.parent)
         if parent is not None and parent.name in not_covered and all(table.get_column(c).not_null for c in key.columns):
             return f"it needs a row of {parent.name}, which cannot be filled either: {not_covered[parent.name]}"
-    if state == "" or state == "23514":
+    if state == "" or state == sqlstates.CHECK_VIOLATION:
         checks = [check for check in table.checks if check.name == name] or list(table.checks)
         if checks:
             told = " and ".join(map(_told, checks[:3]))

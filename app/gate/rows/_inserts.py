@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from app.gate.postgres import sqlstates
 from app.gate.postgres.quoting import identifier, literal
 from app.gate.rows._candidates import Candidates
 from app.gate.rows._catalog import Check, Column, ForeignKey, Table
@@ -22,7 +23,6 @@ RANK = "overproof_rank"
 _COMBINATIONS = 900  # of candidates, tried for one CHECK
 _MOST_CANDIDATES = 60  # of one column
 _KEPT = 12  # of those that meet it, kept in case that a key refuses the first
-_NO_PARENT = "23503"  # foreign_key_violation
 _IS_NULL = "overproof_null"
 
 
@@ -112,7 +112,7 @@ class Writer:
         failed = {task.table.oid for task in tasks if task.refusal and task.row.kind == "plain"}
         again: list[Task] = []
         for task in tasks:
-            if not task.refusal or not (task.table.oid in failed or task.refusal[0] == _NO_PARENT):
+            if not task.refusal or not (task.table.oid in failed or task.refusal[0] == sqlstates.FOREIGN_KEY_VIOLATION):
                 continue
             task.refusal = None
             for row in (task.row, *task.others):

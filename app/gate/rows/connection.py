@@ -18,14 +18,6 @@ class Ask(Protocol):
     def __call__(self, sql: str, *before: str) -> str: ...
 
 
-class AskFailed(Exception):
-    """PostgreSQL refused what was asked or sent."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-
-
 @dataclass(frozen=True)
 class Line:
     """The migration's own connection, inside the transaction that is held."""

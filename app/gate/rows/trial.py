@@ -17,21 +17,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from app.gate.errors import CannotVerify
-from app.gate.recording.model import EXISTS_ALREADY, Change, Failure, Loss, Populated, Step
+from app.gate.errors import CannotVerify, CommandExited, QueryRefused
+from app.gate.postgres import sqlstates
+from app.gate.postgres.sqlstates import EXISTS_ALREADY
+from app.gate.recording.model import Change, Failure, Loss, Populated, Step
 from app.gate.rows._catalog import Catalog, read_catalog
 from app.gate.rows._contents import Contents, read_contents
 from app.gate.rows._fill import Filled, fill
 from app.gate.rows._losses import losses
 from app.gate.rows._plan import Plan, make_plan
-from app.gate.rows.connection import AskFailed, Line
+from app.gate.rows.connection import Line
 from app.gate.rows.touched import KINDS, _binds_rows, _places, new_tables
-from app.gate.target.session import Gone
 
 T = TypeVar("T")
 
 # "pending trigger events": deferred constraints of rows that are not committed yet, which those of users are.
-_OBJECT_IN_USE = "55006"
 
 _INSERTED = """
 SELECT coalesce(json_object_agg(n.nspname || '.' || c.relname, pg_stat_get_xact_tuples_inserted(c.oid)), '{}')::text
@@ -88,7 +88,7 @@ class Trial:
                 self.note(taken)
                 if taken.failure is None:
                     return taken
-                self.must_commit = taken.failure.sqlstate == _OBJECT_IN_USE
+                self.must_commit = taken.failure.sqlstate == sqlstates.OBJECT_IN_USE
                 if self.line.execute(["ROLLBACK TO SAVEPOINT overproof_rows"]) is not None:
                     return taken  # the script has ended the transaction: nothing more can be tried in it
                 if self.must_commit or not self.is_worth_another_try(taken.failure):
@@ -220,10 +220,10 @@ class Trial:
         """What the action gives, or None if a query of it was refused; the transaction goes on in either case."""
         try:
             return action()
-        except (CannotVerify, Gone, TimeoutError):
+        except (CannotVerify, CommandExited, TimeoutError):
             raise  # the conversation is over
         except Exception as error:  # noqa: BLE001 - a defect of ours is told where the rows would be, and ends no walk
-            is_ours = not isinstance(error, AskFailed)
+            is_ours = not isinstance(error, QueryRefused)
             words = f"this is a defect of Overproof, please report it: {type(error).__name__}: " if is_ours else ""
             self._trouble = f"{words}{error}"
             return None

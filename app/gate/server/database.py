@@ -14,8 +14,9 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from app.gate.errors import ServerUnavailable
-from app.gate.server.throwaway import EMBEDDED_OPTIONS
 
+# On our own server the caller's environment (PGSSLMODE, PGGSSENCMODE and the like) does not decide how we connect.
+EMBEDDED_OPTIONS = {"sslmode": "disable", "gssencmode": "disable"}
 CONNECT_PATIENCE_S = 10  # libpq waits without end for a host that swallows packets
 
 # Those that speak through libpq, and so understand its options in a URL.

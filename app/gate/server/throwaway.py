@@ -29,9 +29,6 @@ from app.gate.supervisor.client import Keeper
 
 SOLITUDE_PATIENCE_S = 5.0  # for sessions on a template that are about to end
 
-# On our own server the caller's environment (PGSSLMODE, PGGSSENCMODE and the like) does not decide how we connect.
-EMBEDDED_OPTIONS = {"sslmode": "disable", "gssencmode": "disable"}
-
 
 class Server:
     """A PostgreSQL on which databases can be made. All of them are gone at the end, however the run ends."""

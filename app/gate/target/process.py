@@ -76,7 +76,7 @@ class Process:
             readable, _, _ = select.select([self._listener], [], [], 0 if has_ended else 0.01)
             if readable:
                 connected, _ = self._listener.accept()
-                conversation = Conversation(connected, self)
+                conversation = Conversation(connected, self.last_words)
                 self.conversations.append(conversation)
                 return conversation
             if has_ended:

@@ -9,24 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from app.gate.errors import CannotVerify
-from app.gate.target.process import Process
-
-Place = tuple[str, str]  # of a step: revision, direction
-
-
-class Hung(Exception):
-    """A step did not end in time, nor after it was cancelled."""
-
-    def __init__(self, words: str, at: Place) -> None:
-        super().__init__(words)
-        self.at = at
-
-
-class Gone(Exception):
-    """The command ended in the middle of a conversation, and of the step `at` if there is one."""
-
-    at: Place | None = None
+from app.gate.errors import CannotVerify, CommandExited
 
 
 class Unforeseen(Exception):
@@ -39,9 +22,9 @@ Request = dict[str, Any]  # {"do": "step", "revision": "b2", "direction": "upgra
 class Conversation:
     """Requests and answers over one walk. The first thing that the driver says is `hello`."""
 
-    def __init__(self, connected: socket.socket, process: Process) -> None:
+    def __init__(self, connected: socket.socket, last_words: Callable[[], str]) -> None:
         self._socket = connected
-        self._process = process
+        self._last_words = last_words
         self._buffer = bytearray()
         self._asked = ""
         self.foreseen: deque[Request] = deque()  # what the command does without being asked, and has not answered yet
@@ -82,7 +65,7 @@ class Conversation:
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError as error:
-            raise Gone(self._process.last_words()) from error
+            raise CommandExited(self._last_words()) from error
 
     def receive(self, timeout_s: float | None = None) -> dict[str, Any]:
         """The next thing that the driver says. Raises Gone or TimeoutError."""
@@ -94,9 +77,9 @@ class Conversation:
             except TimeoutError:
                 raise
             except OSError as error:
-                raise Gone(self._process.last_words()) from error
+                raise CommandExited(self._last_words()) from error
             if not received:
-                raise Gone(self._process.last_words())
+                raise CommandExited(self._last_words())
             self._buffer += received
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from app.gate.errors import CommandExited, StepTimedOut
 from app.gate.recording.model import Failure, Statement, Step
-from app.gate.target.session import Gone, Hung, Request
+from app.gate.target.session import Request
 
 _UNITS_MS = {"": 1, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -27,9 +28,9 @@ _PATIENCE_S = 15.0  # how long a cancelled step may take to say so
 _CANNOT_HOLD = Step("", "", 0.0)
 
 
-def lost_step(revision: str, direction: str, lost: Gone | Hung) -> Step:
+def lost_step(revision: str, direction: str, lost: CommandExited | StepTimedOut) -> Step:
     """The step in the middle of which the command ended, or was ended."""
-    if isinstance(lost, Hung):
+    if isinstance(lost, StepTimedOut):
         failure = Failure("Timeout", str(lost), revision=revision)
     else:
         failure = Failure("Gone", f"the command ended in the middle of the revision: {lost}", revision=revision)

@@ -8,13 +8,13 @@ from contextlib import ExitStack, suppress
 from functools import partial
 
 from app.gate.base_cache import KeptBase
-from app.gate.errors import CannotVerify, NeverArrived, Spoiled
+from app.gate.errors import CannotVerify, CommandExited, CommandNeverReachedAlembic, DatabaseSpoiled, StepTimedOut
 from app.gate.recording.model import Trip
 from app.gate.reruns import _models as attempts
 from app.gate.server.database import Database
 from app.gate.target.process import Process
 from app.gate.target.runner import Stage, accept
-from app.gate.target.session import Conversation, Gone, Hung
+from app.gate.target.session import Conversation
 from app.gate.walk.begin import begin_walk
 from app.gate.walk.client import lost_step
 from app.gate.walk.state import Walk
@@ -36,9 +36,9 @@ def walk_all(
             try:
                 _walk_with(process, database, walks, start_at, stage, on_progress, kept)
                 return _worth_telling(walks)
-            except Spoiled as spoiled:
+            except DatabaseSpoiled as spoiled:
                 start_at = spoiled.next_index
-            except (Gone, Hung) as lost:
+            except (CommandExited, StepTimedOut) as lost:
                 stage.server.keeper.check()  # without its server no command lives long
                 start_at = _note_loss(walks, lost)
 
@@ -84,7 +84,7 @@ def _walk_with(
             finished.append((walk, conversation))
         index += 1
     for walk, conversation in finished:
-        with suppress(Gone, TimeoutError):  # it may not end as Python does
+        with suppress(CommandExited, TimeoutError):  # it may not end as Python does
             walk.late = tuple(conversation.receive(_LAST_WORD_S)["late"])
     if not walks:
         raise _never_arrived(process)
@@ -110,7 +110,7 @@ def _walk_with(
 _LAST_WORD_S = 1.0  # the command has ended: what it had to say is there, unless a child of it holds on to the socket
 
 
-def _never_arrived(process: Process) -> NeverArrived:
+def _never_arrived(process: Process) -> CommandNeverReachedAlembic:
     status, words = process.wait(), process.last_words()
     if re.search(r"No module named '(psycopg2?|asyncpg|pg8000)'", words):
         advice = "name a driver that the project has, as in --env DATABASE_URL={url+psycopg2}"
@@ -118,10 +118,10 @@ def _never_arrived(process: Process) -> NeverArrived:
         advice = "if it is the right command, give it what it needs to run (--env NAME=VALUE, --file), else name another after --"
     else:
         advice = "name the command that upgrades the project's database after --"
-    return NeverArrived(f"the command never reached Alembic (exit status {status}): {words}; {advice}")
+    return CommandNeverReachedAlembic(f"the command never reached Alembic (exit status {status}): {words}; {advice}")
 
 
-def _note_loss(walks: list[Walk], lost: Gone | Hung) -> int:
+def _note_loss(walks: list[Walk], lost: CommandExited | StepTimedOut) -> int:
     """Write down that the step under way failed. Gives where the walk goes on."""
     if lost.at is None:
         raise CannotVerify(f"the command ended while Alembic was at work in it: {lost}") from lost

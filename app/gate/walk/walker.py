@@ -16,13 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.gate.errors import CannotVerify, Spoiled
-from app.gate.recording.model import EXISTS_ALREADY, Failure, Part, Snapshot, Step, Trip, UnregisteredModel
-from app.gate.rows.connection import AskFailed, Line
+from app.gate.errors import CannotVerify, CommandExited, DatabaseSpoiled, QueryRefused, StepId, StepTimedOut
+from app.gate.postgres.sqlstates import EXISTS_ALREADY
+from app.gate.recording.model import Failure, Part, Snapshot, Step, Trip, UnregisteredModel
+from app.gate.rows.connection import Line
 from app.gate.rows.touched import find_rows, touched_tables
 from app.gate.rows.trial import Trial
 from app.gate.snapshot.incremental import begin, difference_between, follow, has_rare, question
-from app.gate.target.session import Conversation, Gone, Hung, Place, Request, Unforeseen
+from app.gate.target.session import Conversation, Request, Unforeseen
 from app.gate.walk.client import _CANNOT_HOLD, _PATIENCE_S, _statement, is_void, step_request
 from app.gate.walk.state import Walk
 from app.gate.walk.unchanged import find_settled
@@ -73,7 +74,7 @@ class Walker:
             if revision in self._walk.applied:
                 try:
                     answer = self._run(revision, "upgrade", is_observed=False)
-                except (Gone, Hung) as lost:
+                except (CommandExited, StepTimedOut) as lost:
                     answer = {"failure": {"message": str(lost)}}
                 if failure := answer.get("failure"):
                     raise CannotVerify(
@@ -96,7 +97,7 @@ class Walker:
         if up.failure is not None:
             walk.trips[name] = Trip(name, up=up)
             if not up.transactional and self._look(before) != before:
-                raise Spoiled(index + 1)
+                raise DatabaseSpoiled(index + 1)
             return
         walk.applied.add(name)
         has_downgrade = revision.downgrade_body != "missing"
@@ -126,12 +127,12 @@ class Walker:
         if is_done:
             self._release(name)
         elif not self._conversation.ask("release")["undone"] and self._look(after) != after:
-            raise Spoiled(self._walk.plan.index(name) + 1)  # it did not only roll back
+            raise DatabaseSpoiled(self._walk.plan.index(name) + 1)  # it did not only roll back
         return is_done
 
     def _release(self, name: str) -> None:
         if not self._conversation.ask("release")["undone"]:
-            raise Spoiled(self._walk.plan.index(name) + 1)
+            raise DatabaseSpoiled(self._walk.plan.index(name) + 1)
 
     # What will be asked is mostly known beforehand. The command goes on with it while we think about its answers.
 
@@ -237,7 +238,7 @@ class Walker:
         def ask(sql: str, *before: str) -> str:
             answer = self._conversation.ask("ask", sql=sql, before=before)
             if failure := answer.get("failure"):
-                raise AskFailed(Failure(**failure))
+                raise QueryRefused(Failure(**failure))
             return str(answer["value"])
 
         def execute(statements: Sequence[str]) -> Failure | None:
@@ -259,20 +260,20 @@ class Walker:
         if down.failure is not None:
             walk.trips[name] = replace(trip, down=down)
             if back != after:
-                raise Spoiled(index + 1)
+                raise DatabaseSpoiled(index + 1)
             return
         down = replace(down, changes=difference_between(after, back))
         trip = replace(trip, down=down, left_behind=difference_between(before, back))
         if trip.left_behind and not down.changes:
             walk.trips[name] = trip
             # The version table says that the revision is not there, though it is.
-            raise Spoiled(index + 1)
+            raise DatabaseSpoiled(index + 1)
         again = self._repeat(name, "upgrade")
         forth = self._look(back)
         differences = () if again.failure else difference_between(after, forth)
         walk.trips[name] = replace(trip, again=again, not_repeated=differences)
         if again.failure is not None or differences:
-            raise Spoiled(index + 1)
+            raise DatabaseSpoiled(index + 1)
 
     def _arrive(self, at_head: Callable[[], None]) -> None:
         """Look at what is there at the end of the plan."""
@@ -351,22 +352,24 @@ class Walker:
             return self._conversation.ask(timeout_s=self._timeout_s, **step)
         except TimeoutError:
             return self._end_hung_step(at)
-        except Gone as gone:
+        except CommandExited as gone:
             gone.at = at
             raise
 
-    def _end_hung_step(self, at: Place) -> dict[str, Any]:
+    def _end_hung_step(self, at: StepId) -> dict[str, Any]:
         """Cancel what the step is doing. Raises Hung if it does not answer then either."""
         words = f"did not end within {self._timeout_s:g} s"
         self._cancel(self._conversation.hello["backend"])
         try:
             answer = self._conversation.receive(_PATIENCE_S)
         except TimeoutError:
-            raise Hung(words, at) from None
+            raise StepTimedOut(words, at) from None
         if failure := answer.get("failure"):
             failure.update(error="Timeout", message=words, sqlstate=None)
         elif self._conversation.foreseen:
-            raise Hung(words, at)  # it ended by itself just then, and what came after it may have been cancelled
+            raise StepTimedOut(
+                words, at
+            )  # it ended by itself just then, and what came after it may have been cancelled
         return answer
 
     def _look(self, since: Snapshot | None = None, asked_since: Snapshot | None = None) -> Snapshot:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.gate.checks.base import Skipped
+from app.gate.checks.base import CheckSkipped
 from app.gate.checks.concurrent_upgrade import examine
 from tests.gate.checks.builders import added, attempt, failure, key, recording
 
@@ -30,12 +30,12 @@ def test_stays_quiet_when_both_end_well():
 
 
 def test_is_skipped_with_the_reason_when_it_was_not_tried():
-    with pytest.raises(Skipped, match="head was not reached"):
+    with pytest.raises(CheckSkipped, match="head was not reached"):
         list(examine(recording(missing={"concurrent": "head was not reached"})))
 
 
 def test_is_skipped_when_alembic_refuses_the_command_itself():
     refused = attempt(failure("Multiple head revisions are present"))
 
-    with pytest.raises(Skipped, match="single-head"):
+    with pytest.raises(CheckSkipped, match="single-head"):
         list(examine(recording(concurrent=refused, refusal="Multiple head revisions are present")))

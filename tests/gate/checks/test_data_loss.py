@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.gate.checks.base import Skipped
+from app.gate.checks.base import CheckSkipped
 from app.gate.checks.data_loss import examine
 from app.gate.recording.model import Loss, Populated, Recording, Step
 from tests.gate.checks.builders import key, recording, removed, revision, statement, trip
@@ -149,5 +149,5 @@ def test_stays_quiet_about(one):
 
 
 def test_is_skipped_where_no_rows_could_be_tried():
-    with pytest.raises(Skipped, match="no rows were tried: the connection commits"):
+    with pytest.raises(CheckSkipped, match="no rows were tried: the connection commits"):
         list(examine(recording(missing={"populated": "the connection commits by itself"})))

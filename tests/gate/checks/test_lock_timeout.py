@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.gate.checks.base import Skipped
+from app.gate.checks.base import CheckSkipped
 from app.gate.checks.lock_timeout import examine
 from tests.gate.checks.builders import recording, statement, trip
 
@@ -54,5 +54,5 @@ def test_stays_quiet_about(statements):
 
 
 def test_is_skipped_when_the_setting_was_not_observed():
-    with pytest.raises(Skipped, match="lock_timeout"):
+    with pytest.raises(CheckSkipped, match="lock_timeout"):
         list(examine(recording(trip(statements=[statement(locks=EXCLUSIVE)]))))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.gate.checks.base import Skipped
+from app.gate.checks.base import CheckSkipped
 from app.gate.checks.merged_history import examine
 from app.gate.recording.model import Divergence
 from tests.gate.checks.builders import recording, revision
@@ -47,5 +47,5 @@ def test_stays_quiet_when_the_branch_only_adds() -> None:
 
 
 def test_is_skipped_without_a_base() -> None:
-    with pytest.raises(Skipped, match="--base names one"):
+    with pytest.raises(CheckSkipped, match="--base names one"):
         list(examine(recording(revisions=SCRIPTS)))

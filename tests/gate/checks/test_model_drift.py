@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.gate.checks.base import Skipped
+from app.gate.checks.base import CheckSkipped
 from app.gate.checks.model_drift import examine
 from tests.gate.checks.builders import drift, recording, unregistered
 
@@ -47,10 +47,10 @@ def test_stays_quiet_when_autogenerate_would_write_nothing():
 
 
 def test_is_skipped_without_metadata():
-    with pytest.raises(Skipped, match="target_metadata"):
+    with pytest.raises(CheckSkipped, match="target_metadata"):
         list(examine(recording(drift=(), has_metadata=False)))
 
 
 def test_is_skipped_with_the_reason_when_head_was_not_reached():
-    with pytest.raises(Skipped, match="b2 does not apply"):
+    with pytest.raises(CheckSkipped, match="b2 does not apply"):
         list(examine(recording(missing={"drift": "b2 does not apply"})))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.gate.checks.base import Skipped
+from app.gate.checks.base import CheckSkipped
 from app.gate.checks.not_validated import examine
 from tests.gate.checks.builders import added, altered, key, recording, revision, snapshot, trip
 
@@ -77,7 +77,7 @@ def test_stays_quiet_about_what_the_base_branch_left():
 
 
 def test_is_skipped_with_the_reason_when_head_was_not_reached():
-    with pytest.raises(Skipped, match="b2 does not apply"):
+    with pytest.raises(CheckSkipped, match="b2 does not apply"):
         list(examine(recording(missing={"head": "b2 does not apply"})))
 
 

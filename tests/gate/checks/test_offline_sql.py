@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.gate.checks.base import Skipped
+from app.gate.checks.base import CheckSkipped
 from app.gate.checks.offline_sql import examine
 from tests.gate.checks.builders import added, attempt, failure, key, python_failure, recording, trip
 
@@ -54,12 +54,12 @@ def test_stays_quiet_about_a_script_that_makes_the_same_schema():
 
 
 def test_is_skipped_with_the_reason_when_it_was_not_tried():
-    with pytest.raises(Skipped, match="no offline mode"):
+    with pytest.raises(CheckSkipped, match="no offline mode"):
         list(examine(recording(missing={"offline": "env.py has no offline mode"})))
 
 
 def test_is_skipped_when_alembic_refuses_the_command_itself():
     refused = attempt(failure("Multiple head revisions are present"))
 
-    with pytest.raises(Skipped, match="single-head"):
+    with pytest.raises(CheckSkipped, match="single-head"):
         list(examine(recording(offline=refused, refusal="Multiple head revisions are present")))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.gate.checks.base import Skipped
+from app.gate.checks.base import CheckSkipped
 from app.gate.checks.populated_upgrade import examine
 from app.gate.recording.model import Change, Failure, Populated, Recording, Statement, Step, Trip
 from app.gate.report.verdict import Severity
@@ -378,5 +378,5 @@ def test_stays_quiet_about(one):
 
 
 def test_is_skipped_where_no_rows_could_be_tried():
-    with pytest.raises(Skipped, match="no rows were tried: the connection commits"):
+    with pytest.raises(CheckSkipped, match="no rows were tried: the connection commits"):
         list(examine(recording(missing={"populated": "the connection commits by itself"})))

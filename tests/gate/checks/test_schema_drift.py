@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.gate.checks.base import Finding, Skipped
+from app.gate.checks.base import CheckSkipped, Finding
 from app.gate.checks.schema_drift import examine
 from app.gate.recording.model import Definition, Drift, Key
 from app.gate.report.verdict import Severity
@@ -308,15 +308,15 @@ def test_stays_quiet_about_equal_schemas():
 
 
 def test_is_skipped_without_metadata():
-    with pytest.raises(Skipped, match="target_metadata"):
+    with pytest.raises(CheckSkipped, match="target_metadata"):
         compare({}, {}, has_metadata=False)
 
 
 def test_is_skipped_when_the_models_cannot_be_created_and_says_why():
-    with pytest.raises(Skipped, match='type "citext" does not exist'):
+    with pytest.raises(CheckSkipped, match='type "citext" does not exist'):
         compare({}, {}, model_failure=failure('type "citext" does not exist'))
 
 
 def test_is_skipped_with_the_reason_when_head_was_not_reached():
-    with pytest.raises(Skipped, match="b2 does not apply"):
+    with pytest.raises(CheckSkipped, match="b2 does not apply"):
         list(examine(recording(models=snapshot({}), missing={"head": "b2 does not apply"})))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.gate.checks.base import Skipped
+from app.gate.checks.base import CheckSkipped
 from app.gate.checks.single_head import examine
 from tests.gate.checks.builders import problem, recording, revision
 
@@ -122,5 +122,5 @@ def test_stays_quiet_about_histories_with_nothing_in_common():
 
 
 def test_is_skipped_when_alembic_cannot_read_the_history():
-    with pytest.raises(Skipped, match="graph-integrity"):
+    with pytest.raises(CheckSkipped, match="graph-integrity"):
         list(examine(recording(revisions=[], problems=(problem("unreadable", "SyntaxError"),))))

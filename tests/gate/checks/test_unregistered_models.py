@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.gate.checks.base import Skipped
+from app.gate.checks.base import CheckSkipped
 from app.gate.checks.unregistered_models import examine
 from tests.gate.checks.builders import drift, recording, unregistered
 
@@ -42,10 +42,10 @@ def test_stays_quiet_when_every_class_is_registered():
 
 
 def test_is_skipped_without_metadata():
-    with pytest.raises(Skipped, match="target_metadata"):
+    with pytest.raises(CheckSkipped, match="target_metadata"):
         list(examine(recording(has_metadata=False)))
 
 
 def test_is_skipped_with_the_reason_when_nobody_looked():
-    with pytest.raises(Skipped, match="no package"):
+    with pytest.raises(CheckSkipped, match="no package"):
         list(examine(recording(missing={"unregistered": "no package to look through"})))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.gate.checks.base import Skipped
+from app.gate.checks.base import CheckSkipped
 from app.gate.checks.upgrade import examine
 from app.gate.recording.model import Trip
 from tests.gate.checks.builders import failure, problem, python_failure, recording, revision, trip
@@ -88,10 +88,10 @@ def test_a_target_that_is_in_no_script_is_a_finding():
 
 
 def test_is_skipped_when_alembic_cannot_read_the_history():
-    with pytest.raises(Skipped, match="graph-integrity"):
+    with pytest.raises(CheckSkipped, match="graph-integrity"):
         list(examine(recording(problems=(problem("cycle", "Cycle is detected"),))))
 
 
 def test_is_skipped_with_the_reason_when_nothing_was_run():
-    with pytest.raises(Skipped, match="the heads must be merged first"):
+    with pytest.raises(CheckSkipped, match="the heads must be merged first"):
         list(examine(recording(revisions=[revision("a1")], missing={"trips": "the heads must be merged first"})))

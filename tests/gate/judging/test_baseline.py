@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.judging.baseline import Baseline, BaselineError, Known, read_baseline, render_baseline, renew
+from app.gate.errors import BaselineError
+from app.gate.judging.baseline import Baseline, Known, read_baseline, render_baseline, renew
 from tests.gate.reporters.samples import finding, report
 
 

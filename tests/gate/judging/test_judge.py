@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.gate.checks import allowance as allowances
-from app.gate.checks.base import Check, Finding, Skipped
+from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.configuration import Configuration, FailOn
 from app.gate.judging.baseline import Baseline, Known
 from app.gate.judging.judge import judge
@@ -88,14 +88,14 @@ def test_a_configured_severity_takes_the_place_of_any_other() -> None:
 
 
 def test_a_check_that_could_not_judge_is_skipped_with_its_reason() -> None:
-    report = judge([history()], checks=[check("a", Skipped("there is no metadata"))])
+    report = judge([history()], checks=[check("a", CheckSkipped("there is no metadata"))])
 
     assert (report.checks[0].outcome, report.checks[0].reason) == (Outcome.SKIPPED, "there is no metadata")
     assert report.verdict is Verdict.PASS
 
 
 def test_a_check_that_could_not_judge_everything_tells_what_it_found_and_why_it_stopped() -> None:
-    report = judge([history()], checks=[check("a", found(), Skipped("the rest was not tried"))])
+    report = judge([history()], checks=[check("a", found(), CheckSkipped("the rest was not tried"))])
 
     assert (report.checks[0].outcome, report.checks[0].reason) == (Outcome.FAIL, "the rest was not tried")
 
@@ -263,7 +263,7 @@ def test_stays_quiet_about_a_comment_when_its_revision_was_not_judged(walked: Re
 
 
 def test_stays_quiet_about_a_comment_when_its_check_was_not_run() -> None:
-    checks = [check("a", Skipped("no")), check("b"), allowances.CHECK]
+    checks = [check("a", CheckSkipped("no")), check("b"), allowances.CHECK]
     comments = (Allowance("a", "so", 3), Allowance("b", "so", 4))
 
     report = judge([history(*comments)], Configuration(ignore=frozenset({"b"})), checks=checks)
@@ -339,7 +339,7 @@ def test_a_walk_that_the_command_goes_on_from_is_no_reason_to_skip() -> None:
 
     def examine(walked: Recording) -> Iterable[Finding]:
         if walked is first:
-            raise Skipped(GOES_ON)
+            raise CheckSkipped(GOES_ON)
         return []
 
     report = judge([first, second], checks=[Check("a", Severity.ERROR, examine)])
@@ -352,7 +352,7 @@ def test_a_check_that_could_judge_one_walk_of_two_is_not_skipped() -> None:
 
     def examine(walked: Recording) -> Iterable[Finding]:
         if walked is second:
-            raise Skipped("there is no metadata")
+            raise CheckSkipped("there is no metadata")
         return []
 
     report = judge([first, second], checks=[Check("a", Severity.ERROR, examine)])

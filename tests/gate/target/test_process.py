@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.errors import CannotVerify
+from app.gate.errors import CannotVerify, CommandExited
 from app.gate.server.throwaway import Server
 from app.gate.target._error_line import last_line
 from app.gate.target.runner import Stage
-from app.gate.target.session import Gone
 from app.gate.target.target import fill
 from tests.gate.projects import target
 
@@ -59,7 +58,7 @@ def test_a_command_that_ends_before_it_says_a_word_is_gone_and_leaves_no_socket_
     hangs_up = "import os, socket; socket.socket(socket.AF_UNIX).connect(os.environ['OVERPROOF_DRIVER'])"
     stage = Stage(target(tmp_path, sys.executable, "-c", hangs_up), server)
 
-    with stage.blank_database() as database, stage.process(database) as process, pytest.raises(Gone):
+    with stage.blank_database() as database, stage.process(database) as process, pytest.raises(CommandExited):
         process.arrive()  # pytest fails for a socket that is left to the garbage collector
 
 

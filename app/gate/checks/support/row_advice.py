@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import re
 
-from app.gate.checks.populated_upgrade import _CHECK, _NO_LABEL, _NOT_NULL, _OUT_OF_RANGE, _TOO_LONG, _UNIQUE
 from app.gate.checks.support import fix_code as remedy
+from app.gate.postgres import sqlstates
 from app.gate.recording.model import Change, Failure, Key, Revision, Snapshot, Trip
 from app.gate.recording.names import shorten, table_of
 from app.gate.wording import indented
 
-# Advice.
+# PostgreSQL's words for a value that an enum has not.
+NO_LABEL = re.compile(r'^invalid input value for enum [^:]+: "(.*)"$')
 
 
 def _help(
     revision: Revision, trip: Trip, failure: Failure, table: str, column: str | None, head: Snapshot | None
 ) -> str:
-    is_told = failure.sqlstate != "23505" or _is_text(head, table, column)
+    is_told = failure.sqlstate != sqlstates.UNIQUE_VIOLATION or _is_text(head, table, column)
     code = _code(trip, failure, table, column, head) if is_told else None
     parts = [f"{_FIRST[code[0]]}\n\n{indented(code[1])}"] if code else []
-    if not parts and (_NO_LABEL.search(failure.message) or failure.sqlstate == _CHECK):
+    if not parts and (NO_LABEL.search(failure.message) or failure.sqlstate == sqlstates.CHECK_VIOLATION):
         parts.append(f"Give such rows of {shorten(table)} another value before, by an UPDATE.")
-    if not parts and failure.sqlstate in (_TOO_LONG, _OUT_OF_RANGE):
+    if not parts and failure.sqlstate in (sqlstates.STRING_DATA_RIGHT_TRUNCATION, sqlstates.NUMERIC_VALUE_OUT_OF_RANGE):
         parts.append(
             f"Make what does not fit fit, by an UPDATE of {shorten(table)} before the change, or keep the wider type."
         )
-    if not parts and failure.sqlstate in _UNIQUE:
+    if not parts and failure.sqlstate in (sqlstates.UNIQUE_VIOLATION, sqlstates.EXCLUSION_VIOLATION):
         parts.append(f"Tell such rows of {shorten(table)} apart before, or keep one of them.")
     return "\n\n".join([*parts, _other_rows(revision, shorten(table))])
 
@@ -56,7 +57,7 @@ def _code(
     """Which advice, and the code for it, with the user's own names."""
     schema, _, label = table.partition(".")
     named = f", schema={remedy.python(schema)}" if schema != "public" else ""
-    if failure.sqlstate == _NOT_NULL and column is not None:
+    if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and column is not None:
         change = _column_change(trip, table, column)
         if change is None or change.after is None:
             return None
@@ -77,7 +78,7 @@ def _code(
         lines = [*([add] if is_added else []), fill]
         code = "\n".join(f"op.execute({remedy.python(line, is_sql=True)})" for line in lines)
         return "refer" if referred else "fill", f"{code}\n{alter}"
-    if failure.sqlstate == "23505" and column is not None:
+    if failure.sqlstate == sqlstates.UNIQUE_VIOLATION and column is not None:
         one, sql = remedy.quote(column), remedy.quote_table(table)
         lines = [
             f"UPDATE {sql} AS o SET {one} = o.{one} || '-' || d.n",
