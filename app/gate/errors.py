@@ -10,17 +10,12 @@
     ├─ CommandExited, StepTimedOut        the project's command, in the middle of a step
     ├─ DatabaseSpoiled                    the walk continues on another database
     ├─ CannotReachRevision, DisturbedByOtherRun, StaleBaseCache
-    └─ QueryRefused                       PostgreSQL refused a query of ours
+    └─ rows.connection.QueryRefused       PostgreSQL refused a query of ours
 
 What a check cannot judge is an outcome and no error: `checks.base.CheckSkipped`.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from app.gate.recording.model import Failure
 
 StepId = tuple[str, str]  # revision, direction: ("b2", "upgrade")
 
@@ -85,11 +80,3 @@ class DisturbedByOtherRun(GateError):
 
 class StaleBaseCache(GateError):
     """What was cached is not what this run would have made."""
-
-
-class QueryRefused(GateError):
-    """PostgreSQL refused a query."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure

@@ -17,11 +17,10 @@ from app.gate.errors import CannotVerify, CommandNeverReachedAlembic
 from app.gate.history.paths import relative, repository_root
 from app.gate.postgres.statements import is_about_the_server
 from app.gate.recording.model import EVERY_PART, GOES_ON, Attempt, Change, Part, Recording, Trip
-from app.gate.reruns import _revisions as again
-from app.gate.reruns._pool import Jobs
 from app.gate.reruns.early import begin_ahead
+from app.gate.reruns.models import create_models_at_once
 from app.gate.reruns.results import Seen
-from app.gate.reruns.schedule import add_all
+from app.gate.reruns.schedule import run_all
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.snapshot.difference import without_unsteady
@@ -29,7 +28,7 @@ from app.gate.target.discovery import check_command
 from app.gate.target.runner import Stage, accept
 from app.gate.target.target import Target
 from app.gate.walk.begin import begin_walk
-from app.gate.walk.run import OnProgress, _never_arrived, walk_all
+from app.gate.walk.run import OnProgress, OnWalk, never_reached_alembic, walk_all
 from app.gate.walk.state import Walk
 from app.gate.walk.unchanged import settle
 from app.gate.walk.walker import Walker
@@ -50,16 +49,18 @@ def record(
     """
     check_command(target)
     stage = Stage(target, server, base_ref, parts)
+    on_begin: OnWalk = kept.check if kept is not None else lambda walk: None
     try:
         if base_ref is not None:
             on_progress("base", 0, 1)
             stage.base = _find_base(stage, kept)
             stage.scripts = kept.scripts if kept else {}
             stage.is_kept = kept is not None
+        at_head = partial(create_models_at_once, stage=stage)
         with ExitStack() as stack:
             ahead = stack.enter_context(begin_ahead(stage, _foreseen_start(stage, kept)))
             try:
-                walks = walk_all(stage, on_progress, kept)
+                walks = walk_all(stage, on_progress, on_begin, at_head)
             except CommandNeverReachedAlembic:
                 if ahead is None:
                     raise
@@ -67,15 +68,12 @@ def record(
                 ahead = None
                 stack.close()
                 stage.has_to_take_turns = True
-                walks = walk_all(stage, on_progress, kept)
+                walks = walk_all(stage, on_progress, on_begin, at_head)
             if kept is not None:
                 kept.settle(walks)
             _leave_out_stops(walks)
             stage.has_to_take_turns |= any(map(_changes_the_server, walks))
-            jobs = Jobs(stage, partial(on_progress, "jobs"))
-            again.add_all(jobs, walks, stage)
-            seen = add_all(jobs, walks, stage, ahead)
-            jobs.run()
+            seen = run_all(walks, stage, ahead, partial(on_progress, "jobs"))
     except TimeoutError as error:
         raise CannotVerify(
             f"the command did not answer within {target.timeout_s:g} s: give it more with --timeout"
@@ -118,7 +116,7 @@ def _build_base(stage: Stage) -> Database:
             conversation.ask("stamp" if walk.is_stamp else "finish")
             index += 1
         if index == 0:
-            raise _never_arrived(process)
+            raise never_reached_alembic(process)
     return database
 
 

@@ -8,12 +8,11 @@ from typing import Any
 
 import psycopg2
 
-from app.gate.errors import QueryRefused
 from app.gate.recording.model import Failure
 from app.gate.rows._catalog import read_catalog
 from app.gate.rows._fill import Filled, fill
 from app.gate.rows._plan import make_plan
-from app.gate.rows.connection import Line
+from app.gate.rows.connection import Line, QueryRefused
 
 
 @dataclass

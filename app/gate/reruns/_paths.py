@@ -7,14 +7,13 @@ walk where they need not know how it ends.
 from __future__ import annotations
 
 from app.gate.errors import CommandExited
-from app.gate.recording.model import COMMAND_FAILED, Attempt, Failure, Snapshot
+from app.gate.recording.model import Attempt, Failure, Snapshot
 from app.gate.reruns._concurrent import race
-from app.gate.reruns._models import _schema
 from app.gate.reruns._offline import print_sql, run_printed
 from app.gate.reruns._pool import Jobs
+from app.gate.reruns._whole_command import make_schema, schema_of
 from app.gate.reruns.early import Ahead
 from app.gate.reruns.results import Seen
-from app.gate.server.database import Database
 from app.gate.snapshot.difference import difference
 from app.gate.target.runner import Stage, accept
 from app.gate.walk.client import step_request
@@ -58,7 +57,7 @@ def _upgrade_alone(jobs: Jobs, walk: Walk, seen: Seen, stage: Stage) -> None:
 
 def _upgrade_in_one_go(jobs: Jobs, walk: Walk, seen: Seen, stage: Stage) -> Snapshot | None:
     """As users do it: one transaction for all revisions is another thing than one for each. Gives what that makes."""
-    made = _make(walk, stage)
+    made = make_schema(walk, stage)
     if isinstance(made, Failure):
         jobs.need_to_be_alone()
         seen.plain = Attempt(failures=(made,))
@@ -69,7 +68,7 @@ def _upgrade_in_one_go(jobs: Jobs, walk: Walk, seen: Seen, stage: Stage) -> Snap
         step_by_step = _make_step_by_step(walk, stage)
         differences = difference(step_by_step, made) if step_by_step is not None else differences
     seen.plain = Attempt(differences=differences)
-    if differences and not isinstance(again := _make(walk, stage), Failure):
+    if differences and not isinstance(again := make_schema(walk, stage), Failure):
         seen.unsteady = difference(made, again)
     return made
 
@@ -86,22 +85,6 @@ def _make_step_by_step(walk: Walk, stage: Stage) -> Snapshot | None:
                     if conversation.ask(timeout_s=stage.target.timeout_s, **step).get("failure"):
                         return None
                 conversation.ask("stamp" if described.get("is_stamp") else "finish")
-            return _schema(database, walk) if stage.wait(process, database) == 0 else None
+            return schema_of(database, walk) if stage.wait(process, database) == 0 else None
         except (CommandExited, TimeoutError):
             return None
-
-
-def _make(walk: Walk, stage: Stage) -> Snapshot | Failure:
-    """What the command makes of a database of its own, without the gate in it."""
-    with stage.database() as database:
-        return _run_plainly(stage, database) or _schema(database, walk)
-
-
-def _run_plainly(stage: Stage, database: Database) -> Failure | None:
-    """The command without the gate in it."""
-    with stage.process(database, is_driven=False) as process:
-        try:
-            is_well = stage.wait(process, database) == 0
-        except TimeoutError:
-            return Failure(COMMAND_FAILED, f"for {stage.patience_s:g} s it did nothing, and did not end")
-        return None if is_well else Failure(COMMAND_FAILED, process.last_words())

@@ -30,7 +30,7 @@ COMMITTING_REVISIONS = 5  # that are tried over rows: each may need a database o
 INTERRUPTED_REVISIONS = 5
 
 
-def add_all(jobs: Jobs, walks: Sequence[Walk], stage: Stage) -> None:
+def add_revisions(jobs: Jobs, walks: Sequence[Walk], stage: Stage) -> None:
     """Add what is to be gone over again of those walks."""
     for walk in walks:
         errands = [_Errand(walk, walk.suspects, Again.confirm, _unconfirmed)]

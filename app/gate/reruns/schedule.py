@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from app.gate.recording.model import TRIED_ONCE, Part, Trip
-from app.gate.reruns._models import _ask_drift_anew, _create_models, _first_through
 from app.gate.reruns._paths import _print_and_run, _upgrade_alone, _upgrade_twice_at_once
 from app.gate.reruns._pool import Jobs, Share
+from app.gate.reruns._revisions import add_revisions
 from app.gate.reruns.early import Ahead
+from app.gate.reruns.models import _ask_drift_anew, _create_models, _first_through
 from app.gate.reruns.results import Seen
 from app.gate.target.runner import Stage
 from app.gate.walk.state import Walk
@@ -17,6 +18,17 @@ from app.gate.walk.state import Walk
 _ROLES_ARE_SHARED = (
     "the history makes roles, which all databases of a server share, so it can run but once on a server that is given"
 )
+
+
+def run_all(
+    walks: Sequence[Walk], stage: Stage, ahead: Ahead | None, on_progress: Callable[[int, int], None]
+) -> dict[int, Seen]:
+    """Run everything that is to be run again. Returns what was found out, by the walk's index."""
+    jobs = Jobs(stage, on_progress)
+    add_revisions(jobs, walks, stage)
+    seen = add_all(jobs, walks, stage, ahead)
+    jobs.run()
+    return seen
 
 
 def add_all(jobs: Jobs, walks: Sequence[Walk], stage: Stage, ahead: Ahead | None = None) -> dict[int, Seen]:

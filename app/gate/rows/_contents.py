@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.gate.errors import QueryRefused
 from app.gate.postgres.quoting import identifier, literal
 from app.gate.rows._catalog import split_names
-from app.gate.rows.connection import Ask
+from app.gate.rows.connection import Ask, QueryRefused
 
 MOST_ROWS = 300  # of a table, that are followed
 LONGEST_VALUE = 4000  # letters; of longer ones a digest is kept

@@ -20,14 +20,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.gate.errors import QueryRefused
 from app.gate.postgres import sqlstates
 from app.gate.postgres.quoting import literal
 from app.gate.recording.model import Failure
 from app.gate.rows._catalog import Check, Table
 from app.gate.rows._inserts import TRIES, Task, Writer
 from app.gate.rows._plan import Plan
-from app.gate.rows.connection import Ask
+from app.gate.rows.connection import Ask, QueryRefused
 
 
 @dataclass(frozen=True)

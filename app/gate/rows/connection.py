@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.gate.errors import GateError
 from app.gate.recording.model import Failure
 
 
@@ -16,6 +17,14 @@ class Ask(Protocol):
     """
 
     def __call__(self, sql: str, *before: str) -> str: ...
+
+
+class QueryRefused(GateError):
+    """PostgreSQL refused a query."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from app.gate.errors import CannotVerify, CommandExited, QueryRefused
+from app.gate.errors import CannotVerify, CommandExited
 from app.gate.postgres import sqlstates
 from app.gate.postgres.sqlstates import EXISTS_ALREADY
 from app.gate.recording.model import Change, Failure, Loss, Populated, Step
@@ -26,7 +26,7 @@ from app.gate.rows._contents import Contents, read_contents
 from app.gate.rows._fill import Filled, fill
 from app.gate.rows._losses import losses
 from app.gate.rows._plan import Plan, make_plan
-from app.gate.rows.connection import Line
+from app.gate.rows.connection import Line, QueryRefused
 from app.gate.rows.touched import KINDS, _binds_rows, _places, new_tables
 
 T = TypeVar("T")

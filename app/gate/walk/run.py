@@ -7,10 +7,8 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 
-from app.gate.base_cache import KeptBase
 from app.gate.errors import CannotVerify, CommandExited, CommandNeverReachedAlembic, DatabaseSpoiled, StepTimedOut
 from app.gate.recording.model import Trip
-from app.gate.reruns import _models as attempts
 from app.gate.server.database import Database
 from app.gate.target.process import Process
 from app.gate.target.runner import Stage, accept
@@ -21,12 +19,19 @@ from app.gate.walk.state import Walk
 from app.gate.walk.walker import Walker
 
 OnProgress = Callable[[str, int, int], None]  # phase, done, total
+OnWalk = Callable[[Walk], None]
 
 
 def walk_all(
-    stage: Stage, on_progress: OnProgress = lambda phase, done, total: None, kept: KeptBase | None = None
+    stage: Stage,
+    on_progress: OnProgress = lambda phase, done, total: None,
+    on_begin: OnWalk = lambda walk: None,
+    at_head: OnWalk = lambda walk: None,
 ) -> list[Walk]:
-    """Every walk that the command makes, on as many databases as it takes. Raises CannotVerify and Distrusted."""
+    """Every walk that the command makes, on as many databases as it takes. Raises CannotVerify, and what the callbacks raise.
+
+    `on_begin` is called with each walk before its first step, `at_head` while the command is busy with what autogenerate sees.
+    """
     walks: list[Walk] = []
     start_at = 0  # where in the plan the next run goes on
     while True:
@@ -34,7 +39,7 @@ def walk_all(
             database = stack.enter_context(stage.database())
             process = stack.enter_context(stage.process(database))
             try:
-                _walk_with(process, database, walks, start_at, stage, on_progress, kept)
+                _walk_with(process, database, walks, start_at, stage, on_progress, on_begin, at_head)
                 return _worth_telling(walks)
             except DatabaseSpoiled as spoiled:
                 start_at = spoiled.next_index
@@ -50,7 +55,8 @@ def _walk_with(
     start_at: int,
     stage: Stage,
     on_progress: OnProgress,
-    kept: KeptBase | None,
+    on_begin: OnWalk,
+    at_head: OnWalk,
 ) -> None:
     """Walk with one run of the command: all walks that are not done yet, the first of them from that index on."""
     unfinished = len(walks) - 1 if start_at else len(walks)
@@ -63,8 +69,8 @@ def _walk_with(
         else:
             if index == len(walks):
                 walks.append(begin_walk(index, conversation, stage))
-                if kept is not None and not walks[index].is_stamp:
-                    kept.check(walks[index])
+                if not walks[index].is_stamp:
+                    on_begin(walks[index])
             else:
                 conversation.ask("prepare")
             walk = walks[index]
@@ -78,7 +84,7 @@ def _walk_with(
                 on_progress("walk", done, len(walk.plan))
 
             walker = Walker(walk, conversation, stage.target.timeout_s, stage.canceller(database))
-            walker.go(start_at, on_step, partial(attempts.create_models_at_once, walk, stage))
+            walker.go(start_at, on_step, partial(at_head, walk))
             start_at = 0
             conversation.ask("finish")
             finished.append((walk, conversation))
@@ -87,7 +93,7 @@ def _walk_with(
         with suppress(CommandExited, TimeoutError):  # it may not end as Python does
             walk.late = tuple(conversation.receive(_LAST_WORD_S)["late"])
     if not walks:
-        raise _never_arrived(process)
+        raise never_reached_alembic(process)
     has_plan = any(walk.plan or walk.base or walk.graph.problems for walk in walks)
     if not has_plan and any(walk.is_stamp for walk in walks):
         raise CannotVerify(
@@ -110,7 +116,7 @@ def _walk_with(
 _LAST_WORD_S = 1.0  # the command has ended: what it had to say is there, unless a child of it holds on to the socket
 
 
-def _never_arrived(process: Process) -> CommandNeverReachedAlembic:
+def never_reached_alembic(process: Process) -> CommandNeverReachedAlembic:
     status, words = process.wait(), process.last_words()
     if re.search(r"No module named '(psycopg2?|asyncpg|pg8000)'", words):
         advice = "name a driver that the project has, as in --env DATABASE_URL={url+psycopg2}"

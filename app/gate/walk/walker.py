@@ -16,10 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.gate.errors import CannotVerify, CommandExited, DatabaseSpoiled, QueryRefused, StepId, StepTimedOut
+from app.gate.errors import CannotVerify, CommandExited, DatabaseSpoiled, StepId, StepTimedOut
 from app.gate.postgres.sqlstates import EXISTS_ALREADY
 from app.gate.recording.model import Failure, Part, Snapshot, Step, Trip, UnregisteredModel
-from app.gate.rows.connection import Line
+from app.gate.rows.connection import Line, QueryRefused
 from app.gate.rows.touched import find_rows, touched_tables
 from app.gate.rows.trial import Trial
 from app.gate.snapshot.incremental import begin, difference_between, follow, has_rare, question

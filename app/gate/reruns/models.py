@@ -8,12 +8,11 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql
 
-from app.gate.recording.model import Failure, Snapshot
-from app.gate.reruns._paths import _run_plainly
+from app.gate.recording.model import Failure
 from app.gate.reruns._pool import Jobs
+from app.gate.reruns._whole_command import run_undriven, schema_of
 from app.gate.reruns.results import Seen
-from app.gate.server.database import Database
-from app.gate.target.runner import Stage, arrive_at, read_schema
+from app.gate.target.runner import Stage, arrive_at
 from app.gate.walk.state import Walk
 from app.gate.walk.unchanged import complete
 
@@ -44,7 +43,7 @@ def _create_models(jobs: Jobs, walk: Walk, arrival: int, seen: Seen, stage: Stag
             seen.missing["models"] = f"the models' own tables cannot be created: {failure['message']}"
         conversation.ask("stop")
         if seen.model_failure is None:
-            seen.models = _schema(database, walk)
+            seen.models = schema_of(database, walk)
 
 
 def create_models_at_once(walk: Walk, stage: Stage) -> None:
@@ -62,14 +61,14 @@ def create_models_at_once(walk: Walk, stage: Stage) -> None:
                     cursor.execute(statement)
             except psycopg2.Error:
                 return
-        walk.created = _schema(database, walk)
+        walk.created = schema_of(database, walk)
 
 
 def _ask_drift_anew(jobs: Jobs, walk: Walk, stage: Stage) -> None:
     """Ask a process that has run no script, on a database at head: a script that reflects into the models' metadata makes it another."""
     walk.drift = None
     with stage.database() as database:
-        _run_plainly(stage, database)
+        run_undriven(stage, database)
         with stage.process(database) as process:
             conversation = arrive_at(walk.index, process, database)
             if conversation is None or conversation.ask("prepare").get("plan") != []:
@@ -98,8 +97,3 @@ def _create_what_models_rest_on(connection: psycopg2.extensions.connection, walk
                             sql.Identifier(key.name), sql.Identifier(place)
                         )
                     )
-
-
-def _schema(database: Database, walk: Walk) -> Snapshot:
-    """What is in that database now, less Alembic's own table."""
-    return walk.without_version_table(read_schema(database))
