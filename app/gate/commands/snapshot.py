@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes so
 
 from app.gate.errors import ServerUnavailable
 from app.gate.postgres import sqlstates

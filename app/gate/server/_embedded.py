@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.gate.errors import ServerUnavailable
-from app.gate.server import _embedded as cluster
 from app.gate.server._accounts import find_able_account, find_account, make_private_directory, refuse_windows
 from app.gate.server._cluster import SETTINGS, Address, Cluster, initialise, start
 from app.gate.server.backup import renew_password, unpack
@@ -23,7 +22,7 @@ from app.gate.supervisor.client import Keeper
 
 def start_embedded(keeper: Keeper, bindir: Path | None, image: Path | None = None) -> Database:
     """The maintenance database of an embedded PostgreSQL. Raises ServerUnavailable."""
-    address = cluster.start_throwaway(keeper, bindir, image)
+    address = start_throwaway(keeper, bindir, image)
     return Database("postgres", address.host, address.port, address.user, address.password, is_embedded=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes so
 
 from app.gate.errors import ServerUnavailable
 from app.gate.server import binaries as cluster

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import psycopg2
-from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes so
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from app.gate.errors import ServerUnavailable

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.extensions import connection as Connection
-from psycopg2.extensions import cursor as Cursor
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes so
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes so
 
 from app.gate.errors import ServerUnavailable
 from app.gate.server import _accounts as cluster
