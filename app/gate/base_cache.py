@@ -44,7 +44,7 @@ def cache_directory() -> Path:
 
 
 @dataclass
-class KeptBase:
+class BaseCache:
     """The place for one base of one target. It holds an image if `database` is not None."""
 
     target: Target
@@ -213,14 +213,14 @@ class KeptBase:
         return read if isinstance(read, dict) else {}
 
 
-def with_kept_base(kept: KeptBase, run: Callable[[Path | None], Result]) -> Result:
-    """Run with the image that is kept, and without it if that turns out not to be trusted."""
-    kept.find()
-    if kept.image is not None:
+def with_base_cache(base_cache: BaseCache, run: Callable[[Path | None], Result]) -> Result:
+    """Run with the image that is base_cache, and without it if that turns out not to be trusted."""
+    base_cache.find()
+    if base_cache.image is not None:
         try:
-            return run(kept.image)
+            return run(base_cache.image)
         except (StaleBaseCache, ServerUnavailable):
-            kept.discard()
+            base_cache.discard()
     return run(None)
 
 

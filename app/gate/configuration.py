@@ -29,7 +29,7 @@ from typing import Any
 from app.gate.checks.base import Check
 from app.gate.checks.registry import CHECKS, UnknownCheck, get_check
 from app.gate.errors import ConfigurationError
-from app.gate.recording.model import Part
+from app.gate.recording.model import Evidence
 from app.gate.report.verdict import IGNORED, NOT_SELECTED, Severity
 
 DEFAULT_TIMEOUT_S = 300.0
@@ -71,7 +71,7 @@ class Configuration:
             return NOT_SELECTED
         return None
 
-    def needed_parts(self) -> frozenset[Part]:
+    def needed_evidence(self) -> frozenset[Evidence]:
         """What the checks that are run need of a recording."""
         return frozenset().union(*(check.needs for check in CHECKS if self.deselects(check) is None))
 

@@ -12,7 +12,7 @@ from app.gate.recording.model import Failure
 from app.gate.rows._catalog import read_catalog
 from app.gate.rows._fill import Filled, fill
 from app.gate.rows._plan import make_plan
-from app.gate.rows.connection import Line, QueryRefused
+from app.gate.rows.connection import QueryRefused, RowConnection
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Bench:
     """A database in a transaction that is rolled back after the test."""
 
     connection: Any
-    line: Line
+    line: RowConnection
 
     def run(self, sql: str) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:
@@ -30,20 +30,20 @@ class Bench:
     def fill(self, *tables: str, is_awkward: bool = True, then: str | None = None) -> Filled:
         """Fill the tables of these names. `then` is what a revision does to them."""
         names = [name if "." in name else f"public.{name}" for name in tables]
-        to_come = None
+        catalog_after = None
         if then is not None:
             self.run("SAVEPOINT before")
             self.run(then)
-            to_come = read_catalog(self.line.ask, names, is_whole=False)
+            catalog_after = read_catalog(self.line.ask, names, is_whole=False)
             self.run("ROLLBACK TO SAVEPOINT before")
-        plan = make_plan(self.line.ask, names, to_come)
+        plan = make_plan(self.line.ask, names, catalog_after)
         return fill(plan, self.line.ask, is_awkward=is_awkward)
 
     def column(self, name: str, table: str = "t") -> list[Any]:
         return [value for (value,) in self.run(f"SELECT {name} FROM {table} ORDER BY 1")]
 
 
-def line_over(connection: Any) -> Line:
+def line_over(connection: Any) -> RowConnection:
     """Speaks through psycopg2, which is asked nothing of what other drivers would read in another way."""
 
     def ask(sql: str, *before: str) -> str:
@@ -75,7 +75,7 @@ def line_over(connection: Any) -> Line:
             return _failure(error)
         return None
 
-    return Line(ask, execute, load)
+    return RowConnection(ask, execute, load)
 
 
 def refuse_traps(sql: str) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.gate.recording.model import Recording, Trip
+from app.gate.recording.model import Recording, RoundTrip
 
 UPGRADE = ("-m", "alembic", "upgrade", "head")
 Also = Callable[[Sequence[Recording]], object]
@@ -232,7 +232,7 @@ def write(path: Path, text: str, *, is_executable: bool = False) -> None:
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
-def trip(recordings: Sequence[Recording], revision: str) -> Trip:
+def trip(recordings: Sequence[Recording], revision: str) -> RoundTrip:
     return next(each for recording in recordings for each in recording.trips if each.revision == revision)
 
 
@@ -533,7 +533,7 @@ def revision_without_a_downgrade(at: Path, python: str) -> Shape:
         at,
         (python, *UPGRADE),
         expected=frozenset({("irreversible", "0002")}),
-        also=lambda recordings: trip(recordings, "0003").again is not None,
+        also=lambda recordings: trip(recordings, "0003").second_up is not None,
     )
 
 

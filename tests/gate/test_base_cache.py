@@ -1,4 +1,4 @@
-"""The schema at the base, kept from run to run: used when it fits, made anew when it does not, and never trusted blindly."""
+"""The schema at the base, base_cache from run to run: used when it fits, made anew when it does not, and never trusted blindly."""
 
 import json
 from collections.abc import Callable
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.base_cache import KeptBase, with_kept_base
+from app.gate.base_cache import BaseCache, with_base_cache
 from app.gate.history import allowances as scripts
 from app.gate.recorder import _build_base, record
 from app.gate.recording.model import Allowance, Recording
 from app.gate.reruns import results as attempts
 from app.gate.server.throwaway import throwaway_server
-from app.gate.target.runner import Stage
+from app.gate.target.runner import TargetRunner
 from tests.gate.history.test_git_base import B2, branch, versions
 from tests.gate.projects import script, target
 
@@ -30,22 +30,22 @@ def verify(branch: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     built = []
     build = _build_base
 
-    def build_and_note(stage: Stage) -> object:
-        built.append(stage)
-        return build(stage)
+    def build_and_note(runner: TargetRunner) -> object:
+        built.append(runner)
+        return build(runner)
 
     monkeypatch.setattr("app.gate.recorder._build_base", build_and_note)
-    monkeypatch.setattr("app.gate.reruns.schedule.add_all", lambda jobs, walks, *rest: {0: attempts.Seen()})
+    monkeypatch.setattr("app.gate.reruns.schedule.add_all", lambda jobs, walks, *rest: {0: attempts.RerunResults()})
 
     def run() -> tuple[Recording, bool]:
         built.clear()
-        kept = KeptBase(target(branch), "main", cache)
+        base_cache = BaseCache(target(branch), "main", cache)
 
         def record_with(image: Path | None) -> list[Recording]:
             with throwaway_server(image=image) as server:
-                return record(target(branch), server, base_ref="main", kept=kept)
+                return record(target(branch), server, base_ref="main", base_cache=base_cache)
 
-        (recording,) = with_kept_base(kept, record_with)
+        (recording,) = with_base_cache(base_cache, record_with)
         return recording, bool(built)
 
     run.cache = cache  # type: ignore[attr-defined]
@@ -59,7 +59,7 @@ def test_the_second_run_starts_from_what_the_first_one_kept(verify: Verify) -> N
     assert (was_built, was_built_again) == (True, False)
     assert [trip.revision for trip in second.trips] == ["c3"]
     assert second.head == first.head
-    assert second.trips[0].again is not None
+    assert second.trips[0].second_up is not None
 
 
 def test_another_revision_on_the_branch_uses_it_too(verify: Verify, branch: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_damaged_file_is_built_anew(verify: Verify, ending: str) -> None:
     recording, was_built = verify()
 
     assert was_built
-    assert recording.trips[0].again is not None
+    assert recording.trips[0].second_up is not None
 
 
 @pytest.mark.parametrize("fact", ["digest", "walks", "database"])
@@ -106,7 +106,7 @@ def test_a_base_that_is_not_what_it_says_is_built_anew(verify: Verify, fact: str
     recording, was_built = verify()
 
     assert was_built
-    assert recording.trips[0].again is not None
+    assert recording.trips[0].second_up is not None
 
 
 def test_only_the_scripts_of_the_branch_are_parsed_again(verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:

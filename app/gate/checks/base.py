@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from app.gate.recording.model import Part, Recording
+from app.gate.recording.model import Evidence, Recording
 from app.gate.report.verdict import Severity
 
 
@@ -42,5 +42,5 @@ class Check:
     id: str
     severity: Severity
     examine: Callable[[Recording], Iterable[Finding]]
-    needs: frozenset[Part] = frozenset()  # of a recording: what no check of a run needs is not recorded
+    needs: frozenset[Evidence] = frozenset()  # of a recording: what no check of a run needs is not recorded
     aliases: tuple[str, ...] = ()  # retired ids that people may have written down

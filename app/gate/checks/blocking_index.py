@@ -36,12 +36,12 @@ from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.support.fix_code import concurrently, python, quote_table
-from app.gate.checks.support.locks import Moment, Transaction, by_table, transactions
+from app.gate.checks.support.locks import HeldLocks, Transaction, by_table, transactions
 from app.gate.checks.support.naming import short_noun
-from app.gate.checks.support.statements import changes_by, shown
+from app.gate.checks.support.statements import changes_by, sql_of
 from app.gate.checks.support.subjects import named, together
 from app.gate.postgres.locks import who_waits
-from app.gate.recording.model import Change, Part, Recording
+from app.gate.recording.model import Change, Evidence, Recording
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
 from app.gate.wording import indented, listed
@@ -78,20 +78,20 @@ def examine(recording: Recording) -> Iterator[Finding]:
             yield _drop_finding(transaction, table, found)
 
 
-def _built(moment: Moment) -> list[str]:
+def _built(moment: HeldLocks) -> list[str]:
     statement = moment.statement
     return [table for table in statement.index_builds if table not in statement.rewrites and table in moment.held]
 
 
-def _dropped(moment: Moment) -> list[str]:
+def _dropped(moment: HeldLocks) -> list[str]:
     if not _DROP_INDEX.match(moment.statement.sql):
         return []
     return [table for table, modes in moment.statement.locks.items() if "AccessExclusiveLock" in modes]
 
 
-def _build_finding(transaction: Transaction, table: str, found: Sequence[Moment]) -> Finding:
+def _build_finding(transaction: Transaction, table: str, found: Sequence[HeldLocks]) -> Finding:
     builds = [build for moment in found for build in _builds(transaction, moment, table)]
-    sqls = "\n".join(shown(moment.statement) for moment in found)
+    sqls = "\n".join(sql_of(moment.statement) for moment in found)
     waits = who_waits(mode for moment in found for mode in moment.held.get(table, ()))
     what = "its indexes are built again" if _RETYPE.match(sqls) else "its index is built"
     if builds:
@@ -108,7 +108,7 @@ def _build_finding(transaction: Transaction, table: str, found: Sequence[Moment]
     )
 
 
-def _builds(transaction: Transaction, moment: Moment, table: str) -> Iterator[Build]:
+def _builds(transaction: Transaction, moment: HeldLocks, table: str) -> Iterator[Build]:
     statement = moment.statement
     made = [
         change
@@ -164,7 +164,7 @@ _BESIDE = (
 )
 
 
-def _drop_finding(transaction: Transaction, table: str, found: Sequence[Moment]) -> Finding:
+def _drop_finding(transaction: Transaction, table: str, found: Sequence[HeldLocks]) -> Finding:
     gone = [
         change
         for moment in found
@@ -180,10 +180,10 @@ def _drop_finding(transaction: Transaction, table: str, found: Sequence[Moment])
         together(f"drop {named(change.key)}" for change in gone) or "drop",
         revision=transaction.revision.revision,
         object=table,
-        detail="\n".join(shown(moment.statement) for moment in found),
+        detail="\n".join(sql_of(moment.statement) for moment in found),
         help=advice,
         line=found[0].statement.line,
     )
 
 
-CHECK = Check(id="blocking-index", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.LOCKS}))
+CHECK = Check(id="blocking-index", severity=Severity.WARNING, examine=examine, needs=frozenset({Evidence.LOCKS}))

@@ -41,11 +41,11 @@ from dataclasses import dataclass
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.support.column_types import is_required
 from app.gate.checks.support.fix_code import python, quote, quote_table
-from app.gate.checks.support.locks import Moment, Transaction, by_table, is_blocking_scan, transactions, waiting
+from app.gate.checks.support.locks import HeldLocks, Transaction, by_table, is_blocking_scan, transactions, waiting
 from app.gate.checks.support.naming import short_noun
-from app.gate.checks.support.statements import changes_by, shown
+from app.gate.checks.support.statements import changes_by, sql_of
 from app.gate.checks.support.subjects import together
-from app.gate.recording.model import Change, Part, Recording, Statement
+from app.gate.recording.model import Change, Evidence, Recording, Statement
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
 from app.gate.wording import indented, listed
@@ -68,7 +68,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             yield _finding(transaction, table, found)
 
 
-def _scanned(transaction: Transaction, moment: Moment) -> list[str]:
+def _scanned(transaction: Transaction, moment: HeldLocks) -> list[str]:
     """The table, if any, that a statement reads to make a promise. A foreign key may read both of its tables: one is named."""
     statement = moment.statement
     return [
@@ -87,7 +87,7 @@ def _wants_an_empty_table(transaction: Transaction, statement: Statement, table:
     )
 
 
-def _finding(transaction: Transaction, table: str, found: Sequence[Moment]) -> Finding:
+def _finding(transaction: Transaction, table: str, found: Sequence[HeldLocks]) -> Finding:
     first = found[0]
     statement, earlier = first.statement, first.since[table]
     locked = {table, *(other for other in statement.locks if other in first.held)}
@@ -103,7 +103,7 @@ def _finding(transaction: Transaction, table: str, found: Sequence[Moment]) -> F
         together(promise.subject for promise in promises) or "scan",
         revision=transaction.revision.revision,
         object=table,
-        detail="\n".join(shown(moment.statement) for moment in found),
+        detail="\n".join(sql_of(moment.statement) for moment in found),
         help=_advice(promises),
         line=statement.line,
     )
@@ -190,4 +190,4 @@ def _not_null(column: str, table: str) -> Promise:
     )
 
 
-CHECK = Check(id="blocking-scan", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.LOCKS}))
+CHECK = Check(id="blocking-scan", severity=Severity.WARNING, examine=examine, needs=frozenset({Evidence.LOCKS}))

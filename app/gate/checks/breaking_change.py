@@ -48,12 +48,12 @@ from app.gate.checks.support.statements import (
     drops,
     find_statement,
     first_word,
+    mentions,
     renamed_to,
-    says,
-    shown,
+    sql_of,
 )
 from app.gate.checks.support.subjects import named, together
-from app.gate.recording.model import TABLE_KINDS, Change, Key, Part, Recording, Step
+from app.gate.recording.model import TABLE_KINDS, Change, Evidence, Key, Recording, Step
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.report.verdict import Severity
 from app.gate.wording import bulleted, listed
@@ -96,7 +96,7 @@ def _finding(revision: str, step: Step, table: str, breaks: Sequence[Break]) -> 
         together(f"{named(each.change.key)} {_what_became_of(each.change)}" for each in breaks),
         revision=revision,
         object=table if len(breaks) > 1 else full_name(first.change.key),
-        detail=bulleted(each.words for each in breaks) if len(breaks) > 1 else shown(statement) if statement else None,
+        detail=bulleted(each.words for each in breaks) if len(breaks) > 1 else sql_of(statement) if statement else None,
         help=f"{_advice(breaks)} If no running code minds, say so in the script:\n\n    # overproof: allow breaking-change: <why>",
         line=statement.line if statement else None,
     )
@@ -275,7 +275,9 @@ class _Step:
         """Whether the statement that made the change read its table; if none is known for it, whether any did."""
         table = table_of(change.key)
         telling = [
-            each for each in self._step.statements if says(each, change.key.name) and says(each, change.key.table)
+            each
+            for each in self._step.statements
+            if mentions(each, change.key.name) and mentions(each, change.key.table)
         ]
         return any(
             table in (*statement.scans, *statement.rewrites)
@@ -285,7 +287,7 @@ class _Step:
     def _heir_of_column(self, change: Change) -> str | None:
         """The column that a statement made of this one; where none tells, the one new column of its type, if just one of that type went."""
         key, before = change.key, change.before or {}
-        telling = [each for each in self._step.statements if says(each, key.name) and says(each, key.table)]
+        telling = [each for each in self._step.statements if mentions(each, key.name) and mentions(each, key.table)]
         for statement in telling:
             if (name := column_renamed_to(statement, key.name)) is not None:
                 return name
@@ -378,4 +380,4 @@ def _labels(change: Change) -> str | None:
     return f"{noun(change)} no longer has {listed(lost)}: older code that writes it fails" if lost else None
 
 
-CHECK = Check(id="breaking-change", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.LOCKS}))
+CHECK = Check(id="breaking-change", severity=Severity.WARNING, examine=examine, needs=frozenset({Evidence.LOCKS}))

@@ -34,7 +34,7 @@ from collections.abc import Iterator
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.subjects import changed
-from app.gate.recording.model import Part, Recording
+from app.gate.recording.model import Evidence, Recording
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity
 from app.gate.snapshot.describe import describe
@@ -79,4 +79,6 @@ def examine(recording: Recording) -> Iterator[Finding]:
         )
 
 
-CHECK = Check(id="concurrent-upgrade", severity=Severity.NOTICE, examine=examine, needs=frozenset({Part.CONCURRENT}))
+CHECK = Check(
+    id="concurrent-upgrade", severity=Severity.NOTICE, examine=examine, needs=frozenset({Evidence.CONCURRENT})
+)

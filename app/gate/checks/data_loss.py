@@ -40,7 +40,7 @@ from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support import fix_code as remedy
 from app.gate.checks.support.downgrades import find_omission
 from app.gate.checks.support.subjects import together
-from app.gate.recording.model import Loss, Part, Populated, Recording, Revision, Trip
+from app.gate.recording.model import Evidence, Loss, Populated, Recording, Revision, RoundTrip
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
 from app.gate.wording import bulleted, counted, indented, listed
@@ -70,7 +70,7 @@ def _only_downwards(populated: Populated) -> list[Loss]:
     ]
 
 
-def _does_nothing_down(revision: Revision, trip: Trip) -> bool:
+def _does_nothing_down(revision: Revision, trip: RoundTrip) -> bool:
     return find_omission(revision, trip) is not None or (trip.down is not None and not trip.down.statements)
 
 
@@ -79,7 +79,7 @@ def _clauses(told: Sequence[str]) -> str:
     return "; and ".join(filter(None, ["; ".join(told[:-1]), told[-1]]))
 
 
-def _upwards(revision: Revision, trip: Trip, losses: Sequence[Loss]) -> Finding:
+def _upwards(revision: Revision, trip: RoundTrip, losses: Sequence[Loss]) -> Finding:
     by_kind = _by_kind(losses)
     told = [_WORDS[what](_names(some), len(some) > 1) for what, some in by_kind.items()]
     return Finding(
@@ -167,7 +167,7 @@ def _example(loss: Loss) -> str:
 _GONE = frozenset({"table dropped", "rows deleted", "column dropped"})
 
 
-def _line(trip: Trip, loss: Loss) -> int | None:
+def _line(trip: RoundTrip, loss: Loss) -> int | None:
     """The line of the statement that names the table, and the column."""
     words = [loss.table.rpartition(".")[2], *([loss.column] if loss.column else [])]
     for statement in trip.up.statements if trip.up is not None else ():
@@ -216,4 +216,6 @@ def _copies(revision: Revision, losses: Sequence[Loss]) -> Iterator[str]:
         yield f"op.execute({remedy.python(sql, is_sql=True)})"
 
 
-CHECK = Check(id="data-loss", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.LOCKS, Part.POPULATED}))
+CHECK = Check(
+    id="data-loss", severity=Severity.WARNING, examine=examine, needs=frozenset({Evidence.LOCKS, Evidence.POPULATED})
+)

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.support.naming import failure_reason
 from app.gate.checks.support.subjects import cause
-from app.gate.recording.model import Part, Recording
+from app.gate.recording.model import Evidence, Recording
 from app.gate.report.verdict import Severity
 
 
@@ -46,5 +46,5 @@ def examine(recording: Recording) -> Iterator[Finding]:
 
 
 CHECK = Check(
-    id="interrupted-upgrade", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.INTERRUPTIONS})
+    id="interrupted-upgrade", severity=Severity.WARNING, examine=examine, needs=frozenset({Evidence.INTERRUPTIONS})
 )

@@ -36,14 +36,14 @@ from app.gate.checks.base import Check, Finding
 from app.gate.checks.support import fix_code as remedy
 from app.gate.checks.support.downgrades import Omission, find_omission
 from app.gate.checks.support.naming import noun, principal
-from app.gate.recording.model import Recording, Revision, Trip
+from app.gate.recording.model import Recording, Revision, RoundTrip
 from app.gate.report.verdict import Severity
 from app.gate.snapshot.describe import describe
 from app.gate.wording import bulleted, counted, first_line, indented, listed
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
-    omissions: list[tuple[Revision, Trip, Omission]] = []
+    omissions: list[tuple[Revision, RoundTrip, Omission]] = []
     undoable = 0
     for trip in recording.trips:
         revision = recording.get_revision(trip.revision)
@@ -66,7 +66,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         yield _finding(revision, trip, omission)
 
 
-def _finding(revision: Revision, trip: Trip, omission: Omission) -> Finding:
+def _finding(revision: Revision, trip: RoundTrip, omission: Omission) -> Finding:
     return Finding(
         f"{revision.revision} cannot be undone: {_reason(trip, omission)}.",
         f"downgrade {omission.value}",
@@ -77,34 +77,34 @@ def _finding(revision: Revision, trip: Trip, omission: Omission) -> Finding:
     )
 
 
-def _reason(trip: Trip, omission: Omission) -> str:
+def _reason(trip: RoundTrip, omission: Omission) -> str:
     if omission is Omission.MISSING:
         return "its script has no downgrade"
     if omission is Omission.REFUSED:
         said = first_line(trip.down.failure.message) if trip.down is not None and trip.down.failure is not None else ""
         return "its downgrade refuses" + (f" ({said})" if said else "")
-    if trip.again is not None and trip.again.failure is not None:
-        return f"its downgrade does nothing, and the next upgrade fails ({first_line(trip.again.failure.message)})"
+    if trip.second_up is not None and trip.second_up.failure is not None:
+        return f"its downgrade does nothing, and the next upgrade fails ({first_line(trip.second_up.failure.message)})"
     return f"its downgrade does nothing about {_made(trip)}"
 
 
-def _made(trip: Trip) -> str:
+def _made(trip: RoundTrip) -> str:
     changes = principal(trip.up.changes) if trip.up is not None else []
     return listed([noun(change) for change in changes], limit=2) or "the schema"
 
 
-def _left(trip: Trip) -> str | None:
+def _left(trip: RoundTrip) -> str | None:
     changes = principal(trip.up.changes) if trip.up is not None else []
     return f"What the upgrade does:\n{bulleted(map(describe, changes))}" if changes else None
 
 
-def _help(revision: Revision, trip: Trip) -> str:
+def _help(revision: Revision, trip: RoundTrip) -> str:
     """The downgrade, if it can be written from what is known; and how to say that it is not wanted."""
     changes = trip.up.changes if trip.up is not None else ()
-    undoing = remedy.children_first(remedy.reversed_changes(principal(changes)), changes)
+    cleanup = remedy.children_first(remedy.reversed_changes(principal(changes)), changes)
     text = "Write a downgrade that undoes the upgrade's steps in reverse order."
-    if undoing and all(remedy.lines_for(change) for change in undoing):
-        code = indented(f"def downgrade() -> None:\n{indented(remedy.code(undoing, limit=40))}")
+    if cleanup and all(remedy.lines_for(change) for change in cleanup):
+        code = indented(f"def downgrade() -> None:\n{indented(remedy.code(cleanup, limit=40))}")
         text = f"A downgrade that brings the schema back, in {revision.path}:\n\n{code}"
     return f"{text}\n\nIf the way back is truly closed, say so there:\n\n    # overproof: allow irreversible: <why nobody will need it>"
 

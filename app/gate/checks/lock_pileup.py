@@ -36,7 +36,7 @@ from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.support.locks import (
-    Moment,
+    HeldLocks,
     Transaction,
     changes_rows,
     does_several_things,
@@ -44,9 +44,9 @@ from app.gate.checks.support.locks import (
     transactions,
     waiting,
 )
-from app.gate.checks.support.statements import first_word, shown
+from app.gate.checks.support.statements import first_word, sql_of
 from app.gate.postgres.locks import who_waits
-from app.gate.recording.model import Part, Recording
+from app.gate.recording.model import Evidence, Recording
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
 from app.gate.wording import listed
@@ -71,7 +71,7 @@ def _several_tables(transaction: Transaction) -> Iterator[Finding]:
         "several-tables",
         revision=transaction.revision.revision,
         object=", ".join(sorted(last.since)),
-        detail="\n".join(shown(statement) for statement in statements),
+        detail="\n".join(sql_of(statement) for statement in statements),
         help="Change each table in a revision of its own, with transaction_per_migration=True in env.py's context.configure().",
         line=statements[min(1, len(statements) - 1)].line,
     )
@@ -94,7 +94,7 @@ def _long_work(transaction: Transaction) -> Iterator[Finding]:
             return
 
 
-def _finding(transaction: Transaction, moment: Moment, locked: list[str], tables: list[str]) -> Finding:
+def _finding(transaction: Transaction, moment: HeldLocks, locked: list[str], tables: list[str]) -> Finding:
     statement = moment.statement
     word = _WORDS.get(first_word(statement), first_word(statement))
     lines = [str(moment.since[table].line) for table in locked if moment.since[table].line]
@@ -104,7 +104,7 @@ def _finding(transaction: Transaction, moment: Moment, locked: list[str], tables
         "long-work",
         revision=transaction.revision.revision,
         object=", ".join(tables),
-        detail=shown(statement),
+        detail=sql_of(statement),
         help="Move it into a revision of its own, with transaction_per_migration=True in env.py's context.configure(); a large table is best "
         "filled in batches that each commit, in op.get_context().autocommit_block().",
         line=statement.line,
@@ -113,4 +113,4 @@ def _finding(transaction: Transaction, moment: Moment, locked: list[str], tables
 
 _WORDS = {"DO": "DO block", "WITH": "query", "(STATEMENTS": "script"}
 
-CHECK = Check(id="lock-pileup", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.LOCKS}))
+CHECK = Check(id="lock-pileup", severity=Severity.WARNING, examine=examine, needs=frozenset({Evidence.LOCKS}))

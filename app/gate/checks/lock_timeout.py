@@ -30,9 +30,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
-from app.gate.checks.support.locks import Moment, Transaction, listed_tables, moments
-from app.gate.checks.support.statements import shown
-from app.gate.recording.model import Part, Recording
+from app.gate.checks.support.locks import HeldLocks, Transaction, listed_tables, moments
+from app.gate.checks.support.statements import sql_of
+from app.gate.recording.model import Evidence, Recording
 from app.gate.report.verdict import Severity
 from app.gate.wording import listed
 
@@ -46,7 +46,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     told = [each for each in locking if each[1].statement.lock_timeout_ms is not None]
     if locking and not told:
         raise CheckSkipped("which lock_timeout was in force was not observed")
-    without: dict[str, list[tuple[Transaction, Moment]]] = {}
+    without: dict[str, list[tuple[Transaction, HeldLocks]]] = {}
     for transaction, moment in told:
         if moment.statement.lock_timeout_ms == 0:
             without.setdefault(transaction.revision.revision, []).append((transaction, moment))
@@ -70,7 +70,7 @@ def _of_the_project(recording: Recording) -> Finding:
     )
 
 
-def _of_a_revision(revision: str, found: Sequence[tuple[Transaction, Moment]]) -> Finding:
+def _of_a_revision(revision: str, found: Sequence[tuple[Transaction, HeldLocks]]) -> Finding:
     tables = {table for _, moment in found for table, first in moment.since.items() if first is moment.statement}
     statement = found[0][1].statement
     return Finding(
@@ -79,10 +79,10 @@ def _of_a_revision(revision: str, found: Sequence[tuple[Transaction, Moment]]) -
         "no-lock-timeout",
         revision=revision,
         object=", ".join(sorted(tables)),
-        detail=shown(statement),
+        detail=sql_of(statement),
         help="Set one at the start of the upgrade, or in env.py for all:\n\n    op.execute(\"SET LOCAL lock_timeout = '2s'\")",
         line=statement.line,
     )
 
 
-CHECK = Check(id="lock-timeout", severity=Severity.NOTICE, examine=examine, needs=frozenset({Part.LOCKS}))
+CHECK = Check(id="lock-timeout", severity=Severity.NOTICE, examine=examine, needs=frozenset({Evidence.LOCKS}))

@@ -34,13 +34,13 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if recording.base is None:
         raise CheckSkipped("there is no base to compare with; --base names one")
     base = recording.base
-    slipped_in = {revision for revision, _ in base.slipped_in}
+    inserted_below = {revision for revision, _ in base.inserted_below}
     children = {
         each.revision
         for each in recording.graph.revisions
-        if slipped_in.intersection((*each.down_revisions, *each.depends_on))
+        if inserted_below.intersection((*each.down_revisions, *each.depends_on))
     }
-    for revision, path in base.slipped_in:
+    for revision, path in base.inserted_below:
         yield Finding(
             f"{revision} is new and comes before revisions of {base.ref}: databases that have those will never run it.",
             "slipped-in",

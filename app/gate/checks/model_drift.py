@@ -34,7 +34,7 @@ from collections.abc import Iterator
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.subjects import together
 from app.gate.checks.unregistered_models import full_table_name
-from app.gate.recording.model import Drift, Part, Recording
+from app.gate.recording.model import Drift, Evidence, Recording
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
 from app.gate.wording import counted, listed
@@ -77,4 +77,4 @@ def _finding(table: str, drifts: list[Drift]) -> Finding:
     )
 
 
-CHECK = Check(id="model-drift", severity=Severity.ERROR, examine=examine, needs=frozenset({Part.DRIFT}))
+CHECK = Check(id="model-drift", severity=Severity.ERROR, examine=examine, needs=frozenset({Evidence.DRIFT}))

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.subjects import cause, changed
-from app.gate.recording.model import Change, Failure, Part, Recording
+from app.gate.recording.model import Change, Evidence, Failure, Recording
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity
 from app.gate.snapshot.describe import describe
@@ -90,4 +90,4 @@ _STEP_ASIDE = (
 )
 
 
-CHECK = Check(id="offline-sql", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.OFFLINE}))
+CHECK = Check(id="offline-sql", severity=Severity.WARNING, examine=examine, needs=frozenset({Evidence.OFFLINE}))

@@ -12,7 +12,7 @@ from app.gate.checks.base import Check
 
 
 @dataclass(frozen=True)
-class Page:
+class CheckPage:
     """What the docstring of a check's module says."""
 
     title: str  # its first line, without the full stop
@@ -22,7 +22,7 @@ class Page:
     ]  # {"Catches": "...", "Why it hurts": "...", "How to fix": "...", "Stays quiet when": "..."}
 
 
-def page_of(check: Check) -> Page:
+def page_of(check: Check) -> CheckPage:
     """The documentation of a check. There is no other copy."""
     text = inspect.cleandoc(sys.modules[check.examine.__module__].__doc__ or check.id)
     title, *rest = text.split("\n")
@@ -33,7 +33,7 @@ def page_of(check: Check) -> Page:
             lines = sections.setdefault(line.strip(), [])
         else:
             lines.append(line)
-    return Page(
+    return CheckPage(
         title=title.rstrip("."),
         text=text,
         sections={name: inspect.cleandoc("\n" + "\n".join(body)).strip() for name, body in sections.items()},

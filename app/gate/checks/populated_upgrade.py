@@ -48,7 +48,7 @@ from app.gate.checks.support.naming import failure_reason
 from app.gate.checks.support.row_advice import NO_LABEL, _column_change, _help, _help_with_new
 from app.gate.checks.support.subjects import cause, together
 from app.gate.postgres import sqlstates
-from app.gate.recording.model import Change, Failure, Part, Populated, Recording, Revision, Snapshot, Trip
+from app.gate.recording.model import Change, Evidence, Failure, Populated, Recording, Revision, RoundTrip, Snapshot
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.report.verdict import Severity
 from app.gate.wording import bulleted, counted, first_line, indented, listed
@@ -71,13 +71,15 @@ def examine(recording: Recording) -> Iterator[Finding]:
             yield _not_loaded(revision, trip.rows_failure)
         if trip.populated is not None and trip.populated.step.failure is not None:
             yield _finding(revision, trip, trip.populated, trip.populated.step.failure, recording.head)
-        for table, reason in trip.not_covered.items():
+        for table, reason in trip.tables_without_rows.items():
             uncovered.setdefault(reason, {}).setdefault(trip.revision, []).append(table)
     for reason, tables_by_revision in uncovered.items():
         yield _uncovered(reason, tables_by_revision)
 
 
-def _finding(revision: Revision, trip: Trip, populated: Populated, failure: Failure, head: Snapshot | None) -> Finding:
+def _finding(
+    revision: Revision, trip: RoundTrip, populated: Populated, failure: Failure, head: Snapshot | None
+) -> Finding:
     table, column = _place(trip, populated, failure)
     is_new = table in _tables_made(trip)
     sources = _sources(populated, failure) if is_new else [shorten(table)]
@@ -137,7 +139,7 @@ def _severity(populated: Populated, failure: Failure) -> Severity:
 _WORKS_VALUES_OUT = re.compile(r"\s*(?:UPDATE|INSERT|MERGE|WITH|DO|SELECT|CALL)\b", re.IGNORECASE)
 
 
-def _is_filled_before(trip: Trip, failure: Failure, table: str, column: str | None) -> bool:
+def _is_filled_before(trip: RoundTrip, failure: Failure, table: str, column: str | None) -> bool:
     """Whether the revision gives the column values, from another table or to the rows that it knows, before it demands them."""
     if column is None or trip.up is None:
         return False
@@ -165,7 +167,7 @@ def _without_parentheses(sql: str) -> str:
     return sql
 
 
-def _place(trip: Trip, populated: Populated, failure: Failure) -> tuple[str, str | None]:
+def _place(trip: RoundTrip, populated: Populated, failure: Failure) -> tuple[str, str | None]:
     """The table, and the column if there is one, in which the rows are that the upgrade fails on."""
     tables = list(populated.tables)
     known = [*tables, *_tables_made(trip)]
@@ -186,7 +188,7 @@ def _place(trip: Trip, populated: Populated, failure: Failure) -> tuple[str, str
     return table or (touched or tables)[0], column
 
 
-def _tables_made(trip: Trip) -> list[str]:
+def _tables_made(trip: RoundTrip) -> list[str]:
     """The revision's own tables, which held no rows before it."""
     changes = trip.up.changes if trip.up is not None else ()
     return [full_name(each.key) for each in changes if each.key.kind == "table" and each.before is None]
@@ -206,7 +208,7 @@ _TARGET = re.compile(
 _ALTERED = re.compile(r'\bALTER\s+COLUMN\s+"?(\w+)', re.IGNORECASE)
 
 
-def _broken_promise(trip: Trip, failure: Failure) -> Change | None:
+def _broken_promise(trip: RoundTrip, failure: Failure) -> Change | None:
     """The constraint, index or column that the error is about."""
     names = {"constraint": failure.constraint, "index": failure.constraint, "column": failure.column}
     for change in trip.up.changes if trip.up is not None else ():
@@ -224,7 +226,7 @@ def _columns(change: Change) -> list[str]:
     return [part.strip().strip('"') for part in found[1].split(",")] if found else []
 
 
-def _trouble(trip: Trip, failure: Failure, table: str, column: str | None) -> str:
+def _trouble(trip: RoundTrip, failure: Failure, table: str, column: str | None) -> str:
     """What the awkward rows have that the plain ones have not, and why they may."""
     change = _column_change(trip, table, column)
     if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and change is not None and change.before is None:
@@ -232,7 +234,7 @@ def _trouble(trip: Trip, failure: Failure, table: str, column: str | None) -> st
     return f"{_trait(trip, failure, shorten(table), column)}, which the schema before it allows"
 
 
-def _outcome(trip: Trip, failure: Failure, table: str, column: str | None) -> str:
+def _outcome(trip: RoundTrip, failure: Failure, table: str, column: str | None) -> str:
     """What older rows become in a table of the revision's own, which does not take it."""
     name = f"{shorten(table)}.{column}" if column else shorten(table)
     if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION:
@@ -244,7 +246,7 @@ def _outcome(trip: Trip, failure: Failure, table: str, column: str | None) -> st
     return f"what the new {name} does not take"
 
 
-def _trait(trip: Trip, failure: Failure, table: str, column: str | None) -> str:
+def _trait(trip: RoundTrip, failure: Failure, table: str, column: str | None) -> str:
     name = f"{table}.{column}" if column else table
     if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION:
         return f"{name} is NULL" if column else f"{name} holds NULLs"
@@ -263,7 +265,7 @@ def _trait(trip: Trip, failure: Failure, table: str, column: str | None) -> str:
     return f"{name} holds NULLs, duplicates or extreme values"
 
 
-def _narrowed(trip: Trip, failure: Failure) -> str | None:
+def _narrowed(trip: RoundTrip, failure: Failure) -> str | None:
     """The CHECK that the error is about, if it took the place of another."""
     new = _broken_promise(trip, failure)
     gone = [change for change in (trip.up.changes if trip.up is not None else ()) if change.before is not None]
@@ -307,5 +309,8 @@ def _uncovered(reason: str, tables_by_revision: Mapping[str, Sequence[str]]) -> 
 
 
 CHECK = Check(
-    id="populated-upgrade", severity=Severity.WARNING, examine=examine, needs=frozenset({Part.LOCKS, Part.POPULATED})
+    id="populated-upgrade",
+    severity=Severity.WARNING,
+    examine=examine,
+    needs=frozenset({Evidence.LOCKS, Evidence.POPULATED}),
 )

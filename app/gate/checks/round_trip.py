@@ -38,7 +38,7 @@ from app.gate.checks.support.downgrades import find_omission, is_refusal
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object
 from app.gate.postgres import sqlstates
-from app.gate.recording.model import Change, Failure, Recording, Revision, Trip
+from app.gate.recording.model import Change, Failure, Recording, Revision, RoundTrip
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity
 from app.gate.snapshot.describe import describe
@@ -53,23 +53,23 @@ def examine(recording: Recording) -> Iterator[Finding]:
             yield from _judge(revision, trip)
 
 
-def _is_meant_to_work(revision: Revision, trip: Trip) -> bool:
+def _is_meant_to_work(revision: Revision, trip: RoundTrip) -> bool:
     if revision.downgrade_body != "present" or find_omission(revision, trip) is not None:
         return False
     return trip.down is not None and not (trip.down.failure is not None and is_refusal(trip.down.failure))
 
 
-def _judge(revision: Revision, trip: Trip) -> Iterator[Finding]:
+def _judge(revision: Revision, trip: RoundTrip) -> Iterator[Finding]:
     """At most one finding: what comes later in a trip follows from what went wrong before."""
-    failed_again = trip.again.failure if trip.again is not None else None
+    failed_again = trip.second_up.failure if trip.second_up is not None else None
     if trip.down is not None and trip.down.failure is not None:
         yield _failed(revision, trip.down.failure)
     elif trip.left_behind:
         yield _not_restored(revision, principal(trip.left_behind), failed_again)
     elif failed_again is not None:
         yield _not_repeatable(revision, failed_again)
-    elif trip.not_repeated:
-        yield _not_repeated(revision, principal(trip.not_repeated))
+    elif trip.second_up_differences:
+        yield _not_repeated(revision, principal(trip.second_up_differences))
 
 
 def _failed(revision: Revision, failure: Failure) -> Finding:

@@ -48,7 +48,7 @@ from app.gate.checks.support import fix_code as remedy
 from app.gate.checks.support.column_types import is_wider
 from app.gate.checks.support.naming import failure_reason, is_one_sided, noun, principal, short_noun
 from app.gate.checks.support.subjects import named, together
-from app.gate.recording.model import TABLE_KINDS, Change, Definition, Key, Part, Recording, Snapshot
+from app.gate.recording.model import TABLE_KINDS, Change, Definition, Evidence, Key, Recording, Snapshot
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.report.verdict import Severity
 from app.gate.snapshot.difference import difference
@@ -343,4 +343,6 @@ def _help(severity: Severity, differences: list[Difference]) -> str:
     return f"{text}:\n\n{indented(code)}" if code else f"{text}."
 
 
-CHECK = Check(id="schema-drift", severity=Severity.ERROR, examine=examine, needs=frozenset({Part.MODELS, Part.DRIFT}))
+CHECK = Check(
+    id="schema-drift", severity=Severity.ERROR, examine=examine, needs=frozenset({Evidence.MODELS, Evidence.DRIFT})
+)

@@ -54,9 +54,9 @@ from dataclasses import dataclass
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.support.fix_code import escape_colons, python, quote, quote_table
 from app.gate.checks.support.locks import Transaction, by_table, transactions
-from app.gate.checks.support.statements import changes_by, says, shown
+from app.gate.checks.support.statements import changes_by, mentions, sql_of
 from app.gate.checks.support.subjects import together
-from app.gate.recording.model import Change, Part, Recording, Statement
+from app.gate.recording.model import Change, Evidence, Recording, Statement
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
 from app.gate.wording import indented, listed
@@ -98,7 +98,7 @@ def _finding(transaction: Transaction, table: str, statements: Sequence[Statemen
         together(cause.subject for cause in causes) or "rewrite",
         revision=transaction.revision.revision,
         object=table,
-        detail="\n".join(map(shown, statements)),
+        detail="\n".join(map(sql_of, statements)),
         help=_advice(causes),
         line=statements[0].line,
     )
@@ -138,7 +138,7 @@ def _is_retyped_by(transaction: Transaction, statement: Statement, change: Chang
     name = re.escape(change.key.name)
     alters = re.compile(rf'\bALTER\s+(?:COLUMN\s+)?"?{name}"?\s+(?:SET\s+DATA\s+)?TYPE\b', re.IGNORECASE)
     altering = [
-        each for each in transaction.step.statements if says(each, change.key.table) and alters.search(each.sql)
+        each for each in transaction.step.statements if mentions(each, change.key.table) and alters.search(each.sql)
     ]
     return statement in altering or not altering
 
@@ -215,4 +215,4 @@ def batches(table: str, column: str, value: str, condition: str) -> str:
     """)'''
 
 
-CHECK = Check(id="table-rewrite", severity=Severity.ERROR, examine=examine, needs=frozenset({Part.LOCKS}))
+CHECK = Check(id="table-rewrite", severity=Severity.ERROR, examine=examine, needs=frozenset({Evidence.LOCKS}))

@@ -24,7 +24,7 @@ from collections.abc import Collection, Iterator
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.subjects import together
-from app.gate.recording.model import Part, Recording, UnregisteredModel
+from app.gate.recording.model import Evidence, Recording, UnregisteredModel
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
 from app.gate.wording import listed
@@ -77,4 +77,6 @@ def full_table_name(model: UnregisteredModel) -> str:
     return model.table if "." in model.table else f"public.{model.table}"
 
 
-CHECK = Check(id="unregistered-models", severity=Severity.ERROR, examine=examine, needs=frozenset({Part.UNREGISTERED}))
+CHECK = Check(
+    id="unregistered-models", severity=Severity.ERROR, examine=examine, needs=frozenset({Evidence.UNREGISTERED})
+)

@@ -37,7 +37,7 @@ from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object
 from app.gate.postgres import sqlstates
-from app.gate.recording.model import Attempt, Change, Failure, Part, Recording, Step
+from app.gate.recording.model import AlternativePath, Change, Evidence, Failure, Recording, Step
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity
 from app.gate.snapshot.describe import describe
@@ -59,11 +59,11 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if recording.plain is not None and graph.refusal is None:
         start = "an empty database" if recording.base is None else f"a database at {recording.base.ref}"
         yield from _lost(recording.plain, start, recording.env_path)
-    if recording.unsteady:
-        yield _unsteady(principal(recording.unsteady), recording)
+    if recording.nondeterministic:
+        yield _unsteady(principal(recording.nondeterministic), recording)
 
 
-def _lost(plain: Attempt, start: str, env_path: str | None) -> Iterator[Finding]:
+def _lost(plain: AlternativePath, start: str, env_path: str | None) -> Iterator[Finding]:
     """The command without the gate in it, which ends each revision's transaction: it fails, or nothing stays of what it did."""
     if plain.failures:
         yield Finding(
@@ -94,7 +94,7 @@ def _unsteady(changes: list[Change], recording: Recording) -> Finding:
     names = listed([noun(change) for change in changes], limit=2)
     return Finding(
         f"The history leaves another schema each time it is run: {names}.",
-        f"unsteady {changed(changes)}",
+        f"nondeterministic {changed(changes)}",
         object=find_lasting_object(changes),
         path=recording.env_path,
         detail=bulleted(map(describe, changes)),
@@ -126,13 +126,13 @@ _REFUSAL_HELP = (
 
 def _not_tried_after(recording: Recording, revision: str) -> int:
     """How many revisions could not be tried because that one does not apply."""
-    return sum(f"comes after {revision}," in (trip.not_tried or "") for trip in recording.trips)
+    return sum(f"comes after {revision}," in (trip.skipped_because or "") for trip in recording.trips)
 
 
-def _finding(step: Step, failure: Failure, not_tried: int) -> Finding:
+def _finding(step: Step, failure: Failure, skipped_because: int) -> Finding:
     message = f"{step.revision} does not apply: {failure_reason(failure)}."
-    if not_tried:
-        message += f" {counted(not_tried, 'revision')} after it could not be tried."
+    if skipped_because:
+        message += f" {counted(skipped_because, 'revision')} after it could not be tried."
     return Finding(
         message,
         f"fails {cause(failure)}",
@@ -186,4 +186,4 @@ _HINTS_BY_SQLSTATE = {
     sqlstates.LOCK_NOT_AVAILABLE: "Another connection held the lock: does the script open a second one?",
 }
 
-CHECK = Check(id="upgrade", severity=Severity.ERROR, examine=examine, needs=frozenset({Part.CONCURRENT}))
+CHECK = Check(id="upgrade", severity=Severity.ERROR, examine=examine, needs=frozenset({Evidence.CONCURRENT}))

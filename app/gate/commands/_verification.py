@@ -20,7 +20,7 @@ from app.gate.errors import BaselineError, CannotVerify, UsageError
 from app.gate.files import write_atomically
 from app.gate.history.paths import find_commit
 from app.gate.judging.baseline import Baseline, read_baseline, render_baseline, renew
-from app.gate.recording.model import EVERY_PART, Recording
+from app.gate.recording.model import ALL_EVIDENCE, Recording
 from app.gate.recording.serialization import save
 from app.gate.report.verdict import Verdict
 from app.gate.server.throwaway import throwaway_server
@@ -28,9 +28,8 @@ from app.gate.target.discovery import default_command, default_environment, is_s
 from app.gate.target.target import Target
 
 if TYPE_CHECKING:
-    from app.gate.base_cache import KeptBase
-    from app.gate.report.model import Report
-    from app.gate.report.model import Target as TargetEntry
+    from app.gate.base_cache import BaseCache
+    from app.gate.report.model import Report, TargetEntry
 
 
 @dataclass
@@ -70,25 +69,25 @@ class Verification:
         threading.Thread(target=_import, args=["app.gate.recorder", "app.gate.judging.judge"], daemon=True).start()
         target = self._target()
         # Who develops a check wants to see everything.
-        parts = EVERY_PART if self.recording else self.configuration.needed_parts()
+        evidence = ALL_EVIDENCE if self.recording else self.configuration.needed_evidence()
         with progress_on(sys.stderr) as on_progress:
 
-            def run(image: Path | None = None, kept: KeptBase | None = None) -> Report:
+            def run(image: Path | None = None, base_cache: BaseCache | None = None) -> Report:
                 on_progress("server", 0, 1)
                 with throwaway_server(database_url, image=image) as server:
                     from app.gate.recorder import record
 
                     self.postgres = server.version
-                    self.recordings = record(target, server, on_progress, self.base, kept, parts)
+                    self.recordings = record(target, server, on_progress, self.base, kept, evidence)
                     server.end()  # which takes a while: we judge in the meantime
                     return self._conclude()
 
             if not self.base or database_url:
                 return run()
-            from app.gate.base_cache import KeptBase, with_kept_base
+            from app.gate.base_cache import BaseCache, with_base_cache
 
-            kept = KeptBase(target, self.base)
-            return with_kept_base(kept, lambda image: run(image, kept))
+            kept = BaseCache(target, self.base)
+            return with_base_cache(kept, lambda image: run(image, kept))
 
     def _conclude(self) -> Report:
         if self.recording is not None:
@@ -154,8 +153,8 @@ class Verification:
         return self._judge()
 
     def _entry(self) -> TargetEntry:
-        from app.gate.judging.redaction import fit
-        from app.gate.report.model import Target as TargetEntry
+        from app.gate.judging.redaction import redact
+        from app.gate.report.model import TargetEntry
 
         # Without `resolve`: the interpreter of a virtual environment is a link to one outside of it.
         locations = dict.fromkeys(self._shown(each.script_location) for each in self.recordings)
@@ -163,17 +162,17 @@ class Verification:
             command=[self._shown(word) for word in self.configuration.command],
             script_location=", ".join(locations) or None,
             commit=find_commit(self.directory),
-            base=fit(self.base) if self.base else None,
+            base=redact(self.base) if self.base else None,
         )
 
     def _shown(self, text: str) -> str:
         """A path without what is true on this machine alone; anything else as it is."""
-        from app.gate.judging.redaction import fit
+        from app.gate.judging.redaction import redact
 
         path = Path(text)
         if path.is_absolute() and path.is_relative_to(self.directory):
             text = str(path.relative_to(self.directory))
-        return fit(text)
+        return redact(text)
 
     def _duration_ms(self) -> float:
         return round((perf_counter() - self.clock) * 1000, 3)

@@ -90,7 +90,7 @@ def compare(base: Base, graph: Graph, root: Path, env: Path) -> Divergence:
         commit=base.commit,
         edited=tuple(sorted(edited)),
         removed=tuple(sorted(removed)),
-        slipped_in=tuple(sorted((revision, paths[revision]) for revision in new & below)),
+        inserted_below=tuple(sorted((revision, paths[revision]) for revision in new & below)),
         is_env_as_it_was=_is_as_it_was(env, base.commit, root),
     )
 

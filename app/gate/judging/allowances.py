@@ -9,22 +9,22 @@ from app.gate.checks import allowance as allowances
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.registry import UnknownCheck, get_check
 from app.gate.history.allowances import FORM
-from app.gate.judging.weighing import Examination, Weighed
+from app.gate.judging.weighing import CheckRun, WeightedFinding
 from app.gate.recording.model import Recording
 from app.gate.report.verdict import Severity
 
 
-def _judge_allowances(
+def judge_allowances(
     recordings: Iterable[Recording],
-    examinations: Iterable[Examination],
-    weighed: Iterable[Weighed],
+    examinations: Iterable[CheckRun],
+    weighed: Iterable[WeightedFinding],
     checks: Sequence[Check],
-) -> Iterator[Examination]:
+) -> Iterator[CheckRun]:
     """What the comments cannot tell by themselves: the ones that name no check, and those that accept nothing."""
     used = {(each.check.id, each.finding.revision) for each in weighed}
     completed = {(each.check.id, id(each.recording)) for each in examinations if not (each.skipped or each.crash)}
     for recording in recordings:
-        walked = {trip.revision for trip in recording.trips if trip.up is not None and trip.not_tried is None}
+        walked = {trip.revision for trip in recording.trips if trip.up is not None and trip.skipped_because is None}
         findings = []
         for revision in recording.graph.revisions:
             for allowance in revision.allowances:
@@ -55,4 +55,4 @@ def _judge_allowances(
                             severity=Severity.NOTICE,
                         )
                     )
-        yield Examination(allowances.CHECK, recording, tuple(findings))
+        yield CheckRun(allowances.CHECK, recording, tuple(findings))

@@ -9,9 +9,9 @@ from app.gate.checks.base import Check, Finding
 from app.gate.configuration import Configuration
 from app.gate.judging.baseline import Baseline
 from app.gate.judging.fingerprints import fingerprint_of
-from app.gate.judging.redaction import fit, fit_or_none
-from app.gate.judging.weighing import Examination, Weighed, find_revision
-from app.gate.recording.model import GOES_ON, TRIED_ONCE, Recording, Revision, Step
+from app.gate.judging.redaction import redact, redact_or_none
+from app.gate.judging.weighing import CheckRun, WeightedFinding, find_revision
+from app.gate.recording.model import CONTINUED_BY_A_LATER_WALK, TRIED_WITH_THE_LAST_WALK, Recording, Revision, Step
 from app.gate.report.model import CheckEntry, FindingEntry, GraphEntry, RevisionEntry, StatementEntry, StepEntry
 from app.gate.report.verdict import Outcome, Severity
 from app.gate.snapshot.describe import describe_all
@@ -19,13 +19,13 @@ from app.gate.snapshot.describe import describe_all
 
 def script_locations(recordings: Iterable[Recording]) -> str | None:
     """Usually one. A command that runs Alembic for several sections has several."""
-    return ", ".join(dict.fromkeys(fit(each.script_location) for each in recordings)) or None
+    return ", ".join(dict.fromkeys(redact(each.script_location) for each in recordings)) or None
 
 
 # Entries of the report
 
 
-def _entries(weighed: Iterable[Weighed], baseline: Baseline | None) -> list[FindingEntry]:
+def finding_entries(weighed: Iterable[WeightedFinding], baseline: Baseline | None) -> list[FindingEntry]:
     entries = []
     seen: Counter[str] = Counter()
     for each in weighed:
@@ -33,7 +33,7 @@ def _entries(weighed: Iterable[Weighed], baseline: Baseline | None) -> list[Find
         revision = find_revision(each.recording, finding.revision) if each.recording else None
         content = revision.content_digest if revision else ""
         identity = "\0".join(
-            (each.check.id, finding.revision or "", content, finding.object or "", fit(finding.subject))
+            (each.check.id, finding.revision or "", content, finding.object or "", redact(finding.subject))
         )
         seen[identity] += 1
         fingerprint = fingerprint_of(identity, seen[identity])
@@ -45,16 +45,16 @@ def _entries(weighed: Iterable[Weighed], baseline: Baseline | None) -> list[Find
             FindingEntry(
                 check=each.check.id,
                 severity=each.severity,
-                revision=fit_or_none(finding.revision),
-                object=fit_or_none(finding.object),
-                subject=fit(finding.subject),
-                message=fit(finding.message),
-                detail=fit_or_none(finding.detail),
-                help=fit_or_none(finding.help),
-                path=fit_or_none(path),
+                revision=redact_or_none(finding.revision),
+                object=redact_or_none(finding.object),
+                subject=redact(finding.subject),
+                message=redact(finding.message),
+                detail=redact_or_none(finding.detail),
+                help=redact_or_none(finding.help),
+                path=redact_or_none(path),
                 line=_line(finding, revision) if path else None,
                 fingerprint=fingerprint,
-                allowed=fit_or_none(allowed),
+                allowed=redact_or_none(allowed),
             )
         )
     return entries
@@ -74,17 +74,21 @@ OUTCOMES: Mapping[Severity, Outcome] = {
 }
 
 
-def _check_entry(
+def check_entry(
     check: Check,
     configuration: Configuration,
-    examinations: Iterable[Examination],
+    examinations: Iterable[CheckRun],
     findings: Iterable[FindingEntry],
 ) -> CheckEntry:
     """The weight of a check's heaviest finding that nobody accepted."""
     reason = configuration.deselects(check)
     if reason is not None:
         return CheckEntry(id=check.id, outcome=Outcome.SKIPPED, reason=reason)
-    own = [each for each in examinations if each.check is check and each.skipped not in (GOES_ON, TRIED_ONCE)]
+    own = [
+        each
+        for each in examinations
+        if each.check is check and each.skipped not in (CONTINUED_BY_A_LATER_WALK, TRIED_WITH_THE_LAST_WALK)
+    ]
     is_one = len({each.crash or each.skipped for each in own}) == 1  # all walks have the same to say
     reasons = [_reason(each, alone=is_one) for each in own if each.skipped or each.crash]
     open_severities = {each.severity for each in findings if each.check == check.id and each.allowed is None}
@@ -99,26 +103,26 @@ def _check_entry(
     )
 
 
-def _reason(examination: Examination, *, alone: bool) -> str:
+def _reason(examination: CheckRun, *, alone: bool) -> str:
     reason = f"it crashed: {examination.crash}" if examination.crash else examination.skipped or ""
-    return reason if alone else f"{fit(examination.recording.script_location)}: {reason}"
+    return reason if alone else f"{redact(examination.recording.script_location)}: {reason}"
 
 
-def _graph(recordings: Iterable[Recording]) -> GraphEntry:
+def graph_entry(recordings: Iterable[Recording]) -> GraphEntry:
     """The histories of all walks, each once."""
     graphs = [recording.graph for recording in recordings]
     revisions = dict.fromkeys(revision for graph in graphs for revision in graph.revisions)
     return GraphEntry(
-        heads=list(dict.fromkeys(fit(head) for graph in graphs for head in graph.heads)),
-        bases=list(dict.fromkeys(fit(base) for graph in graphs for base in graph.bases)),
+        heads=list(dict.fromkeys(redact(head) for graph in graphs for head in graph.heads)),
+        bases=list(dict.fromkeys(redact(base) for graph in graphs for base in graph.bases)),
         revisions=[
             RevisionEntry(
-                revision=fit(each.revision),
-                down_revisions=[fit(parent) for parent in each.down_revisions],
-                depends_on=[fit(other) for other in each.depends_on],
-                branch_labels=[fit(label) for label in each.branch_labels],
-                message=fit(each.message),
-                path=fit(each.path),
+                revision=redact(each.revision),
+                down_revisions=[redact(parent) for parent in each.down_revisions],
+                depends_on=[redact(other) for other in each.depends_on],
+                branch_labels=[redact(label) for label in each.branch_labels],
+                message=redact(each.message),
+                path=redact(each.path),
                 sha256=each.sha256 or None,
                 new=each.is_new,
             )
@@ -127,31 +131,31 @@ def _graph(recordings: Iterable[Recording]) -> GraphEntry:
     )
 
 
-def _steps(recording: Recording) -> Iterator[Step]:
+def observed_steps(recording: Recording) -> Iterator[Step]:
     """The first upgrade and the downgrade of each revision. The second upgrade does what the first did, and is not observed."""
     for trip in recording.trips:
         yield from (step for step in (trip.up, trip.down) if step is not None)
 
 
-def _step_entry(step: Step) -> StepEntry:
+def step_entry(step: Step) -> StepEntry:
     return StepEntry(
-        revision=fit(step.revision),
+        revision=redact(step.revision),
         direction="downgrade" if step.direction == "downgrade" else "upgrade",
         duration_ms=round(step.duration_ms, 3),
         transactional=step.transactional,
         statements=[
             StatementEntry(
-                sql=fit(statement.sql),
+                sql=redact(statement.sql),
                 duration_ms=round(statement.duration_ms, 3),
                 locks=[
-                    {"table": fit(table), "mode": mode}
+                    {"table": redact(table), "mode": mode}
                     for table, modes in sorted(statement.locks.items())
                     for mode in sorted(modes)
                 ],
-                rewrites=[fit(table) for table in statement.rewrites],
-                scans=[fit(table) for table in statement.scans],
+                rewrites=[redact(table) for table in statement.rewrites],
+                scans=[redact(table) for table in statement.scans],
             )
             for statement in step.statements
         ],
-        changes=[fit(line) for line in describe_all(step.changes)],
+        changes=[redact(line) for line in describe_all(step.changes)],
     )

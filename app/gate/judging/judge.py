@@ -10,14 +10,21 @@ from app.gate.checks import allowance as allowances
 from app.gate.checks.base import Check
 from app.gate.checks.registry import CHECKS
 from app.gate.configuration import Configuration
-from app.gate.judging.allowances import _judge_allowances
+from app.gate.judging.allowances import judge_allowances
 from app.gate.judging.baseline import Baseline
-from app.gate.judging.entries import _check_entry, _entries, _graph, _step_entry, _steps, script_locations
-from app.gate.judging.redaction import fit
-from app.gate.judging.weighing import _accept, _weigh, _without_repetitions, examine
+from app.gate.judging.entries import (
+    check_entry,
+    finding_entries,
+    graph_entry,
+    observed_steps,
+    script_locations,
+    step_entry,
+)
+from app.gate.judging.redaction import redact
+from app.gate.judging.weighing import accept_by_comments, examine, weigh, without_repetitions
 from app.gate.recording.model import Recording
 from app.gate.recording.serialization import digest, to_json
-from app.gate.report.model import Report, Target, Tool
+from app.gate.report.model import Report, TargetEntry, Tool
 from app.gate.report.verdict import Verdict
 
 TOOL = Tool(name="overproof", version=__version__)
@@ -27,7 +34,7 @@ def judge(
     recordings: Sequence[Recording],
     configuration: Configuration | None = None,
     *,
-    target: Target | None = None,
+    target: TargetEntry | None = None,
     baseline: Baseline | None = None,
     started_at: datetime | None = None,
     duration_ms: float = 0.0,
@@ -45,11 +52,11 @@ def judge(
         if configuration.deselects(check) is None
         for recording in recordings
     ]
-    weighed = _without_repetitions(_weigh(examinations, configuration))
-    _accept(weighed)
+    weighed = without_repetitions(weigh(examinations, configuration))
+    accept_by_comments(weighed)
     if configuration.deselects(allowances.CHECK) is None:
-        weighed += _weigh(_judge_allowances(recordings, examinations, weighed, checks), configuration)
-    findings = _entries(weighed, baseline)
+        weighed += weigh(judge_allowances(recordings, examinations, weighed, checks), configuration)
+    findings = finding_entries(weighed, baseline)
     crashes = [f"{each.check.id} ({each.crash})" for each in examinations if each.crash]
     if crashes:
         verdict = Verdict.ERROR
@@ -61,30 +68,30 @@ def judge(
     last = recordings[-1] if recordings else None
     return Report(
         verdict=verdict,
-        reason=reason and fit(reason),
+        reason=reason and redact(reason),
         tool=TOOL,
-        target=target or Target(command=[], script_location=script_locations(recordings)),
+        target=target or TargetEntry(command=[], script_location=script_locations(recordings)),
         postgres=last.postgres if last else None,
         alembic=last.alembic if last else None,
         sqlalchemy=last.sqlalchemy if last else None,
         started_at=started_at or datetime.now(UTC),
         duration_ms=duration_ms,
-        graph=_graph(recordings),
-        checks=[_check_entry(check, configuration, examinations, findings) for check in checks],
+        graph=graph_entry(recordings),
+        checks=[check_entry(check, configuration, examinations, findings) for check in checks],
         findings=findings,
-        steps=[_step_entry(step) for recording in recordings for step in _steps(recording)],
+        steps=[step_entry(step) for recording in recordings for step in observed_steps(recording)],
         snapshot=None if head is None else to_json(head),
         digest=None if head is None else digest(head),
     )
 
 
 def report_error(
-    reason: str, *, target: Target, started_at: datetime, duration_ms: float, postgres: str | None = None
+    reason: str, *, target: TargetEntry, started_at: datetime, duration_ms: float, postgres: str | None = None
 ) -> Report:
     """The report when nothing could be verified."""
     return Report(
         verdict=Verdict.ERROR,
-        reason=fit(reason),
+        reason=redact(reason),
         tool=TOOL,
         target=target,
         postgres=postgres,

@@ -10,7 +10,7 @@ import re
 CREDENTIALS = re.compile(r"(://[^\s:/@]*:)[^\s@]+(@)")
 
 
-def fit(text: str) -> str:
+def redact(text: str) -> str:
     """Text that every reader of a report can take, and that gives no password away.
 
     A NUL cannot be stored in PostgreSQL, and half of a surrogate pair (a file name that is not UTF-8) cannot be
@@ -20,5 +20,5 @@ def fit(text: str) -> str:
     return CREDENTIALS.sub(r"\1***\2", text)
 
 
-def fit_or_none(text: str | None) -> str | None:
-    return None if text is None else fit(text)
+def redact_or_none(text: str | None) -> str | None:
+    return None if text is None else redact(text)

@@ -9,13 +9,13 @@ from time import perf_counter
 from app.gate.checks import allowance as allowances
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.configuration import Configuration
-from app.gate.judging.redaction import fit
+from app.gate.judging.redaction import redact
 from app.gate.recording.model import Recording, Revision
 from app.gate.report.verdict import Severity
 
 
 @dataclass(frozen=True)
-class Examination:
+class CheckRun:
     """One check on one recording."""
 
     check: Check
@@ -27,7 +27,7 @@ class Examination:
 
 
 @dataclass
-class Weighed:
+class WeightedFinding:
     """A finding on its way into the report."""
 
     check: Check
@@ -37,7 +37,7 @@ class Weighed:
     allowed: str | None = field(default=None)
 
 
-def examine(check: Check, recording: Recording) -> Examination:
+def examine(check: Check, recording: Recording) -> CheckRun:
     """Run one check. It never raises: a crash is told of, and does not hide what the other checks find."""
     findings: list[Finding] = []
     skipped = crash = None
@@ -45,19 +45,19 @@ def examine(check: Check, recording: Recording) -> Examination:
     try:
         findings.extend(check.examine(recording))
     except CheckSkipped as reason:
-        skipped = fit(str(reason))
+        skipped = redact(str(reason))
     except Exception as error:  # noqa: BLE001 - whatever a check raises is its defect, not the project's
-        crash = fit(f"{type(error).__name__}: {error}".split("\n")[0])
-    return Examination(check, recording, tuple(findings), skipped, crash, (perf_counter() - started) * 1000)
+        crash = redact(f"{type(error).__name__}: {error}".split("\n")[0])
+    return CheckRun(check, recording, tuple(findings), skipped, crash, (perf_counter() - started) * 1000)
 
 
 # Weighing
 
 
-def _weigh(examinations: Iterable[Examination], configuration: Configuration) -> list[Weighed]:
+def weigh(examinations: Iterable[CheckRun], configuration: Configuration) -> list[WeightedFinding]:
     """The one place that decides how much a finding weighs: as configured, else as it says itself, else as its check."""
     return [
-        Weighed(
+        WeightedFinding(
             check=each.check,
             severity=configuration.severities.get(each.check.id) or finding.severity or each.check.severity,
             finding=finding,
@@ -68,7 +68,7 @@ def _weigh(examinations: Iterable[Examination], configuration: Configuration) ->
     ]
 
 
-def _without_repetitions(weighed: Iterable[Weighed]) -> list[Weighed]:
+def without_repetitions(weighed: Iterable[WeightedFinding]) -> list[WeightedFinding]:
     """A command may walk through one history several times: what several walks show is said once."""
     weighed = list(weighed)
     shown: dict[tuple[str, Finding], Recording | None] = {}
@@ -81,14 +81,14 @@ def _without_repetitions(weighed: Iterable[Weighed]) -> list[Weighed]:
     return kept
 
 
-def _covers(one: Weighed, other: Weighed) -> bool:
+def _covers(one: WeightedFinding, other: WeightedFinding) -> bool:
     """Whether what is said of all revisions in one walk says the same as a finding of another walk through them."""
     if one.check is not other.check or one.recording is other.recording or other.finding.is_of_all:
         return False
     return one.recording is not None and other.recording is not None and one.recording.graph == other.recording.graph
 
 
-def _accept(weighed: Iterable[Weighed]) -> None:
+def accept_by_comments(weighed: Iterable[WeightedFinding]) -> None:
     """Comments in the scripts accept findings about their revision."""
     for each in weighed:
         if each.recording is None or each.check.id == allowances.CHECK.id:

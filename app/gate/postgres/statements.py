@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 # What is not in one database alone: https://www.postgresql.org/docs/current/manage-ag-overview.html
-_IS_ABOUT_THE_SERVER = re.compile(
+_CLUSTER_WIDE = re.compile(
     r"\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER|GROUP|DATABASE|TABLESPACE|SUBSCRIPTION|SYSTEM)\b", re.IGNORECASE
 )
 
 
-def is_about_the_server(sql: str) -> bool:
+def is_cluster_wide(sql: str) -> bool:
     """Whether it changes what all databases share, as far as its text tells."""
-    return _IS_ABOUT_THE_SERVER.search(sql) is not None
+    return _CLUSTER_WIDE.search(sql) is not None

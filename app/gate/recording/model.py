@@ -136,23 +136,25 @@ class Interruption:
 
 
 @dataclass(frozen=True)
-class Trip:
-    """A revision up, down and up again. What was not tried is None, and `not_tried` says why."""
+class RoundTrip:
+    """A revision up, down and up again. What was not tried is None, and `skipped_because` says why."""
 
     revision: str
     up: Step | None = None
     down: Step | None = None
-    again: Step | None = None  # with rows in the tables, if these were not what made it fail
+    second_up: Step | None = None  # with rows in the tables, if these were not what made it fail
     left_behind: tuple[Change, ...] = ()  # schema after the downgrade, against the schema before the upgrade
-    not_repeated: tuple[Change, ...] = ()  # schema after the second upgrade, against the schema after the first
+    second_up_differences: tuple[
+        Change, ...
+    ] = ()  # schema after the second upgrade, against the schema after the first
     interruptions: tuple[Interruption, ...] = ()
-    not_tried: str | None = None
+    skipped_because: str | None = None
     populated: Populated | None = None  # None too where the revision touches no older table
-    not_covered: Mapping[str, str] = field(default_factory=dict)  # table that could not be filled -> why
+    tables_without_rows: Mapping[str, str] = field(default_factory=dict)  # table that could not be filled -> why
     rows_failure: Failure | None = None  # why overproof_rows/<revision>.sql, the project's own rows, did not load
 
 
-class Part(StrEnum):
+class Evidence(StrEnum):
     """What a recording holds beyond the walk, each at a price of its own. Named like the field that it fills."""
 
     LOCKS = "locks"  # of each statement, and rewrites, scans, index builds and rows written
@@ -165,7 +167,7 @@ class Part(StrEnum):
     UNREGISTERED = "unregistered"
 
 
-EVERY_PART = frozenset(Part)
+ALL_EVIDENCE = frozenset(Evidence)
 
 
 @dataclass(frozen=True)
@@ -240,7 +242,7 @@ class UnregisteredModel:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class AlternativePath:
     """A way to head other than the walk (offline SQL, two upgrades at once), and where it led."""
 
     failures: tuple[Failure, ...] = ()
@@ -255,13 +257,13 @@ class Divergence:
     commit: str  # where the branch left it
     edited: tuple[tuple[str, str], ...] = ()
     removed: tuple[tuple[str, str], ...] = ()
-    slipped_in: tuple[tuple[str, str], ...] = ()  # new revisions that one of the base's comes after
+    inserted_below: tuple[tuple[str, str], ...] = ()  # new revisions that one of the base's comes after
     is_env_as_it_was: bool = False  # env.py does what it did there
 
 
 # Why a part of one walk is missing, where another walk of the same command has it: these are no reasons for people.
-GOES_ON = "the command goes on with this history after it"
-TRIED_ONCE = "tried together with the last history that the command upgrades"
+CONTINUED_BY_A_LATER_WALK = "the command goes on with this history after it"
+TRIED_WITH_THE_LAST_WALK = "tried together with the last history that the command upgrades"
 
 
 @dataclass(frozen=True)
@@ -273,17 +275,17 @@ class Recording:
     alembic: str
     sqlalchemy: str
     graph: Graph
-    trips: tuple[Trip, ...] = ()  # in the order of the walk
+    trips: tuple[RoundTrip, ...] = ()  # in the order of the walk
     head: Snapshot | None = None
     models: Snapshot | None = None  # the schema that the models create
     model_failure: Failure | None = None  # why the models' own CREATE statements failed
     drift: tuple[Drift, ...] | None = None
     hidden: tuple[str, ...] = ()  # what include_object or include_name keep from autogenerate: "public.orders"
     unregistered: tuple[UnregisteredModel, ...] | None = None
-    plain: Attempt | None = None  # the command as users run it, where another attempt gave reason to doubt it
-    offline: Attempt | None = None
-    concurrent: Attempt | None = None
-    unsteady: tuple[
+    plain: AlternativePath | None = None  # the command as users run it, where another attempt gave reason to doubt it
+    offline: AlternativePath | None = None
+    concurrent: AlternativePath | None = None
+    nondeterministic: tuple[
         Change, ...
     ] = ()  # between two schemas of one command, which come of no other difference; no attempt has them
     has_metadata: bool = True

@@ -80,7 +80,7 @@ def to_json(snapshot: Snapshot) -> list[dict[str, Any]]:
             **({"table": key.table} if key.table else {}),
             "definition": dict(definition),
         }
-        for key, definition in sorted(snapshot.objects.items(), key=lambda item: place(item[0]))
+        for key, definition in sorted(snapshot.objects.items(), key=lambda item: sort_key(item[0]))
     ]
 
 
@@ -101,7 +101,7 @@ _WHOLES = ("table", "foreign table", "view", "materialized view", "domain")
 _PARTS = ("column", "constraint", "index", "trigger", "rule", "policy", "statistics", "domain constraint")
 
 
-def place(key: Key) -> tuple[str, str, int, str, str]:
+def sort_key(key: Key) -> tuple[str, str, int, str, str]:
     """Where an object stands in a list for people: what is of no schema first, and a table's parts after the table."""
     rank = 0 if key.kind in _WHOLES else 1 + _PARTS.index(key.kind) if key.kind in _PARTS else len(_PARTS) + 1
     return (key.schema, key.table or key.name, rank, key.kind, key.name)

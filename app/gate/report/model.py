@@ -16,18 +16,18 @@ from app.gate.report.verdict import IGNORED, IN_BASELINE, NOT_SELECTED, Outcome,
 FORMAT: Final = "overproof-report/1"
 
 
-class Part(BaseModel):
+class ReportModel(BaseModel):
     """Parts of a report are frozen, and a field that this version does not know is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Tool(Part):
+class Tool(ReportModel):
     name: str
     version: str
 
 
-class Target(Part):
+class TargetEntry(ReportModel):
     """What was verified: the command as typed (no secrets: its environment is left out), where, and at which commit."""
 
     command: list[str]
@@ -36,7 +36,7 @@ class Target(Part):
     base: str | None = None
 
 
-class RevisionEntry(Part):
+class RevisionEntry(ReportModel):
     revision: str
     down_revisions: list[str] = []
     depends_on: list[str] = []
@@ -47,13 +47,13 @@ class RevisionEntry(Part):
     new: bool = True
 
 
-class GraphEntry(Part):
+class GraphEntry(ReportModel):
     heads: list[str] = []
     bases: list[str] = []
     revisions: list[RevisionEntry] = []
 
 
-class CheckEntry(Part):
+class CheckEntry(ReportModel):
     id: str
     outcome: Outcome
     reason: str | None = None  # why it was skipped
@@ -64,7 +64,7 @@ class CheckEntry(Part):
         return self.reason in (IGNORED, NOT_SELECTED)
 
 
-class FindingEntry(Part):
+class FindingEntry(ReportModel):
     check: str
     severity: Severity
     revision: str | None = None
@@ -84,7 +84,7 @@ class FindingEntry(Part):
         return self.allowed is not None and self.allowed.startswith(IN_BASELINE)
 
 
-class StatementEntry(Part):
+class StatementEntry(ReportModel):
     sql: str
     duration_ms: float
     locks: list[dict[str, str]] = []  # [{"table": "public.orders", "mode": "AccessExclusiveLock"}]
@@ -92,7 +92,7 @@ class StatementEntry(Part):
     scans: list[str] = []
 
 
-class StepEntry(Part):
+class StepEntry(ReportModel):
     revision: str
     direction: Literal["upgrade", "downgrade"]
     duration_ms: float
@@ -101,14 +101,14 @@ class StepEntry(Part):
     changes: list[str] = []  # the schema difference in words
 
 
-class Report(Part):
+class Report(ReportModel):
     """One verification."""
 
     format: Literal["overproof-report/1"] = FORMAT
     verdict: Verdict
     reason: str | None = None  # for the verdict `error`: the one line that says what happened
     tool: Tool
-    target: Target
+    target: TargetEntry
     postgres: str | None = None
     alembic: str | None = None
     sqlalchemy: str | None = None

@@ -12,7 +12,7 @@ from app.gate.wording import counted, listed
 
 
 @dataclass(frozen=True)
-class Group:
+class FindingGroup:
     """The findings about one revision, the heaviest first. Without a revision: about the history as a whole."""
 
     revision: str | None
@@ -20,14 +20,14 @@ class Group:
     findings: list[FindingEntry]
 
 
-def groups_of(report: Report, findings: Iterable[FindingEntry]) -> list[Group]:
+def groups_of(report: Report, findings: Iterable[FindingEntry]) -> list[FindingGroup]:
     """The history as a whole first, then the revisions in the order in which they are applied."""
     messages = {each.revision: each.message for each in report.graph.revisions}
     by_revision: dict[str | None, list[FindingEntry]] = {None: [], **{revision: [] for revision in messages}}
     for finding in findings:
         by_revision.setdefault(finding.revision, []).append(finding)
     return [
-        Group(revision, messages.get(revision or "", ""), members)
+        FindingGroup(revision, messages.get(revision or "", ""), members)
         for revision, members in by_revision.items()
         if members
     ]

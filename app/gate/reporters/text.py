@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.gate.report.model import FindingEntry, Report
 from app.gate.report.verdict import Outcome, Severity, Verdict
-from app.gate.reporters._grouping import Group, groups_of, totals
+from app.gate.reporters._grouping import FindingGroup, groups_of, totals
 from app.gate.reporters.escaping import one_line, shortened, visible, without_commands
 from app.gate.wording import counted, listed
 
@@ -69,7 +69,7 @@ def _found(report: Report) -> str:
     return totals(report.open_findings) or "nothing to report"
 
 
-def _title(group: Group) -> str:
+def _title(group: FindingGroup) -> str:
     if group.revision is None:
         return "The history as a whole"
     return f"Revision {one_line(group.revision)}{f' ({one_line(group.message)})' if group.message else ''}"

@@ -14,27 +14,27 @@ from app.gate.errors import CannotVerify, CommandExited
 from app.gate.recording.model import COMMAND_FAILED, Failure, Snapshot
 from app.gate.server.database import Database
 from app.gate.target.process import Process
-from app.gate.target.runner import Stage, accept, read_schema
-from app.gate.target.session import Conversation
+from app.gate.target.runner import TargetRunner, check_database, read_schema
+from app.gate.target.session import DriverSession
 
 _PATIENCE_S = 5.0  # how long one upgrade waits at least for the other, before the two start
 
 
 @dataclass(frozen=True)
-class Raced:
+class ConcurrentUpgrade:
     """What came of it."""
 
     failures: tuple[Failure, ...]  # of the two runs, at best none
     schema: Snapshot  # that they left behind
 
 
-def race(stage: Stage) -> Raced:
+def upgrade_concurrently(runner: TargetRunner) -> ConcurrentUpgrade:
     """Let two upgrades meet on a database of their own."""
-    with stage.database() as database:
-        return Race(stage, database).run()
+    with runner.database() as database:
+        return _Race(runner, database).run()
 
 
-class Race:
+class _Race:
     """Two runs of the command on one database, started so that they collide if nothing keeps them apart.
 
     Chance decides whether two ordinary runs meet. Here each waits, when it has read which revision the database is at, until the
@@ -42,8 +42,8 @@ class Race:
     (one holds an advisory lock, or the other waits for a lock), and then nobody waits any longer.
     """
 
-    def __init__(self, stage: Stage, database: Database) -> None:
-        self._stage = stage
+    def __init__(self, runner: TargetRunner, database: Database) -> None:
+        self._stage = runner
         self._database = database
         self._changed = threading.Condition()
         self._met: list[int] = [0, 0]  # how often each has read the version table
@@ -51,7 +51,7 @@ class Race:
         self._failures: list[Failure] = []
         self._began = time.monotonic()
 
-    def run(self) -> Raced:
+    def run(self) -> ConcurrentUpgrade:
         """Start both, and see to it that they meet."""
         with self._stage.process(self._database) as first, self._stage.process(self._database) as second:
             runners = [
@@ -62,18 +62,18 @@ class Race:
                 runner.start()
             for runner in runners:
                 runner.join()
-        return Raced(tuple(self._failures), read_schema(self._database))
+        return ConcurrentUpgrade(tuple(self._failures), read_schema(self._database))
 
     def _steer(self, me: int, process: Process) -> None:
         failure: Failure | None = None
         try:
-            while (conversation := self._arrive(process)) is not None:
-                accept(conversation, self._database)
-                conversation.send("meet")
+            while (session := self._arrive(process)) is not None:
+                check_database(session, self._database)
+                session.send("meet")
                 try:
-                    conversation.receive(self._stage.patience_s)
-                    self._meet(me, conversation)
-                    conversation.send("go")
+                    session.receive(self._stage.patience_s)
+                    self._meet(me, session)
+                    session.send("go")
                 except CommandExited:
                     pass  # it never read the version table, or ended; its exit status tells
             if process.wait(self._stage.patience_s) != 0:
@@ -89,8 +89,8 @@ class Race:
                 self._failures.append(failure)
             self._changed.notify_all()
 
-    def _arrive(self, process: Process) -> Conversation | None:
-        """The conversation of the next walk, None at the command's end. Raises TimeoutError if there is neither, and nothing under way."""
+    def _arrive(self, process: Process) -> DriverSession | None:
+        """The session of the next walk, None at the command's end. Raises TimeoutError if there is neither, and nothing under way."""
         while True:
             try:
                 return process.arrive(self._stage.patience_s)
@@ -98,7 +98,7 @@ class Race:
                 if not self._stage.is_getting_on(self._database):
                     raise
 
-    def _meet(self, me: int, conversation: Conversation) -> None:
+    def _meet(self, me: int, session: DriverSession) -> None:
         """Wait for the other one, unless it cannot come."""
         with self._changed:
             self._met[me] += 1
@@ -108,7 +108,7 @@ class Race:
             # What took this one long to get here may take the other one longer.
             deadline = now + max(_PATIENCE_S, now - self._began)
             while self._met[other] < self._met[me] and not self._ended[other]:
-                if time.monotonic() >= deadline or self._is_kept_apart(conversation.hello["backend"]):
+                if time.monotonic() >= deadline or self._is_kept_apart(session.hello["backend"]):
                     return
                 self._changed.wait(0.05)
 

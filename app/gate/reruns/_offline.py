@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import psycopg2
 
-from app.gate.postgres.statements import is_about_the_server
+from app.gate.postgres.statements import is_cluster_wide
 from app.gate.recording.model import COMMAND_FAILED, Failure, Snapshot
 from app.gate.server.database import Database
-from app.gate.target.runner import Stage, read_schema
+from app.gate.target.runner import TargetRunner, read_schema
 
 _REFUSES_SQL = ("--sql", "unrecognized arguments", "no such option", "unexpected extra argument", "usage:")
 
 
 @dataclass(frozen=True)
-class Printed:
+class OfflineSql:
     """The pieces that were printed, each with its revision, or why there are none."""
 
     pieces: Sequence[tuple[str | None, str]] = ()
@@ -32,33 +32,33 @@ class Printed:
     def may_run_beside_others(self) -> bool:
         """Whether its statements stay within one database, as far as their text tells."""
         ended_well = self.failure is None and self.missing is None
-        return ended_well and not any(is_about_the_server(piece) for _, piece in self.pieces)
+        return ended_well and not any(is_cluster_wide(piece) for _, piece in self.pieces)
 
 
-def print_sql(stage: Stage, start: Sequence[str]) -> Printed:
+def print_offline_sql(runner: TargetRunner, start: Sequence[str]) -> OfflineSql:
     """Have the command print SQL for a database at those revisions."""
     pieces: list[tuple[str | None, str]] = []
-    with stage.database() as database, stage.process(database, "--sql") as process:
-        while (conversation := process.arrive()) is not None:
-            if not conversation.hello["as_sql"]:
-                return Printed(missing="the command does not take --sql")
-            answer = conversation.ask("offline", stage.target.timeout_s, start=list(start))
+    with runner.database() as database, runner.process(database, "--sql") as process:
+        while (session := process.arrive()) is not None:
+            if not session.hello["as_sql"]:
+                return OfflineSql(missing="the command does not take --sql")
+            answer = session.ask("offline", runner.target.timeout_s, start=list(start))
             pieces += answer["pieces"]
             if failure := answer.get("failure"):
-                return Printed(failure=Failure(**failure))
-            conversation.ask("skip")
-        status = process.wait(stage.target.timeout_s)
-        if not process.conversations or status != 0:
+                return OfflineSql(failure=Failure(**failure))
+            session.ask("skip")
+        status = process.wait(runner.target.timeout_s)
+        if not process.sessions or status != 0:
             words = process.last_words()
-            if not process.conversations and any(sign in process.output().lower() for sign in _REFUSES_SQL):
-                return Printed(missing="the command does not take --sql")
-            return Printed(failure=Failure(COMMAND_FAILED, words))
-    return Printed(pieces)
+            if not process.sessions and any(sign in process.output().lower() for sign in _REFUSES_SQL):
+                return OfflineSql(missing="the command does not take --sql")
+            return OfflineSql(failure=Failure(COMMAND_FAILED, words))
+    return OfflineSql(pieces)
 
 
-def run_printed(printed: Printed, stage: Stage) -> Snapshot | Failure:
+def run_offline_sql(printed: OfflineSql, runner: TargetRunner) -> Snapshot | Failure:
     """The schema that the pieces make."""
-    with stage.database() as database:
+    with runner.database() as database:
         return _run(printed.pieces, database) or read_schema(database)
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from app.gate.errors import CannotVerify, DisturbedByOtherRun
-from app.gate.target.runner import Stage
+from app.gate.target.runner import TargetRunner
 
 Job = Callable[[], "Sequence[Share] | None"]  # gives what it leaves for others
 # A command that imports its whole application takes a processor for seconds, and some hundred megabytes.
@@ -24,15 +24,15 @@ class Share:
     units: int = 1
 
 
-class Jobs:
+class JobPool:
     """Jobs that need nothing of each other. What they are to find out they write where they were told to."""
 
-    def __init__(self, stage: Stage, on_progress: Callable[[int, int], None]) -> None:
-        self._stage = stage
+    def __init__(self, runner: TargetRunner, on_progress: Callable[[int, int], None]) -> None:
+        self._stage = runner
         self._on_progress = on_progress  # units done, of how many
         self._waiting: list[Share] = []
         self._total = 0
-        self.at_once = 1 if stage.has_to_take_turns else AT_ONCE
+        self.at_once = 1 if runner.must_run_serially else AT_ONCE
         self._is_alone = self.at_once == 1  # whether a job that runs has no other beside it
 
     def add(self, *shares: Share) -> None:
@@ -50,7 +50,7 @@ class Jobs:
             self._waiting += self._waiting.pop(0).job() or ()
         self._tell(())
 
-    def need_to_be_alone(self) -> None:
+    def retry_alone(self) -> None:
         """To be called where the command failed outside of any revision. Raises Disturbed unless that cannot be another job's fault."""
         if not self._is_alone:
             raise DisturbedByOtherRun

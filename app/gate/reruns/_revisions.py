@@ -1,6 +1,6 @@
 """What is gone over again once the walk is over, from the start of the plan and with commits:
 
-    suspects        whose second upgrade failed in the transaction that held it, which is not what users run
+    unconfirmed        whose second upgrade failed in the transaction that held it, which is not what users run
     interruptions   upgrades that commit half way, killed between two of their statements and run again
     rows            upgrades that could not be tried over rows on the way: they commit, or have no way down
 
@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from app.gate.errors import CannotReachRevision, CannotVerify, CommandExited, StepTimedOut
-from app.gate.recording.model import Interruption, Part, Statement, Step
-from app.gate.reruns._pool import Jobs, Share
+from app.gate.recording.model import Evidence, Interruption, Statement, Step
+from app.gate.reruns._pool import JobPool, Share
 from app.gate.rows.touched import KINDS
-from app.gate.rows.trial import Trial
+from app.gate.rows.trial import RowsTrial
 from app.gate.snapshot.incremental import difference_between
-from app.gate.target.runner import Stage, arrive_at
+from app.gate.target.runner import TargetRunner, session_of_walk
 from app.gate.walk.client import is_void, lost_step
 from app.gate.walk.state import Walk
 from app.gate.walk.walker import Walker
@@ -30,16 +30,16 @@ COMMITTING_REVISIONS = 5  # that are tried over rows: each may need a database o
 INTERRUPTED_REVISIONS = 5
 
 
-def add_revisions(jobs: Jobs, walks: Sequence[Walk], stage: Stage) -> None:
+def add_revisions(jobs: JobPool, walks: Sequence[Walk], runner: TargetRunner) -> None:
     """Add what is to be gone over again of those walks."""
     for walk in walks:
-        errands = [_Errand(walk, walk.suspects, Again.confirm, _unconfirmed)]
-        if Part.INTERRUPTIONS in stage.parts:
+        errands = [_Rerun(walk, walk.unconfirmed, RevisionRerun.confirm, _unconfirmed)]
+        if Evidence.INTERRUPTIONS in runner.evidence:
             points = points_of_interruption(walk)
-            errands.append(_Errand(walk, list(points), partial(Again.interrupt, points=points), _uninterrupted))
-        errands.append(_Errand(walk, _postponed(walk), Again.populate, _uncovered))
+            errands.append(_Rerun(walk, list(points), partial(RevisionRerun.interrupt, points=points), _uninterrupted))
+        errands.append(_Rerun(walk, _postponed(walk), RevisionRerun.populate, _uncovered))
         for errand in errands:
-            jobs.add(*_shares(jobs, errand, stage))
+            jobs.add(*_shares(jobs, errand, runner))
 
 
 def points_of_interruption(walk: Walk) -> dict[str, list[int]]:
@@ -75,22 +75,22 @@ def _postponed(walk: Walk) -> list[str]:
     too_old = committing[:-COMMITTING_REVISIONS]
     for name in too_old:
         reason = f"it commits by itself, and only the last {COMMITTING_REVISIONS} that do are tried over rows"
-        walk.note(name, not_covered=dict.fromkeys(walk.unpopulated[name].touched, reason))
+        walk.note(name, tables_without_rows=dict.fromkeys(walk.unpopulated[name].touched, reason))
     return [name for name in postponed if name not in too_old]
 
 
 @dataclass(frozen=True)
-class _Errand:
+class _Rerun:
     """Something to be done with each of these revisions, in the order of the plan."""
 
     walk: Walk
     revisions: Sequence[str]
-    go: Callable[[Again, Sequence[str]], Sequence[str]]  # gives those that are left, for other databases
+    go: Callable[[RevisionRerun, Sequence[str]], Sequence[str]]  # gives those that are left, for other databases
     give_up: Callable[[Walk, str, Exception], None]  # notes of a revision that the command was lost over it
 
 
 def _unconfirmed(walk: Walk, name: str, lost: Exception) -> None:
-    walk.note(name, again=None, not_repeated=(), not_tried=f"on a database of its own, {lost}")
+    walk.note(name, second_up=None, second_up_differences=(), skipped_because=f"on a database of its own, {lost}")
 
 
 def _uninterrupted(walk: Walk, name: str, lost: Exception) -> None:
@@ -98,60 +98,60 @@ def _uninterrupted(walk: Walk, name: str, lost: Exception) -> None:
 
 
 def _uncovered(walk: Walk, name: str, lost: Exception) -> None:
-    walk.note(name, not_covered=dict.fromkeys(walk.unpopulated[name].touched, f"over rows, {lost}"))
+    walk.note(name, tables_without_rows=dict.fromkeys(walk.unpopulated[name].touched, f"over rows, {lost}"))
 
 
-def _shares(jobs: Jobs, errand: _Errand, stage: Stage) -> list[Share]:
+def _shares(jobs: JobPool, errand: _Rerun, runner: TargetRunner) -> list[Share]:
     """A job that does it for as many as one database allows, and leaves the rest to two others."""
     if not errand.revisions:
         return []
 
     def job() -> list[Share]:
-        left = _go_once(jobs, errand, stage)
+        left = _go_once(jobs, errand, runner)
         middle = (len(left) + 1) // 2 if jobs.at_once > 1 else len(left)
         parts = (replace(errand, revisions=part) for part in (left[:middle], left[middle:]))
-        return [share for part in parts for share in _shares(jobs, part, stage)]
+        return [share for part in parts for share in _shares(jobs, part, runner)]
 
     return [Share(job, len(errand.revisions))]
 
 
-def _go_once(jobs: Jobs, errand: _Errand, stage: Stage) -> Sequence[str]:
+def _go_once(jobs: JobPool, errand: _Rerun, runner: TargetRunner) -> Sequence[str]:
     """Do it for as many as one database allows. Gives those that are left."""
     walk, revisions = errand.walk, errand.revisions
-    with stage.database() as database, stage.process(database) as process:
-        conversation = arrive_at(walk.index, process, database)
-        if conversation is None:
+    with runner.database() as database, runner.process(database) as process:
+        session = session_of_walk(walk.index, process, database)
+        if session is None:
             raise CannotVerify(f"the command did not reach Alembic a second time: {process.last_words()}")
-        conversation.ask("prepare")
-        again = Again(walk, conversation, stage.target.timeout_s, stage.canceller(database))
+        session.ask("prepare")
+        again = RevisionRerun(walk, session, runner.target.timeout_s, runner.canceller(database))
         try:
             left = errand.go(again, revisions)
         except CannotReachRevision as astray:
-            jobs.need_to_be_alone()
+            jobs.retry_alone()
             left = _give_up(errand, revisions[again.done :], astray)
         except (CommandExited, StepTimedOut) as lost:
             # Lost on the way to one, those behind it are as well.
             is_at_work = lost.at is None or lost.at[0] == revisions[again.done]
             tried = again.done + 1 if is_at_work else len(revisions)
             left = [*_give_up(errand, revisions[again.done : tried], lost), *revisions[tried:]]
-    stage.server.keeper.check()  # without its server no command lives long
+    runner.server.supervisor.check()  # without its server no command lives long
     return left
 
 
-def _give_up(errand: _Errand, revisions: Sequence[str], reason: Exception) -> Sequence[str]:
+def _give_up(errand: _Rerun, revisions: Sequence[str], reason: Exception) -> Sequence[str]:
     for name in revisions:
         errand.give_up(errand.walk, name, reason)
     return ()
 
 
-class Again(Walker):
+class RevisionRerun(Walker):
     """Goes to some revisions of a walk that is over, on a database of its own. Each method gives those that need another one."""
 
     done = 0  # of the revisions that it is to go to
     _index = 0  # in the plan, of the revision that would be next
 
     def confirm(self, revisions: Sequence[str]) -> Sequence[str]:
-        """Take the suspects down and up again."""
+        """Take the unconfirmed down and up again."""
         for name in revisions:
             self._come_to(name, is_beyond=True)
             before = self._look()
@@ -161,7 +161,7 @@ class Again(Walker):
             again = self._survive(name, "upgrade") if down.failure is None else None
             is_done = again is not None and again.failure is None
             differences = difference_between(before, self._look(before)) if is_done else ()
-            self._walk.note(name, down=down, again=again, not_repeated=differences)
+            self._walk.note(name, down=down, second_up=again, second_up_differences=differences)
             self.done += 1
             if differences or not is_done:
                 break
@@ -207,7 +207,7 @@ class Again(Walker):
             walk.note(
                 name,
                 populated=trial.populated,
-                not_covered=trial.not_covered,
+                tables_without_rows=trial.tables_without_rows,
                 rows_failure=trial.rows_failure,
             )
             if spoiled is not None:
@@ -216,25 +216,25 @@ class Again(Walker):
             self.done += 1
         return ()
 
-    def _populate_held(self, name: str, trial: Trial) -> int | None:
+    def _populate_held(self, name: str, trial: RowsTrial) -> int | None:
         """In a transaction that is rolled back. Gives 0 if the revision is to be tried again with commits, 1 if the database is spoiled."""
-        self._conversation.ask("hold")
+        self._session.ask("hold")
         again = trial.upgrade(lambda: self._repeat(name, "upgrade"), is_void)
         trial.must_commit |= is_void(again)
         if again.failure is None and not trial.must_commit:
             trial.after_upgrade()
-        is_undone = self._conversation.ask("release")["undone"]
+        is_undone = self._session.ask("release")["undone"]
         if trial.must_commit:
             return 0
         return None if is_undone else 1
 
-    def _populate_with_commits(self, name: str, trial: Trial) -> int | None:
+    def _populate_with_commits(self, name: str, trial: RowsTrial) -> int | None:
         """With commits. Gives 0 if the revision is to be tried again with other rows, 1 if the database is spoiled."""
         down = self._walk.trips[name].down
         kind = KINDS[0] if trial.populated is None else KINDS[1]
-        self._conversation.ask("hold")
+        self._session.ask("hold")
         is_filled = trial.fill(kind)
-        self._conversation.ask("release", keep=is_filled)
+        self._session.ask("release", keep=is_filled)
         if not is_filled:
             return None
         taken = self._repeat(name, "upgrade")
@@ -245,15 +245,15 @@ class Again(Walker):
         if down is None or down.failure is not None or self._repeat(name, "downgrade").failure is not None:
             return 1
         self._in_hold(trial.after_downgrade)
-        self._conversation.ask("hold")
+        self._session.ask("hold")
         is_cleared = trial.clear()
-        self._conversation.ask("release", keep=is_cleared)
+        self._session.ask("release", keep=is_cleared)
         return None if is_cleared else 1
 
     def _in_hold(self, look: Callable[[], None]) -> None:
-        self._conversation.ask("hold")
+        self._session.ask("hold")
         look()
-        self._conversation.ask("release")
+        self._session.ask("release")
 
     def _survive(self, name: str, direction: str, *, is_observed: bool = False) -> Step:
         """Take a step. The end of the command in the middle of it is a failure like any other."""

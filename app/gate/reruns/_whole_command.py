@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from app.gate.recording.model import COMMAND_FAILED, Failure, Snapshot
 from app.gate.server.database import Database
-from app.gate.target.runner import Stage, read_schema
+from app.gate.target.runner import TargetRunner, read_schema
 from app.gate.walk.state import Walk
 
 
-def make_schema(walk: Walk, stage: Stage) -> Snapshot | Failure:
+def make_schema(walk: Walk, runner: TargetRunner) -> Snapshot | Failure:
     """What the command makes of a database of its own, without the gate in it."""
-    with stage.database() as database:
-        return run_undriven(stage, database) or schema_of(database, walk)
+    with runner.database() as database:
+        return run_undriven(runner, database) or schema_of(database, walk)
 
 
-def run_undriven(stage: Stage, database: Database) -> Failure | None:
+def run_undriven(runner: TargetRunner, database: Database) -> Failure | None:
     """The command without the gate in it."""
-    with stage.process(database, is_driven=False) as process:
+    with runner.process(database, is_driven=False) as process:
         try:
-            is_well = stage.wait(process, database) == 0
+            is_well = runner.wait(process, database) == 0
         except TimeoutError:
-            return Failure(COMMAND_FAILED, f"for {stage.patience_s:g} s it did nothing, and did not end")
+            return Failure(COMMAND_FAILED, f"for {runner.patience_s:g} s it did nothing, and did not end")
         return None if is_well else Failure(COMMAND_FAILED, process.last_words())
 
 

@@ -9,51 +9,51 @@ import psycopg2
 from psycopg2 import sql
 
 from app.gate.recording.model import Failure
-from app.gate.reruns._pool import Jobs
+from app.gate.reruns._pool import JobPool
 from app.gate.reruns._whole_command import run_undriven, schema_of
-from app.gate.reruns.results import Seen
-from app.gate.target.runner import Stage, arrive_at
+from app.gate.reruns.results import RerunResults
+from app.gate.target.runner import TargetRunner, session_of_walk
 from app.gate.walk.state import Walk
-from app.gate.walk.unchanged import complete
+from app.gate.walk.unchanged import add_unchanged
 
 # The models.
 
 
-def _first_through(history: tuple[Any, ...], walks: Sequence[Walk]) -> int:
+def first_walk_through(history: tuple[Any, ...], walks: Sequence[Walk]) -> int:
     """The first walk that has the models of that history: what a command does after it may rest on what the walk did."""
     return min(walk.index for walk in walks if walk.has_metadata and walk.history == history)
 
 
-def _create_models(jobs: Jobs, walk: Walk, arrival: int, seen: Seen, stage: Stage) -> None:
+def create_models(jobs: JobPool, walk: Walk, arrival: int, seen: RerunResults, runner: TargetRunner) -> None:
     if walk.created is not None:
-        seen.models = complete(walk.created, walk.get_head(), walk.settled)
+        seen.models = add_unchanged(walk.created, walk.get_head(), walk.settled)
         return
-    with stage.blank_database() as database, stage.process(database) as process:
+    with runner.blank_database() as database, runner.process(database) as process:
         with database.connect() as connection:
             _create_what_models_rest_on(connection, walk)
-        conversation = arrive_at(arrival, process, database, earlier="skip")
-        if conversation is None:
-            jobs.need_to_be_alone()
+        session = session_of_walk(arrival, process, database, earlier="skip")
+        if session is None:
+            jobs.retry_alone()
             seen.missing["models"] = f"the command did not reach Alembic a second time: {process.last_words()}"
             return
-        conversation.ask("prepare")
-        answer = conversation.ask("models", stage.target.timeout_s)
+        session.ask("prepare")
+        answer = session.ask("models", runner.target.timeout_s)
         if failure := answer.get("failure"):
             seen.model_failure = Failure(**failure)
             seen.missing["models"] = f"the models' own tables cannot be created: {failure['message']}"
-        conversation.ask("stop")
+        session.ask("stop")
         if seen.model_failure is None:
             seen.models = schema_of(database, walk)
 
 
-def create_models_at_once(walk: Walk, stage: Stage) -> None:
+def create_models_at_once(walk: Walk, runner: TargetRunner) -> None:
     """Create the models' tables without another run of the command, if SQL is enough and none of it fails.
 
     One may name what a settled table would have brought along, such as its sequence.
     """
     if walk.creation is None:
         return
-    with stage.blank_database() as database:
+    with runner.blank_database() as database:
         with database.connect() as connection, connection.cursor() as cursor:
             _create_what_models_rest_on(connection, walk)
             try:
@@ -64,21 +64,21 @@ def create_models_at_once(walk: Walk, stage: Stage) -> None:
         walk.created = schema_of(database, walk)
 
 
-def _ask_drift_anew(jobs: Jobs, walk: Walk, stage: Stage) -> None:
+def ask_drift_again(jobs: JobPool, walk: Walk, runner: TargetRunner) -> None:
     """Ask a process that has run no script, on a database at head: a script that reflects into the models' metadata makes it another."""
     walk.drift = None
-    with stage.database() as database:
-        run_undriven(stage, database)
-        with stage.process(database) as process:
-            conversation = arrive_at(walk.index, process, database)
-            if conversation is None or conversation.ask("prepare").get("plan") != []:
-                jobs.need_to_be_alone()
+    with runner.database() as database:
+        run_undriven(runner, database)
+        with runner.process(database) as process:
+            session = session_of_walk(walk.index, process, database)
+            if session is None or session.ask("prepare").get("plan") != []:
+                jobs.retry_alone()
                 walk.missing["drift"] = (
                     "a script changes the models as it runs, and the command does not get to head by itself"
                 )
                 return
-            walk.ask_drift(conversation, stage.target.timeout_s)
-            conversation.ask("stop")
+            walk.ask_drift(session, runner.target.timeout_s)
+            session.ask("stop")
 
 
 def _create_what_models_rest_on(connection: psycopg2.extensions.connection, walk: Walk) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from app.gate.recording.model import Attempt, Change, Failure, Snapshot
+from app.gate.recording.model import AlternativePath, Change, Failure, Snapshot
 
 
 @dataclass
-class Seen:
+class RerunResults:
     """What the attempts say of one walk."""
 
     models: Snapshot | None = None
     model_failure: Failure | None = None
-    plain: Attempt | None = None
-    offline: Attempt | None = None
-    concurrent: Attempt | None = None
-    unsteady: tuple[Change, ...] = ()  # between two runs of the command
+    plain: AlternativePath | None = None
+    offline: AlternativePath | None = None
+    concurrent: AlternativePath | None = None
+    nondeterministic: tuple[Change, ...] = ()  # between two runs of the command
     missing: dict[str, str] = field(default_factory=dict)

@@ -44,7 +44,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Key:
+class UniqueKey:
     """A unique index or an exclusion constraint: no two rows may agree in it."""
 
     name: str
@@ -53,7 +53,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckConstraint:
     """A condition on a row."""
 
     name: str
@@ -77,7 +77,7 @@ class ForeignKey:
 
 
 @dataclass(frozen=True)
-class Table:
+class CatalogTable:
     """A table, and what its rows have to obey."""
 
     oid: int
@@ -87,8 +87,8 @@ class Table:
     is_partitioned: bool
     has_children: bool
     columns: tuple[Column, ...]
-    keys: tuple[Key, ...] = ()
-    checks: tuple[Check, ...] = ()
+    keys: tuple[UniqueKey, ...] = ()
+    checks: tuple[CheckConstraint, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     triggers: tuple[str, ...] = ()  # that fire at an insert
 
@@ -113,11 +113,11 @@ class Table:
 class Catalog:
     """Tables with their parents, and the types of their columns."""
 
-    tables: Mapping[int, Table]
+    tables: Mapping[int, CatalogTable]
     types: Mapping[int, Type]
     renamed: Mapping[str, str]  # a partition that was asked for -> the table that it is a part of
 
-    def find(self, name: str) -> Table | None:
+    def find(self, name: str) -> CatalogTable | None:
         """The table called "public.orders"."""
         return next((table for table in self.tables.values() if table.name == name), None)
 
@@ -158,11 +158,11 @@ def _catalog(answer: Mapping[str, Any]) -> Catalog:
     tables = {}
     for row in answer["tables"] or ():
         oid = row["oid"]
-        tables[oid] = Table(
+        tables[oid] = CatalogTable(
             **row,
             columns=tuple(Column(**each) for each in parts["columns"].get(oid, ())),
-            keys=tuple(Key(**{**each, "columns": _tuple(each)}) for each in parts["keys"].get(oid, ())),
-            checks=tuple(Check(**{**each, "columns": _tuple(each)}) for each in parts["checks"].get(oid, ())),
+            keys=tuple(UniqueKey(**{**each, "columns": _tuple(each)}) for each in parts["keys"].get(oid, ())),
+            checks=tuple(CheckConstraint(**{**each, "columns": _tuple(each)}) for each in parts["checks"].get(oid, ())),
             foreign_keys=tuple(
                 ForeignKey(**{**each, "columns": _tuple(each), "parent_columns": tuple(each["parent_columns"])})
                 for each in parts["foreign_keys"].get(oid, ())

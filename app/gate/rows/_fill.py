@@ -23,8 +23,8 @@ from typing import Any
 from app.gate.postgres import sqlstates
 from app.gate.postgres.quoting import literal
 from app.gate.recording.model import Failure
-from app.gate.rows._catalog import Check, Table
-from app.gate.rows._inserts import TRIES, Task, Writer
+from app.gate.rows._catalog import CatalogTable, CheckConstraint
+from app.gate.rows._inserts import TRIES, InsertBuilder, InsertTask
 from app.gate.rows._plan import Plan
 from app.gate.rows.connection import Ask, QueryRefused
 
@@ -34,17 +34,17 @@ class Filled:
     """What became of the rows."""
 
     tables: Mapping[str, int]  # {"public.orders": 7}: inserted by us
-    not_covered: Mapping[str, str]  # {"public.lines": "no values were found that meet CHECK ck_total"}
+    tables_without_rows: Mapping[str, str]  # {"public.lines": "no values were found that meet CHECK ck_total"}
 
 
 def fill(
-    plan: Plan, ask: Ask, *, is_awkward: bool, has_documents: bool = False, except_for: Iterable[str] = ()
+    plan: Plan, ask: Ask, *, is_awkward: bool, json_in_text: bool = False, except_for: Iterable[str] = ()
 ) -> Filled:
     """Insert the rows. What cannot be filled is told, and nothing raised.
 
     With documents, texts without a limit hold JSON. `except_for` are tables that have rows enough.
     """
-    writer = Writer(plan, frozenset(except_for), has_documents)
+    writer = InsertBuilder(plan, frozenset(except_for), json_in_text)
     tasks = list(writer.tasks(is_awkward))
     failure = _run(tasks, ask)
     if failure is None and (again := writer.tasks_again(tasks)):
@@ -121,7 +121,7 @@ END $overproof$
 """
 
 
-def _run(tasks: Sequence[Task], ask: Ask) -> Failure | None:
+def _run(tasks: Sequence[InsertTask], ask: Ask) -> Failure | None:
     """Send the tasks, and write into each what became of it."""
     if not tasks:
         return None
@@ -152,7 +152,7 @@ def _quoted(statement: str) -> str:
     return literal(statement) if has_traps else f"$s${statement}$s$"
 
 
-def _outcome(plan: Plan, tasks: Sequence[Task], writer: Writer, failure: Failure | None) -> Filled:
+def _outcome(plan: Plan, tasks: Sequence[InsertTask], writer: InsertBuilder, failure: Failure | None) -> Filled:
     tables: dict[str, int] = {}
     refused: dict[int, tuple[str, str, str]] = {}
     for task in tasks:
@@ -161,22 +161,26 @@ def _outcome(plan: Plan, tasks: Sequence[Task], writer: Writer, failure: Failure
         tables[task.table.name] = tables.get(task.table.name, 0) + task.inserted
         if task.refusal is not None and task.row.kind == "plain":
             refused.setdefault(task.table.oid, task.refusal)
-    not_covered: dict[str, str] = {}
+    tables_without_rows: dict[str, str] = {}
     for group in plan.groups:
         for table in group:
             if tables.get(table.name):
                 continue
             if failure is not None:
-                not_covered[table.name] = failure.message
+                tables_without_rows[table.name] = failure.message
             elif table.oid in refused:
-                not_covered[table.name] = _reason(plan, table, refused[table.oid], writer, not_covered)
+                tables_without_rows[table.name] = _reason(plan, table, refused[table.oid], writer, tables_without_rows)
             elif table.oid in writer.unknown:
-                not_covered[table.name] = writer.unknown[table.oid]
-    return Filled({name: count for name, count in tables.items() if count}, not_covered)
+                tables_without_rows[table.name] = writer.unknown[table.oid]
+    return Filled({name: count for name, count in tables.items() if count}, tables_without_rows)
 
 
 def _reason(
-    plan: Plan, table: Table, refusal: tuple[str, str, str], writer: Writer, not_covered: Mapping[str, str]
+    plan: Plan,
+    table: CatalogTable,
+    refusal: tuple[str, str, str],
+    writer: InsertBuilder,
+    tables_without_rows: Mapping[str, str],
 ) -> str:
     """Why no row of that table was taken, in words that go on after "public.orders: "."""
     state, message, name = refusal
@@ -186,8 +190,12 @@ def _reason(
         return writer.unknown[table.oid]
     for key in table.foreign_keys:
         parent = plan.catalog.tables.get(key.parent)
-        if parent is not None and parent.name in not_covered and all(table.get_column(c).not_null for c in key.columns):
-            return f"it needs a row of {parent.name}, which cannot be filled either: {not_covered[parent.name]}"
+        if (
+            parent is not None
+            and parent.name in tables_without_rows
+            and all(table.get_column(c).not_null for c in key.columns)
+        ):
+            return f"it needs a row of {parent.name}, which cannot be filled either: {tables_without_rows[parent.name]}"
     if state == "" or state == sqlstates.CHECK_VIOLATION:
         checks = [check for check in table.checks if check.name == name] or list(table.checks)
         if checks:
@@ -199,7 +207,7 @@ def _reason(
     return message or f"PostgreSQL refuses every row tried (SQLSTATE {state})"
 
 
-def _told(check: Check) -> str:
+def _told(check: CheckConstraint) -> str:
     if check.is_of_partitions:
         return check.name
     expression = check.expression if check.expression.startswith("(") else f"({check.expression})"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from app.gate.postgres import sqlstates
 from app.gate.postgres.quoting import identifier, literal
 from app.gate.rows._candidates import Candidates
-from app.gate.rows._catalog import Check, Column, ForeignKey, Table
+from app.gate.rows._catalog import CatalogTable, CheckConstraint, Column, ForeignKey
 from app.gate.rows._plan import Labels, Plan, Rules
 from app.gate.rows._sources import _bound_together, _Source, _together, kept_of
 from app.gate.rows._values import NoValue, Want, cast, want
@@ -34,17 +34,19 @@ class Row:
     number: int  # of its values
     varied: frozenset[str] = frozenset()  # twin: columns whose values have the number `own` instead
     own: int = 0
-    refused_by: Check | None = None  # outgoing: a rule to come that takes the place of one that this row meets
+    refused_by: CheckConstraint | None = (
+        None  # outgoing: a rule to come that takes the place of one that this row meets
+    )
 
     def number_for(self, columns: Iterable[str]) -> int:
         return self.own if self.varied.intersection(columns) else self.number
 
 
 @dataclass
-class Task:
+class InsertTask:
     """A row to be inserted, or some of them, or one to be filled in afterwards."""
 
-    table: Table
+    table: CatalogTable
     row: Row
     statements: list[str]  # tried in this order, until one is taken
     unless: str | None = None  # a query: nothing is to be done if it is true
@@ -57,7 +59,7 @@ class Task:
 class _Insert:
     """One row. The statement's parameter is how many combinations of values to pass over."""
 
-    table: Table
+    table: CatalogTable
     names: tuple[str, ...]
     values: tuple[str, ...]
     source: str  # what they are taken from and in which order; empty if they are what they are
@@ -81,20 +83,20 @@ def _at_once(inserts: Sequence[_Insert]) -> str:
     return f"{inserts[0].head} SELECT * FROM (VALUES {rows}) AS v WHERE $1 = 0"
 
 
-class Writer:
+class InsertBuilder:
     """Writes the INSERTs of a plan."""
 
-    def __init__(self, plan: Plan, except_for: frozenset[str] = frozenset(), has_documents: bool = False) -> None:
+    def __init__(self, plan: Plan, except_for: frozenset[str] = frozenset(), json_in_text: bool = False) -> None:
         self._plan = plan
         self._values = plan.values
         self._candidates_of = Candidates(plan.values)
         self._except_for = except_for
-        self._has_documents = has_documents
+        self._has_documents = json_in_text
         self._done: set[int] = set()  # tables whose rows are there when the next one's are made
         self.unknown: dict[int, str] = {}  # table -> the reason why no statement could be written
 
-    def tasks(self, is_awkward: bool) -> Iterator[Task]:
-        late: list[Task] = []
+    def tasks(self, is_awkward: bool) -> Iterator[InsertTask]:
+        late: list[InsertTask] = []
         for group in self._plan.groups:
             if len(group) > 1:
                 yield from self._circle(group)
@@ -107,22 +109,22 @@ class Writer:
             self._done.add(table.oid)
         yield from late
 
-    def tasks_again(self, tasks: Sequence[Task]) -> list[Task]:
+    def tasks_again(self, tasks: Sequence[InsertTask]) -> list[InsertTask]:
         """Another try, in other ways, for plain rows that were refused, and for what waits for them."""
         failed = {task.table.oid for task in tasks if task.refusal and task.row.kind == "plain"}
-        again: list[Task] = []
+        again: list[InsertTask] = []
         for task in tasks:
             if not task.refusal or not (task.table.oid in failed or task.refusal[0] == sqlstates.FOREIGN_KEY_VIOLATION):
                 continue
             task.refusal = None
             for row in (task.row, *task.others):
-                alone = Task(task.table, row, task.statements, task.unless)
+                alone = InsertTask(task.table, row, task.statements, task.unless)
                 if len(self._plan.groups_of[task.table.oid]) == 1 and row.kind != "late":
                     alone.statements = list(dict.fromkeys(self._other_ways(alone)))
                 again.append(alone)
         return again
 
-    def _tasks_of(self, table: Table, is_awkward: bool) -> Iterator[Task]:
+    def _tasks_of(self, table: CatalogTable, is_awkward: bool) -> Iterator[InsertTask]:
         rows = [Row("plain", number) for number in range(PLAIN_ROWS)]
         if is_awkward and table.is_touched:
             rows += _awkward_rows(table, self._plan.rules.get(table.oid, Rules()))
@@ -134,15 +136,15 @@ class Writer:
             inserts = [self._insert(table, row, rules, is_quick=True) for row in rows]
         except NoValue as error:
             self.unknown[table.oid] = f"no value of type {error} is known"
-            yield from (Task(table, row, list(self._guesses(table, row)), unless) for row in rows)
+            yield from (InsertTask(table, row, list(self._guesses(table, row)), unless) for row in rows)
             return
         plain = inserts[:PLAIN_ROWS]
         if not any(insert.source for insert in plain):
-            yield Task(table, rows[0], [_at_once(plain)], unless, tuple(rows[1:PLAIN_ROWS]))
+            yield InsertTask(table, rows[0], [_at_once(plain)], unless, tuple(rows[1:PLAIN_ROWS]))
             rows, inserts = rows[PLAIN_ROWS:], inserts[PLAIN_ROWS:]
-        yield from (Task(table, row, [insert.sql], unless) for row, insert in zip(rows, inserts, strict=True))
+        yield from (InsertTask(table, row, [insert.sql], unless) for row, insert in zip(rows, inserts, strict=True))
 
-    def _other_ways(self, task: Task) -> Iterator[str]:
+    def _other_ways(self, task: InsertTask) -> Iterator[str]:
         table, row = task.table, task.row
         try:
             rules = self._plan.rules.get(table.oid)
@@ -155,7 +157,7 @@ class Writer:
         except NoValue:
             yield from self._guesses(table, row)
 
-    def _guesses(self, table: Table, row: Row) -> Iterator[str]:
+    def _guesses(self, table: CatalogTable, row: Row) -> Iterator[str]:
         for turn in range(10):
             try:
                 yield self._insert(table, row, Rules(), guess=turn).sql
@@ -164,7 +166,7 @@ class Writer:
 
     def _insert(
         self,
-        table: Table,
+        table: CatalogTable,
         row: Row,
         rules: Rules,
         *,
@@ -206,7 +208,14 @@ class Writer:
         source = f" FROM {', '.join(tables)} ORDER BY {' + '.join(ranks)}, {', '.join(ranks)}" if tables else ""
         return _Insert(table, tuple(names), tuple(fixed.get(name) or chosen[name] for name in names), source)
 
-    def _part(self, table: Table, part: Sequence[_Source], checks: Iterable[Check], limit: int, is_blind: bool) -> str:
+    def _part(
+        self,
+        table: CatalogTable,
+        part: Sequence[_Source],
+        checks: Iterable[CheckConstraint],
+        limit: int,
+        is_blind: bool,
+    ) -> str:
         """A SELECT of the combinations of some columns that meet the CHECKs on them."""
         owners: dict[str, int] = {}
         same = []
@@ -241,7 +250,7 @@ class Writer:
 
     # Values.
 
-    def _fixed(self, table: Table, column: Column, row: Row, rules: Rules, guess: int | None) -> str:
+    def _fixed(self, table: CatalogTable, column: Column, row: Row, rules: Rules, guess: int | None) -> str:
         is_foreign = any(column.name in key.columns for key in table.foreign_keys)  # to a table that gets no rows
         if (row.kind == "null" or is_foreign) and self._may_be_null(column):
             return f"NULL::{column.sql}"
@@ -264,15 +273,15 @@ class Writer:
         few = labels.gone if row.kind == "outgoing" or not labels.kept else labels.kept
         return cast(few[row.number_for([column.name]) % len(few)], self._values.type(column.type))
 
-    def _for_both(self, column: Column, to_come: tuple[int, int], row: Row) -> str:
+    def _for_both(self, column: Column, catalog_after: tuple[int, int], row: Row) -> str:
         """A value that survives the column's change of type, if that can be told; an extreme one need not."""
         wanted = self._want(column, row)
-        now, later = self._values.type(column.type), self._values.type(to_come[0])
+        now, later = self._values.type(column.type), self._values.type(catalog_after[0])
         if row.kind == "extreme" and now.category == later.category:
             return self._values.one(column.type, column.modifier, wanted)
         if later.kind == "enum":  # which may not be there yet
             return f"{literal(later.labels[wanted.number % len(later.labels)])}::{now.sql}"
-        made = self._values.one(*to_come, want(column, row.number_for([column.name])))
+        made = self._values.one(*catalog_after, want(column, row.number_for([column.name])))
         if now.category == "S" and later.category != "S":
             return f"({made})::text::{now.sql}"
         if now.category == later.category and now.category in ("N", "S"):
@@ -300,7 +309,7 @@ class Writer:
 
         return _Source((column.name,), select)
 
-    def _keys(self, table: Table, row: Row, rules: Rules) -> Iterator[_Source]:
+    def _keys(self, table: CatalogTable, row: Row, rules: Rules) -> Iterator[_Source]:
         """Foreign keys as sources; those that must have a value first."""
         keys = [*table.foreign_keys, *rules.foreign_keys]
         keys.sort(key=lambda key: any(not table.get_column(name).not_null for name in key.columns))
@@ -311,7 +320,7 @@ class Writer:
                 continue
             yield self._key(table, key, parent, columns, row)
 
-    def _quick_keys(self, table: Table, row: Row, rules: Rules, bound: Collection[str]) -> dict[str, str]:
+    def _quick_keys(self, table: CatalogTable, row: Row, rules: Rules, bound: Collection[str]) -> dict[str, str]:
         """The values of all foreign keys, if they follow from what the parents' rows were given. Else nothing."""
         keys = [*table.foreign_keys, *rules.foreign_keys]
         names = [name for key in keys for name in key.columns]
@@ -330,7 +339,7 @@ class Writer:
                 values[mine] = self._own(column, Row("plain", row.number % PLAIN_ROWS))
         return values
 
-    def _is_fixed(self, table: Table, column: Column) -> bool:
+    def _is_fixed(self, table: CatalogTable, column: Column) -> bool:
         """Whether the column's values are the same wherever they are asked for."""
         rules = self._plan.rules.get(table.oid, Rules())
         checks = (*table.checks, *rules.checks)
@@ -345,7 +354,9 @@ class Writer:
             or column.name in rules.labels
         )
 
-    def _key(self, table: Table, key: ForeignKey, parent: Table, columns: Sequence[Column], row: Row) -> _Source:
+    def _key(
+        self, table: CatalogTable, key: ForeignKey, parent: CatalogTable, columns: Sequence[Column], row: Row
+    ) -> _Source:
         select = self._rows_of(key, parent, columns, row)
         if any(self._may_be_null(column) for column in columns):
             rank = -1 if row.kind == "null" else 1000
@@ -363,7 +374,7 @@ class Writer:
             is_key=True,
         )
 
-    def _rows_of(self, key: ForeignKey, parent: Table, columns: Sequence[Column], row: Row) -> str:
+    def _rows_of(self, key: ForeignKey, parent: CatalogTable, columns: Sequence[Column], row: Row) -> str:
         """A SELECT of what the parent has to refer to; each row of the child begins at another one."""
         number = row.number_for(key.columns)
         theirs = [identifier(name) for name in key.parent_columns]
@@ -385,7 +396,7 @@ class Writer:
     def _may_be_null(self, column: Column) -> bool:
         return not column.not_null and self._values.allows_null(column.type)
 
-    def _has_few_values(self, table: Table, column: Column) -> bool:
+    def _has_few_values(self, table: CatalogTable, column: Column) -> bool:
         """Whether a key on it may soon have no value left."""
         if not any(column.name in key.columns for key in table.keys):
             return False
@@ -394,7 +405,7 @@ class Writer:
 
     # Circles.
 
-    def _circle(self, group: Sequence[Table]) -> Iterator[Task]:
+    def _circle(self, group: Sequence[CatalogTable]) -> Iterator[InsertTask]:
         """Tables that cannot do without each other: a row of each in one statement, at whose end the keys are checked."""
         members = {table.oid: table for table in group}
         for number in range(PLAIN_ROWS):
@@ -406,11 +417,11 @@ class Writer:
                 return
             named = ", ".join(f"i{index} AS ({insert})" for index, insert in enumerate(inserts[:-1]))
             yield from (
-                Task(table, row, [f"WITH {named} {inserts[-1]}" if index == 0 else "SELECT 1 OFFSET $1"])
+                InsertTask(table, row, [f"WITH {named} {inserts[-1]}" if index == 0 else "SELECT 1 OFFSET $1"])
                 for index, table in enumerate(group)
             )
 
-    def _insert_of_circle(self, table: Table, row: Row, members: Mapping[int, Table]) -> str:
+    def _insert_of_circle(self, table: CatalogTable, row: Row, members: Mapping[int, CatalogTable]) -> str:
         inner = [key for key in table.foreign_keys if key.parent in members and key.parent != table.oid]
         own: dict[str, str] = {}
         for key in inner:
@@ -425,7 +436,7 @@ class Writer:
         insert = self._insert(loose, row, Rules())
         return replace(insert, names=(*own, *insert.names), values=(*own.values(), *insert.values)).sql
 
-    def _late_keys(self, table: Table) -> Iterator[Task]:
+    def _late_keys(self, table: CatalogTable) -> Iterator[InsertTask]:
         """Columns that stayed NULL because their parent comes later: filled in once it is there, in plain rows."""
         primary = next((key for key in table.keys if key.is_primary), None)
         if primary is None:
@@ -448,21 +459,21 @@ class Writer:
                     f"UPDATE {table.sql} AS t SET ({names}) = (SELECT {names} FROM ({select}) AS few"
                     f" ORDER BY {RANK} LIMIT 1 OFFSET $1) WHERE {own} AND {empty}"
                 )
-                yield Task(table, Row("late", number), [update])
+                yield InsertTask(table, Row("late", number), [update])
 
 
-def _awkward_rows(table: Table, rules: Rules) -> list[Row]:
+def _awkward_rows(table: CatalogTable, rules: Rules) -> list[Row]:
     rows = [Row("null", PLAIN_ROWS)]
     varied = dict.fromkeys(frozenset(_keeping_apart(table, end)) for end in (0, -1))
     for own, columns in enumerate(varied, start=PLAIN_ROWS + 1):
         rows.append(Row("twin", 0, columns, own))
     rows.append(Row("extreme", PLAIN_ROWS + 3))
-    outgoing: list[Check | None] = [*rules.narrowing] or [None] * bool(rules.labels)
+    outgoing: list[CheckConstraint | None] = [*rules.narrowing] or [None] * bool(rules.labels)
     rows += [Row("outgoing", number, refused_by=check) for number, check in enumerate(outgoing, start=PLAIN_ROWS + 4)]
     return rows
 
 
-def _keeping_apart(table: Table, end: int) -> set[str]:
+def _keeping_apart(table: CatalogTable, end: int) -> set[str]:
     """As few columns as will make a row differ from its twin in every key: of each key the first, or the last."""
     varied: set[str] = set()
     for key in table.keys:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from app.gate.rows._catalog import Catalog, Check, ForeignKey, Table, Type, read_catalog
+from app.gate.rows._catalog import Catalog, CatalogTable, CheckConstraint, ForeignKey, Type, read_catalog
 from app.gate.rows._values import Values
 from app.gate.rows.connection import Ask
 
@@ -22,10 +22,10 @@ class Labels:
 class Rules:
     """What the revision will demand of a table's rows, over what is demanded now."""
 
-    checks: tuple[Check, ...] = ()
+    checks: tuple[CheckConstraint, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     types: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # column -> type and modifier to come
-    narrowing: tuple[Check, ...] = ()  # those of `checks` that take the place of another on the same columns
+    narrowing: tuple[CheckConstraint, ...] = ()  # those of `checks` that take the place of another on the same columns
     labels: Mapping[str, Labels] = field(
         default_factory=dict
     )  # column -> what becomes of its enum's labels, if some go
@@ -34,10 +34,10 @@ class Rules:
 class Plan:
     """The tables to be filled, parents first, and what is known of them. Made once, for as many fillings as are needed."""
 
-    def __init__(self, catalog: Catalog, to_come: Catalog | None = None) -> None:
+    def __init__(self, catalog: Catalog, catalog_after: Catalog | None = None) -> None:
         self.catalog = catalog
-        self.values = Values({**(to_come.types if to_come else {}), **catalog.types})
-        self.rules = _rules(catalog, to_come) if to_come else {}
+        self.values = Values({**(catalog_after.types if catalog_after else {}), **catalog.types})
+        self.rules = _rules(catalog, catalog_after) if catalog_after else {}
         self.groups = _in_order(catalog, self.rules)
         self.groups_of = {table.oid: group for group in self.groups for table in group}
 
@@ -47,27 +47,27 @@ class Plan:
         return [table.name for table in self.catalog.tables.values() if table.is_touched]
 
 
-def make_plan(ask: Ask, tables: Iterable[str], to_come: Catalog | None = None) -> Plan:
-    """A plan for those tables ("public.orders") as they are now. `to_come` are the same tables as the revision leaves them."""
+def make_plan(ask: Ask, tables: Iterable[str], catalog_after: Catalog | None = None) -> Plan:
+    """A plan for those tables ("public.orders") as they are now. `catalog_after` are the same tables as the revision leaves them."""
     wanted = set(tables)
-    if to_come is not None:
-        parents = {key.parent for table in to_come.tables.values() for key in table.foreign_keys}
+    if catalog_after is not None:
+        parents = {key.parent for table in catalog_after.tables.values() for key in table.foreign_keys}
         # They are read by name: what a downgrade makes anew has another oid.
-        wanted |= {to_come.tables[oid].name for oid in parents if oid in to_come.tables}
+        wanted |= {catalog_after.tables[oid].name for oid in parents if oid in catalog_after.tables}
     catalog = read_catalog(ask, wanted)
     touched = {catalog.renamed.get(name, name) for name in tables}
     named = {oid: replace(table, is_touched=table.name in touched) for oid, table in catalog.tables.items()}
-    return Plan(Catalog(named, catalog.types, catalog.renamed), to_come)
+    return Plan(Catalog(named, catalog.types, catalog.renamed), catalog_after)
 
 
-def _as_parent(table: Table) -> Table:
-    return Table(**{**table.__dict__, "is_touched": False})
+def _as_parent(table: CatalogTable) -> CatalogTable:
+    return CatalogTable(**{**table.__dict__, "is_touched": False})
 
 
-def _rules(catalog: Catalog, to_come: Catalog) -> dict[int, Rules]:
+def _rules(catalog: Catalog, catalog_after: Catalog) -> dict[int, Rules]:
     rules = {}
     for table in catalog.tables.values():
-        later = to_come.find(table.name)
+        later = catalog_after.find(table.name)
         if later is None:
             continue
         names = {column.name for column in table.columns}
@@ -77,7 +77,7 @@ def _rules(catalog: Catalog, to_come: Catalog) -> dict[int, Rules]:
             now = next((each for each in table.columns if each.name == column.name), None)
             if now is not None and (now.sql != column.sql):
                 types[column.name] = (column.type, column.modifier)
-            if now is not None and (found := _labels(catalog.types[now.type], to_come.types[column.type])).gone:
+            if now is not None and (found := _labels(catalog.types[now.type], catalog_after.types[column.type])).gone:
                 labels[column.name] = found
         known = {check.expression for check in table.checks}
         checks = tuple(
@@ -90,7 +90,7 @@ def _rules(catalog: Catalog, to_come: Catalog) -> dict[int, Rules]:
         kept = {check.expression for check in later.checks}
         replaced = {check.columns for check in table.checks if check.expression not in kept}
         narrowing = tuple(check for check in checks if check.columns in replaced and not check.is_of_partitions)
-        foreign_keys = tuple(_keys_to_come(table, later, catalog, to_come))
+        foreign_keys = tuple(_keys_to_come(table, later, catalog, catalog_after))
         rules[table.oid] = Rules(checks, foreign_keys, types, narrowing, labels)
     return rules
 
@@ -102,20 +102,22 @@ def _labels(now: Type, later: Type) -> Labels:
     return Labels(kept, tuple(label for label in now.labels if label not in later.labels))
 
 
-def _keys_to_come(table: Table, later: Table, catalog: Catalog, to_come: Catalog) -> Iterator[ForeignKey]:
+def _keys_to_come(
+    table: CatalogTable, later: CatalogTable, catalog: Catalog, catalog_after: Catalog
+) -> Iterator[ForeignKey]:
     names = {column.name for column in table.columns}
     known = {(key.columns, key.parent_columns) for key in table.foreign_keys}
     for key in later.foreign_keys:
-        if key.parent not in to_come.tables or (key.columns, key.parent_columns) in known:
+        if key.parent not in catalog_after.tables or (key.columns, key.parent_columns) in known:
             continue
-        parent = catalog.find(to_come.tables[key.parent].name)
+        parent = catalog.find(catalog_after.tables[key.parent].name)
         if parent is None or not names.issuperset(key.columns):
             continue
         if {column.name for column in parent.columns}.issuperset(key.parent_columns):
             yield ForeignKey(key.name, key.columns, parent.oid, key.parent_columns)
 
 
-def _in_order(catalog: Catalog, rules: Mapping[int, Rules]) -> list[list[Table]]:
+def _in_order(catalog: Catalog, rules: Mapping[int, Rules]) -> list[list[CatalogTable]]:
     """The tables, parents before children. Those that cannot do without each other share a group."""
     hard: dict[int, set[int]] = {}
     soft: dict[int, set[int]] = {}
@@ -125,7 +127,7 @@ def _in_order(catalog: Catalog, rules: Mapping[int, Rules]) -> list[list[Table]]
             if key.parent != oid and key.parent in catalog.tables:
                 is_hard = key in table.foreign_keys and all(table.get_column(name).not_null for name in key.columns)
                 (hard if is_hard else soft)[oid].add(key.parent)
-    groups: list[list[Table]] = []
+    groups: list[list[CatalogTable]] = []
     left = dict.fromkeys(catalog.tables)
     while left:
         ready = [oid for oid in left if not (hard[oid] | soft[oid]) & left.keys()]

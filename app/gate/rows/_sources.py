@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from app.gate.rows._catalog import Check
+from app.gate.rows._catalog import CheckConstraint
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class _Source:
     is_key: bool = False  # a foreign key
 
 
-def _bound_together(checks: Sequence[Check], all_checks: Iterable[Check]) -> list[Check]:
+def _bound_together(checks: Sequence[CheckConstraint], all_checks: Iterable[CheckConstraint]) -> list[CheckConstraint]:
     """The further CHECKs on the columns of these, and on the columns of those: where a < b, what holds for b bears upon a."""
     found = list(checks)
     left = [check for check in all_checks if check not in checks]
@@ -29,7 +29,7 @@ def _bound_together(checks: Sequence[Check], all_checks: Iterable[Check]) -> lis
     return found[len(checks) :]
 
 
-def _together(sources: Sequence[_Source], checks: Iterable[Check]) -> list[list[_Source]]:
+def _together(sources: Sequence[_Source], checks: Iterable[CheckConstraint]) -> list[list[_Source]]:
     """Sources that share a column or a CHECK, side by side."""
     parts = [([source], set(source.columns)) for source in sources]
     for bond in (*(set(check.columns) for check in checks), *(set(source.columns) for source in sources)):

@@ -28,7 +28,7 @@ class QueryRefused(GateError):
 
 
 @dataclass(frozen=True)
-class Line:
+class RowConnection:
     """The migration's own connection, inside the transaction that is held."""
 
     ask: Ask

@@ -67,11 +67,11 @@ def _table_of(key: Key) -> str:
     return f"{key.schema}.{key.table or key.name}"
 
 
-def _places(lost: Iterable[Loss]) -> frozenset[tuple[str, str | None]]:
+def places_of(lost: Iterable[Loss]) -> frozenset[tuple[str, str | None]]:
     return frozenset((loss.table, loss.column) for loss in lost)
 
 
-def _binds_rows(change: Change) -> bool:
+def binds_rows(change: Change) -> bool:
     """Whether a change may be a new rule for rows that are there: a CHECK, a foreign key, a type, fewer labels, the bounds of a
     partition."""
     before, after = change.before, change.after

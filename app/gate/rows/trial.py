@@ -26,8 +26,8 @@ from app.gate.rows._contents import Contents, read_contents
 from app.gate.rows._fill import Filled, fill
 from app.gate.rows._losses import losses
 from app.gate.rows._plan import Plan, make_plan
-from app.gate.rows.connection import Line, QueryRefused
-from app.gate.rows.touched import KINDS, _binds_rows, _places, new_tables
+from app.gate.rows.connection import QueryRefused, RowConnection
+from app.gate.rows.touched import KINDS, binds_rows, new_tables, places_of
 
 T = TypeVar("T")
 
@@ -41,22 +41,22 @@ WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384 AND c.relpersistence <> 't'
 
 
 @dataclass
-class Trial:
-    """One revision over rows. `populated`, `not_covered` and `rows_failure` are what there is to say of it in the end.
+class RowsTrial:
+    """One revision over rows. `populated`, `tables_without_rows` and `rows_failure` are what there is to say of it in the end.
 
     A revision that can be held goes through `upgrade`, `after_upgrade` and `downgrade`. One that commits by itself is taken
     through `fill`, `note`, `after_upgrade`, `after_downgrade` and `clear` by whoever runs its steps in between.
     """
 
-    line: Line
+    line: RowConnection
     touched: frozenset[str]
     changes: Sequence[Change]  # of the first upgrade
     own_rows: str | None = None  # the project's SQL script
     populated: Populated | None = None
-    not_covered: Mapping[str, str] = field(default_factory=dict)
+    tables_without_rows: Mapping[str, str] = field(default_factory=dict)
     rows_failure: Failure | None = None
     must_commit: bool = False  # over rows, it ends the transaction, or wants them committed
-    _to_come: Catalog | None = None
+    _catalog_after: Catalog | None = None
     _plan: Plan | None = None
     _filled: Filled | None = None
     _kind: str = ""  # of the rows that are in the tables
@@ -70,17 +70,17 @@ class Trial:
 
     def look_ahead(self) -> None:
         """While the schema is as the upgrade leaves it: read what it will demand of rows."""
-        if any(map(_binds_rows, self.changes)):
-            self._to_come = self._try(lambda: read_catalog(self.line.ask, self.touched, is_whole=False))
+        if any(map(binds_rows, self.changes)):
+            self._catalog_after = self._try(lambda: read_catalog(self.line.ask, self.touched, is_whole=False))
 
     def upgrade(self, step: Callable[[], Step], is_void: Callable[[Step], bool]) -> Step:
         """An upgrade in the held transaction: over rows, if these are not what makes it fail. `is_void` tells a step that did
         not take place."""
-        for has_documents in (False, True):
+        for json_in_text in (False, True):
             told = self.populated
             self.populated = None
             for kind in KINDS:
-                if self.line.execute(["SAVEPOINT overproof_rows"]) is not None or not self.fill(kind, has_documents):
+                if self.line.execute(["SAVEPOINT overproof_rows"]) is not None or not self.fill(kind, json_in_text):
                     break
                 taken = step()
                 if is_void(taken):
@@ -96,7 +96,7 @@ class Trial:
             if self.must_commit:
                 self.populated = None
                 break
-            if has_documents:
+            if json_in_text:
                 self.populated = told  # with texts of either kind it fails: what was seen first is told
             elif not self._may_want_documents():
                 break
@@ -110,25 +110,25 @@ class Trial:
         failure = self.populated.step.failure if self.populated is not None and self._kind == "plain" else None
         return failure is not None and (failure.sqlstate is None or failure.sqlstate.startswith("22"))
 
-    def fill(self, kind: str, has_documents: bool = False) -> bool:
+    def fill(self, kind: str, json_in_text: bool = False) -> bool:
         """Put rows of that kind into the tables, with JSON in their texts if that is wanted. False if they hold none then."""
-        plan = self._try(lambda: make_plan(self.line.ask, self.touched, self._to_come))
+        plan = self._try(lambda: make_plan(self.line.ask, self.touched, self._catalog_after))
         if plan is None:
-            self.not_covered = dict.fromkeys(self.touched, self._trouble)
+            self.tables_without_rows = dict.fromkeys(self.touched, self._trouble)
             return False
         own = self._load_own()
         filled = self._try(
-            lambda: fill(plan, self.line.ask, is_awkward=kind == "awkward", has_documents=has_documents, except_for=own)
+            lambda: fill(plan, self.line.ask, is_awkward=kind == "awkward", json_in_text=json_in_text, except_for=own)
         ) or Filled({}, dict.fromkeys(plan.touched, self._trouble))
         self._plan, self._filled = plan, filled
         self._kind = "own" if self.own_rows and not filled.tables else kind
         self._before = self._read(plan.touched) or Contents({})
         self._made = {name: filled.tables.get(name, 0) + own.get(name, 0) for name in self._before.tables}
         counts = self._before.counts
-        self.not_covered = {
-            name: filled.not_covered[name]
+        self.tables_without_rows = {
+            name: filled.tables_without_rows[name]
             for name in plan.touched
-            if name in filled.not_covered and not counts.get(name)
+            if name in filled.tables_without_rows and not counts.get(name)
         }
         return any(counts.values())
 
@@ -150,7 +150,7 @@ class Trial:
         if self.populated is not None and self._has_passed:
             after = self._read({*self._before.tables, *new_tables(self.changes)})
             lost, of_users = self._losses(after, is_return=False)
-            self._settled = _places(lost) - _places(of_users)
+            self._settled = places_of(lost) - places_of(of_users)
             self.populated = replace(self.populated, lost_upwards=of_users)
 
     def downgrade(self, step: Callable[[], Step]) -> None:
@@ -163,7 +163,7 @@ class Trial:
         if self.populated is not None:
             back = self._read(self._before.tables)
             lost, of_users = self._losses(back, is_return=True)
-            told = _places(of_users)
+            told = places_of(of_users)
             left = (loss for loss in lost if (loss.table, loss.column) not in self._settled | told)
             self.populated = replace(self.populated, lost_downwards=(*of_users, *left))
 
@@ -221,7 +221,7 @@ class Trial:
         try:
             return action()
         except (CannotVerify, CommandExited, TimeoutError):
-            raise  # the conversation is over
+            raise  # the session is over
         except Exception as error:  # noqa: BLE001 - a defect of ours is told where the rows would be, and ends no walk
             is_ours = not isinstance(error, QueryRefused)
             words = f"this is a defect of Overproof, please report it: {type(error).__name__}: " if is_ours else ""

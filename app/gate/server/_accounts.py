@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.gate.errors import ServerUnavailable
-from app.gate.supervisor.client import Account, Keeper
+from app.gate.supervisor.client import Account, Supervisor
 
 # PostgreSQL refuses to run as root, and initdb wants an account that has a name: one is borrowed, none is created.
 ACCOUNTS = ("nobody", "postgres", "daemon")
@@ -45,13 +45,13 @@ def find_account() -> Account | None:
     )
 
 
-def find_able_account(keeper: Keeper, account: Account | None, directories: Sequence[Path]) -> Account | None:
+def find_able_account(supervisor: Supervisor, account: Account | None, directories: Sequence[Path]) -> Account | None:
     """The account, with the right to pass through closed directories if it needs that. Raises ServerUnavailable."""
     if account is None:
         return None
     refused: Path | None = None
     for able in (account, replace(account, may_search=True)):
-        refused = next((directory for directory in directories if not _can_enter(keeper, able, directory)), None)
+        refused = next((directory for directory in directories if not _can_enter(supervisor, able, directory)), None)
         if refused is None:
             return able
     raise ServerUnavailable(
@@ -60,9 +60,9 @@ def find_able_account(keeper: Keeper, account: Account | None, directories: Sequ
     )
 
 
-def _can_enter(keeper: Keeper, account: Account, directory: Path) -> bool:
+def _can_enter(supervisor: Supervisor, account: Account, directory: Path) -> bool:
     # Tried, not worked out from modes: the system also knows of access lists, mounts and containers.
-    return keeper.run(["/bin/sh", "-c", 'cd "$1"', "sh", directory], account, Path(os.sep)).status == 0
+    return supervisor.run(["/bin/sh", "-c", 'cd "$1"', "sh", directory], account, Path(os.sep)).status == 0
 
 
 def make_private_directory(directory: Path, account: Account | None) -> None:

@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own: finds the binaries, makes a cluster, and starts it under a keeper.
+"""A PostgreSQL of our own: finds the binaries, makes a cluster, and starts it under a supervisor.
 
 A pip package serves as a bag of binaries, and nothing of its Python is imported: no package's own layer takes server
 settings, survives `kill -9` and treats root acceptably at once. (Some create an account, and open root's home to it.)
@@ -16,7 +16,7 @@ from pathlib import Path
 from app.gate.errors import ServerUnavailable
 from app.gate.server._accounts import make_private_directory
 from app.gate.server.binaries import Binaries, reason
-from app.gate.supervisor.client import Account, Keeper
+from app.gate.supervisor.client import Account, Supervisor
 
 HOST = "127.0.0.1"
 USER = "postgres"
@@ -52,7 +52,7 @@ class Address:
     password: str
 
 
-def initialise(keeper: Keeper, cluster: Cluster, *, is_lasting: bool = False) -> None:
+def initialise(supervisor: Supervisor, cluster: Cluster, *, is_lasting: bool = False) -> None:
     """Make the cluster's data, and beside it a file with the password. Raises ServerUnavailable and OSError."""
     make_private_directory(cluster.data, cluster.account)
     password_file = cluster.data.with_name("password")
@@ -67,12 +67,12 @@ def initialise(keeper: Keeper, cluster: Cluster, *, is_lasting: bool = False) ->
         argv += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     if not is_lasting:
         argv += ["--no-sync"]
-    made = keeper.run(argv, cluster.account, cluster.data.parent)
+    made = supervisor.run(argv, cluster.account, cluster.data.parent)
     if made.status:
         raise ServerUnavailable(f"initdb failed: {reason(made.output)}")
 
 
-def start(keeper: Keeper, cluster: Cluster, settings: Mapping[str, str], stop: signal.Signals) -> Address:
+def start(supervisor: Supervisor, cluster: Cluster, settings: Mapping[str, str], stop: signal.Signals) -> Address:
     """Start a cluster on a free port; `stop` is the signal that ends it. Raises ServerUnavailable."""
     sockets = str(cluster.data) if len(os.fsencode(cluster.data)) <= LONGEST_SOCKET_DIRECTORY else ""
     output = ""
@@ -81,7 +81,7 @@ def start(keeper: Keeper, cluster: Cluster, settings: Mapping[str, str], stop: s
         argv: list[str | Path] = [cluster.binaries.directory / "postgres", "-D", cluster.data, "-p", str(port)]
         for name, value in {**settings, "unix_socket_directories": sockets}.items():
             argv += ["-c", f"{name}={value}"]
-        ended = keeper.serve(argv, cluster.account, data=cluster.data, log=cluster.data.with_name("log"), stop=stop)
+        ended = supervisor.serve(argv, cluster.account, data=cluster.data, log=cluster.data.with_name("log"), stop=stop)
         if ended is None:
             return Address(HOST, port, USER, cluster.password)
         output = ended.output

@@ -17,12 +17,12 @@ from app.gate.server._cluster import SETTINGS, Address, Cluster, initialise, sta
 from app.gate.server.backup import renew_password, unpack
 from app.gate.server.binaries import find_binaries
 from app.gate.server.database import Database
-from app.gate.supervisor.client import Keeper
+from app.gate.supervisor.client import Supervisor
 
 
-def start_embedded(keeper: Keeper, bindir: Path | None, image: Path | None = None) -> Database:
+def start_embedded(supervisor: Supervisor, bindir: Path | None, image: Path | None = None) -> Database:
     """The maintenance database of an embedded PostgreSQL. Raises ServerUnavailable."""
-    address = start_throwaway(keeper, bindir, image)
+    address = start_throwaway(supervisor, bindir, image)
     return Database("postgres", address.host, address.port, address.user, address.password, is_embedded=True)
 
 
@@ -42,8 +42,8 @@ THROWAWAY_SETTINGS = SETTINGS | {
 }
 
 
-def start_throwaway(keeper: Keeper, bindir: Path | None = None, image: Path | None = None) -> Address:
-    """Start a new cluster, or one with the data that `image.take` has put into a file. It is gone when the keeper closes.
+def start_throwaway(supervisor: Supervisor, bindir: Path | None = None, image: Path | None = None) -> Address:
+    """Start a new cluster, or one with the data that `image.take` has put into a file. It is gone when the supervisor closes.
 
     Raises ServerUnavailable.
     """
@@ -53,20 +53,20 @@ def start_throwaway(keeper: Keeper, bindir: Path | None = None, image: Path | No
     problems = []
     for base in _bases():
         root = base / f"overproof-{secrets.token_hex(8)}"
-        keeper.remove(root)
+        supervisor.remove(root)
         cluster = Cluster(binaries, root / "data", account, password=secrets.token_hex(16))
         try:
             make_private_directory(root, account)
-            cluster = replace(cluster, account=find_able_account(keeper, account, [root, binaries.directory]))
+            cluster = replace(cluster, account=find_able_account(supervisor, account, [root, binaries.directory]))
             if image:
                 unpack(image, cluster)
             else:
-                initialise(keeper, cluster)
+                initialise(supervisor, cluster)
         except (OSError, ServerUnavailable) as problem:
             problems.append(f"{base}: {problem.strerror if isinstance(problem, OSError) else problem}")
             shutil.rmtree(root, ignore_errors=True)  # may be what fills the place
             continue
-        address = start(keeper, cluster, THROWAWAY_SETTINGS, signal.SIGQUIT)
+        address = start(supervisor, cluster, THROWAWAY_SETTINGS, signal.SIGQUIT)
         if image:
             renew_password(cluster, address)
         return address

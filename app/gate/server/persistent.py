@@ -1,6 +1,6 @@
 """An embedded PostgreSQL that keeps its data between starts, for `overproof serve --embedded`.
 
-The same programs and the same keeper as for the throwaway server, so it ends with whoever started it, also after
+The same programs and the same supervisor as for the throwaway server, so it ends with whoever started it, also after
 `kill -9`. But its data stays, with PostgreSQL's ordinary care for it.
 
     .overproof/serve/   data/  password  log  lock
@@ -21,7 +21,7 @@ from app.gate.server._accounts import find_able_account, find_account, refuse_wi
 from app.gate.server._cluster import SETTINGS, Cluster, initialise, start
 from app.gate.server.binaries import Binaries, find_binaries
 from app.gate.server.database import Database
-from app.gate.supervisor.client import Account, Keeper
+from app.gate.supervisor.client import Account, Supervisor
 
 PLACE = Path(".overproof", "serve")
 NAME = "overproof"
@@ -36,15 +36,15 @@ def persistent_database(place: Path = PLACE) -> Iterator[Database]:
     refuse_windows()
     place = place.absolute()
     binaries = find_binaries()
-    with Keeper() as keeper:
+    with Supervisor() as supervisor:
         try:
-            running = _prepare(keeper, binaries, place)
+            running = _prepare(supervisor, binaries, place)
         except OSError as error:
             raise ServerUnavailable(
                 f"The database server's directory {place} cannot be used: {error.strerror} ({error.filename})."
                 " If another user made it, start as that user, or move it away."
             ) from error
-        address = start(keeper, running, SETTINGS, signal.SIGINT)
+        address = start(supervisor, running, SETTINGS, signal.SIGINT)
         server = Database("postgres", address.host, address.port, address.user, address.password, is_embedded=True)
         with server.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SELECT FROM pg_database WHERE datname = %s", [NAME])
@@ -53,7 +53,7 @@ def persistent_database(place: Path = PLACE) -> Iterator[Database]:
         yield Database(NAME, address.host, address.port, address.user, address.password, is_embedded=True)
 
 
-def _prepare(keeper: Keeper, binaries: Binaries, place: Path) -> Cluster:
+def _prepare(supervisor: Supervisor, binaries: Binaries, place: Path) -> Cluster:
     """A cluster that can be started and that nobody else has started. Raises ServerUnavailable and OSError."""
     data, password = place / "data", place / "password"
     account = _account_for(place)
@@ -61,23 +61,23 @@ def _prepare(keeper: Keeper, binaries: Binaries, place: Path) -> Cluster:
     lock = place / "lock"
     for path in (lock, place / "log"):
         _make_file(path, account)
-    if not keeper.lock(lock):
+    if not supervisor.lock(lock):
         raise ServerUnavailable(
             f"The database server of {place} is running already, for process {lock.read_text() or 'unknown'}:"
             " stop that one, or start in another directory."
         )
     lock.write_text(str(os.getpid()))
-    account = find_able_account(keeper, account, [place, binaries.directory])
+    account = find_able_account(supervisor, account, [place, binaries.directory])
     if data.exists():
         _check_major(data, binaries)
         return Cluster(binaries, data, account, password.read_text())
-    # Made under another name, which the keeper removes, so that what is called `data` is always whole.
+    # Made under another name, which the supervisor removes, so that what is called `data` is always whole.
     new = Cluster(binaries, place / "new", account, secrets.token_hex(16))
-    keeper.remove(new.data)
+    supervisor.remove(new.data)
     shutil.rmtree(new.data, ignore_errors=True)
-    initialise(keeper, new, is_lasting=True)
+    initialise(supervisor, new, is_lasting=True)
     new.data.rename(data)
-    keeper.keep(new.data)
+    supervisor.keep(new.data)
     return Cluster(binaries, data, account, new.password)
 
 

@@ -25,7 +25,7 @@ from app.gate.server import _accounts as cluster
 from app.gate.server._embedded import start_embedded
 from app.gate.server._given import find_maintenance
 from app.gate.server.database import Database, _place, _words, connect_to
-from app.gate.supervisor.client import Keeper
+from app.gate.supervisor.client import Supervisor
 
 SOLITUDE_PATIENCE_S = 5.0  # for sessions on a template that are about to end
 
@@ -33,8 +33,8 @@ SOLITUDE_PATIENCE_S = 5.0  # for sessions on a template that are about to end
 class Server:
     """A PostgreSQL on which databases can be made. All of them are gone at the end, however the run ends."""
 
-    def __init__(self, keeper: Keeper, maintenance: Database, prefix: str) -> None:
-        self.keeper = keeper
+    def __init__(self, supervisor: Supervisor, maintenance: Database, prefix: str) -> None:
+        self.supervisor = supervisor
         self.maintenance = maintenance  # where CREATE DATABASE is sent
         self.is_embedded = maintenance.is_embedded
         self._prefix = prefix
@@ -64,7 +64,7 @@ class Server:
                 # The plans of what we ask of catalogs look expensive enough to be compiled, each time anew: 1 s for a look at the schema.
                 cursor.execute(f'ALTER DATABASE "{database.name}" SET jit = off')
         try:
-            self.keeper.check()
+            self.supervisor.check()
         except ServerUnavailable:  # the others may have been dropped before this one was there
             self.drop_database(database)
             raise
@@ -115,7 +115,7 @@ class Server:
     def end(self) -> None:
         """Have all that was begun undone, without waiting for it. Nothing can be asked of the server any more."""
         self._close_session()
-        self.keeper.end()
+        self.supervisor.end()
 
     @contextmanager
     def _cursor(self, failure: str) -> Iterator[Cursor]:
@@ -130,7 +130,7 @@ class Server:
                     if self.maintenance.name == "template1":
                         self._close_session()
         except (psycopg2.Error, ServerUnavailable) as error:
-            self.keeper.check()  # if it was killed, that is why
+            self.supervisor.check()  # if it was killed, that is why
             if isinstance(error, ServerUnavailable):
                 raise
             raise ServerUnavailable(f"PostgreSQL at {_place(self.maintenance)} {failure}: {_words(error)}.") from error
@@ -144,7 +144,7 @@ class Server:
             except psycopg2.Error:
                 self._close_session()
         if self._session is None:
-            # By this name the keeper knows the session of a gate that was killed.
+            # By this name the supervisor knows the session of a gate that was killed.
             self._session = connect_to({**self.maintenance.keywords(), "application_name": self._prefix})
             self._session.autocommit = True
         return self._session
@@ -166,10 +166,10 @@ def throwaway_server(
     cluster.refuse_windows()
     prefix = f"overproof_{secrets.token_hex(6)}_"
     given = find_maintenance(url) if url else None
-    with Keeper() as keeper:
+    with Supervisor() as supervisor:
         if given:
-            keeper.drop_databases(prefix, given.keywords())
-        server = Server(keeper, given or start_embedded(keeper, bindir, image), prefix)
+            supervisor.drop_databases(prefix, given.keywords())
+        server = Server(supervisor, given or start_embedded(supervisor, bindir, image), prefix)
         try:
             yield server
         finally:

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from app.gate.recording.model import Change, Definition, Key, Snapshot
-from app.gate.recording.serialization import place
+from app.gate.recording.serialization import sort_key
 
 # The endings that ChooseConstraintName and ChooseIndexName give in PostgreSQL's source.
 _GENERATED_NAME = re.compile(r"(?P<stem>.+)_(?P<label>check|fkey|key|pkey|excl|idx|stat)(?P<number>\d*)", re.DOTALL)
@@ -46,7 +46,7 @@ def difference(
     changes = list(_forgive_names(changes, same_history))
     if not same_history:
         changes = list(_forgive_sequences(changes, before, after))
-    return tuple(sorted(changes, key=lambda change: place(change.key)))
+    return tuple(sorted(changes, key=lambda change: sort_key(change.key)))
 
 
 def _family(key: Key, same_history: bool) -> tuple[str, ...] | None:
@@ -114,9 +114,9 @@ def _without_sequence(definition: Definition) -> dict[str, Any]:
     return {**definition, "default": default}
 
 
-def without_unsteady(changes: Iterable[Change], unsteady: Iterable[Change]) -> tuple[Change, ...]:
+def without_nondeterministic(changes: Iterable[Change], nondeterministic: Iterable[Change]) -> tuple[Change, ...]:
     """Without what differs between any two runs: a value that is computed anew each time, or a name."""
-    known = {trait for change in unsteady for trait in _traits(change)}
+    known = {trait for change in nondeterministic for trait in _traits(change)}
     return tuple(change for change in changes if known.isdisjoint(_traits(change)))
 
 

@@ -46,7 +46,7 @@ Entries = Mapping[int, tuple[Key, Definition]]  # by part: 0 is the table itself
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class State(Snapshot):
+class TrackedSnapshot(Snapshot):
     """A snapshot together with what is needed to go on from there. Two are equal if their objects are."""
 
     marker: int  # the first transaction whose writing may be missing, without its epoch
@@ -71,40 +71,42 @@ class Renamed(Exception):
 FIRST_QUESTION = [SNAPSHOT_SQL]  # of `begin`
 
 
-def begin(ask: Ask) -> State:
+def read_all(ask: Ask) -> TrackedSnapshot:
     """The schema as it is now."""
     return start(ask(FIRST_QUESTION))
 
 
-def follow(state: Snapshot, ask: Ask, since: Snapshot | None = None) -> State:
+def read_changes(state: Snapshot, ask: Ask, since: Snapshot | None = None) -> TrackedSnapshot:
     """The schema as it is now, `state` having been what it was.
 
     `since` is an earlier state than that, whose `question` is asked instead: what was touched before is then read once more.
     """
     since = since or state
-    if not (isinstance(state, State) and isinstance(since, State)):
-        return begin(ask)
+    if not (isinstance(state, TrackedSnapshot) and isinstance(since, TrackedSnapshot)):
+        return read_all(ask)
     try:
-        return advance(state, _changes_since(since, ask)) or begin(ask)
+        return advance(state, _changes_since(since, ask)) or read_all(ask)
     except Renamed:
-        return advance(state, _changes_since(since, ask, has_renamed=True), may_rename=True) or begin(ask)
+        return advance(state, _changes_since(since, ask, has_renamed=True), may_rename=True) or read_all(ask)
 
 
 def question(state: Snapshot) -> list[str]:
     """What `follow` asks first."""
-    return _question(state) if isinstance(state, State) else FIRST_QUESTION
+    return _question(state) if isinstance(state, TrackedSnapshot) else FIRST_QUESTION
 
 
 def has_rare(state: Snapshot) -> bool:
     """Whether there may be anything of the kinds that a schema has few of, such as event triggers; schemas and extensions do not count."""
-    return not isinstance(state, State) or any(unit.partition(" ")[0] not in _ALWAYS_THERE for unit in state.rare_units)
+    return not isinstance(state, TrackedSnapshot) or any(
+        unit.partition(" ")[0] not in _ALWAYS_THERE for unit in state.rare_units
+    )
 
 
-def _question(state: State, has_renamed: bool = False) -> list[str]:
+def _question(state: TrackedSnapshot, has_renamed: bool = False) -> list[str]:
     return [set_marker_sql(state.marker, has_renamed), f"EXECUTE {CHANGES if has_rare(state) else CHANGES_OF_TABLES}"]
 
 
-def _changes_since(state: State, ask: Ask, has_renamed: bool = False) -> str:
+def _changes_since(state: TrackedSnapshot, ask: Ask, has_renamed: bool = False) -> str:
     text: str | None = ask(_question(state, has_renamed))
     if text is None:
         marker, execute = set_marker_sql(state.marker, has_renamed), f"EXECUTE {CHANGES}"
@@ -120,7 +122,7 @@ _PREPARING = [
 ]
 
 
-def start(text: str) -> State:
+def start(text: str) -> TrackedSnapshot:
     """The state in an answer to `SNAPSHOT_SQL`."""
     answer = json.loads(text)
     comments = _comments(answer["comments"])
@@ -129,7 +131,7 @@ def start(text: str) -> State:
     for unit, part, key, definition in _entries(itertools.chain(answer["objects"], answer["rare"])):
         units.setdefault(unit, {})[part] = (key, definition)
         objects[key] = _with_comment(definition, comments.get(f"{unit} {part}"))
-    return State(
+    return TrackedSnapshot(
         objects=objects,
         marker=int(answer["marker"]) % _XIDS,
         epoch=answer["epoch"],
@@ -141,7 +143,7 @@ def start(text: str) -> State:
     )
 
 
-def advance(state: State, text: str, *, may_rename: bool = False) -> State | None:
+def advance(state: TrackedSnapshot, text: str, *, may_rename: bool = False) -> TrackedSnapshot | None:
     """The state after `state` that an answer to `CHANGES` tells of, or None if everything has to be read again.
 
     Raises Renamed where a relation has another name, unless the answer holds all that mentions it.
@@ -189,7 +191,7 @@ def advance(state: State, text: str, *, may_rename: bool = False) -> State | Non
             objects[key] = before[key]  # shared, so that comparing the two is quick
         else:
             changed.add(key)
-    return State(
+    return TrackedSnapshot(
         objects=objects if changed else state.objects,
         marker=int(answer["marker"]) % _XIDS,
         epoch=state.epoch,
@@ -204,7 +206,7 @@ def advance(state: State, text: str, *, may_rename: bool = False) -> State | Non
 
 def difference_between(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     """What `difference` gives, in a time that depends on what was touched if `after` came from `before`."""
-    if isinstance(before, State) and isinstance(after, State):
+    if isinstance(before, TrackedSnapshot) and isinstance(after, TrackedSnapshot):
         if before is after:
             return ()
         for index, (serial, _) in enumerate(after.touched):

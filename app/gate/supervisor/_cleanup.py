@@ -1,6 +1,6 @@
 """What the gate began and must not leave behind, and how each is undone.
 
-Each is told to the keeper as JSON, so that both hold the same ledger and either can do it. Nothing here needs more than
+Each is told to the supervisor as JSON, so that both hold the same ledger and either can do it. Nothing here needs more than
 the standard library, but psycopg2 for databases on a server that is not ours.
 """
 
@@ -24,7 +24,7 @@ SERVER_PATIENCE_S = 60.0  # for a PostgreSQL to start or stop, on a busy machine
 
 
 @dataclass(frozen=True)
-class Group:
+class ProcessGroup:
     """A process group to be killed."""
 
     pgid: int
@@ -60,7 +60,7 @@ class Marked:
 
 @dataclass(frozen=True)
 class Child:
-    """A process of the keeper's own, to be ended with a signal: the embedded PostgreSQL."""
+    """A process of the supervisor's own, to be ended with a signal: the embedded PostgreSQL."""
 
     pid: int
     stop: int
@@ -171,18 +171,18 @@ class Databases:
         return bool(cursor.rowcount)
 
 
-Undoing = Group | Marked | Child | Directory | File | Databases
-KINDS: Mapping[str, type[Undoing]] = {
-    kind.__name__: kind for kind in (Group, Marked, Child, Directory, File, Databases)
+Cleanup = ProcessGroup | Marked | Child | Directory | File | Databases
+KINDS: Mapping[str, type[Cleanup]] = {
+    kind.__name__: kind for kind in (ProcessGroup, Marked, Child, Directory, File, Databases)
 }
 
 
-def told(undoing: Undoing) -> dict[str, Any]:
+def to_message(cleanup: Cleanup) -> dict[str, Any]:
     """As JSON can say it: {"kind": "Group", "fields": {"pgid": 4711}}."""
-    return {"kind": type(undoing).__name__, "fields": asdict(undoing)}
+    return {"kind": type(cleanup).__name__, "fields": asdict(cleanup)}
 
 
-def understood(message: Mapping[str, Any]) -> Undoing:
+def from_message(message: Mapping[str, Any]) -> Cleanup:
     """What `told` said."""
     return KINDS[message["kind"]](**message["fields"])
 
@@ -191,24 +191,24 @@ class Ledger:
     """What there is to undo, in the order in which it was begun."""
 
     def __init__(self) -> None:
-        self._undoings: list[Undoing] = []
+        self._undoings: list[Cleanup] = []
 
-    def note(self, undoing: Undoing) -> None:
-        self._undoings.append(undoing)
+    def note(self, cleanup: Cleanup) -> None:
+        self._undoings.append(cleanup)
 
-    def forget(self, undoing: Undoing) -> None:
+    def forget(self, cleanup: Cleanup) -> None:
         with suppress(ValueError):
-            self._undoings.remove(undoing)
+            self._undoings.remove(cleanup)
 
     def undo(self) -> bool:
         """Undo everything: the target's processes, then the rest with the last first. False if something stays."""
-        undoings = self._undoings[::-1]
-        undoings.sort(key=lambda undoing: not isinstance(undoing, Group | Marked))
+        cleanups = self._undoings[::-1]
+        cleanups.sort(key=lambda cleanup: not isinstance(cleanup, ProcessGroup | Marked))
         self._undoings = []
         went_well = True
-        for undoing in undoings:
+        for cleanup in cleanups:
             try:
-                undoing.undo()
+                cleanup.undo()
             except Exception as error:  # noqa: BLE001 - the others must be undone nevertheless
                 went_well = False
                 with suppress(OSError, ValueError):  # whoever read our errors may be gone

@@ -1,4 +1,4 @@
-"""The keeper's own process: does as the gate tells it until the gate is gone, and then undoes it all.
+"""The supervisor's own process: does as the gate tells it until the gate is gone, and then undoes it all.
 
 It has one thread, reads messages from its standard input and answers some of them on its standard output, each a line of
 JSON. It also starts PostgreSQL, so that the server dies with it on Linux (PR_SET_PDEATHSIG is a matter of parent and child).
@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from app.gate.supervisor._cleanup import GROUP_PATIENCE_S, SERVER_PATIENCE_S, Child, Ledger, understood, wait_until
+from app.gate.supervisor._cleanup import GROUP_PATIENCE_S, SERVER_PATIENCE_S, Child, Ledger, from_message, wait_until
 
 
 def main(owner: int) -> None:
@@ -33,9 +33,9 @@ def main(owner: int) -> None:
             if what == "end":
                 break
             if what == "note":
-                ledger.note(understood(message))
+                ledger.note(from_message(message))
             elif what == "forget":
-                ledger.forget(understood(message))
+                ledger.forget(from_message(message))
             elif what == "lock":
                 locks.append(_lock(**message))
                 _answer({"taken": locks[-1] is not None})
@@ -78,7 +78,7 @@ def _lock(path: str) -> Any:
     """The open file, to be held on to, or None."""
     import fcntl  # not on Windows, where the gate must be able to import this file and say that it does not run there
 
-    file = Path(path).open("a")  # noqa: SIM115 - open for as long as the keeper lives
+    file = Path(path).open("a")  # noqa: SIM115 - open for as long as the supervisor lives
 
     def is_taken() -> bool:
         with suppress(BlockingIOError):
@@ -86,7 +86,7 @@ def _lock(path: str) -> Any:
             return True
         return False
 
-    # The keeper of a run that was just killed holds it until its server has stopped.
+    # The supervisor of a run that was just killed holds it until its server has stopped.
     return file if wait_until(is_taken, GROUP_PATIENCE_S) else None
 
 
@@ -100,7 +100,7 @@ def _run(argv: list[str], account: dict[str, Any] | None, directory: str) -> dic
             stderr=subprocess.STDOUT,
             cwd=directory,
             env=_environment(),
-            preexec_fn=_becoming(account, signal.SIGKILL),  # noqa: PLW1509 - the keeper has one thread
+            preexec_fn=_becoming(account, signal.SIGKILL),  # noqa: PLW1509 - the supervisor has one thread
             start_new_session=True,
         ) as program:
             answers = program.stdout.fileno() if program.stdout else -1
@@ -129,7 +129,7 @@ def _serve(
                 stderr=output,
                 cwd=data,
                 env=_environment(),
-                preexec_fn=_becoming(account, stop),  # noqa: PLW1509 - the keeper has one thread
+                preexec_fn=_becoming(account, stop),  # noqa: PLW1509 - the supervisor has one thread
             )
     except (OSError, subprocess.SubprocessError) as error:
         return {"status": 127, "output": str(error)}
@@ -169,8 +169,8 @@ CAPABILITY_VERSION_3 = 0x20080522
 
 
 def _becoming(account: dict[str, Any] | None, stop: int) -> Callable[[], None]:
-    """What a child does between fork and exec: take the account, and ask for a signal when the keeper dies."""
-    keeper, is_linux = os.getpid(), sys.platform == "linux"
+    """What a child does between fork and exec: take the account, and ask for a signal when the supervisor dies."""
+    supervisor, is_linux = os.getpid(), sys.platform == "linux"
     libc = ctypes.CDLL(None, use_errno=True)
 
     def become() -> None:
@@ -188,8 +188,8 @@ def _becoming(account: dict[str, Any] | None, stop: int) -> Callable[[], None]:
                 _keep_right_to_search(libc)
         if is_linux:
             libc.prctl(PR_SET_PDEATHSIG, stop, 0, 0, 0)  # last: a change of user clears it
-            if os.getppid() != keeper:
-                os._exit(1)  # the keeper died before we asked
+            if os.getppid() != supervisor:
+                os._exit(1)  # the supervisor died before we asked
 
     return become
 

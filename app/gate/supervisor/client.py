@@ -1,12 +1,12 @@
-"""The keeper: a process that outlives the gate and undoes what the gate began, however the gate ended.
+"""The supervisor: a process that outlives the gate and undoes what the gate began, however the gate ended.
 
 A `finally` does not run after `kill -9`. So whatever must not stay behind (a server, its directory, databases on
-somebody else's server, processes of the target, files that were written over) is told to the keeper *before* it is
-begun. Between the two is a pipe: its end of file means that the gate is gone, or done. Then the keeper undoes it all,
+somebody else's server, processes of the target, files that were written over) is told to the supervisor *before* it is
+begun. Between the two is a pipe: its end of file means that the gate is gone, or done. Then the supervisor undoes it all,
 so that a run that ends well and one that is killed leave by the same door.
 
-The gate in its turn watches the keeper and keeps the same ledger. If the keeper is killed, the gate undoes at once, and
-says so to whoever still wants something of it. PostgreSQL is a child of the keeper, and on Linux dies with it.
+The gate in its turn watches the supervisor and keeps the same ledger. If the supervisor is killed, the gate undoes at once, and
+says so to whoever still wants something of it. PostgreSQL is a child of the supervisor, and on Linux dies with it.
 
 Here is the gate's end of the pipe; the other is `keeper_process.py`.
 """
@@ -27,9 +27,19 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from app.gate.errors import ServerUnavailable
-from app.gate.supervisor._cleanup import Child, Databases, Directory, File, Group, Ledger, Marked, Undoing, told
+from app.gate.supervisor._cleanup import (
+    Child,
+    Cleanup,
+    Databases,
+    Directory,
+    File,
+    Ledger,
+    Marked,
+    ProcessGroup,
+    to_message,
+)
 
-CLOSE_PATIENCE_S = 90.0  # for the keeper: longer than all that it may have to wait for
+CLOSE_PATIENCE_S = 90.0  # for the supervisor: longer than all that it may have to wait for
 
 LOST = "The process that guards this run was killed, and all that the run had begun has been undone: start it again."
 
@@ -59,8 +69,8 @@ class Ended:
     output: str
 
 
-class Keeper:
-    """The gate's hold on its keeper. Everything raises ServerUnavailable once the keeper was killed."""
+class Supervisor:
+    """The gate's hold on its supervisor. Everything raises ServerUnavailable once the supervisor was killed."""
 
     def __init__(self) -> None:
         self._owner = os.getpid()
@@ -69,7 +79,7 @@ class Keeper:
         self._is_over = False
         try:
             # A session of its own: Ctrl-C goes to the whole foreground group, and the gate must have ended before the
-            # keeper does.
+            # supervisor does.
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", PROGRAM, str(ROOT), str(self._owner)],
                 stdin=subprocess.PIPE,
@@ -83,7 +93,7 @@ class Keeper:
                 f"The process that would clean up after this run cannot be started ({error.strerror}): nothing was begun."
             ) from error
         # If it is killed, that must be noticed while the gate waits for something else.
-        self._watcher = threading.Thread(target=self._watch, name="keeper", daemon=True)
+        self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._watcher.start()
         # What a process of the target must have in its environment to be ended even if it leaves its group.
         self.mark = {"OVERPROOF_RUN": secrets.token_hex(8)}
@@ -121,15 +131,15 @@ class Keeper:
     def kill_group(self, pgid: int) -> None:
         """At the end, kill that process group. To be called at once after starting it."""
         try:
-            self._note(Group(pgid))
+            self._note(ProcessGroup(pgid))
         except ServerUnavailable:
-            Group(pgid).undo()  # nobody else knows of it
+            ProcessGroup(pgid).undo()  # nobody else knows of it
             raise
 
     def forget_group(self, pgid: int) -> None:
         """That process group has ended, and its number may soon be another's."""
         with suppress(ServerUnavailable):
-            self._forget(Group(pgid))
+            self._forget(ProcessGroup(pgid))
 
     def restore(self, path: str | os.PathLike[str]) -> None:
         """At the end, give that file what it holds now, or its absence. To be called before writing."""
@@ -150,7 +160,7 @@ class Keeper:
         self._note(Databases(prefix, dict(connection), str(Path(psycopg2.__file__).parents[1])))
 
     def lock(self, path: Path) -> bool:
-        """Take that file's lock until the keeper has undone everything. False if another holds it."""
+        """Take that file's lock until the supervisor has undone everything. False if another holds it."""
         return bool(self._ask("lock", path=str(path))["taken"])
 
     def run(self, argv: Sequence[str | Path], account: Account | None, directory: Path) -> Ended:
@@ -163,7 +173,7 @@ class Keeper:
     def serve(
         self, argv: Sequence[str | Path], account: Account | None, *, data: Path, log: Path, stop: signal.Signals
     ) -> Ended | None:
-        """Start a PostgreSQL on the directory `data`, which ends by the signal `stop` when the keeper does.
+        """Start a PostgreSQL on the directory `data`, which ends by the signal `stop` when the supervisor does.
 
         None once it accepts connections. If it ended instead: its status, and what it wrote into `log`.
         """
@@ -172,29 +182,29 @@ class Keeper:
         if "pid" not in answer:
             return Ended(**answer)
         with self._lock:
-            self._ledger.note(Child(answer["pid"], int(stop)))  # the keeper itself knows
+            self._ledger.note(Child(answer["pid"], int(stop)))  # the supervisor itself knows
         return None
 
     def check(self) -> None:
-        """Raises ServerUnavailable if the keeper was killed."""
+        """Raises ServerUnavailable if the supervisor was killed."""
         self._tell("check")  # the pipe breaks before anything else that its death brings about can be seen
 
-    def _note(self, undoing: Undoing) -> None:
-        self._tell("note", undoing)
+    def _note(self, cleanup: Cleanup) -> None:
+        self._tell("note", cleanup)
 
-    def _forget(self, undoing: Undoing) -> None:
-        self._tell("forget", undoing)
+    def _forget(self, cleanup: Cleanup) -> None:
+        self._tell("forget", cleanup)
 
-    def _tell(self, what: str, undoing: Undoing | None = None, **details: Any) -> None:
-        if undoing:
-            details |= told(undoing)
+    def _tell(self, what: str, cleanup: Cleanup | None = None, **details: Any) -> None:
+        if cleanup:
+            details |= to_message(cleanup)
         line = memoryview(json.dumps({"what": what, **details}).encode() + b"\n")
         try:
             with self._lock:
                 if self._is_over:
                     raise BrokenPipeError
-                if undoing:
-                    (self._ledger.note if what == "note" else self._ledger.forget)(undoing)
+                if cleanup:
+                    (self._ledger.note if what == "note" else self._ledger.forget)(cleanup)
                 while line:
                     line = line[self._pipe.write(line) :]
         except (BrokenPipeError, ValueError):  # ValueError: it was closed

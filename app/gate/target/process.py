@@ -1,4 +1,4 @@
-"""A running upgrade command, and the conversation with the driver inside it."""
+"""A running upgrade command, and the session with the driver inside it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.gate.errors import CannotVerify
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.target._error_line import last_line
-from app.gate.target.session import Conversation
+from app.gate.target.session import DriverSession
 from app.gate.target.target import Target
 
 DRIVER = Path(__file__).parent.parent / "driver"
@@ -42,7 +42,7 @@ class Process:
         # A socket's path holds about 100 bytes, so it lies in the system's own directory for such things.
         self._place = Path(tempfile.gettempdir(), f"op-{secrets.token_hex(8)}")
         if is_driven:
-            server.keeper.remove(self._place)
+            server.supervisor.remove(self._place)
             self._place.mkdir(mode=0o700)
             self._listener.bind(str(self._place / "driver"))
             self._listener.listen()
@@ -51,8 +51,8 @@ class Process:
                 [str(DRIVER), *filter(None, [environment.get("PYTHONPATH", "")])]
             )
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        self._process = start(self.command, environment, target.directory, server, self._output)
-        self.conversations: list[Conversation] = []
+        self._process = start_command(self.command, environment, target.directory, server, self._output)
+        self.sessions: list[DriverSession] = []
 
     def __enter__(self) -> Self:
         return self
@@ -61,24 +61,24 @@ class Process:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
-        for conversation in self.conversations:
-            conversation.close()
+        for session in self.sessions:
+            session.close()
         self._listener.close()
         self._output.close()
         shutil.rmtree(self._place, ignore_errors=True)
-        self._server.keeper.keep(self._place)
+        self._server.supervisor.keep(self._place)
 
-    def arrive(self, timeout_s: float | None = None) -> Conversation | None:
-        """The conversation of the next walk, or None once the command has ended. Raises TimeoutError."""
+    def arrive(self, timeout_s: float | None = None) -> DriverSession | None:
+        """The session of the next walk, or None once the command has ended. Raises TimeoutError."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             has_ended = self._process.poll() is not None  # asked first: it may connect and end between the two
             readable, _, _ = select.select([self._listener], [], [], 0 if has_ended else 0.01)
             if readable:
                 connected, _ = self._listener.accept()
-                conversation = Conversation(connected, self.last_words)
-                self.conversations.append(conversation)
-                return conversation
+                session = DriverSession(connected, self.last_words)
+                self.sessions.append(session)
+                return session
             if has_ended:
                 return None
             if deadline is not None and time.monotonic() > deadline:
@@ -106,18 +106,18 @@ class Process:
         return last_line(self.output()) or "it printed nothing"
 
 
-def start(
+def start_command(
     command: Sequence[str], environment: Mapping[str, str], directory: Path, server: Server, output: Any
 ) -> subprocess.Popen[bytes]:
     """Start a command of the target's in a process group of its own, which dies with the gate. Raises CannotVerify."""
     try:
         process = subprocess.Popen(
-            list(command), env={**environment, **server.keeper.mark}, cwd=directory, stdin=subprocess.DEVNULL,
+            list(command), env={**environment, **server.supervisor.mark}, cwd=directory, stdin=subprocess.DEVNULL,
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     except OSError as error:
         raise CannotVerify(f"cannot start {command[0]!r}: {error.strerror}; give the path of a program") from error
-    server.keeper.kill_group(process.pid)
+    server.supervisor.kill_group(process.pid)
     return process
 
 
@@ -126,4 +126,4 @@ def kill_group(process: subprocess.Popen[bytes], server: Server) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in it
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    server.keeper.forget_group(process.pid)
+    server.supervisor.forget_group(process.pid)

@@ -9,19 +9,19 @@ from contextlib import contextmanager
 
 from app.gate.errors import CannotVerify
 from app.gate.history.scripts import Script
-from app.gate.recording.model import EVERY_PART, Part, Snapshot
+from app.gate.recording.model import ALL_EVIDENCE, Evidence, Snapshot
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.snapshot import read as snapshots
 from app.gate.target._error_line import last_line
-from app.gate.target.process import Process, kill_group, start
-from app.gate.target.session import Conversation
-from app.gate.target.target import Target, fill
+from app.gate.target.process import Process, kill_group, start_command
+from app.gate.target.session import DriverSession
+from app.gate.target.target import Target, fill_placeholders
 
 LONG_START_S = 60.0
 
 
-class Stage:
+class TargetRunner:
     """A target, the server on which it is tried, and what there is to be recorded beyond the walk."""
 
     def __init__(
@@ -29,18 +29,18 @@ class Stage:
         target: Target,
         server: Server,
         base_ref: str | None = None,
-        parts: frozenset[Part] = EVERY_PART,
+        evidence: frozenset[Evidence] = ALL_EVIDENCE,
     ) -> None:
         self.target = target
         self.server = server
         self.base_ref = base_ref
-        self.parts = parts
+        self.evidence = evidence
         self.base: Database | None = None  # what every run of the command begins with, with --base
         self.scripts: Mapping[str, Script] = {}  # what is known of scripts, by their SHA-256
         self.is_kept = False  # whether the next run is to know which tables were settled
         # While the command ran: on a given server perhaps by somebody else.
         self.roles_made: frozenset[str] = frozenset()
-        self.has_to_take_turns = target.has_to_take_turns  # whether a second run would be in the way of the first
+        self.must_run_serially = target.must_run_serially  # whether a second run would be in the way of the first
         self._running: set[Callable[[], None]] = set()  # what ends each command that runs
         self._roles: frozenset[str] | None = None  # that were there before
         self._in_use = 0  # databases
@@ -71,7 +71,7 @@ class Stage:
         """Roles are the server's, so that CREATE ROLE would fail in the next run. On a given server they may be somebody else's."""
         made = self.server.read_roles() - older
         self.roles_made |= made
-        self.has_to_take_turns |= bool(made)
+        self.must_run_serially |= bool(made)
         if made and self.server.is_embedded and not self._in_use:
             self.server.drop_roles(made)
 
@@ -110,7 +110,7 @@ class Stage:
             for path, text in self.target.files_for(database).items():
                 try:
                     if not path.is_file() or path.read_text("utf-8", "replace") != text:
-                        self.server.keeper.restore(path)
+                        self.server.supervisor.restore(path)
                         path.write_text(text, "utf-8")
                 except OSError as error:
                     raise CannotVerify(f"cannot write {path}, which --file names: {error.strerror}") from error
@@ -134,9 +134,11 @@ class Stage:
         if not self.target.prepare:
             return
         self._write_files(database)
-        command = [fill(argument, database) for argument in self.target.prepare]
+        command = [fill_placeholders(argument, database) for argument in self.target.prepare]
         with tempfile.TemporaryFile() as output:
-            process = start(command, self.target.environment_for(database), self.target.directory, self.server, output)
+            process = start_command(
+                command, self.target.environment_for(database), self.target.directory, self.server, output
+            )
             try:
                 with self._ended_by(lambda: kill_group(process, self.server)):
                     status = process.wait()
@@ -188,12 +190,12 @@ def read_schema(database: Database) -> Snapshot:
         return snapshots.read(connection)
 
 
-def accept(conversation: Conversation, database: Database) -> None:
+def check_database(session: DriverSession, database: Database) -> None:
     """Make sure that the command works on our database and on no other. Raises CannotVerify.
 
     The walk goes down as well as up, so this is what stands between it and a database that somebody needs.
     """
-    hello = conversation.hello
+    hello = session.hello
     if "unsupported" in hello:
         raise CannotVerify(f"{hello['unsupported']}: raise it there")
     if hello["dialect"] != "postgresql":
@@ -210,15 +212,15 @@ def accept(conversation: Conversation, database: Database) -> None:
         )
 
 
-def arrive_at(index: int, process: Process, database: Database, earlier: str = "plain") -> Conversation | None:
-    """The conversation of the walk with that index, the earlier ones being asked to end in that way."""
+def session_of_walk(index: int, process: Process, database: Database, earlier: str = "plain") -> DriverSession | None:
+    """The session of the walk with that index, the earlier ones being asked to end in that way."""
     for _ in range(index):
-        conversation = process.arrive()
-        if conversation is None:
+        session = process.arrive()
+        if session is None:
             return None
-        accept(conversation, database)
-        conversation.ask(earlier)
-    conversation = process.arrive()
-    if conversation is not None:
-        accept(conversation, database)
-    return conversation
+        check_database(session, database)
+        session.ask(earlier)
+    session = process.arrive()
+    if session is not None:
+        check_database(session, database)
+    return session

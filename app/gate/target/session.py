@@ -19,7 +19,7 @@ class Unforeseen(Exception):
 Request = dict[str, Any]  # {"do": "step", "revision": "b2", "direction": "upgrade"}
 
 
-class Conversation:
+class DriverSession:
     """Requests and answers over one walk. The first thing that the driver says is `hello`."""
 
     def __init__(self, connected: socket.socket, last_words: Callable[[], str]) -> None:

@@ -39,17 +39,17 @@ class Target:
 
     def command_for(self, database: Database) -> list[str]:
         """The command with that database's placeholders filled in."""
-        return [fill(argument, database) for argument in self.command]
+        return [fill_placeholders(argument, database) for argument in self.command]
 
     def files_for(self, database: Database) -> dict[Path, str]:
         """What is to be written, and where, with that database's placeholders filled in."""
         return {
-            Path(str(path).replace("{database}", database.name)): fill(template, database)
+            Path(str(path).replace("{database}", database.name)): fill_placeholders(template, database)
             for path, template in self.files.items()
         }
 
     @property
-    def has_to_take_turns(self) -> bool:
+    def must_run_serially(self) -> bool:
         """Whether a file says which database is meant, and is the same file for all, so that one can be meant at a time."""
         return any(
             re.search(r"\{(?:url|database)\b", template) and "{database}" not in str(path)
@@ -63,11 +63,11 @@ class Target:
             for name in _LIBPQ_VARIABLES:
                 environment.pop(name, None)  # PGSSLMODE=require, say, is about another server
         for name, template in self.environment.items():
-            environment[name] = fill(template, database)
+            environment[name] = fill_placeholders(template, database)
         return environment
 
 
-def fill(template: str, database: Database) -> str:
+def fill_placeholders(template: str, database: Database) -> str:
     """The template with {url}, {url+psycopg2}, {host}, {port}, {user}, {password} and {database} filled in.
 
     Anything else in braces stays as it is.

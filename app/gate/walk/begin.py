@@ -13,43 +13,43 @@ from app.gate.history.graph import read_graph
 from app.gate.history.paths import repository_root
 from app.gate.recording.model import Divergence, Graph
 from app.gate.snapshot.incremental import FIRST_QUESTION
-from app.gate.target.runner import Stage
-from app.gate.target.session import Conversation
+from app.gate.target.runner import TargetRunner
+from app.gate.target.session import DriverSession
 from app.gate.walk.state import Walk
 
 
-def begin_walk(index: int, conversation: Conversation, stage: Stage) -> Walk:
+def begin_walk(index: int, session: DriverSession, runner: TargetRunner) -> Walk:
     """Have the driver get ready, and read the history and the plan. Raises CannotVerify."""
-    described = conversation.ask("prepare")
+    described = session.ask("prepare")
     if failure := described.get("failure"):
         raise CannotVerify(f"Alembic cannot begin on an empty database: {failure['message']}")
-    directory, base_ref = stage.target.directory, stage.base_ref
-    is_kept = stage.is_kept and described["has_metadata"]
+    directory, base_ref = runner.target.directory, runner.base_ref
+    is_kept = runner.is_kept and described["has_metadata"]
     # Which take a while: we read the history in the meantime.
     if is_kept:
-        conversation.send("fingerprints")
+        session.send("fingerprints")
     elif base_ref is None and described["plan"]:
-        conversation.foresee({"do": "query", "statements": FIRST_QUESTION})
-    graph = read_graph(described, directory, stage.scripts)
+        session.foresee({"do": "query", "statements": FIRST_QUESTION})
+    graph = read_graph(described, directory, runner.scripts)
     if not described.get("is_upgrade", True) and not described["is_stamp"]:
         raise CannotVerify("the command does not upgrade: name the one that brings the database to head, after --")
     divergence = None
     if base_ref is not None:
-        env = directory / (conversation.hello["script_location"] or "") / "env.py"
+        env = directory / (session.hello["script_location"] or "") / "env.py"
         graph, divergence = _set_against_base(graph, described, directory, base_ref, env)
     return Walk(
         index=index,
-        hello=conversation.hello,
+        hello=session.hello,
         graph=graph,
         plan=list(described["plan"]),
-        parts=stage.parts,
+        evidence=runner.evidence,
         is_transactional=described["is_transactional"],
         has_metadata=described["has_metadata"],
         current=tuple(described["current"]),
         base=divergence,
         is_stamp=described.get("is_stamp", False),
         paths={each["revision"]: Path(each["path"]) for each in described["revisions"]},
-        models=conversation.receive().get("models", {}) if is_kept else {},
+        models=session.receive().get("models", {}) if is_kept else {},
     )
 
 

@@ -8,11 +8,11 @@ from contextlib import ExitStack, suppress
 from functools import partial
 
 from app.gate.errors import CannotVerify, CommandExited, CommandNeverReachedAlembic, DatabaseSpoiled, StepTimedOut
-from app.gate.recording.model import Trip
+from app.gate.recording.model import RoundTrip
 from app.gate.server.database import Database
 from app.gate.target.process import Process
-from app.gate.target.runner import Stage, accept
-from app.gate.target.session import Conversation
+from app.gate.target.runner import TargetRunner, check_database
+from app.gate.target.session import DriverSession
 from app.gate.walk.begin import begin_walk
 from app.gate.walk.client import lost_step
 from app.gate.walk.state import Walk
@@ -23,7 +23,7 @@ OnWalk = Callable[[Walk], None]
 
 
 def walk_all(
-    stage: Stage,
+    runner: TargetRunner,
     on_progress: OnProgress = lambda phase, done, total: None,
     on_begin: OnWalk = lambda walk: None,
     at_head: OnWalk = lambda walk: None,
@@ -36,15 +36,15 @@ def walk_all(
     start_at = 0  # where in the plan the next run goes on
     while True:
         with ExitStack() as stack:
-            database = stack.enter_context(stage.database())
-            process = stack.enter_context(stage.process(database))
+            database = stack.enter_context(runner.database())
+            process = stack.enter_context(runner.process(database))
             try:
-                _walk_with(process, database, walks, start_at, stage, on_progress, on_begin, at_head)
+                _walk_with(process, database, walks, start_at, runner, on_progress, on_begin, at_head)
                 return _worth_telling(walks)
             except DatabaseSpoiled as spoiled:
                 start_at = spoiled.next_index
             except (CommandExited, StepTimedOut) as lost:
-                stage.server.keeper.check()  # without its server no command lives long
+                runner.server.supervisor.check()  # without its server no command lives long
                 start_at = _note_loss(walks, lost)
 
 
@@ -53,7 +53,7 @@ def _walk_with(
     database: Database,
     walks: list[Walk],
     start_at: int,
-    stage: Stage,
+    runner: TargetRunner,
     on_progress: OnProgress,
     on_begin: OnWalk,
     at_head: OnWalk,
@@ -61,37 +61,37 @@ def _walk_with(
     """Walk with one run of the command: all walks that are not done yet, the first of them from that index on."""
     unfinished = len(walks) - 1 if start_at else len(walks)
     index = 0
-    finished: list[tuple[Walk, Conversation]] = []
-    while (conversation := process.arrive()) is not None:
-        accept(conversation, database)
+    finished: list[tuple[Walk, DriverSession]] = []
+    while (session := process.arrive()) is not None:
+        check_database(session, database)
         if index < unfinished:
-            conversation.ask("plain")
+            session.ask("plain")
         else:
             if index == len(walks):
-                walks.append(begin_walk(index, conversation, stage))
+                walks.append(begin_walk(index, session, runner))
                 if not walks[index].is_stamp:
                     on_begin(walks[index])
             else:
-                conversation.ask("prepare")
+                session.ask("prepare")
             walk = walks[index]
             if walk.is_stamp or (not walk.plan and walk.base is None and not walk.graph.problems):
                 # An application that upgrades once more as it starts; or one that stamps what code has made, and upgrades that.
-                conversation.ask("stamp" if walk.is_stamp else "finish")
+                session.ask("stamp" if walk.is_stamp else "finish")
                 index += 1
                 continue
 
             def on_step(done: int, walk: Walk = walk) -> None:
                 on_progress("walk", done, len(walk.plan))
 
-            walker = Walker(walk, conversation, stage.target.timeout_s, stage.canceller(database))
+            walker = Walker(walk, session, runner.target.timeout_s, runner.canceller(database))
             walker.go(start_at, on_step, partial(at_head, walk))
             start_at = 0
-            conversation.ask("finish")
-            finished.append((walk, conversation))
+            session.ask("finish")
+            finished.append((walk, session))
         index += 1
-    for walk, conversation in finished:
+    for walk, session in finished:
         with suppress(CommandExited, TimeoutError):  # it may not end as Python does
-            walk.late = tuple(conversation.receive(_LAST_WORD_S)["late"])
+            walk.late = tuple(session.receive(_LAST_WORD_S)["late"])
     if not walks:
         raise never_reached_alembic(process)
     has_plan = any(walk.plan or walk.base or walk.graph.problems for walk in walks)
@@ -102,7 +102,7 @@ def _walk_with(
         )
     if not has_plan and all(walk.graph.revisions for walk in walks):
         current = ", ".join(walks[-1].current) or "none"
-        if stage.target.prepare and walks[-1].current:
+        if runner.target.prepare and walks[-1].current:
             raise CannotVerify(
                 f"--prepare left the database at {current}, where there is no revision left to run: let it make no more than what the"
                 " first revision expects to find, and mark the database with no revision"
@@ -134,13 +134,13 @@ def _note_loss(walks: list[Walk], lost: CommandExited | StepTimedOut) -> int:
     walk = walks[-1]
     name, direction = lost.at
     step = lost_step(name, direction, lost)
-    trip = walk.trips.get(name, Trip(name))
+    trip = walk.trips.get(name, RoundTrip(name))
     if direction == "downgrade":
-        walk.trips[name] = Trip(name, up=trip.up, down=step)
+        walk.trips[name] = RoundTrip(name, up=trip.up, down=step)
     elif name in walk.applied:
-        walk.trips[name] = Trip(name, up=trip.up, down=trip.down, again=step, left_behind=trip.left_behind)
+        walk.trips[name] = RoundTrip(name, up=trip.up, down=trip.down, second_up=step, left_behind=trip.left_behind)
     else:
-        walk.trips[name] = Trip(name, up=step)
+        walk.trips[name] = RoundTrip(name, up=step)
     return walk.plan.index(name) + 1
 
 

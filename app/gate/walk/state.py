@@ -9,10 +9,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from app.gate.recording.model import Divergence, Drift, Graph, Part, Revision, Snapshot, Trip, UnregisteredModel
-from app.gate.rows.trial import Trial
+from app.gate.recording.model import (
+    Divergence,
+    Drift,
+    Evidence,
+    Graph,
+    Revision,
+    RoundTrip,
+    Snapshot,
+    UnregisteredModel,
+)
+from app.gate.rows.trial import RowsTrial
 from app.gate.snapshot.read import without
-from app.gate.target.session import Conversation
+from app.gate.target.session import DriverSession
 from app.gate.walk.unchanged import Models
 
 
@@ -24,7 +33,7 @@ class Walk:
     hello: Mapping[str, Any]
     graph: Graph
     plan: list[str]
-    parts: frozenset[Part]  # what is recorded beyond it
+    evidence: frozenset[Evidence]  # what is recorded beyond it
     is_transactional: bool  # False where the connection commits each statement by itself
     has_metadata: bool
     current: tuple[str, ...] = ()  # where the database was before the walk: the base's revisions, with --base
@@ -33,8 +42,8 @@ class Walk:
         False  # the command only marks the database with a revision, as one does whose tables code has made
     )
     start: Snapshot | None = None
-    trips: dict[str, Trip] = field(default_factory=dict)
-    suspects: list[str] = field(default_factory=list)
+    trips: dict[str, RoundTrip] = field(default_factory=dict)
+    unconfirmed: list[str] = field(default_factory=list)
     applied: set[str] = field(default_factory=set)
     blocked_by: dict[str, str] = field(
         default_factory=dict
@@ -48,7 +57,7 @@ class Walk:
     unregistered: tuple[UnregisteredModel, ...] | None = None
     missing: dict[str, str] = field(default_factory=dict)
     paths: Mapping[str, Path] = field(default_factory=dict)  # of the scripts, by revision
-    unpopulated: dict[str, Trial] = field(default_factory=dict)  # revisions that are still to be tried over rows
+    unpopulated: dict[str, RowsTrial] = field(default_factory=dict)  # revisions that are still to be tried over rows
     known: Mapping[str, str] | None = None  # tables settled at the base, and their models; None: nobody asks
     models: Models = field(default_factory=dict)
     settled: frozenset[str] = frozenset()  # tables that need not be compared with their models (see `settled.py`)
@@ -72,11 +81,9 @@ class Walk:
         """What tells one history from another: where its scripts are, and where its revision is kept."""
         return tuple(self.hello[name] for name in ("script_location", "version_table", "version_table_schema"))
 
-    def ask_drift(
-        self, conversation: Conversation, timeout_s: float, meanwhile: Callable[[], None] | None = None
-    ) -> None:
-        """What autogenerate would still write, in the process of that conversation, which is at head."""
-        answer = conversation.ask("drift", timeout_s, meanwhile, settled=sorted(self.settled))
+    def ask_drift(self, session: DriverSession, timeout_s: float, meanwhile: Callable[[], None] | None = None) -> None:
+        """What autogenerate would still write, in the process of that session, which is at head."""
+        answer = session.ask("drift", timeout_s, meanwhile, settled=sorted(self.settled))
         if failure := answer.get("failure"):
             self.missing["drift"] = f"autogenerate failed: {failure['message']}"
             return

@@ -21,7 +21,7 @@ _WITHOUT_INFLUENCE = ("schema", "extension", "function", "procedure", "aggregate
 
 
 @dataclass
-class Parts:
+class TableObjects:
     """What belongs to one table, in one snapshot."""
 
     objects: dict[Key, Definition] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Parts:
         return sorted(f"{key.schema}.{key.name}" for key in self.enums)
 
 
-def find_settled(known: Mapping[str, str], models: Models, start: Snapshot, now: Snapshot) -> frozenset[str]:
+def find_unchanged(known: Mapping[str, str], models: Models, start: Snapshot, now: Snapshot) -> frozenset[str]:
     """Of the tables that were settled at the base, those with the same model and the same schema still.
 
     `known` has their models' fingerprints. `start` is the schema at the base.
@@ -47,7 +47,9 @@ def find_settled(known: Mapping[str, str], models: Models, start: Snapshot, now:
     )
 
 
-def settle(models: Models, start: Snapshot, head: Snapshot, created: Snapshot, told: Iterable[str]) -> dict[str, str]:
+def list_unchanged(
+    models: Models, start: Snapshot, head: Snapshot, created: Snapshot, told: Iterable[str]
+) -> dict[str, str]:
     """The tables to keep as settled, and their models' fingerprints.
 
     `created` is what the models create. `told` names what autogenerate or a filter had something to say of.
@@ -68,7 +70,7 @@ def settle(models: Models, start: Snapshot, head: Snapshot, created: Snapshot, t
     }
 
 
-def complete(created: Snapshot, head: Snapshot, settled: Iterable[str]) -> Snapshot:
+def add_unchanged(created: Snapshot, head: Snapshot, settled: Iterable[str]) -> Snapshot:
     """What the models create, where the settled tables were not created: they are what they are at head."""
     of_head = _by_table(head)
     objects: dict[Key, Definition] = {}
@@ -113,14 +115,14 @@ def _owner(key: Key, definition: Definition | None) -> str | None:
     return None
 
 
-def _by_table(snapshot: Snapshot) -> dict[str, Parts]:
+def _by_table(snapshot: Snapshot) -> dict[str, TableObjects]:
     enums = {f"{key.schema}.{key.name}": key for key in snapshot.objects if key.kind == "enum"}
-    by_table: dict[str, Parts] = {}
+    by_table: dict[str, TableObjects] = {}
     for key, definition in snapshot.objects.items():
         owner = _owner(key, definition)
         if owner is None:
             continue
-        parts = by_table.setdefault(owner, Parts())
+        parts = by_table.setdefault(owner, TableObjects())
         parts.objects[key] = definition
         if key.kind == "column":
             name = str(definition.get("type", "")).replace('"', "").partition("[")[0]

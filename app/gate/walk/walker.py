@@ -18,23 +18,23 @@ from typing import Any
 
 from app.gate.errors import CannotVerify, CommandExited, DatabaseSpoiled, StepId, StepTimedOut
 from app.gate.postgres.sqlstates import EXISTS_ALREADY
-from app.gate.recording.model import Failure, Part, Snapshot, Step, Trip, UnregisteredModel
-from app.gate.rows.connection import Line, QueryRefused
+from app.gate.recording.model import Evidence, Failure, RoundTrip, Snapshot, Step, UnregisteredModel
+from app.gate.rows.connection import QueryRefused, RowConnection
 from app.gate.rows.touched import find_rows, touched_tables
-from app.gate.rows.trial import Trial
-from app.gate.snapshot.incremental import begin, difference_between, follow, has_rare, question
-from app.gate.target.session import Conversation, Request, Unforeseen
+from app.gate.rows.trial import RowsTrial
+from app.gate.snapshot.incremental import difference_between, has_rare, question, read_all, read_changes
+from app.gate.target.session import DriverSession, Request, Unforeseen
 from app.gate.walk.client import _CANNOT_HOLD, _PATIENCE_S, _statement, is_void, step_request
 from app.gate.walk.state import Walk
-from app.gate.walk.unchanged import find_settled
+from app.gate.walk.unchanged import find_unchanged
 
 
 class Walker:
-    """Goes one walk over one conversation. Made anew, with the same `walk`, when the database had to be."""
+    """Goes one walk over one session. Made anew, with the same `walk`, when the database had to be."""
 
-    def __init__(self, walk: Walk, conversation: Conversation, timeout_s: float, cancel: Callable[[str], None]) -> None:
+    def __init__(self, walk: Walk, session: DriverSession, timeout_s: float, cancel: Callable[[str], None]) -> None:
         self._walk = walk
-        self._conversation = conversation
+        self._session = session
         self._timeout_s = timeout_s
         self._cancel = cancel  # ends what a backend is doing
         self._state: Snapshot
@@ -58,9 +58,9 @@ class Walker:
         """Apply what the base has of the plan, and nothing else. Raises CannotVerify."""
         walk = self._walk
         # What slipped in below an old revision has to be there for that one to apply.
-        slipped_in = {revision for revision, _ in walk.base.slipped_in} if walk.base else set()
+        inserted_below = {revision for revision, _ in walk.base.inserted_below} if walk.base else set()
         for revision in walk.plan:
-            if walk.revisions[revision].is_new and revision not in slipped_in:
+            if walk.revisions[revision].is_new and revision not in inserted_below:
                 continue
             answer = self._run(revision, "upgrade", is_observed=False)
             if failure := answer.get("failure"):
@@ -89,13 +89,13 @@ class Walker:
             if parent in walk.trips and parent not in walk.applied:
                 culprit = walk.blocked_by.get(parent, parent)
                 walk.blocked_by[name] = culprit
-                walk.trips[name] = Trip(name, not_tried=f"it comes after {culprit}, which does not apply")
+                walk.trips[name] = RoundTrip(name, skipped_because=f"it comes after {culprit}, which does not apply")
                 return
         before = self._state
         self._foresee(name, before)
         up = self._step(name, "upgrade")
         if up.failure is not None:
-            walk.trips[name] = Trip(name, up=up)
+            walk.trips[name] = RoundTrip(name, up=up)
             if not up.transactional and self._look(before) != before:
                 raise DatabaseSpoiled(index + 1)
             return
@@ -103,7 +103,7 @@ class Walker:
         has_downgrade = revision.downgrade_body != "missing"
         is_held = has_downgrade and up.transactional and walk.is_transactional
         if is_held:
-            self._conversation.ask("hold")
+            self._session.ask("hold")
         try:
             after = self._look(before)
         except Unforeseen:
@@ -111,7 +111,9 @@ class Walker:
             after = self._look(before)
         up = replace(up, changes=difference_between(before, after))
         self._state = after
-        walk.trips[name] = Trip(name, up=up, not_tried=None if has_downgrade else "the script has no downgrade()")
+        walk.trips[name] = RoundTrip(
+            name, up=up, skipped_because=None if has_downgrade else "the script has no downgrade()"
+        )
         is_done = is_held and self._go_back_and_forth(name, before, after)
         self._postpone_rows(name, before)
         if has_downgrade and not is_done:
@@ -126,12 +128,12 @@ class Walker:
             is_done = self._try_back_and_forth(name, before, after)
         if is_done:
             self._release(name)
-        elif not self._conversation.ask("release")["undone"] and self._look(after) != after:
+        elif not self._session.ask("release")["undone"] and self._look(after) != after:
             raise DatabaseSpoiled(self._walk.plan.index(name) + 1)  # it did not only roll back
         return is_done
 
     def _release(self, name: str) -> None:
-        if not self._conversation.ask("release")["undone"]:
+        if not self._session.ask("release")["undone"]:
             raise DatabaseSpoiled(self._walk.plan.index(name) + 1)
 
     # What will be asked is mostly known beforehand. The command goes on with it while we think about its answers.
@@ -142,27 +144,27 @@ class Walker:
         requests = [self._request(name, "upgrade", is_observed=True)]
         if walk.revisions[name].downgrade_body != "missing" and walk.is_transactional:
             requests += [{"do": "hold"}, look]
-            if Part.POPULATED not in walk.parts:  # else rows may come between
+            if Evidence.POPULATED not in walk.evidence:  # else rows may come between
                 again = self._request(name, "upgrade", is_observed=False)
                 requests += [self._request(name, "downgrade", is_observed=True), look, again]
         else:
             requests.append(look)
-        self._conversation.foresee(*requests)
+        self._session.foresee(*requests)
 
     def _take_back(self, name: str) -> None:
         """Undo what was foreseen and is not wanted: it is in a transaction that is held, as what comes now will be."""
         self._let_pass()
         self._release(name)
-        self._conversation.ask("hold")
+        self._session.ask("hold")
 
     def _let_pass(self) -> None:
         """Let what was foreseen go to its end."""
-        while self._conversation.foreseen:
-            request = self._conversation.foreseen[0]
+        while self._session.foreseen:
+            request = self._session.foreseen[0]
             if request["do"] == "step":
                 self._carry_out(request)
             else:
-                self._conversation.ask(**request)
+                self._session.ask(**request)
 
     def _try_back_and_forth(self, name: str, before: Snapshot, after: Snapshot) -> bool:
         walk = self._walk
@@ -190,21 +192,24 @@ class Walker:
         if again is _CANNOT_HOLD:
             return False
         if again.failure is not None:
-            walk.trips[name] = replace(trip, again=again, populated=trial.populated if trial else None)
+            walk.trips[name] = replace(trip, second_up=again, populated=trial.populated if trial else None)
             if not (trip.left_behind and again.failure.sqlstate in EXISTS_ALREADY):
-                walk.suspects.append(name)
+                walk.unconfirmed.append(name)
             return True
         if trip.left_behind or not _must_do_the_same(trip.up, again, before):
-            trip = replace(trip, not_repeated=difference_between(after, self._look(back)))
-            if trip.not_repeated and (trial or not trip.left_behind):
+            trip = replace(trip, second_up_differences=difference_between(after, self._look(back)))
+            if trip.second_up_differences and (trial or not trip.left_behind):
                 # It may leave a table alone that has rows, or have asked on another connection, for which nothing has gone down.
-                walk.suspects.append(name)
-        trip = replace(trip, again=again)
+                walk.unconfirmed.append(name)
+        trip = replace(trip, second_up=again)
         if trial:
             trial.after_upgrade()
             trial.downgrade(lambda: self._repeat(name, "downgrade"))
             trip = replace(
-                trip, populated=trial.populated, not_covered=trial.not_covered, rows_failure=trial.rows_failure
+                trip,
+                populated=trial.populated,
+                tables_without_rows=trial.tables_without_rows,
+                rows_failure=trial.rows_failure,
             )
         walk.trips[name] = trip
         return True
@@ -212,44 +217,44 @@ class Walker:
     def _postpone_rows(self, name: str, before: Snapshot) -> None:
         """Rows that could not be tried on the way down and up will be, on another database (`populate`)."""
         trip = self._walk.trips[name]
-        if trip.populated is None and not trip.not_covered:
+        if trip.populated is None and not trip.tables_without_rows:
             trial = self._trial(trip, before)
             if trial is not None:
-                self._conversation.ask("hold")
+                self._session.ask("hold")
                 trial.look_ahead()
-                self._conversation.ask("release")
+                self._session.ask("release")
                 self._walk.unpopulated[name] = trial
 
-    def _trial(self, trip: Trip, before: Snapshot) -> Trial | None:
+    def _trial(self, trip: RoundTrip, before: Snapshot) -> RowsTrial | None:
         """The revision's upgrade over rows, if it does something with rows that were there before it."""
         walk = self._walk
-        if trip.up is None or not walk.is_transactional or Part.POPULATED not in walk.parts:
+        if trip.up is None or not walk.is_transactional or Evidence.POPULATED not in walk.evidence:
             return None
         touched = touched_tables(trip.up, before, trip.down) - {walk.version_table}
         path = find_rows(walk.paths[trip.revision], walk.hello["script_location"], trip.revision)
         if not touched and path is None:
             return None
         own_rows = path.read_text("utf-8", "replace") if path else None
-        return Trial(self._line(), touched, trip.up.changes, own_rows)
+        return RowsTrial(self._line(), touched, trip.up.changes, own_rows)
 
-    def _line(self) -> Line:
+    def _line(self) -> RowConnection:
         """The migration's connection, for rows: what is refused is an answer, and no fault."""
 
         def ask(sql: str, *before: str) -> str:
-            answer = self._conversation.ask("ask", sql=sql, before=before)
+            answer = self._session.ask("ask", sql=sql, before=before)
             if failure := answer.get("failure"):
                 raise QueryRefused(Failure(**failure))
             return str(answer["value"])
 
         def execute(statements: Sequence[str]) -> Failure | None:
-            failure = self._conversation.ask("execute", statements=list(statements)).get("failure")
+            failure = self._session.ask("execute", statements=list(statements)).get("failure")
             return Failure(**failure) if failure else None
 
         def load(script: str) -> Failure | None:
-            failure = self._conversation.ask("script", sql=script).get("failure")
+            failure = self._session.ask("script", sql=script).get("failure")
             return Failure(**failure) if failure else None
 
-        return Line(ask, execute, load)
+        return RowConnection(ask, execute, load)
 
     def _go_back_and_forth_with_commits(self, index: int, before: Snapshot, after: Snapshot) -> None:
         walk = self._walk
@@ -271,7 +276,7 @@ class Walker:
         again = self._repeat(name, "upgrade")
         forth = self._look(back)
         differences = () if again.failure else difference_between(after, forth)
-        walk.trips[name] = replace(trip, again=again, not_repeated=differences)
+        walk.trips[name] = replace(trip, second_up=again, second_up_differences=differences)
         if again.failure is not None or differences:
             raise DatabaseSpoiled(index + 1)
 
@@ -281,10 +286,10 @@ class Walker:
         walk.missing.update(_what_is_in_the_way(walk))
         if not walk.missing:
             walk.head = walk.without_version_table(self._state)
-            if walk.has_metadata and walk.parts & {Part.DRIFT, Part.MODELS}:
+            if walk.has_metadata and walk.evidence & {Evidence.DRIFT, Evidence.MODELS}:
                 self._find_settled()
-            if walk.has_metadata and Part.DRIFT in walk.parts:
-                walk.ask_drift(self._conversation, self._timeout_s, at_head)
+            if walk.has_metadata and Evidence.DRIFT in walk.evidence:
+                walk.ask_drift(self._session, self._timeout_s, at_head)
             else:
                 at_head()
         if not walk.is_transactional:
@@ -295,13 +300,13 @@ class Walker:
             for part in ("drift", "models", "unregistered"):
                 walk.missing[part] = "env.py gives no target_metadata, so Alembic knows of no models"
             return
-        walk.hidden += tuple(self._conversation.ask("hidden")["tables"])
-        if Part.UNREGISTERED in walk.parts:
+        walk.hidden += tuple(self._session.ask("hidden")["tables"])
+        if Evidence.UNREGISTERED in walk.evidence:
             walk.unregistered = self._find_unregistered()
 
     def _find_unregistered(self) -> tuple[UnregisteredModel, ...]:
         try:
-            found = self._conversation.ask("unregistered", self._timeout_s)["models"]
+            found = self._session.ask("unregistered", self._timeout_s)["models"]
         except TimeoutError:
             raise CannotVerify(
                 "a module of the models' packages, which env.py does not import, was imported to see whether it has models, and that"
@@ -312,11 +317,11 @@ class Walker:
     def _find_settled(self) -> None:
         walk = self._walk
         if walk.known is not None and walk.start is not None:
-            walk.settled = find_settled(walk.known, walk.models, walk.start, self._state)
-        if Part.MODELS in walk.parts and (walk.settled or walk.known is None):
+            walk.settled = find_unchanged(walk.known, walk.models, walk.start, self._state)
+        if Evidence.MODELS in walk.evidence and (walk.settled or walk.known is None):
             if not walk.models:
-                walk.models = self._conversation.ask("fingerprints", self._timeout_s)["models"]
-            walk.creation = self._conversation.ask("creation", settled=sorted(walk.settled))["statements"]
+                walk.models = self._session.ask("fingerprints", self._timeout_s)["models"]
+            walk.creation = self._session.ask("creation", settled=sorted(walk.settled))["statements"]
 
     # Single requests.
 
@@ -339,7 +344,7 @@ class Walker:
         )
 
     def _request(self, revision: str, direction: str, *, is_observed: bool) -> Request:
-        return step_request(revision, direction, is_observed and Part.LOCKS in self._walk.parts)
+        return step_request(revision, direction, is_observed and Evidence.LOCKS in self._walk.evidence)
 
     def _run(
         self, revision: str, direction: str, *, is_observed: bool, stop_before: int | None = None
@@ -349,7 +354,7 @@ class Walker:
     def _carry_out(self, step: Request) -> dict[str, Any]:
         at = (step["revision"], step["direction"])
         try:
-            return self._conversation.ask(timeout_s=self._timeout_s, **step)
+            return self._session.ask(timeout_s=self._timeout_s, **step)
         except TimeoutError:
             return self._end_hung_step(at)
         except CommandExited as gone:
@@ -359,14 +364,14 @@ class Walker:
     def _end_hung_step(self, at: StepId) -> dict[str, Any]:
         """Cancel what the step is doing. Raises Hung if it does not answer then either."""
         words = f"did not end within {self._timeout_s:g} s"
-        self._cancel(self._conversation.hello["backend"])
+        self._cancel(self._session.hello["backend"])
         try:
-            answer = self._conversation.receive(_PATIENCE_S)
+            answer = self._session.receive(_PATIENCE_S)
         except TimeoutError:
             raise StepTimedOut(words, at) from None
         if failure := answer.get("failure"):
             failure.update(error="Timeout", message=words, sqlstate=None)
-        elif self._conversation.foreseen:
+        elif self._session.foreseen:
             raise StepTimedOut(
                 words, at
             )  # it ended by itself just then, and what came after it may have been cancelled
@@ -374,10 +379,10 @@ class Walker:
 
     def _look(self, since: Snapshot | None = None, asked_since: Snapshot | None = None) -> Snapshot:
         """The schema as it is now. `since` is an earlier state of it, from which little has changed."""
-        return begin(self._ask) if since is None else follow(since, self._ask, asked_since)
+        return read_all(self._ask) if since is None else read_changes(since, self._ask, asked_since)
 
     def _ask(self, statements: Sequence[str]) -> Any:
-        return self._conversation.ask("query", statements=list(statements))["value"]
+        return self._session.ask("query", statements=list(statements))["value"]
 
 
 # A definition that PostgreSQL is given as it is to be, or a change of rows.

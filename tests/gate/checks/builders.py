@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.gate.recording.model import (
-    Attempt,
+    AlternativePath,
     Change,
     Definition,
     Drift,
@@ -16,16 +16,16 @@ from app.gate.recording.model import (
     Key,
     Recording,
     Revision,
+    RoundTrip,
     Snapshot,
     Statement,
     Step,
-    Trip,
     UnregisteredModel,
 )
 
 
 def recording(
-    *trips: Trip, revisions: Iterable[Revision] | None = None, heads: Iterable[str] | None = None, **fields: Any
+    *trips: RoundTrip, revisions: Iterable[Revision] | None = None, heads: Iterable[str] | None = None, **fields: Any
 ) -> Recording:
     """A walk of those trips. Without `revisions` each trip's revision follows the one before it."""
     scripts = list(revisions) if revisions is not None else []
@@ -65,8 +65,8 @@ def trip(
     down_failure: Failure | None = None,
     again_failure: Failure | None = None,
     left_behind: Iterable[Change] = (),
-    not_repeated: Iterable[Change] = (),
-) -> Trip:
+    second_up_differences: Iterable[Change] = (),
+) -> RoundTrip:
     """Up, down and up again. The downgrade undoes the changes with one statement, unless `undo` says with which."""
     changes = tuple(changes)
     if undo is None:
@@ -74,13 +74,20 @@ def trip(
     undo = tuple(undo)
     up = Step(name, "upgrade", 1.0, statements=tuple(statements), changes=changes, failure=up_failure)
     if up_failure is not None:
-        return Trip(name, up=up)
+        return RoundTrip(name, up=up)
     undone = (
         tuple(Change(each.key, each.after, each.before) for each in changes) if undo and down_failure is None else ()
     )
     down = Step(name, "downgrade", 1.0, statements=undo, changes=undone, failure=down_failure)
     again = Step(name, "upgrade", 1.0, changes=changes, failure=again_failure) if down_failure is None else None
-    return Trip(name, up=up, down=down, again=again, left_behind=tuple(left_behind), not_repeated=tuple(not_repeated))
+    return RoundTrip(
+        name,
+        up=up,
+        down=down,
+        second_up=again,
+        left_behind=tuple(left_behind),
+        second_up_differences=tuple(second_up_differences),
+    )
 
 
 def statement(
@@ -142,8 +149,8 @@ def drift(*operations: str) -> tuple[Drift, ...]:
     )
 
 
-def attempt(*failures: Failure, differences: Iterable[Change] = ()) -> Attempt:
-    return Attempt(failures, tuple(differences))
+def attempt(*failures: Failure, differences: Iterable[Change] = ()) -> AlternativePath:
+    return AlternativePath(failures, tuple(differences))
 
 
 def problem(kind: str, message: str, **fields: Any) -> GraphProblem:

@@ -34,7 +34,7 @@ def test_a_removed_revision_is_named() -> None:
 
 
 def test_a_revision_that_slips_in_is_one_finding_though_it_edits_the_one_after_it() -> None:
-    base = replace(MAIN, edited=(("b2", "versions/b2.py"),), slipped_in=(("n9", "versions/n9.py"),))
+    base = replace(MAIN, edited=(("b2", "versions/b2.py"),), inserted_below=(("n9", "versions/n9.py"),))
 
     [finding] = examine(recording(revisions=SCRIPTS, base=base))
 

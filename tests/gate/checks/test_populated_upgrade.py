@@ -9,7 +9,7 @@ import pytest
 
 from app.gate.checks.base import CheckSkipped
 from app.gate.checks.populated_upgrade import examine
-from app.gate.recording.model import Change, Failure, Populated, Recording, Statement, Step, Trip
+from app.gate.recording.model import Change, Failure, Populated, Recording, RoundTrip, Statement, Step
 from app.gate.report.verdict import Severity
 from tests.gate.checks.builders import added, altered, failure, key, python_failure, recording, revision, snapshot, trip
 
@@ -23,13 +23,13 @@ NULLS = failure('column "note" of relation "orders" contains null values', sqlst
 
 def over_rows(
     changes: list[Change], failed: Failure | None, rows: str = "awkward", tables: Mapping[str, int] | None = None
-) -> Trip:
+) -> RoundTrip:
     """A trip whose upgrade was tried on a table `orders` with six rows."""
     step = Step("a1", "upgrade", 1.0, failure=failed)
     return replace(trip("a1", changes=changes), populated=Populated(step, rows, tables or {"public.orders": 6}))
 
 
-def of(one: Trip, **fields: object) -> Recording:
+def of(one: RoundTrip, **fields: object) -> Recording:
     return recording(one, revisions=[revision("a1", **fields)])  # type: ignore[arg-type]
 
 
@@ -323,7 +323,7 @@ def test_rows_of_the_project_that_cannot_be_loaded_are_an_error():
 
 def test_a_table_without_rows_is_one_notice_however_many_revisions_touch_it():
     reason = {"public.orders": "no values were found that meet CHECK ck (is_prime(id))"}
-    trips = [replace(trip(name, changes=[NOT_NULL]), not_covered=reason) for name in ("a1", "b2", "c3")]
+    trips = [replace(trip(name, changes=[NOT_NULL]), tables_without_rows=reason) for name in ("a1", "b2", "c3")]
 
     [finding] = examine(recording(*trips))
 
@@ -338,8 +338,10 @@ def test_a_table_without_rows_is_one_notice_however_many_revisions_touch_it():
 def test_tables_without_rows_for_one_reason_are_one_notice():
     reason = "it commits by itself"
     trips = [
-        replace(trip("a1", changes=[NOT_NULL]), not_covered={"public.orders": reason, "public.lines": reason}),
-        replace(trip("b2", changes=[NOT_NULL]), not_covered={"public.notes": reason, "public.users": "another"}),
+        replace(trip("a1", changes=[NOT_NULL]), tables_without_rows={"public.orders": reason, "public.lines": reason}),
+        replace(
+            trip("b2", changes=[NOT_NULL]), tables_without_rows={"public.notes": reason, "public.users": "another"}
+        ),
     ]
 
     [finding, other] = examine(recording(*trips))
@@ -369,7 +371,7 @@ def test_the_table_is_named_with_its_schema_and_quoted_where_it_must_be():
         of(over_rows([NOT_NULL], None)),
         of(trip("a1", changes=[NOT_NULL])),
         of(over_rows([NOT_NULL], NULLS), is_new=False),
-        of(replace(over_rows([NOT_NULL], None), not_covered={"public.orders": "…"}), is_new=False),
+        of(replace(over_rows([NOT_NULL], None), tables_without_rows={"public.orders": "…"}), is_new=False),
     ],
     ids=["an upgrade that passed", "no older table", "a revision of the base", "an uncovered table of the base"],
 )

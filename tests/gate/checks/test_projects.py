@@ -17,7 +17,7 @@ from app.gate.checks.base import Check
 from app.gate.checks.registry import ALL_CHECKS
 from app.gate.judging.judge import judge
 from app.gate.recorder import record
-from app.gate.recording.model import EVERY_PART, Part
+from app.gate.recording.model import ALL_EVIDENCE, Evidence
 from app.gate.report.model import Report
 from app.gate.report.verdict import Severity
 from app.gate.server.throwaway import Server
@@ -59,7 +59,9 @@ def test_every_check_has_a_pair(check):
     assert (folder / "bad").is_dir() or (folder / "good").is_dir() or check.id in ELSEWHERE
 
 
-def verify(check: str, kind: str, server: Server, directory: Path, parts: frozenset[Part] = EVERY_PART) -> Report:
+def verify(
+    check: str, kind: str, server: Server, directory: Path, evidence: frozenset[Evidence] = ALL_EVIDENCE
+) -> Report:
     """The gate's report on one project."""
     folder = PROJECTS / check.replace("-", "_")
     shutil.copytree(PROJECTS / "shared", directory, dirs_exist_ok=True)
@@ -75,7 +77,7 @@ def verify(check: str, kind: str, server: Server, directory: Path, parts: frozen
         directory=directory,
         timeout_s=60,
     )
-    return judge(record(target, server, parts=parts))
+    return judge(record(target, server, evidence=evidence))
 
 
 def as_text(report: Report) -> str:

@@ -115,7 +115,9 @@ def test_a_second_upgrade_that_fails_although_the_schema_is_as_it_was_is_a_findi
 
 
 def test_a_second_upgrade_that_gives_another_schema_is_a_finding():
-    [finding] = examine(recording(trip("a1", changes=[COLUMN], not_repeated=[removed(COLUMN.key, type="text")])))
+    [finding] = examine(
+        recording(trip("a1", changes=[COLUMN], second_up_differences=[removed(COLUMN.key, type="text")]))
+    )
 
     assert (
         finding.message == "a1 gives another schema when it is applied again after its downgrade: column orders.note."

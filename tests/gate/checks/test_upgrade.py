@@ -6,7 +6,7 @@ import pytest
 
 from app.gate.checks.base import CheckSkipped
 from app.gate.checks.upgrade import examine
-from app.gate.recording.model import Trip
+from app.gate.recording.model import RoundTrip
 from tests.gate.checks.builders import failure, problem, python_failure, recording, revision, trip
 
 
@@ -65,7 +65,7 @@ def test_two_branches_that_fail_are_two_findings():
 
 
 def test_revisions_that_were_not_tried_because_one_before_them_failed_are_counted():
-    late = [Trip(name, not_tried="it comes after a1, which does not apply") for name in ("b2", "c3")]
+    late = [RoundTrip(name, skipped_because="it comes after a1, which does not apply") for name in ("b2", "c3")]
 
     [finding] = examine(recording(trip("a1", up_failure=failure()), *late))
 

@@ -4,7 +4,7 @@ import pytest
 
 from app.cli import main
 from app.gate.checks.base import Check
-from app.gate.checks.pages import Page, page_of
+from app.gate.checks.pages import CheckPage, page_of
 from app.gate.checks.registry import CHECKS, get_check
 from app.gate.commands.explain import explanation
 from app.gate.report.verdict import Severity
@@ -49,7 +49,7 @@ def test_an_unknown_check_is_refused_with_the_name_that_was_meant(capsys: pytest
 def test_a_page_is_taken_apart_by_its_headings() -> None:
     page = page_of(get_check("allowance"))
 
-    assert isinstance(page, Page)
+    assert isinstance(page, CheckPage)
     assert page.title == "A comment in a revision's script that accepts a finding, and is not right"
     assert page.sections["Catches"].startswith("A comment that accepts a finding without saying why")
     assert "    # overproof: allow blocking-index: the table has 40 rows" in page.sections["How to fix"]

@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 
 from app.cli import main
-from app.gate.base_cache import KeptBase
+from app.gate.base_cache import BaseCache
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.registry import CHECKS
 from app.gate.commands import verify
 from app.gate.errors import CannotVerify, ServerUnavailable
 from app.gate.judging import judge as judging
-from app.gate.recording.model import EVERY_PART, Part, Recording
+from app.gate.recording.model import ALL_EVIDENCE, Evidence, Recording
 from app.gate.report.model import Report
 from app.gate.report.verdict import Severity
 from app.gate.server.database import Database
@@ -47,7 +47,7 @@ class Gate:
         self.database_url: str | None = None
         self.target: Target | None = None
         self.base: str | None = None
-        self.parts = EVERY_PART
+        self.parts = ALL_EVIDENCE
 
     version = "18.6"
 
@@ -64,10 +64,10 @@ class Gate:
         server: Gate,
         on_progress: Callable[[str, int, int], None],
         base: str | None = None,
-        kept: KeptBase | None = None,
-        parts: frozenset[Part] = EVERY_PART,
+        base_cache: BaseCache | None = None,
+        evidence: frozenset[Evidence] = ALL_EVIDENCE,
     ) -> list[Recording]:
-        self.target, self.base, self.parts = target, base, parts
+        self.target, self.base, self.evidence = target, base, parts
         on_progress("walk", 1, 1)
         if isinstance(self.result, BaseException):
             raise self.result
@@ -220,7 +220,7 @@ def test_the_configuration_says_what_the_command_line_does_not(gate: Gate, tmp_p
 def test_what_no_selected_check_needs_is_not_recorded(gate: Gate) -> None:
     run("--select", "round-trip", "--select", "data-loss")
 
-    assert gate.parts == {Part.LOCKS, Part.POPULATED}
+    assert gate.parts == {Evidence.LOCKS, Evidence.POPULATED}
 
 
 def test_the_base_reaches_the_recorder_and_the_report(gate: Gate) -> None:

@@ -28,7 +28,7 @@ from typing import Any
 
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server, throwaway_server
-from app.gate.target.target import fill
+from app.gate.target.target import fill_placeholders
 from tests.bench.overproof import ROOT, clean_environment, overproof
 from tests.gate.corpus.page import PAGE, Row, unexplained, write_table
 
@@ -159,7 +159,7 @@ def _for(project: Project, database: Database) -> Project:
     """The project with that database's placeholders filled in."""
 
     def filled(text: str) -> str:
-        return fill(text, database)
+        return fill_placeholders(text, database)
 
     of_pytest = project.pytest_alembic
     return replace(

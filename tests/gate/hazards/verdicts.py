@@ -30,7 +30,9 @@ def judge_cases(
     """
     revisions = write_history(place, cases, way.env)
     with (
-        patch.object(attempts, "add_all", lambda jobs, walks, *_: {walk.index: attempts.Seen() for walk in walks}),
+        patch.object(
+            attempts, "add_all", lambda jobs, walks, *_: {walk.index: attempts.RerunResults() for walk in walks}
+        ),
         patch.object(again, "INTERRUPTED_REVISIONS", len(cases)),
         patch.object(again, "COMMITTING_REVISIONS", len(cases)),
     ):

@@ -56,12 +56,12 @@ def test_only_what_the_branch_adds_is_walked(branch: Path, server: Server) -> No
     recording = verified(branch, server)
 
     assert [trip.revision for trip in recording.trips] == ["c3"]
-    assert recording.trips[0].again is not None
+    assert recording.trips[0].second_up is not None
     assert [each.is_new for each in recording.graph.revisions] == [False, False, True]
     assert recording.base is not None
     assert not (recording.base.edited)
     assert not (recording.base.removed)
-    assert not (recording.base.slipped_in)
+    assert not (recording.base.inserted_below)
     assert recording.head is not None
     assert recording.offline is not None
     assert not (recording.offline.failures)
@@ -151,7 +151,7 @@ def test_a_revision_that_slipped_in_below_an_older_one_is_told(branch: Path, ser
     recording = verified(branch, server)
 
     assert recording.base is not None
-    assert recording.base.slipped_in == (("between", "migrations/versions/between.py"),)
+    assert recording.base.inserted_below == (("between", "migrations/versions/between.py"),)
 
 
 def test_what_was_merged_into_the_base_since_is_not_missed(branch: Path, server: Server) -> None:

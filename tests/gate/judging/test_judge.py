@@ -11,8 +11,8 @@ from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.configuration import Configuration, FailOn
 from app.gate.judging.baseline import Baseline, Known
 from app.gate.judging.judge import judge
-from app.gate.judging.redaction import fit
-from app.gate.recording.model import GOES_ON, Allowance, Recording
+from app.gate.judging.redaction import redact
+from app.gate.recording.model import CONTINUED_BY_A_LATER_WALK, Allowance, Recording
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from tests.gate.checks.builders import added, failure, key, recording, revision, snapshot, statement, trip
 
@@ -252,7 +252,7 @@ def test_a_comment_that_accepts_nothing_is_a_notice() -> None:
     [
         recording(revisions=[revision("a1", allowances=(Allowance("a", "so", 3),))]),
         recording(
-            replace(trip("a1"), not_tried="one before it failed"),
+            replace(trip("a1"), skipped_because="one before it failed"),
             revisions=[revision("a1", allowances=(Allowance("a", "so", 3),))],
         ),
     ],
@@ -339,7 +339,7 @@ def test_a_walk_that_the_command_goes_on_from_is_no_reason_to_skip() -> None:
 
     def examine(walked: Recording) -> Iterable[Finding]:
         if walked is first:
-            raise CheckSkipped(GOES_ON)
+            raise CheckSkipped(CONTINUED_BY_A_LATER_WALK)
         return []
 
     report = judge([first, second], checks=[Check("a", Severity.ERROR, examine)])
@@ -402,7 +402,7 @@ def test_no_password_and_nothing_that_cannot_be_stored_gets_into_a_report() -> N
 def test_fit_leaves_ordinary_text_alone() -> None:
     text = "user:name@host, http://example.org/a:b, Größe 数据"
 
-    assert fit(text) == text
+    assert redact(text) == text
 
 
 def test_a_history_without_any_walk_gives_a_report() -> None:

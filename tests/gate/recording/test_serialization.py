@@ -9,7 +9,7 @@ from app.gate.recorder import record
 from app.gate.recording import model as recording_module
 from app.gate.recording.model import (
     Allowance,
-    Attempt,
+    AlternativePath,
     Change,
     Divergence,
     Drift,
@@ -22,10 +22,10 @@ from app.gate.recording.model import (
     Populated,
     Recording,
     Revision,
+    RoundTrip,
     Snapshot,
     Statement,
     Step,
-    Trip,
     UnregisteredModel,
 )
 from app.gate.recording.serialization import load, save
@@ -51,7 +51,7 @@ FULL = Recording(
         "refused",
     ),
     trips=(
-        Trip(
+        RoundTrip(
             "a1",
             STEP,
             STEP,
@@ -64,7 +64,7 @@ FULL = Recording(
     head=Snapshot({KEY: {"type": "text", "columns": ["a", "b"]}}),
     drift=(Drift("add", "x"),),
     unregistered=(UnregisteredModel("m", "n", "t", "p", 1),),
-    offline=Attempt((FAILURE,), (Change(KEY, {"a": 1}, {"a": 2}),)),
+    offline=AlternativePath((FAILURE,), (Change(KEY, {"a": 1}, {"a": 2}),)),
     base=Divergence("main", "c0ffee", edited=(("a1", "p"),)),
     missing={"models": "why"},
 )

@@ -14,7 +14,7 @@ from app.gate.report.model import (
     RevisionEntry,
     StatementEntry,
     StepEntry,
-    Target,
+    TargetEntry,
     Tool,
 )
 from app.gate.report.verdict import Outcome, Severity, Verdict
@@ -43,7 +43,7 @@ def report(*findings: FindingEntry, verdict: Verdict | None = None, **fields: An
         **{
             "verdict": verdict or (Verdict.FAIL if errors else Verdict.PASS),
             "tool": Tool(name="overproof", version="0.1.0"),
-            "target": Target(command=["alembic", "upgrade", "head"]),
+            "target": TargetEntry(command=["alembic", "upgrade", "head"]),
             "postgres": "18.6",
             "alembic": "1.20.1",
             "sqlalchemy": "2.1.9",

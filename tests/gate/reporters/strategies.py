@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from app.gate.judging.redaction import fit
+from app.gate.judging.redaction import redact
 from app.gate.report.model import CheckEntry, FindingEntry, GraphEntry, Report, RevisionEntry
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from tests.gate.reporters.samples import ATTACKS, report
@@ -15,7 +15,7 @@ texts = st.one_of(
     st.text(alphabet="`*_[]()<>&|\\#:!~-+=@. \n\t\r1a", max_size=40),
     st.lists(st.sampled_from(ATTACKS), min_size=1, max_size=3).map("".join),
     st.tuples(st.text(max_size=10), st.sampled_from(ATTACKS), st.text(max_size=10)).map("".join),
-).map(fit)
+).map(redact)
 
 findings = st.builds(
     FindingEntry,

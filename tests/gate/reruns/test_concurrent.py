@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.reruns._concurrent import race
+from app.gate.reruns._concurrent import upgrade_concurrently
 from app.gate.server.throwaway import Server
-from app.gate.target.runner import Stage
+from app.gate.target.runner import TargetRunner
 from tests.gate.projects import ENV, script, target, write_project
 
 TABLE = script("a1", None, "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))")
@@ -31,7 +31,7 @@ TRIES_AGAIN = """
 def test_the_one_that_is_left_after_a_collision_goes_all_the_way(tmp_path: Path, server: Server) -> None:
     place = write_project(tmp_path, {"a1": TABLE, "b2": AFTER_IT})
 
-    raced = race(Stage(target(place), server))
+    raced = upgrade_concurrently(TargetRunner(target(place), server))
 
     (failure,) = raced.failures
     assert "psycopg2.errors." in failure.message
@@ -42,7 +42,7 @@ def test_a_command_that_tries_again_does_not_fail(tmp_path: Path, server: Server
     place = write_project(tmp_path, {"a1": TABLE}, env=EACH_BY_ITSELF)
     (place / "migrate.py").write_text(textwrap.dedent(TRIES_AGAIN))
 
-    raced = race(Stage(target(place, sys.executable, "migrate.py"), server))
+    raced = upgrade_concurrently(TargetRunner(target(place, sys.executable, "migrate.py"), server))
 
     assert raced.failures == ()
     assert "orders" in {key.name for key in raced.schema.objects}
@@ -52,7 +52,7 @@ def test_an_error_that_each_meets_alone_ends_both(tmp_path: Path, server: Server
     broken = script("b2", "a1", "op.execute('SELECT nothing')")
     place = write_project(tmp_path, {"a1": TABLE, "b2": broken})
 
-    raced = race(Stage(target(place), server))
+    raced = upgrade_concurrently(TargetRunner(target(place), server))
 
     assert [failure.error for failure in raced.failures] == ["CommandFailed", "CommandFailed"]
     assert "orders" not in {key.name for key in raced.schema.objects}
@@ -70,7 +70,7 @@ def test_two_that_wait_for_themselves_are_ended(
     """
     place = write_project(tmp_path, {"a1": TABLE, "b2": script("b2", "a1", creates_all)})
 
-    raced = race(Stage(target(place, timeout_s=2.0), server))
+    raced = upgrade_concurrently(TargetRunner(target(place, timeout_s=2.0), server))
 
     assert "for 2 s it did nothing, and did not end" in [failure.message for failure in raced.failures]
 
@@ -80,7 +80,7 @@ def test_a_walk_that_never_asks_for_the_revision_is_not_waited_for(tmp_path: Pat
     purges = 'from alembic.config import main\n\nmain(["stamp", "--purge", "base"])\nmain(["upgrade", "head"])\n'
     (place / "migrate.py").write_text(purges)
 
-    raced = race(Stage(target(place, sys.executable, "migrate.py"), server))
+    raced = upgrade_concurrently(TargetRunner(target(place, sys.executable, "migrate.py"), server))
 
     assert not [failure for failure in raced.failures if "did nothing" in failure.message]
     assert "orders" in {key.name for key in raced.schema.objects}

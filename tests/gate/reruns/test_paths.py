@@ -10,7 +10,7 @@ import pytest
 
 from app.gate.checks import upgrade
 from app.gate.recorder import record
-from app.gate.recording.model import Attempt
+from app.gate.recording.model import AlternativePath
 from app.gate.report.verdict import Severity
 from app.gate.server.throwaway import Server
 from tests.gate.projects import ENV, script, target, write_project
@@ -104,9 +104,9 @@ def test_a_command_that_runs_once_at_a_time_is_not_in_its_own_way(tmp_path: Path
     (recording,) = record(target(place, sys.executable, "migrate.py"), server)
 
     assert recording.head is not None
-    assert recording.offline == Attempt()
+    assert recording.offline == AlternativePath()
     assert list(upgrade.examine(recording)) == []
-    assert [trip.again is not None and trip.again.failure is not None for trip in recording.trips] == [
+    assert [trip.second_up is not None and trip.second_up.failure is not None for trip in recording.trips] == [
         False, True, True, True,
     ]  # fmt: skip
 
@@ -150,8 +150,8 @@ def test_a_default_that_python_computes_is_told_for_what_it_is(tmp_path: Path, s
     assert finding.message.startswith(
         "The history leaves another schema each time it is run: column visits.at, index ix_visits_"
     )
-    assert recording.trips[1].not_repeated == ()
-    assert (recording.plain, recording.offline) == (Attempt(), Attempt())
+    assert recording.trips[1].second_up_differences == ()
+    assert (recording.plain, recording.offline) == (AlternativePath(), AlternativePath())
     assert recording.concurrent is not None
     assert recording.concurrent.differences == ()
 
@@ -198,7 +198,7 @@ def test_what_the_command_does_once_alembic_is_done_is_no_difference_of_the_hist
 
     (recording,) = record(target(place, sys.executable, "migrate.py"), server)
 
-    assert recording.plain == Attempt()
+    assert recording.plain == AlternativePath()
     assert recording.concurrent is not None
     assert recording.concurrent.differences == ()
     assert list(upgrade.examine(recording)) == []

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from app.gate.errors import CannotVerify
-from app.gate.reruns._pool import Jobs, Share
+from app.gate.reruns._pool import JobPool, Share
 from app.gate.server.throwaway import Server
-from app.gate.target.runner import Stage
+from app.gate.target.runner import TargetRunner
 from tests.gate.projects import target
 
 
@@ -21,12 +21,12 @@ def told() -> list[tuple[int, int]]:
 
 
 @pytest.fixture
-def jobs(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, told: list[tuple[int, int]]) -> Jobs:
+def jobs(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, told: list[tuple[int, int]]) -> JobPool:
     monkeypatch.setattr("app.gate.reruns._pool.AT_ONCE", 2)
-    return Jobs(Stage(target(tmp_path), server), lambda done, total: told.append((done, total)))
+    return JobPool(TargetRunner(target(tmp_path), server), lambda done, total: told.append((done, total)))
 
 
-def test_two_run_at_the_same_time(jobs: Jobs) -> None:
+def test_two_run_at_the_same_time(jobs: JobPool) -> None:
     meeting = threading.Barrier(2)
 
     def meet() -> None:
@@ -38,12 +38,12 @@ def test_two_run_at_the_same_time(jobs: Jobs) -> None:
     jobs.run()  # one that waits in vain raises BrokenBarrierError
 
 
-def test_what_another_may_have_disturbed_is_done_once_more_alone(jobs: Jobs, told: list[tuple[int, int]]) -> None:
+def test_what_another_may_have_disturbed_is_done_once_more_alone(jobs: JobPool, told: list[tuple[int, int]]) -> None:
     tries: list[bool] = []
 
     def wants_to_be_alone() -> None:
         tries.append(threading.current_thread() is threading.main_thread())
-        jobs.need_to_be_alone()
+        jobs.retry_alone()
 
     jobs.add(Share(wants_to_be_alone))
     jobs.add(Share(lambda: None))
@@ -54,7 +54,7 @@ def test_what_another_may_have_disturbed_is_done_once_more_alone(jobs: Jobs, tol
     assert told[-1] == (2, 2)
 
 
-def test_what_a_job_leaves_is_done_as_well_and_counts_as_part_of_it(jobs: Jobs, told: list[tuple[int, int]]) -> None:
+def test_what_a_job_leaves_is_done_as_well_and_counts_as_part_of_it(jobs: JobPool, told: list[tuple[int, int]]) -> None:
     done: list[int] = []
 
     def take_one(left: int) -> list[Share]:
@@ -76,10 +76,10 @@ def test_an_error_of_one_is_raised_and_nothing_more_is_begun(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.gate.reruns._pool.AT_ONCE", 2)
-    stage = Stage(target(tmp_path), server)
+    runner = TargetRunner(target(tmp_path), server)
     closed = threading.Event()
-    monkeypatch.setattr(stage, "close", closed.set)
-    jobs = Jobs(stage, lambda done, total: None)
+    monkeypatch.setattr(runner, "close", closed.set)
+    jobs = JobPool(runner, lambda done, total: None)
     begun: list[str] = []
 
     def fail() -> None:
@@ -98,7 +98,7 @@ def test_an_error_of_one_is_raised_and_nothing_more_is_begun(
     assert begun == []
 
 
-def test_what_cannot_be_verified_beside_others_is_tried_once_more_and_then_raised(jobs: Jobs) -> None:
+def test_what_cannot_be_verified_beside_others_is_tried_once_more_and_then_raised(jobs: JobPool) -> None:
     reasons = iter(["the port is taken"])
     done: list[str] = []
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.recorder import record
-from app.gate.recording.model import EVERY_PART, Part, Trip
+from app.gate.recording.model import ALL_EVIDENCE, Evidence, RoundTrip
 from app.gate.server.throwaway import Server
 from tests.gate.projects import ENV, script, target, write_project
 
@@ -18,8 +18,8 @@ ORDERS = script(
 BLOCK = "with op.get_context().autocommit_block():\n    "
 
 
-def recorded(place: Path, server: Server, parts: frozenset[Part] = EVERY_PART) -> dict[str, Trip]:
-    (recording,) = record(target(place), server, parts=parts)
+def recorded(place: Path, server: Server, evidence: frozenset[Evidence] = ALL_EVIDENCE) -> dict[str, RoundTrip]:
+    (recording,) = record(target(place), server, evidence=evidence)
     return {trip.revision: trip for trip in recording.trips}
 
 
@@ -43,11 +43,11 @@ def test_a_second_upgrade_that_truly_fails_is_confirmed(tmp_path: Path, server: 
 
     trips = recorded(place, server)
 
-    again = trips["b2"].again
+    again = trips["b2"].second_up
     assert again is not None
     assert again.failure is not None
     assert again.failure.sqlstate == "23505"
-    assert trips["c3"].again is not None
+    assert trips["c3"].second_up is not None
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 4])
@@ -72,7 +72,7 @@ def test_however_many_are_gone_over_side_by_side_each_is_told_of_by_itself(
 
     trips = recorded(write_project(tmp_path, scripts), server)
 
-    failed = {name for name, trip in trips.items() if trip.again is not None and trip.again.failure is not None}
+    failed = {name for name, trip in trips.items() if trip.second_up is not None and trip.second_up.failure is not None}
     assert failed == {"b2", "d4", "a7"}
     interrupted = {name: [each.failure.message for each in trip.interruptions] for name, trip in trips.items()}
     assert {name: messages for name, messages in interrupted.items() if messages} == {
@@ -133,7 +133,7 @@ def test_a_script_that_commits_before_its_autocommit_block_can_be_killed_and_run
 
     for trip in recording.trips:
         assert trip.interruptions == ()
-        for step in (trip.up, trip.down, trip.again):
+        for step in (trip.up, trip.down, trip.second_up):
             assert step is not None
             assert step.failure is None
     assert recording.concurrent is not None
@@ -154,9 +154,9 @@ def test_an_upgrade_that_asks_on_another_connection_is_confirmed_with_commits(tm
 
     trip = recorded(place, server)["b2"]
 
-    assert trip.again is not None
-    assert trip.again.failure is None
-    assert trip.left_behind == trip.not_repeated == ()
+    assert trip.second_up is not None
+    assert trip.second_up.failure is None
+    assert trip.left_behind == trip.second_up_differences == ()
 
 
 def test_a_downgrade_that_ends_the_process_when_it_commits_has_failed(tmp_path: Path, server: Server) -> None:
@@ -174,9 +174,9 @@ mark.touch()
     assert trips["b2"].down is not None
     assert trips["b2"].down.failure is not None
     assert trips["b2"].down.failure.message.startswith("the command ended in the middle of the revision")
-    assert trips["b2"].again is None
-    assert trips["c3"].again is not None
-    assert trips["c3"].again.failure is not None
+    assert trips["b2"].second_up is None
+    assert trips["c3"].second_up is not None
+    assert trips["c3"].second_up.failure is not None
 
 
 def test_a_suspect_that_cannot_be_reached_again_is_not_blamed(tmp_path: Path, server: Server) -> None:
@@ -193,5 +193,5 @@ else:
 
     trips = recorded(place, server, frozenset())  # no other run meets the mark
 
-    assert trips["c3"].again is None
-    assert trips["c3"].not_tried == "on a database of its own, it printed nothing"
+    assert trips["c3"].second_up is None
+    assert trips["c3"].skipped_because == "on a database of its own, it printed nothing"

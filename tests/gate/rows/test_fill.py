@@ -53,7 +53,7 @@ def test_a_column_of_any_type_is_filled_and_once_null(bench: Bench, type_: str) 
 
     filled = bench.fill("t")
 
-    assert filled.not_covered == {}
+    assert filled.tables_without_rows == {}
     assert filled.tables == {"public.t": AWKWARD}
     assert bench.run("SELECT count(*), count(a), count(b) FROM t") == [(AWKWARD, AWKWARD - 1, AWKWARD)]
 
@@ -253,7 +253,7 @@ def test_rows_obey(bench: Bench, columns: str, server: Server) -> None:
 
     filled = bench.fill("t")
 
-    assert filled.not_covered == {}
+    assert filled.tables_without_rows == {}
     # A key of few values has room for few rows.
     assert filled.tables["public.t"] >= (2 if "UNIQUE" in columns else 4)
 
@@ -307,7 +307,7 @@ def test_a_table_that_cannot_be_filled_is_told_with_the_reason(bench: Bench, tab
     filled = bench.fill("t")
 
     assert filled.tables == {}
-    assert filled.not_covered["public.t"].startswith(reason)
+    assert filled.tables_without_rows["public.t"].startswith(reason)
 
 
 def test_many_columns_whose_checks_raise_errors_are_given_up_in_time(bench: Bench) -> None:
@@ -316,7 +316,7 @@ def test_many_columns_whose_checks_raise_errors_are_given_up_in_time(bench: Benc
 
     filled = bench.fill("t")
 
-    assert set(filled.tables) | set(filled.not_covered) == {"public.t"}
+    assert set(filled.tables) | set(filled.tables_without_rows) == {"public.t"}
 
 
 @pytest.mark.parametrize("most", [12, 40])
@@ -331,7 +331,7 @@ def test_a_table_that_cannot_be_filled_does_not_keep_others_empty(bench: Bench) 
     filled = bench.fill("t", "u")
 
     assert filled.tables == {"public.u": AWKWARD}
-    assert list(filled.not_covered) == ["public.t"]
+    assert list(filled.tables_without_rows) == ["public.t"]
 
 
 # Foreign keys.
@@ -428,7 +428,7 @@ def test_foreign_keys_are_met(bench: Bench, tables: str, count: int) -> None:
 
     filled = bench.fill("t")
 
-    assert filled.not_covered == {}
+    assert filled.tables_without_rows == {}
     assert filled.tables["public.t"] >= count
 
 
@@ -458,7 +458,7 @@ def test_a_circle_of_foreign_keys_is_closed(bench: Bench, tables: str) -> None:
 
     filled = bench.fill("t", "u")
 
-    assert filled.not_covered == {}
+    assert filled.tables_without_rows == {}
     assert bench.run("SELECT count(*) >= 3 FROM t JOIN u ON t.u = u.id") == [(True,)]
 
 
@@ -500,7 +500,7 @@ def test_rows_fall_into_the_partitions_that_there_are(bench: Bench, bounds: str)
 
     filled = bench.fill("t1")
 
-    assert filled.not_covered == {}
+    assert filled.tables_without_rows == {}
     assert filled.tables["public.t"] >= 3
 
 
@@ -548,7 +548,7 @@ def test_row_level_security_that_lets_nothing_in_is_told(bench: Bench) -> None:
 
     filled = bench.fill("t")
 
-    assert filled.not_covered == {"public.t": 'new row violates row-level security policy for table "t"'}
+    assert filled.tables_without_rows == {"public.t": 'new row violates row-level security policy for table "t"'}
 
 
 # What the revision is about to demand.

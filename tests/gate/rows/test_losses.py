@@ -328,7 +328,7 @@ def test_what_is_lost(bench: Bench, case: Case) -> None:
     bench.run(case.downgrade)
     back = read_contents(bench.line.ask, TABLES)
 
-    assert filled.not_covered == {}
+    assert filled.tables_without_rows == {}
     assert sum(before.counts.values()) >= 6
     assert told(losses(before, after)) == case.up
     assert told(losses(before, back, is_return=True)) == case.down

@@ -112,7 +112,7 @@ def test_any_tables_are_filled_and_nothing_of_them_is_lost_when_nothing_happens(
         filled = bench.fill(*names)
 
         # None of these conditions contradict each other but for a key of too few values, and that leaves room for some rows.
-        assert filled.not_covered == {}, statements
+        assert filled.tables_without_rows == {}, statements
         assert set(filled.tables) == set(names)
         before = read_contents(bench.line.ask, names)
         assert before.counts == dict(filled.tables)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from app.gate.recorder import record
-from app.gate.recording.model import Populated, Statement, Step, Trip
+from app.gate.recording.model import Populated, RoundTrip, Statement, Step
 from app.gate.rows.touched import find_rows, touched_tables
 from app.gate.server.throwaway import Server
-from app.gate.target.runner import Stage
+from app.gate.target.runner import TargetRunner
 from app.gate.target.target import Target
 from app.gate.walk.run import walk_all
 from tests.gate.checks.builders import added, altered, key, snapshot
@@ -32,7 +32,7 @@ ORDERS = script(
 )
 
 
-def walked(place: Path, server: Server, upgrade: str, downgrade: str | None, *before: str, **project: str) -> Trip:
+def walked(place: Path, server: Server, upgrade: str, downgrade: str | None, *before: str, **project: str) -> RoundTrip:
     """The trip of a revision over `orders`. `before` are upgrades of revisions before it."""
     scripts = {"a1": ORDERS}
     parent = "a1"
@@ -41,11 +41,11 @@ def walked(place: Path, server: Server, upgrade: str, downgrade: str | None, *be
         parent = f"b{index}"
     scripts["z9"] = script("z9", parent, upgrade, downgrade)
     write_project(place, scripts, **project)
-    (walk,) = walk_all(Stage(target(place), server))
+    (walk,) = walk_all(TargetRunner(target(place), server))
     return walk.trips["z9"]
 
 
-def tried(trip: Trip) -> Populated:
+def tried(trip: RoundTrip) -> Populated:
     assert trip.populated is not None
     return trip.populated
 
@@ -63,9 +63,9 @@ def test_a_required_column_without_a_default_fails_over_any_rows(tmp_path: Path,
     assert (populated.rows, populated.step.failure.sqlstate) == ("plain", "23502")
     assert populated.tables == {"public.orders": 3}
     # It is the rows: without them the upgrade can be repeated.
-    assert trip.again is not None
-    assert trip.again.failure is None
-    assert trip.not_repeated == ()
+    assert trip.second_up is not None
+    assert trip.second_up.failure is None
+    assert trip.second_up_differences == ()
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_awkward_rows_that_the_schema_allows_are_told_from_any_rows(
     populated = tried(trip)
     assert populated.step.failure is not None
     assert (populated.rows, populated.step.failure.sqlstate) == ("awkward", sqlstate)
-    assert trip.again is not None
-    assert trip.again.failure is None
+    assert trip.second_up is not None
+    assert trip.second_up.failure is None
 
 
 @pytest.mark.parametrize(
@@ -130,9 +130,9 @@ def test_what_gets_along_with_rows_fails_over_none_and_loses_none(
     populated = tried(trip)
     assert populated.step.failure is None
     assert populated.tables == {"public.orders": 6}
-    assert populated.step is trip.again
+    assert populated.step is trip.second_up
     assert populated.lost_upwards == populated.lost_downwards == ()
-    assert trip.not_covered == {}
+    assert trip.tables_without_rows == {}
 
 
 def test_losses_are_noted_in_both_directions(tmp_path: Path, server: Server) -> None:
@@ -232,10 +232,10 @@ def test_rows_that_may_be_a_user_s_count_beside_those_that_a_migration_inserted(
 def test_what_touches_no_older_rows_is_not_tried(tmp_path: Path, server: Server, upgrade: str, downgrade: str) -> None:
     trip = walked(tmp_path, server, upgrade, downgrade)
 
-    assert trip.again is not None
-    assert trip.again.failure is None
+    assert trip.second_up is not None
+    assert trip.second_up.failure is None
     assert trip.populated is None
-    assert trip.not_covered == {}
+    assert trip.tables_without_rows == {}
 
 
 def test_a_failure_that_is_not_the_rows_is_the_ordinary_one(tmp_path: Path, server: Server) -> None:
@@ -250,9 +250,9 @@ def test_a_failure_that_is_not_the_rows_is_the_ordinary_one(tmp_path: Path, serv
     )
 
     assert trip.populated is None
-    assert trip.again is not None
-    assert trip.again.failure is not None
-    assert trip.again.failure.sqlstate == "42710"
+    assert trip.second_up is not None
+    assert trip.second_up.failure is not None
+    assert trip.second_up.failure.sqlstate == "42710"
 
 
 def test_a_script_that_wants_json_in_a_text_gets_some(tmp_path: Path, server: Server) -> None:
@@ -290,7 +290,7 @@ def test_a_table_that_cannot_be_filled_is_told(tmp_path: Path, server: Server) -
     trip = walked(tmp_path, server, 'op.create_index("ix", "orders", ["note"])', 'op.drop_index("ix")', bind)
 
     assert trip.populated is None
-    assert trip.not_covered == {"public.orders": "no values were found that meet CHECK ck ((id * id) = 2)"}
+    assert trip.tables_without_rows == {"public.orders": "no values were found that meet CHECK ck ((id * id) = 2)"}
 
 
 def test_no_mark_is_left_of_the_rows(tmp_path: Path, server: Server) -> None:
@@ -311,7 +311,7 @@ def test_no_mark_is_left_of_the_rows(tmp_path: Path, server: Server) -> None:
         },
     )
 
-    (walk,) = walk_all(Stage(target(place), server))
+    (walk,) = walk_all(TargetRunner(target(place), server))
 
     assert walk.trips["b2"].populated is not None
     assert walk.trips["c3"].up is not None
@@ -321,7 +321,7 @@ def test_no_mark_is_left_of_the_rows(tmp_path: Path, server: Server) -> None:
 # What cannot be held, or has no way down.
 
 
-def recorded(place: Path, server: Server, scripts: dict[str, str]) -> dict[str, Trip]:
+def recorded(place: Path, server: Server, scripts: dict[str, str]) -> dict[str, RoundTrip]:
     """The trips over the whole of a recording, runs on databases of their own included."""
     (recording,) = record(target(write_project(place, scripts)), server)
     return {trip.revision: trip for trip in recording.trips}
@@ -387,8 +387,8 @@ def test_an_upgrade_that_commits_by_itself_is_tried_over_rows_on_a_database_of_i
     assert [loss.what for loss in tried(trips["c3"]).lost_downwards] == ["values removed"]
     assert tried(trips["d4"]).rows == "plain"
     # The rows are nowhere in the walk itself.
-    assert trips["b2"].again is not None
-    assert trips["b2"].again.failure is None
+    assert trips["b2"].second_up is not None
+    assert trips["b2"].second_up.failure is None
 
 
 @pytest.mark.parametrize("ends", ["commit()", "connection.rollback()"])
@@ -406,8 +406,8 @@ def test_an_upgrade_that_ends_the_transaction_over_rows_only_is_tried_over_rows(
 
     assert tried(trips["b2"]).step.failure is None
     assert [loss.what for loss in tried(trips["b2"]).lost_upwards] == ["values removed"]
-    assert trips["b2"].again is not None
-    assert trips["b2"].again.failure is None
+    assert trips["b2"].second_up is not None
+    assert trips["b2"].second_up.failure is None
 
 
 def test_rows_with_deferred_constraints_are_tried_as_the_committed_ones_that_they_are_in_use(
@@ -444,7 +444,7 @@ def test_of_many_revisions_that_commit_the_last_ones_are_tried(
     )
 
     assert trips["b2"].populated is None
-    assert trips["b2"].not_covered == {
+    assert trips["b2"].tables_without_rows == {
         "public.orders": "it commits by itself, and only the last 1 that do are tried over rows"
     }
     assert trips["c3"].populated is not None
@@ -468,9 +468,9 @@ def test_an_upgrade_that_ends_the_process_over_rows_is_told_and_takes_nothing_fr
     )
 
     assert trips["c3"].populated is None
-    assert trips["c3"].not_covered["public.orders"].startswith("over rows, ")
+    assert trips["c3"].tables_without_rows["public.orders"].startswith("over rows, ")
     for name in ("b2", "d4"):
-        assert trips[name].not_covered == {}
+        assert trips[name].tables_without_rows == {}
         assert tried(trips[name]).step.failure is None
 
 
@@ -498,7 +498,7 @@ def test_rows_of_the_project_s_own_take_the_place_of_ours(tmp_path: Path, server
         DO $$BEGIN INSERT INTO orders (id, note) VALUES (2, '100%'); END$$;
         """,
     )
-    (walk,) = walk_all(Stage(Target(COMMAND, {"DATABASE_URL": f"{{url+{driver}}}"}, directory=place), server))
+    (walk,) = walk_all(TargetRunner(Target(COMMAND, {"DATABASE_URL": f"{{url+{driver}}}"}, directory=place), server))
 
     trip = walk.trips["z9"]
     assert trip.rows_failure is None
@@ -513,7 +513,7 @@ def test_rows_of_the_project_s_own_that_the_upgrade_does_not_bear_are_told_apart
     place = write_project(tmp_path, {"a1": ORDERS, "z9": script("z9", "a1", *SET_NOT_NULL)})
     own_rows(place, "INSERT INTO orders (id) VALUES (1)")
 
-    (walk,) = walk_all(Stage(target(place), server))
+    (walk,) = walk_all(TargetRunner(target(place), server))
 
     populated = tried(walk.trips["z9"])
     assert populated.rows == "own"
@@ -524,7 +524,7 @@ def test_rows_of_the_project_s_own_that_do_not_load_are_told_and_ours_are_used(t
     place = write_project(tmp_path, {"a1": ORDERS, "z9": script("z9", "a1", *SET_NOT_NULL)})
     own_rows(place, "INSERT INTO orders (id) VALUES (1); INSERT INTO oders VALUES (1)")
 
-    (walk,) = walk_all(Stage(target(place), server))
+    (walk,) = walk_all(TargetRunner(target(place), server))
 
     trip = walk.trips["z9"]
     assert trip.rows_failure is not None

@@ -18,7 +18,7 @@ from app.gate.server.binaries import Binaries
 from app.gate.server.database import Database
 from app.gate.server.persistent import persistent_database
 from app.gate.supervisor._cleanup import wait_until
-from app.gate.supervisor.client import Account, Keeper
+from app.gate.supervisor.client import Account, Supervisor
 
 ROOT = Path(__file__).parents[3]
 IS_ROOT = os.geteuid() == 0
@@ -153,20 +153,20 @@ def test_what_root_starts_in_anothers_checkout_is_that_others(tmp_path: Path) ->
         ask(database, "SELECT 1")
 
     assert {path.stat().st_uid for path in (place.parent, place, *place.iterdir())} == {daemon.pw_uid}
-    with Keeper() as keeper:
+    with Supervisor() as supervisor:
         account = Account(daemon.pw_uid, daemon.pw_gid, "daemon", may_search=True)
-        ended = keeper.run([sys.executable, "-c", RUN, str(place)], account, ROOT)
+        ended = supervisor.run([sys.executable, "-c", RUN, str(place)], account, ROOT)
     assert ended.status == 0, ended.output
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="needs two accounts")
 def test_what_another_user_made_is_refused_in_one_line(filled: Path) -> None:
     nobody = pwd.getpwnam("nobody")
-    with Keeper() as keeper:
+    with Supervisor() as supervisor:
         account = Account(nobody.pw_uid, nobody.pw_gid, "nobody", may_search=True)
         place = filled.parent / "of-root"
         place.mkdir(mode=0o755)
-        ended = keeper.run([sys.executable, "-c", RUN, str(place)], account, ROOT)
+        ended = supervisor.run([sys.executable, "-c", RUN, str(place)], account, ROOT)
 
     assert ended.output.splitlines()[-1] == (
         f"app.gate.errors.ServerUnavailable: The database server's directory {place} cannot be used:"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.gate.judging.judge import judge
 from app.gate.recorder import record
-from app.gate.recording.model import Attempt
+from app.gate.recording.model import AlternativePath
 from app.gate.report.verdict import Severity
 from app.gate.server.throwaway import Server, throwaway_server
 from tests.gate.history.test_git_base import git
@@ -71,7 +71,7 @@ def test_a_role_that_is_there_for_a_moment_is_in_nobodys_way(tmp_path: Path, ser
 
     report = judge([recording])
     assert [each.message for each in report.findings if each.severity is not Severity.NOTICE] == []
-    assert recording.offline == Attempt()
+    assert recording.offline == AlternativePath()
 
 
 def test_a_role_that_a_branch_makes_on_a_given_server_is_made_once(tmp_path: Path, server: Server) -> None:

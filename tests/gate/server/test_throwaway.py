@@ -30,7 +30,7 @@ from app.gate.server._cluster import free_port
 from app.gate.server.binaries import find_binaries, list_places
 from app.gate.server.database import Database, read_url
 from app.gate.server.throwaway import Server, throwaway_server
-from app.gate.supervisor.client import Account, Keeper
+from app.gate.supervisor.client import Account, Supervisor
 
 ROOT = Path(__file__).parents[3]
 IS_ROOT = os.geteuid() == 0
@@ -226,10 +226,10 @@ def test_root_lends_it_an_ordinary_account(embedded: Server) -> None:
 @pytest.mark.skipif(not IS_ROOT, reason="the tests run as an ordinary user already")
 def test_an_ordinary_user_starts_it_as_well(embedded: Server) -> None:
     nobody = pwd.getpwnam("nobody")
-    with Keeper() as keeper:
+    with Supervisor() as supervisor:
         # The right to search lets it reach an interpreter below root's home.
         account = Account(nobody.pw_uid, nobody.pw_gid, "nobody", may_search=True)
-        ended = keeper.run([sys.executable, "-c", START], account, ROOT)
+        ended = supervisor.run([sys.executable, "-c", START], account, ROOT)
 
     assert (ended.status, ended.output) == (0, f"{embedded.version}\n")
 
@@ -341,7 +341,7 @@ def test_the_databases_of_two_runs_do_not_meet(named: Database) -> None:
     with throwaway_server(named.url()) as one, throwaway_server(named.url()) as two:
         kept = one.create_database()
         assert two.create_database().name != kept.name
-        two.keeper.close()
+        two.supervisor.close()
 
         assert answer(kept, "SELECT 1") == "1"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.gate.recording.model import Key, Snapshot
 from app.gate.snapshot.difference import difference
-from app.gate.snapshot.incremental import State, begin, difference_between, follow
+from app.gate.snapshot.incremental import TrackedSnapshot, difference_between, read_all, read_changes
 from app.gate.snapshot.read import read
 
 
@@ -260,8 +260,8 @@ class Follower:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.state = self.first = begin(session.ask)
-        self.earlier: list[State] = []  # before the transaction, then before each savepoint
+        self.state = self.first = read_all(session.ask)
+        self.earlier: list[TrackedSnapshot] = []  # before the transaction, then before each savepoint
 
     def move(self, move: str) -> None:
         if move == "BEGIN":
@@ -303,14 +303,14 @@ class Follower:
             self.session.run("RELEASE SAVEPOINT attempt")
 
     def look(self) -> None:
-        before, self.state = self.state, follow(self.state, self.session.ask)
-        everything = begin(self.session.ask)
+        before, self.state = self.state, read_changes(self.state, self.session.ask)
+        everything = read_all(self.session.ask)
         assert difference(everything, self.state) == ()
         assert self.state == everything
         assert self.state.units.keys() == everything.units.keys()
         assert self.state.comments == everything.comments
         assert difference_between(before, self.state) == difference(before, self.state)
-        assert follow(before, self.session.ask, since=self.first) == everything
+        assert read_changes(before, self.session.ask, since=self.first) == everything
 
 
 @settings(
@@ -336,58 +336,58 @@ def test_following_a_schema_gives_what_reading_all_of_it_gives(server, moves, is
 
 def test_an_older_state_is_where_to_go_on_after_a_rollback(session):
     session.run("CREATE TABLE t (a int)")
-    before = begin(session.ask)
+    before = read_all(session.ask)
     session.run("BEGIN")
     session.run("ALTER TABLE t RENAME TO u")
-    inside = follow(before, session.ask)
+    inside = read_changes(before, session.ask)
     session.run("ROLLBACK")
     session.run("ALTER TABLE t ADD b int")
 
-    after = follow(before, session.ask)
+    after = read_changes(before, session.ask)
 
     assert Key("table", "public", "u") in inside.objects
-    assert after == begin(session.ask)
+    assert after == read_all(session.ask)
     assert [change.key.name for change in difference_between(before, after)] == ["b"]
 
 
 def test_what_another_session_has_committed_meanwhile_is_seen(session, blank_database):
     other = Session(blank_database)
     other.run("BEGIN; CREATE TABLE slow (a int)")
-    before = begin(session.ask)
+    before = read_all(session.ask)
     session.run("CREATE TABLE quick (a int)")
-    between = follow(before, session.ask)
+    between = read_changes(before, session.ask)
     other.run("COMMIT")
     other.connection.close()
 
-    after = follow(between, session.ask)
+    after = read_changes(between, session.ask)
 
     assert Key("table", "public", "slow") not in between.objects
-    assert after == begin(session.ask)
+    assert after == read_all(session.ask)
     assert Key("table", "public", "slow") in after.objects
 
 
 def test_an_index_built_concurrently_is_seen(session):
     session.run("CREATE TABLE t (a int)")
-    before = begin(session.ask)
+    before = read_all(session.ask)
     session.run("CREATE INDEX CONCURRENTLY i ON t (a)")
-    built = follow(before, session.ask)
+    built = read_changes(before, session.ask)
     session.run("REINDEX INDEX CONCURRENTLY i")
-    rebuilt = follow(built, session.ask)
+    rebuilt = read_changes(built, session.ask)
     session.run("DROP INDEX CONCURRENTLY i")
 
     assert [change.key.name for change in difference_between(before, built)] == ["i"]
     assert difference_between(built, rebuilt) == ()
-    assert difference_between(before, follow(rebuilt, session.ask)) == ()
+    assert difference_between(before, read_changes(rebuilt, session.ask)) == ()
 
 
 def test_a_not_null_that_is_another_now_is_seen(session, server):
     if int(server.version.split(".")[0]) < 18:
         pytest.skip("PostgreSQL 18 brought such constraints")
     session.run("CREATE TABLE t (a int, CONSTRAINT c NOT NULL a)")
-    before = begin(session.ask)
+    before = read_all(session.ask)
     session.run("ALTER TABLE t ALTER CONSTRAINT c NO INHERIT")
 
-    after = follow(before, session.ask)
+    after = read_changes(before, session.ask)
 
     assert [change.key.name for change in difference_between(before, after)] == ["a"]
 
@@ -396,12 +396,12 @@ def test_a_role_that_is_called_differently_is_seen(session, blank_database):
     role = f"{blank_database.name}_reader"  # roles belong to the whole server
     session.run(f"CREATE ROLE {role}; CREATE TABLE t (a int); GRANT SELECT ON t TO {role}")
     try:
-        before = begin(session.ask)
+        before = read_all(session.ask)
         session.run(f"ALTER ROLE {role} RENAME TO {role}2")
 
-        after = follow(before, session.ask)
+        after = read_changes(before, session.ask)
 
-        assert after == begin(session.ask)
+        assert after == read_all(session.ask)
         assert after.objects[Key("table", "public", "t")]["privileges"] == {f"{role}2": "SELECT"}
     finally:
         session.run(f"DROP OWNED BY {role}2; DROP ROLE {role}2")
@@ -412,7 +412,7 @@ def test_a_state_of_another_database_is_not_built_upon(session, server):
     database = server.create_database()
     other = Session(database)
     try:
-        assert follow(begin(session.ask), other.ask) == begin(other.ask)
+        assert read_changes(read_all(session.ask), other.ask) == read_all(other.ask)
     finally:
         other.connection.close()
         server.drop_database(database)
@@ -421,15 +421,15 @@ def test_a_state_of_another_database_is_not_built_upon(session, server):
 def test_a_snapshot_that_is_no_state_is_read_anew(session):
     session.run("CREATE TABLE t (a int)")
 
-    assert follow(Snapshot({}), session.ask) == read(session.connection)
+    assert read_changes(Snapshot({}), session.ask) == read(session.connection)
 
 
 def test_what_did_not_change_is_shared(session):
     session.run("CREATE TABLE t (a int, b int); CREATE INDEX i ON t (a)")
-    before = begin(session.ask)
+    before = read_all(session.ask)
     session.run("ALTER TABLE t ALTER b TYPE bigint")
 
-    after = follow(before, session.ask)
+    after = read_changes(before, session.ask)
 
     assert {key.name for key in after.objects if after.objects[key] is not before.objects[key]} == {"b"}
 
@@ -579,12 +579,12 @@ def test_what_is_told_anew_though_nothing_of_its_own_was_written(session, ground
         "CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'"
     )
     session.run(ground)
-    before = begin(session.ask)
+    before = read_all(session.ask)
     session.run(change)
 
-    after = follow(before, session.ask)
+    after = read_changes(before, session.ask)
 
-    assert difference(begin(session.ask), after) == ()
+    assert difference(read_all(session.ask), after) == ()
     changes = difference_between(before, after)
     assert changes
     if names is not None:
@@ -595,13 +595,13 @@ def test_what_is_told_anew_though_nothing_of_its_own_was_written(session, ground
 def test_the_planner_is_afterwards_what_it_was(session, setting):
     session.run(f"SET enable_seqscan = {setting}")
 
-    follow(begin(session.ask), session.ask)
+    read_changes(read_all(session.ask), session.ask)
 
     assert session.ask(["SHOW enable_seqscan"]) == setting
 
 
 def test_the_plan_is_one_for_a_large_schema(session):
-    follow(begin(session.ask), session.ask)
+    read_changes(read_all(session.ask), session.ask)
 
     with session.connection.cursor() as cursor:
         cursor.execute("EXPLAIN EXECUTE overproof_changes")

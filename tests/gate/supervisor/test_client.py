@@ -19,7 +19,7 @@ import pytest
 from app.gate.errors import ServerUnavailable
 from app.gate.server.throwaway import Server, throwaway_server
 from app.gate.supervisor._cleanup import Databases, wait_until
-from app.gate.supervisor.client import LOST, Keeper
+from app.gate.supervisor.client import LOST, Supervisor
 
 ROOT = Path(__file__).parents[3]
 
@@ -31,16 +31,16 @@ from app.gate.server import ServerUnavailable, throwaway_server
 
 url, file = sys.argv[1:]
 with throwaway_server(url or None) as server:
-    keeper = server.keeper
+    supervisor = server.supervisor
     database = server.create_database()
     target = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    keeper.kill_group(target.pid)
-    daemon = subprocess.Popen(["sleep", "600"], start_new_session=True, env={**os.environ, **keeper.mark})
+    supervisor.kill_group(target.pid)
+    daemon = subprocess.Popen(["sleep", "600"], start_new_session=True, env={**os.environ, **supervisor.mark})
     for process in (target, daemon):  # whoever starts a process waits for it, and so it is gone once it was killed
         threading.Thread(target=process.wait, daemon=True).start()
-    keeper.restore(file)
+    supervisor.restore(file)
     Path(file).write_text("written over")
-    begun = {"database": database.name, "keeper": keeper.pid, "target": target.pid, "daemon": daemon.pid}
+    begun = {"database": database.name, "supervisor": supervisor.pid, "target": target.pid, "daemon": daemon.pid}
     if server.is_embedded:
         with database.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SHOW data_directory")
@@ -141,8 +141,8 @@ def run(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Itera
     yield run
     # Also after a test that failed, one of the two is left to clean up.
     with suppress(ProcessLookupError):
-        os.kill(run.begun["keeper"], signal.SIGCONT)
-    if runs(run.begun["keeper"]):
+        os.kill(run.begun["supervisor"], signal.SIGCONT)
+    if runs(run.begun["supervisor"]):
         run.process.kill()
     wait_until(lambda: not run.left(), 10.0)
     run.process.kill()
@@ -161,7 +161,7 @@ def test_a_run_that_is_killed_leaves_nothing(run: Run) -> None:
     run.kill("gate")
 
     assert nothing_is_left(run)
-    assert wait_until(lambda: not runs(run.begun["keeper"]), 5.0)
+    assert wait_until(lambda: not runs(run.begun["supervisor"]), 5.0)
 
 
 @pytest.mark.parametrize("run", ["embedded"], indirect=True)
@@ -181,7 +181,7 @@ def test_ctrl_backslash_leaves_nothing(run: Run) -> None:
 
 @pytest.mark.parametrize("run", ["embedded"], indirect=True)
 def test_a_keeper_that_is_told_to_stop_stays_as_long_as_its_run(run: Run) -> None:
-    os.kill(run.begun["keeper"], signal.SIGTERM)
+    os.kill(run.begun["supervisor"], signal.SIGTERM)
 
     assert run.ask("create").startswith("overproof_")
     run.end_well()
@@ -192,26 +192,26 @@ def test_ctrl_c_leaves_nothing(run: Run) -> None:
     run.interrupt()
     run.process.wait(30)
 
-    # The process waits for its keeper, so whoever pressed the keys finds everything gone when the prompt is back.
+    # The process waits for its supervisor, so whoever pressed the keys finds everything gone when the prompt is back.
     assert not run.left()
 
 
 @pytest.mark.parametrize("run", ["embedded"], indirect=True)
 def test_a_second_ctrl_c_while_it_cleans_up_leaves_nothing(run: Run) -> None:
-    os.kill(run.begun["keeper"], signal.SIGSTOP)  # so that there is time for the second
+    os.kill(run.begun["supervisor"], signal.SIGSTOP)  # so that there is time for the second
 
     def has_ended() -> bool:
         run.interrupt()
         return run.process.poll() is not None
 
     assert wait_until(has_ended, 20.0)
-    os.kill(run.begun["keeper"], signal.SIGCONT)
+    os.kill(run.begun["supervisor"], signal.SIGCONT)
 
     assert nothing_is_left(run)
 
 
 def test_when_the_keeper_is_killed_the_run_undoes_it_all_itself(run: Run) -> None:
-    run.kill("keeper")
+    run.kill("supervisor")
 
     assert nothing_is_left(run)
     assert run.process.poll() is None
@@ -219,7 +219,7 @@ def test_when_the_keeper_is_killed_the_run_undoes_it_all_itself(run: Run) -> Non
 
 @pytest.mark.parametrize("run", ["embedded"], indirect=True)
 def test_when_the_keeper_is_killed_the_run_says_so_and_begins_nothing_more(run: Run) -> None:
-    run.kill("keeper")
+    run.kill("supervisor")
 
     assert run.ask("create") == LOST
     assert not run.left()
@@ -229,7 +229,7 @@ def test_when_the_keeper_is_killed_the_run_says_so_and_begins_nothing_more(run: 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
 def test_killed_together_with_its_keeper_it_leaves_no_server(run: Run) -> None:
     run.process.send_signal(signal.SIGSTOP)  # or it might begin to clean up in between
-    run.kill("keeper", "gate")
+    run.kill("supervisor", "gate")
 
     assert wait_until(lambda: "postgres" not in run.left(), 10.0)
     shutil.rmtree(run.begun["directory"])
@@ -275,12 +275,12 @@ with throwaway_server(): pass
 
 def test_a_database_that_is_still_being_made_when_the_run_is_killed_is_dropped(server: Server) -> None:
     prefix = f"{server.create_database().name}_"
-    undoing = Databases(prefix, server.maintenance.keywords(), str(Path(psycopg2.__file__).parents[1]))
+    cleanup = Databases(prefix, server.maintenance.keywords(), str(Path(psycopg2.__file__).parents[1]))
     # The session of a gate that was killed lives until PostgreSQL next looks at its socket.
     with server.maintenance.connect(application_name=prefix) as creating, creating.cursor() as cursor:
         cursor.execute(f'CREATE DATABASE "{prefix}1"')
 
-        undoing.undo()
+        cleanup.undo()
 
         with pytest.raises(psycopg2.OperationalError):
             cursor.execute("SELECT 1")
@@ -291,67 +291,67 @@ def test_a_database_is_dropped_while_somebody_is_connected_to_it(server: Server)
     with throwaway_server(server.create_database().url()) as given:
         database = given.create_database()
         with suppress(psycopg2.OperationalError), database.connect() as connection:
-            given.keeper.close()
+            given.supervisor.close()
             connection.cursor().execute("SELECT 1")
 
     assert database.name not in databases_of(server)
 
 
 @pytest.fixture
-def keeper() -> Iterator[Keeper]:
-    with Keeper() as keeper:
-        yield keeper
+def supervisor() -> Iterator[Supervisor]:
+    with Supervisor() as supervisor:
+        yield supervisor
 
 
-def test_a_file_gets_back_its_bytes_its_mode_and_its_time(keeper: Keeper, tmp_path: Path) -> None:
+def test_a_file_gets_back_its_bytes_its_mode_and_its_time(supervisor: Supervisor, tmp_path: Path) -> None:
     file = tmp_path / "settings.ini"
     file.write_bytes(b"\xff\0as it was")
     file.chmod(0o640)
     os.utime(file, ns=(1, 1_000_000_000))
 
-    keeper.restore(file)
+    supervisor.restore(file)
     file.write_text("written over")
     file.chmod(0o600)
-    keeper.restore(file)  # what it holds by now is not what it was
+    supervisor.restore(file)  # what it holds by now is not what it was
     file.unlink()
-    keeper.close()
+    supervisor.close()
 
     assert file.read_bytes() == b"\xff\0as it was"
     assert file.stat().st_mode & 0o7777 == 0o640
     assert file.stat().st_mtime_ns == 1_000_000_000
 
 
-def test_a_file_that_was_not_there_is_removed(keeper: Keeper, tmp_path: Path) -> None:
+def test_a_file_that_was_not_there_is_removed(supervisor: Supervisor, tmp_path: Path) -> None:
     file = tmp_path / "settings.ini"
 
-    keeper.restore(file)
+    supervisor.restore(file)
     file.write_text("new")
-    keeper.close()
+    supervisor.close()
 
     assert not file.exists()
 
 
-def test_a_file_behind_a_link_is_put_back_and_the_link_stays(keeper: Keeper, tmp_path: Path) -> None:
+def test_a_file_behind_a_link_is_put_back_and_the_link_stays(supervisor: Supervisor, tmp_path: Path) -> None:
     file, link = tmp_path / "settings.ini", tmp_path / "link.ini"
     file.write_text("as it was")
     link.symlink_to(file.name)
 
-    keeper.restore(link)
+    supervisor.restore(link)
     link.write_text("written over")
-    keeper.close()
+    supervisor.close()
 
     assert link.is_symlink()
     assert file.read_text() == "as it was"
 
 
-def test_a_large_file_passes_through_the_pipe(keeper: Keeper, tmp_path: Path) -> None:
+def test_a_large_file_passes_through_the_pipe(supervisor: Supervisor, tmp_path: Path) -> None:
     file = tmp_path / "dump.sql"
     content = os.urandom(5_000_000)
     file.write_bytes(content)
 
-    keeper.restore(file)
+    supervisor.restore(file)
     file.unlink()
-    keeper.close()
+    supervisor.close()
 
     assert file.read_bytes() == content
 
@@ -360,14 +360,14 @@ def test_what_cannot_be_undone_is_told_and_the_rest_is_undone(tmp_path: Path) ->
     script = """
 import shutil, sys
 from pathlib import Path
-from app.gate.keeper import Keeper
+from app.gate.supervisor import Keeper
 first, folder = Path(sys.argv[1], "first"), Path(sys.argv[1], "folder")
 folder.mkdir()
 (folder / "second").write_text("as it was")
-with Keeper() as keeper:
-    keeper.restore(first)
+with Keeper() as supervisor:
+    supervisor.restore(first)
     first.write_text("new")
-    keeper.restore(folder / "second")
+    supervisor.restore(folder / "second")
     shutil.rmtree(folder)
 """
     done = subprocess.run(
@@ -380,11 +380,11 @@ with Keeper() as keeper:
     assert not (tmp_path / "first").exists()
 
 
-def test_a_group_that_was_forgotten_is_left_alone(keeper: Keeper) -> None:
+def test_a_group_that_was_forgotten_is_left_alone(supervisor: Supervisor) -> None:
     process = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    keeper.kill_group(process.pid)
-    keeper.forget_group(process.pid)
-    keeper.close()
+    supervisor.kill_group(process.pid)
+    supervisor.forget_group(process.pid)
+    supervisor.close()
 
     assert process.poll() is None
     process.kill()
@@ -393,48 +393,48 @@ def test_a_group_that_was_forgotten_is_left_alone(keeper: Keeper) -> None:
 
 def test_what_was_begun_is_undone_without_being_waited_for(tmp_path: Path) -> None:
     begun, later = tmp_path / "begun", tmp_path / "later"
-    keeper = Keeper()
-    keeper.remove(begun)
+    supervisor = Supervisor()
+    supervisor.remove(begun)
     begun.mkdir()
 
-    keeper.end()
-    keeper.end()
+    supervisor.end()
+    supervisor.end()
     with pytest.raises(ServerUnavailable):
-        keeper.remove(later)
-    keeper.close()
+        supervisor.remove(later)
+    supervisor.close()
 
     assert not begun.exists()
 
 
-def test_a_directory_that_is_kept_stays(keeper: Keeper, tmp_path: Path) -> None:
+def test_a_directory_that_is_kept_stays(supervisor: Supervisor, tmp_path: Path) -> None:
     for name in ("removed", "kept"):
-        keeper.remove(tmp_path / name)
+        supervisor.remove(tmp_path / name)
         (tmp_path / name).mkdir()
-    keeper.keep(tmp_path / "kept")
-    keeper.close()
+    supervisor.keep(tmp_path / "kept")
+    supervisor.close()
 
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
-def test_a_lock_is_held_until_its_keeper_is_done(keeper: Keeper, tmp_path: Path) -> None:
+def test_a_lock_is_held_until_its_keeper_is_done(supervisor: Supervisor, tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     lock.touch()
 
-    assert keeper.lock(lock)
-    with Keeper() as other:
+    assert supervisor.lock(lock)
+    with Supervisor() as other:
         assert not other.lock(lock)
-    keeper.close()
-    with Keeper() as other:
+    supervisor.close()
+    with Supervisor() as other:
         assert other.lock(lock)
 
 
 def test_a_group_begun_after_the_keeper_was_killed_is_killed_at_once() -> None:
-    with Keeper() as keeper:
-        os.kill(keeper.pid, signal.SIGKILL)
-        assert wait_until(lambda: not runs(keeper.pid), 5.0)
+    with Supervisor() as supervisor:
+        os.kill(supervisor.pid, signal.SIGKILL)
+        assert wait_until(lambda: not runs(supervisor.pid), 5.0)
         process = subprocess.Popen(["sleep", "600"], start_new_session=True)
 
         with pytest.raises(ServerUnavailable, match="was killed"):
-            keeper.kill_group(process.pid)
+            supervisor.kill_group(process.pid)
 
         assert process.wait(10) == -signal.SIGKILL

@@ -10,8 +10,8 @@ import pytest
 from app.gate.errors import CannotVerify, CommandExited
 from app.gate.server.throwaway import Server
 from app.gate.target._error_line import last_line
-from app.gate.target.runner import Stage
-from app.gate.target.target import fill
+from app.gate.target.runner import TargetRunner
+from app.gate.target.target import fill_placeholders
 from tests.gate.projects import target
 
 
@@ -56,9 +56,9 @@ def test_a_command_that_ends_before_it_says_a_word_is_gone_and_leaves_no_socket_
     tmp_path: Path, server: Server
 ) -> None:
     hangs_up = "import os, socket; socket.socket(socket.AF_UNIX).connect(os.environ['OVERPROOF_DRIVER'])"
-    stage = Stage(target(tmp_path, sys.executable, "-c", hangs_up), server)
+    runner = TargetRunner(target(tmp_path, sys.executable, "-c", hangs_up), server)
 
-    with stage.blank_database() as database, stage.process(database) as process, pytest.raises(CommandExited):
+    with runner.blank_database() as database, runner.process(database) as process, pytest.raises(CommandExited):
         process.arrive()  # pytest fails for a socket that is left to the garbage collector
 
 
@@ -68,15 +68,15 @@ def test_a_file_that_is_right_already_is_left_alone_while_another_run_may_read_i
 ) -> None:
     path = tmp_path / "alembic.ini"
     plain = target(tmp_path, sys.executable, "-c", "pass")
-    stage = Stage(replace(plain, files={path: template}), server)
+    runner = TargetRunner(replace(plain, files={path: template}), server)
     written = []
     for _ in range(2):
-        with stage.blank_database() as database, stage.process(database) as process:
+        with runner.blank_database() as database, runner.process(database) as process:
             process.wait(60)
-            assert path.read_text() == fill(template, database)
+            assert path.read_text() == fill_placeholders(template, database)
             written.append((path.stat().st_ino, path.stat().st_mtime_ns))
 
-    assert stage.has_to_take_turns is takes_turns
+    assert runner.must_run_serially is takes_turns
     assert takes_turns or written[0] == written[1]
 
 
@@ -86,28 +86,28 @@ def test_each_run_may_have_a_file_of_its_own_and_so_may_what_prepares_its_databa
     reads = "import pathlib, sys; print(pathlib.Path(sys.argv[1]).read_text())"
     plain = target(tmp_path, sys.executable, "-c", reads, "{database}.ini")
     files = {tmp_path / "{database}.ini": "name = {database}\n"}
-    stage = Stage(replace(plain, files=files, prepare=plain.command), server)
+    runner = TargetRunner(replace(plain, files=files, prepare=plain.command), server)
 
     with (
-        stage.database() as one,
-        stage.database() as two,
-        stage.process(one) as of_one,
-        stage.process(two) as of_two,
+        runner.database() as one,
+        runner.database() as two,
+        runner.process(one) as of_one,
+        runner.process(two) as of_two,
     ):
         told = [(process.wait(60), process.output().strip()) for process in (of_one, of_two)]
 
     assert told == [(0, f"name = {one.name}"), (0, f"name = {two.name}")]
-    assert not stage.has_to_take_turns
+    assert not runner.must_run_serially
 
 
 def test_what_prepares_a_database_ends_with_everything_else(tmp_path: Path, server: Server) -> None:
     sleeps = (sys.executable, "-c", "import time; open('begun', 'w').close(); time.sleep(600)")
-    stage = Stage(replace(target(tmp_path), prepare=sleeps), server)
+    runner = TargetRunner(replace(target(tmp_path), prepare=sleeps), server)
     raised: list[Exception] = []
 
     def prepare() -> None:
         try:
-            with stage.database():
+            with runner.database():
                 pass
         except CannotVerify as error:
             raised.append(error)
@@ -116,7 +116,7 @@ def test_what_prepares_a_database_ends_with_everything_else(tmp_path: Path, serv
     thread.start()
     while not (tmp_path / "begun").exists():
         thread.join(0.01)
-    stage.close()
+    runner.close()
     thread.join(60)
 
     assert not thread.is_alive()
@@ -125,11 +125,11 @@ def test_what_prepares_a_database_ends_with_everything_else(tmp_path: Path, serv
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, server: Server) -> None:
     path = tmp_path / "nowhere" / "alembic.ini"
-    stage = Stage(replace(target(tmp_path), files={path: "url = {url}\n"}), server)
+    runner = TargetRunner(replace(target(tmp_path), files={path: "url = {url}\n"}), server)
 
     with (
-        stage.blank_database() as database,
+        runner.blank_database() as database,
         pytest.raises(CannotVerify, match=r"cannot write .*, which --file names: No such file or directory"),
-        stage.process(database),
+        runner.process(database),
     ):
         pass

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from app.gate.errors import CannotVerify
-from app.gate.recording.model import Part
+from app.gate.recording.model import Evidence
 from app.gate.server.throwaway import Server
-from app.gate.target.runner import Stage
-from app.gate.target.session import Conversation, Unforeseen
+from app.gate.target.runner import TargetRunner
+from app.gate.target.session import DriverSession, Unforeseen
 from app.gate.walk.run import walk_all
 from app.gate.walk.walker import Walker
 from tests.gate.projects import script, target, write_project
@@ -93,7 +93,7 @@ def written(place: Path, revisions: list[tuple[str, str | None]]) -> Path:
 
 def walked(place: Path, server: Server, timeout_s: float = 60.0) -> dict[str, Any]:
     """What the walk saw, less how long it took."""
-    (walk,) = walk_all(Stage(target(place, timeout_s=timeout_s), server, parts=frozenset({Part.LOCKS})))
+    (walk,) = walk_all(TargetRunner(target(place, timeout_s=timeout_s), server, evidence=frozenset({Evidence.LOCKS})))
     return {revision: _without_times(asdict(trip)) for revision, trip in walk.trips.items()}
 
 
@@ -155,18 +155,16 @@ def test_a_revision_that_applies_once_alone_is_told_as_such(tmp_path: Path, serv
 
 
 def test_a_request_that_was_not_foreseen_is_not_sent(server: Server, tmp_path: Path) -> None:
-    with Stage(target(written(tmp_path, [])), server).database() as database:
-        stage = Stage(target(tmp_path), server)
-        with stage.process(database) as process:
-            conversation = process.arrive()
-            assert isinstance(conversation, Conversation)
-            conversation.ask("prepare")
-            conversation.foresee(
-                {"do": "query", "statements": ["SELECT 1"]}, {"do": "query", "statements": ["SELECT 2"]}
-            )
+    with TargetRunner(target(written(tmp_path, [])), server).database() as database:
+        runner = TargetRunner(target(tmp_path), server)
+        with runner.process(database) as process:
+            session = process.arrive()
+            assert isinstance(session, DriverSession)
+            session.ask("prepare")
+            session.foresee({"do": "query", "statements": ["SELECT 1"]}, {"do": "query", "statements": ["SELECT 2"]})
 
-            assert conversation.ask("query", statements=["SELECT 1"]) == {"value": 1}
+            assert session.ask("query", statements=["SELECT 1"]) == {"value": 1}
             with pytest.raises(Unforeseen):
-                conversation.ask("query", statements=["SELECT 3"])
-            assert conversation.ask("query", statements=["SELECT 2"]) == {"value": 2}
-            assert conversation.ask("query", statements=["SELECT 3"]) == {"value": 3}
+                session.ask("query", statements=["SELECT 3"])
+            assert session.ask("query", statements=["SELECT 2"]) == {"value": 2}
+            assert session.ask("query", statements=["SELECT 3"]) == {"value": 3}

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from app.gate.base_cache import KeptBase, with_kept_base
+from app.gate.base_cache import BaseCache, with_base_cache
 from app.gate.recorder import record
 from app.gate.recording.model import Definition, Key, Recording, Snapshot
 from app.gate.server.throwaway import Server, throwaway_server
 from app.gate.target import process
-from app.gate.walk.unchanged import complete, find_settled, settle
+from app.gate.walk.unchanged import add_unchanged, find_unchanged, list_unchanged
 from tests.gate.history.test_git_base import git
 from tests.gate.projects import script, target, write_project
 
@@ -93,12 +93,12 @@ def branch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cache(branch: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the base was kept by a run that saw everything."""
+    """Where the base was base_cache by a run that saw everything."""
     place = tmp_path_factory.mktemp("cache")
     write_branch(branch, MODELS, *NOTE)
-    kept = KeptBase(target(branch), "main", place)
-    with_kept_base(kept, lambda image: verify(branch, kept))
-    assert kept.facts["settled"]["0"].keys() == {"public.customers", "public.orders"}
+    base_cache = BaseCache(target(branch), "main", place)
+    with_base_cache(base_cache, lambda image: verify(branch, base_cache))
+    assert base_cache.facts["settled"]["0"].keys() == {"public.customers", "public.orders"}
     return place
 
 
@@ -107,9 +107,9 @@ def write_branch(place: Path, models: str, upgrade: str, downgrade: str | None) 
     (place / "migrations" / "versions" / "b2.py").write_text(script("b2", "a1", upgrade, downgrade))
 
 
-def verify(place: Path, kept: KeptBase) -> Recording:
-    with throwaway_server(image=kept.image) as server:
-        (recording,) = record(target(place), server, base_ref="main", kept=kept)
+def verify(place: Path, base_cache: BaseCache) -> Recording:
+    with throwaway_server(image=base_cache.image) as server:
+        (recording,) = record(target(place), server, base_ref="main", base_cache=base_cache)
     return recording
 
 
@@ -151,18 +151,18 @@ def test_it_is_as_if_everything_had_been_looked_at(
 ) -> None:
     write_branch(branch, MODELS.replace(old, new), *steps)
     commands: list[object] = []
-    start = process.start
+    start = process.start_command
 
     def start_and_note(command: Sequence[str], *rest: Any) -> Any:
         commands.append(command)
         return start(command, *rest)
 
     monkeypatch.setattr(process, "start", start_and_note)
-    kept = KeptBase(target(branch), "main", cache)
-    kept.find()
-    assert kept.image is not None
+    base_cache = BaseCache(target(branch), "main", cache)
+    base_cache.find()
+    assert base_cache.image is not None
 
-    found = verify(branch, kept)
+    found = verify(branch, base_cache)
 
     # The walk and --sql; what the models have beyond the settled tables is mostly created without a run.
     assert (
@@ -192,7 +192,7 @@ FINGERPRINTS = {"public.orders": ("f1", ["public.order_state"])}
 def test_a_table_like_its_model_is_settled() -> None:
     snapshot = Snapshot(BEFORE)
 
-    assert settle(FINGERPRINTS, snapshot, snapshot, snapshot, told=()) == {"public.orders": "f1"}
+    assert list_unchanged(FINGERPRINTS, snapshot, snapshot, snapshot, told=()) == {"public.orders": "f1"}
 
 
 @pytest.mark.parametrize(
@@ -206,15 +206,17 @@ def test_a_table_like_its_model_is_settled() -> None:
 def test_a_table_that_differs_from_its_model_is_not_settled(changes: dict[Key, Definition]) -> None:
     head = Snapshot(BEFORE | changes)
 
-    assert settle(FINGERPRINTS, head, head, Snapshot(BEFORE), told=()) == {}
+    assert list_unchanged(FINGERPRINTS, head, head, Snapshot(BEFORE), told=()) == {}
 
 
 @pytest.mark.parametrize("told", ["public.orders", "public.orders.total", "public.orders(total)"])
 def test_a_table_of_which_something_was_told_is_not_settled(told: str) -> None:
     snapshot = Snapshot(BEFORE)
 
-    assert settle(FINGERPRINTS, snapshot, snapshot, snapshot, [told]) == {}
-    assert settle(FINGERPRINTS, snapshot, snapshot, snapshot, [f"public.more_{told}", "public.orders_too"]) != {}
+    assert list_unchanged(FINGERPRINTS, snapshot, snapshot, snapshot, [told]) == {}
+    assert (
+        list_unchanged(FINGERPRINTS, snapshot, snapshot, snapshot, [f"public.more_{told}", "public.orders_too"]) != {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -230,19 +232,19 @@ def test_a_table_of_which_something_was_told_is_not_settled(told: str) -> None:
 def test_a_table_that_the_branch_touches_is_looked_at(changes: dict[Key, Definition]) -> None:
     now = Snapshot(BEFORE | changes)
 
-    assert find_settled({"public.orders": "f1"}, FINGERPRINTS, Snapshot(BEFORE), now) == frozenset()
+    assert find_unchanged({"public.orders": "f1"}, FINGERPRINTS, Snapshot(BEFORE), now) == frozenset()
 
 
 def test_a_table_with_another_model_is_looked_at() -> None:
     snapshot = Snapshot(BEFORE)
 
-    assert find_settled({"public.orders": "f1"}, FINGERPRINTS, snapshot, snapshot) == {"public.orders"}
-    assert find_settled({"public.orders": "f0"}, FINGERPRINTS, snapshot, snapshot) == frozenset()
-    assert find_settled({}, FINGERPRINTS, snapshot, snapshot) == frozenset()
+    assert find_unchanged({"public.orders": "f1"}, FINGERPRINTS, snapshot, snapshot) == {"public.orders"}
+    assert find_unchanged({"public.orders": "f0"}, FINGERPRINTS, snapshot, snapshot) == frozenset()
+    assert find_unchanged({}, FINGERPRINTS, snapshot, snapshot) == frozenset()
 
 
 def test_what_was_not_created_is_as_at_head() -> None:
     other = Key("table", "public", "items")
     head = Snapshot(BEFORE | {other: {"options": ["fillfactor=70"]}})
 
-    assert complete(Snapshot({other: {}}), head, {"public.orders"}).objects == BEFORE | {other: {}}
+    assert add_unchanged(Snapshot({other: {}}), head, {"public.orders"}).objects == BEFORE | {other: {}}

@@ -10,10 +10,10 @@ import pytest
 from app.gate.checks import upgrade
 from app.gate.errors import CannotVerify
 from app.gate.recorder import record
-from app.gate.recording.model import Trip
+from app.gate.recording.model import RoundTrip
 from app.gate.server.throwaway import Server
 from app.gate.snapshot.describe import describe
-from app.gate.target.runner import Stage
+from app.gate.target.runner import TargetRunner
 from app.gate.walk.run import walk_all
 from tests.gate.projects import ENV, script, target, write_project
 
@@ -22,9 +22,9 @@ ORDERS = script(
 )
 
 
-def walked(place: Path, server: Server, *command: str, timeout_s: float = 60.0) -> dict[str, Trip]:
+def walked(place: Path, server: Server, *command: str, timeout_s: float = 60.0) -> dict[str, RoundTrip]:
     """The trips of the project's only walk, by revision."""
-    (walk,) = walk_all(Stage(target(place, *command, timeout_s=timeout_s), server))
+    (walk,) = walk_all(TargetRunner(target(place, *command, timeout_s=timeout_s), server))
     return walk.trips
 
 
@@ -38,11 +38,11 @@ def test_a_sound_history_goes_up_down_and_up_and_leaves_the_same_schema(tmp_path
     for trip in trips.values():
         assert trip.up
         assert trip.down
-        assert trip.again
+        assert trip.second_up
         assert not (trip.up.failure)
         assert not (trip.down.failure)
-        assert not (trip.again.failure)
-        assert trip.left_behind == trip.not_repeated == ()
+        assert not (trip.second_up.failure)
+        assert trip.left_behind == trip.second_up_differences == ()
     assert trips["b2"].up is not None
     assert [describe(change) for change in trips["b2"].up.changes] == ["column public.orders.note is new"]
 
@@ -112,8 +112,8 @@ def test_a_revision_that_fails_does_not_hide_the_other_branch(tmp_path: Path, se
         "SELECT nonsense",
     )
     assert failure.message == 'column "nonsense" does not exist'
-    assert trips["c3"].not_tried == trips["e5"].not_tried == "it comes after b2, which does not apply"
-    assert trips["d4"].again is not None
+    assert trips["c3"].skipped_because == trips["e5"].skipped_because == "it comes after b2, which does not apply"
+    assert trips["d4"].second_up is not None
 
 
 def test_a_defective_downgrade_spoils_nothing_that_comes_after_it(tmp_path: Path, server: Server) -> None:
@@ -130,13 +130,13 @@ def test_a_defective_downgrade_spoils_nothing_that_comes_after_it(tmp_path: Path
     trips = walked(place, server)
 
     assert [describe(change) for change in trips["b2"].left_behind] == ["enum public.mood is new"]
-    assert trips["b2"].again is not None
-    assert trips["b2"].again.failure is not None
+    assert trips["b2"].second_up is not None
+    assert trips["b2"].second_up.failure is not None
     assert trips["c3"].down is not None
     assert trips["c3"].down.failure is not None
     assert trips["c3"].down.failure.message == 'table "line" does not exist'
-    assert trips["d4"].again is not None
-    assert trips["d4"].again.failure is None
+    assert trips["d4"].second_up is not None
+    assert trips["d4"].second_up.failure is None
 
 
 @pytest.mark.parametrize("drop", ["op.drop_index('ix', postgresql_concurrently=True)", "pass"])
@@ -156,8 +156,8 @@ def test_an_autocommit_block_is_walked_with_commits(tmp_path: Path, server: Serv
     assert not trips["b2"].up.transactional
     assert trips["b2"].up.statements[0].index_builds == ("public.orders",)
     assert bool(trips["b2"].left_behind) == (drop == "pass")
-    assert trips["c3"].again is not None
-    assert trips["c3"].again.failure is None
+    assert trips["c3"].second_up is not None
+    assert trips["c3"].second_up.failure is None
 
 
 @pytest.mark.parametrize("commit", ["op.execute('COMMIT')", "op.get_bind().commit()"])
@@ -177,9 +177,9 @@ def test_a_script_that_commits_by_itself_is_walked_with_commits(tmp_path: Path, 
 
     assert trips["b2"].up is not None
     assert not trips["b2"].up.transactional
-    assert trips["b2"].again is not None
-    assert trips["b2"].left_behind == trips["b2"].not_repeated == ()
-    assert trips["c3"].again is not None
+    assert trips["b2"].second_up is not None
+    assert trips["b2"].left_behind == trips["b2"].second_up_differences == ()
+    assert trips["c3"].second_up is not None
 
 
 @pytest.mark.parametrize("ends", ["rollback", "commit"])
@@ -194,10 +194,10 @@ def test_a_downgrade_that_ends_the_transaction_past_sqlalchemy_goes_with_commits
     trips = walked(place, server)
 
     for name in ("b2", "c3"):
-        again = trips[name].again
+        again = trips[name].second_up
         assert again is not None, name
         assert again.failure is None
-        assert trips[name].left_behind == trips[name].not_repeated == ()
+        assert trips[name].left_behind == trips[name].second_up_differences == ()
 
 
 @pytest.mark.parametrize("downgrade", ["add(Order(id=77)); session.commit()", "add(Order(id=1)); session.flush()"])
@@ -218,7 +218,7 @@ def test_a_session_on_the_same_connection_outlives_the_way_back(tmp_path: Path, 
     trips = walked(place, server)
 
     for name in ("b2", "c3"):
-        up, down, again = trips[name].up, trips[name].down, trips[name].again
+        up, down, again = trips[name].up, trips[name].down, trips[name].second_up
         assert up is not None, name
         assert up.failure is None, (name, up.failure)
         assert not up.transactional
@@ -240,8 +240,8 @@ def test_a_failed_autocommit_block_costs_the_database_and_not_the_walk(tmp_path:
 
     assert trips["b2"].up is not None
     assert trips["b2"].up.failure is not None
-    assert trips["c3"].again is not None, trips["c3"]
-    assert trips["c3"].again.failure is None
+    assert trips["c3"].second_up is not None, trips["c3"]
+    assert trips["c3"].second_up.failure is None
 
 
 def test_what_only_one_transaction_explains_is_not_held_against_the_project(tmp_path: Path, server: Server) -> None:
@@ -274,8 +274,8 @@ def test_what_only_one_transaction_explains_is_not_held_against_the_project(tmp_
     (recording,) = record(target(place), server)
 
     for trip in recording.trips:
-        assert trip.again is not None
-        assert trip.again.failure is None, trip.again.failure
+        assert trip.second_up is not None
+        assert trip.second_up.failure is None, trip.second_up.failure
 
 
 def test_what_one_statement_locks_is_told_in_the_same_order_each_time(tmp_path: Path, server: Server) -> None:
@@ -342,7 +342,7 @@ def test_a_step_that_hangs_is_ended(tmp_path: Path, server: Server, body: str, m
     assert trips["b2"].up.failure is not None
     assert trips["b2"].up.failure.error == "Timeout"
     assert trips["b2"].up.failure.message == "did not end within 2 s"
-    assert trips["c3"].again is not None
+    assert trips["c3"].second_up is not None
 
 
 def test_a_command_that_works_on_another_database_is_stopped_before_anything_runs(
@@ -432,7 +432,7 @@ def test_a_command_that_ends_well_in_vain_is_found_out(tmp_path: Path, server: S
 
     (recording,) = record(target(place), server)
 
-    assert recording.trips[0].again is not None
+    assert recording.trips[0].second_up is not None
     assert recording.plain is not None
     assert "table public.orders is gone" in [describe(change) for change in recording.plain.differences]
     (finding,) = upgrade.examine(recording)
@@ -535,7 +535,7 @@ def test_a_second_upgrade_that_does_something_else_is_seen(
 
     trips = walked(write_project(tmp_path, {"a1": script("a1", None, before), "b2": b2}), server)
 
-    assert [change.key.name for change in trips["b2"].not_repeated] == ["c1", "c2"]
+    assert [change.key.name for change in trips["b2"].second_up_differences] == ["c1", "c2"]
 
 
 def test_a_script_that_leaves_a_table_with_rows_alone_goes_up_again_as_it_did(tmp_path: Path, server: Server) -> None:
@@ -550,7 +550,7 @@ def test_a_script_that_leaves_a_table_with_rows_alone_goes_up_again_as_it_did(tm
 
     trip = recording.trips[1]
     assert trip.populated is not None
-    assert trip.left_behind == trip.not_repeated == ()
+    assert trip.left_behind == trip.second_up_differences == ()
 
 
 def test_a_script_finds_the_planner_as_env_py_left_it(tmp_path: Path, server: Server) -> None:
@@ -560,7 +560,7 @@ def test_a_script_finds_the_planner_as_env_py_left_it(tmp_path: Path, server: Se
     (recording,) = record(target(write_project(tmp_path, {"a1": ORDERS, "b2": b2})), server)
 
     _, trip = recording.trips
-    assert [step and step.failure for step in (trip.up, trip.down, trip.again)] == [None, None, None]
+    assert [step and step.failure for step in (trip.up, trip.down, trip.second_up)] == [None, None, None]
     assert trip.populated is not None
     assert trip.populated.step.failure is None
 
@@ -576,7 +576,7 @@ def test_a_table_that_each_way_makes_in_the_scripts_metadata_is_made_anew(
 
     trip = walked(place, server)["b2"]
 
-    for step in (trip.up, trip.down, trip.again):
+    for step in (trip.up, trip.down, trip.second_up):
         assert step is not None
         assert step.failure is None, step
 
@@ -624,8 +624,8 @@ def test_a_module_that_migrates_as_it_is_imported_is_found_beside_a_class_that_i
     (recording,) = record(target(place), server)
 
     assert [model.table for model in recording.unregistered or ()] == ["lines"]
-    assert recording.trips[0].again is not None
-    assert recording.trips[0].again.failure is None
+    assert recording.trips[0].second_up is not None
+    assert recording.trips[0].second_up.failure is None
 
 
 def test_an_import_that_does_not_end_is_told_with_a_way_round(tmp_path: Path, server: Server) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from app.gate.recording.model import Failure, Revision, Statement, Step, Trip
+from app.gate.recording.model import Failure, Revision, RoundTrip, Statement, Step
 
 
 class Omission(StrEnum):
@@ -20,7 +20,7 @@ class Omission(StrEnum):
 _DELIBERATE = frozenset({"NotImplementedError", "Exception", "RuntimeError", "CommandError", "SystemExit"})
 
 
-def find_omission(revision: Revision, trip: Trip) -> Omission | None:
+def find_omission(revision: Revision, trip: RoundTrip) -> Omission | None:
     """How the downgrade of a revision that does something was left out.
 
     None if there is a downgrade to judge, if there is nothing to undo, or if the upgrade itself did not run.
@@ -34,7 +34,7 @@ def find_omission(revision: Revision, trip: Trip) -> Omission | None:
     if omission is Omission.EMPTY:
         # For a data migration an empty downgrade is how people say that the new values suit the old code too.
         # It is an omission only where the rows that it left behind stop the next upgrade.
-        return omission if trip.again is not None and trip.again.failure is not None else None
+        return omission if trip.second_up is not None and trip.second_up.failure is not None else None
     return omission if any(_acts(statement) for statement in trip.up.statements) else None
 
 

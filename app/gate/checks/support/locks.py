@@ -17,7 +17,7 @@ from app.gate.wording import listed
 
 
 @dataclass(frozen=True)
-class Moment:
+class HeldLocks:
     """One statement, and the strong locks on tables that are older than the revision while it runs, its own included."""
 
     statement: Statement
@@ -31,7 +31,7 @@ class Transaction:
 
     revision: Revision
     step: Step
-    moments: tuple[Moment, ...]
+    moments: tuple[HeldLocks, ...]
 
 
 def upgrades(recording: Recording) -> Iterator[tuple[Revision, Step, set[str]]]:
@@ -55,22 +55,22 @@ def transactions(recording: Recording) -> Iterator[Transaction]:
             yield Transaction(revision, step, tuple(_moments(together)))
 
 
-def by_table(found: Iterable[tuple[str, Moment]]) -> Iterator[tuple[str, list[Moment]]]:
+def by_table(found: Iterable[tuple[str, HeldLocks]]) -> Iterator[tuple[str, list[HeldLocks]]]:
     """What was found, together by table: one finding for each table of a transaction."""
-    together: dict[str, list[Moment]] = {}
+    together: dict[str, list[HeldLocks]] = {}
     for table, moment in found:
         together.setdefault(table, []).append(moment)
     yield from together.items()
 
 
-def moments(recording: Recording) -> Iterator[tuple[Transaction, Moment]]:
+def moments(recording: Recording) -> Iterator[tuple[Transaction, HeldLocks]]:
     """Each statement with the transaction that it is in."""
     for transaction in transactions(recording):
         for moment in transaction.moments:
             yield transaction, moment
 
 
-def is_blocking_scan(moment: Moment, table: str) -> bool:
+def is_blocking_scan(moment: HeldLocks, table: str) -> bool:
     """Whether a statement reads the whole of a table because it must, to lock others out of it at the same time.
 
     An UPDATE under a lock is another matter: it need not be in that transaction.
@@ -130,7 +130,7 @@ def _split(statements: Iterable[Statement]) -> Iterator[list[Statement]]:
         yield together
 
 
-def _moments(statements: Iterable[Statement]) -> Iterator[Moment]:
+def _moments(statements: Iterable[Statement]) -> Iterator[HeldLocks]:
     held: dict[str, frozenset[str]] = {}
     since: dict[str, Statement] = {}
     for statement in statements:
@@ -138,7 +138,7 @@ def _moments(statements: Iterable[Statement]) -> Iterator[Moment]:
             if strong := modes & _BLOCKS_WRITES:
                 held[table] = held.get(table, frozenset()) | strong
                 since.setdefault(table, statement)
-        yield Moment(statement, dict(held), dict(since))
+        yield HeldLocks(statement, dict(held), dict(since))
 
 
 def _overlooking(statement: Statement, young: set[str]) -> Statement:

@@ -6,7 +6,7 @@ import re
 
 from app.gate.checks.support import fix_code as remedy
 from app.gate.postgres import sqlstates
-from app.gate.recording.model import Change, Failure, Key, Revision, Snapshot, Trip
+from app.gate.recording.model import Change, Failure, Key, Revision, RoundTrip, Snapshot
 from app.gate.recording.names import shorten, table_of
 from app.gate.wording import indented
 
@@ -15,7 +15,7 @@ NO_LABEL = re.compile(r'^invalid input value for enum [^:]+: "(.*)"$')
 
 
 def _help(
-    revision: Revision, trip: Trip, failure: Failure, table: str, column: str | None, head: Snapshot | None
+    revision: Revision, trip: RoundTrip, failure: Failure, table: str, column: str | None, head: Snapshot | None
 ) -> str:
     is_told = failure.sqlstate != sqlstates.UNIQUE_VIOLATION or _is_text(head, table, column)
     code = _code(trip, failure, table, column, head) if is_told else None
@@ -52,7 +52,7 @@ _FIRST = {
 
 
 def _code(
-    trip: Trip, failure: Failure, table: str, column: str | None, head: Snapshot | None
+    trip: RoundTrip, failure: Failure, table: str, column: str | None, head: Snapshot | None
 ) -> tuple[str, str] | None:
     """Which advice, and the code for it, with the user's own names."""
     schema, _, label = table.partition(".")
@@ -90,7 +90,7 @@ def _code(
     return None
 
 
-def _referred_value(trip: Trip, head: Snapshot | None, table: str, column: str) -> str | None:
+def _referred_value(trip: RoundTrip, head: Snapshot | None, table: str, column: str) -> str | None:
     """A value that the column's foreign key allows, as SQL; None if it is in no foreign key."""
     changed = [(each.key, each.after) for each in (trip.up.changes if trip.up is not None else ())]
     for key, definition in [*changed, *(head.objects.items() if head is not None else ())]:
@@ -111,7 +111,7 @@ def _is_text(head: Snapshot | None, table: str, column: str | None) -> bool:
     return definition is None or str(definition.get("type")).startswith(("character", "text", "citext"))
 
 
-def _column_change(trip: Trip, table: str, column: str | None) -> Change | None:
+def _column_change(trip: RoundTrip, table: str, column: str | None) -> Change | None:
     """What the revision did to that column."""
     for change in trip.up.changes if trip.up is not None else ():
         if change.key.kind == "column" and change.key.name == column and table_of(change.key) == table and change.after:

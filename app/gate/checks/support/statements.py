@@ -11,17 +11,17 @@ from app.gate.recording.names import table_of
 
 def changes_by(step: Step, statement: Statement, table: str) -> list[Change]:
     """The changes of the step to that table which the statement made, as far as its text tells."""
-    told = [change for change in step.changes if table_of(change.key) == table and _tells_of(statement, change)]
-    return [change for change in told if says(statement, change.key.name) or not _is_named_by_any(step, change)]
+    told = [change for change in step.changes if table_of(change.key) == table and _mentions_change(statement, change)]
+    return [change for change in told if mentions(statement, change.key.name) or not _is_named_by_any(step, change)]
 
 
 def _is_named_by_any(step: Step, change: Change) -> bool:
-    return any(says(statement, change.key.name) for statement in step.statements)
+    return any(mentions(statement, change.key.name) for statement in step.statements)
 
 
 def find_statement(step: Step, change: Change) -> Statement | None:
     """The statement of the step whose text tells of the change: where an object went, the last that took it away."""
-    telling = [statement for statement in step.statements if _tells_of(statement, change)]
+    telling = [statement for statement in step.statements if _mentions_change(statement, change)]
     if change.after is None:
         return next(iter([each for each in telling if _takes_away(each, change)][-1:] or telling), None)
     # What drops the rest of a former try made nothing, nor did what fills a column before it is changed.
@@ -89,7 +89,7 @@ _WORDS = re.compile(r"\w+")
 _SAID_BY_POSTGRES = frozenset({"using", "btree", "not", "valid"})
 
 
-def says(statement: Statement, name: str) -> bool:
+def mentions(statement: Statement, name: str) -> bool:
     """Whether the words of a name are in a statement's text."""
     return _words_in(statement.sql).issuperset(_words_in(name.partition("(")[0]))
 
@@ -98,12 +98,12 @@ def _words_in(text: str) -> set[str]:
     return set(_WORDS.findall(text.lower()))
 
 
-def _tells_of(statement: Statement, change: Change) -> bool:
+def _mentions_change(statement: Statement, change: Change) -> bool:
     """Whether a statement names the object and its table; of what nobody named, whether it says all that the definition says."""
     key = change.key
-    if says(statement, key.name):
-        return not key.table or says(statement, key.table) or key.kind in ("constraint", "index")
-    if key.kind not in ("constraint", "index") or not says(statement, key.table):
+    if mentions(statement, key.name):
+        return not key.table or mentions(statement, key.table) or key.kind in ("constraint", "index")
+    if key.kind not in ("constraint", "index") or not mentions(statement, key.table):
         return False
     words = {word.lower() for word in columns_in(change.after or change.before or {})}
     return bool(words) and words <= _words_in(statement.sql) | _SAID_BY_POSTGRES
@@ -115,6 +115,6 @@ def first_word(statement: Statement) -> str:
     return (text.split(maxsplit=1) or [""])[0].upper()
 
 
-def shown(statement: Statement) -> str:
+def sql_of(statement: Statement) -> str:
     """The statement for a finding's detail."""
     return statement.sql.strip()
