@@ -67,7 +67,7 @@ class Gate:
         base_cache: BaseCache | None = None,
         evidence: frozenset[Evidence] = ALL_EVIDENCE,
     ) -> list[Recording]:
-        self.target, self.base, self.evidence = target, base, parts
+        self.target, self.base, self.evidence = target, base, evidence
         on_progress("walk", 1, 1)
         if isinstance(self.result, BaseException):
             raise self.result
