@@ -78,7 +78,7 @@ class Verification:
                     from app.gate.recorder import record
 
                     self.postgres = server.version
-                    self.recordings = record(target, server, on_progress, self.base, kept, evidence)
+                    self.recordings = record(target, server, on_progress, self.base, base_cache, evidence)
                     server.end()  # which takes a while: we judge in the meantime
                     return self._conclude()
 
@@ -86,8 +86,8 @@ class Verification:
                 return run()
             from app.gate.base_cache import BaseCache, with_base_cache
 
-            kept = BaseCache(target, self.base)
-            return with_base_cache(kept, lambda image: run(image, kept))
+            base_cache = BaseCache(target, self.base)
+            return with_base_cache(base_cache, lambda image: run(image, base_cache))
 
     def _conclude(self) -> Report:
         if self.recording is not None:
