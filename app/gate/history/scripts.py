@@ -65,10 +65,7 @@ def digest_content(tree: ast.Module) -> str:
     revision another parent. The same too in each version of Python, unlike that of `ast.dump`, which tells more or less
     of what is empty from version to version.
     """
-    content = hashlib.sha256()
-    for word in _words_of(tree):
-        content.update(word.encode("utf-8", "backslashreplace") + b"\0")
-    return content.hexdigest()
+    return hashlib.sha256("\0".join(_words_of(tree)).encode()).hexdigest()
 
 
 def _words_of(tree: ast.Module) -> Iterator[str]:
@@ -77,7 +74,7 @@ def _words_of(tree: ast.Module) -> Iterator[str]:
     while left:
         each = left.pop()
         if isinstance(each, ast.AST):
-            fields = [(name, value) for name, value in ast.iter_fields(each) if _is_told(name, value)]
+            fields = [(name, value) for name, value in _fields(each) if _is_told(name, value)]
             yield f"{type(each).__name__}({' '.join(name for name, _ in fields)})"
             left += [value for _, value in reversed(fields)]
         elif isinstance(each, list):
@@ -86,6 +83,13 @@ def _words_of(tree: ast.Module) -> Iterator[str]:
             left += reversed(told)
         else:
             yield hex(each) if type(each) is int else ascii(each)  # not the decimal digits, which Python limits
+
+
+def _fields(node: ast.AST) -> Iterator[tuple[str, object]]:
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 has empty texts between the parts of one
+        yield "values", [each for each in node.values if not (isinstance(each, ast.Constant) and each.value == "")]
+    else:
+        yield from ast.iter_fields(node)
 
 
 def _is_told(name: str, value: object) -> bool:

@@ -18,7 +18,16 @@ NOT_NULL = altered(
     key("column", "note", "orders"), {"type": "text", "nullable": True}, {"type": "text", "nullable": False}
 )
 UNIQUE = added(key("constraint", "uq_note", "orders"), type="unique", columns=["note"], definition="UNIQUE (note)")
-NULLS = failure('column "note" of relation "orders" contains null values', sqlstate="23502", sql="ALTER …", line=12)
+NULLS = failure(
+    'column "note" of relation "orders" contains null values',
+    sqlstate="23502",
+    sql="ALTER …",
+    line=12,
+    table="public.orders",
+    column="note",
+)
+OF_CHANNEL = {"sqlstate": "23502", "table": "public.orders", "column": "channel"}
+OF_UQ_NOTE = {"sqlstate": "23505", "table": "public.orders", "constraint": "uq_note"}
 
 
 def over_rows(
@@ -36,7 +45,7 @@ def of(one: RoundTrip, **fields: object) -> Recording:
 def test_a_column_that_no_existing_row_can_have_is_an_error_and_the_help_gives_it_a_default():
     message = 'column "channel" of relation "orders" contains null values'
 
-    [finding] = examine(of(over_rows([NEW_COLUMN], failure(message, sqlstate="23502", line=7), "plain")))
+    [finding] = examine(of(over_rows([NEW_COLUMN], failure(message, **OF_CHANNEL, line=7), "plain")))
 
     assert finding.severity is Severity.ERROR
     assert finding.message == f"a1 fails as soon as orders has rows: {message}."
@@ -73,7 +82,7 @@ def test_a_column_of_a_foreign_key_is_filled_with_a_value_that_exists():
 
 def test_a_new_column_of_a_foreign_key_gets_no_made_up_default():
     foreign_key = added(key("constraint", "fk", "orders"), **{**OWNER_KEY, "columns": ["channel"]})
-    failed = failure('column "channel" of relation "orders" contains null values', sqlstate="23502")
+    failed = failure('column "channel" of relation "orders" contains null values', **OF_CHANNEL)
 
     [finding] = examine(of(over_rows([NEW_COLUMN, foreign_key], failed, "plain")))
 
@@ -135,7 +144,7 @@ def test_an_update_of_something_else_makes_nothing_less_certain(other: str):
 
 
 def test_duplicates_of_what_is_no_text_get_no_suffix_for_advice():
-    failed = failure('could not create unique index "uq_note"', sqlstate="23505")
+    failed = failure('could not create unique index "uq_note"', **OF_UQ_NOTE)
     head = snapshot({key("column", "note", "orders"): {"type": "integer"}})
 
     [finding] = examine(recording(over_rows([UNIQUE], failed), head=head))
@@ -184,7 +193,7 @@ def test_a_script_whose_inserts_meet_made_up_keys_is_not_blamed(message: str, sq
 
 
 def test_a_unique_key_over_duplicates_is_a_warning_that_names_the_columns():
-    failed = failure('could not create unique index "uq_note"', sqlstate="23505")
+    failed = failure('could not create unique index "uq_note"', **OF_UQ_NOTE)
 
     [finding] = examine(of(over_rows([UNIQUE], failed)))
 
@@ -200,6 +209,8 @@ def test_what_fails_in_a_table_of_the_revision_s_own_is_told_of_the_older_rows_t
     failed = failure(
         'duplicate key value violates unique constraint "ix_id"',
         sqlstate="23505",
+        table="public.sessions",
+        constraint="ix_id",
         sql="INSERT INTO sessions (id) SELECT session_id FROM orders",
     )
 
@@ -219,7 +230,12 @@ def test_what_fails_in_a_table_of_the_revision_s_own_is_told_of_the_older_rows_t
 )
 def test_no_rows_of_a_table_of_the_revision_s_own_are_blamed_for_a_null_in_it(rows, start):
     changes = [added(key("table", "sessions")), NOT_NULL]
-    failed = failure('null value in column "title" of relation "sessions" violates …', sqlstate="23502")
+    failed = failure(
+        'null value in column "title" of relation "sessions" violates …',
+        sqlstate="23502",
+        table="public.sessions",
+        column="title",
+    )
 
     [finding] = examine(of(over_rows(changes, failed, rows, tables={"public.lines": 6, "public.orders": 6})))
 
@@ -248,7 +264,12 @@ def test_what_the_rows_have_is_said_as_far_as_the_error_tells(failed, words):
 def test_a_check_in_the_place_of_another_is_told_as_what_it_no_longer_allows():
     status = key("constraint", "ck_status", "orders")
     change = altered(status, {"type": "check", "definition": "CHECK (a)"}, {"type": "check", "definition": "CHECK (b)"})
-    failed = failure('check constraint "ck_status" of relation "orders" is violated by some row', sqlstate="23514")
+    failed = failure(
+        'check constraint "ck_status" of relation "orders" is violated by some row',
+        sqlstate="23514",
+        table="public.orders",
+        constraint="ck_status",
+    )
 
     [finding] = examine(of(over_rows([change], failed)))
 
@@ -356,7 +377,9 @@ def test_tables_without_rows_for_one_reason_are_one_notice():
 
 def test_the_table_is_named_with_its_schema_and_quoted_where_it_must_be():
     column = added(key("column", "Kind", "Order", "shop"), type="integer", nullable=False)
-    failed = failure('column "Kind" of relation "Order" contains null values', sqlstate="23502")
+    failed = failure(
+        'column "Kind" of relation "Order" contains null values', sqlstate="23502", table="shop.Order", column="Kind"
+    )
 
     [finding] = examine(of(over_rows([column], failed, "plain", {"shop.Order": 3})))
 

@@ -35,6 +35,7 @@ def test_the_bad_project_has_this_finding_and_no_other(check: str, server: Serve
     report = verify(check, "bad", server, tmp_path)
 
     assert [finding.check for finding in report.findings if finding.allowed is None] == [check], as_text(report)
+    assert_told_apart(report)
 
 
 @pytest.mark.parametrize("check", [check for check in ALL_CHECKS if check.id in IDS], ids=lambda check: check.id)
@@ -57,6 +58,15 @@ def test_every_check_has_a_pair(check):
     folder = PROJECTS / check.id.replace("-", "_")
 
     assert (folder / "bad").is_dir() or (folder / "good").is_dir() or check.id in ELSEWHERE
+
+
+def assert_told_apart(report: Report) -> None:
+    """Findings of one identity are equal in everything but their words."""
+    places: dict[tuple[str | None, ...], set[tuple[object, ...]]] = {}
+    for each in report.findings:
+        identity = (each.check, each.revision, each.object, each.subject)
+        places.setdefault(identity, set()).add((each.severity, each.path, each.line))
+    assert {identity: found for identity, found in places.items() if len(found) > 1} == {}
 
 
 def verify(

@@ -60,8 +60,11 @@ def test_a_new_run_renews_what_it_judged_and_keeps_what_it_left_out() -> None:
         (None, "there is no baseline known.json: make it with --write-baseline"),
         ("{", "the baseline known.json cannot be read: "),
         ("[]", "known.json is not a baseline"),
-        ('{"format": "other", "findings": []}', "the baseline known.json is of the format 'other', not"),
-        ('{"format": "overproof-baseline/1", "findings": [{}]}', "known.json is not a baseline"),
+        (
+            '{"format": "overproof-baseline/1", "findings": []}',
+            "the baseline known.json is of the format 'overproof-baseline/1', not 'overproof-baseline/2': remove it, and recreate",
+        ),
+        ('{"format": "overproof-baseline/2", "findings": [{}]}', "known.json is not a baseline"),
     ],
 )
 def test_one_that_cannot_be_used_is_refused_in_a_line(tmp_path: Path, content: str | None, message: str) -> None:
