@@ -4,10 +4,18 @@ Python imports a module of this name at start-up (https://docs.python.org/3/libr
 reaches Alembic nothing, and must not hide a `sitecustomize` that the project or the machine has.
 """
 
+from __future__ import annotations
+
 import gc
 import importlib.util
 import os
 import sys
+
+TYPE_CHECKING = False  # a process that never reaches Alembic need not import typing
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any, Sequence
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _AWAITED = "alembic.runtime.migration"
@@ -16,10 +24,12 @@ _AWAITED = "alembic.runtime.migration"
 class _Finder:
     """Finds the awaited module as usual, and has its loader call the driver right after the module was executed."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._is_searching = False
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         if name != _AWAITED or self._is_searching:
             return None
         self._is_searching = True
@@ -28,34 +38,34 @@ class _Finder:
         finally:
             self._is_searching = False
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
+            spec.loader = _Loader(spec.loader)  # type: ignore[assignment]
         return spec
 
 
 class _Loader:
     """The module's own loader, followed by the driver."""
 
-    def __init__(self, loader):
+    def __init__(self, loader: Any) -> None:
         self._loader = loader
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
 
-    def create_module(self, spec):
+    def create_module(self, spec: ModuleSpec) -> Any:
         return self._loader.create_module(spec)
 
-    def exec_module(self, module):
+    def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
         sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
         _load_driver().take_over(module)
 
 
-def _load_driver():
-    """The driver, loaded by its place, since this folder is not on the path any more."""
+def _load_driver() -> Any:
+    """The driver, loaded by its path, since this folder is not on the path any more."""
     name = "overproof_driver"
-    place = os.path.join(_HERE, name)
-    spec = importlib.util.spec_from_file_location(
-        name, os.path.join(place, "__init__.py"), submodule_search_locations=[place]
+    directory = os.path.join(_HERE, name)
+    spec: Any = importlib.util.spec_from_file_location(
+        name, os.path.join(directory, "__init__.py"), submodule_search_locations=[directory]
     )
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
@@ -63,7 +73,7 @@ def _load_driver():
     return module
 
 
-def _hand_on():
+def _hand_on() -> None:
     """Import the `sitecustomize` that Python would have found without us."""
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != _HERE]
     ours = sys.modules.pop("sitecustomize", None)
@@ -76,7 +86,7 @@ def _hand_on():
             sys.modules["sitecustomize"] = ours
 
 
-def _spare_the_collector():
+def _spare_the_collector() -> None:
     """Have the garbage collector look less often: a command imports its whole application, and hardly any of that is garbage.
 
     Of the start of `alembic upgrade` with 80 models and 200 revisions, it was a tenth.

@@ -69,7 +69,7 @@ class _Race:
         try:
             while (session := self._arrive(process)) is not None:
                 check_database(session, self._database)
-                session.send("meet")
+                session.send("run_concurrently")
                 try:
                     session.receive(self._stage.patience_s)
                     self._meet(me, session)

@@ -218,12 +218,12 @@ class RevisionRerun(Walker):
 
     def _populate_held(self, name: str, trial: RowsTrial) -> int | None:
         """In a transaction that is rolled back. Gives 0 if the revision is to be tried again with commits, 1 if the database is spoiled."""
-        self._session.ask("hold")
+        self._session.ask("begin_rollback_only")
         again = trial.upgrade(lambda: self._repeat(name, "upgrade"), is_void)
         trial.must_commit |= is_void(again)
         if again.failure is None and not trial.must_commit:
             trial.after_upgrade()
-        is_undone = self._session.ask("release")["undone"]
+        is_undone = self._session.ask("roll_back")["undone"]
         if trial.must_commit:
             return 0
         return None if is_undone else 1
@@ -232,9 +232,9 @@ class RevisionRerun(Walker):
         """With commits. Gives 0 if the revision is to be tried again with other rows, 1 if the database is spoiled."""
         down = self._walk.trips[name].down
         kind = KINDS[0] if trial.populated is None else KINDS[1]
-        self._session.ask("hold")
+        self._session.ask("begin_rollback_only")
         is_filled = trial.fill(kind)
-        self._session.ask("release", keep=is_filled)
+        self._session.ask("commit" if is_filled else "roll_back")
         if not is_filled:
             return None
         taken = self._repeat(name, "upgrade")
@@ -245,15 +245,15 @@ class RevisionRerun(Walker):
         if down is None or down.failure is not None or self._repeat(name, "downgrade").failure is not None:
             return 1
         self._in_hold(trial.after_downgrade)
-        self._session.ask("hold")
+        self._session.ask("begin_rollback_only")
         is_cleared = trial.clear()
-        self._session.ask("release", keep=is_cleared)
+        self._session.ask("commit" if is_cleared else "roll_back")
         return None if is_cleared else 1
 
     def _in_hold(self, look: Callable[[], None]) -> None:
-        self._session.ask("hold")
+        self._session.ask("begin_rollback_only")
         look()
-        self._session.ask("release")
+        self._session.ask("roll_back")
 
     def _survive(self, name: str, direction: str, *, is_observed: bool = False) -> Step:
         """Take a step. The end of the command in the middle of it is a failure like any other."""

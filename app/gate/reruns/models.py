@@ -37,7 +37,7 @@ def create_models(jobs: JobPool, walk: Walk, arrival: int, seen: RerunResults, r
             seen.missing["models"] = f"the command did not reach Alembic a second time: {process.last_words()}"
             return
         session.ask("prepare")
-        answer = session.ask("models", runner.target.timeout_s)
+        answer = session.ask("create_models", runner.target.timeout_s)
         if failure := answer.get("failure"):
             seen.model_failure = Failure(**failure)
             seen.missing["models"] = f"the models' own tables cannot be created: {failure['message']}"

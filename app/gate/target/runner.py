@@ -212,7 +212,9 @@ def check_database(session: DriverSession, database: Database) -> None:
         )
 
 
-def session_of_walk(index: int, process: Process, database: Database, earlier: str = "plain") -> DriverSession | None:
+def session_of_walk(
+    index: int, process: Process, database: Database, earlier: str = "run_whole"
+) -> DriverSession | None:
     """The session of the walk with that index, the earlier ones being asked to end in that way."""
     for _ in range(index):
         session = process.arrive()

@@ -49,7 +49,7 @@ class DriverSession:
     def foresee(self, *requests: Request) -> None:
         """Send what is going to be asked next, in that order. The command goes on with it while we are busy with its answers, up to the
         first request that does not go well. Raises Gone."""
-        self._say({"do": "series", "requests": requests})
+        self._say({"do": "pipeline", "requests": requests})
         self.foreseen.extend(requests)
 
     def send(self, do: str, **arguments: Any) -> None:

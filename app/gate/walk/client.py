@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from app.gate.errors import CommandExited, StepTimedOut
 from app.gate.recording.model import Failure, Statement, Step
 from app.gate.target.session import Request
-
-_UNITS_MS = {"": 1, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def step_request(revision: str, direction: str, is_observed: bool, stop_before: int | None = None) -> Request:
@@ -46,7 +43,7 @@ def _statement(seen: Mapping[str, Any]) -> Statement:
     rewrites = tuple(sorted(seen.get("rewrites", ())))  # sorted, for PostgreSQL tells them in any order
     return Statement(
         sql=seen["sql"],
-        duration_ms=round(seen["ms"], 3),
+        duration_ms=round(seen["duration_ms"], 3),
         line=seen["line"],
         locks={table: frozenset(modes) for table, modes in sorted(seen.get("locks", {}).items())},
         rewrites=rewrites,
@@ -54,12 +51,6 @@ def _statement(seen: Mapping[str, Any]) -> Statement:
         # A rewrite builds the table's indexes again: that is part of the rewrite, not a finding of its own.
         index_builds=tuple(table for table in sorted(seen.get("index_builds", ())) if table not in rewrites),
         written=dict(sorted(seen.get("written", {}).items())),
-        transactional=seen["tx"],
-        lock_timeout_ms=_milliseconds(seen.get("lock_timeout")),
+        transactional=seen["transactional"],
+        lock_timeout_ms=seen.get("lock_timeout_ms"),
     )
-
-
-def _milliseconds(setting: str | None) -> int | None:
-    """PostgreSQL's way to print a time, such as "2s" or "0", in milliseconds."""
-    found = re.fullmatch(r"(\d+)(ms|s|min|h|d|)", setting or "")
-    return int(found[1]) * _UNITS_MS[found[2]] if found else None

@@ -65,7 +65,7 @@ def _walk_with(
     while (session := process.arrive()) is not None:
         check_database(session, database)
         if index < unfinished:
-            session.ask("plain")
+            session.ask("run_whole")
         else:
             if index == len(walks):
                 walks.append(begin_walk(index, session, runner))

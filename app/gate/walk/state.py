@@ -83,7 +83,7 @@ class Walk:
 
     def ask_drift(self, session: DriverSession, timeout_s: float, meanwhile: Callable[[], None] | None = None) -> None:
         """What autogenerate would still write, in the process of that session, which is at head."""
-        answer = session.ask("drift", timeout_s, meanwhile, settled=sorted(self.settled))
+        answer = session.ask("drift", timeout_s, meanwhile, unchanged=sorted(self.settled))
         if failure := answer.get("failure"):
             self.missing["drift"] = f"autogenerate failed: {failure['message']}"
             return

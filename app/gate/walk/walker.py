@@ -103,7 +103,7 @@ class Walker:
         has_downgrade = revision.downgrade_body != "missing"
         is_held = has_downgrade and up.transactional and walk.is_transactional
         if is_held:
-            self._session.ask("hold")
+            self._session.ask("begin_rollback_only")
         try:
             after = self._look(before)
         except Unforeseen:
@@ -128,12 +128,12 @@ class Walker:
             is_done = self._try_back_and_forth(name, before, after)
         if is_done:
             self._release(name)
-        elif not self._session.ask("release")["undone"] and self._look(after) != after:
+        elif not self._session.ask("roll_back")["undone"] and self._look(after) != after:
             raise DatabaseSpoiled(self._walk.plan.index(name) + 1)  # it did not only roll back
         return is_done
 
     def _release(self, name: str) -> None:
-        if not self._session.ask("release")["undone"]:
+        if not self._session.ask("roll_back")["undone"]:
             raise DatabaseSpoiled(self._walk.plan.index(name) + 1)
 
     # What will be asked is mostly known beforehand. The command goes on with it while we think about its answers.
@@ -143,7 +143,7 @@ class Walker:
         look: Request = {"do": "query", "statements": question(before)}
         requests = [self._request(name, "upgrade", is_observed=True)]
         if walk.revisions[name].downgrade_body != "missing" and walk.is_transactional:
-            requests += [{"do": "hold"}, look]
+            requests += [{"do": "begin_rollback_only"}, look]
             if Evidence.POPULATED not in walk.evidence:  # else rows may come between
                 again = self._request(name, "upgrade", is_observed=False)
                 requests += [self._request(name, "downgrade", is_observed=True), look, again]
@@ -155,7 +155,7 @@ class Walker:
         """Undo what was foreseen and is not wanted: it is in a transaction that is held, as what comes now will be."""
         self._let_pass()
         self._release(name)
-        self._session.ask("hold")
+        self._session.ask("begin_rollback_only")
 
     def _let_pass(self) -> None:
         """Let what was foreseen go to its end."""
@@ -220,9 +220,9 @@ class Walker:
         if trip.populated is None and not trip.tables_without_rows:
             trial = self._trial(trip, before)
             if trial is not None:
-                self._session.ask("hold")
+                self._session.ask("begin_rollback_only")
                 trial.look_ahead()
-                self._session.ask("release")
+                self._session.ask("roll_back")
                 self._walk.unpopulated[name] = trial
 
     def _trial(self, trip: RoundTrip, before: Snapshot) -> RowsTrial | None:
@@ -321,7 +321,7 @@ class Walker:
         if Evidence.MODELS in walk.evidence and (walk.settled or walk.known is None):
             if not walk.models:
                 walk.models = self._session.ask("fingerprints", self._timeout_s)["models"]
-            walk.creation = self._session.ask("creation", settled=sorted(walk.settled))["statements"]
+            walk.creation = self._session.ask("creation", unchanged=sorted(walk.settled))["statements"]
 
     # Single requests.
 
@@ -331,13 +331,13 @@ class Walker:
 
     def _step(self, revision: str, direction: str, *, is_observed: bool = True) -> Step:
         answer = self._carry_out(self._request(revision, direction, is_observed=is_observed))
-        if answer.get("cannot_hold"):
+        if answer.get("commits"):
             return _CANNOT_HOLD
         failure = answer.get("failure")
         return Step(
             revision=revision,
             direction=direction,
-            duration_ms=round(answer.get("ms", 0.0), 3),
+            duration_ms=round(answer.get("duration_ms", 0.0), 3),
             transactional=answer.get("transactional", True),
             statements=tuple(_statement(each) for each in answer.get("statements", ())),
             failure=Failure(**failure, revision=revision) if failure else None,

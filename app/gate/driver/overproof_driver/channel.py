@@ -1,39 +1,45 @@
-"""The socket between the driver and the recorder: one JSON object a line, request and answer in turn.
+"""The socket between the driver and the gate: one JSON object a line, request and answer in turn.
 
 A socket with a name, and not a descriptor that the command inherits: a wrapper that starts Alembic through `subprocess` closes
-descriptors, but hands its environment on. What the project prints cannot reach it.
+descriptors, but passes its environment on. What the project prints cannot reach it.
 """
+
+from __future__ import annotations
 
 import json
 import os
 import socket
+from typing import Any, Mapping
 
 
 class Channel:
-    """One conversation, for one call of `run_migrations`."""
+    """One session with the gate, for one call of `run_migrations`."""
 
-    def __init__(self, connected):
+    def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._lines = connected.makefile("r", encoding="utf-8", newline="\n")
 
-    def send(self, message):
+    def send(self, message: Mapping[str, Any]) -> None:
         self._socket.sendall(json.dumps(message, default=str).encode("utf-8") + b"\n")
 
-    def receive(self):
-        """The next request, or None when the recorder is gone."""
+    def receive(self) -> dict[str, Any] | None:
+        """The next request, or None when the gate is gone."""
         try:
             line = self._lines.readline()
         except OSError:
             return None
-        return json.loads(line) if line.endswith("\n") else None
+        if not line.endswith("\n"):
+            return None
+        request: dict[str, Any] = json.loads(line)
+        return request
 
-    def close(self):
+    def close(self) -> None:
         self._lines.close()
         self._socket.close()
 
 
-def connect():
-    """A channel to the recorder, or None where nobody listens (a process that outlived its gate)."""
+def connect() -> Channel | None:
+    """A channel to the gate, or None where there is none. Raises SystemExit if it does not listen any more."""
     path = os.environ.get("OVERPROOF_DRIVER")
     if not path:
         return None

@@ -1,0 +1,281 @@
+"""What the gate and the driver say to each other: the requests by their names, and what their answers consist of.
+
+Each message is one JSON object on one line. The gate sends `{"do": "step", "revision": "b2", …}` and receives one answer to it. Two
+messages come without a request: the handshake, when the driver has connected, and `LateTables`, as the command ends.
+
+The gate imports this module for its type checker alone: the driver stays a program that runs in another interpreter. There it
+may be Python 3.8, hence the base classes where a later `typing` has `NotRequired`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict, Union
+
+PREPARE = "prepare"
+STEP = "step"
+BEGIN_ROLLBACK_ONLY = "begin_rollback_only"
+ROLL_BACK = "roll_back"
+COMMIT = "commit"
+QUERY = "query"
+EXECUTE = "execute"
+ASK = "ask"
+SCRIPT = "script"
+FINGERPRINTS = "fingerprints"
+CREATION = "creation"
+CREATE_MODELS = "create_models"
+DRIFT = "drift"
+HIDDEN = "hidden"
+UNREGISTERED = "unregistered"
+OFFLINE = "offline"
+
+# The last request of a walk: how `run_migrations` ends.
+RUN_WHOLE = "run_whole"
+RUN_CONCURRENTLY = "run_concurrently"
+SKIP = "skip"
+FINISH = "finish"
+STAMP = "stamp"
+STOP = "stop"
+
+# {"do": "pipeline", "requests": [{"do": …}, …]}: answered one by one, up to the first that does not go well.
+PIPELINE = "pipeline"
+
+
+class Fault(TypedDict):
+    """The answer to any request in which the driver itself failed."""
+
+    fault: str
+    traceback: str
+
+
+class Unsupported(TypedDict):
+    """In place of the handshake: the project's Alembic or SQLAlchemy is too old."""
+
+    unsupported: str
+
+
+class _Failure(TypedDict):
+    error: str  # "psycopg2.errors.UndefinedTable"
+    message: str
+    sqlstate: str | None
+    sql: str | None  # the statement that failed
+    line: int | None  # in the revision's script
+
+
+class NamedObjects(TypedDict, total=False):
+    """What PostgreSQL names in the fields of an error, next to its message, which may be in any language."""
+
+    table: str  # "public.orders"
+    column: str
+    constraint: str
+
+
+class Failure(_Failure, NamedObjects, total=False):
+    """An error of a script, of the database or of Alembic."""
+
+
+class Failed(TypedDict):
+    """In place of an answer: what was asked for could not be done."""
+
+    failure: Failure
+
+
+class _Handshake(TypedDict):
+    pid: int
+    python: str
+    alembic: str
+    sqlalchemy: str
+    dialect: str
+    as_sql: bool  # offline mode: Alembic prints SQL
+    version_table: str
+    version_table_schema: str | None
+    script_location: str | None
+    directory: str
+
+
+class Handshake(_Handshake, total=False):
+    """What the driver sends first. The database and the backend are those of an online PostgreSQL."""
+
+    database: str
+    backend: str  # the process id of the server's session
+
+
+class Revision(TypedDict):
+    """A script, as Alembic reads it."""
+
+    revision: str
+    down_revisions: list[str]
+    depends_on: list[str]
+    branch_labels: list[str]
+    message: str
+    path: str
+
+
+class _HistoryError(TypedDict):
+    error: str
+    message: str
+
+
+class HistoryError(_HistoryError, total=False):
+    """Why Alembic cannot read the history."""
+
+    path: str | None
+    line: int | None
+
+
+class _History(TypedDict):
+    locations: list[str]
+    revisions: list[Revision]  # parents before children
+    heads: list[str]
+    bases: list[str]
+    plan: list[str]  # revisions, in the order in which the command would apply them
+    refusal: str | None  # why Alembic refuses to plan what the command asks for
+    error: HistoryError | None
+
+
+class History(_History, total=False):
+    """The scripts and the plan. Without the last two where the history or the plan cannot be read."""
+
+    is_upgrade: bool
+    is_stamp: bool  # the command marks the database with a revision and runs no script
+
+
+class Prepared(History):
+    """The history, and the state of the database."""
+
+    warnings: list[str]
+    is_transactional: bool
+    current: list[str]
+    has_metadata: bool
+
+
+PrepareAnswer = Union[Prepared, Failed]  # failed: Alembic cannot begin on this database
+
+
+class Effects(TypedDict, total=False):
+    """What one statement did to tables that are older than the step, less what is empty. Tables are named "schema.table"."""
+
+    locks: dict[str, list[str]]  # newly taken: "public.orders" -> ["ShareLock"]
+    rewrites: list[str]
+    scans: list[str]
+    index_builds: list[str]
+    written: dict[str, int]  # rows inserted, updated or deleted by table
+    lock_timeout_ms: int  # in force as the locks were taken
+
+
+class _Statement(TypedDict):
+    sql: str
+    duration_ms: float
+    line: int | None
+    transactional: bool
+
+
+class Statement(_Statement, Effects, total=False):
+    """One statement of a step."""
+
+
+class StepAnswer(TypedDict, total=False):
+    """One revision in one direction. Without a failure, `commits` or `stopped`, the step was taken."""
+
+    statements: list[Statement]
+    duration_ms: float
+    transactional: bool
+    failure: Failure
+    commits: bool  # the script wants to commit in the rollback-only transaction
+    stopped: bool  # before the statement that was asked for
+
+
+class RollBackAnswer(TypedDict):
+    undone: bool  # False if something in the transaction was committed after all
+
+
+class ValueAnswer(TypedDict):
+    value: Any
+
+
+AskAnswer = Union[ValueAnswer, Failed]  # failed: PostgreSQL refused
+
+
+class Done(TypedDict):
+    """Nothing to report."""
+
+
+EmptyAnswer = Union[Done, Failed]
+
+
+class FingerprintsAnswer(TypedDict):
+    models: dict[str, tuple[str, list[str]]]  # "public.orders" -> its model's fingerprint, and the enums in it
+
+
+class CreationAnswer(TypedDict):
+    statements: list[str] | None  # None if it takes more than SQL
+
+
+class Operation(TypedDict):
+    """What autogenerate would do: "add column public.orders.note", to what: "public.orders.note", and its kind: "add-column"."""
+
+    operation: str
+    object: str
+    kind: str
+
+
+class Differences(TypedDict):
+    """What autogenerate would still write."""
+
+    operations: list[Operation]
+    waived: list[str]  # objects of operations that a hook of the project's took out again
+    refused: list[str]  # tables of which the project's filters left something out
+
+
+class Drift(Differences):
+    """What autogenerate would still write, and whether it can be believed."""
+
+    is_stale: bool  # a script has changed the metadata in this process
+
+
+DriftAnswer = Union[Drift, Failed]
+
+
+class HiddenAnswer(TypedDict):
+    tables: list[str]
+
+
+class UnregisteredModel(TypedDict):
+    """A table's class that Alembic does not know."""
+
+    module: str
+    name: str
+    path: str
+    line: int | None
+    table: str
+
+
+class UnregisteredAnswer(TypedDict):
+    models: list[UnregisteredModel]
+
+
+class OfflineFailure(Failure, total=False):
+    """With the revision in which it arose."""
+
+    revision: str | None
+
+
+class _OfflineAnswer(TypedDict):
+    pieces: list[tuple[str | None, str]]  # the revision, if it is of one, and the text
+
+
+class OfflineAnswer(_OfflineAnswer, total=False):
+    """The SQL that Alembic would print, in its order."""
+
+    failure: OfflineFailure
+
+
+class VersionReached(TypedDict):
+    """Follows on `run_concurrently` once the revision was read. The driver waits for one more message before it continues."""
+
+    reached_version: bool
+
+
+class LateTables(TypedDict):
+    """The last message: tables that the command has added to the metadata since Alembic was done."""
+
+    late: list[str]

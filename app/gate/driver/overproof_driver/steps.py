@@ -1,0 +1,207 @@
+"""Requests: get ready, take a step, begin and end a rollback-only transaction."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Iterator
+
+import sqlalchemy
+from alembic.runtime.migration import HeadMaintainer, RevisionStep
+
+from . import history, metadata
+from .errors import CommitInRollbackOnly, Stopped, is_defect_of_ours
+
+if TYPE_CHECKING:
+    from . import protocol
+    from .state import State
+
+log = logging.getLogger("alembic.runtime.migration")
+
+
+def prepare(state: State) -> protocol.PrepareAnswer:
+    """Get ready for steps: own the transactions, read the plan. Sent once the gate knows the database as its own."""
+    state.connection.take_over()
+    state.observer.listen()
+    version = state.context._version
+    state.set_version = (
+        version.update()
+        .values(version_num=sqlalchemy.bindparam("reached"))
+        .where(version.c.version_num == sqlalchemy.bindparam("left"))
+    )
+    state.context.impl.start_migrations()
+    try:
+        _read_heads(state)
+    except Exception as error:
+        state.connection.roll_back()
+        return {"failure": state.failure(error)}
+    return _read_plan(state)
+
+
+def _read_heads(state: State) -> None:
+    """Find out where the database is, and whether its connection has transactions."""
+    state.connection.begin()
+    state.heads = set(state.context.get_current_heads())
+    if not state.heads:
+        state.context._ensure_version_table()
+    state.connection.find_autocommit()
+    state.connection.commit()
+
+
+def _read_plan(state: State) -> protocol.PrepareAnswer:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        scripts, described = history.describe(state.context, sorted(state.heads))
+    state.scripts = {each.revision: each for each in scripts}
+    state.extent = metadata.extent(state.context)
+    return {
+        **described,
+        "warnings": [str(each.message) for each in caught],
+        "is_transactional": not state.connection.is_autocommit,
+        "current": sorted(state.heads),
+        "has_metadata": bool(metadata.metadatas(state.context)),
+    }
+
+
+def step(
+    state: State, revision: str, direction: str, observe: bool = True, stop_before: int | None = None
+) -> protocol.StepAnswer:
+    """Run one revision in one direction, and commit it unless a rollback-only transaction was begun.
+
+    `stop_before` is the number of a statement, from 0, before which the step ends as if it were killed there.
+    """
+    script = state.scripts[revision]
+    getattr(state.context.impl, "memo", {}).clear()  # a fresh context would not know the enum types either
+    try:
+        move = RevisionStep(state.context.script.revision_map, script, direction == "upgrade")
+    except AttributeError:
+        return {"failure": state.failure(AttributeError(f"the script has no {direction}()"))}
+    begun = time.perf_counter()
+    _get_ready_to_observe(state, observe)
+    try:
+        answer = _take(state, move, script.module, observe, stop_before)
+    except CommitInRollbackOnly:
+        answer = {"commits": True, "statements": state.observer.abort()}
+    except Stopped:
+        answer = {"stopped": True}
+        state.connection.undo()
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        if is_defect_of_ours(error):
+            raise
+        answer = _what_failed(state, error, script.module.__file__)
+        if not state.connection.is_rollback_only:
+            state.connection.undo()
+    finally:
+        state.observer.abort()
+        state.connection.is_untouched = False
+    answer["duration_ms"] = (time.perf_counter() - begun) * 1000
+    return answer
+
+
+def _take(state: State, move: RevisionStep, module: Any, observe: bool, stop_before: int | None) -> protocol.StepAnswer:
+    connection, observer = state.connection, state.observer
+    maintainer = HeadMaintainer(state.context, set(state.heads))
+    first = connection.begin_step()
+    connection.has_committed = False
+    observer.start(module.__file__, observe, first, stop_before)
+    log.info("Running %s", move)
+    with _forgotten_tables(state, module):
+        move.migration_fn(**state.arguments)
+    statements = observer.stop()
+    connection.check_rollback_only()
+    _set_version(state, maintainer, move)
+    for callback in state.context.on_version_apply_callbacks:
+        callback(ctx=state.context, step=move.info, heads=set(maintainer.heads), run_args=state.arguments)
+    if connection.is_rollback_only:
+        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # what a commit would check
+        is_transactional = True
+    else:
+        is_transactional = not (connection.has_committed or first != connection.transaction_id())
+        connection.commit()
+    state.heads = set(maintainer.heads)
+    return {"statements": statements, "transactional": is_transactional}
+
+
+@contextmanager
+def _forgotten_tables(state: State, module: Any) -> Iterator[None]:
+    """Take out of a script's own MetaData, afterwards, what a step puts there: in a separate command, the next one would find it as
+    the module made it. The project's stays, so that it is seen if a script adds to it."""
+    projects = metadata.metadatas(state.context)
+    # By their types, for a proxy such as Flask's current_app may refuse to be asked. A declarative base has its own.
+    values = [
+        vars(value).get("metadata") if issubclass(type(value), type) else value for value in list(vars(module).values())
+    ]
+    known = [
+        (each, set(each.tables))
+        for each in values
+        if issubclass(type(each), sqlalchemy.MetaData) and not any(each is other for other in projects)
+    ]
+    try:
+        yield
+    finally:
+        for each, names in known:
+            for name in set(each.tables) - names:
+                each.remove(each.tables[name])
+
+
+def _what_failed(state: State, error: BaseException, path: str) -> protocol.StepAnswer:
+    """The answer to a step that raised this."""
+    answer: protocol.StepAnswer = {"statements": state.observer.abort()}
+    try:
+        state.connection.check_rollback_only()
+    except CommitInRollbackOnly:
+        return {**answer, "commits": True}
+    return {**answer, "failure": state.failure(error, path), "transactional": not state.connection.has_committed}
+
+
+def _get_ready_to_observe(state: State, is_wanted: bool) -> None:
+    """The observer's queries are prepared from the first step on that is to be observed, and again where a script threw them away."""
+    if is_wanted and not state.connection.keeps_queries_prepared:
+        state.connection.keeps_queries_prepared = True
+        if state.connection.is_rollback_only:
+            state.connection.prepare_queries()
+
+
+def _set_version(state: State, maintainer: HeadMaintainer, move: RevisionStep) -> None:
+    """Have the version table say that the step was taken, as Alembic would.
+
+    From one revision to the next along a line, that is plain. Alembic goes through all ancestors to find it out, and compiles
+    a statement for each revision.
+    """
+    left, reached = move.from_revisions, move.to_revisions
+    is_plain = set(left) == maintainer.heads and len(left) == len(reached) == 1
+    if is_plain:
+        updated = state.context.connection.execute(state.set_version, {"left": left[0], "reached": reached[0]})
+        is_plain = updated.rowcount == 1 or not state.context.dialect.supports_sane_rowcount
+    if is_plain:
+        maintainer.heads = set(reached)
+    else:
+        maintainer.update_to_step(move)
+
+
+def begin_rollback_only(state: State) -> protocol.EmptyAnswer:
+    """Begin a transaction for a step down and up again that leaves no trace. `roll_back` or `commit` ends it."""
+    state.connection.begin_rollback_only()
+    state.remembered = (set(state.heads), state.observer.looks.remember())
+    return {}
+
+
+def roll_back(state: State) -> protocol.RollBackAnswer:
+    """Roll the rollback-only transaction back. `undone` is false if something in it was committed after all."""
+    is_undone = not state.connection.has_left_rollback_only()
+    state.connection.is_rollback_only = False
+    state.connection.undo()
+    state.heads, relations = state.remembered
+    state.observer.looks.restore(relations)
+    return {"undone": is_undone}
+
+
+def commit(state: State) -> protocol.EmptyAnswer:
+    """Commit what the gate, and no script, has done in the rollback-only transaction."""
+    state.connection.is_rollback_only = False
+    state.connection.commit()
+    return {}
