@@ -141,7 +141,7 @@ def _leave_out_stops(walks: Sequence[Walk]) -> None:
             walk.is_stop = True
             walk.head = walk.drift = None
             parts = ("head", "models", "drift", "offline", "concurrent")
-            walk.missing.update(dict.fromkeys(parts, CONTINUED_BY_A_LATER_WALK))
+            walk.not_observed.update(dict.fromkeys(parts, CONTINUED_BY_A_LATER_WALK))
 
 
 def _settled_by(walk: Walk, seen: RerunResults) -> dict[str, str] | None:
@@ -199,5 +199,5 @@ def _recording(walk: Walk, seen: RerunResults, server: Server, root: Path) -> Re
         has_metadata=walk.has_metadata,
         base=walk.base,
         env_path=_env_path(walk, root),
-        missing={**walk.missing, **seen.missing},
+        not_observed={**walk.not_observed, **seen.not_observed},
     )

@@ -53,7 +53,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if recording.graph.refusal is not None:
         raise CheckSkipped("Alembic refuses the command itself; single-head or upgrade says why")
     if recording.concurrent is None:
-        raise CheckSkipped(recording.missing.get("concurrent", "two upgrades at once were not tried"))
+        raise CheckSkipped(recording.not_observed.get("concurrent", "two upgrades at once were not tried"))
     if recording.plain is not None and (recording.plain.failures or recording.plain.differences):
         raise CheckSkipped("one upgrade alone does not leave the schema of the walk either; upgrade says why")
     differences = principal(recording.concurrent.differences)

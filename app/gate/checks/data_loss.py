@@ -47,8 +47,8 @@ from app.gate.wording import bulleted, counted, indented, listed
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
-    if "populated" in recording.missing:
-        raise CheckSkipped(f"no rows were tried: {recording.missing['populated']}")
+    if "populated" in recording.not_observed:
+        raise CheckSkipped(f"no rows were tried: {recording.not_observed['populated']}")
     revisions = {each.revision: each for each in recording.graph.revisions}
     for trip in recording.trips:
         revision = revisions[trip.revision]

@@ -44,7 +44,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if not recording.has_metadata:
         raise CheckSkipped("env.py gives Alembic no target_metadata to compare with")
     if recording.drift is None:
-        raise CheckSkipped(recording.missing.get("drift", "autogenerate was not run"))
+        raise CheckSkipped(recording.not_observed.get("drift", "autogenerate was not run"))
     # Autogenerate would drop the tables of models that it does not see. unregistered-models tells of the cause.
     unseen = {full_table_name(model) for model in recording.unregistered or ()}
     by_table: dict[str, list[Drift]] = {}

@@ -37,7 +37,7 @@ from app.gate.wording import indented
 
 def examine(recording: Recording) -> Iterator[Finding]:
     if recording.head is None:
-        raise CheckSkipped(recording.missing.get("head", "the history was not walked to its head"))
+        raise CheckSkipped(recording.not_observed.get("head", "the history was not walked to its head"))
     for key, definition in sorted(recording.head.objects.items()):
         if (found := _finding(key, definition)) is None:
             continue

@@ -41,7 +41,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if recording.graph.refusal is not None:
         raise CheckSkipped("Alembic refuses the command itself; single-head or upgrade says why")
     if recording.offline is None:
-        raise CheckSkipped(recording.missing.get("offline", "the offline script was not made"))
+        raise CheckSkipped(recording.not_observed.get("offline", "the offline script was not made"))
     for failure in recording.offline.failures:
         yield _failed(failure)
     differences = principal(recording.offline.differences)

@@ -59,8 +59,8 @@ _ABOUT_RELATIONS = (sqlstates.FOREIGN_KEY_VIOLATION, sqlstates.CHECK_VIOLATION, 
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
-    if "populated" in recording.missing:
-        raise CheckSkipped(f"no rows were tried: {recording.missing['populated']}")
+    if "populated" in recording.not_observed:
+        raise CheckSkipped(f"no rows were tried: {recording.not_observed['populated']}")
     revisions = {each.revision: each for each in recording.graph.revisions}
     uncovered: dict[str, dict[str, list[str]]] = {}  # reason -> revision -> tables
     for trip in recording.trips:

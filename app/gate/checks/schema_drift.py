@@ -88,11 +88,11 @@ def _snapshots(recording: Recording) -> tuple[Snapshot, Snapshot]:
     if not recording.has_metadata:
         raise CheckSkipped("env.py gives Alembic no target_metadata to compare with")
     if recording.head is None:
-        raise CheckSkipped(recording.missing.get("head", "the history was not walked to its head"))
+        raise CheckSkipped(recording.not_observed.get("head", "the history was not walked to its head"))
     if recording.model_failure is not None:
         raise CheckSkipped(f"the models cannot be created by themselves: {failure_reason(recording.model_failure)}")
     if recording.models is None:
-        raise CheckSkipped(recording.missing.get("models", "the models were not created"))
+        raise CheckSkipped(recording.not_observed.get("models", "the models were not created"))
     return recording.head, recording.models
 
 

@@ -34,7 +34,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if not recording.has_metadata:
         raise CheckSkipped("env.py gives Alembic no target_metadata to compare with")
     if recording.unregistered is None:
-        raise CheckSkipped(recording.missing.get("unregistered", "the project's modules were not looked through"))
+        raise CheckSkipped(recording.not_observed.get("unregistered", "the project's modules were not looked through"))
     by_module: dict[str, list[UnregisteredModel]] = {}
     for model in recording.unregistered:
         by_module.setdefault(model.module, []).append(model)

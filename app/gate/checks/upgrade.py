@@ -52,7 +52,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         # The target is not in this history, or the database names a revision that is not.
         yield Finding(f"Alembic refuses to upgrade: {first_line(graph.refusal)}.", "refused", help=_REFUSAL_HELP)
     elif graph.revisions and not recording.trips:
-        raise CheckSkipped(recording.missing.get("trips") or graph.refusal or "no revision was run")
+        raise CheckSkipped(recording.not_observed.get("trips") or graph.refusal or "no revision was run")
     for trip in recording.trips:
         if trip.up is not None and trip.up.failure is not None:
             yield _finding(trip.up, trip.up.failure, _not_tried_after(recording, trip.revision))

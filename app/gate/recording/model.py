@@ -268,7 +268,7 @@ TRIED_WITH_THE_LAST_WALK = "tried together with the last history that the comman
 
 @dataclass(frozen=True)
 class Recording:
-    """One walk through one history. A part that could not be observed is None; `missing` says why, by field name."""
+    """One walk through one history. A part that could not be observed is None; `not_observed` says why, by field name."""
 
     script_location: str
     postgres: str
@@ -291,7 +291,7 @@ class Recording:
     has_metadata: bool = True
     base: Divergence | None = None  # with --base
     env_path: str | None = None  # of env.py, relative to the repository's root where it lies in one
-    missing: Mapping[str, str] = field(default_factory=dict)
+    not_observed: Mapping[str, str] = field(default_factory=dict)
 
     def get_revision(self, revision: str) -> Revision:
         """The script of that revision. Raises KeyError."""

@@ -27,7 +27,7 @@ def run_offline(jobs: JobPool, walk: Walk, seen: RerunResults, runner: TargetRun
         if ahead:
             printed = print_offline_sql(runner, walk.current)
     if printed.missing is not None:
-        seen.missing["offline"] = printed.missing
+        seen.not_observed["offline"] = printed.missing
         return
     made = printed.failure or (ahead.made.result() if ahead else None) or run_offline_sql(printed, runner)
     if isinstance(made, Failure):

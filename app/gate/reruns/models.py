@@ -34,13 +34,13 @@ def create_models(jobs: JobPool, walk: Walk, arrival: int, seen: RerunResults, r
         session = session_of_walk(arrival, process, database, earlier="skip")
         if session is None:
             jobs.retry_alone()
-            seen.missing["models"] = f"the command did not reach Alembic a second time: {process.last_words()}"
+            seen.not_observed["models"] = f"the command did not reach Alembic a second time: {process.last_words()}"
             return
         session.ask("prepare")
         answer = session.ask("create_models", runner.target.timeout_s)
         if failure := answer.get("failure"):
             seen.model_failure = Failure(**failure)
-            seen.missing["models"] = f"the models' own tables cannot be created: {failure['message']}"
+            seen.not_observed["models"] = f"the models' own tables cannot be created: {failure['message']}"
         session.ask("stop")
         if seen.model_failure is None:
             seen.models = schema_of(database, walk)
@@ -73,7 +73,7 @@ def ask_drift_again(jobs: JobPool, walk: Walk, runner: TargetRunner) -> None:
             session = session_of_walk(walk.index, process, database)
             if session is None or session.ask("prepare").get("plan") != []:
                 jobs.retry_alone()
-                walk.missing["drift"] = (
+                walk.not_observed["drift"] = (
                     "a script changes the models as it runs, and the command does not get to head by itself"
                 )
                 return

@@ -17,4 +17,4 @@ class RerunResults:
     offline: AlternativePath | None = None
     concurrent: AlternativePath | None = None
     nondeterministic: tuple[Change, ...] = ()  # between two runs of the command
-    missing: dict[str, str] = field(default_factory=dict)
+    not_observed: dict[str, str] = field(default_factory=dict)

@@ -50,7 +50,7 @@ def add_all(
         jobs.add(*_runs_of_all(jobs, last, seen[last.index], runner, ahead, has_news=has_news))
     for walk in arrived[:-1]:
         for part in ("offline", "concurrent"):
-            seen[walk.index].missing[part] = TRIED_WITH_THE_LAST_WALK
+            seen[walk.index].not_observed[part] = TRIED_WITH_THE_LAST_WALK
     return seen
 
 
@@ -64,18 +64,18 @@ def _runs_of_all(
         _names_one_of(runner.roles_made, trip) for trip in last.trips.values()
     )
     if last.base is not None and not has_news:
-        seen.missing["offline"] = f"there is no revision that is not on {last.base.ref}"
+        seen.not_observed["offline"] = f"there is no revision that is not on {last.base.ref}"
     elif has_left_roles:
-        seen.missing["offline"] = _ROLES_ARE_SHARED
+        seen.not_observed["offline"] = _ROLES_ARE_SHARED
     elif Evidence.OFFLINE in runner.evidence:
         yield Share(partial(run_offline, jobs, last, seen, runner, ahead))
     if last.base is not None and last.base.is_env_as_it_was:
         # Whether two upgrades keep out of each other's way is up to env.py.
-        seen.missing["concurrent"] = f"env.py is as it is on {last.base.ref}"
+        seen.not_observed["concurrent"] = f"env.py is as it is on {last.base.ref}"
         if Evidence.CONCURRENT in runner.evidence and len(last.plan) > 1 and not has_left_roles:
             yield Share(partial(upgrade_alone, jobs, last, seen, runner))
     elif has_left_roles:
-        seen.missing["concurrent"] = _ROLES_ARE_SHARED
+        seen.not_observed["concurrent"] = _ROLES_ARE_SHARED
     elif Evidence.CONCURRENT in runner.evidence:
         yield Share(partial(upgrade_twice_concurrently, jobs, last, seen, runner, ahead))
 

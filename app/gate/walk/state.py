@@ -55,7 +55,7 @@ class Walk:
     hidden: tuple[str, ...] = ()
     late: tuple[str, ...] = ()  # tables of models that the command loads once Alembic is done: "public.orders"
     unregistered: tuple[UnregisteredModel, ...] | None = None
-    missing: dict[str, str] = field(default_factory=dict)
+    not_observed: dict[str, str] = field(default_factory=dict)
     paths: Mapping[str, Path] = field(default_factory=dict)  # of the scripts, by revision
     unpopulated: dict[str, RowsTrial] = field(default_factory=dict)  # revisions that are still to be tried over rows
     known: Mapping[str, str] | None = None  # tables settled at the base, and their models; None: nobody asks
@@ -85,7 +85,7 @@ class Walk:
         """What autogenerate would still write, in the process of that session, which is at head."""
         answer = session.ask("drift", timeout_s, meanwhile, unchanged=sorted(self.settled))
         if failure := answer.get("failure"):
-            self.missing["drift"] = f"autogenerate failed: {failure['message']}"
+            self.not_observed["drift"] = f"autogenerate failed: {failure['message']}"
             return
         self.drift = tuple(Drift(each["operation"], each["object"], each["kind"]) for each in answer["operations"])
         self.hidden += tuple(answer["waived"])

@@ -283,8 +283,8 @@ class Walker:
     def _arrive(self, at_head: Callable[[], None]) -> None:
         """Look at what is there at the end of the plan."""
         walk = self._walk
-        walk.missing.update(_what_is_in_the_way(walk))
-        if not walk.missing:
+        walk.not_observed.update(_what_is_in_the_way(walk))
+        if not walk.not_observed:
             walk.head = walk.without_version_table(self._state)
             if walk.has_metadata and walk.evidence & {Evidence.DRIFT, Evidence.MODELS}:
                 self._find_settled()
@@ -293,12 +293,12 @@ class Walker:
             else:
                 at_head()
         if not walk.is_transactional:
-            walk.missing["populated"] = (
+            walk.not_observed["populated"] = (
                 "env.py's connection commits each statement by itself, so rows could not be taken back"
             )
         if not walk.has_metadata:
             for part in ("drift", "models", "unregistered"):
-                walk.missing[part] = "env.py gives no target_metadata, so Alembic knows of no models"
+                walk.not_observed[part] = "env.py gives no target_metadata, so Alembic knows of no models"
             return
         walk.hidden += tuple(self._session.ask("hidden")["tables"])
         if Evidence.UNREGISTERED in walk.evidence:

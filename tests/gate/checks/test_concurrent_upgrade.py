@@ -31,7 +31,7 @@ def test_stays_quiet_when_both_end_well():
 
 def test_is_skipped_with_the_reason_when_it_was_not_tried():
     with pytest.raises(CheckSkipped, match="head was not reached"):
-        list(examine(recording(missing={"concurrent": "head was not reached"})))
+        list(examine(recording(not_observed={"concurrent": "head was not reached"})))
 
 
 def test_is_skipped_when_alembic_refuses_the_command_itself():

@@ -53,4 +53,4 @@ def test_is_skipped_without_metadata():
 
 def test_is_skipped_with_the_reason_when_head_was_not_reached():
     with pytest.raises(CheckSkipped, match="b2 does not apply"):
-        list(examine(recording(missing={"drift": "b2 does not apply"})))
+        list(examine(recording(not_observed={"drift": "b2 does not apply"})))

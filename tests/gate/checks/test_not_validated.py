@@ -78,7 +78,7 @@ def test_stays_quiet_about_what_the_base_branch_left():
 
 def test_is_skipped_with_the_reason_when_head_was_not_reached():
     with pytest.raises(CheckSkipped, match="b2 does not apply"):
-        list(examine(recording(missing={"head": "b2 does not apply"})))
+        list(examine(recording(not_observed={"head": "b2 does not apply"})))
 
 
 def test_stays_quiet_about_what_is_not_enforced():

@@ -55,7 +55,7 @@ def test_stays_quiet_about_a_script_that_makes_the_same_schema():
 
 def test_is_skipped_with_the_reason_when_it_was_not_tried():
     with pytest.raises(CheckSkipped, match="no offline mode"):
-        list(examine(recording(missing={"offline": "env.py has no offline mode"})))
+        list(examine(recording(not_observed={"offline": "env.py has no offline mode"})))
 
 
 def test_is_skipped_when_alembic_refuses_the_command_itself():

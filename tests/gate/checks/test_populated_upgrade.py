@@ -404,4 +404,4 @@ def test_stays_quiet_about(one):
 
 def test_is_skipped_where_no_rows_could_be_tried():
     with pytest.raises(CheckSkipped, match="no rows were tried: the connection commits"):
-        list(examine(recording(missing={"populated": "the connection commits by itself"})))
+        list(examine(recording(not_observed={"populated": "the connection commits by itself"})))

@@ -319,4 +319,4 @@ def test_is_skipped_when_the_models_cannot_be_created_and_says_why():
 
 def test_is_skipped_with_the_reason_when_head_was_not_reached():
     with pytest.raises(CheckSkipped, match="b2 does not apply"):
-        list(examine(recording(models=snapshot({}), missing={"head": "b2 does not apply"})))
+        list(examine(recording(models=snapshot({}), not_observed={"head": "b2 does not apply"})))

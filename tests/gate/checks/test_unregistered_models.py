@@ -48,4 +48,4 @@ def test_is_skipped_without_metadata():
 
 def test_is_skipped_with_the_reason_when_nobody_looked():
     with pytest.raises(CheckSkipped, match="no package"):
-        list(examine(recording(missing={"unregistered": "no package to look through"})))
+        list(examine(recording(not_observed={"unregistered": "no package to look through"})))

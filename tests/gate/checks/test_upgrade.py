@@ -94,4 +94,4 @@ def test_is_skipped_when_alembic_cannot_read_the_history():
 
 def test_is_skipped_with_the_reason_when_nothing_was_run():
     with pytest.raises(CheckSkipped, match="the heads must be merged first"):
-        list(examine(recording(revisions=[revision("a1")], missing={"trips": "the heads must be merged first"})))
+        list(examine(recording(revisions=[revision("a1")], not_observed={"trips": "the heads must be merged first"})))

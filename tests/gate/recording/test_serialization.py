@@ -66,7 +66,7 @@ FULL = Recording(
     unregistered=(UnregisteredModel("m", "n", "t", "p", 1),),
     offline=AlternativePath((FAILURE,), (Change(KEY, {"a": 1}, {"a": 2}),)),
     base=Divergence("main", "c0ffee", edited=(("a1", "p"),)),
-    missing={"models": "why"},
+    not_observed={"models": "why"},
 )
 
 

@@ -63,7 +63,7 @@ def test_a_script_that_reflects_into_the_models_does_not_change_what_autogenerat
 
     (recording,) = record(target(place), server)
 
-    assert (recording.drift, recording.missing.get("drift")) == ((), None)
+    assert (recording.drift, recording.not_observed.get("drift")) == ((), None)
     assert recording.models == recording.head
 
 

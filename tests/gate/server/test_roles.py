@@ -53,8 +53,8 @@ def test_on_a_given_server_a_role_stays_and_what_needs_another_run_says_why_it_i
     finally:
         server.drop_roles(["overproof_test_reader"])
 
-    assert "roles" in recording.missing["offline"]
-    assert "roles" in recording.missing["concurrent"]
+    assert "roles" in recording.not_observed["offline"]
+    assert "roles" in recording.not_observed["concurrent"]
     assert [each.message for each in judge([recording]).findings if each.severity is not Severity.NOTICE] == []
 
 

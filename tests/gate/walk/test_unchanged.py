@@ -173,7 +173,7 @@ def test_it_is_as_if_everything_had_been_looked_at(
     assert found.head == seen.head
     assert found.drift == seen.drift
     assert found.offline == seen.offline
-    assert found.missing == seen.missing
+    assert found.not_observed == seen.not_observed
 
 
 ORDERS = Key("table", "public", "orders")

@@ -456,7 +456,7 @@ def test_only_the_last_walk_through_a_history_ends_at_its_head(tmp_path: Path, s
 
     assert [trip.revision for trip in (*first.trips, *last.trips)] == ["a1", "b2"]
     assert first.head is None
-    assert first.missing["drift"] == "the command goes on with this history after it"
+    assert first.not_observed["drift"] == "the command goes on with this history after it"
     assert last.head == last.models
     assert last.drift == ()
     assert last.concurrent is not None
@@ -485,7 +485,7 @@ def test_a_command_that_looks_at_the_database_between_its_walks_has_its_models_c
     _, last = record(target(place, sys.executable, "migrate.py"), server)
 
     assert last.models == last.head
-    assert "models" not in last.missing
+    assert "models" not in last.not_observed
 
 
 def test_a_database_error_in_the_wrapping_of_a_library_is_told_as_such(tmp_path: Path, server: Server) -> None:
