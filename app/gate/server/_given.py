@@ -8,6 +8,7 @@ from typing import Any
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes so
 
 from app.gate.errors import ServerUnavailable
+from app.gate.postgres.quoting import quote
 from app.gate.server import binaries as cluster
 from app.gate.server.database import CONNECT_PATIENCE_S, Database, _place, _Refused, connect_to, read_url
 
@@ -56,7 +57,7 @@ def _check_given(connection: Connection, named: Mapping[str, Any], name: str) ->
     if not may_create:
         raise ServerUnavailable(
             f"The role {info.user!r} may not create databases at {place}, and we work in databases of our own alone:"
-            f' let it (ALTER ROLE "{info.user}" CREATEDB), or name another role.'
+            f" let it (ALTER ROLE {quote(info.user)} CREATEDB), or name another role."
         )
     return database
 

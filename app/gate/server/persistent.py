@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.gate.errors import ServerUnavailable
+from app.gate.postgres.quoting import identifier
 from app.gate.server._accounts import find_able_account, find_account, refuse_windows
 from app.gate.server._cluster import SETTINGS, Cluster, initialise, start
 from app.gate.server.binaries import Binaries, find_binaries
@@ -49,7 +50,7 @@ def persistent_database(place: Path = PLACE) -> Iterator[Database]:
         with server.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SELECT FROM pg_database WHERE datname = %s", [NAME])
             if not cursor.rowcount:
-                cursor.execute(f'CREATE DATABASE "{NAME}"')
+                cursor.execute(f"CREATE DATABASE {identifier(NAME)}")
         yield Database(NAME, address.host, address.port, address.user, address.password, is_embedded=True)
 
 

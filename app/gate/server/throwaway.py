@@ -16,11 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import psycopg2
-from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes so
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes so
 
 from app.gate.errors import ServerUnavailable
+from app.gate.postgres.quoting import identifier
 from app.gate.server import _accounts as cluster
 from app.gate.server._embedded import start_embedded
 from app.gate.server._given import find_maintenance
@@ -62,7 +62,7 @@ class Server:
                 self._create(cursor, database)
             if not self.is_embedded:
                 # The plans of what we ask of catalogs look expensive enough to be compiled, each time anew: 1 s for a look at the schema.
-                cursor.execute(f'ALTER DATABASE "{database.name}" SET jit = off')
+                cursor.execute(f"ALTER DATABASE {identifier(database.name)} SET jit = off")
         try:
             self.supervisor.check()
         except ServerUnavailable:  # the others may have been dropped before this one was there
@@ -77,7 +77,7 @@ class Server:
     def drop_database(self, database: Database) -> None:
         """Also while somebody is connected to it. Raises ServerUnavailable."""
         with self._cursor(f"did not drop {database.name}") as cursor:
-            cursor.execute(f'DROP DATABASE IF EXISTS "{database.name}" WITH (FORCE)')
+            cursor.execute(f"DROP DATABASE IF EXISTS {identifier(database.name)} WITH (FORCE)")
 
     def read_roles(self) -> frozenset[str]:
         """The names of the roles, which all databases share. Raises ServerUnavailable."""
@@ -90,10 +90,10 @@ class Server:
         with self._cursor("did not drop roles") as cursor:
             for name in sorted(names):
                 with suppress(psycopg2.errors.DependentObjectsStillExist, psycopg2.errors.UndefinedObject):
-                    cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+                    cursor.execute(f"DROP ROLE {identifier(name)}")
 
     def _create(self, cursor: Cursor, database: Database) -> None:
-        statement = f"CREATE DATABASE \"{database.name}\" TEMPLATE template0 ENCODING 'UTF8'"
+        statement = f"CREATE DATABASE {identifier(database.name)} TEMPLATE template0 ENCODING 'UTF8'"
         try:
             cursor.execute(statement)
         except psycopg2.errors.InvalidParameterValue:
@@ -110,7 +110,7 @@ class Server:
             time.sleep(0.002)
         # Copying files takes a checkpoint: a third faster where fsync is off, and many times slower where it is on.
         strategy = " STRATEGY file_copy" if self.is_embedded and self._version >= 150000 else ""
-        cursor.execute(f'CREATE DATABASE "{database.name}" TEMPLATE "{template.name}"{strategy}')
+        cursor.execute(f"CREATE DATABASE {identifier(database.name)} TEMPLATE {identifier(template.name)}{strategy}")
 
     def end(self) -> None:
         """Have all that was begun undone, without waiting for it. Nothing can be asked of the server any more."""

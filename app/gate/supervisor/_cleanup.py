@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from app.gate.postgres.quoting import identifier
+
 GROUP_PATIENCE_S = 2.0  # for processes that were killed
 PATIENCE_S = 10.0  # for what ends by itself in a moment
 SERVER_PATIENCE_S = 60.0  # for a PostgreSQL to start or stop, on a busy machine and with data to recover or write
@@ -140,7 +142,7 @@ class Databases:
                     "SELECT datname FROM pg_database WHERE left(datname, %s) = %s", [len(self.prefix), self.prefix]
                 )
                 for (name,) in cursor.fetchall():
-                    cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+                    cursor.execute(f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")
         finally:
             connection.close()
 

@@ -10,20 +10,10 @@ import json
 import re
 from collections.abc import Iterable
 
+from app.gate.postgres.quoting import quote, quote_table
+from app.gate.postgres.quoting import readable_literal as _literal
 from app.gate.recording.model import Change, Definition, Key
 from app.gate.recording.names import table_of
-
-# From https://www.postgresql.org/docs/current/sql-keywords-appendix.html: those that must be quoted as names.
-_RESERVED_WORDS = """
-    all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
-    current_catalog current_date current_role current_time current_timestamp current_user default deferrable desc distinct
-    do else end except false fetch for foreign from grant group having in initially intersect into lateral leading limit
-    localtime localtimestamp not null offset on only or order placing primary references returning select session_user
-    some symmetric system_user table then to trailing true union unique user using variadic when where window with
-    authorization binary collation concurrently cross current_schema freeze full ilike inner is isnull join left like
-    natural notnull outer overlaps right similar tablesample verbose
-"""
-_RESERVED = frozenset(_RESERVED_WORDS.split())
 
 
 def reversed_changes(changes: Iterable[Change]) -> list[Change]:
@@ -292,25 +282,8 @@ def escape_colons(sql: str) -> str:
     return re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", sql)
 
 
-def quote(name: str) -> str:
-    """A name as it is written in SQL."""
-    if re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in _RESERVED:
-        return name
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quote_table(name: str) -> str:
-    """`public.orders` as it is written in SQL: `orders`."""
-    schema, _, table = name.partition(".")
-    return quote(table) if schema == "public" else f"{quote(schema)}.{quote(table)}"
-
-
 def _execute(sql: str) -> str:
     return f"op.execute({python(sql, is_sql=True)})"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _name(key: Key) -> str:
