@@ -60,14 +60,6 @@ class BaseCache:
         return self._file(self.facts["key"], "tar") if self.database is not None else None
 
     @property
-    def start(self) -> Sequence[str] | None:
-        """The revisions at which the walk will begin, if there is an image and the command makes one walk."""
-        if self.database is None or len(self.facts["walks"]) != 1:
-            return None
-        _, _, current = self.facts["walks"][0]
-        return list(current)
-
-    @property
     def scripts(self) -> dict[str, Script]:
         """What was read of the scripts at the base, by their SHA-256."""
         return {digest: Script(digest, *parts) for digest, *parts in self.facts.get("scripts", ())}

@@ -7,13 +7,12 @@ go over parts of it again (see `reruns`), and take other paths to head.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from app.gate.base_cache import BaseCache
-from app.gate.errors import CannotVerify, CommandNeverReachedAlembic
+from app.gate.errors import CannotVerify
 from app.gate.history.paths import relative, repository_root
 from app.gate.postgres.statements import is_cluster_wide
 from app.gate.recording.model import (
@@ -25,7 +24,6 @@ from app.gate.recording.model import (
     Recording,
     RoundTrip,
 )
-from app.gate.reruns.early import begin_early_runs
 from app.gate.reruns.models import create_models_at_once
 from app.gate.reruns.results import RerunResults
 from app.gate.reruns.schedule import run_all
@@ -65,23 +63,12 @@ def record(
             runner.scripts = base_cache.scripts if base_cache else {}
             runner.is_kept = base_cache is not None
         at_head = partial(create_models_at_once, runner=runner)
-        with ExitStack() as stack:
-            ahead = stack.enter_context(begin_early_runs(runner, _foreseen_start(runner, base_cache)))
-            try:
-                walks = walk_all(runner, on_progress, on_begin, at_head)
-            except CommandNeverReachedAlembic:
-                if ahead is None:
-                    raise
-                # Perhaps the run beside it was in its way (a port that is taken, a file that is locked): once more, alone.
-                ahead = None
-                stack.close()
-                runner.must_run_serially = True
-                walks = walk_all(runner, on_progress, on_begin, at_head)
-            if base_cache is not None:
-                base_cache.settle(walks)
-            _leave_out_stops(walks)
-            runner.must_run_serially |= any(map(_changes_the_server, walks))
-            seen = run_all(walks, runner, ahead, partial(on_progress, "jobs"))
+        walks = walk_all(runner, on_progress, on_begin, at_head)
+        if base_cache is not None:
+            base_cache.settle(walks)
+        _leave_out_stops(walks)
+        runner.must_run_serially |= any(map(_changes_the_server, walks))
+        seen = run_all(walks, runner, partial(on_progress, "jobs"))
     except TimeoutError as error:
         raise CannotVerify(
             f"the command did not answer within {target.timeout_s:g} s: give it more with --timeout"
@@ -91,13 +78,6 @@ def record(
         base_cache.note_settled({index: tables for index, tables in settled.items() if tables is not None})
     root = repository_root(target.directory)
     return [_recording(walk, seen[walk.index], server, root) for walk in walks]
-
-
-def _foreseen_start(runner: TargetRunner, base_cache: BaseCache | None) -> Sequence[str] | None:
-    """The revisions at which a database is that the command begins with; None if that is not known before it runs."""
-    if runner.base_ref is not None:
-        return base_cache.start if base_cache else None
-    return None if runner.target.prepare else ()
 
 
 def _find_base(runner: TargetRunner, base_cache: BaseCache | None) -> Database:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import psycopg2
 
-from app.gate.postgres.statements import is_cluster_wide
 from app.gate.recording.model import COMMAND_FAILED, Failure, Snapshot
 from app.gate.server.database import Database
 from app.gate.target.runner import TargetRunner, read_schema
@@ -27,12 +26,6 @@ class OfflineSql:
     def is_of_the_command(self) -> bool:
         """Whether the command itself failed, and not a revision."""
         return self.failure is not None and self.failure.error == COMMAND_FAILED
-
-    @property
-    def may_run_beside_others(self) -> bool:
-        """Whether its statements stay within one database, as far as their text tells."""
-        ended_well = self.failure is None and self.missing is None
-        return ended_well and not any(is_cluster_wide(piece) for _, piece in self.pieces)
 
 
 def print_offline_sql(runner: TargetRunner, start: Sequence[str]) -> OfflineSql:

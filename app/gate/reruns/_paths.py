@@ -1,7 +1,6 @@
 """Other ways to head than the walk: the models' own schema, the SQL of `--sql`, two upgrades at once.
 
-Each is one more run of the command on an empty database. They do not touch each other, so they run side by side, and beside the
-walk where they need not know how it ends.
+Each is one more run of the command on an empty database. They do not touch each other, so they run side by side.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from app.gate.reruns._concurrent import upgrade_concurrently
 from app.gate.reruns._offline import print_offline_sql, run_offline_sql
 from app.gate.reruns._pool import JobPool
 from app.gate.reruns._whole_command import make_schema, schema_of
-from app.gate.reruns.early import EarlyRuns
 from app.gate.reruns.results import RerunResults
 from app.gate.snapshot.difference import difference
 from app.gate.target.runner import TargetRunner, check_database
@@ -20,30 +18,24 @@ from app.gate.walk.client import step_request
 from app.gate.walk.state import Walk
 
 
-def run_offline(jobs: JobPool, walk: Walk, seen: RerunResults, runner: TargetRunner, ahead: EarlyRuns | None) -> None:
-    printed = ahead.printed.result() if ahead else print_offline_sql(runner, walk.current)
+def run_offline(jobs: JobPool, walk: Walk, seen: RerunResults, runner: TargetRunner) -> None:
+    printed = print_offline_sql(runner, walk.current)
     if printed.is_of_the_command:
         jobs.retry_alone()
-        if ahead:
-            printed = print_offline_sql(runner, walk.current)
     if printed.missing is not None:
         seen.not_observed["offline"] = printed.missing
         return
-    made = printed.failure or (ahead.made.result() if ahead else None) or run_offline_sql(printed, runner)
+    made = printed.failure or run_offline_sql(printed, runner)
     if isinstance(made, Failure):
         seen.offline = AlternativePath(failures=(made,))
     else:
         seen.offline = AlternativePath(differences=difference(walk.get_head(), walk.without_version_table(made)))
 
 
-def upgrade_twice_concurrently(
-    jobs: JobPool, walk: Walk, seen: RerunResults, runner: TargetRunner, ahead: EarlyRuns | None
-) -> None:
-    raced = (ahead.raced.result() if ahead else None) or upgrade_concurrently(runner)
+def upgrade_twice_concurrently(jobs: JobPool, walk: Walk, seen: RerunResults, runner: TargetRunner) -> None:
+    raced = upgrade_concurrently(runner)
     if len(raced.failures) > 1:  # neither got there
         jobs.retry_alone()
-        if ahead:
-            raced = upgrade_concurrently(runner)
     schema = walk.without_version_table(raced.schema)
     differences = difference(walk.get_head(), schema)
     if differences:

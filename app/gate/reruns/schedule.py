@@ -9,7 +9,6 @@ from app.gate.recording.model import TRIED_WITH_THE_LAST_WALK, Evidence, RoundTr
 from app.gate.reruns._paths import run_offline, upgrade_alone, upgrade_twice_concurrently
 from app.gate.reruns._pool import JobPool, Share
 from app.gate.reruns._revisions import add_revisions
-from app.gate.reruns.early import EarlyRuns
 from app.gate.reruns.models import ask_drift_again, create_models, first_walk_through
 from app.gate.reruns.results import RerunResults
 from app.gate.target.runner import TargetRunner
@@ -21,20 +20,18 @@ _ROLES_ARE_SHARED = (
 
 
 def run_all(
-    walks: Sequence[Walk], runner: TargetRunner, ahead: EarlyRuns | None, on_progress: Callable[[int, int], None]
+    walks: Sequence[Walk], runner: TargetRunner, on_progress: Callable[[int, int], None]
 ) -> dict[int, RerunResults]:
     """Run everything that is to be run again. Returns what was found out, by the walk's index."""
     jobs = JobPool(runner, on_progress)
     add_revisions(jobs, walks, runner)
-    seen = add_all(jobs, walks, runner, ahead)
+    seen = add_all(jobs, walks, runner)
     jobs.run()
     return seen
 
 
-def add_all(
-    jobs: JobPool, walks: Sequence[Walk], runner: TargetRunner, ahead: EarlyRuns | None = None
-) -> dict[int, RerunResults]:
-    """Add the attempts to the jobs. Gives where they write what was seen, by the walk's index. `ahead` is of `begin_ahead`."""
+def add_all(jobs: JobPool, walks: Sequence[Walk], runner: TargetRunner) -> dict[int, RerunResults]:
+    """Add the attempts to the jobs. Gives where they write what was seen, by the walk's index."""
     seen = {walk.index: RerunResults() for walk in walks}
     arrived = [walk for walk in walks if walk.head is not None]
     for walk in arrived:
@@ -47,7 +44,7 @@ def add_all(
         # These run the whole command, so they end at the head of the last walk.
         last = arrived[-1]
         has_news = last.base is None or any(walk.plan for walk in arrived)
-        jobs.add(*_runs_of_all(jobs, last, seen[last.index], runner, ahead, has_news=has_news))
+        jobs.add(*_runs_of_all(jobs, last, seen[last.index], runner, has_news=has_news))
     for walk in arrived[:-1]:
         for part in ("offline", "concurrent"):
             seen[walk.index].not_observed[part] = TRIED_WITH_THE_LAST_WALK
@@ -55,11 +52,9 @@ def add_all(
 
 
 def _runs_of_all(
-    jobs: JobPool, last: Walk, seen: RerunResults, runner: TargetRunner, ahead: EarlyRuns | None, *, has_news: bool
+    jobs: JobPool, last: Walk, seen: RerunResults, runner: TargetRunner, *, has_news: bool
 ) -> Iterator[Share]:
     """Runs of the whole command, and in `seen` why there is none. `has_news`: there are revisions that the base has not."""
-    if ahead is not None and ahead.start != last.current:
-        ahead = None
     has_left_roles = not runner.server.is_embedded and any(
         _names_one_of(runner.roles_made, trip) for trip in last.trips.values()
     )
@@ -68,7 +63,7 @@ def _runs_of_all(
     elif has_left_roles:
         seen.not_observed["offline"] = _ROLES_ARE_SHARED
     elif Evidence.OFFLINE in runner.evidence:
-        yield Share(partial(run_offline, jobs, last, seen, runner, ahead))
+        yield Share(partial(run_offline, jobs, last, seen, runner))
     if last.base is not None and last.base.is_env_as_it_was:
         # Whether two upgrades keep out of each other's way is up to env.py.
         seen.not_observed["concurrent"] = f"env.py is as it is on {last.base.ref}"
@@ -77,7 +72,7 @@ def _runs_of_all(
     elif has_left_roles:
         seen.not_observed["concurrent"] = _ROLES_ARE_SHARED
     elif Evidence.CONCURRENT in runner.evidence:
-        yield Share(partial(upgrade_twice_concurrently, jobs, last, seen, runner, ahead))
+        yield Share(partial(upgrade_twice_concurrently, jobs, last, seen, runner))
 
 
 def _names_one_of(roles: Iterable[str], trip: RoundTrip) -> bool:

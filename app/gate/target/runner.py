@@ -95,7 +95,7 @@ class TargetRunner:
 
     @contextmanager
     def _ended_by(self, end: Callable[[], None]) -> Iterator[None]:
-        """Have `interrupt` end a command that way. Raises CannotVerify if none is to run any more."""
+        """Have `close` end a command that way. Raises CannotVerify if it has been called already."""
         self._running.add(end)
         try:
             if self._is_closed:
@@ -115,19 +115,11 @@ class TargetRunner:
                 except OSError as error:
                     raise CannotVerify(f"cannot write {path}, which --file names: {error.strerror}") from error
 
-    def interrupt(self) -> None:
-        """End every command that runs now, so that threads which wait for one do not wait any longer."""
+    def close(self) -> None:
+        """End every command that runs now, so that no thread waits for one any longer, and start no other."""
+        self._is_closed = True
         for end in list(self._running):
             end()
-
-    def close(self) -> None:
-        """Interrupt, and start no command any more."""
-        self._is_closed = True
-        self.interrupt()
-
-    def reopen(self) -> None:
-        """Commands may be started again."""
-        self._is_closed = False
 
     def prepare(self, database: Database) -> None:
         """Run the target's `--prepare`, if it has one, on an empty database. Raises CannotVerify."""
