@@ -1,0 +1,90 @@
+"""How an error is described to the gate."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app.gate.driver.overproof_driver.errors import DatabaseError, describe_failure, is_defect_of_ours
+
+
+class RefusedByPostgres(Exception):
+    """As psycopg2 raises it."""
+
+    def __init__(self, message: str, pgcode: str, **fields: str) -> None:
+        super().__init__(message)
+        self.pgcode = pgcode
+        self.diag = SimpleNamespace(**fields)
+
+
+def wrapped(original: Exception, statement: str = "ALTER …") -> Any:
+    """As SQLAlchemy raises it."""
+    error: Any = Exception("(psycopg2) …")
+    error.orig, error.statement = original, statement
+    return error
+
+
+def test_the_database_s_error_is_taken_out_of_sqlalchemy_s():
+    original = RefusedByPostgres(
+        "no\nDETAIL: x", "23502", schema_name="public", table_name="orders", column_name="note"
+    )
+
+    failure = describe_failure(wrapped(original), None, None)
+
+    assert failure == {
+        "error": f"{__name__}.RefusedByPostgres",
+        "message": "no",
+        "sqlstate": "23502",
+        "sql": "ALTER …",
+        "line": None,
+        "table": "public.orders",
+        "column": "note",
+    }
+
+
+def test_the_database_s_error_is_taken_out_of_another_library_s():
+    error: Any = ValueError("in between")
+    error.inner_exception = SimpleNamespace(inner_exception=wrapped(RefusedByPostgres("no", "42P01")))
+
+    assert describe_failure(error, None, None)["sqlstate"] == "42P01"
+
+
+def test_of_an_aborted_transaction_the_first_error_is_described():
+    first = DatabaseError(RefusedByPostgres("the cause", "42P01"), "SELECT nonsense", 7)
+
+    failure = describe_failure(wrapped(RefusedByPostgres("aborted", "25P02")), None, first)
+
+    assert (failure["message"], failure["sql"], failure["line"]) == ("the cause", "SELECT nonsense", 7)
+    assert describe_failure(ValueError("another"), None, first)["message"] == "another"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (SystemExit(3), "the script called sys.exit(3)"),
+        (ValueError(), "ValueError"),
+        (ValueError("<object at 0x7f91fd51fbd0>"), "<object>"),
+    ],
+)
+def test_a_message_is_one_line(error, message):
+    assert describe_failure(error, None, None)["message"] == message
+
+
+def test_the_line_is_that_of_the_script():
+    with pytest.raises(ZeroDivisionError) as raised:
+        1 / 0  # noqa: B018
+
+    line = describe_failure(raised.value, __file__, None)["line"]
+
+    assert line == test_the_line_is_that_of_the_script.__code__.co_firstlineno + 2
+    assert describe_failure(raised.value, "/another.py", None)["line"] is None
+
+
+def test_an_error_of_a_script_is_no_defect_of_the_driver():
+    with pytest.raises(TypeError) as in_a_script:
+        "1" + 1  # type: ignore[operator]  # noqa: B018
+    with pytest.raises(AttributeError) as in_the_driver:
+        describe_failure(None, "x", None)  # type: ignore[arg-type]
+
+    assert not is_defect_of_ours(in_a_script.value)
+    assert is_defect_of_ours(in_the_driver.value)
