@@ -1,7 +1,7 @@
 """Waits for Alembic in whatever Python the upgrade command starts, then lets the gate's driver take over.
 
-Python imports a module of this name at start-up (https://docs.python.org/3/library/site.html). It must cost a process that never
-reaches Alembic nothing, and must not hide a `sitecustomize` that the project or the machine has.
+Python imports a module of this name at start-up (https://docs.python.org/3/library/site.html). It must cost a process
+that never reaches Alembic nothing, and must not hide a `sitecustomize` that the project or the machine has.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def _hand_on() -> None:
 
 
 def _spare_the_collector() -> None:
-    """Have the garbage collector look less often: a command imports its whole application, and hardly any of that is garbage.
+    """Have the garbage collector look less often: a command imports its whole application, and hardly any of that is
+    garbage.
 
     Of the start of `alembic upgrade` with 80 models and 200 revisions, it was a tenth.
     """

@@ -73,7 +73,7 @@ class _Race:
                 try:
                     session.receive(self._stage.patience_s)
                     self._meet(me, session)
-                    session.send("go")
+                    session.send("continue")
                 except CommandExited:
                     pass  # it never read the version table, or ended; its exit status tells
             if process.wait(self._stage.patience_s) != 0:

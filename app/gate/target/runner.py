@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from app.gate.errors import CannotVerify
 from app.gate.history.scripts import Script
@@ -17,6 +18,9 @@ from app.gate.target._error_line import last_line
 from app.gate.target.process import Process, kill_group, start_command
 from app.gate.target.session import DriverSession
 from app.gate.target.target import Target, fill_placeholders
+
+if TYPE_CHECKING:
+    from app.gate.driver.overproof_driver import protocol
 
 LONG_START_S = 60.0
 
@@ -205,7 +209,7 @@ def check_database(session: DriverSession, database: Database) -> None:
 
 
 def session_of_walk(
-    index: int, process: Process, database: Database, earlier: str = "run_whole"
+    index: int, process: Process, database: Database, earlier: protocol.Ending = "run_whole"
 ) -> DriverSession | None:
     """The session of the walk with that index, the earlier ones being asked to end in that way."""
     for _ in range(index):

@@ -7,9 +7,12 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.gate.errors import CannotVerify, CommandExited
+
+if TYPE_CHECKING:
+    from app.gate.driver.overproof_driver import protocol
 
 
 class Unforeseen(Exception):
@@ -35,7 +38,11 @@ class DriverSession:
             raise
 
     def ask(
-        self, do: str, timeout_s: float | None = None, meanwhile: Callable[[], None] | None = None, **arguments: Any
+        self,
+        do: protocol.Request | protocol.Ending | protocol.Continue,
+        timeout_s: float | None = None,
+        meanwhile: Callable[[], None] | None = None,
+        **arguments: Any,
     ) -> dict[str, Any]:
         """The answer to one request. Raises Gone, or TimeoutError after `timeout_s`, or Unforeseen.
 
@@ -52,7 +59,7 @@ class DriverSession:
         self._say({"do": "pipeline", "requests": requests})
         self.foreseen.extend(requests)
 
-    def send(self, do: str, **arguments: Any) -> None:
+    def send(self, do: protocol.Request | protocol.Ending | protocol.Continue, **arguments: Any) -> None:
         """Send a request, if that was not done already, without waiting for its answer. Raises Gone and Unforeseen."""
         request = {"do": do, **arguments}
         self._asked = do

@@ -1,7 +1,8 @@
 """The driver: takes over at `MigrationContext.run_migrations`, where `env.py` has connected and Alembic would start.
 
-Everything is there by then: the live context and connection, the project's metadata and options, and the very steps that
-Alembic would take. It does what the gate asks over a socket, one request at a time, and the command then ends as it would.
+Everything is there by then: the live context and connection, the project's metadata and options, and the very steps
+that Alembic would take. It does what the gate asks over a socket, one request at a time, and the command then ends as
+it would.
 
     serve           the loop, and which request is which function
     protocol        the names of the requests, and what their answers consist of

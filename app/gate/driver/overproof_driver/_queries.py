@@ -5,8 +5,8 @@ It holds neither percent signs nor parameters, which every database driver write
 
 from __future__ import annotations
 
-# Relations that are not the system's: 16384 is FirstNormalObjectId (src/include/access/transam.h). The table that a TOAST
-# table belongs to is in its name, pg_toast_16385, which saves a join.
+# Relations that are not the system's: 16384 is FirstNormalObjectId (src/include/access/transam.h). The table that a
+# TOAST table belongs to is in its name, pg_toast_16385, which saves a join.
 RELATIONS = """
 SELECT c.oid::bigint, c.relkind::text, n.nspname::text, c.relname::text,
        coalesce(i.indrelid, h.inhparent, CASE c.relkind WHEN 't' THEN substr(c.relname, 10)::oid END, 0)::bigint,
@@ -26,7 +26,8 @@ coalesce(pg_stat_get_xact_numscans({oid}), 0)::bigint,
  + coalesce(pg_stat_get_xact_tuples_updated({oid}), 0)
  + coalesce(pg_stat_get_xact_tuples_deleted({oid}), 0))::bigint
 """
-# OFFSET 0 keeps the planner from reading all of pg_class for a handful of locks. A relation that is gone has only its lock left.
+# OFFSET 0 keeps the planner from reading all of pg_class for a handful of locks. A relation that is gone has only its
+# lock left.
 _LOCKED = (
     "SELECT l.relation::bigint, l.mode::text, current_setting('lock_timeout')::text, x.*,"
     + _COUNTERS.format(oid="l.relation")

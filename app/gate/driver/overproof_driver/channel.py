@@ -1,7 +1,7 @@
 """The socket between the driver and the gate: one JSON object a line, request and answer in turn.
 
-A socket with a name, and not a descriptor that the command inherits: a wrapper that starts Alembic through `subprocess` closes
-descriptors, but passes its environment on. What the project prints cannot reach it.
+A socket with a name, and not a descriptor that the command inherits: a wrapper that starts Alembic through `subprocess`
+closes descriptors, but passes its environment on. What the project prints cannot reach it.
 """
 
 from __future__ import annotations

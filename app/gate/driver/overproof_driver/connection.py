@@ -1,4 +1,5 @@
-"""The migration's connection below SQLAlchemy: statements through a bare DBAPI cursor, for which SQLAlchemy raises no event."""
+"""The migration's connection below SQLAlchemy: statements through a bare DBAPI cursor, for which SQLAlchemy raises no
+event."""
 
 from __future__ import annotations
 
@@ -37,10 +38,12 @@ class BareConnection:
             cursor.close()
 
     def run_script(self, sql: str) -> None:
-        """Run several statements. Where to cut a script into statements is for PostgreSQL to say, so it is sent as a whole."""
+        """Run several statements. Where to cut a script into statements is for PostgreSQL to say, so it is sent as a
+        whole."""
         raw = self.raw_connection()
         if type(raw).__module__.endswith(".asyncpg"):
-            # Its cursor prepares what it is given, which can only be a single statement; the connection below it does not.
+            # Its cursor prepares what it is given, which can only be a single statement; the connection below it does
+            # not.
             waiting: Any = sqlalchemy.util.concurrency
             wait = getattr(waiting, "await_", None) or waiting.await_only  # its name before SQLAlchemy 2.1
             wait(raw._connection.execute(sql))
@@ -93,8 +96,9 @@ class BareConnection:
         return _dbapi_connection(self.context.connection)
 
     def keep_prepared_statements(self) -> None:
-        """psycopg 3 prepares what it is given often enough, and after each ROLLBACK, DROP and ALTER throws away all that is prepared in
-        the session: what the gate prepared to read the schema as well, in the middle of its questions."""
+        """psycopg 3 prepares what it is given often enough, and after each ROLLBACK, DROP and ALTER throws away all
+        that is prepared in the session: what the gate prepared to read the schema as well, in the middle of its
+        questions."""
         raw = self.raw_connection()
         connection = getattr(raw, "_connection", raw)  # below SQLAlchemy's adapter for async drivers
         if hasattr(connection, "prepare_threshold"):
@@ -110,7 +114,8 @@ class BareConnection:
                     self._plan(name)
 
     def _plan(self, name: str) -> None:
-        """Have it planned for a large schema. PostgreSQL does so when it is first run, and would read whole catalogs of a small one.
+        """Have it planned for a large schema. PostgreSQL does so when it is first run, and would read whole catalogs of
+        a small one.
 
         The gate does the same with what it prepares; nothing of it can be imported here.
         """

@@ -28,7 +28,8 @@ class DatabaseError(NamedTuple):
 
 
 def describe_failure(error: BaseException, path: str | None, first: DatabaseError | None) -> protocol.Failure:
-    """What went wrong. `first` is the first database error of the step: a script may have swallowed that and gone on."""
+    """What went wrong. `first` is the first database error of the step: a script may have swallowed that and
+    continued."""
     line = line_of(error, path) if path else None
     error = _without_wrapping(error)
     statement = getattr(error, "statement", None)
@@ -63,7 +64,8 @@ def sqlstate(error: Any) -> str | None:
 
 
 def named_objects(error: BaseException) -> protocol.NamedObjects:
-    """{"table": "public.orders", "column": "note"}: https://www.postgresql.org/docs/current/protocol-error-fields.html"""
+    """{"table": "public.orders", "column": "note"}:
+    https://www.postgresql.org/docs/current/protocol-error-fields.html"""
     fields = getattr(error, "diag", error)
     schema, table, column, constraint = (
         getattr(fields, name + "_name", None) for name in ("schema", "table", "column", "constraint")

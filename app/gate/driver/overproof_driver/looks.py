@@ -1,8 +1,9 @@
-"""What PostgreSQL did between two looks at the session: which locks it took, which relations have new files, which were read.
+"""What PostgreSQL did between two looks at the session: which locks it took, which relations have new files, which were
+read.
 
-A look is a query on the migration's connection, inside its transaction, because only there can it be seen: `pg_locks`, the new
-`relfilenode`, and the counters behind `pg_stat_xact_user_tables`. The queries go through a bare DBAPI cursor, so that they raise
-no SQLAlchemy event.
+A look is a query on the migration's connection, inside its transaction, because only there can it be seen: `pg_locks`,
+the new `relfilenode`, and the counters behind `pg_stat_xact_user_tables`. The queries go through a bare DBAPI cursor,
+so that they raise no SQLAlchemy event.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def without_comments(statement: str) -> str:
 
 
 class Baseline:
-    """The locks and counters of one transaction, as at the last look. What a statement does is what differs from them."""
+    """The locks and counters of one transaction, as at the last look. What a statement does is what differs from
+    them."""
 
     def __init__(self, counters: Iterable[Sequence[int]] = ()) -> None:
         self.locks: dict[int, set[str]] = {}  # {oid: {mode}}
@@ -176,14 +178,14 @@ class Looks:
         return self._connection.rows(_queries.changed_since(since))
 
     def _emptied(self, rows: Iterable[Sequence[Any]]) -> set[int]:
-        """The tables to which a procedure that commits has given new files, and their TOAST tables too: TRUNCATE does that, and
-        ALTER TABLE puts another TOAST table in the place of the old one."""
+        """The tables to which a procedure that commits has given new files, and their TOAST tables too: TRUNCATE does
+        that, and ALTER TABLE puts another TOAST table in the place of the old one."""
         pairs = [(self._relations.get(row[0]), Relation(row)) for row in rows if row[1] == "t"]
         return {now.owner for then, now in pairs if then is not None and then.filenode != now.filenode}
 
     def _is_built(self, known: Relation | None, filenode: int) -> bool:
-        """Whether an index has new files. A new index may have taken over those of an old one, as where varchar(10) becomes
-        varchar(20), or ADD CONSTRAINT takes an index that is there."""
+        """Whether an index has new files. A new index may have taken over those of an old one, as where varchar(10)
+        becomes varchar(20), or ADD CONSTRAINT takes an index that is there."""
         if not filenode:
             return False  # that of a partitioned table has no files, only its parts have
         if known is not None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 
 def metadatas(context: Any) -> list[MetaData]:
-    """The metadata that `env.py` gave as `target_metadata`: none, one or several. Some give classes, which Alembic cannot use."""
+    """The metadata that `env.py` gave as `target_metadata`: none, one or several. Some give classes, which Alembic
+    cannot use."""
     target = context.opts.get("target_metadata")
     if target is None:
         return []
@@ -132,8 +133,8 @@ def extent(context: Any) -> list[Any]:
 def drift(context: Any, heads: tuple[str, ...], unchanged: Collection[str] = ()) -> protocol.Differences:
     """What `alembic revision --autogenerate` would write. Unchanged tables are not compared.
 
-    `waived` is what a `process_revision_directives` of the project's took out again. `refused` names the tables of which the project's
-    filters left something out.
+    `waived` is what a `process_revision_directives` of the project's took out again. `refused` names the tables of
+    which the project's filters left something out.
     """
     with _unchanged.Filters(context, unchanged) as filters:
         operations, waived = _autogenerate(context, heads)
@@ -181,7 +182,8 @@ def _operations(scripts: Iterable[Any]) -> Iterator[protocol.Operation]:
 
 
 def _describe(diff: Any) -> protocol.Operation:
-    """{"operation": "add column public.orders.note", "object": "public.orders.note", "kind": "add-column"} for one of Alembic's diff tuples."""
+    """{"operation": "add column public.orders.note", "object": "public.orders.note", "kind": "add-column"} for one of
+    Alembic's diff tuples."""
     kind = str(diff[0])
     words = kind.replace("_", " ").replace(" fk", " foreign key")
     if kind in ("add_column", "remove_column"):
@@ -222,7 +224,8 @@ def _short(value: Any) -> str:
 
 
 def _describe_type(given: Any) -> str:
-    """A column's type as PostgreSQL writes it: without the dialect, an Enum would be taken for the VARCHAR that it is elsewhere."""
+    """A column's type as PostgreSQL writes it: without the dialect, an Enum would be taken for the VARCHAR that it is
+    elsewhere."""
     try:
         return str(given.compile(dialect=postgresql.dialect()))[:200]
     except Exception:  # such as an Enum without a name

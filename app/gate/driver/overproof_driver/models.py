@@ -19,7 +19,8 @@ def fingerprints(state: State) -> protocol.FingerprintsAnswer:
 
 
 def creation(state: State, unchanged: Collection[str]) -> protocol.CreationAnswer:
-    """The SQL that creates the models' tables, less the unchanged ones, if it is the same for every session that runs it."""
+    """The SQL that creates the models' tables, less the unchanged ones, if it is the same for every session that runs
+    it."""
     if metadata.extent(state.context) != state.extent:
         return {"statements": None}  # a script has added to the metadata
     # What stands without a schema is created in the first one of the session's search path, as the session's role.
@@ -45,7 +46,8 @@ def create_models(state: State) -> protocol.EmptyAnswer:
 
 
 def drift(state: State, unchanged: Collection[str] = ()) -> protocol.DriftAnswer:
-    """What autogenerate would still write, with the project's own options. Stale if a script has changed the metadata since."""
+    """What autogenerate would still write, with the project's own options. Stale if a script has changed the metadata
+    since."""
     state.connection.begin()
     try:
         is_stale = metadata.extent(state.context) != state.extent

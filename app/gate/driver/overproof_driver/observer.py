@@ -2,9 +2,9 @@
 
 SQLAlchemy's events say when a statement begins and ends; `looks` says what it did.
 
-A statement outside of a transaction, as in an autocommit block, has released its locks before they can be read. So it is given a
-separate transaction, which is what PostgreSQL would have done: BEGIN, the statement, a look, COMMIT. Those that refuse to run in
-one (CONCURRENTLY, VACUUM, what commits by itself) run unchanged, and show what they left behind.
+A statement outside of a transaction, as in an autocommit block, has released its locks before they can be read. So it
+is given a separate transaction, which is what PostgreSQL would have done: BEGIN, the statement, a look, COMMIT. Those
+that refuse to run in one (CONCURRENTLY, VACUUM, what commits by itself) run unchanged, and show what they left behind.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ _STEERS_TRANSACTIONS = re.compile(
     r"\A(BEGIN|START|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE|PREPARE|LOCK|DECLARE)\b|\b(COMMIT|ROLLBACK)\b",
     re.IGNORECASE,
 )
-# active_sql_transaction, invalid_transaction_termination: "cannot run inside a transaction block", and COMMIT in a procedure.
+# active_sql_transaction, invalid_transaction_termination: "cannot run inside a transaction block", and COMMIT in a
+# procedure.
 _WANTS_NO_TRANSACTION = ("25001", "2D000")
 
 
@@ -51,7 +52,8 @@ class Counted:
 
 
 class Ended:
-    """The script has ended the transaction itself, in SQL or through SQLAlchemy, and may or may not be in another one."""
+    """The script has ended the transaction itself, in SQL or through SQLAlchemy, and may or may not be in another
+    one."""
 
 
 class Autocommit:
@@ -119,8 +121,9 @@ class StepObserver:
         self._is_on = True
 
     def _are_counters_at_zero(self) -> bool:
-        """Whether the counters of all earlier transactions were flushed (pg_stat_force_next_flush, PostgreSQL 15). In a rollback-only
-        transaction they continue from what was done in it before, and a step may have left some if it ended its transaction itself."""
+        """Whether the counters of all earlier transactions were flushed (pg_stat_force_next_flush, PostgreSQL 15). In a
+        rollback-only transaction they continue from what was done in it before, and a step may have left some if it
+        ended its transaction itself."""
         has_flushed = isinstance(self._transaction, Counted) and self._transaction.follows is None
         return has_flushed and self._connection.server_version >= 150000 and self._connection.is_untouched
 
@@ -130,15 +133,7 @@ class StepObserver:
             # What a script did without SQLAlchemy, through the bare DBAPI connection, shows here at the latest.
             rest = self.looks.look(self._counted().baseline).to_message()
             if "locks" in rest or "rewrites" in rest or "index_builds" in rest:
-                self._statements.append(
-                    {
-                        "sql": "(statements sent past SQLAlchemy)",
-                        "duration_ms": 0.0,
-                        "line": None,
-                        "transactional": True,
-                        **rest,
-                    }
-                )
+                self._note("(statements sent past SQLAlchemy)", None, 0.0, True, rest)
         self._is_on = False
         return self._statements
 
@@ -171,7 +166,7 @@ class StepObserver:
         is_alone = self._connection.is_autocommit or (self._has_ended() and not self._connection.has_transaction())
         if self._has_to_look and not is_alone:
             self._counted()
-        self._running = _Running(self._line_in_script(), is_alone)
+        self._running = _Running(_line_in(self._script), is_alone)
 
     def _note_begun(self) -> None:
         """Raises Stopped before the statement that is not to run."""
@@ -192,7 +187,8 @@ class StepObserver:
         return self._run_alone(lambda: run(cursor, statement, context), statement, context)
 
     def _run_alone(self, run: Callable[[], None], statement: str, context: Any) -> bool:
-        """Run a statement that would be a transaction by itself in one that can be looked into. False if that cannot be done."""
+        """Run a statement that would be a transaction by itself in one that can be looked into. False if that cannot be
+        done."""
         running = self._running
         if not (self._is_ours(context.root_connection) and running.is_alone):
             return False
@@ -226,15 +222,8 @@ class StepObserver:
         if running.effects is None:
             running.duration_ms = (time.perf_counter() - running.begun) * 1000
         if len(self._statements) < STATEMENT_LIMIT:
-            self._statements.append(
-                {
-                    "sql": statement[:SQL_LIMIT],
-                    "duration_ms": running.duration_ms or 0.0,
-                    "line": running.line,
-                    "transactional": not running.is_alone,
-                    **self._effects_of(statement),
-                }
-            )
+            effects = self._effects_of(statement)
+            self._note(statement, running.line, running.duration_ms or 0.0, not running.is_alone, effects)
         if _ENDS_TRANSACTION.match(without_comments(statement)):
             self._end_transaction()
 
@@ -256,10 +245,21 @@ class StepObserver:
         if self._connection.is_autocommit or not self._is_on:
             return
         self._note_begun()
-        self._statements.append(
-            {"sql": "COMMIT", "duration_ms": 0.0, "line": self._line_in_script(), "transactional": True}
-        )
+        self._note("COMMIT", _line_in(self._script), 0.0, True, {})
         self._end_transaction()
+
+    def _note(
+        self, sql: str, line: int | None, duration_ms: float, transactional: bool, effects: protocol.Effects
+    ) -> None:
+        self._statements.append(
+            {
+                "sql": sql[:SQL_LIMIT],
+                "duration_ms": duration_ms,
+                "line": line,
+                "transactional": transactional,
+                **effects,
+            }
+        )
 
     def _end_transaction(self) -> None:
         self._connection.has_committed = True
@@ -270,10 +270,12 @@ class StepObserver:
         if self._is_on and self.first_error is None and connection is not None and self._connection.is_same(connection):
             self.first_error = DatabaseError(context.original_exception, context.statement, self._running.line)
 
-    def _line_in_script(self) -> int | None:
-        frame: FrameType | None = sys._getframe(2)
-        while frame is not None:
-            if frame.f_code.co_filename == self._script:
-                return frame.f_lineno
-            frame = frame.f_back
-        return None
+
+def _line_in(script: str | None) -> int | None:
+    """The line of the script at that path that is running."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename == script:
+            return frame.f_lineno
+        frame = frame.f_back
+    return None

@@ -1,43 +1,41 @@
 """What the gate and the driver say to each other: the requests by their names, and what their answers consist of.
 
-Each message is one JSON object on one line. The gate sends `{"do": "step", "revision": "b2", …}` and receives one answer to it. Two
-messages come without a request: the handshake, when the driver has connected, and `LateTables`, as the command ends.
+Each message is one JSON object on one line. The gate sends `{"do": "step", "revision": "b2", …}` and receives one
+answer to it. Two messages come without a request: the handshake, when the driver has connected, and `LateTables`, as
+the command ends.
 
-The gate imports this module for its type checker alone: the driver stays a program that runs in another interpreter. There it
-may be Python 3.8, hence the base classes where a later `typing` has `NotRequired`.
+It is for type checkers alone. The gate imports nothing of the driver, which runs in another interpreter, and the driver
+has to start quickly there. That may be Python 3.8, hence the base classes where a later `typing` has `NotRequired`.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypedDict, Union
+from typing import Any, Literal, TypedDict, Union
 
-PREPARE = "prepare"
-STEP = "step"
-BEGIN_ROLLBACK_ONLY = "begin_rollback_only"
-ROLL_BACK = "roll_back"
-COMMIT = "commit"
-QUERY = "query"
-EXECUTE = "execute"
-ASK = "ask"
-SCRIPT = "script"
-FINGERPRINTS = "fingerprints"
-CREATION = "creation"
-CREATE_MODELS = "create_models"
-DRIFT = "drift"
-HIDDEN = "hidden"
-UNREGISTERED = "unregistered"
-OFFLINE = "offline"
-
+Request = Literal[
+    "prepare",
+    "step",
+    "begin_rollback_only",
+    "roll_back",
+    "commit",
+    "query",
+    "execute",
+    "ask",
+    "script",
+    "fingerprints",
+    "creation",
+    "create_models",
+    "drift",
+    "hidden",
+    "unregistered",
+    "offline",
+]
 # The last request of a walk: how `run_migrations` ends.
-RUN_WHOLE = "run_whole"
-RUN_CONCURRENTLY = "run_concurrently"
-SKIP = "skip"
-FINISH = "finish"
-STAMP = "stamp"
-STOP = "stop"
-
+Ending = Literal["run_whole", "run_concurrently", "skip", "finish", "stamp", "stop"]
 # {"do": "pipeline", "requests": [{"do": …}, …]}: answered one by one, up to the first that does not go well.
-PIPELINE = "pipeline"
+Pipeline = Literal["pipeline"]
+# What `run_concurrently` waits for.
+Continue = Literal["continue"]
 
 
 class Fault(TypedDict):
@@ -152,7 +150,8 @@ PrepareAnswer = Union[Prepared, Failed]  # failed: Alembic cannot begin on this 
 
 
 class Effects(TypedDict, total=False):
-    """What one statement did to tables that are older than the step, less what is empty. Tables are named "schema.table"."""
+    """What one statement did to tables that are older than the step, less what is empty. Tables are named
+    "schema.table"."""
 
     locks: dict[str, list[str]]  # newly taken: "public.orders" -> ["ShareLock"]
     rewrites: list[str]
@@ -211,7 +210,8 @@ class CreationAnswer(TypedDict):
 
 
 class Operation(TypedDict):
-    """What autogenerate would do: "add column public.orders.note", to what: "public.orders.note", and its kind: "add-column"."""
+    """What autogenerate would do: "add column public.orders.note", to what: "public.orders.note", and its kind:
+    "add-column"."""
 
     operation: str
     object: str
@@ -270,7 +270,8 @@ class OfflineAnswer(_OfflineAnswer, total=False):
 
 
 class VersionReached(TypedDict):
-    """Follows on `run_concurrently` once the revision was read. The driver waits for one more message before it continues."""
+    """Follows on `run_concurrently` once the revision was read. The driver waits for one more message before it
+    continues."""
 
     reached_version: bool
 

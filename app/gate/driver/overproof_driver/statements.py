@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 def query(state: State, statements: Iterable[str]) -> protocol.ValueAnswer:
-    """Run statements in the rollback-only transaction or in one that is rolled back at once. The last one's only value, or None
-    once a value is NULL: the statements after that one are not run."""
+    """Run statements in the rollback-only transaction or in one that is rolled back at once. The last one's only value,
+    or None once a value is NULL: the statements after that one are not run."""
     if state.connection.is_rollback_only:
         return {"value": state.connection.query(statements)}
     state.connection.open()
@@ -53,7 +53,8 @@ def _do_to_stay(state: State, run: Callable[[], None]) -> protocol.EmptyAnswer:
 
 
 def ask(state: State, sql: str, before: Iterable[str] = ()) -> protocol.AskAnswer:
-    """The only value of a query in the rollback-only transaction, after some statements. A refusal is an answer, and undoes them all."""
+    """The only value of a query in the rollback-only transaction, after some statements. A refusal is an answer, and
+    undoes them all."""
     connection = state.connection
     connection.is_untouched = False
     try:

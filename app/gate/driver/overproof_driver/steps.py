@@ -128,8 +128,8 @@ def _take(state: State, move: RevisionStep, module: Any, observe: bool, stop_bef
 
 @contextmanager
 def _forgotten_tables(state: State, module: Any) -> Iterator[None]:
-    """Take out of a script's own MetaData, afterwards, what a step puts there: in a separate command, the next one would find it as
-    the module made it. The project's stays, so that it is seen if a script adds to it."""
+    """Take out of a script's own MetaData, afterwards, what a step puts there: in a separate command, the next one
+    would find it as the module made it. The project's stays, so that it is seen if a script adds to it."""
     projects = metadata.metadatas(state.context)
     # By their types, for a proxy such as Flask's current_app may refuse to be asked. A declarative base has its own.
     values = [
@@ -159,7 +159,8 @@ def _what_failed(state: State, error: BaseException, path: str) -> protocol.Step
 
 
 def _get_ready_to_observe(state: State, is_wanted: bool) -> None:
-    """The observer's queries are prepared from the first step on that is to be observed, and again where a script threw them away."""
+    """The observer's queries are prepared from the first step on that is to be observed, and again where a script threw
+    them away."""
     if is_wanted and not state.connection.keeps_queries_prepared:
         state.connection.keeps_queries_prepared = True
         if state.connection.is_rollback_only:
@@ -169,8 +170,8 @@ def _get_ready_to_observe(state: State, is_wanted: bool) -> None:
 def _set_version(state: State, maintainer: HeadMaintainer, move: RevisionStep) -> None:
     """Have the version table say that the step was taken, as Alembic would.
 
-    From one revision to the next along a line, that is plain. Alembic goes through all ancestors to find it out, and compiles
-    a statement for each revision.
+    From one revision to the next along a line, that is plain. Alembic goes through all ancestors to find it out, and
+    compiles a statement for each revision.
     """
     left, reached = move.from_revisions, move.to_revisions
     is_plain = set(left) == maintainer.heads and len(left) == len(reached) == 1

@@ -1,7 +1,8 @@
 """The transactions of the migration's connection: who begins and ends them while the gate steers the command.
 
-One revision is one transaction, whatever `env.py` set. Where `env.py` began the transaction itself, SQLAlchemy's view of it is left
-alone, and a bare COMMIT and BEGIN are sent to the server between the revisions; what `env.py` had set with SET LOCAL is set again.
+One revision is one transaction, whatever `env.py` set. Where `env.py` began the transaction itself, SQLAlchemy's view
+of it is left alone, and a bare COMMIT and BEGIN are sent to the server between the revisions; what `env.py` had set
+with SET LOCAL is set again.
 """
 
 from __future__ import annotations
@@ -91,12 +92,14 @@ class MigrationConnection(BareConnection):
         if not self._is_external:
             self.context._transaction = self._begun_transaction()
         elif not self.context.connection.in_transaction():
-            # A script has ended what `env.py` began. SQLAlchemy would begin another with the next statement, unless a `with` forbids it.
+            # A script has ended what `env.py` began. SQLAlchemy would begin another with the next statement, unless a
+            # `with` forbids it.
             with suppress(sqlalchemy.exc.InvalidRequestError):
                 self.context.connection.begin()
 
     def begin(self) -> int:
-        """Be in a transaction in which a step, or whatever a script does, finds what it would find in a new session. Returns its id."""
+        """Be in a transaction in which a step, or whatever a script does, finds what it would find in a new session.
+        Returns its id."""
         self.open()
         are_prepared = _queries.ARE_PREPARED if self.keeps_queries_prepared else "1"
         asked = ["txid_current()::bigint", "pg_my_temp_schema()::bigint", are_prepared]
@@ -127,7 +130,8 @@ class MigrationConnection(BareConnection):
         if self._is_external:
             transaction = self.context.connection.get_transaction()
             if transaction is not None and not transaction.is_active:
-                transaction.rollback()  # a script's commit of it was interrupted: SQLAlchemy would refuse all that comes
+                # A script's commit of it was interrupted: SQLAlchemy would refuse all that comes.
+                transaction.rollback()
             self._end_external("ROLLBACK")
             return
         transaction = self.context.connection.get_transaction()
@@ -135,14 +139,15 @@ class MigrationConnection(BareConnection):
         if transaction is not None:
             transaction.rollback()
         else:
-            # A script that rolled back by itself may leave a connection that SQLAlchemy takes for idle and PostgreSQL for aborted.
+            # A script that rolled back may leave a connection that SQLAlchemy takes for idle and PostgreSQL
+            # for aborted.
             self.raw_connection().rollback()
 
     def undo(self) -> None:
         """Roll back what a step did, in the ORM's sessions too that it left in the middle of something.
 
-        A session that outlives the script, as an application's may, would refuse everything that the next one wants of it. If it
-        shares the connection (StaticPool, SingletonThreadPool), its rollback is ours.
+        A session that outlives the script, as an application's may, would refuse everything that the next one wants of
+        it. If it shares the connection (StaticPool, SingletonThreadPool), its rollback is ours.
         """
         sessions = getattr(sys.modules.get("sqlalchemy.orm.session"), "_sessions", {})
         for session in list(sessions.values()):
@@ -197,7 +202,8 @@ class MigrationConnection(BareConnection):
         return self.begin()
 
     def has_left_rollback_only(self) -> bool:
-        """Whether a script has ended the transaction, by a rollback that another session on the same connection did, say."""
+        """Whether a script has ended the transaction, by a rollback that another session on the same connection did,
+        say."""
         try:
             return self.transaction_id() != self._rollback_only_transaction
         except Exception:

@@ -1,7 +1,7 @@
 """Unchanged tables: what identifies them, and how autogenerate and the creation of the models pass them over.
 
-A table is unchanged if the gate saw at the base that its model and its schema are the same in every respect, and neither has changed
-since. The gate knows the schema; here is the other half: a fingerprint of each model.
+A table is unchanged if the gate saw at the base that its model and its schema are the same in every respect, and
+neither has changed since. The gate knows the schema; here is the other half: a fingerprint of each model.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def fingerprints(context: Any, metadatas: Iterable[MetaData]) -> dict[str, tuple[str, list[str]]]:
     """{"public.orders": (fingerprint, ["public.order_state"])}: of each table's model, and the enums that it uses.
 
-    A table that is not identified by what SQLAlchemy makes of it is left out. Where the project has code that decides what
-    counts as a difference, no table is identified, and nothing is returned.
+    A table that is not identified by what SQLAlchemy makes of it is left out. Where the project has code that decides
+    what counts as a difference, no table is identified, and nothing is returned.
     """
     options = [context.opts.get(name) for name in ("compare_type", "compare_server_default", "include_schemas")]
     if any(callable(option) for option in options) or _has_other_comparators(context):
@@ -165,7 +165,8 @@ class Filters:
 
 
 def without_unchanged(tables: list[Table], unchanged: Collection[str]) -> list[Table]:
-    """Those of the tables that are not unchanged, and what they refer to, so that they can be created without the others."""
+    """Those of the tables that are not unchanged, and what they refer to, so that they can be created without the
+    others."""
     by_name = {full_name(table.schema, table.name): table for table in tables}
     wanted: dict[str, Table] = {}
     left = [name for name in by_name if name not in unchanged]
