@@ -40,7 +40,7 @@ from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support import fix_code as remedy
 from app.gate.checks.support.downgrades import find_omission
 from app.gate.checks.support.subjects import together
-from app.gate.recording.model import Evidence, Loss, Populated, Recording, Revision, RoundTrip
+from app.gate.recording.model import Evidence, Loss, LossKind, Populated, Recording, Revision, RoundTrip
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
 from app.gate.wording import bulleted, counted, indented, listed
@@ -111,15 +111,15 @@ def _downwards(revision: Revision, losses: Sequence[Loss]) -> Finding:
     )
 
 
-def _by_kind(losses: Sequence[Loss]) -> dict[str, list[Loss]]:
-    kinds: dict[str, list[Loss]] = {}
+def _by_kind(losses: Sequence[Loss]) -> dict[LossKind, list[Loss]]:
+    kinds: dict[LossKind, list[Loss]] = {}
     for loss in losses:
-        kinds.setdefault(loss.what, []).append(loss)
+        kinds.setdefault(loss.kind, []).append(loss)
     return kinds
 
 
 def _subject(losses: Sequence[Loss]) -> str:
-    return together(f"{loss.what.replace(' ', '-')} {_name(loss)}" for loss in losses)
+    return together(f"{loss.kind.replace(' ', '-')} {_name(loss)}" for loss in losses)
 
 
 def _object(losses: Sequence[Loss]) -> str:
@@ -139,32 +139,34 @@ def _names(losses: Sequence[Loss]) -> str:
 
 # What happens to one or to several, to go on after the revision's name.
 _WORDS: dict[str, Callable[[str, bool], str]] = {
-    "table dropped": lambda names, many: (
+    LossKind.TABLE_DROPPED: lambda names, many: (
         f"drops the tables {names}, with the rows in them" if many else f"drops table {names}, with the rows in it"
     ),
-    "rows deleted": lambda names, many: f"deletes rows of {names}",
-    "column dropped": lambda names, many: (
+    LossKind.ROWS_DELETED: lambda names, many: f"deletes rows of {names}",
+    LossKind.COLUMN_DROPPED: lambda names, many: (
         f"drops the columns {names}, with the values in them"
         if many
         else f"drops column {names}, with the values in it"
     ),
-    "values removed": lambda names, many: f"sets {names} to NULL where {'they have' if many else 'it has'} a value",
-    "values truncated": lambda names, many: f"cuts off texts in {names}",
-    "hosts cut off": lambda names, many: f"cuts the host's part off addresses in {names}",
-    "values rounded": lambda names, many: f"rounds values of {names}",
-    "values merged": lambda names, many: f"makes different values of {names} the same",
-    "values changed": lambda names, many: f"changes values of {names}",
+    LossKind.VALUES_REMOVED: lambda names, many: (
+        f"sets {names} to NULL where {'they have' if many else 'it has'} a value"
+    ),
+    LossKind.VALUES_TRUNCATED: lambda names, many: f"cuts off texts in {names}",
+    LossKind.HOSTS_CUT_OFF: lambda names, many: f"cuts the host's part off addresses in {names}",
+    LossKind.VALUES_ROUNDED: lambda names, many: f"rounds values of {names}",
+    LossKind.VALUES_MERGED: lambda names, many: f"makes different values of {names} the same",
+    LossKind.VALUES_CHANGED: lambda names, many: f"changes values of {names}",
 }
 
 
 def _example(loss: Loss) -> str:
     """One of the values, before and after, and how many of the rows tried it befell."""
     shown = f"{loss.old!r}" if loss.column else f"the row {loss.old}"
-    became = "is gone" if loss.what in _GONE else f"became {loss.new!r}" if loss.new is not None else "became NULL"
+    became = "is gone" if loss.kind in _GONE else f"became {loss.new!r}" if loss.new is not None else "became NULL"
     return f"{_name(loss)}: {shown} {became} ({loss.count} of {counted(loss.total, 'row')} tried)"
 
 
-_GONE = frozenset({"table dropped", "rows deleted", "column dropped"})
+_GONE = frozenset({LossKind.TABLE_DROPPED, LossKind.ROWS_DELETED, LossKind.COLUMN_DROPPED})
 
 
 def _line(trip: RoundTrip, loss: Loss) -> int | None:
@@ -179,19 +181,19 @@ def _line(trip: RoundTrip, loss: Loss) -> int | None:
 _ALLOW = "If nobody needs them, say so in the script:\n\n    # overproof: allow data-loss: <why>"
 _KEEP = "Keep a copy until it is certain that nobody needs it, for the way back too:"
 _ADVICE = {
-    "values rounded": "Choose a type that holds them (numeric with as many decimals, timestamptz(6)), or keep the old values in a column beside.",
-    "hosts cut off": "Keep the type inet, which holds an address together with its network; cidr holds the network alone.",
-    "values truncated": "Find out how long the texts are (SELECT max(length(…))), and choose a length that holds them.",
-    "values changed": "Say which time zone is meant, so that the result does not depend on the session: USING … AT TIME ZONE 'UTC'.",
-    "values merged": "Write the new values into a new column, and drop the old one in a later release.",
-    "values removed": "Leave the old values where they are until a later release.",
+    LossKind.VALUES_ROUNDED: "Choose a type that holds them (numeric with as many decimals, timestamptz(6)), or keep the old values in a column beside.",
+    LossKind.HOSTS_CUT_OFF: "Keep the type inet, which holds an address together with its network; cidr holds the network alone.",
+    LossKind.VALUES_TRUNCATED: "Find out how long the texts are (SELECT max(length(…))), and choose a length that holds them.",
+    LossKind.VALUES_CHANGED: "Say which time zone is meant, so that the result does not depend on the session: USING … AT TIME ZONE 'UTC'.",
+    LossKind.VALUES_MERGED: "Write the new values into a new column, and drop the old one in a later release.",
+    LossKind.VALUES_REMOVED: "Leave the old values where they are until a later release.",
 }
 
 
-def _help(revision: Revision, by_kind: Mapping[str, Sequence[Loss]]) -> str:
-    code = "\n".join(_copies(revision, [loss for what in by_kind if what in _GONE for loss in by_kind[what]]))
+def _help(revision: Revision, by_kind: Mapping[LossKind, Sequence[Loss]]) -> str:
+    code = "\n".join(_copies(revision, [loss for kind in by_kind if kind in _GONE for loss in by_kind[kind]]))
     parts = [f"{_KEEP}\n\n{indented(code)}"] if code else []
-    parts += [_ADVICE[what] for what in by_kind if what in _ADVICE]
+    parts += [_ADVICE[kind] for kind in by_kind if kind in _ADVICE]
     return "\n\n".join([*parts, _ALLOW])
 
 
@@ -203,7 +205,7 @@ def _copies(revision: Revision, losses: Sequence[Loss]) -> Iterator[str]:
     for table, lost in list(by_table.items())[:5]:
         schema, _, label = table.partition(".")
         kept = f"{label}_before_{revision.revision}"[:63]
-        if any(loss.what == "table dropped" for loss in lost):
+        if any(loss.kind == LossKind.TABLE_DROPPED for loss in lost):
             named = "" if schema == "public" else f", schema={remedy.python(schema)}"
             yield f"op.rename_table({remedy.python(label)}, {remedy.python(kept)}{named})"
             continue

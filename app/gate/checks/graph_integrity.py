@@ -29,17 +29,17 @@ import re
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
-from app.gate.recording.model import Recording
+from app.gate.recording.model import GraphProblemKind, Recording
 from app.gate.report.verdict import Severity
 from app.gate.wording import first_line
 
 _HELP = {
-    "missing-parent": "Bring the missing script back (was it renamed, or left on another branch?), or set down_revision to a "
+    GraphProblemKind.MISSING_PARENT: "Bring the missing script back (was it renamed, or left on another branch?), or set down_revision to a "
     "revision that is there.",
-    "duplicate": "Give the newer of the two scripts another id, and point the down_revision of whatever follows it at that id.",
-    "cycle": "Each revision must lead down to one without a parent. Set the down_revision of the oldest of these to the revision "
+    GraphProblemKind.DUPLICATE: "Give the newer of the two scripts another id, and point the down_revision of whatever follows it at that id.",
+    GraphProblemKind.CYCLE: "Each revision must lead down to one without a parent. Set the down_revision of the oldest of these to the revision "
     "that truly came before it, or to None.",
-    "unreadable": "Alembic imports every script before it does anything. A script must import nothing that is not installed "
+    GraphProblemKind.UNREADABLE: "Alembic imports every script before it does anything. A script must import nothing that is not installed "
     "wherever it runs, and no application code that can change or go away.",
 }
 

@@ -48,7 +48,17 @@ from app.gate.checks.support.naming import failure_reason
 from app.gate.checks.support.row_advice import NO_LABEL, _column_change, _help, _help_with_new
 from app.gate.checks.support.subjects import cause, together
 from app.gate.postgres import sqlstates
-from app.gate.recording.model import Change, Evidence, Failure, Populated, Recording, Revision, RoundTrip, Snapshot
+from app.gate.recording.model import (
+    Change,
+    Evidence,
+    Failure,
+    Populated,
+    Recording,
+    Revision,
+    RoundTrip,
+    RowKind,
+    Snapshot,
+)
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.report.verdict import Severity
 from app.gate.wording import bulleted, counted, first_line, indented, listed
@@ -86,13 +96,13 @@ def _finding(
     rows_of = listed(sources)
     severity = _severity(populated, failure)
     is_left_empty = failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and _is_filled_before(trip, failure, table, column)
-    if is_left_empty and severity is Severity.ERROR and populated.rows != "own":
+    if is_left_empty and severity is Severity.ERROR and populated.rows != RowKind.OWN:
         severity = Severity.WARNING  # by an UPDATE that reaches some rows, and not those that were made up
-    if populated.rows == "own":
+    if populated.rows == RowKind.OWN:
         message = f"{revision.revision} fails on the rows of overproof_rows/{revision.revision}.sql"
     elif is_left_empty:
         message = f"{revision.revision} fails where its UPDATE leaves {shorten(table)}.{column} NULL"
-    elif populated.rows == "awkward":
+    elif populated.rows == RowKind.EDGE_CASES:
         trouble = _outcome(trip, failure, table, column) if is_new else _trouble(trip, failure, table, column)
         message = f"{revision.revision} fails where {f'rows of {rows_of} lead to {trouble}' if is_new else trouble}"
     elif severity is Severity.ERROR:
@@ -118,9 +128,9 @@ def _finding(
 
 def _severity(populated: Populated, failure: Failure) -> Severity:
     """Only what no rows at all would get along with, or the project's own rows do not, is certain to fail."""
-    if populated.rows == "own":
+    if populated.rows == RowKind.OWN:
         return Severity.ERROR
-    if populated.rows == "awkward":
+    if populated.rows == RowKind.EDGE_CASES:
         return Severity.WARNING
     if failure.sqlstate in (sqlstates.FOREIGN_KEY_VIOLATION, sqlstates.UNIQUE_VIOLATION) and re.match(
         r"\s*INSERT\b", failure.sql or "", re.IGNORECASE

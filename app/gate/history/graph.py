@@ -9,7 +9,7 @@ from typing import Any
 
 from app.gate.history.paths import relative, repository_root
 from app.gate.history.scripts import Script, read_script
-from app.gate.recording.model import Graph, GraphProblem, Revision
+from app.gate.recording.model import Graph, GraphProblem, GraphProblemKind, Revision
 
 # Alembic only warns of these two (alembic/script/revision.py), and goes on with a map that is not the history.
 _DUPLICATE = re.compile(r"Revision (?P<revision>\S+) is present more than once")
@@ -60,15 +60,19 @@ def _problems(described: Mapping[str, Any], root: Path) -> list[GraphProblem]:
         if found := _DUPLICATE.search(warning):
             paths = [path for path, revision, _ in places if revision == found["revision"]]
             message = f"{warning}: {', '.join(paths)}"
-            problems.append(GraphProblem("duplicate", message, found["revision"], paths[-1] if paths else None))
+            problems.append(
+                GraphProblem(GraphProblemKind.DUPLICATE, message, found["revision"], paths[-1] if paths else None)
+            )
         elif found := _MISSING_PARENT.search(warning):
             children = [(path, revision) for path, revision, text in places if _quotes(text, found["parent"])]
             path, revision = children[0] if children else (None, None)
-            problems.append(GraphProblem("missing-parent", warning.splitlines()[0], revision, path))
+            problems.append(GraphProblem(GraphProblemKind.MISSING_PARENT, warning.splitlines()[0], revision, path))
     if error := described.get("error"):
         path = relative(Path(error["path"]), root) if error.get("path") else None
-        kind = "cycle" if _CYCLE.search(error["message"]) else "unreadable"
-        has_told = kind == "unreadable" and any(each.kind == "missing-parent" for each in problems)
+        kind = GraphProblemKind.CYCLE if _CYCLE.search(error["message"]) else GraphProblemKind.UNREADABLE
+        has_told = kind == GraphProblemKind.UNREADABLE and any(
+            each.kind == GraphProblemKind.MISSING_PARENT for each in problems
+        )
         if not has_told:  # a missing parent ends in a KeyError, which says less than the warning before it
             message = f"{error['error']}: {error['message']}"
             problems.append(GraphProblem(kind, message, None, path, error.get("line")))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.gate.history.allowances import parse_allowances
-from app.gate.recording.model import Allowance
+from app.gate.recording.model import Allowance, Body
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Script:
     content_digest: str = ""
     upgrade_line: int | None = None
     downgrade_line: int | None = None
-    upgrade_body: str = "present"
-    downgrade_body: str = "present"
+    upgrade_body: Body = Body.PRESENT
+    downgrade_body: Body = Body.PRESENT
     allowances: tuple[Allowance, ...] = ()
 
 
@@ -109,26 +109,26 @@ def _places(statement: object) -> bool:
     return bool(targets) and all(isinstance(each, ast.Name) and each.id in _PLACE_IN_THE_GRAPH for each in targets)
 
 
-def _function(tree: ast.Module, name: str) -> tuple[int | None, str]:
+def _function(tree: ast.Module, name: str) -> tuple[int | None, Body]:
     """The line and the kind of body of a function of the module."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return node.lineno, _body(node)
     for inner in ast.walk(tree):
         if isinstance(inner, ast.FunctionDef) and inner.name == name:
-            return inner.lineno, "present"  # defined within an if, say
+            return inner.lineno, Body.PRESENT  # defined within an if, say
         if isinstance(inner, ast.alias) and (inner.asname or inner.name) in (name, "*"):
-            return None, "present"
+            return None, Body.PRESENT
         if isinstance(inner, ast.Name) and inner.id == name and isinstance(inner.ctx, ast.Store):
-            return inner.lineno, "present"
-    return None, "missing"
+            return inner.lineno, Body.PRESENT
+    return None, Body.MISSING
 
 
-def _body(function: ast.FunctionDef) -> str:
+def _body(function: ast.FunctionDef) -> Body:
     statements = [each for each in function.body if not _does_nothing(each)]
     if not statements:
-        return "empty"
-    return "raises" if isinstance(statements[0], ast.Raise) else "present"
+        return Body.EMPTY
+    return Body.RAISES if isinstance(statements[0], ast.Raise) else Body.PRESENT
 
 
 def _does_nothing(statement: ast.stmt) -> bool:

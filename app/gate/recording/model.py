@@ -80,12 +80,17 @@ class Statement:
     lock_timeout_ms: int | None = None  # in force as it ran: 0 waits for ever, None was not observed
 
 
+class Direction(StrEnum):
+    UPGRADE = "upgrade"
+    DOWNGRADE = "downgrade"
+
+
 @dataclass(frozen=True)
 class Step:
     """One revision, once, in one direction."""
 
     revision: str
-    direction: str  # "upgrade" or "downgrade"
+    direction: Direction
     duration_ms: float
     transactional: bool = True  # False if the script ended the transaction, as an autocommit block does
     statements: tuple[Statement, ...] = ()
@@ -93,34 +98,51 @@ class Step:
     failure: Failure | None = None
 
 
+class LossKind(StrEnum):
+    TABLE_DROPPED = "table dropped"
+    ROWS_DELETED = "rows deleted"
+    COLUMN_DROPPED = "column dropped"
+    VALUES_REMOVED = "values removed"  # NULL now
+    VALUES_TRUNCATED = "values truncated"
+    VALUES_ROUNDED = "values rounded"
+    VALUES_MERGED = "values merged"  # different ones became the same
+    VALUES_CHANGED = "values changed"
+    HOSTS_CUT_OFF = "hosts cut off"  # of network addresses
+
+
 @dataclass(frozen=True)
 class Loss:
-    """Values that were in a table and are no longer to be found."""
+    """Values that were in a table and can no longer be found."""
 
-    table: str  # "public.orders", as it was called before the upgrade
+    table: str  # "public.orders", its name before the upgrade
     column: str | None  # None where whole rows are gone
-    # "table dropped", "rows deleted", "column dropped", "values removed" (NULL now), "values truncated" (text cut off),
-    # "values rounded", "values merged" (different ones became one), "values changed"
-    what: str
-    count: int  # rows that it befell
-    total: int  # rows that there were
-    old: str | None = None  # one of the values, for an example
-    new: str | None = None  # what became of it
+    kind: LossKind
+    count: int  # rows that are affected
+    total: int  # rows before the upgrade
+    old: str | None = None  # one of the values, as an example
+    new: str | None = None  # the same value afterwards
     key: tuple[str, ...] = ()  # the columns of the table's primary key
+
+
+class RowKind(StrEnum):
+    """The rows over which an upgrade is tried."""
+
+    EDGE_CASES = "edge cases"  # NULLs, duplicates and extreme values among ordinary ones
+    ORDINARY = "ordinary"
+    OWN = "own"  # only the project's, from overproof_rows/
 
 
 @dataclass(frozen=True)
 class Populated:
-    """An upgrade over rows in the older tables that it touches, and the way back.
+    """An upgrade over rows in the older tables that it touches, and the downgrade after it.
 
-    It is tried first with "awkward" rows among the ordinary ones: NULLs, duplicates and extreme values, as far as the
-    schema before the upgrade allows them. If that fails, with "plain" rows, which also obey the rules that
-    the upgrade brings (a new CHECK, a new foreign key). If `step` failed with plain rows, any rows make it fail; if it
-    failed with awkward ones, plain ones passed.
+    It is tried with edge cases first, as far as the schema before the upgrade allows them. If that fails, with ordinary
+    rows, which also obey the rules that the upgrade adds (a new CHECK, a new foreign key). If `step` failed with
+    ordinary rows, it fails with any; if it failed with edge cases, it passed with ordinary rows.
     """
 
     step: Step
-    rows: str  # those with which `step` ran: "awkward", "plain", or "own" (only the project's, from overproof_rows/)
+    rows: RowKind  # those with which `step` ran
     tables: Mapping[str, int] = field(default_factory=dict)  # how many rows each held before `step`
     lost_upwards: tuple[Loss, ...] = ()  # after the upgrade, of what was there before it
     lost_downwards: tuple[Loss, ...] = ()  # after the downgrade, of what was there before the upgrade
@@ -179,6 +201,15 @@ class Allowance:
     line: int
 
 
+class Body(StrEnum):
+    """What a function of a script consists of, judging by its source text."""
+
+    PRESENT = "present"
+    EMPTY = "empty"
+    MISSING = "missing"  # the script has no such function
+    RAISES = "raises"  # it only raises NotImplementedError
+
+
 @dataclass(frozen=True)
 class Revision:
     """One script of the history."""
@@ -193,17 +224,24 @@ class Revision:
     content_digest: str = ""  # of what the script does: see `digest_content`
     upgrade_line: int | None = None
     downgrade_line: int | None = None
-    upgrade_body: str = "present"  # "present", "empty" or "missing", read from the script
-    downgrade_body: str = "present"  # likewise, and "raises" where it only raises NotImplementedError
+    upgrade_body: Body = Body.PRESENT
+    downgrade_body: Body = Body.PRESENT
     is_new: bool = True  # not on the base branch
     allowances: tuple[Allowance, ...] = ()
 
 
+class GraphProblemKind(StrEnum):
+    MISSING_PARENT = "missing-parent"
+    DUPLICATE = "duplicate"
+    CYCLE = "cycle"
+    UNREADABLE = "unreadable"
+
+
 @dataclass(frozen=True)
 class GraphProblem:
-    """A history that Alembic cannot read as it stands."""
+    """Why Alembic cannot read the history."""
 
-    kind: str  # "missing-parent", "duplicate", "cycle", "unreadable"
+    kind: GraphProblemKind
     message: str
     revision: str | None = None
     path: str | None = None

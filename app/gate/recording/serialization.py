@@ -7,6 +7,7 @@ import hashlib
 import json
 import types
 from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
@@ -59,6 +60,8 @@ def _made(kind: Any, value: Any) -> Any:
         return from_json(value)
     if kind is Key:
         return Key(*value)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return kind(value)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = _hints(kind)
         return cast(Any, kind)(**{name: _made(hints[name], each) for name, each in value.items()})

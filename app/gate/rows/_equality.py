@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
+from app.gate.recording.model import LossKind
 from app.gate.rows._contents import Value
 
 
@@ -75,16 +76,16 @@ def _document(text: str) -> str | None:
         return None
 
 
-def what_happened(old: str, new: Value, types: tuple[str, str]) -> str:
+def what_happened(old: str, new: Value, types: tuple[str, str]) -> LossKind:
     if new is None:
-        return "values removed"
+        return LossKind.VALUES_REMOVED
     if _is_rounded(old, new, types):
-        return "values rounded"
+        return LossKind.VALUES_ROUNDED
     if _has_lost_host(old, new, types):
-        return "hosts cut off"
+        return LossKind.HOSTS_CUT_OFF
     if len(new) < len(old) and new and old.startswith(new.rstrip()) and not _NUMBERS.search(types[1]):
-        return "values truncated"
-    return "values changed"
+        return LossKind.VALUES_TRUNCATED
+    return LossKind.VALUES_CHANGED
 
 
 def _has_lost_host(old: str, new: str, types: tuple[str, str]) -> bool:

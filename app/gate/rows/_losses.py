@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from app.gate.recording.model import Loss
+from app.gate.recording.model import Loss, LossKind
 from app.gate.rows._contents import Contents, RowOf, TableContents, Value
 from app.gate.rows._equality import is_instant_kept, is_same, normal, what_happened
 
@@ -76,14 +76,14 @@ class _Comparison:
         telling = [name for name in table.types if name not in table.generated and name not in table.key]
         lost = [name for name in telling or table.key if not self._is_elsewhere(_values(table.rows, name))]
         if lost:
-            yield _loss(table, None, "table dropped", table.count, _shown_row(table, table.rows[0]))
+            yield _loss(table, None, LossKind.TABLE_DROPPED, table.count, _shown_row(table, table.rows[0]))
 
     def _of_kept(self, table: TableContents, later: TableContents) -> Iterator[Loss]:
         pairs, missing = _pairs(table, later)
         gone = [row for row in missing if not self._has_moved(table, row) and id(row) not in self._scripts_own]
         count = max(table.count - later.count, len(gone)) if gone and table.made is None else len(gone)
         if gone and (later.is_whole or later.count < table.count):
-            yield _loss(table, None, "rows deleted", min(count, table.count), _shown_row(table, gone[0]))
+            yield _loss(table, None, LossKind.ROWS_DELETED, min(count, table.count), _shown_row(table, gone[0]))
         if not pairs:
             return
         successors = _successors(table, later, pairs)
@@ -95,7 +95,7 @@ class _Comparison:
             if successor is None:
                 values = [row[name] for row, _ in made if row.get(name) is not None]
                 if values and not self._is_elsewhere(_values((row for row, _ in made), name)):
-                    yield _loss(table, name, "column dropped", len(values), _shown(values[0]))
+                    yield _loss(table, name, LossKind.COLUMN_DROPPED, len(values), _shown(values[0]))
             else:
                 yield from self._of_column(table, name, later, successor, pairs)
 
@@ -116,7 +116,7 @@ class _Comparison:
         pairs: Sequence[tuple[RowOf, RowOf]],
     ) -> Iterator[Loss]:
         types = (table.types[name], later.types[successor])
-        by_kind: dict[str, list[tuple[str, Value]]] = {}
+        by_kind: dict[LossKind, list[tuple[str, Value]]] = {}
         for row, other in pairs:
             old, new = row.get(name), other.get(successor)
             if (
@@ -127,17 +127,17 @@ class _Comparison:
             ):
                 continue
             by_kind.setdefault(what_happened(old, new, types), []).append((old, new))
-        changed = by_kind.pop("values changed", [])
+        changed = by_kind.pop(LossKind.VALUES_CHANGED, [])
         if changed and not self._is_return and is_instant_kept(changed, types):
             merged = _merged(changed, [(row.get(name), other.get(successor)) for row, other in pairs])
             if merged:
-                by_kind["values merged"] = merged
+                by_kind[LossKind.VALUES_MERGED] = merged
         elif changed:
-            by_kind["values changed"] = changed
-        for what, examples in by_kind.items():
+            by_kind[LossKind.VALUES_CHANGED] = changed
+        for kind, examples in by_kind.items():
             if not self._is_elsewhere([old for old, _ in examples], (later.name, successor)):
                 old, new = examples[0]
-                yield _loss(table, name, what, len(examples), _shown(old), _shown(new))
+                yield _loss(table, name, kind, len(examples), _shown(old), _shown(new))
 
     def _is_now(self, new: Value, type_: str) -> bool:
         return (
@@ -315,8 +315,8 @@ def _merged(changed: Sequence[tuple[str, Value]], all_values: Sequence[tuple[Val
 # What there is to say.
 
 
-def _loss(table: TableContents, column: str | None, what: str, count: int, old: Value, new: Value = None) -> Loss:
-    return Loss(table.name, column, what, count, table.count, old, new, table.key)
+def _loss(table: TableContents, column: str | None, kind: LossKind, count: int, old: Value, new: Value = None) -> Loss:
+    return Loss(table.name, column, kind, count, table.count, old, new, table.key)
 
 
 def _shown(value: Value) -> str | None:

@@ -20,7 +20,7 @@ from typing import TypeVar
 from app.gate.errors import CannotVerify, CommandExited
 from app.gate.postgres import sqlstates
 from app.gate.postgres.sqlstates import EXISTS_ALREADY
-from app.gate.recording.model import Change, Failure, Loss, Populated, Step
+from app.gate.recording.model import Change, Failure, Loss, Populated, RowKind, Step
 from app.gate.rows._catalog import Catalog, read_catalog
 from app.gate.rows._contents import Contents, read_contents
 from app.gate.rows._fill import Filled, fill
@@ -59,7 +59,7 @@ class RowsTrial:
     _catalog_after: Catalog | None = None
     _plan: Plan | None = None
     _filled: Filled | None = None
-    _kind: str = ""  # of the rows that are in the tables
+    _kind: RowKind = RowKind.EDGE_CASES  # of the rows that are in the tables
     _before: Contents = field(default_factory=lambda: Contents({}))  # what was in them before the upgrade
     _made: Mapping[str, int] = field(default_factory=dict)  # how many of those rows no script of the history has made
     _settled: frozenset[tuple[str, str | None]] = (
@@ -107,10 +107,10 @@ class RowsTrial:
 
     def _may_want_documents(self) -> bool:
         """Whether plain rows failed on what is in their values: a script may have wanted JSON in a text."""
-        failure = self.populated.step.failure if self.populated is not None and self._kind == "plain" else None
+        failure = self.populated.step.failure if self.populated is not None and self._kind == RowKind.ORDINARY else None
         return failure is not None and (failure.sqlstate is None or failure.sqlstate.startswith("22"))
 
-    def fill(self, kind: str, json_in_text: bool = False) -> bool:
+    def fill(self, kind: RowKind, json_in_text: bool = False) -> bool:
         """Put rows of that kind into the tables, with JSON in their texts if that is wanted. False if they hold none then."""
         plan = self._try(lambda: make_plan(self.line.ask, self.touched, self._catalog_after))
         if plan is None:
@@ -118,10 +118,12 @@ class RowsTrial:
             return False
         own = self._load_own()
         filled = self._try(
-            lambda: fill(plan, self.line.ask, is_awkward=kind == "awkward", json_in_text=json_in_text, except_for=own)
+            lambda: fill(
+                plan, self.line.ask, is_awkward=kind == RowKind.EDGE_CASES, json_in_text=json_in_text, except_for=own
+            )
         ) or Filled({}, dict.fromkeys(plan.touched, self._trouble))
         self._plan, self._filled = plan, filled
-        self._kind = "own" if self.own_rows and not filled.tables else kind
+        self._kind = RowKind.OWN if self.own_rows and not filled.tables else kind
         self._before = self._read(plan.touched) or Contents({})
         self._made = {name: filled.tables.get(name, 0) + own.get(name, 0) for name in self._before.tables}
         counts = self._before.counts
@@ -143,7 +145,7 @@ class RowsTrial:
     def is_worth_another_try(self, failure: Failure) -> bool:
         """Whether rows of another kind might fare better than these."""
         # What a script creates exists already: that is not the rows' fault.
-        return self._kind == "awkward" and failure.sqlstate not in EXISTS_ALREADY
+        return self._kind == RowKind.EDGE_CASES and failure.sqlstate not in EXISTS_ALREADY
 
     def after_upgrade(self) -> None:
         """Note what the upgrade lost. The last step was one that ended well."""

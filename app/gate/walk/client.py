@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.gate.errors import CommandExited, StepTimedOut
-from app.gate.recording.model import Failure, Statement, Step
+from app.gate.recording.model import Direction, Failure, Statement, Step
 from app.gate.target.session import Request
 
 
@@ -22,7 +22,7 @@ def step_request(revision: str, direction: str, is_observed: bool, stop_before: 
 
 
 _PATIENCE_S = 15.0  # how long a cancelled step may take to say so
-_CANNOT_HOLD = Step("", "", 0.0)
+_CANNOT_HOLD = Step("", Direction.UPGRADE, 0.0)
 
 
 def lost_step(revision: str, direction: str, lost: CommandExited | StepTimedOut) -> Step:
@@ -31,7 +31,7 @@ def lost_step(revision: str, direction: str, lost: CommandExited | StepTimedOut)
         failure = Failure("Timeout", str(lost), revision=revision)
     else:
         failure = Failure("Gone", f"the command ended in the middle of the revision: {lost}", revision=revision)
-    return Step(revision, direction, 0.0, transactional=False, failure=failure)
+    return Step(revision, Direction(direction), 0.0, transactional=False, failure=failure)
 
 
 def is_void(step: Step) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 
 from app.gate.errors import CannotVerify, CommandExited, DatabaseSpoiled, StepId, StepTimedOut
 from app.gate.postgres.sqlstates import EXISTS_ALREADY
-from app.gate.recording.model import Evidence, Failure, RoundTrip, Snapshot, Step, UnregisteredModel
+from app.gate.recording.model import Body, Direction, Evidence, Failure, RoundTrip, Snapshot, Step, UnregisteredModel
 from app.gate.rows.connection import QueryRefused, RowConnection
 from app.gate.rows.touched import find_rows, touched_tables
 from app.gate.rows.trial import RowsTrial
@@ -100,7 +100,7 @@ class Walker:
                 raise DatabaseSpoiled(index + 1)
             return
         walk.applied.add(name)
-        has_downgrade = revision.downgrade_body != "missing"
+        has_downgrade = revision.downgrade_body != Body.MISSING
         is_held = has_downgrade and up.transactional and walk.is_transactional
         if is_held:
             self._session.ask("begin_rollback_only")
@@ -142,7 +142,7 @@ class Walker:
         walk = self._walk
         look: Request = {"do": "query", "statements": question(before)}
         requests = [self._request(name, "upgrade", is_observed=True)]
-        if walk.revisions[name].downgrade_body != "missing" and walk.is_transactional:
+        if walk.revisions[name].downgrade_body != Body.MISSING and walk.is_transactional:
             requests += [{"do": "begin_rollback_only"}, look]
             if Evidence.POPULATED not in walk.evidence:  # else rows may come between
                 again = self._request(name, "upgrade", is_observed=False)
@@ -336,7 +336,7 @@ class Walker:
         failure = answer.get("failure")
         return Step(
             revision=revision,
-            direction=direction,
+            direction=Direction(direction),
             duration_ms=round(answer.get("duration_ms", 0.0), 3),
             transactional=answer.get("transactional", True),
             statements=tuple(_statement(each) for each in answer.get("statements", ())),

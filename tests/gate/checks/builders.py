@@ -9,10 +9,12 @@ from app.gate.recording.model import (
     AlternativePath,
     Change,
     Definition,
+    Direction,
     Drift,
     Failure,
     Graph,
     GraphProblem,
+    GraphProblemKind,
     Key,
     Recording,
     Revision,
@@ -72,14 +74,14 @@ def trip(
     if undo is None:
         undo = [Statement("SELECT 'undone'", 1.0)] if changes else []
     undo = tuple(undo)
-    up = Step(name, "upgrade", 1.0, statements=tuple(statements), changes=changes, failure=up_failure)
+    up = Step(name, Direction.UPGRADE, 1.0, statements=tuple(statements), changes=changes, failure=up_failure)
     if up_failure is not None:
         return RoundTrip(name, up=up)
     undone = (
         tuple(Change(each.key, each.after, each.before) for each in changes) if undo and down_failure is None else ()
     )
-    down = Step(name, "downgrade", 1.0, statements=undo, changes=undone, failure=down_failure)
-    again = Step(name, "upgrade", 1.0, changes=changes, failure=again_failure) if down_failure is None else None
+    down = Step(name, Direction.DOWNGRADE, 1.0, statements=undo, changes=undone, failure=down_failure)
+    again = Step(name, Direction.UPGRADE, 1.0, changes=changes, failure=again_failure) if down_failure is None else None
     return RoundTrip(
         name,
         up=up,
@@ -154,7 +156,7 @@ def attempt(*failures: Failure, differences: Iterable[Change] = ()) -> Alternati
 
 
 def problem(kind: str, message: str, **fields: Any) -> GraphProblem:
-    return GraphProblem(kind, message, **fields)
+    return GraphProblem(GraphProblemKind(kind), message, **fields)
 
 
 def unregistered(module: str, name: str, table: str, line: int = 5) -> UnregisteredModel:

@@ -9,17 +9,19 @@ import pytest
 
 from app.gate.checks.base import CheckSkipped
 from app.gate.checks.data_loss import examine
-from app.gate.recording.model import Loss, Populated, Recording, Step
+from app.gate.recording.model import Direction, Loss, LossKind, Populated, Recording, RowKind, Step
 from tests.gate.checks.builders import key, recording, removed, revision, statement, trip
 
 COLUMN = removed(key("column", "note", "orders"), type="text", nullable=True)
-DROPPED = Loss("public.orders", "note", "column dropped", 5, 6, "note-1", None, ("id",))
+DROPPED = Loss("public.orders", "note", LossKind.COLUMN_DROPPED, 5, 6, "note-1", None, ("id",))
 DROP = statement("ALTER TABLE orders DROP COLUMN note", line=12)
 
 
 def of(up: list[Loss], down: list[Loss] | None = None, **fields: Any) -> Recording:
     """One revision that drops orders.note, and whose losses are these."""
-    populated = Populated(Step("a1", "upgrade", 1.0), "awkward", {"public.orders": 6}, tuple(up), tuple(down or ()))
+    populated = Populated(
+        Step("a1", Direction.UPGRADE, 1.0), RowKind.EDGE_CASES, {"public.orders": 6}, tuple(up), tuple(down or ())
+    )
     undo = fields.pop("undo", None)
     one = replace(trip("a1", changes=[COLUMN], statements=[DROP], undo=undo), populated=populated)
     return recording(one, revisions=[revision("a1", **fields)])
@@ -40,42 +42,44 @@ def test_a_dropped_column_is_named_with_a_value_that_was_in_it_and_a_way_to_keep
     ("loss", "message", "detail"),
     [
         (
-            Loss("public.orders", None, "table dropped", 6, 6, "id = 1001", None, ("id",)),
+            Loss("public.orders", None, LossKind.TABLE_DROPPED, 6, 6, "id = 1001", None, ("id",)),
             "a1 drops table orders, with the rows in it.",
             "- orders: the row id = 1001 is gone (6 of 6 rows tried)",
         ),
         (
-            Loss("public.orders", None, "rows deleted", 1, 6, "id = 1005"),
+            Loss("public.orders", None, LossKind.ROWS_DELETED, 1, 6, "id = 1005"),
             "a1 deletes rows of orders.",
             "- orders: the row id = 1005 is gone (1 of 6 rows tried)",
         ),
         (
-            Loss("public.orders", None, "rows deleted", 6, 6, "id = 1001"),
+            Loss("public.orders", None, LossKind.ROWS_DELETED, 6, 6, "id = 1001"),
             "a1 deletes rows of orders.",
             "- orders: the row id = 1001 is gone (6 of 6 rows tried)",
         ),
         (
-            Loss("public.orders", "total", "values rounded", 3, 6, "1.5", "2"),
+            Loss("public.orders", "total", LossKind.VALUES_ROUNDED, 3, 6, "1.5", "2"),
             "a1 rounds values of orders.total.",
             "- orders.total: '1.5' became '2' (3 of 6 rows tried)",
         ),
         (
-            Loss("shop.orders", "note", "values truncated", 1, 6, "abcdef", "abc"),
+            Loss("shop.orders", "note", LossKind.VALUES_TRUNCATED, 1, 6, "abcdef", "abc"),
             "a1 cuts off texts in shop.orders.note.",
             "- shop.orders.note: 'abcdef' became 'abc' (1 of 6 rows tried)",
         ),
         (
-            Loss("public.orders", "note", "values removed", 5, 6, "note-1"),
+            Loss("public.orders", "note", LossKind.VALUES_REMOVED, 5, 6, "note-1"),
             "a1 sets orders.note to NULL where it has a value.",
             "- orders.note: 'note-1' became NULL (5 of 6 rows tried)",
         ),
         (
-            Loss("public.orders", "note", "values merged", 5, 6, "note-1", "x"),
+            Loss("public.orders", "note", LossKind.VALUES_MERGED, 5, 6, "note-1", "x"),
             "a1 makes different values of orders.note the same.",
             "- orders.note: 'note-1' became 'x' (5 of 6 rows tried)",
         ),
         (
-            Loss("public.orders", "at", "values changed", 5, 6, "2001-01-01T00:00:00", "2000-12-31T23:00:00+00:00"),
+            Loss(
+                "public.orders", "at", LossKind.VALUES_CHANGED, 5, 6, "2001-01-01T00:00:00", "2000-12-31T23:00:00+00:00"
+            ),
             "a1 changes values of orders.at.",
             "- orders.at: '2001-01-01T00:00:00' became '2000-12-31T23:00:00+00:00' (5 of 6 rows tried)",
         ),
@@ -90,7 +94,7 @@ def test_each_kind_of_loss_has_its_words(loss, message, detail):
 
 def test_what_one_upgrade_loses_is_one_finding():
     losses = [replace(DROPPED, column=name) for name in "abcde"]
-    other = Loss("public.lines", "total", "values rounded", 3, 6, "1.5", "2")
+    other = Loss("public.lines", "total", LossKind.VALUES_ROUNDED, 3, 6, "1.5", "2")
 
     [finding] = examine(of([*losses, other]))
 
@@ -104,7 +108,7 @@ def test_what_one_upgrade_loses_is_one_finding():
 
 
 def test_a_table_that_loses_rows_and_columns_is_copied_once():
-    deleted = Loss("public.orders", None, "rows deleted", 1, 6, "id = 1001")
+    deleted = Loss("public.orders", None, LossKind.ROWS_DELETED, 1, 6, "id = 1001")
 
     [finding] = examine(of([deleted, DROPPED]))
 
@@ -113,7 +117,7 @@ def test_a_table_that_loses_rows_and_columns_is_copied_once():
 
 
 def test_a_downgrade_that_forgets_values_is_told_at_the_downgrade():
-    changed = Loss("public.orders", "note", "values changed", 5, 6, "note-1", "NOTE-1")
+    changed = Loss("public.orders", "note", LossKind.VALUES_CHANGED, 5, 6, "note-1", "NOTE-1")
 
     [finding] = examine(of([], [changed]))
 
@@ -122,13 +126,13 @@ def test_a_downgrade_that_forgets_values_is_told_at_the_downgrade():
 
 
 def test_rows_that_are_gone_after_the_way_back_are_told():
-    [finding] = examine(of([], [Loss("public.orders", None, "rows deleted", 1, 6, "id = 1001")]))
+    [finding] = examine(of([], [Loss("public.orders", None, LossKind.ROWS_DELETED, 1, 6, "id = 1001")]))
 
     assert finding.message == "After a1 and its downgrade, rows of orders are gone that were there before it."
 
 
 def test_what_the_upgrade_lost_is_not_told_again_of_the_downgrade():
-    empty = replace(DROPPED, what="values removed")
+    empty = replace(DROPPED, kind=LossKind.VALUES_REMOVED)
 
     assert len(list(examine(of([DROPPED], [empty])))) == 1
 
@@ -138,8 +142,8 @@ def test_what_the_upgrade_lost_is_not_told_again_of_the_downgrade():
     [
         of([]),
         of([DROPPED], is_new=False),
-        of([], [replace(DROPPED, what="values changed")], undo=[]),
-        of([], [replace(DROPPED, what="values changed")], downgrade_body="empty", undo=[]),
+        of([], [replace(DROPPED, kind=LossKind.VALUES_CHANGED)], undo=[]),
+        of([], [replace(DROPPED, kind=LossKind.VALUES_CHANGED)], downgrade_body="empty", undo=[]),
         recording(trip("a1", changes=[COLUMN])),
     ],
     ids=["nothing", "a revision of the base", "a downgrade that does nothing", "an empty downgrade", "no rows"],

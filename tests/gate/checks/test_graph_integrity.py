@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 
 from app.gate.checks.graph_integrity import examine
+from app.gate.recording.model import GraphProblemKind
 from tests.gate.checks.builders import problem, recording, revision
 
 
-@pytest.mark.parametrize("kind", ["missing-parent", "duplicate", "cycle", "unreadable"])
+@pytest.mark.parametrize(
+    "kind",
+    [GraphProblemKind.MISSING_PARENT, GraphProblemKind.DUPLICATE, GraphProblemKind.CYCLE, GraphProblemKind.UNREADABLE],
+)
 def test_each_problem_is_a_finding_at_its_file_with_advice(kind):
     found = problem(
         kind, "Revision b2 follows a1, which no script defines.", revision="b2", path="versions/b2.py", line=3
@@ -24,13 +28,15 @@ def test_each_problem_is_a_finding_at_its_file_with_advice(kind):
 def test_a_missing_parent_is_told_in_words_that_lead_to_the_script():
     said = "Revision a1 referenced from a1 -> b2 (head), add the note of an order is not present"
 
-    [finding] = examine(recording(problems=(problem("missing-parent", said, revision="b2", path="versions/b2.py"),)))
+    [finding] = examine(
+        recording(problems=(problem(GraphProblemKind.MISSING_PARENT, said, revision="b2", path="versions/b2.py"),))
+    )
 
     assert finding.message == "b2 follows a1, which no script defines."
 
 
 def test_a_long_error_is_told_in_one_line_with_the_rest_as_detail():
-    found = problem("unreadable", "versions/b2.py: invalid syntax\n    def upgrade(:\n")
+    found = problem(GraphProblemKind.UNREADABLE, "versions/b2.py: invalid syntax\n    def upgrade(:\n")
 
     [finding] = examine(recording(problems=(found,)))
 

@@ -9,7 +9,17 @@ import pytest
 
 from app.gate.checks.base import CheckSkipped
 from app.gate.checks.populated_upgrade import examine
-from app.gate.recording.model import Change, Failure, Populated, Recording, RoundTrip, Statement, Step
+from app.gate.recording.model import (
+    Change,
+    Direction,
+    Failure,
+    Populated,
+    Recording,
+    RoundTrip,
+    RowKind,
+    Statement,
+    Step,
+)
 from app.gate.report.verdict import Severity
 from tests.gate.checks.builders import added, altered, failure, key, python_failure, recording, revision, snapshot, trip
 
@@ -31,10 +41,13 @@ OF_UQ_NOTE = {"sqlstate": "23505", "table": "public.orders", "constraint": "uq_n
 
 
 def over_rows(
-    changes: list[Change], failed: Failure | None, rows: str = "awkward", tables: Mapping[str, int] | None = None
+    changes: list[Change],
+    failed: Failure | None,
+    rows: RowKind = RowKind.EDGE_CASES,
+    tables: Mapping[str, int] | None = None,
 ) -> RoundTrip:
     """A trip whose upgrade was tried on a table `orders` with six rows."""
-    step = Step("a1", "upgrade", 1.0, failure=failed)
+    step = Step("a1", Direction.UPGRADE, 1.0, failure=failed)
     return replace(trip("a1", changes=changes), populated=Populated(step, rows, tables or {"public.orders": 6}))
 
 
@@ -45,7 +58,7 @@ def of(one: RoundTrip, **fields: object) -> Recording:
 def test_a_column_that_no_existing_row_can_have_is_an_error_and_the_help_gives_it_a_default():
     message = 'column "channel" of relation "orders" contains null values'
 
-    [finding] = examine(of(over_rows([NEW_COLUMN], failure(message, **OF_CHANNEL, line=7), "plain")))
+    [finding] = examine(of(over_rows([NEW_COLUMN], failure(message, **OF_CHANNEL, line=7), RowKind.ORDINARY)))
 
     assert finding.severity is Severity.ERROR
     assert finding.message == f"a1 fails as soon as orders has rows: {message}."
@@ -84,7 +97,7 @@ def test_a_new_column_of_a_foreign_key_gets_no_made_up_default():
     foreign_key = added(key("constraint", "fk", "orders"), **{**OWNER_KEY, "columns": ["channel"]})
     failed = failure('column "channel" of relation "orders" contains null values', **OF_CHANNEL)
 
-    [finding] = examine(of(over_rows([NEW_COLUMN, foreign_key], failed, "plain")))
+    [finding] = examine(of(over_rows([NEW_COLUMN, foreign_key], failed, RowKind.ORDINARY)))
 
     assert "DEFAULT" not in str(finding.help)
     assert 'op.execute("ALTER TABLE orders ADD COLUMN channel text")' in str(finding.help)
@@ -101,7 +114,7 @@ def test_a_new_column_that_is_filled_in_part_is_told_as_such():
     assert "op.execute(\"UPDATE orders SET note = '' WHERE note IS NULL\")" in str(finding.help)
 
 
-@pytest.mark.parametrize("rows", ["awkward", "plain"])
+@pytest.mark.parametrize("rows", [RowKind.EDGE_CASES, RowKind.ORDINARY])
 @pytest.mark.parametrize(
     "filled",
     [
@@ -109,7 +122,9 @@ def test_a_new_column_that_is_filled_in_part_is_told_as_such():
         "update \"orders\"\n  set done = true, note = 'x'\n where label in ('a', 'b')",
     ],
 )
-def test_what_an_update_fills_from_elsewhere_or_for_rows_that_it_knows_is_not_certain_to_fail(rows: str, filled: str):
+def test_what_an_update_fills_from_elsewhere_or_for_rows_that_it_knows_is_not_certain_to_fail(
+    rows: RowKind, filled: str
+):
     # Airflow's 7b2661a43ba3 and FitTrackee's 9842464bb885: in use, no row is without the other, or has another label.
     column = added(key("column", "note", "orders"), type="text", nullable=False)
     failed = replace(NULLS, sql="ALTER TABLE orders ALTER COLUMN note SET NOT NULL")
@@ -134,7 +149,7 @@ def test_what_an_update_fills_from_elsewhere_or_for_rows_that_it_knows_is_not_ce
 def test_an_update_of_something_else_makes_nothing_less_certain(other: str):
     column = added(key("column", "note", "orders"), type="text", nullable=False)
     failed = replace(NULLS, sql="ALTER TABLE orders ALTER COLUMN note SET NOT NULL")
-    one = over_rows([column], failed, "plain")
+    one = over_rows([column], failed, RowKind.ORDINARY)
     assert one.up is not None
     statements = tuple(Statement(sql, 1.0) for sql in (other, failed.sql or "", "UPDATE orders SET note = ''"))
 
@@ -156,7 +171,7 @@ def test_a_key_of_a_new_column_gets_no_default_for_advice():
     column = added(key("column", "note", "orders"), type="text", nullable=False)
     failed = replace(NULLS, sql="ALTER TABLE orders ADD CONSTRAINT pk PRIMARY KEY (note)")
 
-    [finding] = examine(of(over_rows([column], failed, "plain")))
+    [finding] = examine(of(over_rows([column], failed, RowKind.ORDINARY)))
 
     assert "op.execute" not in str(finding.help)
 
@@ -187,7 +202,7 @@ def test_the_table_is_the_one_that_the_statement_changes():
 def test_a_script_whose_inserts_meet_made_up_keys_is_not_blamed(message: str, sqlstate: str):
     failed = failure(message, sqlstate=sqlstate, sql="INSERT INTO orders …")
 
-    [finding] = examine(of(over_rows([], failed, "plain")))
+    [finding] = examine(of(over_rows([], failed, RowKind.ORDINARY)))
 
     assert finding.severity is Severity.NOTICE
 
@@ -224,8 +239,8 @@ def test_what_fails_in_a_table_of_the_revision_s_own_is_told_of_the_older_rows_t
 @pytest.mark.parametrize(
     ("rows", "start"),
     [
-        ("awkward", "a1 fails where rows of lines and orders lead to NULL in the new sessions.title: "),
-        ("plain", "a1 fails as soon as lines and orders have rows: "),
+        (RowKind.EDGE_CASES, "a1 fails where rows of lines and orders lead to NULL in the new sessions.title: "),
+        (RowKind.ORDINARY, "a1 fails as soon as lines and orders have rows: "),
     ],
 )
 def test_no_rows_of_a_table_of_the_revision_s_own_are_blamed_for_a_null_in_it(rows, start):
@@ -281,7 +296,7 @@ def test_a_check_in_the_place_of_another_is_told_as_what_it_no_longer_allows():
 def test_what_depends_on_rows_that_belong_together_is_no_error(sqlstate):
     failed = failure('insert or update on table "orders" violates …', sqlstate=sqlstate)
 
-    [finding] = examine(of(over_rows([NOT_NULL], failed, "plain")))
+    [finding] = examine(of(over_rows([NOT_NULL], failed, RowKind.ORDINARY)))
 
     assert finding.severity is Severity.WARNING
     assert finding.message.startswith("a1 fails on the rows that were made for orders: ")
@@ -299,7 +314,7 @@ def test_what_depends_on_rows_that_belong_together_is_no_error(sqlstate):
 def test_a_script_that_reads_what_made_up_values_do_not_hold_is_a_notice(failed):
     tables = {"public.orders": 3, "public.lines": 3}
 
-    [finding] = examine(of(over_rows([NOT_NULL], failed, "plain", tables)))
+    [finding] = examine(of(over_rows([NOT_NULL], failed, RowKind.ORDINARY, tables)))
 
     assert finding.severity is Severity.NOTICE
     assert finding.message.startswith(
@@ -311,7 +326,7 @@ def test_what_an_update_works_out_of_made_up_contents_is_no_error():
     message = 'null value in column "note" of relation "orders" violates not-null constraint'
     failed = failure(message, sqlstate="23502", sql="UPDATE orders SET note = jsonb_set(note, '{a}', note -> 'a')")
 
-    [finding] = examine(of(over_rows([], failed, "plain")))
+    [finding] = examine(of(over_rows([], failed, RowKind.ORDINARY)))
 
     assert finding.severity is Severity.WARNING
     assert finding.message.startswith("a1 fails on the rows that were made for orders: ")
@@ -327,7 +342,7 @@ def test_a_value_in_the_wrong_quotes_is_not_told_as_a_column():
 
 
 def test_the_project_s_own_rows_are_always_right():
-    [finding] = examine(of(over_rows([NOT_NULL], NULLS, "own")))
+    [finding] = examine(of(over_rows([NOT_NULL], NULLS, RowKind.OWN)))
 
     assert finding.severity is Severity.ERROR
     assert finding.message.startswith("a1 fails on the rows of overproof_rows/a1.sql: ")
@@ -381,7 +396,7 @@ def test_the_table_is_named_with_its_schema_and_quoted_where_it_must_be():
         'column "Kind" of relation "Order" contains null values', sqlstate="23502", table="shop.Order", column="Kind"
     )
 
-    [finding] = examine(of(over_rows([column], failed, "plain", {"shop.Order": 3})))
+    [finding] = examine(of(over_rows([column], failed, RowKind.ORDINARY, {"shop.Order": 3})))
 
     assert finding.object == "shop.Order.Kind"
     assert 'ALTER TABLE shop.\\"Order\\" ADD COLUMN \\"Kind\\" integer NOT NULL DEFAULT 0' in str(finding.help)

@@ -11,18 +11,22 @@ from app.gate.recording.model import (
     Allowance,
     AlternativePath,
     Change,
+    Direction,
     Divergence,
     Drift,
     Failure,
     Graph,
     GraphProblem,
+    GraphProblemKind,
     Interruption,
     Key,
     Loss,
+    LossKind,
     Populated,
     Recording,
     Revision,
     RoundTrip,
+    RowKind,
     Snapshot,
     Statement,
     Step,
@@ -37,7 +41,7 @@ FAILURE = Failure("E", "m", "42P01", "SELECT 1", 3, "a1")
 STATEMENT = Statement(
     "s", 1.5, 7, {"public.orders": frozenset({"ShareLock", "RowShareLock"})}, ("a",), ("b",), ("c",), {"d": 2}, False, 0
 )
-STEP = Step("a1", "upgrade", 2.0, False, (STATEMENT,), (Change(KEY, None, {"type": "text"}),), FAILURE)
+STEP = Step("a1", Direction.UPGRADE, 2.0, False, (STATEMENT,), (Change(KEY, None, {"type": "text"}),), FAILURE)
 FULL = Recording(
     "migrations",
     "18.6",
@@ -47,7 +51,7 @@ FULL = Recording(
         (Revision("a1", "v/a1.py", ("b",), ("c",), ("d",), allowances=(Allowance("upgrade", "why", 3),)),),
         ("a1",),
         ("a1",),
-        (GraphProblem("cycle", "m", "a1", "p", 1),),
+        (GraphProblem(GraphProblemKind.CYCLE, "m", "a1", "p", 1),),
         "refused",
     ),
     trips=(
@@ -57,7 +61,9 @@ FULL = Recording(
             STEP,
             None,
             left_behind=(Change(KEY, {"type": "text", "nullable": False}, None),),
-            populated=Populated(STEP, "awkward", {"public.orders": 3}, (Loss("t", None, "rows deleted", 1, 2),)),
+            populated=Populated(
+                STEP, RowKind.EDGE_CASES, {"public.orders": 3}, (Loss("t", None, LossKind.ROWS_DELETED, 1, 2),)
+            ),
             interruptions=(Interruption("s", 4, FAILURE),),
         ),
     ),
@@ -89,6 +95,17 @@ def test_what_was_really_recorded_comes_back(tmp_path: Path, server: Server) -> 
     save(recordings, tmp_path / "seen.json")
 
     assert load(tmp_path / "seen.json") == recordings
+
+
+def test_kinds_are_readable_in_the_file_and_come_back_as_kinds(tmp_path: Path) -> None:
+    save([FULL], tmp_path / "seen.json")
+
+    [loaded] = load(tmp_path / "seen.json")
+
+    populated = loaded.trips[0].populated
+    assert populated is not None
+    assert (type(populated.rows), type(populated.step.direction)) == (RowKind, Direction)
+    assert '"rows": "edge cases"' in (tmp_path / "seen.json").read_text()
 
 
 @pytest.mark.parametrize("text", ["{}x", "[1]", '[{"nonsense": 1}]', '{"a": 1}'])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.gate.recording.model import Loss
+from app.gate.recording.model import Loss, LossKind
 from app.gate.rows._contents import MOST_ROWS, read_contents
 from app.gate.rows._losses import losses
 from app.gate.server.throwaway import Server
@@ -336,7 +336,7 @@ def test_what_is_lost(bench: Bench, case: Case) -> None:
 
 def told(found: tuple[Loss, ...]) -> dict[str, str]:
     """{"t.a": "values rounded"}"""
-    return {".".join(filter(None, [loss.table.removeprefix("public."), loss.column])): loss.what for loss in found}
+    return {".".join(filter(None, [loss.table.removeprefix("public."), loss.column])): loss.kind for loss in found}
 
 
 def test_a_loss_has_a_number_of_rows_and_an_example(bench: Bench) -> None:
@@ -346,7 +346,7 @@ def test_a_loss_has_a_number_of_rows_and_an_example(bench: Bench) -> None:
     bench.run("ALTER TABLE t ALTER a TYPE integer")
 
     after = read_contents(bench.line.ask, TABLES)
-    assert losses(before, after) == (Loss("public.t", "a", "values rounded", 1, 3, "1.5", "2", ("id",)),)
+    assert losses(before, after) == (Loss("public.t", "a", LossKind.VALUES_ROUNDED, 1, 3, "1.5", "2", ("id",)),)
 
 
 def test_rows_that_are_gone_are_counted_and_one_is_named(bench: Bench) -> None:
@@ -358,7 +358,7 @@ def test_rows_that_are_gone_are_counted_and_one_is_named(bench: Bench) -> None:
     bench.run("DELETE FROM t WHERE id > 5")
 
     after = read_contents(bench.line.ask, TABLES)
-    assert losses(before, after) == (Loss("public.t", None, "rows deleted", 4, 9, "id = 6", None, ("id",)),)
+    assert losses(before, after) == (Loss("public.t", None, LossKind.ROWS_DELETED, 4, 9, "id = 6", None, ("id",)),)
 
 
 def test_of_a_large_table_some_rows_are_followed_and_all_are_counted(bench: Bench) -> None:

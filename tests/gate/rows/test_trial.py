@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.recorder import record
-from app.gate.recording.model import Populated, RoundTrip, Statement, Step
+from app.gate.recording.model import Direction, Populated, RoundTrip, RowKind, Statement, Step
 from app.gate.rows.touched import find_rows, touched_tables
 from app.gate.server.throwaway import Server
 from app.gate.target.runner import TargetRunner
@@ -60,7 +60,7 @@ def test_a_required_column_without_a_default_fails_over_any_rows(tmp_path: Path,
 
     populated = tried(trip)
     assert populated.step.failure is not None
-    assert (populated.rows, populated.step.failure.sqlstate) == ("plain", "23502")
+    assert (populated.rows, populated.step.failure.sqlstate) == (RowKind.ORDINARY, "23502")
     assert populated.tables == {"public.orders": 3}
     # It is the rows: without them the upgrade can be repeated.
     assert trip.second_up is not None
@@ -97,7 +97,7 @@ def test_awkward_rows_that_the_schema_allows_are_told_from_any_rows(
 
     populated = tried(trip)
     assert populated.step.failure is not None
-    assert (populated.rows, populated.step.failure.sqlstate) == ("awkward", sqlstate)
+    assert (populated.rows, populated.step.failure.sqlstate) == (RowKind.EDGE_CASES, sqlstate)
     assert trip.second_up is not None
     assert trip.second_up.failure is None
 
@@ -147,11 +147,11 @@ def test_losses_are_noted_in_both_directions(tmp_path: Path, server: Server) -> 
     )
 
     populated = tried(trip)
-    assert sorted((loss.column or "", loss.what) for loss in populated.lost_upwards) == [
+    assert sorted((loss.column or "", loss.kind) for loss in populated.lost_upwards) == [
         ("note", "column dropped"),
         ("total", "values rounded"),
     ]
-    assert sorted((loss.column or "", loss.what) for loss in populated.lost_downwards) == [
+    assert sorted((loss.column or "", loss.kind) for loss in populated.lost_downwards) == [
         ("note", "values removed"),
         ("total", "values rounded"),
     ]
@@ -166,9 +166,9 @@ def test_losses_are_noted_even_where_awkward_rows_are_refused(tmp_path: Path, se
     )
 
     populated = tried(trip)
-    assert populated.rows == "awkward"
+    assert populated.rows == RowKind.EDGE_CASES
     assert populated.step.failure is not None
-    assert [loss.what for loss in populated.lost_upwards] == ["column dropped"]
+    assert [loss.kind for loss in populated.lost_upwards] == ["column dropped"]
 
 
 SEED = "op.execute(\"INSERT INTO orders (id, note) VALUES (1, 'first'), (2, 'second')\")"
@@ -205,7 +205,7 @@ def test_rows_that_may_be_a_user_s_count_beside_those_that_a_migration_inserted(
     trip = walked(tmp_path, server, "op.execute('DELETE FROM orders')", SEED, SEED)
 
     [loss] = tried(trip).lost_upwards
-    assert (loss.what, loss.count, loss.total) == ("rows deleted", 6, 8)
+    assert (loss.kind, loss.count, loss.total) == ("rows deleted", 6, 8)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_a_script_that_no_text_suits_is_told_of_as_it_failed_first(tmp_path: Pat
 
     populated = tried(trip)
     assert populated.step.failure is not None
-    assert (populated.rows, populated.step.failure.message) == ("plain", "'note-1'")
+    assert (populated.rows, populated.step.failure.message) == (RowKind.ORDINARY, "'note-1'")
 
 
 def test_a_table_that_cannot_be_filled_is_told(tmp_path: Path, server: Server) -> None:
@@ -339,9 +339,9 @@ def test_an_upgrade_without_a_way_down_is_tried_over_rows_too(tmp_path: Path, se
         },
     )
 
-    assert [loss.what for loss in tried(trips["b2"]).lost_upwards] == ["column dropped"]
+    assert [loss.kind for loss in tried(trips["b2"]).lost_upwards] == ["column dropped"]
     assert tried(trips["b2"]).lost_downwards == ()
-    assert (tried(trips["c3"]).rows, tried(trips["d4"]).rows) == ("awkward", "plain")
+    assert (tried(trips["c3"]).rows, tried(trips["d4"]).rows) == (RowKind.EDGE_CASES, RowKind.ORDINARY)
     assert tried(trips["d4"]).step.failure is not None
 
 
@@ -359,7 +359,7 @@ def test_a_downgrade_that_takes_away_what_was_there_before_is_told_whoever_put_i
     )
 
     assert tried(trips["c3"]).lost_upwards == ()
-    assert [(loss.what, loss.old) for loss in tried(trips["c3"]).lost_downwards] == [("rows deleted", "id = 1")]
+    assert [(loss.kind, loss.old) for loss in tried(trips["c3"]).lost_downwards] == [("rows deleted", "id = 1")]
 
 
 def test_an_upgrade_that_commits_by_itself_is_tried_over_rows_on_a_database_of_its_own(
@@ -381,11 +381,11 @@ def test_an_upgrade_that_commits_by_itself_is_tried_over_rows_on_a_database_of_i
 
     failure = tried(trips["b2"]).step.failure
     assert failure is not None
-    assert (tried(trips["b2"]).rows, failure.sqlstate) == ("awkward", "23505")
+    assert (tried(trips["b2"]).rows, failure.sqlstate) == (RowKind.EDGE_CASES, "23505")
     assert tried(trips["c3"]).step.failure is None
-    assert [loss.what for loss in tried(trips["c3"]).lost_upwards] == ["values removed"]
-    assert [loss.what for loss in tried(trips["c3"]).lost_downwards] == ["values removed"]
-    assert tried(trips["d4"]).rows == "plain"
+    assert [loss.kind for loss in tried(trips["c3"]).lost_upwards] == ["values removed"]
+    assert [loss.kind for loss in tried(trips["c3"]).lost_downwards] == ["values removed"]
+    assert tried(trips["d4"]).rows == RowKind.ORDINARY
     # The rows are nowhere in the walk itself.
     assert trips["b2"].second_up is not None
     assert trips["b2"].second_up.failure is None
@@ -405,7 +405,7 @@ def test_an_upgrade_that_ends_the_transaction_over_rows_only_is_tried_over_rows(
     trips = recorded(tmp_path, server, {"a1": ORDERS, "b2": script("b2", "a1", upgrade, "op.execute('SELECT 1')")})
 
     assert tried(trips["b2"]).step.failure is None
-    assert [loss.what for loss in tried(trips["b2"]).lost_upwards] == ["values removed"]
+    assert [loss.kind for loss in tried(trips["b2"]).lost_upwards] == ["values removed"]
     assert trips["b2"].second_up is not None
     assert trips["b2"].second_up.failure is None
 
@@ -516,7 +516,7 @@ def test_rows_of_the_project_s_own_that_the_upgrade_does_not_bear_are_told_apart
     (walk,) = walk_all(TargetRunner(target(place), server))
 
     populated = tried(walk.trips["z9"])
-    assert populated.rows == "own"
+    assert populated.rows == RowKind.OWN
     assert populated.step.failure is not None
 
 
@@ -530,7 +530,7 @@ def test_rows_of_the_project_s_own_that_do_not_load_are_told_and_ours_are_used(t
     assert trip.rows_failure is not None
     assert trip.rows_failure.message == 'relation "oders" does not exist'
     assert tried(trip).tables == {"public.orders": 6}
-    assert tried(trip).rows == "awkward"
+    assert tried(trip).rows == RowKind.EDGE_CASES
 
 
 def test_rows_are_found_beside_the_script_or_in_the_folder_of_env_py(tmp_path: Path) -> None:
@@ -550,7 +550,7 @@ def test_rows_are_found_beside_the_script_or_in_the_folder_of_env_py(tmp_path: P
 def test_a_way_down_that_deletes_rows_is_tried_whatever_the_upgrade_does(tmp_path: Path, server: Server) -> None:
     trip = walked(tmp_path, server, "pass", 'op.execute("DELETE FROM orders")')
 
-    assert [(loss.table, loss.what, loss.count) for loss in tried(trip).lost_downwards] == [
+    assert [(loss.table, loss.kind, loss.count) for loss in tried(trip).lost_downwards] == [
         ("public.orders", "rows deleted", 6)
     ]
 
@@ -569,7 +569,7 @@ def test_tables_are_touched_by_what_happens_to_them_and_not_by_a_mere_lock() -> 
         Statement("INSERT INTO filled SELECT …", 1.0, locks={"public.filled": frozenset({"RowExclusiveLock"})}),
     )
     changes = (altered(key("column", "a", "changed"), {}, {"type": "text"}), added(key("table", "new")))
-    up = Step("a1", "upgrade", 1.0, statements=statements, changes=changes)
+    up = Step("a1", Direction.UPGRADE, 1.0, statements=statements, changes=changes)
 
     assert touched_tables(up, before) == {
         f"public.{name}" for name in ("changed", "scanned", "written", "rewritten", "named", "updated")

@@ -446,7 +446,7 @@ def test_a_role_that_may_not_create_databases_is_told_so(embedded: Server, restr
 
     assert refusal_of(restricted.url()) == (
         f"The role 'tenant' may not create databases at {restricted.host}:{restricted.port}, and we work in databases of"
-        ' our own alone: let it (ALTER ROLE tenant CREATEDB), or name another role.'
+        " our own alone: let it (ALTER ROLE tenant CREATEDB), or name another role."
     )
 
 

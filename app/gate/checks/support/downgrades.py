@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from app.gate.recording.model import Failure, Revision, RoundTrip, Statement, Step
+from app.gate.recording.model import Body, Failure, Revision, RoundTrip, Statement, Step
 
 
 class Omission(StrEnum):
@@ -45,7 +45,7 @@ def is_refusal(failure: Failure) -> bool:
 
 
 def _omission(revision: Revision, down: Step | None) -> Omission | None:
-    bodies = {"missing": Omission.MISSING, "empty": Omission.EMPTY, "raises": Omission.REFUSED}
+    bodies = {Body.MISSING: Omission.MISSING, Body.EMPTY: Omission.EMPTY, Body.RAISES: Omission.REFUSED}
     if revision.downgrade_body in bodies:
         return bodies[revision.downgrade_body]
     if down is None:

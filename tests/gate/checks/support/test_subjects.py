@@ -13,7 +13,7 @@ from app.gate.checks.base import Finding
 from app.gate.checks.registry import ALL_CHECKS
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object, together
 from app.gate.judging.judge import judge
-from app.gate.recording.model import Change, Failure, Interruption, Populated, Recording, Step
+from app.gate.recording.model import Change, Direction, Failure, Interruption, Populated, Recording, RowKind, Step
 from tests.gate.checks.builders import added, altered, attempt, key, python_failure, recording, removed, trip
 
 # (SQLSTATE, the class of psycopg 2 and 3, that of asyncpg, what PostgreSQL names)
@@ -60,12 +60,14 @@ def wordings(draw: st.DrawFn) -> Say:
 def walks(draw: st.DrawFn) -> Callable[[Say], Recording]:
     """A walk on which many things fail, as it is seen with one wording and with another."""
     error = [draw(st.integers(0, len(ERRORS) - 1)) for _ in range(9)]
-    rows = draw(st.sampled_from(["awkward", "plain", "own"]))
+    rows = draw(st.sampled_from([RowKind.EDGE_CASES, RowKind.ORDINARY, RowKind.OWN]))
     is_undone, is_late = draw(st.booleans()), draw(st.booleans())
 
     def seen(say: Say) -> Recording:
         failed = [say(each) for each in error]
-        tried = Populated(Step("a1", "upgrade", 1.0, failure=failed[0]), rows, {"public.orders": 6, "public.lines": 6})
+        tried = Populated(
+            Step("a1", Direction.UPGRADE, 1.0, failure=failed[0]), rows, {"public.orders": 6, "public.lines": 6}
+        )
         over_rows = replace(
             trip("a1", changes=CHANGES, down_failure=None if is_undone else failed[1]),
             populated=tried,
