@@ -1,19 +1,20 @@
 """`overproof …`, also `python -m app …`.
 
-Each sub-command lives with the part it belongs to, in a module with one function::
+Each command is with the part that it belongs to, in a module with one function::
 
     def add_parser(subparsers) -> None:
         parser = subparsers.add_parser("explain", help=…, description=…)
         parser.add_argument(…)
         parser.set_defaults(run=run)       # run(arguments: argparse.Namespace) -> int, the exit status
 
-Only the module of the command that was typed is imported, and nothing else: `overproof verify` must not wait for
-FastAPI, nor `overproof serve` for the gate. A command that cannot do what it was asked raises `CommandFailed`.
+Only the module of the requested command is imported: `overproof verify` must not wait for FastAPI, nor
+`overproof serve` for the gate. A command that cannot do what was requested raises `CommandFailed`.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -24,7 +25,7 @@ from app import __version__
 
 
 class CommandFailed(Exception):
-    """What a command could not do, in one line for people that says what to do next."""
+    """What a command could not do, in one human-readable line that says what to do next."""
 
     def __init__(self, message: str, status: int = 2) -> None:
         super().__init__(message)
@@ -39,15 +40,15 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("verify", "app.gate.commands.verify", "prove a project's migrations on a throwaway PostgreSQL"),
-    Command("explain", "app.gate.commands.explain", "say what a check finds, why it hurts and how to mend it"),
-    Command("snapshot", "app.gate.commands.snapshot", "print the schema of a live database as JSON; only reads"),
-    Command("serve", "app.serve", "serve the record: the API and its pages"),
+    Command("explain", "app.gate.commands.explain", "describe a check: what it finds, why it hurts and how to fix it"),
+    Command("snapshot", "app.gate.commands.snapshot", "print the schema of a live database as JSON, read-only"),
+    Command("serve", "app.serve", "serve the record's API"),
     Command("token", "app.projects.commands", "issue a token, the first one of an installation included"),
 )
 
 
 def parser_for(command: Command | None) -> argparse.ArgumentParser:
-    """The parser for a command line that names `command`; of all others it knows no more than the name."""
+    """The parser for a command line that names `command`; of all others it knows only the name."""
     parser = argparse.ArgumentParser(
         prog="overproof",
         description="Proves an Alembic migration on a real PostgreSQL before it merges, and remembers what it proved.",
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser_for(command).parse_args(argv)
     try:
         status = int(arguments.run(arguments) or 0)
-        sys.stdout.flush()  # while what goes wrong with it can still be told
+        sys.stdout.flush()  # Python would flush it at exit, too late to report a failure
         return status
     except CommandFailed as failure:
         print(f"overproof: {failure}", file=sys.stderr)
@@ -78,6 +79,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("overproof: interrupted.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever read our output has gone (`overproof explain | head`). Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has exited (`overproof explain | head`).
+        _discard_output()
         return 141
+    except OSError as error:
+        if error.filename is not None or error.errno not in _CANNOT_WRITE:
+            raise
+        _discard_output()
+        print(f"overproof: cannot write to standard output: {error.strerror}", file=sys.stderr)
+        return 2
+
+
+# How a write to standard output fails: no space left, a quota, a limit on the size of files, a defective device.
+_CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
+
+def _discard_output() -> None:
+    """Otherwise Python would try to write the rest at exit, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,7 +14,7 @@ from app.cli import CommandFailed
 def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "serve",
-        help="serve the record: the API and its pages",
+        help="serve the record's API",
         description="Serves the record from the database that DATABASE_URL names, which must be at head: "
         "`python -m alembic upgrade head` brings it there.",
     )

@@ -1,6 +1,6 @@
-"""What a project says of its own gate: `[overproof]` in alembic.ini or setup.cfg, `[tool.overproof]` in pyproject.toml.
+"""A project's settings for the gate: `[overproof]` in alembic.ini or setup.cfg, `[tool.overproof]` in pyproject.toml.
 
-One project has one such section. The same words are options of the command line, and the command line wins::
+A project has one such section. The same names are options of the command line, which override them::
 
     [overproof]
     command = flask db upgrade
@@ -50,7 +50,7 @@ class FailOn(StrEnum):
 
 @dataclass(frozen=True)
 class Configuration:
-    """How to run a project's migrations, and how to judge what they did. Checks are named by their ids, never by aliases."""
+    """How to run a project's migrations, and how to judge them. Checks are named by their ids, never by aliases."""
 
     command: tuple[str, ...] = ()  # empty: `alembic upgrade head`
     env: Mapping[str, str] = field(default_factory=dict)  # placeholders not yet filled
@@ -72,11 +72,11 @@ class Configuration:
         return None
 
     def needed_evidence(self) -> frozenset[Evidence]:
-        """What the checks that are run need of a recording."""
+        """The evidence that the selected checks need."""
         return frozenset().union(*(check.needs for check in CHECKS if self.deselects(check) is None))
 
 
-# Each reads one value as its file gives it: text from an ini file; text, numbers, lists and tables from a TOML file.
+# Each reads one value as it is in the file: text in an ini file; text, numbers, lists and tables in a TOML file.
 
 
 def _text(value: Any) -> str:
@@ -96,7 +96,7 @@ def read_words(value: Any) -> tuple[str, ...]:
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    """Names apart by commas, spaces or lines, or already a list."""
+    """Names separated by commas, spaces or lines, or already a list."""
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         return tuple(value)
     if isinstance(value, str):
@@ -123,7 +123,7 @@ def read_pair(text: str) -> tuple[str, str]:
 
 
 def read_checks(names: Iterable[str]) -> frozenset[str]:
-    """Ids of checks, from ids and retired ids. Raises ValueError with the name that may have been meant."""
+    """Ids of checks, from ids and retired ids. Raises ValueError with a suggestion."""
     try:
         return frozenset(get_check(name).id for name in names)
     except UnknownCheck as error:
@@ -149,7 +149,7 @@ def read_fail_on(value: Any) -> FailOn:
 
 
 def read_timeout(value: Any) -> float:
-    """A number of seconds, above zero and not endless."""
+    """A number of seconds, above zero and finite."""
     try:
         seconds = float(value)
     except (TypeError, ValueError):
@@ -191,13 +191,13 @@ def read_configuration(directory: Path) -> Configuration:
         if values is not None:
             found[f"{name}, [{section}]"] = values
     if len(found) > 1:
-        raise ConfigurationError(f"the gate has settings in two places ({' and '.join(found)}): keep one of them")
+        raise ConfigurationError(f"the gate has settings in several places ({' and '.join(found)}): keep one of them")
     configuration = Configuration()
     for place, values in found.items():
         for key, value in values.items():
             if key not in READERS:
                 near = difflib.get_close_matches(key.replace("_", "-"), READERS, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(READERS))}"
+                hint = f"did you mean {near[0]!r}?" if near else f"the settings are {', '.join(sorted(READERS))}"
                 raise ConfigurationError(f"{place}: there is no setting {key!r}: {hint}")
             name, reader = READERS[key]
             try:
@@ -219,9 +219,9 @@ def _read_text(path: Path) -> str | None:
 def _read_ini(path: Path) -> Mapping[str, Any] | None:
     text = _read_text(path)
     if text is None or "[overproof]" not in text:
-        return None  # What else is wrong with the file is not ours to say.
+        return None  # Other programs report what is wrong with the rest of the file.
     # Without interpolation: alembic.ini is full of percent signs. Names of environment variables keep their case.
-    # A [DEFAULT] section is what its own readers make of it, so none is named here.
+    # [DEFAULT] has no meaning for the gate, so no section of that kind is named here.
     parser = configparser.RawConfigParser(strict=False, default_section="")
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:

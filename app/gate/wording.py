@@ -1,4 +1,4 @@
-"""English for lists, counts and plurals, as messages and reports need it."""
+"""English for lists, counts and plurals, in messages and reports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 def listed(items: Sequence[str], limit: int = 3) -> str:
     """`a`, `a and b`, `a, b and c`, `a, b, c and 4 more`."""
-    if len(items) > limit + 1:  # "and 1 more" would take the room of the one that it hides
+    if len(items) > limit + 1:  # "and 1 more" would take the place of the one that it hides
         items = [*items[:limit], f"{len(items) - limit} more"]
     return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]])) if items else ""
 
@@ -29,10 +29,10 @@ def plural(noun: str) -> str:
 
 
 def indented(code: str) -> str:
-    """Code as it stands out in a plain text."""
+    """Code as a block in plain text."""
     return "\n".join(f"    {line}" if line else "" for line in code.splitlines())
 
 
 def first_line(text: str) -> str:
-    """An error's first line without the full stop: it goes in the middle of a sentence."""
+    """An error's first line without the full stop, to be part of a sentence."""
     return (text.strip().splitlines() or [""])[0].rstrip(". ")

@@ -1,15 +1,15 @@
-"""A comment in a revision's script that accepts a finding, and is not right.
+"""A comment in a revision's script that accepts a finding, but is not right.
 
 Catches
-    A comment that accepts a finding without saying why, one that names a check which does not exist, one that is not
-    of the form below, and (as a notice) one that accepts nothing, because no such finding is left.
+    A comment that accepts a finding without a reason, one that names a check which does not exist, one that does not have
+    the form below, and (as a notice) one that accepts nothing, because there is no such finding.
 
 Why it hurts
-    Whoever reads the script next year sees that a warning was silenced and not why; so they cannot tell whether the
-    reason still holds. A comment with a slip of the pen accepts nothing, while its author believes that it does.
+    A maintainer who reads the script next year sees that a warning was silenced, but not why, and cannot tell whether the
+    reason still holds. A comment with a typo accepts nothing, while its author believes that it does.
 
 How to fix
-    Write the check and the reason, on a line of its own or behind a statement::
+    Write the check and the reason, on a separate line or after a statement::
 
         # overproof: allow blocking-index: the table has 40 rows, and will never have many more
 
@@ -31,12 +31,12 @@ from app.gate.report.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
-    """What the comments alone tell. Whether one names a real check, and accepts anything, `judge` finds out."""
+    """What the comments alone show. Whether one names a real check, and accepts anything, is found in `judging/allowances.py`."""
     for revision in recording.graph.revisions:
         for allowance in revision.allowances:
             if not allowance.check:
                 yield Finding(
-                    "This comment is meant for Overproof, which does not understand it.",
+                    "This comment is addressed to Overproof, but does not have the right form.",
                     "not-understood",
                     revision=revision.revision,
                     detail=allowance.reason,
@@ -45,11 +45,11 @@ def examine(recording: Recording) -> Iterator[Finding]:
                 )
             elif not allowance.reason:
                 yield Finding(
-                    f"{allowance.check} is to be allowed here without a reason, so it is not.",
+                    f"This comment allows {allowance.check} without a reason, so it accepts nothing.",
                     "no-reason",
                     revision=revision.revision,
                     object=allowance.check,
-                    help=f"Say why: `{FORM.replace('<check>', allowance.check)}`.",
+                    help=f"Give the reason: `{FORM.replace('<check>', allowance.check)}`.",
                     line=allowance.line,
                 )
 

@@ -11,19 +11,19 @@ from app.gate.report.verdict import Severity
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that one check saw. What it leaves out (check, severity, path, line) is filled in from the check and the
-    revision's script when the report is put together."""
+    """One thing that a check found. What it leaves out (check, severity, path, line) is added from the check and the
+    revision's script when the report is written."""
 
-    message: str  # one line: what happened, to what, and who suffers
-    subject: str  # what tells it from others of its check, revision and object, in words that never change: see `subjects.py`
+    message: str  # one line: what happened, to what, and what it affects
+    subject: str  # distinguishes it from others of its check, revision and object, and never changes: see `subjects.py`
     revision: str | None = None
     object: str | None = None  # "public.orders.note"
     detail: str | None = None  # the statement, or the two definitions that differ
-    help: str | None = None  # how to mend it, with the user's own names
+    help: str | None = None  # how to fix it, with the user's own names
     path: str | None = None
     line: int | None = None
     severity: Severity | None = None  # where it is not the check's own
-    is_of_all: bool = False  # says once what other walks through the same scripts need not say of each revision
+    is_of_all: bool = False  # covers what other walks of the same scripts find for each revision
     direction: str = "upgrade"  # without a `line`, the finding points at `def upgrade` or at `def downgrade`
 
     def __post_init__(self) -> None:
@@ -32,7 +32,7 @@ class Finding:
 
 
 class CheckSkipped(Exception):
-    """An outcome, not an error. Raised by `examine` when what it judges could not be observed. The argument is the reason, for people."""
+    """An outcome, not an error. Raised by `examine` when what it judges could not be observed. The argument is the reason, human-readable."""
 
 
 @dataclass(frozen=True)
@@ -42,5 +42,5 @@ class Check:
     id: str
     severity: Severity
     examine: Callable[[Recording], Iterable[Finding]]
-    needs: frozenset[Evidence] = frozenset()  # of a recording: what no check of a run needs is not recorded
-    aliases: tuple[str, ...] = ()  # retired ids that people may have written down
+    needs: frozenset[Evidence] = frozenset()  # in a recording: what no check of a run needs is not recorded
+    aliases: tuple[str, ...] = ()  # retired ids that comments and settings may still use

@@ -1,22 +1,22 @@
-"""An index is built, rebuilt or dropped while nobody may write to its table.
+"""An index is built, rebuilt or dropped while writes to its table are blocked.
 
 Catches
-    CREATE INDEX, REINDEX, a unique constraint or a primary key (each builds an index) on a table that is older than the
-    revision, without CONCURRENTLY; and DROP INDEX, which needs ACCESS EXCLUSIVE on the table.
+    CREATE INDEX, REINDEX, a unique constraint or a primary key (each of them builds an index) without CONCURRENTLY, on a table
+    that is older than the revision; and DROP INDEX, which needs ACCESS EXCLUSIVE on the table.
 
 Why it hurts
-    Each insert, update and delete waits until the build is over: minutes on a large table. For a constraint, reads wait too.
-    A DROP INDEX is short, but it waits behind the longest query on the table, and everything else waits behind it.
+    Every INSERT, UPDATE and DELETE waits until the index is built: minutes on a large table. For a constraint, reads wait too.
+    A DROP INDEX is fast, but it waits for the longest running query on the table, and everything else waits behind it.
 
 How to fix
-    Build it beside the traffic, outside of the transaction. A build that was cancelled leaves an index that is INVALID, so
-    that one is dropped first::
+    Build the index concurrently, outside the transaction. A cancelled build leaves an INVALID index behind, so drop that
+    first::
 
         with op.get_context().autocommit_block():
             op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_orders_placed_at")
             op.create_index("ix_orders_placed_at", "orders", ["placed_at"], postgresql_concurrently=True)
 
-    A constraint takes over an index that was built so ::
+    A constraint can take over an index that was built concurrently::
 
         with op.get_context().autocommit_block():
             op.execute("DROP INDEX CONCURRENTLY IF EXISTS uq_orders_number")
@@ -24,8 +24,8 @@ How to fix
         op.execute("ALTER TABLE orders ADD CONSTRAINT uq_orders_number UNIQUE USING INDEX uq_orders_number")
 
 Stays quiet when
-    The same revision creates the table: nobody can be waiting for it yet. The index is rebuilt because the table is: that is for
-    table-rewrite to tell.
+    The same revision creates the table: no session uses it yet. The index is rebuilt because the table is rewritten:
+    table-rewrite reports that.
 """
 
 from __future__ import annotations
@@ -62,38 +62,38 @@ _REINDEX = re.compile(r"\bREINDEX\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Build:
-    """An index that was built, and how to build it beside the traffic."""
+    """An index that was built, and how to build it concurrently."""
 
     subject: str  # "index ix_orders_note", "constraint uq_orders_note"
     words: str  # "the index of unique constraint uq_orders_note"
-    code: str  # empty if there is no such way, or none is known
+    code: str  # empty if PostgreSQL cannot, or the code is not known
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
     for transaction in transactions(recording):
-        moments = [moment for moment in transaction.moments if not _CONCURRENTLY.search(moment.statement.sql)]
-        for table, found in by_table((table, moment) for moment in moments for table in _built(moment)):
+        held_locks = [held for held in transaction.held_locks if not _CONCURRENTLY.search(held.statement.sql)]
+        for table, found in by_table((table, held) for held in held_locks for table in _built(held)):
             yield _build_finding(transaction, table, found)
-        for table, found in by_table((table, moment) for moment in moments for table in _dropped(moment)):
+        for table, found in by_table((table, held) for held in held_locks for table in _dropped(held)):
             yield _drop_finding(transaction, table, found)
 
 
-def _built(moment: HeldLocks) -> list[str]:
-    statement = moment.statement
-    return [table for table in statement.index_builds if table not in statement.rewrites and table in moment.held]
+def _built(held: HeldLocks) -> list[str]:
+    statement = held.statement
+    return [table for table in statement.index_builds if table not in statement.rewrites and table in held.modes]
 
 
-def _dropped(moment: HeldLocks) -> list[str]:
-    if not _DROP_INDEX.match(moment.statement.sql):
+def _dropped(held: HeldLocks) -> list[str]:
+    if not _DROP_INDEX.match(held.statement.sql):
         return []
-    return [table for table, modes in moment.statement.locks.items() if "AccessExclusiveLock" in modes]
+    return [table for table, modes in held.statement.locks.items() if "AccessExclusiveLock" in modes]
 
 
 def _build_finding(transaction: Transaction, table: str, found: Sequence[HeldLocks]) -> Finding:
-    builds = [build for moment in found for build in _builds(transaction, moment, table)]
-    sqls = "\n".join(sql_of(moment.statement) for moment in found)
-    waits = who_waits(mode for moment in found for mode in moment.held.get(table, ()))
-    what = "its indexes are built again" if _RETYPE.match(sqls) else "its index is built"
+    builds = [build for held in found for build in _builds(transaction, held, table)]
+    sqls = "\n".join(sql_of(held.statement) for held in found)
+    waits = who_waits(mode for held in found for mode in held.modes.get(table, ()))
+    what = "its indexes are rebuilt" if _RETYPE.match(sqls) else "its index is built"
     if builds:
         verb = "is" if len(builds) == 1 else "are"
         what = f"{listed([build.words for build in builds])} {verb} built"
@@ -108,8 +108,8 @@ def _build_finding(transaction: Transaction, table: str, found: Sequence[HeldLoc
     )
 
 
-def _builds(transaction: Transaction, moment: HeldLocks, table: str) -> Iterator[Build]:
-    statement = moment.statement
+def _builds(transaction: Transaction, held: HeldLocks, table: str) -> Iterator[Build]:
+    statement = held.statement
     made = [
         change
         for change in changes_by(transaction.step, statement, table)
@@ -120,7 +120,7 @@ def _builds(transaction: Transaction, moment: HeldLocks, table: str) -> Iterator
         yield Build(f"{change.key.kind} {change.key.name}", f"{of}{short_noun(change)}", concurrently(change))
     if made:
         return
-    # Dropped and made again, or on a table that was renamed before: only the statement tells.
+    # Dropped and recreated, or on a table that was renamed before: only the statement shows it.
     if create := _CREATE_INDEX.match(statement.sql):
         name, unique = create["name"], "UNIQUE " if create["unique"] else ""
         sql = f"CREATE {unique}INDEX CONCURRENTLY {name} {create['rest'].rstrip(' ;')}"
@@ -141,11 +141,11 @@ def _needs_no_index(change: Change) -> bool:
 def _advice(builds: Sequence[Build], table: str, sqls: str) -> str:
     if builds:
         code = "\n".join(build.code for build in builds if build.code)
-        parts = [f"Build it beside the traffic, outside of the transaction:\n\n{indented(code)}"] if code else []
+        parts = [f"Build it concurrently, outside the transaction:\n\n{indented(code)}"] if code else []
         return "\n\n".join([*parts, *([] if all(build.code for build in builds) else [_TAKE_OVER])])
     if _RETYPE.match(sqls):
-        return _BESIDE
-    first = "Build it outside of the transaction, with CONCURRENTLY"
+        return _RETYPED
+    first = "Build it concurrently, outside the transaction"
     if not _REINDEX.search(sqls):
         return f"{first}."
     sql = f"REINDEX TABLE CONCURRENTLY {quote_table(table)}"
@@ -154,33 +154,33 @@ def _advice(builds: Sequence[Build], table: str, sqls: str) -> str:
 
 
 _TAKE_OVER = (
-    "Build a unique index outside of the transaction, with CONCURRENTLY, and let the constraint take it over (ADD CONSTRAINT … USING INDEX). "
-    "Where PostgreSQL cannot do that, as for EXCLUDE, do it while nobody needs the table, under a short lock_timeout."
+    "Build a unique index concurrently, outside the transaction, and let the constraint take it over (ADD CONSTRAINT … USING INDEX). "
+    "Where PostgreSQL cannot do that, as for EXCLUDE, add it while the table is not in use, with a short lock_timeout."
 )
-_BESIDE = (
-    "The rows stay as they are, but an index on a column of another type is built again, and that cannot be done beside the traffic. "
-    "Where the table is large, give the new values a column of their own, with its index built CONCURRENTLY, let the code write "
-    "both, and drop the old one in a later release."
+_RETYPED = (
+    "The rows are unchanged, but the index on the column is rebuilt, and PostgreSQL cannot do that concurrently. "
+    "For a large table, add a new column whose index is built concurrently, let the code write both columns, and drop the old one "
+    "in a later release."
 )
 
 
 def _drop_finding(transaction: Transaction, table: str, found: Sequence[HeldLocks]) -> Finding:
     gone = [
         change
-        for moment in found
-        for change in changes_by(transaction.step, moment.statement, table)
+        for held in found
+        for change in changes_by(transaction.step, held.statement, table)
         if change.key.kind == "index" and change.after is None
     ]
-    advice = "Drop it outside of the transaction, with CONCURRENTLY."
+    advice = "Drop it concurrently, outside the transaction."
     if gone:
         code = "\n".join(concurrently(change) for change in gone)
-        advice = f"Drop it beside the traffic, outside of the transaction:\n\n{indented(code)}"
+        advice = f"Drop it concurrently, outside the transaction:\n\n{indented(code)}"
     return Finding(
-        f"Reads and writes on {shorten(table)} wait behind this DROP INDEX, which waits for every query that runs on the table.",
+        f"Reads and writes on {shorten(table)} wait behind this DROP INDEX, which waits for all queries that are running on the table.",
         together(f"drop {named(change.key)}" for change in gone) or "drop",
         revision=transaction.revision.revision,
         object=table,
-        detail="\n".join(sql_of(moment.statement) for moment in found),
+        detail="\n".join(sql_of(held.statement) for held in found),
         help=advice,
         line=found[0].statement.line,
     )

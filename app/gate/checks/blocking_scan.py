@@ -1,16 +1,17 @@
-"""A table that is already in use is read from end to end under a lock that keeps others out.
+"""A table that is already in use is scanned under a lock that blocks others.
 
 Catches
-    A statement that must look at every row of an older table before it can promise something about them all, while it holds a lock that
-    blocks writes, or reads too: a CHECK or a foreign key that is validated at once, `SET NOT NULL` without a CHECK that
-    proves it, a partition that is attached. Also `VALIDATE CONSTRAINT` in the transaction that added it: the lock is still held.
+    A statement that reads every row of an older table to verify something about all of them, while it holds a lock that blocks
+    writes, or reads as well: a CHECK or a foreign key that is validated immediately, `SET NOT NULL` without a CHECK that
+    proves it, a partition that is attached. Also `VALIDATE CONSTRAINT` in the transaction that added the constraint: its lock
+    is still held.
 
 Why it hurts
-    The scan takes as long as the table is large, and everything that the lock keeps out waits as long.
+    The larger the table, the longer the scan, and everything that the lock blocks waits until it ends.
 
 How to fix
-    Make the promise for new rows first, which takes a moment, and check the old ones in the next revision, which keeps nobody
-    out ::
+    Add the constraint for new rows first, which is fast, and validate the existing rows in the next revision, which blocks
+    no reads or writes::
 
         def upgrade() -> None:  # first revision
             op.create_check_constraint("ck_orders_total", "orders", "total > 0", postgresql_not_valid=True)
@@ -18,18 +19,18 @@ How to fix
         def upgrade() -> None:  # second revision
             op.execute("ALTER TABLE orders VALIDATE CONSTRAINT ck_orders_total")
 
-    A foreign key takes `postgresql_not_valid=True` too. For NOT NULL, validate a CHECK (note IS NOT NULL) like this; then
-    PostgreSQL takes its word for it ::
+    A foreign key takes `postgresql_not_valid=True` too. For NOT NULL, validate a CHECK (note IS NOT NULL) in the same way;
+    PostgreSQL then relies on it and does not scan::
 
         op.alter_column("orders", "note", nullable=False)
         op.drop_constraint("ck_orders_note", "orders", type_="check")
 
-    env.py must run each revision in a transaction of its own: `transaction_per_migration=True`.
+    env.py must run each revision in a separate transaction: `transaction_per_migration=True`.
 
 Stays quiet when
-    The same revision creates the table. Nothing that others need is locked, as by VALIDATE CONSTRAINT. The scan belongs to a
-    rewrite or to an index, which have checks of their own, or to an UPDATE (lock-pileup). A required column is added
-    without a default: that fails unless the table is empty, and nobody waits long for an empty table.
+    The same revision creates the table. The lock blocks neither reads nor writes, as that of VALIDATE CONSTRAINT. The scan is part of
+    a rewrite or of an index build, which have checks of their own, or of an UPDATE (lock-pileup). A required column is added
+    without a default: that fails unless the table is empty, and an empty table is scanned in no time.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ from app.gate.wording import indented, listed
 
 
 @dataclass(frozen=True)
-class Promise:
-    """What the scan was for, and how to make it in two steps."""
+class Constraint:
+    """What the scan verifies, and how to do it in two steps."""
 
     subject: str  # "constraint ck_total", "not-null total"
     words: str  # "check constraint ck_total"
@@ -63,18 +64,18 @@ class Promise:
 
 def examine(recording: Recording) -> Iterator[Finding]:
     for transaction in transactions(recording):
-        scans = [(table, moment) for moment in transaction.moments for table in _scanned(transaction, moment)]
+        scans = [(table, held) for held in transaction.held_locks for table in _scanned(transaction, held)]
         for table, found in by_table(scans):
             yield _finding(transaction, table, found)
 
 
-def _scanned(transaction: Transaction, moment: HeldLocks) -> list[str]:
-    """The table, if any, that a statement reads to make a promise. A foreign key may read both of its tables: one is named."""
-    statement = moment.statement
+def _scanned(transaction: Transaction, held: HeldLocks) -> list[str]:
+    """The table, if any, that a statement scans to verify a constraint. A foreign key may scan both of its tables: one is named."""
+    statement = held.statement
     return [
         table
         for table in statement.scans
-        if is_blocking_scan(moment, table)
+        if is_blocking_scan(held, table)
         and table not in (*statement.rewrites, *statement.index_builds)
         and not _wants_an_empty_table(transaction, statement, table)
     ][:1]
@@ -90,30 +91,32 @@ def _wants_an_empty_table(transaction: Transaction, statement: Statement, table:
 def _finding(transaction: Transaction, table: str, found: Sequence[HeldLocks]) -> Finding:
     first = found[0]
     statement, earlier = first.statement, first.since[table]
-    locked = {table, *(other for other in statement.locks if other in first.held)}
-    who = waiting({each: first.held[each] for each in locked})
-    told = [list(_promises(transaction, moment.statement, table)) for moment in found]
-    promises = [promise for each in told for promise in each]
-    times = f" {len(found)} times" if len(found) > 1 and (all(told) or not promises) else ""
-    why = f", for {listed([promise.words for promise in promises])}" if promises else ""
+    locked = {table, *(other for other in statement.locks if other in first.modes)}
+    who = waiting({each: first.modes[each] for each in locked})
+    by_statement = [list(_constraints(transaction, held.statement, table)) for held in found]
+    constraints = [constraint for each in by_statement for constraint in each]
+    times = f" {len(found)} times" if len(found) > 1 and (all(by_statement) or not constraints) else ""
+    why = f", for {listed([constraint.words for constraint in constraints])}" if constraints else ""
     if earlier.line is not None and earlier.line != statement.line:
-        why += f"; they are locked out since line {earlier.line}"
+        why += f"; blocked since line {earlier.line}"
     return Finding(
-        f"{who} wait until PostgreSQL has read the whole of {shorten(table)}{times}{why}.",
-        together(promise.subject for promise in promises) or "scan",
+        f"{who} wait until PostgreSQL has scanned the whole of {shorten(table)}{times}{why}.",
+        together(constraint.subject for constraint in constraints) or "scan",
         revision=transaction.revision.revision,
         object=table,
-        detail="\n".join(sql_of(moment.statement) for moment in found),
-        help=_advice(promises),
+        detail="\n".join(sql_of(held.statement) for held in found),
+        help=_advice(constraints),
         line=statement.line,
     )
 
 
-def _promises(transaction: Transaction, statement: Statement, table: str) -> Iterator[Promise]:
-    changes = [change for change in changes_by(transaction.step, statement, table) if _is_promise(change, statement)]
+def _constraints(transaction: Transaction, statement: Statement, table: str) -> Iterator[Constraint]:
+    changes = [
+        change for change in changes_by(transaction.step, statement, table) if _is_added_constraint(change, statement)
+    ]
     for change in changes:
-        yield _not_null(change.key.name, table) if change.key.kind == "column" else _constraint(change, table)
-    # Dropped and made again, or renamed afterwards: only the statement tells.
+        yield _not_null(change.key.name, table) if change.key.kind == "column" else _add_constraint(change, table)
+    # Dropped and recreated, or renamed afterwards: only the statement shows it.
     if not changes and (found := _SET_NOT_NULL.fullmatch(statement.sql)):
         yield _not_null(found["column"].strip('"'), table)
     if not changes and (found := _ADD_CONSTRAINT.fullmatch(statement.sql)):
@@ -121,7 +124,7 @@ def _promises(transaction: Transaction, statement: Statement, table: str) -> Ite
         called = "_".join([table.rpartition(".")[2], *columns, "fkey" if columns else "check"])  # as PostgreSQL does
         name = found["name"] or quote(called[:63])
         kind = f"foreign key of {listed(columns)}" if columns else "a check constraint"
-        yield Promise(
+        yield Constraint(
             subject=f"constraint {found['name'] or called}".replace('"', ""),
             words=(found["name"] or kind).strip('"'),
             now=f"op.execute({python(f'{alter} ADD CONSTRAINT {name} {rule} NOT VALID', is_sql=True)})",
@@ -140,31 +143,31 @@ _SET_NOT_NULL = re.compile(
 )
 
 
-def _is_promise(change: Change, statement: Statement) -> bool:
+def _is_added_constraint(change: Change, statement: Statement) -> bool:
     if change.key.kind == "column":
-        was_promised = change.before is not None and change.before.get("nullable") is False
-        says_so = re.search(r"\bNOT\s+NULL\b", statement.sql, re.IGNORECASE) is not None
-        return says_so and (change.after or {}).get("nullable") is False and not was_promised
+        was_not_null = change.before is not None and change.before.get("nullable") is False
+        is_mentioned = re.search(r"\bNOT\s+NULL\b", statement.sql, re.IGNORECASE) is not None
+        return is_mentioned and (change.after or {}).get("nullable") is False and not was_not_null
     kind = (change.after or {}).get("type")
     return change.key.kind == "constraint" and change.before is None and kind in ("check", "foreign key")
 
 
-def _advice(promises: Sequence[Promise]) -> str:
-    if not promises:
-        return "Promise it for new rows first (NOT VALID), and check the old ones in a revision after it (VALIDATE CONSTRAINT)."
+def _advice(constraints: Sequence[Constraint]) -> str:
+    if not constraints:
+        return "Add it for new rows first (NOT VALID), and validate the existing rows in a later revision (VALIDATE CONSTRAINT)."
     now, later = (
-        "\n".join(dict.fromkeys(each)) for each in zip(*((each.now, each.later) for each in promises), strict=True)
+        "\n".join(dict.fromkeys(each)) for each in zip(*((each.now, each.later) for each in constraints), strict=True)
     )
     return (
-        f"Promise it for new rows in this revision, which takes a moment:\n\n{indented(now)}\n\n"
-        f"and check the old ones in the next, which keeps nobody out:\n\n{indented(later)}"
+        f"Add it for new rows in this revision, which is fast:\n\n{indented(now)}\n\n"
+        f"and validate the existing rows in the next revision, which blocks no reads or writes:\n\n{indented(later)}"
     )
 
 
-def _constraint(change: Change, table: str) -> Promise:
+def _add_constraint(change: Change, table: str) -> Constraint:
     definition = str((change.after or {}).get("definition", "")).removesuffix(" NOT VALID")
     alter, name = f"ALTER TABLE {quote_table(table)}", quote(change.key.name)
-    return Promise(
+    return Constraint(
         subject=f"constraint {change.key.name}",
         words=short_noun(change),
         now=f"op.execute({python(f'{alter} ADD CONSTRAINT {name} {definition} NOT VALID', is_sql=True)})",
@@ -172,11 +175,11 @@ def _constraint(change: Change, table: str) -> Promise:
     )
 
 
-def _not_null(column: str, table: str) -> Promise:
+def _not_null(column: str, table: str) -> Constraint:
     schema, _, label = table.partition(".")
     check, alter = f"{label}_{column}_not_null", f"ALTER TABLE {quote_table(table)}"
     named = "" if schema == "public" else f", schema={python(schema)}"
-    return Promise(
+    return Constraint(
         subject=f"not-null {column}",
         words=f"NOT NULL of {column}",
         now=f"op.execute({python(f'{alter} ADD CONSTRAINT {quote(check)} CHECK ({quote(column)} IS NOT NULL) NOT VALID')})",

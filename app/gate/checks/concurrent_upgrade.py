@@ -1,15 +1,16 @@
-"""Two upgrades started together collide.
+"""Two upgrades that start at the same time collide.
 
 Catches
-    Two copies of the upgrade command, started at once on an empty database: one of them fails, or the schema is not the
-    one that a single upgrade makes.
+    Two copies of the upgrade command, started at the same time on an empty database: one of them fails, or the schema differs
+    from the one that a single upgrade creates.
 
 Why it hurts
-    Where every instance of a service upgrades the database as it starts, two of them start at once sooner or later. The loser's error
-    looks like a broken migration, and outside of a transaction both halves may have been applied twice.
+    If every instance of a service upgrades the database when it starts, two of them will sooner or later start at the same
+    time. The error of the one that loses looks like a broken migration, and outside a transaction each half may have been
+    applied twice.
 
 How to fix
-    Let the second one wait, in env.py, before Alembic looks which revision the database is at ::
+    Make the second one wait, in env.py, before Alembic reads the revision of the database::
 
         with connectable.connect() as connection:
             while not connection.scalar(text("SELECT pg_try_advisory_lock(4920173)")):
@@ -20,11 +21,11 @@ How to fix
             with context.begin_transaction():
                 context.run_migrations()
 
-    The number is any that nothing else in this database uses. Asking again and again is on purpose: a session that waits
-    inside `pg_advisory_lock` holds a snapshot, and CREATE INDEX CONCURRENTLY in the other one would wait for it, for ever.
+    Use any number that nothing else in this database uses. Polling is intended: a session that waits inside
+    `pg_advisory_lock` holds a snapshot, and CREATE INDEX CONCURRENTLY in the other session would wait for it forever.
 
 Stays quiet when
-    Both end well, and the schema is the same.
+    Both succeed, and the schema is the same.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ from app.gate.snapshot.describe import describe
 from app.gate.wording import bulleted, listed
 
 _HELP = (
-    "Let the second one wait, in env.py, before context.configure(connection=connection, …):\n\n"
+    "Make the second one wait, in env.py, before context.configure(connection=connection, …):\n\n"
     '    while not connection.scalar(text("SELECT pg_try_advisory_lock(4920173)")):\n'
     "        connection.rollback()\n"
     "        time.sleep(0.2)\n"
-    "    connection.commit()  # the lock stays with the session; Alembic begins its own transaction"
+    "    connection.commit()  # the lock belongs to the session; Alembic begins its own transaction"
 )
 
 
@@ -55,13 +56,13 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if recording.concurrent is None:
         raise CheckSkipped(recording.not_observed.get("concurrent", "two upgrades at once were not tried"))
     if recording.plain is not None and (recording.plain.failures or recording.plain.differences):
-        raise CheckSkipped("one upgrade alone does not leave the schema of the walk either; upgrade says why")
+        raise CheckSkipped("a single upgrade does not give the schema of the walk either; see upgrade")
     differences = principal(recording.concurrent.differences)
     if recording.concurrent.failures:
         failure = recording.concurrent.failures[0]
         yield Finding(
-            f"Of two upgrades started at once on an empty database, one fails: {failure_reason(failure)}.",
-            "fails",  # with which error, and in which revision, is for chance to decide
+            f"Of two upgrades that start at the same time on an empty database, one fails: {failure_reason(failure)}.",
+            "fails",  # the error and the revision depend on chance
             revision=failure.revision,
             detail=failure.sql and failure.sql.strip(),
             help=_HELP,
@@ -69,7 +70,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         )
     elif differences:
         yield Finding(
-            "Two upgrades started at once on an empty database make another schema than one alone: "
+            "Two upgrades that start at the same time on an empty database create a different schema from a single one: "
             f"{listed([noun(change) for change in differences], limit=2)}.",
             f"differs {changed(differences)}",
             object=full_name(differences[0].key),

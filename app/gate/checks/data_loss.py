@@ -1,35 +1,37 @@
-"""An upgrade that destroys rows or values, or a downgrade that does not bring them back.
+"""An upgrade destroys rows or values, or its downgrade does not restore them.
 
 Catches
-    On the way up: rows that are deleted or truncated; values that become NULL, are cut off or rounded; different values that become
-    the same one; a time that becomes another instant as its column changes type; columns and tables dropped with values in them.
-    On the way down: rows that were there before the upgrade and are gone, or not as they were, after up and down.
+    In the upgrade: rows that are deleted or truncated; values that become NULL, are truncated or rounded; different values that
+    become equal; timestamps that become another point in time when the type of their column changes; columns and tables that are
+    dropped with values in them. In the downgrade: rows that existed before the upgrade and are missing or changed after up and
+    down.
 
 Why it hurts
-    No downgrade brings values back that are nowhere any more; what is left is the last backup. Reviews see `drop_column`, but not
-    the rounding in a change of type, and nobody runs a downgrade on a database with rows before the day on which it is needed.
+    No downgrade restores values that are stored nowhere any more; what remains is the last backup. Reviewers notice `drop_column`,
+    but not the rounding in a change of type, and a downgrade is rarely tried on a database with rows before it is needed.
 
 How to fix
-    Keep the values until it is certain that nobody wants them: drop the column in a later release than the code that used it, and keep
-    a copy ::
+    Keep the values until it is certain that they are not needed: drop the column in a later release than the code that used it, and
+    keep a copy::
 
         op.execute("CREATE TABLE orders_note AS SELECT id, note FROM orders WHERE note IS NOT NULL")
         op.drop_column("orders", "note")
 
-    A downgrade then has something to bring back ::
+    The downgrade can then restore them::
 
         op.add_column("orders", sa.Column("note", sa.Text()))
         op.execute("UPDATE orders SET note = n.note FROM orders_note AS n WHERE n.id = orders.id")
         op.drop_table("orders_note")
 
-    Where the values may go, say so ::
+    If the values may go, say so::
 
         # overproof: allow data-loss: nothing has written this column since 4.2
 
 Stays quiet when
-    A script of the history had put the rows there itself. Every value is found again: in another type, under another name, in another column or table. Different values stay different,
-    whatever they are now called. A NULL got a value. A trigger wrote the time of the migration. On the way back, besides:
-    the upgrade lost it already; the downgrade does nothing, which for a data migration means that the new values suit the older code.
+    A script of the history inserted the rows. Every value is still found: in another type, under another name, in another column or
+    table. Different values stay different, whatever their new names are. A NULL is replaced by a value. A trigger writes the time of
+    the migration. For the downgrade also: the upgrade already lost the value; the downgrade does nothing, which for a data migration
+    means that older code works with the new values.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
-from app.gate.checks.support import fix_code as remedy
+from app.gate.checks.support import fix_code
 from app.gate.checks.support.downgrades import find_omission
 from app.gate.checks.support.subjects import together
 from app.gate.recording.model import Evidence, Loss, LossKind, Populated, Recording, Revision, RoundTrip
@@ -48,7 +50,7 @@ from app.gate.wording import bulleted, counted, indented, listed
 
 def examine(recording: Recording) -> Iterator[Finding]:
     if "populated" in recording.not_observed:
-        raise CheckSkipped(f"no rows were tried: {recording.not_observed['populated']}")
+        raise CheckSkipped(f"no upgrade was tried over rows: {recording.not_observed['populated']}")
     revisions = {each.revision: each for each in recording.graph.revisions}
     for trip in recording.trips:
         revision = revisions[trip.revision]
@@ -61,7 +63,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
 
 
 def _only_downwards(populated: Populated) -> list[Loss]:
-    """What the upgrade had not lost already."""
+    """Without what the upgrade had already lost."""
     gone = {(loss.table, loss.column) for loss in populated.lost_upwards}
     return [
         loss
@@ -74,16 +76,16 @@ def _does_nothing_down(revision: Revision, trip: RoundTrip) -> bool:
     return find_omission(revision, trip) is not None or (trip.down is not None and not trip.down.statements)
 
 
-def _clauses(told: Sequence[str]) -> str:
+def _clauses(clauses: Sequence[str]) -> str:
     """`drops column a, with the values in it; and deletes rows of b`."""
-    return "; and ".join(filter(None, ["; ".join(told[:-1]), told[-1]]))
+    return "; and ".join(filter(None, ["; ".join(clauses[:-1]), clauses[-1]]))
 
 
 def _upwards(revision: Revision, trip: RoundTrip, losses: Sequence[Loss]) -> Finding:
     by_kind = _by_kind(losses)
-    told = [_WORDS[what](_names(some), len(some) > 1) for what, some in by_kind.items()]
+    clauses = [_WORDS[what](_names(some), len(some) > 1) for what, some in by_kind.items()]
     return Finding(
-        f"{revision.revision} {_clauses(told)}.",
+        f"{revision.revision} {_clauses(clauses)}.",
         f"upgrade {_subject(losses)}",
         revision=revision.revision,
         object=_object(losses),
@@ -96,16 +98,16 @@ def _upwards(revision: Revision, trip: RoundTrip, losses: Sequence[Loss]) -> Fin
 def _downwards(revision: Revision, losses: Sequence[Loss]) -> Finding:
     rows = [loss for loss in losses if loss.column is None]
     values = [loss for loss in losses if loss.column is not None]
-    told = [f"rows of {_names(rows)} are gone that were there before it"] if rows else []
+    clauses = [f"rows of {_names(rows)} are missing"] if rows else []
     if values:
-        told.append(f"{_names(values)} {'is not what it was' if len(values) == 1 else 'are not what they were'}")
+        clauses.append(f"{_names(values)} {'has' if len(values) == 1 else 'have'} other values than before")
     return Finding(
-        f"After {revision.revision} and its downgrade, {_clauses(told)}.",
+        f"After {revision.revision} and its downgrade, {_clauses(clauses)}.",
         f"downgrade {_subject(losses)}",
         revision=revision.revision,
         object=_object(losses),
         detail=bulleted(map(_example, losses)),
-        help="Let the downgrade bring the values back: keep in the upgrade what it needs for that, in a column or a table of its own.\n\n"
+        help="Restore the values in the downgrade: have the upgrade keep what that needs, in a separate column or table.\n\n"
         + _ALLOW,
         direction="downgrade",
     )
@@ -137,7 +139,7 @@ def _names(losses: Sequence[Loss]) -> str:
     return listed([_name(loss) for loss in losses])
 
 
-# What happens to one or to several, to go on after the revision's name.
+# What happens to one or to several, to follow the revision's name.
 _WORDS: dict[str, Callable[[str, bool], str]] = {
     LossKind.TABLE_DROPPED: lambda names, many: (
         f"drops the tables {names}, with the rows in them" if many else f"drops table {names}, with the rows in it"
@@ -151,19 +153,19 @@ _WORDS: dict[str, Callable[[str, bool], str]] = {
     LossKind.VALUES_REMOVED: lambda names, many: (
         f"sets {names} to NULL where {'they have' if many else 'it has'} a value"
     ),
-    LossKind.VALUES_TRUNCATED: lambda names, many: f"cuts off texts in {names}",
-    LossKind.HOSTS_CUT_OFF: lambda names, many: f"cuts the host's part off addresses in {names}",
+    LossKind.VALUES_TRUNCATED: lambda names, many: f"truncates texts in {names}",
+    LossKind.HOSTS_CUT_OFF: lambda names, many: f"drops the host part of addresses in {names}",
     LossKind.VALUES_ROUNDED: lambda names, many: f"rounds values of {names}",
-    LossKind.VALUES_MERGED: lambda names, many: f"makes different values of {names} the same",
+    LossKind.VALUES_MERGED: lambda names, many: f"makes different values of {names} equal",
     LossKind.VALUES_CHANGED: lambda names, many: f"changes values of {names}",
 }
 
 
 def _example(loss: Loss) -> str:
-    """One of the values, before and after, and how many of the rows tried it befell."""
+    """One of the values, before and after, and how many of the test rows are affected."""
     shown = f"{loss.old!r}" if loss.column else f"the row {loss.old}"
-    became = "is gone" if loss.kind in _GONE else f"became {loss.new!r}" if loss.new is not None else "became NULL"
-    return f"{_name(loss)}: {shown} {became} ({loss.count} of {counted(loss.total, 'row')} tried)"
+    outcome = "is gone" if loss.kind in _GONE else f"became {loss.new!r}" if loss.new is not None else "became NULL"
+    return f"{_name(loss)}: {shown} {outcome} ({loss.count} of {counted(loss.total, 'test row')})"
 
 
 _GONE = frozenset({LossKind.TABLE_DROPPED, LossKind.ROWS_DELETED, LossKind.COLUMN_DROPPED})
@@ -178,13 +180,13 @@ def _line(trip: RoundTrip, loss: Loss) -> int | None:
     return None
 
 
-_ALLOW = "If nobody needs them, say so in the script:\n\n    # overproof: allow data-loss: <why>"
-_KEEP = "Keep a copy until it is certain that nobody needs it, for the way back too:"
+_ALLOW = "If the values are not needed, say so in the script:\n\n    # overproof: allow data-loss: <why>"
+_KEEP = "Keep a copy until it is certain that the values are not needed; the downgrade needs it too:"
 _ADVICE = {
-    LossKind.VALUES_ROUNDED: "Choose a type that holds them (numeric with as many decimals, timestamptz(6)), or keep the old values in a column beside.",
-    LossKind.HOSTS_CUT_OFF: "Keep the type inet, which holds an address together with its network; cidr holds the network alone.",
-    LossKind.VALUES_TRUNCATED: "Find out how long the texts are (SELECT max(length(…))), and choose a length that holds them.",
-    LossKind.VALUES_CHANGED: "Say which time zone is meant, so that the result does not depend on the session: USING … AT TIME ZONE 'UTC'.",
+    LossKind.VALUES_ROUNDED: "Choose a type that holds them (numeric with as many decimals, timestamptz(6)), or keep the old values in another column.",
+    LossKind.HOSTS_CUT_OFF: "Keep the type inet, which holds an address with its network; cidr holds the network only.",
+    LossKind.VALUES_TRUNCATED: "Find the longest text (SELECT max(length(…))), and choose a length that holds it.",
+    LossKind.VALUES_CHANGED: "Name the time zone, so that the result does not depend on the session: USING … AT TIME ZONE 'UTC'.",
     LossKind.VALUES_MERGED: "Write the new values into a new column, and drop the old one in a later release.",
     LossKind.VALUES_REMOVED: "Leave the old values where they are until a later release.",
 }
@@ -198,7 +200,7 @@ def _help(revision: Revision, by_kind: Mapping[LossKind, Sequence[Loss]]) -> str
 
 
 def _copies(revision: Revision, losses: Sequence[Loss]) -> Iterator[str]:
-    """Code that keeps a copy of what goes, a line for each table."""
+    """Code that keeps a copy of what is dropped, a line for each table."""
     by_table: dict[str, list[Loss]] = {}
     for loss in losses:
         by_table.setdefault(loss.table, []).append(loss)
@@ -206,16 +208,14 @@ def _copies(revision: Revision, losses: Sequence[Loss]) -> Iterator[str]:
         schema, _, label = table.partition(".")
         kept = f"{label}_before_{revision.revision}"[:63]
         if any(loss.kind == LossKind.TABLE_DROPPED for loss in lost):
-            named = "" if schema == "public" else f", schema={remedy.python(schema)}"
-            yield f"op.rename_table({remedy.python(label)}, {remedy.python(kept)}{named})"
+            named = "" if schema == "public" else f", schema={fix_code.python(schema)}"
+            yield f"op.rename_table({fix_code.python(label)}, {fix_code.python(kept)}{named})"
             continue
         names = [loss.column for loss in lost if loss.column is not None]
         is_of_columns = len(names) == len(lost)
-        chosen = ", ".join(map(remedy.quote, dict.fromkeys([*lost[0].key, *names]))) if is_of_columns else "*"
-        sql = (
-            f"CREATE TABLE {remedy.quote_table(f'{schema}.{kept}')} AS SELECT {chosen} FROM {remedy.quote_table(table)}"
-        )
-        yield f"op.execute({remedy.python(sql, is_sql=True)})"
+        chosen = ", ".join(map(fix_code.quote, dict.fromkeys([*lost[0].key, *names]))) if is_of_columns else "*"
+        sql = f"CREATE TABLE {fix_code.quote_table(f'{schema}.{kept}')} AS SELECT {chosen} FROM {fix_code.quote_table(table)}"
+        yield f"op.execute({fix_code.python(sql, is_sql=True)})"
 
 
 CHECK = Check(

@@ -1,26 +1,26 @@
-"""A history that Alembic cannot read, or reads otherwise than it was meant.
+"""A history that Alembic cannot read, or reads in a way that was not intended.
 
 Catches
-    A revision that follows one which no script defines, two scripts with the same revision id, revisions that follow each
-    other in a circle, and a script that cannot be imported.
+    A revision that follows one which no script defines, two scripts with the same revision id, revisions that form a cycle, and a
+    script that cannot be imported.
 
 Why it hurts
-    Alembic stops before it has looked at the database, for whatever command. A duplicate is worse: Alembic warns,
-    takes one of the two scripts, and the other is never run.
+    Alembic stops before it connects to the database, whatever the command. A duplicate is worse: Alembic warns, uses one of the
+    two scripts, and never runs the other.
 
 How to fix
-    A missing parent is most often a revision that was renamed, or left behind on another branch: bring its file
-    back, or point at the revision that comes before ::
+    A missing parent is usually a revision that was renamed, or left on another branch: restore its file, or name an existing
+    revision::
 
-        down_revision = "a1b2c3"  # a revision that is there
+        down_revision = "a1b2c3"  # a revision that exists
 
-    Of two scripts with one id, give the newer another one (twelve hexadecimal digits of your own do) and point
-    whatever follows it at the new id ::
+    If two scripts have the same id, give the newer one another id (any twelve hexadecimal digits) and set the down_revision of the
+    scripts that follow it to the new id::
 
         revision = "5f2e9c81d7a4"
 
 Stays quiet when
-    The scripts can be read. Several heads are for single-head to judge.
+    The scripts can be read. single-head reports several heads.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from app.gate.report.verdict import Severity
 from app.gate.wording import first_line
 
 _HELP = {
-    GraphProblemKind.MISSING_PARENT: "Bring the missing script back (was it renamed, or left on another branch?), or set down_revision to a "
-    "revision that is there.",
-    GraphProblemKind.DUPLICATE: "Give the newer of the two scripts another id, and point the down_revision of whatever follows it at that id.",
-    GraphProblemKind.CYCLE: "Each revision must lead down to one without a parent. Set the down_revision of the oldest of these to the revision "
-    "that truly came before it, or to None.",
-    GraphProblemKind.UNREADABLE: "Alembic imports every script before it does anything. A script must import nothing that is not installed "
-    "wherever it runs, and no application code that can change or go away.",
+    GraphProblemKind.MISSING_PARENT: "Restore the missing script (was it renamed, or left on another branch?), or set down_revision to an "
+    "existing revision.",
+    GraphProblemKind.DUPLICATE: "Give the newer of the two scripts another id, and set the down_revision of the scripts that follow it to that id.",
+    GraphProblemKind.CYCLE: "Every revision must descend from one without a parent. Set the down_revision of the oldest of these to the revision "
+    "that came before it, or to None.",
+    GraphProblemKind.UNREADABLE: "Alembic imports every script before it does anything else. A script must import only what is installed "
+    "wherever it runs, and no application code that can change or be removed.",
 }
 
 
-# Alembic's words, with which nobody finds the script: "Revision a1 referenced from a1 -> b2 (head), note is not present".
+# Alembic's words, which do not lead to the script: "Revision a1 referenced from a1 -> b2 (head), note is not present".
 _MISSING = re.compile(r"Revision (?P<parent>\S+) referenced from .* is not present", re.DOTALL)
 
 

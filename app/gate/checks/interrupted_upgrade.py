@@ -1,23 +1,23 @@
 """An upgrade that was killed half way cannot be run again.
 
 Catches
-    A revision that commits before its end, as an autocommit block does, and that fails when it is run again after a kill between
+    A revision that commits before its end, as an autocommit block does, and that fails when it is run again after it was killed between
     two of its statements. The gate kills it there, and runs it again.
 
 Why it hurts
-    A deployment that is stopped, a lost connection or a lock timeout leaves the first half behind, while Alembic still holds the
-    revision to be missing. Every try from then on fails at the first half, until somebody repairs the database by hand.
+    A stopped deployment, a lost connection or a lock timeout leaves the first half behind, while Alembic still considers the
+    revision as not applied. From then on every attempt fails in the first half, until the database is repaired by hand.
 
 How to fix
-    Leave what commits by itself alone in its revision, so that there is nothing between two statements; or make each of them
-    repeatable. An index that was cancelled half way is there and INVALID, hence the drop::
+    Put a statement that commits on its own into a separate revision, so that nothing can be interrupted between two statements; or make each
+    statement repeatable. A cancelled index build leaves an INVALID index behind, hence the drop::
 
         with op.get_context().autocommit_block():
             op.drop_index("ix_orders_note", "orders", postgresql_concurrently=True, if_exists=True)
             op.create_index("ix_orders_note", "orders", ["note"], postgresql_concurrently=True)
 
 Stays quiet when
-    The revision is one transaction: a kill undoes all of it. Or when it is one statement.
+    The revision is one transaction: PostgreSQL rolls all of it back. The revision is a single statement.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def examine(recording: Recording) -> Iterator[Finding]:
     for trip in recording.trips:
         for interruption in trip.interruptions:
             yield Finding(
-                f"Killed half way, {trip.revision} cannot be run again: {failure_reason(interruption.failure)}.",
+                f"{trip.revision} cannot be run again after it was killed half way: {failure_reason(interruption.failure)}.",
                 f"fails {cause(interruption.failure)}",
                 revision=trip.revision,
-                detail=f"Killed after:\n{interruption.after}\n\nThen it fails at:\n{interruption.failure.sql or '(no statement)'}",
-                help="Give what commits by itself a revision of its own, or make it repeatable: if_not_exists=True, if_exists=True, "
-                "ADD VALUE IF NOT EXISTS; for an index, drop what a cancelled build left before building it.",
+                detail=f"Killed after:\n{interruption.after}\n\nThe second run fails at:\n{interruption.failure.sql or '(no statement)'}",
+                help="Put a statement that commits on its own into a separate revision, or make it repeatable: if_not_exists=True, if_exists=True, "
+                "ADD VALUE IF NOT EXISTS; for an index, drop what a cancelled build left behind first.",
                 line=interruption.line,
             )
 

@@ -1,15 +1,15 @@
 """A revision that cannot be undone.
 
 Catches
-    An upgrade that changes the schema, with a downgrade that is missing, empty, or raises on purpose.
+    An upgrade that changes the schema, with a downgrade that is missing, empty, or raises an exception on purpose.
 
 Why it hurts
-    When a deployment goes wrong, the way back stops here: an older release needs the older schema. An empty downgrade is the worst of the
-    three, for `alembic downgrade` reports success, the database says it is at the older revision, and the next
-    upgrade fails on what is still there.
+    When a deployment goes wrong, the downgrade stops here: an older release needs the older schema. An empty downgrade is the worst of
+    the three: `alembic downgrade` reports success, the database says that it is at the older revision, and the next upgrade
+    fails on what still exists.
 
 How to fix
-    Write the downgrade: the steps of the upgrade, undone in reverse order ::
+    Write the downgrade: undo the steps of the upgrade in reverse order::
 
         def upgrade() -> None:
             op.add_column("orders", sa.Column("note", sa.Text()))
@@ -17,15 +17,15 @@ How to fix
         def downgrade() -> None:
             op.drop_column("orders", "note")
 
-    If the way back is truly closed, say so aloud, and accept the finding in the script ::
+    If a downgrade is impossible, say so, and accept the finding in the script::
 
         # overproof: allow irreversible: the old values are gone for good
         def downgrade() -> None:
             raise NotImplementedError("the old values are gone for good")
 
 Stays quiet when
-    The revision does nothing, as a merge. It only changes rows, and its downgrade is an empty one: the old code can
-    live with the new values. It only adds an extension: that may have been there before.
+    The revision does nothing, such as a merge. It only changes rows, and its downgrade is empty: older code works with the new
+    values. It only creates an extension, which may have existed before.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.support import fix_code as remedy
+from app.gate.checks.support import fix_code
 from app.gate.checks.support.downgrades import Omission, find_omission
 from app.gate.checks.support.naming import noun, principal
 from app.gate.recording.model import Recording, Revision, RoundTrip
@@ -53,10 +53,10 @@ def examine(recording: Recording) -> Iterator[Finding]:
         elif trip.up is not None and trip.up.changes:
             undoable += 1
     if not undoable and len(omissions) >= 3:
-        # Some projects only ever go forward, and have decided so once. Said once, it can also be accepted once.
+        # Some projects never downgrade, by decision. Reported once, it can also be accepted once.
         yield Finding(
             f"No revision of this history can be undone: none of the {counted(len(omissions), 'script')} that change something "
-            "has a downgrade that undoes it.",
+            "has a working downgrade.",
             "history",
             help=_ALLOW_ALL,
             is_of_all=True,
@@ -82,7 +82,7 @@ def _reason(trip: RoundTrip, omission: Omission) -> str:
         return "its script has no downgrade"
     if omission is Omission.REFUSED:
         said = first_line(trip.down.failure.message) if trip.down is not None and trip.down.failure is not None else ""
-        return "its downgrade refuses" + (f" ({said})" if said else "")
+        return "its downgrade raises an exception on purpose" + (f" ({said})" if said else "")
     if trip.second_up is not None and trip.second_up.failure is not None:
         return f"its downgrade does nothing, and the next upgrade fails ({first_line(trip.second_up.failure.message)})"
     return f"its downgrade does nothing about {_made(trip)}"
@@ -99,18 +99,18 @@ def _left(trip: RoundTrip) -> str | None:
 
 
 def _help(revision: Revision, trip: RoundTrip) -> str:
-    """The downgrade, if it can be written from what is known; and how to say that it is not wanted."""
+    """The downgrade, if it can be written from what is known; and how to accept that there is none."""
     changes = trip.up.changes if trip.up is not None else ()
-    cleanup = remedy.children_first(remedy.reversed_changes(principal(changes)), changes)
-    text = "Write a downgrade that undoes the upgrade's steps in reverse order."
-    if cleanup and all(remedy.lines_for(change) for change in cleanup):
-        code = indented(f"def downgrade() -> None:\n{indented(remedy.code(cleanup, limit=40))}")
-        text = f"A downgrade that brings the schema back, in {revision.path}:\n\n{code}"
-    return f"{text}\n\nIf the way back is truly closed, say so there:\n\n    # overproof: allow irreversible: <why nobody will need it>"
+    cleanup = fix_code.children_first(fix_code.reversed_changes(principal(changes)), changes)
+    text = "Write a downgrade that undoes the steps of the upgrade in reverse order."
+    if cleanup and all(fix_code.lines_for(change) for change in cleanup):
+        code = indented(f"def downgrade() -> None:\n{indented(fix_code.code(cleanup, limit=40))}")
+        text = f"A downgrade that restores the schema, in {revision.path}:\n\n{code}"
+    return f"{text}\n\nIf a downgrade is not needed, say so there:\n\n    # overproof: allow irreversible: <why it is not needed>"
 
 
 _ALLOW_ALL = (
-    "If this project only ever goes forward, say so once, in the [overproof] section of its configuration:\n\n"
+    "If this project never downgrades, say so once, in the [overproof] section of its configuration:\n\n"
     "    ignore = irreversible"
 )
 

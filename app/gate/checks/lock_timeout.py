@@ -1,13 +1,13 @@
-"""A table that is in use is locked without a limit to the waiting.
+"""A table that is in use is locked without a limit on the wait for the lock.
 
 Catches
-    A lock that keeps others from writing or reading, on a table that is older than the revision, taken while `lock_timeout` is 0: for as
-    long as it takes.
+    A lock that blocks writes or reads, on a table that is older than the revision, taken while `lock_timeout` is 0, which means
+    no limit.
 
 Why it hurts
-    The ALTER TABLE of a millisecond waits for the report that has been running for an hour, and every query that comes after waits
-    behind it, as PostgreSQL serves locks in the order in which they were asked for. One slow query and one quick migration are
-    an outage.
+    An ALTER TABLE that takes a millisecond waits for a report that has been running for an hour, and every later query waits
+    behind it, since PostgreSQL grants locks in the order in which they were requested. One slow query and one fast migration
+    are an outage.
 
 How to fix
     In env.py, for all revisions::
@@ -19,10 +19,10 @@ How to fix
         def upgrade() -> None:
             op.execute("SET LOCAL lock_timeout = '2s'")
 
-    A migration that gives up after two seconds harms nobody, and can be started again.
+    A migration that gives up after two seconds does no harm, and can be run again.
 
 Stays quiet when
-    A limit is set, wherever: the role, the database, the connection, the script.
+    A limit is set anywhere: for the role, the database or the connection, or in the script.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
-from app.gate.checks.support.locks import HeldLocks, Transaction, listed_tables, moments
+from app.gate.checks.support.locks import HeldLocks, Transaction, held_locks, listed_tables
 from app.gate.checks.support.statements import sql_of
 from app.gate.recording.model import Evidence, Recording
 from app.gate.report.verdict import Severity
@@ -39,18 +39,18 @@ from app.gate.wording import listed
 
 def examine(recording: Recording) -> Iterator[Finding]:
     locking = [
-        (transaction, moment)
-        for transaction, moment in moments(recording)
-        if any(first is moment.statement for first in moment.since.values())
+        (transaction, held)
+        for transaction, held in held_locks(recording)
+        if any(first is held.statement for first in held.since.values())
     ]
-    told = [each for each in locking if each[1].statement.lock_timeout_ms is not None]
-    if locking and not told:
-        raise CheckSkipped("which lock_timeout was in force was not observed")
+    observed = [each for each in locking if each[1].statement.lock_timeout_ms is not None]
+    if locking and not observed:
+        raise CheckSkipped("the value of lock_timeout was not observed")
     without: dict[str, list[tuple[Transaction, HeldLocks]]] = {}
-    for transaction, moment in told:
-        if moment.statement.lock_timeout_ms == 0:
-            without.setdefault(transaction.revision.revision, []).append((transaction, moment))
-    if len(without) >= 3 and len(without) == len({transaction.revision.revision for transaction, _ in told}):
+    for transaction, held in observed:
+        if held.statement.lock_timeout_ms == 0:
+            without.setdefault(transaction.revision.revision, []).append((transaction, held))
+    if len(without) >= 3 and len(without) == len({transaction.revision.revision for transaction, _ in observed}):
         yield _of_the_project(recording)
         return
     for revision, found in without.items():
@@ -58,12 +58,12 @@ def examine(recording: Recording) -> Iterator[Finding]:
 
 
 def _of_the_project(recording: Recording) -> Finding:
-    """Said once, and in the same words for each walk of a command that makes several: whoever never sets it does not set it
-    in env.py, and that is where it is mended."""
+    """Reported once, and with the same words for each walk of a command that makes several: a project that never sets it has to
+    set it in env.py."""
     return Finding(
-        "No revision that locks tables in use sets a lock_timeout: if one has to wait, everything else on its table waits behind it.",
+        "No revision that locks tables in use sets a lock_timeout: if one has to wait, all other queries on its table wait behind it.",
         "history",
-        help="Set it where env.py makes its engine:\n\n"
+        help="Set it where env.py creates its engine:\n\n"
         '    engine = create_engine(url, connect_args={"options": "-c lock_timeout=2000"})',
         path=recording.env_path,
         is_of_all=True,
@@ -71,11 +71,11 @@ def _of_the_project(recording: Recording) -> Finding:
 
 
 def _of_a_revision(revision: str, found: Sequence[tuple[Transaction, HeldLocks]]) -> Finding:
-    tables = {table for _, moment in found for table, first in moment.since.items() if first is moment.statement}
+    tables = {table for _, held in found for table, first in held.since.items() if first is held.statement}
     statement = found[0][1].statement
     return Finding(
-        f"{revision} locks {listed(listed_tables(tables))} without a lock_timeout: if it has to wait, everything else on the table "
-        "waits behind it.",
+        f"{revision} locks {listed(listed_tables(tables))} without a lock_timeout: if it has to wait, all other queries on the table "
+        "wait behind it.",
         "no-lock-timeout",
         revision=revision,
         object=", ".join(sorted(tables)),

@@ -1,20 +1,20 @@
-"""Autogenerate would still write something: the models and the migrations do not agree.
+"""Autogenerate would still write something: the models and the migrations differ.
 
 Catches
-    Whatever `alembic revision --autogenerate` would put into a new script, at head, with the settings of the
-    project's own env.py.
+    Whatever `alembic revision --autogenerate` would put into a new script, at head, with the settings of the project's own
+    env.py.
 
 Why it hurts
-    Code that uses the new column fails in every database that was migrated, and works on the developer's, which was made
-    from the models. And the next person to autogenerate finds the forgotten change in a script about something else.
+    Code that uses the new column works on the developer's database, which was created from the models, and fails on every database
+    that was migrated. And the next person who runs autogenerate finds the forgotten change in an unrelated script.
 
 How to fix
-    Let Alembic write the missing revision, and read what it wrote::
+    Let Alembic write the missing revision, and review it::
 
         alembic revision --autogenerate -m "add the note of an order"
 
-    If the database is right and the model is not, change the model. If autogenerate wants to drop what it should not know
-    of (a table of another program, of an extension), hide that from it in env.py::
+    If the database is right and the model is not, change the model. If autogenerate wants to drop what is not the project's (a table
+    of another program or of an extension), hide it from autogenerate in env.py::
 
         def include_object(object, name, type_, reflected, compare_to):
             return not (type_ == "table" and reflected and compare_to is None)
@@ -22,9 +22,8 @@ How to fix
         context.configure(..., include_object=include_object)
 
 Stays quiet when
-    env.py gives Alembic no metadata, or the history could not be walked to its head: then there is nothing to
-    compare. What autogenerate cannot see is for schema-drift, and the table of a model that was not imported is
-    for unregistered-models.
+    env.py gives Alembic no metadata, or the walk did not reach head: there is nothing to compare. schema-drift reports what
+    autogenerate cannot see, and unregistered-models the table of a model that was not imported.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         raise CheckSkipped("env.py gives Alembic no target_metadata to compare with")
     if recording.drift is None:
         raise CheckSkipped(recording.not_observed.get("drift", "autogenerate was not run"))
-    # Autogenerate would drop the tables of models that it does not see. unregistered-models tells of the cause.
+    # Autogenerate would drop the tables of models that it does not see. unregistered-models reports the cause.
     unseen = {full_table_name(model) for model in recording.unregistered or ()}
     by_table: dict[str, list[Drift]] = {}
     for drift in recording.drift:
@@ -72,7 +71,7 @@ def _finding(table: str, drifts: list[Drift]) -> Finding:
         together(f"{drift.kind} {shorten(drift.object)}" for drift in drifts),
         object=table,
         detail="\n".join(f"- {operation}" for operation in operations) if len(operations) > 1 else None,
-        help=f"If the models are right, let Alembic write the revision that is missing:\n\n"
+        help=f"If the models are right, let Alembic write the missing revision:\n\n"
         f'    alembic revision --autogenerate -m "bring {shorten(table)} up to its model"',
     )
 

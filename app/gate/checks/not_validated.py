@@ -1,14 +1,14 @@
-"""A constraint that was never checked, or an index that cannot be used, is left behind at head.
+"""A constraint that is not validated, or an index that cannot be used, is left behind at head.
 
 Catches
     A constraint that is NOT VALID after the last revision, and an index that is INVALID.
 
 Why it hurts
-    NOT VALID binds new rows only: nobody knows whether the older ones keep the promise, the planner does not rely on it, and a
-    dump of the database may not load. An invalid index is not used by any query, and yet each write pays for it.
+    PostgreSQL enforces a NOT VALID constraint for new rows only: existing rows may violate it, the planner does not rely on it,
+    and a dump of the database may fail to restore. No query uses an invalid index, but every write still maintains it.
 
 How to fix
-    Check the older rows in a revision of its own; writes go on meanwhile::
+    Validate the existing rows in a separate revision; writes continue meanwhile::
 
         op.execute("ALTER TABLE orders VALIDATE CONSTRAINT ck_orders_total")
 
@@ -58,7 +58,7 @@ def _finding(key: Key, definition: Definition) -> tuple[str, str, str] | None:
     """Its subject, what is wrong, and the advice."""
     is_valid = all(definition.get(name) is not False for name in ("validated", "valid", "index_valid"))
     if is_valid and "NOT VALID" not in str(definition.get("not_null", "")):
-        return None  # which is nearly everything, and need not be put into words
+        return None  # nearly everything: it needs no name
     what = noun(Change(key, None, definition))
     if str(definition.get("definition", "")).endswith(" NOT ENFORCED"):
         return None  # PostgreSQL calls it not valid, and would not check it in any case
@@ -69,14 +69,14 @@ def _finding(key: Key, definition: Definition) -> tuple[str, str, str] | None:
         )
         return (
             f"{key.kind} not-valid",
-            f"{what} is still NOT VALID at head: nobody has checked the older rows",
-            f"Check them in a revision of its own; writes go on meanwhile:\n\n{indented(code)}",
+            f"{what} is still NOT VALID at head: existing rows were never checked",
+            f"Validate them in a separate revision; writes continue meanwhile:\n\n{indented(code)}",
         )
     if definition.get("valid") is False or definition.get("index_valid") is False:
         code = concurrently(Change(key, None, definition))
         return (
             f"{key.kind} invalid",
-            f"{what} is INVALID at head: no query uses it, and every write pays for it",
+            f"{what} is INVALID at head: no query uses it, but every write maintains it",
             f"Drop it and build it again:\n\n{indented(code)}"
             if key.kind == "index"
             else "Drop the constraint and add it again.",
@@ -84,14 +84,14 @@ def _finding(key: Key, definition: Definition) -> tuple[str, str, str] | None:
     if key.kind == "column" and "NOT VALID" in str(definition.get("not_null", "")):
         return (
             "not-null not-valid",
-            f"NOT NULL of {what} is still NOT VALID at head: nobody has checked the older rows",
-            "Check them in a revision of its own, with ALTER TABLE … VALIDATE CONSTRAINT.",
+            f"NOT NULL of {what} is still NOT VALID at head: existing rows were never checked",
+            "Validate them in a separate revision, with ALTER TABLE … VALIDATE CONSTRAINT.",
         )
     return None
 
 
 def _find_origin(recording: Recording, key: Key) -> Revision | None:
-    """The last revision that made or changed the object."""
+    """The last revision that created or changed the object."""
     for trip in reversed(recording.trips):
         if trip.up is not None and any(change.key == key for change in trip.up.changes):
             return recording.get_revision(trip.revision)

@@ -1,20 +1,20 @@
-"""`alembic upgrade --sql` fails, or writes a script that makes another schema.
+"""`alembic upgrade --sql` fails, or writes a script that creates a different schema.
 
 Catches
-    A revision that asks the database something while it runs, which offline there is nobody to answer; and an offline
-    script which, run by psql, leaves another schema than the upgrade itself.
+    A revision that queries the database while it runs, which is impossible in offline mode; and an offline script that, run by
+    psql, gives another schema than the upgrade itself.
 
 Why it hurts
-    Where a person must read or run the SQL by hand, this is how migrations get into production. A script that stops half
-    way is noticed; one that takes the other branch of an `if` is not.
+    Where a person must read or run the SQL by hand, this is how migrations reach production. A script that stops half way is
+    noticed; one that takes the other branch of an `if` is not.
 
 How to fix
-    Let the database decide, instead of Python: ::
+    Let the database decide, not Python::
 
         op.execute("CREATE INDEX IF NOT EXISTS ix_orders_note ON orders (note)")
         op.execute("UPDATE orders SET total = quantity * price WHERE total IS NULL")
 
-    What truly needs an answer can at least step aside ::
+    Skip what needs the answer of a query in offline mode::
 
         if not op.get_context().as_sql:
             rename_attachments(op.get_bind())
@@ -39,27 +39,27 @@ from app.gate.wording import bulleted, listed
 
 def examine(recording: Recording) -> Iterator[Finding]:
     if recording.graph.refusal is not None:
-        raise CheckSkipped("Alembic refuses the command itself; single-head or upgrade says why")
+        raise CheckSkipped("Alembic refuses the command itself; see single-head or upgrade")
     if recording.offline is None:
-        raise CheckSkipped(recording.not_observed.get("offline", "the offline script was not made"))
+        raise CheckSkipped(recording.not_observed.get("offline", "the offline script was not written"))
     for failure in recording.offline.failures:
         yield _failed(failure)
     differences = principal(recording.offline.differences)
     if differences and not recording.offline.failures:
         yield Finding(
-            f"The script that `alembic upgrade --sql` writes makes another schema than the upgrade: "
+            f"The script that `alembic upgrade --sql` writes creates a different schema from the upgrade: "
             f"{listed([noun(change) for change in differences], limit=2)}.",
             f"differs {changed(differences)}",
             revision=_made_by(recording, differences[0]),
             object=full_name(differences[0].key),
             detail=bulleted(map(describe, differences)),
-            help="A revision decides in Python what the database should decide: an inspector, a query, a loop over rows. Write "
-            "it as SQL (IF NOT EXISTS, UPDATE … FROM, a DO block).",
+            help="A revision decides in Python what the database should decide: by an inspector, a query, or a loop over rows. Write "
+            "it in SQL (IF NOT EXISTS, UPDATE … FROM, a DO block).",
         )
 
 
 def _made_by(recording: Recording, change: Change) -> str | None:
-    """The last revision that had to do with it, if any."""
+    """The last revision that changed the object, if any."""
     touched = [trip for trip in recording.trips if trip.up and change.key in (each.key for each in trip.up.changes)]
     return touched[-1].revision if touched else None
 
@@ -73,19 +73,19 @@ def _failed(failure: Failure) -> Finding:
         f"{'script' if is_written else 'command'} fails {cause(failure)}",
         revision=failure.revision,
         detail=failure.sql and failure.sql.strip(),
-        help=_hint(failure.sql or "") if is_written else _STEP_ASIDE,
+        help=_hint(failure.sql or "") if is_written else _SKIP_OFFLINE,
         line=failure.line,
     )
 
 
 def _hint(sql: str) -> str:
     if "%(" in sql:
-        return "A script has no parameters. In env.py's offline mode, have their values written out: context.configure(…, literal_binds=True)."
-    return "Here the revision writes another statement than it runs online, or writes it where it cannot run. Let PostgreSQL decide, in SQL."
+        return "A script has no bound parameters. In the offline mode of env.py, render their values: context.configure(…, literal_binds=True)."
+    return "Offline, the revision writes another statement than it runs online, or writes it where it cannot run. Let PostgreSQL decide, in SQL."
 
 
-_STEP_ASIDE = (
-    "Offline there is no database to ask. Write the question into the SQL, or step aside:\n\n"
+_SKIP_OFFLINE = (
+    "In offline mode there is no database to query. Put the query into the SQL, or skip the statement offline:\n\n"
     "    if not op.get_context().as_sql:\n        ..."
 )
 

@@ -1,4 +1,4 @@
-"""Every check by its name, and the pages that its docstring makes."""
+"""The documentation of each check, made from the docstring of its module."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.gate.checks.base import Check
+from app.gate.checks.registry import UnknownCheck, get_check
+
+# Where the pages of docs/checks/ are published. Reports link to them; this is the only place that names the address.
+DOCUMENTATION_URL = "https://overproof.example/docs/checks/{check}.md"
 
 
 @dataclass(frozen=True)
 class CheckPage:
-    """What the docstring of a check's module says."""
+    """The parts of a check's docstring."""
 
     title: str  # its first line, without the full stop
     text: str  # all of it
@@ -38,3 +42,11 @@ def page_of(check: Check) -> CheckPage:
         text=text,
         sections={name: inspect.cleandoc("\n" + "\n".join(body)).strip() for name, body in sections.items()},
     )
+
+
+def find_url(check_id: str) -> str | None:
+    """The address of a check's page; None for a check that this version does not know, as in a report of another one."""
+    try:
+        return DOCUMENTATION_URL.format(check=get_check(check_id).id)
+    except UnknownCheck:
+        return None

@@ -1,40 +1,41 @@
 """A revision that applies to empty tables, but not to tables with rows.
 
 Catches
-    An upgrade that fails once the older tables that it touches hold rows. First with NULLs, duplicates, extreme values, and values
-    that it takes away (a label of an enum, what a CHECK allowed), wherever the schema before it allows them (a warning); if it fails even with ordinary rows, every database in use will refuse it
-    (an error). Where nothing is known, since no row could be put into a table, or since the script reads something out of its rows that
-    made-up ones do not hold, that is a notice.
+    An upgrade that fails once the older tables that it touches hold rows. It is first tried with edge cases: NULLs, duplicates,
+    extreme values, and values that the revision removes (a label of an enum, what a CHECK allowed), as far as the older schema
+    allows them (a warning). If it fails even with ordinary rows, every database in use will refuse it (an error). Where nothing
+    was proved, because no row could be inserted into a table, or because the script looks for something in its rows that generated
+    rows do not contain, that is a notice.
 
 Why it hurts
-    Tests run migrations on empty databases, where nearly everything applies. On the database that matters it stops half
+    Tests run migrations on empty databases, where nearly everything applies. On the production database the upgrade stops half
     way, in the middle of a deployment.
 
 How to fix
-    Give existing rows what the new schema demands before it demands it. A required column starts with a default ::
+    Give existing rows what the new schema requires before it requires it. Add a required column with a default::
 
         op.add_column("orders", sa.Column("channel", sa.Text(), nullable=False, server_default="web"))
 
-    A column that becomes NOT NULL is filled first ::
+    Fill a column before it becomes NOT NULL::
 
         op.execute("UPDATE orders SET note = '' WHERE note IS NULL")
         op.alter_column("orders", "note", nullable=False)
 
-    Before a unique key, duplicates are told apart; before a foreign key, what refers to nothing is cleared away; before a
-    narrower type, what does not fit is made to fit.
+    Before a unique key, make duplicates differ; before a foreign key, delete references to nothing; before a narrower type,
+    shorten what does not fit.
 
-    The rows are made from the catalog. Where yours look different, put some into `overproof_rows/<revision>.sql`, beside the
-    revision's script: that file is loaded before the revision is tried, and its tables get no other rows ::
+    The rows are generated from the catalog. If yours look different, put some into `overproof_rows/<revision>.sql`, next to the
+    revision's script: that file is loaded before the revision is tried, and no other rows are put into its tables::
 
         INSERT INTO orders (id, payload) VALUES (1, '[{"sku": "A1"}]');
 
-    A revision that is right all the same says so ::
+    If the revision is right all the same, say so::
 
         # overproof: allow populated-upgrade: the duplicates were merged by hand in May
 
 Stays quiet when
-    The tables are the revision's own. Rows break only rules that the revision itself brings (a new CHECK where there was none, a
-    new foreign key): those are made to be met. The revision fails without rows too.
+    The revision creates the tables. Rows violate only rules that the revision itself adds (a new CHECK where there was none, a
+    new foreign key): the rows are generated to meet those. The revision fails without rows too.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
-from app.gate.checks.support import fix_code as remedy
+from app.gate.checks.support import fix_code
 from app.gate.checks.support.naming import failure_reason
-from app.gate.checks.support.row_advice import NO_LABEL, _column_change, _help, _help_with_new
+from app.gate.checks.support.row_advice import NO_LABEL, find_column_change, help_for, help_for_new_table
 from app.gate.checks.support.subjects import cause, together
 from app.gate.postgres import sqlstates
 from app.gate.recording.model import (
@@ -64,13 +65,13 @@ from app.gate.report.verdict import Severity
 from app.gate.wording import bulleted, counted, first_line, indented, listed
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-# What rows break that were made without a knowledge of what belongs together.
+# What generated rows violate because their values are not related to each other.
 _ABOUT_RELATIONS = (sqlstates.FOREIGN_KEY_VIOLATION, sqlstates.CHECK_VIOLATION, sqlstates.EXCLUSION_VIOLATION)
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
     if "populated" in recording.not_observed:
-        raise CheckSkipped(f"no rows were tried: {recording.not_observed['populated']}")
+        raise CheckSkipped(f"no upgrade was tried over rows: {recording.not_observed['populated']}")
     revisions = {each.revision: each for each in recording.graph.revisions}
     uncovered: dict[str, dict[str, list[str]]] = {}  # reason -> revision -> tables
     for trip in recording.trips:
@@ -97,7 +98,7 @@ def _finding(
     severity = _severity(populated, failure)
     is_left_empty = failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and _is_filled_before(trip, failure, table, column)
     if is_left_empty and severity is Severity.ERROR and populated.rows != RowKind.OWN:
-        severity = Severity.WARNING  # by an UPDATE that reaches some rows, and not those that were made up
+        severity = Severity.WARNING  # by an UPDATE that reaches some rows, but not the generated ones
     if populated.rows == RowKind.OWN:
         message = f"{revision.revision} fails on the rows of overproof_rows/{revision.revision}.sql"
     elif is_left_empty:
@@ -109,25 +110,25 @@ def _finding(
         message = f"{revision.revision} fails as soon as {rows_of} {'has' if len(sources) == 1 else 'have'} rows"
     elif severity is Severity.NOTICE:
         names = listed([shorten(each) for each in populated.tables], limit=3)
-        message = f"Whether {revision.revision} gets along with rows in {names} is not known: it fails on those that were made"
+        message = f"Could not verify {revision.revision} over rows in {names}: it fails on the generated rows"
     else:
-        message = f"{revision.revision} fails on the rows that were made for {rows_of}"
+        message = f"{revision.revision} fails on the rows that were generated for {rows_of}"
     return Finding(
         f"{message}: {failure_reason(failure)}.",
         f"{populated.rows}-rows {cause(failure)}",
         revision=revision.revision,
         object=f"{table}.{column}" if column else table,
         detail=failure.sql,
-        help=_help_with_new(revision, table, rows_of)
+        help=help_for_new_table(revision, table, rows_of)
         if is_new
-        else _help(revision, trip, failure, table, column, head),
+        else help_for(revision, trip, failure, table, column, head),
         line=failure.line,
         severity=severity,
     )
 
 
 def _severity(populated: Populated, failure: Failure) -> Severity:
-    """Only what no rows at all would get along with, or the project's own rows do not, is certain to fail."""
+    """Only what fails with any rows, or with the project's own, is certain to fail."""
     if populated.rows == RowKind.OWN:
         return Severity.ERROR
     if populated.rows == RowKind.EDGE_CASES:
@@ -135,22 +136,22 @@ def _severity(populated: Populated, failure: Failure) -> Severity:
     if failure.sqlstate in (sqlstates.FOREIGN_KEY_VIOLATION, sqlstates.UNIQUE_VIOLATION) and re.match(
         r"\s*INSERT\b", failure.sql or "", re.IGNORECASE
     ):
-        return Severity.NOTICE  # what the script inserts meets keys and references that were made up, and no others
+        return Severity.NOTICE  # what the script inserts meets generated keys and references only
     if failure.sqlstate in _ABOUT_RELATIONS:
         return Severity.WARNING
-    # A script that reads JSON in a text, or a number, finds neither in a text that was made up. What a library refuses to work on
-    # (39: external_routine_exception) is as little as what it expects: https://www.postgresql.org/docs/current/errcodes-appendix.html
+    # A script that expects JSON or a number in a text finds neither in a generated one. Nor does a library find what it expects
+    # (39: external_routine_exception): https://www.postgresql.org/docs/current/errcodes-appendix.html
     if failure.sqlstate is None or failure.sqlstate.startswith(("22", "39")):
         return Severity.NOTICE
-    # What an UPDATE works out of made-up contents may be NULL or twice the same; a definition asks nothing of them.
-    return Severity.WARNING if _WORKS_VALUES_OUT.match(failure.sql or "") else Severity.ERROR
+    # What an UPDATE computes from generated values may be NULL or not unique; a definition does not depend on them.
+    return Severity.WARNING if _COMPUTES_VALUES.match(failure.sql or "") else Severity.ERROR
 
 
-_WORKS_VALUES_OUT = re.compile(r"\s*(?:UPDATE|INSERT|MERGE|WITH|DO|SELECT|CALL)\b", re.IGNORECASE)
+_COMPUTES_VALUES = re.compile(r"\s*(?:UPDATE|INSERT|MERGE|WITH|DO|SELECT|CALL)\b", re.IGNORECASE)
 
 
 def _is_filled_before(trip: RoundTrip, failure: Failure, table: str, column: str | None) -> bool:
-    """Whether the revision gives the column values, from another table or to the rows that it knows, before it demands them."""
+    """Whether the revision fills the column, from another table or in the rows that it knows, before it requires values."""
     if column is None or trip.up is None:
         return False
     for statement in trip.up.statements:
@@ -178,17 +179,17 @@ def _without_parentheses(sql: str) -> str:
 
 
 def _place(trip: RoundTrip, populated: Populated, failure: Failure) -> tuple[str, str | None]:
-    """The table, and the column if there is one, in which the rows are that the upgrade fails on."""
+    """The table, and the column if there is one, with the rows on which the upgrade fails."""
     tables = list(populated.tables)
     known = [*tables, *_tables_made(trip)]
     target = _TARGET.search(failure.sql or "")
     table = failure.table if failure.table in known else None
     table = table or next((each for each in known if target and each.rpartition(".")[2] == target[1]), None)
     altered = _ALTERED.search(failure.sql or "")
-    # What is no column (42703: undefined_column) is a value in the wrong quotes.
+    # What is not a column (42703: undefined_column) is a value in the wrong quotes.
     named = altered[1] if altered and failure.sqlstate != sqlstates.UNDEFINED_COLUMN else None
     column = failure.column or named
-    change = _broken_promise(trip, failure)
+    change = _violated_rule(trip, failure)
     if change is not None and change.key.table:
         table = table or table_of(change.key)
         columns = _columns(change) if change.key.kind != "column" else [change.key.name]
@@ -199,13 +200,13 @@ def _place(trip: RoundTrip, populated: Populated, failure: Failure) -> tuple[str
 
 
 def _tables_made(trip: RoundTrip) -> list[str]:
-    """The revision's own tables, which held no rows before it."""
+    """The tables that the revision creates, which held no rows before it."""
     changes = trip.up.changes if trip.up is not None else ()
     return [full_name(each.key) for each in changes if each.key.kind == "table" and each.before is None]
 
 
 def _sources(populated: Populated, failure: Failure) -> list[str]:
-    """The older tables whose rows the statement reads, as far as its text tells; else all that hold rows."""
+    """The older tables whose rows the statement reads, judging by its SQL text; else all that hold rows."""
     holding = [shorten(table) for table, rows in populated.tables.items() if rows] or list(populated.tables)
     words = set(re.findall(r"\w+", failure.sql or ""))
     return [each for each in holding if each.rpartition(".")[2] in words] or holding
@@ -218,7 +219,7 @@ _TARGET = re.compile(
 _ALTERED = re.compile(r'\bALTER\s+COLUMN\s+"?(\w+)', re.IGNORECASE)
 
 
-def _broken_promise(trip: RoundTrip, failure: Failure) -> Change | None:
+def _violated_rule(trip: RoundTrip, failure: Failure) -> Change | None:
     """The constraint, index or column that the error is about."""
     names = {"constraint": failure.constraint, "index": failure.constraint, "column": failure.column}
     for change in trip.up.changes if trip.up is not None else ():
@@ -237,23 +238,23 @@ def _columns(change: Change) -> list[str]:
 
 
 def _trouble(trip: RoundTrip, failure: Failure, table: str, column: str | None) -> str:
-    """What the awkward rows have that the plain ones have not, and why they may."""
-    change = _column_change(trip, table, column)
+    """What the edge cases have that ordinary rows do not, and why they may have it."""
+    change = find_column_change(trip, table, column)
     if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and change is not None and change.before is None:
-        return f"it leaves the new {shorten(table)}.{column} empty"
-    return f"{_trait(trip, failure, shorten(table), column)}, which the schema before it allows"
+        return f"it leaves the new {shorten(table)}.{column} NULL"
+    return f"{_trait(trip, failure, shorten(table), column)}, which the older schema allows"
 
 
 def _outcome(trip: RoundTrip, failure: Failure, table: str, column: str | None) -> str:
-    """What older rows become in a table of the revision's own, which does not take it."""
+    """What older rows become in a table that the revision creates, and that refuses it."""
     name = f"{shorten(table)}.{column}" if column else shorten(table)
     if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION:
         return f"NULL in the new {name}"
     if failure.sqlstate in (sqlstates.UNIQUE_VIOLATION, sqlstates.EXCLUSION_VIOLATION):
-        change = _broken_promise(trip, failure)
+        change = _violated_rule(trip, failure)
         columns = _columns(change) if change is not None else []
         return f"equal {listed(columns)} in the new {shorten(table)}" if columns else f"duplicates in the new {name}"
-    return f"what the new {name} does not take"
+    return f"what the new {name} refuses"
 
 
 def _trait(trip: RoundTrip, failure: Failure, table: str, column: str | None) -> str:
@@ -261,13 +262,13 @@ def _trait(trip: RoundTrip, failure: Failure, table: str, column: str | None) ->
     if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION:
         return f"{name} is NULL" if column else f"{name} holds NULLs"
     if failure.sqlstate in (sqlstates.UNIQUE_VIOLATION, sqlstates.EXCLUSION_VIOLATION):
-        change = _broken_promise(trip, failure)
+        change = _violated_rule(trip, failure)
         columns = _columns(change) if change is not None else []
         return f"rows of {table} are equal in {listed(columns)}" if columns else f"{name} holds duplicates"
     if failure.sqlstate == sqlstates.STRING_DATA_RIGHT_TRUNCATION:
-        return f"texts in {name} are as long as their type holds"
+        return f"texts in {name} are as long as their type allows"
     if failure.sqlstate == sqlstates.NUMERIC_VALUE_OUT_OF_RANGE:
-        return f"numbers in {name} are as large as their type holds"
+        return f"numbers in {name} are as large as their type allows"
     if found := NO_LABEL.search(failure.message):
         return f"a row of {table} holds '{found[1]}'"
     if failure.sqlstate == sqlstates.CHECK_VIOLATION and (rule := _narrowed(trip, failure)):
@@ -276,8 +277,8 @@ def _trait(trip: RoundTrip, failure: Failure, table: str, column: str | None) ->
 
 
 def _narrowed(trip: RoundTrip, failure: Failure) -> str | None:
-    """The CHECK that the error is about, if it took the place of another."""
-    new = _broken_promise(trip, failure)
+    """The CHECK that the error is about, if it replaced another."""
+    new = _violated_rule(trip, failure)
     gone = [change for change in (trip.up.changes if trip.up is not None else ()) if change.before is not None]
     is_narrowed = new is not None and any(
         change.key.kind == "constraint" and table_of(change.key) == table_of(new.key) for change in gone
@@ -294,25 +295,25 @@ def _not_loaded(revision: Revision, failure: Failure) -> Finding:
         f"own-rows not-loaded {cause(failure)}",
         revision=revision.revision,
         detail=failure.sql,
-        help="It is run on the schema before the revision, as one script, inside a transaction: what it inserts has to fit that schema.",
+        help="The file is run on the schema before the revision, as one script, in a transaction: its rows have to fit that schema.",
         severity=Severity.ERROR,
     )
 
 
 def _uncovered(reason: str, tables_by_revision: Mapping[str, Sequence[str]]) -> Finding:
-    """One finding for a reason, however many tables and revisions it is about."""
+    """One finding for a reason, whatever the number of tables and revisions."""
     first, *later = tables_by_revision
     tables = list(dict.fromkeys(table for some in tables_by_revision.values() for table in some))
-    who = f"{first} and {counted(len(later), 'later revision')} get" if later else f"{first} gets"
-    rows = [f"INSERT INTO {remedy.quote_table(table)} (…) VALUES (…);" for table in tables_by_revision[first]]
-    told = [f"{name}: {', '.join(map(shorten, some))}" for name, some in tables_by_revision.items()]
+    revisions = f"{first} and {counted(len(later), 'later revision')}" if later else first
+    rows = [f"INSERT INTO {fix_code.quote_table(table)} (…) VALUES (…);" for table in tables_by_revision[first]]
+    lines = [f"{name}: {', '.join(map(shorten, some))}" for name, some in tables_by_revision.items()]
     return Finding(
-        f"Whether {who} along with rows in {listed([shorten(table) for table in tables])} is not known: {first_line(reason)}.",
+        f"Could not verify {revisions} over rows in {listed([shorten(table) for table in tables])}: {first_line(reason)}.",
         f"not-covered {together(map(shorten, tables))}",
         revision=first,
         object=tables[0],
-        detail=bulleted(told) if len(tables) > 1 else None,
-        help=f"Put rows of yours into overproof_rows/{first}.sql, beside the script:\n\n"
+        detail=bulleted(lines) if len(tables) > 1 else None,
+        help=f"Put your own rows into overproof_rows/{first}.sql, next to the script:\n\n"
         + indented("\n".join(rows[:3])),
         severity=Severity.NOTICE,
     )

@@ -56,12 +56,12 @@ ALL_CHECKS: tuple[Check, ...] = (
 )
 
 
-# The comments that accept findings are judged after everything else, so their check does not live among the others.
+# The comments that accept findings are judged after everything else, so their check is not among the others.
 CHECKS: tuple[Check, ...] = (*ALL_CHECKS, allowances.CHECK)
 
 
 class UnknownCheck(Exception):
-    """No check has this name. One line for people, with the name that they may have meant."""
+    """No check has this name. One human-readable line, with the name that may have been meant."""
 
     def __init__(self, name: str, names: Iterable[str]) -> None:
         near = difflib.get_close_matches(name.lower().replace("_", "-"), list(names), n=1, cutoff=0.5)

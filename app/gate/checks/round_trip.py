@@ -1,31 +1,31 @@
-"""A downgrade that fails, or does not bring back the schema that was there.
+"""A downgrade that fails, or does not restore the schema.
 
 Catches
-    A downgrade that raises an error. One after which `pg_catalog` is not exactly what it was before the upgrade: an enum
-    type that stays, a default, an index or a CHECK that is not restored. An upgrade that fails or gives another schema when it is
-    run again after the downgrade.
+    A downgrade that raises an error. A downgrade after which `pg_catalog` differs from what it was before the upgrade: an enum type that
+    remains; a default, an index or a CHECK that is not restored. An upgrade that fails, or gives another schema, when it is run
+    again after the downgrade.
 
 Why it hurts
-    The way back is taken when something is already wrong. A downgrade that fails leaves the deployment between two
-    releases; one that forgets something reports success, and the next upgrade fails on what is still there, or
-    databases that went back once differ from those that never did.
+    A downgrade is run when something is already wrong. One that fails leaves the deployment between two releases; one that
+    forgets something reports success, and the next upgrade fails on what still exists, or databases that were downgraded once
+    differ from those that never were.
 
 How to fix
-    Undo each step of the upgrade, in reverse order. What is forgotten most often is the type that a column brought
-    with it, since dropping the column or the table does not drop it ::
+    Undo each step of the upgrade, in reverse order. What is forgotten most often is the type that was created with a column: dropping
+    the column or the table does not drop it::
 
         def downgrade() -> None:
             op.drop_column("orders", "status")
             op.execute("DROP TYPE order_status")
 
-    An altered column needs all of its old definition ::
+    An altered column needs all of its old definition::
 
             op.alter_column("orders", "note", existing_type=sa.Text(), nullable=False, server_default="")
 
 Stays quiet when
-    There is no downgrade, or it does nothing or refuses: that is for irreversible to say. Columns that come back in another order,
-    and names that PostgreSQL generates, are no difference. An extension that stays is only a notice, a label that stays in an enum
-    a warning, if the revision can be applied again.
+    There is no downgrade, or it does nothing or raises an exception on purpose: irreversible reports that. Columns in another order, and names that
+    PostgreSQL generates, are no difference. An extension that remains is only a notice, and a label that remains in an enum a
+    warning, if the revision can be applied again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.support import fix_code as remedy
+from app.gate.checks.support import fix_code
 from app.gate.checks.support.downgrades import find_omission, is_refusal
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object
@@ -60,7 +60,7 @@ def _is_meant_to_work(revision: Revision, trip: RoundTrip) -> bool:
 
 
 def _judge(revision: Revision, trip: RoundTrip) -> Iterator[Finding]:
-    """At most one finding: what comes later in a trip follows from what went wrong before."""
+    """At most one finding: later failures of a round trip follow from the first."""
     failed_again = trip.second_up.failure if trip.second_up is not None else None
     if trip.down is not None and trip.down.failure is not None:
         yield _failed(revision, trip.down.failure)
@@ -87,12 +87,12 @@ def _failed(revision: Revision, failure: Failure) -> Finding:
 def _hint(failure: Failure) -> str:
     # https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined table, column or object, and their duplicates.
     if failure.sqlstate in (sqlstates.UNDEFINED_TABLE, sqlstates.UNDEFINED_COLUMN, sqlstates.UNDEFINED_OBJECT):
-        return "At that point it is not there: the upgrade never made it, made it under another name, or the downgrade took it away before."
+        return "It does not exist at that point: the upgrade never created it, created it under another name, or the downgrade already dropped it."
     if failure.sqlstate in (sqlstates.DUPLICATE_TABLE, sqlstates.DUPLICATE_COLUMN, sqlstates.DUPLICATE_OBJECT):
-        return "At that point it is still there: the upgrade did not take it away, or the downgrade makes it twice."
+        return "It still exists at that point: the upgrade did not drop it, or the downgrade creates it twice."
     if failure.sqlstate == sqlstates.DEPENDENT_OBJECTS_STILL_EXIST:
-        return "Undo in the opposite order of the upgrade: what leans on it has to go first."
-    return "Undo what the upgrade did, in the opposite order. To see it by itself, on a database at this revision:\n\n    alembic downgrade -1"
+        return "Undo the steps of the upgrade in reverse order: drop what depends on it first."
+    return "Undo what the upgrade did, in reverse order. To reproduce the error, on a database at this revision:\n\n    alembic downgrade -1"
 
 
 def _not_restored(revision: Revision, left: list[Change], failed_again: Failure | None) -> Finding:
@@ -105,7 +105,7 @@ def _not_restored(revision: Revision, left: list[Change], failed_again: Failure 
         revision=revision.revision,
         object=full_name(left[0].key),
         detail=bulleted(
-            describe(change).replace(" is new", " stays") if change.before is None else _described(change)
+            describe(change).replace(" is new", " remains") if change.before is None else _described(change)
             for change in left
         ),
         help=_how_to_restore(revision, left),
@@ -120,7 +120,7 @@ def _not_repeatable(revision: Revision, failure: Failure) -> Finding:
         f"not-repeatable {cause(failure)}",
         revision=revision.revision,
         detail=failure.sql and failure.sql.strip(),
-        help="The schema is as it was, so the rows are not: delete in the downgrade what the upgrade inserted, or insert with "
+        help="The schema is the same as before, so the rows differ: delete in the downgrade what the upgrade inserted, or insert with "
         "ON CONFLICT DO NOTHING.",
         line=failure.line,
     )
@@ -128,24 +128,24 @@ def _not_repeatable(revision: Revision, failure: Failure) -> Finding:
 
 def _not_repeated(revision: Revision, changes: list[Change]) -> Finding:
     return Finding(
-        f"{revision.revision} gives another schema when it is applied again after its downgrade: "
+        f"{revision.revision} gives a different schema when it is applied again after its downgrade: "
         f"{listed([noun(change) for change in changes], limit=2)}.",
         f"not-repeated {changed(changes)}",
         revision=revision.revision,
         object=find_lasting_object(changes),
         detail=bulleted(map(_described, changes)),
-        help="The upgrade does something else the second time: it asks for something that the downgrade leaves (IF NOT EXISTS, an "
-        "inspector, rows), or makes names or values at random.",
+        help="The upgrade does something else the second time: it depends on what the downgrade leaves behind (IF NOT EXISTS, an "
+        "inspector, rows), or uses random names or values.",
     )
 
 
 def _how_to_restore(revision: Revision, left: list[Change]) -> str | None:
-    code = remedy.code(remedy.reversed_changes(left))
+    code = fix_code.code(fix_code.reversed_changes(left))
     return f"In the downgrade of {revision.path}, add:\n\n{indented(code)}" if code else None
 
 
 def _severity(left: list[Change], failed_again: Failure | None) -> Severity:
-    """What stays because PostgreSQL, or caution, leaves no choice weighs less, as long as the next upgrade gets along with it."""
+    """What remains for lack of a choice is less severe, as long as the next upgrade works with it."""
     if failed_again is not None:
         return Severity.ERROR
     if all(change.key.kind == "extension" and change.before is None for change in left):
@@ -154,7 +154,7 @@ def _severity(left: list[Change], failed_again: Failure | None) -> Severity:
 
 
 def _is_kept_label(change: Change) -> bool:
-    """An enum that the upgrade gave a label: PostgreSQL cannot take it away, and older code does not mind it."""
+    """An enum to which the upgrade added a label: PostgreSQL cannot remove it, and older code is not affected."""
     if change.key.kind == "extension":
         return change.before is None
     if change.key.kind != "enum" or change.before is None or change.after is None:
@@ -164,18 +164,18 @@ def _is_kept_label(change: Change) -> bool:
 
 def _what(change: Change) -> str:
     if change.before is None:
-        return f"{noun(change)} stays"
+        return f"{noun(change)} remains"
     if change.after is None:
         return f"{noun(change)} is gone"
-    told = describe(change).partition(": ")[2]
+    text = describe(change).partition(": ")[2]
     if "body" in change.before and change.before["body"] != change.after.get("body"):
         return f"{noun(change)} has another body"
-    return f"{noun(change)} has changed ({told})" if len(told) <= 200 else f"{noun(change)} has changed"
+    return f"{noun(change)} has changed ({text})" if len(text) <= 200 else f"{noun(change)} has changed"
 
 
 def _described(change: Change) -> str:
-    told = describe(change)
-    return told if len(told) <= 1000 else f"{told[:1000]} …"
+    text = describe(change)
+    return text if len(text) <= 1000 else f"{text[:1000]} …"
 
 
 CHECK = Check(id="round-trip", severity=Severity.ERROR, examine=examine)

@@ -1,20 +1,19 @@
-"""The migrations make another schema than the models do, where autogenerate does not look.
+"""The migrations create a different schema from the models, where autogenerate does not look.
 
 Catches
-    What differs in `pg_catalog` between a database that was migrated and one that the models create: a CHECK that is missing
-    or says something else, an enum with other labels, a server default, identity, the predicate of a partial
-    index, an exclusion constraint. An error where the models have it and the migrations do not, or define it
-    otherwise; a warning where only the migrations have it (a trigger, a default that a column was added with), where a
-    column merely takes more than the model's would, and where a constraint differs in nothing but its name, or is there once
-    and not twice.
+    What differs in `pg_catalog` between a database that was migrated and one that was created from the models: a CHECK that is
+    missing or different, an enum with other labels, a server default, identity, the predicate of a partial index, an exclusion
+    constraint. An error where the models have it and the migrations do not, or define it differently. A warning where only the
+    migrations have it (a trigger, a default with which a column was added), where a column merely accepts more than the model's,
+    and where a constraint differs only in its name, or exists once instead of twice.
 
 Why it hurts
-    Tests usually run on tables that the models create. They then prove something about a schema that production has not got:
-    the CHECK that turned the bad row away in the test is not there, the label that the code writes does not
-    exist. A constraint of another name lasts until a revision drops it by the name in the model, and fails.
+    Tests usually run on tables that the models create. They then prove something about a schema that production does not have: the
+    CHECK that refused the bad row in the test is missing, the label that the code writes does not exist. A constraint with another
+    name goes unnoticed until a revision drops it by the name in the model, and fails.
 
 How to fix
-    Bring the migrations up to the models with a new revision; autogenerate will not write this one::
+    Bring the migrations up to the models with a new revision; autogenerate does not write this one::
 
         def upgrade() -> None:
             op.create_check_constraint("ck_orders_total", "orders", "total >= 0")
@@ -22,18 +21,18 @@ How to fix
         def downgrade() -> None:
             op.drop_constraint("ck_orders_total", "orders", type_="check")
 
-    Where the migrations are right, give the model what it lacks::
+    If the migrations are right, add to the model what it lacks::
 
         total: Mapped[int] = mapped_column(server_default="0")
 
-    What no model can express, such as a trigger, can be created with the tables, so that the tests have it too::
+    What no model can express, such as a trigger, can be created together with the tables, so that the tests have it too::
 
         event.listen(Order.__table__, "after_create", DDL("CREATE TRIGGER …"))
 
 Stays quiet when
-    Autogenerate sees it too: model-drift reports that. A table or a column is on one side only, and autogenerate is silent:
-    then env.py hides it on purpose. The names differ as PostgreSQL makes them up. It is an extension, which models cannot
-    ask for. The models cannot be created by themselves, or there are none.
+    Autogenerate sees it too: model-drift reports that. A table or a column exists on one side only, and autogenerate is silent:
+    env.py hides it on purpose. The names differ only because PostgreSQL generated them. It is an extension, which models cannot
+    create. The models cannot be created alone, or there are none.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
-from app.gate.checks.support import fix_code as remedy
+from app.gate.checks.support import fix_code
 from app.gate.checks.support.column_types import is_wider
 from app.gate.checks.support.naming import failure_reason, is_one_sided, noun, principal, short_noun
 from app.gate.checks.support.subjects import named, together
@@ -61,26 +60,26 @@ _ONLY_IN_MIGRATIONS = "in the migrations only"
 class Difference:
     """One object on which the migrations and the models disagree."""
 
-    heading: str  # what those are told under that are told together: "The migrations and the models differ on orders"
+    heading: str  # of the finding, if there are several: "The migrations and the models differ on orders"
     object: str  # "public.orders"
     name: str  # what the heading does not say: "check constraint ck_total", "touch()"
     subject: str  # "column orders.note nullable", "index orders.ix_note in-models-only"
     words: str  # a sentence without its full stop
     severity: Severity
-    remedy: Change | None = None  # from the migrations to the models, where that is the way to go
+    fix: Change | None = None  # from the migrations to the models, if the models are right
 
     @property
     def is_extra(self) -> bool:
-        """Whether the models lack something, and say nothing else instead."""
+        """Whether the models lack something, and have nothing else in its place."""
         return self.words.endswith(_ONLY_IN_MIGRATIONS)
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
     head, models = _snapshots(recording)
-    told_together: dict[tuple[str, Severity], list[Difference]] = {}
+    by_heading: dict[tuple[str, Severity], list[Difference]] = {}
     for found in _differences(head, models, recording):
-        told_together.setdefault((found.heading, found.severity), []).append(found)
-    for (_, severity), differences in sorted(told_together.items(), key=lambda item: (item[1][0].object, item[0])):
+        by_heading.setdefault((found.heading, found.severity), []).append(found)
+    for (_, severity), differences in sorted(by_heading.items(), key=lambda item: (item[1][0].object, item[0])):
         yield _finding(severity, differences)
 
 
@@ -88,9 +87,9 @@ def _snapshots(recording: Recording) -> tuple[Snapshot, Snapshot]:
     if not recording.has_metadata:
         raise CheckSkipped("env.py gives Alembic no target_metadata to compare with")
     if recording.head is None:
-        raise CheckSkipped(recording.not_observed.get("head", "the history was not walked to its head"))
+        raise CheckSkipped(recording.not_observed.get("head", "the walk did not reach head"))
     if recording.model_failure is not None:
-        raise CheckSkipped(f"the models cannot be created by themselves: {failure_reason(recording.model_failure)}")
+        raise CheckSkipped(f"the models cannot be created alone: {failure_reason(recording.model_failure)}")
     if recording.models is None:
         raise CheckSkipped(recording.not_observed.get("models", "the models were not created"))
     return recording.head, recording.models
@@ -98,8 +97,8 @@ def _snapshots(recording: Recording) -> tuple[Snapshot, Snapshot]:
 
 def _differences(head: Snapshot, models: Snapshot, recording: Recording) -> Iterator[Difference]:
     everything = difference(head, models, same_history=False)
-    elsewhere = _Elsewhere(recording, head, models, {change.key for change in everything})
-    changes = [change for change in principal(everything) if not elsewhere.tells(change)]
+    reported = _ReportedElsewhere(recording, head, models, {change.key for change in everything})
+    changes = [change for change in principal(everything) if not reported.covers(change)]
     names = _names_in_the_models(changes)
     same = {_identity(key, each): key for key, each in head.objects.items() if key.kind in ("constraint", "index")}
     for change in changes:
@@ -118,23 +117,23 @@ def _renamed(change: Change, name: Key, there: Definition) -> Difference | None:
     what, here, model = noun(change), _comparable(change.before).get("definition"), _comparable(there).get("definition")
     if here != model:
         words = f"{what} is {here} in the migrations and {model} in the models"
-    elif _MADE_UP.fullmatch(name.name):
+    elif _GENERATED_NAME.fullmatch(name.name):
         return None
     else:
-        words = f"{what} is called {name.name} in the models"
+        words = f"{what} has the name {name.name} in the models"
     subject = f"{named(change.key)} {'renamed' if here == model else 'definition'}"
     return Difference(_on(change.key), table_of(change.key), short_noun(change), subject, words, Severity.WARNING)
 
 
 def _twice(change: Change, twin: Key) -> Difference:
-    """A constraint or index that the models have two of, and the migrations one: it does nothing more."""
-    words = f"{noun(change)} is in the models only, beside {twin.name}, which does the same"
+    """A constraint or index that the models have twice, and the migrations once: the second one has no effect."""
+    words = f"{noun(change)} is in the models only, in addition to {twin.name}, which is the same"
     subject = f"{named(change.key)} twice"
     return Difference(_on(change.key), table_of(change.key), short_noun(change), subject, words, Severity.WARNING)
 
 
 def _names_in_the_models(changes: list[Change]) -> dict[Key, Key]:
-    """Constraints and indexes that differ in nothing but their name: that in the migrations -> that in the models."""
+    """Constraints and indexes that differ only in their name: name in the migrations -> name in the models."""
     missing = {_identity(change.key, change.after): change.key for change in changes if change.before is None}
     extra = {_identity(change.key, change.before): change.key for change in changes if change.after is None}
     return {
@@ -144,16 +143,16 @@ def _names_in_the_models(changes: list[Change]) -> dict[Key, Key]:
     }
 
 
-# What PostgreSQL calls what nobody named. If the model leaves it unnamed, no revision will ever drop it by the model's name.
-_MADE_UP = re.compile(r".+_(check|fkey|key|pkey|excl|idx)\d*")
+# Names that PostgreSQL generates. If the model leaves it unnamed, no revision ever drops it by the model's name.
+_GENERATED_NAME = re.compile(r".+_(check|fkey|key|pkey|excl|idx)\d*")
 
 
 def _identity(key: Key, definition: Definition | None) -> str:
-    """What an object is, but for its name. A unique key promises the same, in whatever order it names its columns."""
-    told = _comparable(definition)
-    if told.get("type") in ("unique", "primary key"):
-        told["definition"] = _in_order(str(told.get("definition")))
-    return f"{key.kind} {table_of(key)} {sorted(told.items())}"
+    """What an object is, apart from its name. For a unique key, the order of its columns makes no difference."""
+    compared = _comparable(definition)
+    if compared.get("type") in ("unique", "primary key"):
+        compared["definition"] = _in_order(str(compared.get("definition")))
+    return f"{key.kind} {table_of(key)} {sorted(compared.items())}"
 
 
 def _in_order(definition: str) -> str:
@@ -167,18 +166,18 @@ def _on(key: Key) -> str:
     return f"The migrations and the models differ on {shorten(table_of(key))}"
 
 
-class _Elsewhere:
-    """What others tell of, or nobody should."""
+class _ReportedElsewhere:
+    """Differences that other checks report, or that none should."""
 
     def __init__(self, recording: Recording, head: Snapshot, models: Snapshot, differing: Collection[Key]) -> None:
         self._recording = recording
         self._head, self._models, self._differing = head, models, differing
         self._by_autogenerate = {drift.object for drift in recording.drift or ()}
 
-    def tells(self, change: Change) -> bool:
+    def covers(self, change: Change) -> bool:
         key = change.key
         if key.kind in ("extension", "schema"):
-            return True  # models cannot ask for one; both were made before the models' tables
+            return True  # models cannot create one; both were created before the models' tables
         if self._recording.hidden and {table_of(key), full_name(key)} & set(self._recording.hidden):
             return True
         if self._recording.drift is not None and self._is_table_or_column_of_one_side(change):
@@ -192,12 +191,12 @@ class _Elsewhere:
         return key.kind in ("table", "column") and is_one_sided(change) and is_there
 
     def _is_in_autogenerate(self, change: Change) -> bool:
-        # A constraint that the model leaves unnamed is told by its columns.
+        # A constraint without a name in the model is identified by its columns.
         columns = ", ".join((change.after or change.before or {}).get("columns") or ())
         return bool({full_name(change.key), f"{table_of(change.key)}({columns})"} & self._by_autogenerate)
 
     def _follows_from_a_column(self, change: Change) -> bool:
-        """A type or a sequence that one side lacks or has otherwise, because the column that uses it is of another type there."""
+        """A type or a sequence that differs or is missing on one side, because the column that uses it has another type there."""
         key = change.key
         if not is_one_sided(change) and key.kind != "sequence":
             return False  # a sequence follows the type of its column, too
@@ -225,52 +224,52 @@ def _uses(definition: Definition, column: Key, key: Key, used: Definition) -> bo
     return False
 
 
-# What these say of an index or a constraint is for not-validated to tell.
 _LITERAL = re.compile(r"\A('(?:[^']|'')*')::[\w \[\]\"().,]+\Z")
 # https://www.postgresql.org/docs/current/functions-datetime.html: now() is an equivalent of both.
 _NOW = re.compile(r"\bCURRENT_TIMESTAMP\b(?!\()|\btransaction_timestamp\(\)")
+# not-validated reports these.
 _UNFINISHED = frozenset({"validated", "valid", "index_valid", "not_null", "populated"})
 
 
 def _comparable(definition: Definition | None) -> dict[str, Any]:
-    told = {name: value for name, value in (definition or {}).items() if name not in _UNFINISHED}
-    if isinstance(told.get("definition"), str):
-        told["definition"] = told["definition"].removesuffix(" NOT VALID")
-        told.pop("columns", None)  # they are in it
-    if isinstance(told.get("default"), str):
-        told["default"] = _LITERAL.sub(r"\1", told["default"])  # as what it was written does not show in a value
-        told["default"] = _NOW.sub("now()", told["default"])
-    if isinstance(told.get("body"), str):
-        told["body"] = " ".join(told["body"].split())  # the two are seldom indented alike
-    return told
+    compared = {name: value for name, value in (definition or {}).items() if name not in _UNFINISHED}
+    if isinstance(compared.get("definition"), str):
+        compared["definition"] = compared["definition"].removesuffix(" NOT VALID")
+        compared.pop("columns", None)  # they are in it
+    if isinstance(compared.get("default"), str):
+        compared["default"] = _LITERAL.sub(r"\1", compared["default"])  # its type does not change the value
+        compared["default"] = _NOW.sub("now()", compared["default"])
+    if isinstance(compared.get("body"), str):
+        compared["body"] = " ".join(compared["body"].split())  # the two are rarely indented in the same way
+    return compared
 
 
 def _difference(change: Change) -> Difference | None:
     key, what, name, place = change.key, noun(change), short_noun(change), table_of(change.key)
     if change.before is None:
-        words = f"{what} is in the models, but not in a database that was migrated"
+        words = f"{what} is in the models, but not in a migrated database"
         return Difference(_on(key), place, name, f"{named(key)} in-models-only", words, Severity.ERROR, change)
     if change.after is None:
-        # What belongs to no table is told by kind: a history can make dozens of functions.
-        heading = _on(key) if key.table else f"Only the migrations make {plural(key.kind)}"
+        # What belongs to no table is grouped by kind: a history can create dozens of functions.
+        heading = _on(key) if key.table else f"Only the migrations create {plural(key.kind)}"
         words = f"{what} is {_ONLY_IN_MIGRATIONS}"
         subject = f"{named(key)} in-migrations-only"
         return Difference(heading, place, name if key.table else shorten(place), subject, words, Severity.WARNING)
     head, models = _comparable(change.before), _comparable(change.after)
     differing = [each for each in sorted(head.keys() | models.keys()) if head.get(each) != models.get(each)]
-    told = [_attribute(each, head.get(each), models.get(each)) for each in differing]
-    if not told:
+    attributes = [_attribute(each, head.get(each), models.get(each)) for each in differing]
+    if not attributes:
         return None
-    severity = Severity.ERROR if any(each[1] is Severity.ERROR for each in told) else Severity.WARNING
+    severity = Severity.ERROR if any(each[1] is Severity.ERROR for each in attributes) else Severity.WARNING
     if key.kind == "constraint" and _identity(key, change.before) == _identity(key, change.after):
         severity = Severity.WARNING
-    words = f"{what} {', and '.join(each[0] for each in told)}"
+    words = f"{what} {', and '.join(each[0] for each in attributes)}"
     subject = " ".join([named(key), *differing])
     return Difference(_on(key), place, name, subject, words, severity, change if severity is Severity.ERROR else None)
 
 
 def _attribute(name: str, head: Any, models: Any) -> tuple[str, Severity]:
-    """How an attribute differs, to follow the object's name, and how much that weighs."""
+    """How an attribute differs, to follow the object's name, and how severe that is."""
     label = name.replace("_", " ")
     if name == "nullable":
         sides = ("the models", "the migrations") if head else ("the migrations", "the models")
@@ -278,7 +277,7 @@ def _attribute(name: str, head: Any, models: Any) -> tuple[str, Severity]:
     if name == "labels":
         return _labels(head or [], models or [])
     if name == "type" and head is not None and models is not None:
-        # A column that takes all that the model's would breaks nothing that works on the model.
+        # A column that accepts all values of the model's breaks nothing that works with the model.
         severity = Severity.WARNING if is_wider(str(models), str(head)) else Severity.ERROR
         return f"has the type {_shown(head)} in the migrations and {_shown(models)} in the models", severity
     if name == "definition":
@@ -295,8 +294,8 @@ def _labels(head: list[str], models: list[str]) -> tuple[str, Severity]:
     extra = [repr(label) for label in head if label not in models]
     if missing:
         rest = f", and has {listed(extra)} instead" if extra else ""
-        return f"lacks {listed(missing)} of the models{rest}", Severity.ERROR
-    if extra:  # PostgreSQL cannot take a label away, so it stays when the model gives it up
+        return f"lacks the models' {listed(missing)}{rest}", Severity.ERROR
+    if extra:  # PostgreSQL cannot remove a label, so it remains when the model drops it
         return f"has {listed(extra)} in the migrations only", Severity.WARNING
     order = f"{', '.join(head)} in the migrations, {', '.join(models)} in the models"
     return f"has its labels in another order ({order})", Severity.WARNING
@@ -330,16 +329,16 @@ def _finding(severity: Severity, differences: list[Difference]) -> Finding:
 def _help(severity: Severity, differences: list[Difference]) -> str:
     if severity is Severity.WARNING and not all(each.is_extra for each in differences):
         return (
-            "Databases that the models create, as those of tests, have it otherwise. Write it in the model as the migrations have "
-            "it, or bring it up to the model in a revision; autogenerate does not see this."
+            "Databases that the models create, such as those of tests, differ here. Change the model to match the migrations, or the "
+            "database in a revision; autogenerate does not see this."
         )
     if severity is Severity.WARNING:
         return (
-            "Tests on tables that the models create go without it. Give it to the model (server_default, comment, Index, the name), "
-            'or, where a model cannot say it, create it with the tables: event.listen(metadata, "after_create", DDL("…")).'
+            "Tests on tables that the models create run without it. Add it to the model (server_default, comment, Index, the name), "
+            'or, if a model cannot express it, create it together with the tables: event.listen(metadata, "after_create", DDL("…")).'
         )
-    code = remedy.code(each.remedy for each in differences if each.remedy is not None)
-    text = "If the models are right, write a revision by hand, for autogenerate does not see this"
+    code = fix_code.code(each.fix for each in differences if each.fix is not None)
+    text = "If the models are right, write a revision by hand: autogenerate does not see this"
     return f"{text}:\n\n{indented(code)}" if code else f"{text}."
 
 

@@ -1,16 +1,15 @@
 """More than one head: `alembic upgrade head` refuses to choose.
 
 Catches
-    A history that forks: two revisions follow the same one, and nothing joins them again. Each pull request was fine
-    by itself; the second one to merge made the fork. `depends_on` does not join two heads: Alembic still meets both.
+    A history that forks: two revisions follow the same one, and no later revision joins them. Each pull request was right on
+    its own; the second one to merge created the fork. `depends_on` does not join two heads: Alembic still finds both.
 
 Why it hurts
-    `alembic upgrade head` stops with "Multiple head revisions are present", usually in the middle of a deployment,
-    and so does the next `alembic revision`.
+    `alembic upgrade head` stops with "Multiple head revisions are present", usually in the middle of a deployment, and so does
+    the next `alembic revision`.
 
 How to fix
-    If one of the two has been applied nowhere yet, put it after the other: open the first of its scripts after the fork
-    and set ::
+    If one of the two has not been applied anywhere yet, put it after the other: in the first of its scripts after the fork, set::
 
         down_revision = "a1b2c3"  # the other head
 
@@ -18,14 +17,14 @@ How to fix
 
         alembic merge -m "merge a1b2c3 and d4e5f6" a1b2c3 d4e5f6
 
-    If there are meant to be several, give each branch a label and say that you want them all::
+    If several heads are intended, give each branch a label and upgrade all of them::
 
         branch_labels = ("billing",)     # in the first script of the branch
         alembic upgrade heads
 
 Stays quiet when
-    The command asks for `heads` and the branches are told apart on purpose: by branch labels of their own, or
-    because they have no revision in common (several histories in one database).
+    The command upgrades `heads` and the branches are separate on purpose: they have different branch labels, or no revision in
+    common (several histories in one database).
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from app.gate.wording import counted, first_line, indented, listed
 def examine(recording: Recording) -> Iterator[Finding]:
     graph = recording.graph
     if not graph.heads and graph.problems:
-        raise CheckSkipped("Alembic cannot read the history; graph-integrity says why")
+        raise CheckSkipped("Alembic cannot read the history; see graph-integrity")
     if len(graph.heads) < 2:
         return
     history = _History(graph)
@@ -72,9 +71,9 @@ def _finding(recording: Recording, history: _History, heads: Sequence[str], cons
 
 def _help(recording: Recording, history: _History, heads: Sequence[str], culprit: str, fork: str | None) -> str:
     join = indented(f'alembic merge -m "merge {" and ".join(heads)}" {" ".join(heads)}')
-    if fork is None or history.are_told_apart(heads):
+    if fork is None or history.are_separate(heads):
         return (
-            "If these branches are meant to stay apart, upgrade all of them:\n\n"
+            "If these branches are separate on purpose, upgrade all of them:\n\n"
             f"{indented('alembic upgrade heads')}\n\nOtherwise join them:\n\n{join}"
         )
     first = recording.get_revision(history.first_after(fork, culprit))
@@ -82,14 +81,14 @@ def _help(recording: Recording, history: _History, heads: Sequence[str], culprit
         return f"Join the heads:\n\n{join}"
     other = next(head for head in heads if head != culprit)
     return (
-        f"If {first.revision} has been applied nowhere yet, put it after the other head, in {first.path}:\n\n"
+        f"If {first.revision} has not been applied anywhere yet, put it after the other head, in {first.path}:\n\n"
         + indented(f'down_revision = "{other}"')
         + f"\n\nOtherwise join the heads:\n\n{join}"
     )
 
 
 class _History:
-    """The graph, with each revision's ancestors at hand. `depends_on` is no descent: it joins no heads."""
+    """The graph, with the ancestors of each revision. `depends_on` is not descent: it does not join heads."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
@@ -100,7 +99,7 @@ class _History:
             self._ancestors[each.revision] = frozenset({each.revision}).union(*above)
 
     def accidental_forks(self) -> list[list[str]]:
-        """Groups of heads that fork from one revision without a label to tell them apart."""
+        """Groups of heads that fork from one revision and have no label to distinguish them."""
         groups: list[list[str]] = []
         for head in self._graph.heads:
             for group in groups:
@@ -111,16 +110,16 @@ class _History:
                 groups.append([head])
         return [group for group in groups if len(group) > 1]
 
-    def are_told_apart(self, heads: Sequence[str]) -> bool:
+    def are_separate(self, heads: Sequence[str]) -> bool:
         return not any(self._collide(one, other) for one, other in combinations(heads, 2))
 
     def find_fork(self, heads: Sequence[str]) -> str | None:
-        """The last revision that all of the heads come after."""
+        """The last revision from which all of the heads descend."""
         common = self._common(heads)
         return next((each.revision for each in reversed(self._graph.revisions) if each.revision in common), None)
 
     def first_after(self, fork: str, head: str) -> str:
-        """The revision with which the branch of that head begins."""
+        """The first revision of that head's branch."""
         branch = self._of(head) - self._of(fork)
         return next(each.revision for each in self._graph.revisions if each.revision in branch)
 
@@ -129,9 +128,9 @@ class _History:
         return max(heads, key=lambda head: (self._by_id[head].is_new, list(self._by_id).index(head)))
 
     def _collide(self, one: str, other: str) -> bool:
-        """Whether two heads fork from one revision, and neither is on a branch that has a label of its own.
+        """Whether two heads fork from one revision, and neither is on a branch with a separate label.
 
-        One label is enough: a labelled branch beside the main line, which has none, is how Alembic's manual does it.
+        One label is enough: Alembic's manual has a labelled branch in parallel with the main line, which has none.
         """
         return bool(self._common([one, other])) and self._labels(one) == self._labels(other)
 

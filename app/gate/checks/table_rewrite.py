@@ -1,16 +1,16 @@
-"""A table that is already in use is written anew, under a lock that nobody gets past.
+"""A table that is already in use is rewritten, under a lock that blocks reads and writes.
 
 Catches
-    A statement after which an older table lies in new files: a column that takes another type, or is added with a default that must
-    be worked out for each row; `VACUUM FULL`, `CLUSTER`, `SET LOGGED`. It is seen from what PostgreSQL did, so `varchar(10)` to
-    `varchar(20)` is silent, and `integer` to `bigint` is not.
+    A statement after which an older table is stored in new files: a column that changes its type, or is added with a default that
+    must be computed for each row; `VACUUM FULL`, `CLUSTER`, `SET LOGGED`. What counts is what PostgreSQL did: `varchar(10)` to
+    `varchar(20)` rewrites nothing, `integer` to `bigint` does.
 
 Why it hurts
-    PostgreSQL copies every row and builds every index again, and holds ACCESS EXCLUSIVE all the while: each query on the table
-    waits, and soon each connection of the application does. On a large table that is minutes or hours.
+    PostgreSQL copies every row and rebuilds every index, and holds ACCESS EXCLUSIVE all the time: each query on the table waits,
+    and soon every connection of the application does. On a large table that takes minutes or hours.
 
 How to fix
-    Give the new values a column of their own, fill it a few thousand rows at a time, and let the code move over::
+    Add a column for the new values, fill it in batches of a few thousand rows, and let the code move to it::
 
         def upgrade() -> None:
             op.execute("ALTER TABLE orders ADD COLUMN IF NOT EXISTS total_new bigint")
@@ -26,23 +26,24 @@ How to fix
                     END $$
                 ''')
 
-    The block commits what is before it, hence IF NOT EXISTS: the revision can be run again if it is stopped half way.
-    The release that writes both columns goes out before the one that reads the new one; the old one is dropped last.
-    A default is set by itself, which touches no row, and the older rows are filled as above::
+    The block commits what was done before it, hence IF NOT EXISTS: the revision can be run again if it is stopped half way.
+    Release the code that writes both columns before the code that reads the new one, and drop the old column last.
+    Set a default separately, which rewrites no row, and fill the existing rows in batches::
 
         op.execute("ALTER TABLE orders ADD COLUMN IF NOT EXISTS token uuid")
         op.execute("ALTER TABLE orders ALTER COLUMN token SET DEFAULT gen_random_uuid()")
 
-    A time without a zone becomes one with a zone without a rewrite where the session's zone is UTC, if UTC is what was meant::
+    A timestamp without time zone becomes one with a time zone without a rewrite if the session's time zone is UTC, and the values
+    are meant as UTC::
 
         op.execute("SET LOCAL TimeZone = 'UTC'")
         op.execute("ALTER TABLE orders ALTER COLUMN placed_at TYPE timestamp with time zone")
 
 Stays quiet when
-    The same revision creates the table. PostgreSQL only changes the catalog (a longer varchar, a constant default). The table was emptied by
-    TRUNCATE, which is data-loss's affair. A time gets or loses its zone in a session whose zone is UTC, as it is on the throwaway
-    server unless the project sets another: where production has another one, the table is rewritten and its times shift. So
-    breaking-change says so, until the script names the zone as above.
+    The same revision creates the table. PostgreSQL changes only the catalog (a longer varchar, a constant default). TRUNCATE
+    emptied the table, which data-loss reports. A timestamp gains or loses its time zone in a session whose time zone is UTC, as it
+    is on the throwaway server unless the project sets another: if production has another one, the table is rewritten and the values
+    shift. breaking-change reports that until the script names the time zone as above.
 """
 
 from __future__ import annotations
@@ -64,10 +65,10 @@ from app.gate.wording import indented, listed
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a table was rewritten, and how to do without."""
+    """Why a table was rewritten, and how to avoid it."""
 
     subject: str  # "type of total"
-    why: str  # "to turn total from integer into bigint"
+    why: str  # "to change total from integer to bigint"
     advice: str
     code: str
 
@@ -75,13 +76,13 @@ class Cause:
 def examine(recording: Recording) -> Iterator[Finding]:
     for transaction in transactions(recording):
         rewrites = [
-            (table, moment)
-            for moment in transaction.moments
-            for table in moment.statement.rewrites
-            if not _empties(moment.statement)
+            (table, held)
+            for held in transaction.held_locks
+            for table in held.statement.rewrites
+            if not _empties(held.statement)
         ]
         for table, found in by_table(rewrites):
-            yield _finding(transaction, table, [moment.statement for moment in found])
+            yield _finding(transaction, table, [held.statement for held in found])
 
 
 def _empties(statement: Statement) -> bool:
@@ -89,12 +90,12 @@ def _empties(statement: Statement) -> bool:
 
 
 def _finding(transaction: Transaction, table: str, statements: Sequence[Statement]) -> Finding:
-    told = [cause for statement in statements for cause in _causes(transaction, statement, table)]
-    causes = list({cause.why: cause for cause in told}.values())
+    every = [cause for statement in statements for cause in _causes(transaction, statement, table)]
+    causes = list({cause.why: cause for cause in every}.values())
     times = f" {len(statements)} times" if len(statements) > 1 else ""
     why = f", {listed([cause.why for cause in causes], limit=2)}" if causes else ""
     return Finding(
-        f"Reads and writes on {shorten(table)} wait until PostgreSQL has rewritten the whole of it{times}{why}.",
+        f"Reads and writes on {shorten(table)} wait until PostgreSQL has rewritten the whole table{times}{why}.",
         together(cause.subject for cause in causes) or "rewrite",
         revision=transaction.revision.revision,
         object=table,
@@ -113,8 +114,8 @@ def _advice(causes: Sequence[Cause]) -> str:
 
 
 _IN_GENERAL = (
-    "Do it in steps that each hold the lock for a moment only: make a new column or table, fill it in batches outside of the "
-    "transaction (op.get_context().autocommit_block()), and let the code move over."
+    "Do it in steps that each hold the lock only briefly: add a new column or table, fill it in batches outside the "
+    "transaction (op.get_context().autocommit_block()), and let the code move to it."
 )
 _TIMES = {"timestamp without time zone", "timestamp with time zone"}
 
@@ -123,7 +124,7 @@ def _causes(transaction: Transaction, statement: Statement, table: str) -> Itera
     if re.search(r"\bREFRESH\s+MATERIALIZED\b", statement.sql, re.IGNORECASE):
         refresh = f"op.execute({python(f'REFRESH MATERIALIZED VIEW CONCURRENTLY {quote_table(table)}')})"
         code = f"with op.get_context().autocommit_block():\n    {refresh}"
-        yield Cause("refresh", "to refresh it", "With a unique index on it, readers need not wait", code)
+        yield Cause("refresh", "to refresh it", "With a unique index on it, reads do not wait", code)
     for change in changes_by(transaction.step, statement, table):
         if change.key.kind != "column" or change.after is None:
             continue
@@ -134,7 +135,7 @@ def _causes(transaction: Transaction, statement: Statement, table: str) -> Itera
 
 
 def _is_retyped_by(transaction: Transaction, statement: Statement, change: Change) -> bool:
-    """Whether it is the statement that alters the column, and not one in whose USING the column is read."""
+    """Whether it is the statement that alters the column, and not one whose USING reads the column."""
     name = re.escape(change.key.name)
     alters = re.compile(rf'\bALTER\s+(?:COLUMN\s+)?"?{name}"?\s+(?:SET\s+DATA\s+)?TYPE\b', re.IGNORECASE)
     altering = [
@@ -144,7 +145,7 @@ def _is_retyped_by(transaction: Transaction, statement: Statement, change: Chang
 
 
 def _retyped(change: Change, table: str, old_type: str, new_type: str, sql: str) -> Cause:
-    why = f"to turn {change.key.name} from {old_type} into {new_type}"
+    why = f"to change {change.key.name} from {old_type} to {new_type}"
     subject = f"type of {change.key.name}"
     old, new, alter = quote(change.key.name), quote(f"{change.key.name}_new"), f"ALTER TABLE {quote_table(table)}"
     if {old_type, new_type} == _TIMES:
@@ -154,21 +155,19 @@ def _retyped(change: Change, table: str, old_type: str, new_type: str, sql: str)
         return Cause(
             subject,
             why,
-            "If the older values are meant in UTC, PostgreSQL needs no rewrite, without USING and in that zone",
+            "If the existing values are meant as UTC, PostgreSQL needs no rewrite in that time zone and without USING",
             code,
         )
-    advice = (
-        "Give the new values a column of their own, let the code write both, and drop the old one in a later release"
-    )
+    advice = "Add a column for the new values, let the code write both columns, and drop the old one in a later release"
     value = f"{old}::{new_type}"
     if re.search(r"\bUSING\b", sql, re.IGNORECASE):
         using = _USING.fullmatch(sql)
         if using is None:
-            return Cause(subject, why, advice, "")  # one of several, and it would take a parser to tell which
+            return Cause(subject, why, advice, "")  # one of several, and only a parser could find out which
         value = using[1]
     collation = f" COLLATE {change.after['collation']}" if change.after and change.after.get("collation") else ""
     add = f"op.execute({python(f'{alter} ADD COLUMN IF NOT EXISTS {new} {new_type}{collation}')})"
-    fill = batches(table, new, value, f"{new} IS NULL AND ({value}) IS NOT NULL")  # else it would not end
+    fill = batches(table, new, value, f"{new} IS NULL AND ({value}) IS NOT NULL")  # otherwise the loop would not end
     return Cause(subject, why, advice, f"{add}\n{fill}")
 
 
@@ -182,7 +181,7 @@ _USING = re.compile(
 def _added(change: Change, table: str) -> Cause:
     after = change.after or {}
     name, default, subject = quote(change.key.name), after.get("default"), f"new column {change.key.name}"
-    if default is None:  # identity, or a generated column, has to be worked out for each row whatever one does
+    if default is None:  # identity, or a generated column, must be computed for each row in any case
         return Cause(subject, f"to fill the new column {change.key.name}", _IN_GENERAL, "")
     column = f"{name} {after.get('type')}"
     add = f"op.execute({python(f'ALTER TABLE {quote_table(table)} ADD COLUMN IF NOT EXISTS {column}')})"
@@ -191,8 +190,8 @@ def _added(change: Change, table: str) -> Cause:
     alter = f"op.alter_column({names}, server_default=sa.text({python(default, is_sql=True)}){schema})"
     return Cause(
         subject,
-        f"for the default of {change.key.name} ({default}) is another for each row",
-        "Add the column, then its default, which only new rows get, and fill the older ones in batches",
+        f"because the default of {change.key.name} ({default}) differs for each row",
+        "Add the column, then its default, which only new rows get, and fill the existing rows in batches",
         "\n".join([add, alter, batches(table, name, str(default), f"{name} IS NULL")]),
     )
 

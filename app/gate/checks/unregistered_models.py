@@ -1,21 +1,20 @@
 """A table class that Alembic never sees, because nothing that env.py imports imports it.
 
 Catches
-    A class with a table, in a module of the project, that is not in the metadata that env.py gives Alembic, though it
-    belongs to it.
+    A class with a table, in a module of the project, that belongs to the metadata which env.py gives Alembic, but is not in it.
 
 Why it hurts
-    Autogenerate compares the database with the metadata. A table that is not there is no difference: no migration is ever
+    Autogenerate compares the database with the metadata. A table that is missing there is no difference: no migration is ever
     written for it, no check complains, and the first query in production fails. If a migration did create it, the next
     autogenerate writes one that drops it.
 
 How to fix
-    Import the module where the metadata is put together, so that env.py has it too::
+    Import the module where the metadata is assembled, so that env.py has it too::
 
         import app.orders.models  # noqa: F401
 
 Stays quiet when
-    The class has a metadata of its own (another database), or is abstract.
+    The class has a separate metadata (for another database), or is abstract.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if not recording.has_metadata:
         raise CheckSkipped("env.py gives Alembic no target_metadata to compare with")
     if recording.unregistered is None:
-        raise CheckSkipped(recording.not_observed.get("unregistered", "the project's modules were not looked through"))
+        raise CheckSkipped(recording.not_observed.get("unregistered", "the project's modules were not searched"))
     by_module: dict[str, list[UnregisteredModel]] = {}
     for model in recording.unregistered:
         by_module.setdefault(model.module, []).append(model)
@@ -54,9 +53,9 @@ def _finding(module: str, models: list[UnregisteredModel], dropped: Collection[s
         )
     if never_made:
         what_follows.append(
-            f"will never make {listed(never_made)}"
+            f"will never create {listed(never_made)}"
             if made
-            else f"will never make {'it' if len(never_made) == 1 else 'them'}"
+            else f"will never create {'it' if len(never_made) == 1 else 'them'}"
         )
     return Finding(
         f"Neither env.py nor anything that it imports imports {module}, so Alembic does not know {names}: autogenerate "
@@ -66,7 +65,7 @@ def _finding(module: str, models: list[UnregisteredModel], dropped: Collection[s
         detail="\n".join(f"- {model.name}, table {model.table}, line {model.line or 1}" for model in models)
         if len(models) > 1
         else None,
-        help=f"Import it where the metadata is put together, so that env.py has it too:\n\n    import {module}  # noqa: F401",
+        help=f"Import it where the metadata is assembled, so that env.py has it too:\n\n    import {module}  # noqa: F401",
         path=models[0].path,
         line=models[0].line,
     )

@@ -23,7 +23,7 @@ STATUSES = {Verdict.PASS: PASSED, Verdict.FAIL: FAILED, Verdict.ERROR: NOT_VERIF
 
 
 def deliver(report: Report, outputs: Sequence[Output]) -> int:
-    """Write every report, also when one of them cannot be written. Returns the exit status."""
+    """Write every report, even if one of them cannot be written. Returns the exit status."""
     status = STATUSES[report.verdict]
     for output in outputs:
         try:
@@ -39,12 +39,12 @@ def deliver(report: Report, outputs: Sequence[Output]) -> int:
             _forget_stdout()
         except OSError as error:
             place = output.path or "standard output"
-            _complain(f"cannot write the {output.format} report to {place}: {error.strerror or error}")
+            complain(f"cannot write the {output.format} report to {place}: {error.strerror or error}")
             status = NOT_VERIFIED
             if output.path is None:
                 _forget_stdout()
     if report.verdict is Verdict.ERROR:
-        _complain(report.reason or "nothing was verified")
+        complain(report.reason or "nothing was verified")
     return status
 
 
@@ -53,7 +53,7 @@ def _print(report: Report, name: str) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(renderer_for(name)(report).encode())
     elif report.verdict is Verdict.ERROR and not report.findings:
-        return  # The one line that there is to say goes to standard error.
+        return  # The only line goes to standard error.
     elif _is_colourful():
         from rich.console import Console
 
@@ -71,7 +71,7 @@ def _is_colourful() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _complain(message: str) -> None:
+def complain(message: str) -> None:
     from app.gate.reporters.escaping import one_line, without_commands
 
     with suppress(OSError):
@@ -79,6 +79,6 @@ def _complain(message: str) -> None:
 
 
 def _forget_stdout() -> None:
-    """Nobody can read standard output any more; without this Python would say so once more at its end."""
+    """Standard output is closed; without this, Python would report it again when it exits."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,7 +14,7 @@ from app.gate.reporters import FORMATS
 
 
 def override(configuration: Configuration, arguments: argparse.Namespace) -> Configuration:
-    """The project's settings with what the command line says instead. Raises UsageError."""
+    """The project's settings, overridden by the command line. Raises UsageError."""
     changes: dict[str, Any] = {}
     option = ""
     try:
@@ -36,7 +36,7 @@ def override(configuration: Configuration, arguments: argparse.Namespace) -> Con
         if arguments.select:
             option = "--select"
             changes["select"] = read_checks(arguments.select)
-            # Who asks for a check by name gets it, though the project leaves it out as a rule.
+            # A check that is selected by name is run, even if the project ignores it.
             changes["ignore"] = configuration.ignore - changes["select"]
         if arguments.ignore:
             option = "--ignore"
@@ -56,21 +56,21 @@ def override(configuration: Configuration, arguments: argparse.Namespace) -> Con
 
 @dataclass(frozen=True)
 class Output:
-    """A report that was asked for."""
+    """A requested report."""
 
     format: str
     path: Path | None = None  # None: standard output
 
 
 def read_outputs(texts: Sequence[str]) -> list[Output]:
-    """Raises UsageError. Text goes to standard output unless something else does."""
+    """Raises UsageError. The text report goes to standard output unless another one does."""
     outputs = [_read_output(text) for text in texts]
     printed = [output.format for output in outputs if output.path is None]
     if not printed:
         outputs.append(Output("text"))
     elif len(printed) > 1 and not set(printed) <= {"text", "github"}:
         raise UsageError(
-            f"--output: {' and '.join(dict.fromkeys(printed))} would be mixed on standard output: give one of them a file,"
+            f"--output: {' and '.join(dict.fromkeys(printed))} would be mixed on standard output: write one of them to a file,"
             f" as in {printed[-1]}:FILE"
         )
     return list(dict.fromkeys(outputs))
@@ -79,7 +79,7 @@ def read_outputs(texts: Sequence[str]) -> list[Output]:
 def _read_output(text: str) -> Output:
     name, colon, path = text.partition(":")
     if name not in FORMATS:
-        raise UsageError(f"--output: there is no format {name!r}: there are {', '.join(FORMATS)}")
+        raise UsageError(f"--output: there is no format {name!r}; the formats are {', '.join(FORMATS)}")
     if colon and not path:
         raise UsageError(f"--output: {text!r} names no file after the colon")
     if path and Path(path).is_dir():

@@ -1,4 +1,4 @@
-"""How far the gate is: a bar on a terminal, a line per phase in the log of a CI job, else nothing."""
+"""The progress of a run: a bar on a terminal, a line per phase in the log of a CI job, else nothing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from app.gate.wording import counted
 
 OnProgress = Callable[[str, int, int], None]  # phase, done, total
 
-# phase: (its title beside the bar, one unit of it)
+# phase: (its title next to the bar, one unit of it)
 PHASES = {
     "server": ("Preparing PostgreSQL", "server"),
-    "walk": ("Up, down and up again", "revision"),
-    "jobs": ("Trying what takes a database of its own", "trial"),
+    "walk": ("Upgrading, downgrading and upgrading again", "revision"),
+    "jobs": ("Running extra trials", "trial"),
 }
 
 
@@ -36,7 +36,7 @@ def _bar_on(stream: TextIO) -> Iterator[OnProgress]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    # Gone at the end: the report says all there is to say.
+    # Removed at the end: the report says everything.
     with Progress(*columns, console=Console(file=stream, stderr=True), transient=True) as bars:
         tasks: dict[tuple[str, int], TaskID] = {}
 
@@ -53,11 +53,11 @@ def _bar_on(stream: TextIO) -> Iterator[OnProgress]:
 
 
 def _lines_on(stream: TextIO) -> OnProgress:
-    told: set[tuple[str, int]] = set()
+    printed: set[tuple[str, int]] = set()
 
     def on_progress(phase: str, done: int, total: int) -> None:
-        if (phase, total) not in told and total:
-            told.add((phase, total))
+        if (phase, total) not in printed and total:
+            printed.add((phase, total))
             title, unit = PHASES.get(phase, (phase, "step"))
             print(f"overproof: {title[0].lower()}{title[1:]}: {counted(total, unit)}", file=stream, flush=True)
 

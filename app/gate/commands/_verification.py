@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Verification:
-    """One run, from what was asked to the report. What is known so far goes into a report of an error, too."""
+    """One run, from the options to the report. What is known so far is also in the report of an error."""
 
     directory: Path
     started_at: datetime
@@ -48,9 +48,9 @@ class Verification:
     postgres: str | None = None
 
     def settle(self, arguments: argparse.Namespace) -> None:
-        """Bring command line, configuration and defaults together."""
+        """Combine command line, configuration and defaults."""
         configuration = override(read_configuration(self.directory), arguments)
-        self.configuration = configuration  # known from here on, whatever else is wrong
+        self.configuration = configuration  # known from here on, whatever fails later
         if not is_supported_platform():
             raise CannotVerify("the gate runs on Linux and macOS; on Windows, run it in WSL")
         if not configuration.command:
@@ -65,10 +65,10 @@ class Verification:
             self.baseline = read_baseline(self.directory / configuration.baseline, str(configuration.baseline))
 
     def go(self, database_url: str | None) -> Report:
-        # They take long to import, and until they are needed there is more to wait for than to do.
+        # They take long to import, and the run mostly waits until they are needed.
         threading.Thread(target=_import, args=["app.gate.recorder", "app.gate.judging.judge"], daemon=True).start()
         target = self._target()
-        # Who develops a check wants to see everything.
+        # A recording is for developing checks, so it has everything.
         evidence = ALL_EVIDENCE if self.recording else self.configuration.needed_evidence()
         with progress_on(sys.stderr) as on_progress:
 
@@ -79,7 +79,7 @@ class Verification:
 
                     self.postgres = server.version
                     self.recordings = record(target, server, on_progress, self.base, base_cache, evidence)
-                    server.end()  # which takes a while: we judge in the meantime
+                    server.end()  # which takes a while: the checks run in the meantime
                     return self._conclude()
 
             if not self.base or database_url:
@@ -139,7 +139,7 @@ class Verification:
             raise CannotVerify(f"cannot write the recording {path}: {error.strerror}") from error
 
     def _accept_all(self) -> Report:
-        """Write the baseline, and judge by it. With a check that crashed nobody knows what would be accepted."""
+        """Write the baseline, and judge by it. If a check crashed, it is not known what would be accepted."""
         report = self._judge()
         if report.verdict is Verdict.ERROR or self.configuration.baseline is None:
             return report
@@ -156,7 +156,7 @@ class Verification:
         from app.gate.judging.redaction import redact
         from app.gate.report.model import TargetEntry
 
-        # Without `resolve`: the interpreter of a virtual environment is a link to one outside of it.
+        # Without `resolve`: the interpreter of a virtual environment is a link to one outside it.
         locations = dict.fromkeys(self._shown(each.script_location) for each in self.recordings)
         return TargetEntry(
             command=[self._shown(word) for word in self.configuration.command],
@@ -166,7 +166,7 @@ class Verification:
         )
 
     def _shown(self, text: str) -> str:
-        """A path without what is true on this machine alone; anything else as it is."""
+        """A path relative to the project, so that it is the same on every machine; anything else unchanged."""
         from app.gate.judging.redaction import redact
 
         path = Path(text)

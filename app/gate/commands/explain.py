@@ -1,40 +1,67 @@
-"""`overproof explain [CHECK]`: what the checks are, from their own docstrings."""
+"""`overproof explain [CHECK]`: the documentation of the checks, from their own docstrings."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from app.gate.checks.base import Check
 from app.gate.checks.pages import page_of
 from app.gate.checks.registry import CHECKS, UnknownCheck, get_check
+from app.gate.commands._documentation import render_index, render_page, render_pages
+from app.gate.files import write_atomically
 
 NAME = "name_of_check"
+FORMATS = ("text", "markdown")
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "explain",
-        help="say what a check finds, why it hurts and how to mend it",
-        description="Without a check: the list of all, each with how much its findings weigh unless a project says otherwise.",
+        help="describe a check: what it finds, why it hurts and how to fix it",
+        description="Without CHECK: lists all checks, each with its default severity.",
         allow_abbrev=False,
     )
-    parser.add_argument(NAME, metavar="CHECK", nargs="?", help="its id, such as table-rewrite")
+    parser.add_argument(NAME, metavar="CHECK", nargs="?", help="the id of a check, such as table-rewrite")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="(default: text)")
+    parser.add_argument(
+        "--output", metavar="DIRECTORY", type=Path, help="with --format markdown: write all pages there, and an index"
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    name = getattr(arguments, NAME)
+    name, is_markdown, directory = getattr(arguments, NAME), arguments.format == "markdown", arguments.output
+    if directory is not None:
+        if name is not None or not is_markdown:
+            return _refuse("--output writes the pages of all checks: use it with --format markdown and without CHECK")
+        return _write_pages(directory)
     if name is None:
-        print(overview())
+        sys.stdout.write(render_index() if is_markdown else f"{overview()}\n")
         return 0
     try:
-        print(explanation(get_check(name)))
+        check = get_check(name)
     except UnknownCheck as error:
-        print(f"overproof: {error}", file=sys.stderr)
-        return 2
+        return _refuse(str(error))
+    sys.stdout.write(render_page(check) if is_markdown else f"{explanation(check)}\n")
     return 0
+
+
+def _write_pages(directory: Path) -> int:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in render_pages().items():
+            write_atomically(directory / name, text)
+    except OSError as error:
+        return _refuse(f"cannot write to {directory}: {error.strerror}")
+    return 0
+
+
+def _refuse(message: str) -> int:
+    print(f"overproof: {message}", file=sys.stderr)
+    return 2
 
 
 def overview() -> str:
@@ -47,5 +74,5 @@ def overview() -> str:
 def explanation(check: Check) -> str:
     """The page of one check, under its id and its severity."""
     title = f"{check.id} ({check.severity})"
-    retired = f"\n\nAlso known as\n    {', '.join(check.aliases)}" if check.aliases else ""
+    retired = f"\n\nFormer names\n    {', '.join(check.aliases)}" if check.aliases else ""
     return f"{title}\n{'=' * len(title)}\n\n{page_of(check).text.strip()}{retired}"

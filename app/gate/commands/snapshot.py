@@ -1,7 +1,7 @@
 """`overproof snapshot [URL]`: prints the schema of a live database as JSON. It only reads.
 
-Everything is read in one read-only transaction at REPEATABLE READ, so that it is the schema of one moment. The settings are those
-of the transaction and not of the session, since behind a pooler the session belongs to others too.
+Everything is read in one read-only transaction at REPEATABLE READ, so that it is consistent. The settings are those
+of the transaction and not of the session, because behind a pooler other clients share the session.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from app.gate.snapshot.read import read, without
 
 FORMAT = "overproof-snapshot/1"
 
-# So that a look at a busy production database can neither wait for a migration nor make anybody wait.
+# So that reading a busy production database neither waits for a migration nor blocks other sessions.
 LOCK_TIMEOUT_S = 5
 
 _UNDEFINED = (
@@ -36,16 +36,16 @@ _UNDEFINED = (
     sqlstates.UNDEFINED_TABLE,
     sqlstates.UNDEFINED_OBJECT,
     sqlstates.UNDEFINED_FUNCTION,
-)  # something that was being read has just been dropped
+)  # an object was dropped while it was read
 _ATTEMPTS = 3
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "snapshot",
-        help="print the schema of a live database as JSON; only reads",
+        help="print the schema of a live database as JSON, read-only",
         description="Prints every object of the schema, sorted, with a digest and the Alembic revision that the database is at."
-        " Alembic's own table is left out. The role needs no more than CONNECT, and SELECT on Alembic's table.",
+        " Alembic's version table is omitted. The role needs only CONNECT, and SELECT on Alembic's table.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -53,10 +53,10 @@ def add_parser(subparsers: Any) -> None:
         metavar="URL",
         nargs="?",
         help="postgresql://user:password@host:5432/name; DATABASE_URL by default, which keeps the password out of the"
-        " list of processes",
+        " process list",
     )
     parser.add_argument(
-        "--timeout", metavar="SECONDS", type=float, default=60.0, help="for how long a query may run (default: 60)"
+        "--timeout", metavar="SECONDS", type=float, default=60.0, help="the time limit for a query (default: 60)"
     )
     parser.set_defaults(run=run)
 
@@ -64,18 +64,18 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     url = arguments.url or os.environ.get("DATABASE_URL")
     if not url:
-        return _refuse("Which database? Name it: overproof snapshot postgresql://user@host/name, or set DATABASE_URL.")
+        return _refuse("No database given: overproof snapshot postgresql://user@host/name, or set DATABASE_URL.")
     try:
         taken = take(read_url(url), arguments.timeout)
     except ServerUnavailable as problem:
         return _refuse(str(problem))
     except psycopg2.Error as error:
-        return _refuse(_in_words(error))
+        return _refuse(_message_for(error))
     json.dump(taken, sys.stdout, indent=1, ensure_ascii=False)
     print()
     for table, revisions in taken["revisions"].items():
         if revisions is None:
-            print(f"overproof: the role may not read {table}, so the revision is not known.", file=sys.stderr)
+            print(f"overproof: the role may not read {table}, so the revision is unknown.", file=sys.stderr)
     return 0
 
 
@@ -110,7 +110,7 @@ def _take_with(connection: Connection, timeout_s: float) -> dict[str, Any]:
                 name, version = cursor.fetchone() or ("", "")
             break
         except psycopg2.Error as error:
-            # What the catalogs say is of one moment, but functions that print definitions look at the present.
+            # The catalogs are read in one snapshot, but functions that print definitions see the present state.
             if error.pgcode not in _UNDEFINED or attempt == _ATTEMPTS - 1:
                 raise
     for key in tables:
@@ -155,14 +155,16 @@ def _revisions_in(connection: Connection, table: Key) -> list[str] | None:
         return [str(revision) for (revision,) in cursor]
 
 
-def _in_words(error: psycopg2.Error) -> str:
+def _message_for(error: psycopg2.Error) -> str:
     said = error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
     if error.pgcode == sqlstates.LOCK_NOT_AVAILABLE:
-        return f"A lock was held for longer than {LOCK_TIMEOUT_S} s, as by a migration that is under way: try again after it."
+        return (
+            f"A lock was held for longer than {LOCK_TIMEOUT_S} s, for example by a running migration: try again later."
+        )
     if error.pgcode == sqlstates.QUERY_CANCELED:
-        return f"The database did not answer in time ({said}): try again, or with a longer --timeout."
+        return f"The database did not answer in time ({said}): try again, or use a longer --timeout."
     if error.pgcode in _UNDEFINED:
-        return f"The schema kept changing while it was read ({said}): try again when nothing changes it."
+        return f"The schema kept changing while it was read ({said}): try again later."
     return f"The schema could not be read: {said}."
 
 

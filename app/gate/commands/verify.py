@@ -1,6 +1,6 @@
-"""`overproof verify`: run a project's migrations on a throwaway PostgreSQL, judge them, and tell everyone who asked.
+"""`overproof verify`: run a project's migrations on a throwaway PostgreSQL, judge them, and write the reports.
 
-Exit status: 0 passed, 1 failed by findings, 2 could not verify. Each report that was asked for is written in every case.
+Exit status: 0 passed, 1 failed by findings, 2 could not verify. Every requested report is written in each case.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from app.gate.commands._delivery import NOT_VERIFIED, _complain, deliver
+from app.gate.commands._delivery import NOT_VERIFIED, complain, deliver
 from app.gate.commands._options import read_outputs
 from app.gate.commands._verification import Verification
 from app.gate.errors import CannotVerify, UsageError
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Run a project's migrations on a throwaway PostgreSQL, each of them up, down and up again, and judge what they did.
 
-COMMAND upgrades the project's database; without one it is `alembic upgrade head`. In COMMAND, --prepare, --env and --file,
-{url} stands for the throwaway database, {url+psycopg2} for the same with a driver; {host}, {port}, {user}, {password} and
-{database} for its parts. Settings can also be kept in [overproof] of alembic.ini or setup.cfg, or [tool.overproof] of
-pyproject.toml; the command line wins.
+COMMAND upgrades the project's database (default: `alembic upgrade head`). In COMMAND, --prepare, --env and --file, {url} is
+replaced by the URL of the throwaway database, {url+psycopg2} by its URL with that driver, and {host}, {port}, {user}, {password}
+and {database} by its parts. Settings can also be in [overproof] of alembic.ini or setup.cfg, or in [tool.overproof] of
+pyproject.toml; options of the command line override them.
 """
 
 EPILOG = """\
@@ -54,74 +54,89 @@ def add_parser(subparsers: Any) -> None:
         allow_abbrev=False,
         usage="overproof verify [options] [-- COMMAND …]",
     )
-    where = parser.add_argument_group("what to run, and where")
-    where.add_argument("command_words", metavar="COMMAND", nargs="*", help="what upgrades the project's database")
-    where.add_argument(
+    _add_target_options(parser.add_argument_group("what to run, and where"))
+    _add_judging_options(parser.add_argument_group("how to judge"))
+    _add_output_options(parser.add_argument_group("what to write"))
+    parser.set_defaults(run=run)
+
+
+def _add_target_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "command_words", metavar="COMMAND", nargs="*", help="the command that upgrades the project's database"
+    )
+    group.add_argument(
         "--env",
         metavar="NAME=VALUE",
         action="append",
         default=[],
         help="an environment variable for COMMAND (default: DATABASE_URL={url}, with the driver that the project uses)",
     )
-    where.add_argument(
+    group.add_argument(
         "--file",
         metavar="PATH=TEMPLATE",
         action="append",
         default=[],
         help="write the template file to PATH while COMMAND runs, for a project that reads its URL from a file; with"
-        " {database} in PATH each run has its own, and they need not wait for each other",
+        " {database} in PATH each run has its own file, and runs need not wait for each other",
     )
-    where.add_argument("--prepare", metavar="COMMAND", help="run this on the empty database first")
-    where.add_argument(
+    group.add_argument("--prepare", metavar="COMMAND", help="run this on the empty database first")
+    group.add_argument(
         "--database-url",
         metavar="URL",
-        help="a PostgreSQL server to use, in databases made for this run alone (default: OVERPROOF_DATABASE_URL, else an"
+        help="the PostgreSQL server to use, in databases created for this run alone (default: OVERPROOF_DATABASE_URL, else an"
         " embedded server)",
     )
-    where.add_argument(
+    group.add_argument(
         "--base",
         metavar="REF",
-        help="a git ref (origin/main): judge only what HEAD adds to it, starting from its schema",
+        help="a Git ref (origin/main): judge only what HEAD adds to it, starting from its schema",
     )
-    where.add_argument("--timeout", metavar="SECONDS", help="for one revision, one way (default: 300)")
-    judging = parser.add_argument_group("how to judge")
-    judging.add_argument(
-        "--select", metavar="CHECK", action="append", default=[], help="run only this check; repeatable"
+    group.add_argument(
+        "--timeout", metavar="SECONDS", help="the limit for one upgrade or downgrade of one revision (default: 300)"
     )
-    judging.add_argument(
-        "--ignore", metavar="CHECK", action="append", default=[], help="leave this check out; repeatable"
+
+
+def _add_judging_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--select", metavar="CHECK", action="append", default=[], help="run only this check; repeatable")
+    group.add_argument("--ignore", metavar="CHECK", action="append", default=[], help="skip this check; repeatable")
+    group.add_argument(
+        "--fail-on", metavar="error|warning|never", help="the lowest severity that fails the run (default: error)"
     )
-    judging.add_argument("--fail-on", metavar="error|warning|never", help="what fails the run (default: error)")
-    judging.add_argument("--baseline", metavar="FILE", help="findings that are known and accepted")
-    judging.add_argument("--write-baseline", action="store_true", help="accept everything that is found now")
-    telling = parser.add_argument_group("how to tell")
-    telling.add_argument(
+    group.add_argument("--baseline", metavar="FILE", help="the file that lists findings which are already accepted")
+    group.add_argument(
+        "--write-baseline", action="store_true", help="accept all current findings: write them to the baseline"
+    )
+
+
+def _add_output_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--output",
         metavar="FORMAT[:PATH]",
         action="append",
         default=[],
-        help=f"{', '.join(FORMATS)}; to a file, or else to standard output; repeatable (default: text)",
+        help=f"{', '.join(FORMATS)}; to PATH, or else to standard output; repeatable (default: text)",
     )
-    telling.add_argument("--recording", metavar="FILE", help="write down what was seen, for whoever develops a check")
-    parser.set_defaults(run=run)
+    group.add_argument(
+        "--recording", metavar="FILE", help="write everything that was observed to FILE, to develop a check on it"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     try:
         outputs = read_outputs(arguments.output)
     except UsageError as error:
-        _complain(str(error))
+        complain(str(error))
         return NOT_VERIFIED
     with _termination_as_interrupt():
         try:
             return deliver(verify(arguments, Path.cwd(), os.environ), outputs)
         except KeyboardInterrupt:  # while the reports were written
-            _complain("interrupted")
+            complain("interrupted")
             return NOT_VERIFIED
 
 
 def verify(arguments: argparse.Namespace, directory: Path, environ: Mapping[str, str]) -> Report:
-    """The report on the project in that directory. Whatever goes wrong is a report with the verdict `error`."""
+    """The report on the project in that directory. Every failure is a report with the verdict `error`."""
     verification = Verification(directory, datetime.now(UTC), perf_counter())
     try:
         verification.settle(arguments)
@@ -137,7 +152,7 @@ def verify(arguments: argparse.Namespace, directory: Path, environ: Mapping[str,
 
 @contextmanager
 def _termination_as_interrupt() -> Iterator[None]:
-    """A job that is cancelled gets SIGTERM: leave the way that Ctrl-C leaves, with everything undone."""
+    """A cancelled job gets SIGTERM: exit as after Ctrl-C, with everything cleaned up."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
@@ -145,7 +160,7 @@ def _termination_as_interrupt() -> Iterator[None]:
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     try:
         before = {number: signal.signal(number, interrupt) for number in numbers}
-    except ValueError:  # not in the main thread: whoever started us there handles signals
+    except ValueError:  # not in the main thread: the caller handles signals
         before = {}
     try:
         yield

@@ -1,1 +1,1 @@
-"""From recordings to a report: findings are weighed, accepted or not, and written down. No database in here."""
+"""From recordings to a report: findings get their severity, are accepted or not, and become entries. No database in here."""

@@ -1,7 +1,7 @@
-"""The findings that an old project accepted on the day it adopted the gate, so that only new ones stop it.
+"""The findings that an existing project accepted when it adopted the gate, so that only new ones fail it.
 
-A JSON file beside the migrations, `overproof-baseline/2`. Only the fingerprints decide; the rest is there so that a person
-who reviews a change of the file sees what is being accepted.
+A JSON file next to the migrations, `overproof-baseline/2`. Only the fingerprints count; the rest is for reviewers of the
+file, who see what is being accepted.
 """
 
 from __future__ import annotations
@@ -55,22 +55,22 @@ def read_baseline(path: Path, name: str) -> Baseline:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BaselineError(f"there is no baseline {name}: make it with --write-baseline") from None
+        raise BaselineError(f"there is no baseline {name}: create it with --write-baseline") from None
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise BaselineError(f"the baseline {name} cannot be read: {error}") from error
     try:
         if document["format"] != FORMAT:
             raise BaselineError(
-                f"the baseline {name} is of the format {document['format']!r}, not {FORMAT!r}: "
+                f"the baseline {name} has the format {document['format']!r}, not {FORMAT!r}: "
                 "remove it, and recreate it with --write-baseline"
             )
         return Baseline(name, frozenset(Known(**each) for each in document["findings"]))
     except (KeyError, TypeError):
-        raise BaselineError(f"{name} is not a baseline: remove it, and make it anew with --write-baseline") from None
+        raise BaselineError(f"{name} is not a baseline: remove it, and recreate it with --write-baseline") from None
 
 
 def renew(baseline: Baseline, report: Report) -> Baseline:
-    """The baseline after a run: what the run found, and what was known of checks that the run left out."""
+    """The baseline after a run: what the run found, and what was accepted for checks that it did not run."""
     judged = {check.id for check in report.checks if check.outcome is not Outcome.SKIPPED}
     kept = (each for each in baseline.known if each.check not in judged)
     return Baseline(baseline.name, frozenset([*kept, *map(_known, report.open_findings)]))
@@ -88,6 +88,6 @@ def _known(finding: FindingEntry) -> Known:
 
 
 def render_baseline(known: Iterable[Known]) -> str:
-    """The file's text: one finding per line, sorted, so that a change of it reads well in a review."""
+    """The file's text: one finding per line, sorted, so that a change to it is easy to review."""
     lines = ",\n".join(f"    {json.dumps(asdict(each), ensure_ascii=False)}" for each in sorted(known))
     return f'{{\n  "format": "{FORMAT}",\n  "findings": [\n{lines}\n  ]\n}}\n'

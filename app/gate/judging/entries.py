@@ -77,19 +77,19 @@ OUTCOMES: Mapping[Severity, Outcome] = {
 def check_entry(
     check: Check,
     configuration: Configuration,
-    examinations: Iterable[CheckRun],
+    runs: Iterable[CheckRun],
     findings: Iterable[FindingEntry],
 ) -> CheckEntry:
-    """The weight of a check's heaviest finding that nobody accepted."""
+    """The outcome by the check's most severe open finding."""
     reason = configuration.deselects(check)
     if reason is not None:
         return CheckEntry(id=check.id, outcome=Outcome.SKIPPED, reason=reason)
     own = [
         each
-        for each in examinations
+        for each in runs
         if each.check is check and each.skipped not in (CONTINUED_BY_A_LATER_WALK, TRIED_WITH_THE_LAST_WALK)
     ]
-    is_one = len({each.crash or each.skipped for each in own}) == 1  # all walks have the same to say
+    is_one = len({each.crash or each.skipped for each in own}) == 1  # the same in all walks
     reasons = [_reason(each, alone=is_one) for each in own if each.skipped or each.crash]
     open_severities = {each.severity for each in findings if each.check == check.id and each.allowed is None}
     outcome = next((OUTCOMES[severity] for severity in Severity if severity in open_severities), None)
@@ -103,9 +103,9 @@ def check_entry(
     )
 
 
-def _reason(examination: CheckRun, *, alone: bool) -> str:
-    reason = f"it crashed: {examination.crash}" if examination.crash else examination.skipped or ""
-    return reason if alone else f"{redact(examination.recording.script_location)}: {reason}"
+def _reason(run: CheckRun, *, alone: bool) -> str:
+    reason = f"it crashed: {run.crash}" if run.crash else run.skipped or ""
+    return reason if alone else f"{redact(run.recording.script_location)}: {reason}"
 
 
 def graph_entry(recordings: Iterable[Recording]) -> GraphEntry:
@@ -132,7 +132,7 @@ def graph_entry(recordings: Iterable[Recording]) -> GraphEntry:
 
 
 def observed_steps(recording: Recording) -> Iterator[Step]:
-    """The first upgrade and the downgrade of each revision. The second upgrade does what the first did, and is not observed."""
+    """The first upgrade and the downgrade of each revision. The second upgrade repeats the first, and is not observed."""
     for trip in recording.trips:
         yield from (step for step in (trip.up, trip.down) if step is not None)
 

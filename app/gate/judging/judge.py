@@ -1,12 +1,12 @@
-"""From recordings to a report: runs the checks, weighs what they found, and gives the verdict."""
+"""From recordings to a report: runs the checks, gives each finding its severity, and decides the verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from app import __version__
-from app.gate.checks import allowance as allowances
+from app.gate.checks import allowance
 from app.gate.checks.base import Check
 from app.gate.checks.registry import CHECKS
 from app.gate.configuration import Configuration
@@ -21,10 +21,17 @@ from app.gate.judging.entries import (
     step_entry,
 )
 from app.gate.judging.redaction import redact
-from app.gate.judging.weighing import accept_by_comments, examine, weigh, without_repetitions
+from app.gate.judging.weighing import (
+    CheckRun,
+    WeightedFinding,
+    accept_by_comments,
+    run_checks,
+    weigh,
+    without_repetitions,
+)
 from app.gate.recording.model import Recording
 from app.gate.recording.serialization import digest, to_json
-from app.gate.report.model import Report, TargetEntry, Tool
+from app.gate.report.model import FindingEntry, Report, TargetEntry, Tool
 from app.gate.report.verdict import Verdict
 
 TOOL = Tool(name="overproof", version=__version__)
@@ -42,28 +49,13 @@ def judge(
 ) -> Report:
     """The report on one verification: a recording for each walk that the project's command made.
 
-    A check that crashes gives the verdict `error`, for then nobody can say that the migrations are sound; what the
-    others found is in the report all the same.
+    A check that crashes gives the verdict `error`, since without it nothing is proved; the findings of the others are in
+    the report all the same.
     """
     configuration = configuration or Configuration()
-    examinations = [
-        examine(check, recording)
-        for check in checks
-        if configuration.deselects(check) is None
-        for recording in recordings
-    ]
-    weighed = without_repetitions(weigh(examinations, configuration))
-    accept_by_comments(weighed)
-    if configuration.deselects(allowances.CHECK) is None:
-        weighed += weigh(judge_allowances(recordings, examinations, weighed, checks), configuration)
-    findings = finding_entries(weighed, baseline)
-    crashes = [f"{each.check.id} ({each.crash})" for each in examinations if each.crash]
-    if crashes:
-        verdict = Verdict.ERROR
-        reason = f"a check crashed, which is a defect of Overproof: {'; '.join(dict.fromkeys(crashes))}"
-    else:
-        failing = any(configuration.fail_on.fails(each.severity) for each in findings if each.allowed is None)
-        verdict, reason = (Verdict.FAIL if failing else Verdict.PASS), None
+    runs = run_checks(recordings, configuration, checks)
+    findings = finding_entries(_weigh(recordings, configuration, runs, checks), baseline)
+    verdict, reason = _conclude(configuration, runs, findings)
     head = next((each.head for each in reversed(recordings) if each.head is not None), None)
     last = recordings[-1] if recordings else None
     return Report(
@@ -77,12 +69,34 @@ def judge(
         started_at=started_at or datetime.now(UTC),
         duration_ms=duration_ms,
         graph=graph_entry(recordings),
-        checks=[check_entry(check, configuration, examinations, findings) for check in checks],
+        checks=[check_entry(check, configuration, runs, findings) for check in checks],
         findings=findings,
         steps=[step_entry(step) for recording in recordings for step in observed_steps(recording)],
         snapshot=None if head is None else to_json(head),
         digest=None if head is None else digest(head),
     )
+
+
+def _weigh(
+    recordings: Sequence[Recording], configuration: Configuration, runs: Sequence[CheckRun], checks: Sequence[Check]
+) -> list[WeightedFinding]:
+    """The findings of all checks, each once, with those about the comments that accept findings last."""
+    weighed = without_repetitions(weigh(runs, configuration))
+    accept_by_comments(weighed)
+    if configuration.deselects(allowance.CHECK) is None:
+        weighed += weigh(judge_allowances(recordings, runs, weighed, checks), configuration)
+    return weighed
+
+
+def _conclude(
+    configuration: Configuration, runs: Iterable[CheckRun], findings: Iterable[FindingEntry]
+) -> tuple[Verdict, str | None]:
+    """The verdict, and why it is `error` if it is."""
+    crashes = dict.fromkeys(f"{each.check.id} ({each.crash})" for each in runs if each.crash)
+    if crashes:
+        return Verdict.ERROR, f"a check crashed, which is a defect of Overproof: {'; '.join(crashes)}"
+    is_failing = any(configuration.fail_on.fails(each.severity) for each in findings if each.allowed is None)
+    return (Verdict.FAIL if is_failing else Verdict.PASS), None
 
 
 def report_error(

@@ -1,20 +1,17 @@
-"""Text that came from a project, safe to keep and without passwords."""
+"""Text from a project, safe to store and without passwords."""
 
 from __future__ import annotations
 
 import re
 
-# Text that came from a project
-
-
 CREDENTIALS = re.compile(r"(://[^\s:/@]*:)[^\s@]+(@)")
 
 
 def redact(text: str) -> str:
-    """Text that every reader of a report can take, and that gives no password away.
+    """Text that every program which reads a report accepts, without passwords.
 
     A NUL cannot be stored in PostgreSQL, and half of a surrogate pair (a file name that is not UTF-8) cannot be
-    encoded: both are spelt out. Other control characters stay, and each reporter makes of them what its format needs.
+    encoded: both are spelled out. Other control characters remain, and each reporter escapes them as its format requires.
     """
     text = text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
     return CREDENTIALS.sub(r"\1***\2", text)

@@ -1,4 +1,4 @@
-"""How much each finding weighs, and which findings say the same."""
+"""The severity of each finding, and which findings are the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from app.gate.checks import allowance as allowances
+from app.gate.checks import allowance
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.configuration import Configuration
 from app.gate.judging.redaction import redact
@@ -21,7 +21,7 @@ class CheckRun:
     check: Check
     recording: Recording
     findings: tuple[Finding, ...] = ()
-    skipped: str | None = None  # why nothing, or not everything, could be judged
+    skipped: str | None = None  # why nothing, or only a part, could be judged
     crash: str | None = None  # our own defect: "KeyError: 'a1'"
     duration_ms: float = 0.0
 
@@ -37,8 +37,21 @@ class WeightedFinding:
     allowed: str | None = field(default=None)
 
 
+def run_checks(
+    recordings: Iterable[Recording], configuration: Configuration, checks: Iterable[Check]
+) -> list[CheckRun]:
+    """Every selected check on every recording."""
+    recordings = list(recordings)
+    return [
+        examine(check, recording)
+        for check in checks
+        if configuration.deselects(check) is None
+        for recording in recordings
+    ]
+
+
 def examine(check: Check, recording: Recording) -> CheckRun:
-    """Run one check. It never raises: a crash is told of, and does not hide what the other checks find."""
+    """Run one check. It never raises: a crash is reported, and does not hide the findings of other checks."""
     findings: list[Finding] = []
     skipped = crash = None
     started = perf_counter()
@@ -54,8 +67,8 @@ def examine(check: Check, recording: Recording) -> CheckRun:
 # Weighing
 
 
-def weigh(examinations: Iterable[CheckRun], configuration: Configuration) -> list[WeightedFinding]:
-    """The one place that decides how much a finding weighs: as configured, else as it says itself, else as its check."""
+def weigh(runs: Iterable[CheckRun], configuration: Configuration) -> list[WeightedFinding]:
+    """The one place that decides a finding's severity: the configured one, else the finding's own, else that of its check."""
     return [
         WeightedFinding(
             check=each.check,
@@ -63,13 +76,13 @@ def weigh(examinations: Iterable[CheckRun], configuration: Configuration) -> lis
             finding=finding,
             recording=each.recording,
         )
-        for each in examinations
+        for each in runs
         for finding in each.findings
     ]
 
 
 def without_repetitions(weighed: Iterable[WeightedFinding]) -> list[WeightedFinding]:
-    """A command may walk through one history several times: what several walks show is said once."""
+    """A command may upgrade one history several times: what several walks find is reported once."""
     weighed = list(weighed)
     shown: dict[tuple[str, Finding], Recording | None] = {}
     of_all = [each for each in weighed if each.finding.is_of_all]
@@ -82,7 +95,7 @@ def without_repetitions(weighed: Iterable[WeightedFinding]) -> list[WeightedFind
 
 
 def _covers(one: WeightedFinding, other: WeightedFinding) -> bool:
-    """Whether what is said of all revisions in one walk says the same as a finding of another walk through them."""
+    """Whether a finding about all revisions of one walk covers a finding of another walk of the same history."""
     if one.check is not other.check or one.recording is other.recording or other.finding.is_of_all:
         return False
     return one.recording is not None and other.recording is not None and one.recording.graph == other.recording.graph
@@ -91,12 +104,12 @@ def _covers(one: WeightedFinding, other: WeightedFinding) -> bool:
 def accept_by_comments(weighed: Iterable[WeightedFinding]) -> None:
     """Comments in the scripts accept findings about their revision."""
     for each in weighed:
-        if each.recording is None or each.check.id == allowances.CHECK.id:
+        if each.recording is None or each.check.id == allowance.CHECK.id:
             continue
         revision = find_revision(each.recording, each.finding.revision)
-        for allowance in revision.allowances if revision else ():
-            if allowance.reason and allowance.check in (each.check.id, *each.check.aliases):
-                each.allowed = allowance.reason
+        for comment in revision.allowances if revision else ():
+            if comment.reason and comment.check in (each.check.id, *each.check.aliases):
+                each.allowed = comment.reason
                 break
 
 

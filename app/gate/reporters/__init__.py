@@ -1,7 +1,7 @@
 """One module per format, each with `render(report) -> str`.
 
 Everything that a report quotes (messages, SQL, names, paths, reasons) was written by the project under test, which may
-be anybody's pull request. Each reporter makes it harmless for the place where its output is read: `quoting.py`.
+be a stranger's pull request. Each reporter escapes it for the place where its output is read: `escaping.py`.
 """
 
 from __future__ import annotations

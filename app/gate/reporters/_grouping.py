@@ -1,4 +1,4 @@
-"""What several reporters ask of a report: findings by revision, and totals."""
+"""What several reporters need: findings by revision, and totals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.gate.wording import counted, listed
 
 @dataclass(frozen=True)
 class FindingGroup:
-    """The findings about one revision, the heaviest first. Without a revision: about the history as a whole."""
+    """The findings about one revision, the most severe first. Without a revision: about the history as a whole."""
 
     revision: str | None
     message: str  # the revision's own, maybe empty

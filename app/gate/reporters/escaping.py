@@ -1,10 +1,10 @@
-"""Text that a project wrote, made harmless for where it is shown."""
+"""Text that a project wrote, escaped for where it is shown."""
 
 from __future__ import annotations
 
 import re
 
-# What a terminal obeys instead of showing (C0, DEL and C1, but for tab and line feed), what turns the order of letters
+# What a terminal executes instead of showing (C0, DEL and C1, but for tab and line feed), what turns the order of letters
 # around (bidirectional controls: a line then reads as something else), what is invisible, and what only some programs
 # take for the end of a line.
 UNSEEN = re.compile(
@@ -12,13 +12,13 @@ UNSEEN = re.compile(
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
-# The runner of GitHub Actions obeys a line of output that starts with "::", whatever white space comes before it, and
-# an older form anywhere within a line.
+# The runner of GitHub Actions executes a line of output that starts with "::", after any white space, and an older form
+# anywhere within a line.
 COMMAND = re.compile(r"^([^\S\n]*)(?=::)|(?<=##)(?=\[)", re.MULTILINE)
 
 
 def visible(text: str) -> str:
-    """The same text with a line feed for each end of a line, and each unseen character spelt out: "\\x1b"."""
+    """The same text with a line feed for each end of a line, and each invisible character spelled out: "\\x1b"."""
     text = text.replace("\r\n", "\n")
     return UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
@@ -34,7 +34,7 @@ def without_commands(text: str) -> str:
 
 
 def shortened(text: str, lines: int, columns: int = 2000) -> str:
-    """At most that many lines, none of them endless. What is left out is counted."""
+    """At most that many lines, each of limited length. What is left out is counted."""
     kept = text.strip("\n").split("\n")
     left_out = len(kept) - lines
     kept = [line if len(line) <= columns else f"{line[:columns]}…" for line in kept[:lines]]

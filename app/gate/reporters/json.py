@@ -7,7 +7,7 @@ import re
 from app.gate.report.model import Report
 from app.gate.reporters.escaping import UNSEEN
 
-# Outside of strings, JSON has no unseen characters but line feeds; so each one that is left can be written as an escape.
+# Outside strings, JSON has no invisible characters but line feeds; so each one that is left can be written as an escape.
 # "##[" starts a command in the log of a GitHub Actions job.
 RISKY = re.compile(f"{UNSEEN.pattern}|(?<=##)\\[")
 
@@ -17,7 +17,7 @@ def render(report: Report) -> str:
 
 
 def without_risks(document: str) -> str:
-    """The same JSON, fit for a terminal and for the log of a job."""
+    """The same JSON, safe for a terminal and for the log of a job."""
     return RISKY.sub(_escape, document)
 
 

@@ -1,7 +1,7 @@
 """JUnit XML, which nearly every CI system can show: a suite per check, a test case per revision with findings.
 
-A check with nothing to say is one test case that passed. What fails the run is a failure; what does not is told of in
-the output of a test case that passed.
+A check without findings is one test case that passed. What fails the run is a failure; what does not is in the output
+of a test case that passed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from app.gate.reporters.escaping import visible
 from app.gate.reporters.text import location
 from app.gate.wording import counted
 
-WHOLE = "history"  # the name of the case that is about no single revision
+WHOLE = "history"  # the name of the case about the whole history
 
 
 def render(report: Report) -> str:
@@ -49,10 +49,10 @@ def _suite(check: CheckEntry, report: Report) -> ElementTree.Element:
             failure = ElementTree.SubElement(
                 case, "failure", message=visible(finding.message + more), type=finding.severity
             )
-            failure.text = "\n\n".join(_told(each) for each in failing)
-        told = "\n\n".join(_told(each) for each in findings if each not in failing)
-        if told:
-            ElementTree.SubElement(case, "system-out").text = told
+            failure.text = "\n\n".join(_text_of(each) for each in failing)
+        others = "\n\n".join(_text_of(each) for each in findings if each not in failing)
+        if others:
+            ElementTree.SubElement(case, "system-out").text = others
     if not by_revision:
         case = _case(suite, check, WHOLE)
         if check.outcome is Outcome.SKIPPED:
@@ -65,7 +65,7 @@ def _case(suite: ElementTree.Element, check: CheckEntry, name: str) -> ElementTr
     return ElementTree.SubElement(suite, "testcase", name=visible(name), classname=f"overproof.{check.id}", time="0")
 
 
-def _told(finding: FindingEntry) -> str:
+def _text_of(finding: FindingEntry) -> str:
     return "\n".join(visible(line) for line in _lines(finding))
 
 
@@ -75,7 +75,7 @@ def _lines(finding: FindingEntry) -> Iterator[str]:
     if finding.detail:
         yield finding.detail
     if finding.help:
-        yield f"To mend it: {finding.help}"
+        yield f"Fix: {finding.help}"
     if finding.allowed is not None:
         yield f"Accepted: {finding.allowed}"
 

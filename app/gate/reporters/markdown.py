@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from app.gate.checks.pages import find_url
 from app.gate.report.model import FindingEntry, Report, RevisionEntry, StepEntry
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.gate.reporters._grouping import groups_of, totals
@@ -16,7 +17,7 @@ from app.gate.wording import counted, listed
 COMMENT_LIMIT_BYTES = 65_000  # GitHub refuses a comment of more than 65,536 characters.
 DETAIL_LINES = 30
 DETAIL_COLUMNS = 400
-REVISIONS_LIMIT = 20  # described one by one: a pull request's, not those of a whole history
+REVISIONS_LIMIT = 20  # described one by one: those of a pull request, not of a whole history
 
 VERDICTS = {
     Verdict.PASS: "✅ The migrations pass",
@@ -28,7 +29,7 @@ MARKS = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.NOTICE: "�
 
 @dataclass(frozen=True)
 class Block:
-    """A piece that is shown whole or not at all."""
+    """A piece that is shown completely or not at all."""
 
     text: str
     heading: str = ""  # shown before the first block of its group that is shown
@@ -52,7 +53,7 @@ def render(report: Report, limit_bytes: int = COMMENT_LIMIT_BYTES) -> str:
         kept.append(text)
         shown_headings.add(heading)
     if left_out:
-        kept.append(f"{counted(left_out, 'more finding')} did not fit here; the text and JSON reports have them all.")
+        kept.append(f"{counted(left_out, 'more finding')} did not fit here; the text and JSON reports list all.")
     return "\n\n".join(kept) + "\n"
 
 
@@ -75,15 +76,21 @@ def _blocks(report: Report) -> Iterator[Block]:
 def _finding(finding: FindingEntry, helped: set[tuple[str, str]]) -> str:
     place = location(finding)
     parts = [
-        f"{MARKS[finding.severity]} **{finding.severity}** {code(finding.check)}{f' {code(place)}' if place else ''}",
+        f"{MARKS[finding.severity]} **{finding.severity}** {_check(finding.check)}{f' {code(place)}' if place else ''}",
         prose(finding.message),
     ]
     if finding.detail:
         parts.append(fenced(finding.detail))
     if finding.help and (finding.check, finding.help) not in helped:
         helped.add((finding.check, finding.help))
-        parts.append(paragraphs(f"To mend it: {finding.help}"))
+        parts.append(paragraphs(f"Fix: {finding.help}"))
     return "\n\n".join(parts)
+
+
+def _check(check_id: str) -> str:
+    """The id of a check, as a link to its page if this version knows the check."""
+    url = find_url(check_id)
+    return f"[{code(check_id)}]({url})" if url else code(check_id)
 
 
 def _effects(report: Report) -> Iterator[Block]:
@@ -98,7 +105,7 @@ def _effects(report: Report) -> Iterator[Block]:
     rows = [_effect(each, first_upgrades[each.revision]) for each in new if each.revision in first_upgrades]
     if rows:
         table = [
-            "| revision | changes | locks on existing tables | rewrites | reads whole |",
+            "| revision | changes | locks on existing tables | rewrites | full scans |",
             "| --- | --- | --- | --- | --- |",
         ]
         yield Block(_folded("What the revisions do", "\n".join([*table, *rows])))
@@ -169,7 +176,7 @@ def _folded(title: str, body: str) -> str:
 # Quoting. https://github.github.com/gfm/
 
 
-# A backslash does not keep GitHub from notifying a person or linking an issue; a space of no width does.
+# A backslash does not keep GitHub from notifying a person or linking an issue; a zero-width space does.
 SPECIAL = re.compile(r"[\\`*_{}\[\]<>|~&$^]|(?<=@)(?=\w)|(?<=#)(?=\d)")
 ENTITIES = {
     "": "&#8203;",
@@ -204,7 +211,7 @@ def cell(text: str) -> str:
 
 
 def prose(text: str, code: Callable[[str], str] = code) -> str:
-    """One line. Of all Markdown only `code` keeps its meaning, for our own messages use it."""
+    """One line. Of all Markdown only `code` keeps its meaning, because our own messages use it."""
     parts = re.split(r"`([^`]+)`", one_line(text))
     quoted = "".join(code(part) if at % 2 else escaped(part) for at, part in enumerate(parts))
     return BLOCK_START.sub(lambda match: f"\\{match[1]}" if match[1] else f"{match[2]}\\{match[3]}", quoted)

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from app.gate.checks.pages import page_of
+from app.gate.checks.pages import find_url, page_of
 from app.gate.checks.registry import UnknownCheck, get_check
 from app.gate.report.model import FindingEntry, Report
 from app.gate.report.verdict import Severity, Verdict
@@ -19,7 +19,7 @@ from app.gate.reporters.escaping import visible
 from app.gate.reporters.json import without_risks
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
-ROOT = "SRCROOT"  # the repository's root, which only the reader of the log can know
+ROOT = "SRCROOT"  # the repository's root, which only the reader of the log knows
 FINGERPRINT = "overproof/v2"
 
 LINK = re.compile(r"\[(?=[^\[\]]*\]\()")
@@ -62,6 +62,7 @@ def _rule(check_id: str) -> dict[str, Any]:
         "shortDescription": {"text": f"{page.title}."},
         "fullDescription": {"text": page.sections.get("Catches", page.title)},
         "help": {"text": page.text},
+        "helpUri": find_url(check.id),
         "defaultConfiguration": {"level": LEVELS[check.severity]},
         "properties": {"tags": ["database", "migration"]},
     }
@@ -82,7 +83,7 @@ def _result(finding: FindingEntry, rule_index: int, report: Report) -> dict[str,
         "message": {"text": _message(finding)},
         "locations": _locations(finding, report),
         "partialFingerprints": {FINGERPRINT: finding.fingerprint},
-        # A log that tells of suppressions at all tells of each result whether it has one.
+        # If one result of a log has suppressions, every result must say whether it has any.
         "suppressions": [],
     }
     if finding.allowed is not None:
@@ -97,14 +98,14 @@ def _message(finding: FindingEntry) -> str:
     """Plain text, in which `[text](target)` would be a link. Braces are arguments only where arguments are given."""
     text = "\n\n".join(
         visible(part)
-        for part in (finding.message, finding.detail, f"To mend it: {finding.help}" if finding.help else None)
+        for part in (finding.message, finding.detail, f"Fix: {finding.help}" if finding.help else None)
         if part
     )
     return LINK.sub(r"\[", text)
 
 
 def _locations(finding: FindingEntry, report: Report) -> list[dict[str, Any]]:
-    """Where the finding is; code scanning shows no result without a place, so one about the history is put at its head."""
+    """Where the finding is; code scanning shows no result without a location, so one about the history is put at its head."""
     path, line = finding.path, finding.line
     if path is None:
         heads = set(report.graph.heads)

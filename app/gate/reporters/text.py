@@ -1,4 +1,4 @@
-"""For people at a terminal or in a log: the verdict, the findings by revision, and what it all was about."""
+"""For a terminal or a log: the verdict, the findings by revision, and a summary of the run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from app.gate.wording import counted, listed
 if TYPE_CHECKING:
     from rich.console import Console
 
-WIDTH = 80  # columns, where nobody says how many there are
+WIDTH = 80  # columns, if the terminal's width is not known
 DETAIL_LINES = 20
 CODE_COLUMNS = 500
-FLOOD = 10  # more findings than a person reads one by one
+FLOOD = 10  # more findings than a reader goes through one by one
 
 VERDICTS = {Verdict.PASS: "PASSED", Verdict.FAIL: "FAILED", Verdict.ERROR: "NOT VERIFIED"}
 VERDICT_STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.ERROR: "bold red"}
@@ -28,11 +28,11 @@ SEVERITY_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", 
 
 class Line(NamedTuple):
     text: str
-    style: str = ""  # in rich's words
+    style: str = ""  # as rich names it
 
 
 def render(report: Report) -> str:
-    """Plain text that fits 80 columns, but for names and paths that are longer than that, and for code to be copied."""
+    """Plain text that fits 80 columns, except for longer names and paths, and for code to be copied."""
     return without_commands("".join(f"{line.text}\n" for line in lines_of(report, WIDTH)))
 
 
@@ -91,13 +91,13 @@ def _finding(finding: FindingEntry, width: int, helped: set[tuple[str, str]]) ->
         for line in shortened(visible(finding.detail), DETAIL_LINES).split("\n"):
             yield from _verbatim(line, "      | ", width, "dim")
     if finding.help and (finding.check, finding.help) not in helped:
-        # What is said of a whole flood of findings is said once.
+        # The same fix is shown once, whatever the number of findings.
         helped.add((finding.check, finding.help))
-        yield from _paragraphs(visible(f"To mend it: {finding.help}"), "    ", width)
+        yield from _paragraphs(visible(f"Fix: {finding.help}"), "    ", width)
 
 
 def location(finding: FindingEntry) -> str:
-    """ "migrations/versions/a1_orders.py:23", a form that terminals and editors make a link of."""
+    """ "migrations/versions/a1_orders.py:23", which terminals and editors turn into a link."""
     if finding.path is None:
         return ""
     return one_line(finding.path) + (f":{finding.line}" if finding.line is not None else "")
@@ -134,7 +134,7 @@ def _undecided(report: Report, width: int) -> Iterator[Line]:
 
 
 def _outlook(report: Report, width: int) -> Iterator[Line]:
-    """Where to go from here."""
+    """What to do next."""
     findings = report.open_findings
     if not findings:
         return
@@ -143,9 +143,9 @@ def _outlook(report: Report, width: int) -> Iterator[Line]:
         numbers = Counter(finding.check for finding in findings).most_common()
         yield from _wrapped(f"By check: {listed([f'{name} {number}' for name, number in numbers], 99)}.", "", width)
         if not any(finding.is_in_baseline for finding in report.findings):
-            hint = "To accept all that is there today: --baseline FILE --write-baseline"
+            hint = "To accept all current findings: --baseline FILE --write-baseline"
             yield from _wrapped(hint, "", width)
-    yield from _wrapped(f"`overproof explain {findings[0].check}` says more, and so for each check.", "", width)
+    yield from _wrapped(f"Details of each check: `overproof explain {findings[0].check}`", "", width)
 
 
 def _summary(report: Report) -> str:
@@ -172,7 +172,7 @@ def _wrapped(text: str, indent: str, width: int, style: str = "") -> Iterator[Li
 
 
 def _verbatim(text: str, indent: str, width: int, style: str = "") -> Iterator[Line]:
-    """A line of code: its own indentation stays, and what is too long goes on below, further in."""
+    """A line of code: its indentation is kept, and what is too long continues on the next line, further indented."""
     text = text.expandtabs(4).rstrip()
     margin = text[: len(text) - len(text.lstrip())][: width // 3]
     lines = textwrap.wrap(
@@ -197,5 +197,5 @@ def _paragraphs(text: str, indent: str, width: int) -> Iterator[Line]:
         yield from _wrapped(" ".join(paragraph), indent, width)
         paragraph = []
         if line.strip():
-            # Code is there to be copied: a terminal wraps it for the eye alone.
+            # Code is to be copied: only the terminal wraps it.
             yield Line(shortened(f"{indent}{line.expandtabs(4).rstrip()}", 1, CODE_COLUMNS))

@@ -1,4 +1,4 @@
-"""Changes of a schema as text for readers."""
+"""Changes of a schema as human-readable text."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def describe(change: Change) -> str:
         return f"{named(change.key)} is new"
     if change.after is None:
         return f"{named(change.key)} is gone"
-    return f"{named(change.key)}: {'; '.join(_in_words(change.key, change.before, change.after))}"
+    return f"{named(change.key)}: {'; '.join(_differences_in(change.key, change.before, change.after))}"
 
 
 def describe_all(changes: Iterable[Change]) -> list[str]:
-    """One line for each change. What belongs to a table that is itself new or gone goes without saying, and something gone
-    that is back under another name is said to be."""
+    """One line for each change. What belongs to a new or dropped table is left out, and an object that may have been
+    renamed is one line."""
     changes = list(changes)
-    told = list(without_parts(changes))
-    renamed = dict(_renames(told, changes))
+    shown = list(without_parts(changes))
+    renamed = dict(_renames(shown, changes))
     taken = set(renamed.values())
     lines = []
-    for change in told:
+    for change in shown:
         if change.key in taken:
             continue
         if change.key in renamed:
@@ -61,15 +61,15 @@ def without_parts(changes: Iterable[Change]) -> Iterator[Change]:
             yield change
 
 
-def _renames(told: list[Change], changes: list[Change]) -> Iterator[tuple[Key, Key]]:
-    """(gone, new) where one object went and just one other of the same kind, place and definition came."""
+def _renames(shown: list[Change], changes: list[Change]) -> Iterator[tuple[Key, Key]]:
+    """(gone, new) where one object is gone and exactly one other of the same kind, table and definition is new."""
     columns: dict[Key, list[str]] = defaultdict(list)  # by the table, whatever its kind
     for change in changes:
         if change.key.kind == "column":
             column = f"{change.key.name} {_canonical(change)}"
             columns[Key("", change.key.schema, change.key.table)].append(column)
     groups: dict[tuple[str, ...], tuple[list[Key], list[Key]]] = defaultdict(lambda: ([], []))
-    for change in told:
+    for change in shown:
         key = change.key
         if change.before is not None and change.after is not None:
             continue
@@ -85,7 +85,7 @@ def _canonical(change: Change) -> str:
     return json.dumps(change.after if change.before is None else change.before, sort_keys=True)
 
 
-def _in_words(key: Key, before: Definition, after: Definition) -> Iterator[str]:
+def _differences_in(key: Key, before: Definition, after: Definition) -> Iterator[str]:
     for field in sorted(before.keys() | after.keys(), key=lambda name: (name not in ("type", "definition"), name)):
         old, new = before.get(field), after.get(field)
         if old == new or (field in ("columns", "references") and before.get("definition") != after.get("definition")):
@@ -94,13 +94,13 @@ def _in_words(key: Key, before: Definition, after: Definition) -> Iterator[str]:
         if field == "nullable":
             yield "NOT NULL is gone" if new else "NOT NULL is new"
         elif field == "labels":
-            yield from _labels_in_words(old or [], new or [])
+            yield from _label_differences(old or [], new or [])
         elif field == "privileges":
-            yield from _privileges_in_words(old, new)
+            yield from _privilege_differences(old, new)
         elif field in ("validated", "index_valid", "valid"):
             yield f"no longer {label}" if new is False else f"now {label}"
         elif isinstance(old, list) or isinstance(new, list):
-            yield from _list_in_words(label, old or [], new or [])
+            yield from _list_differences(label, old or [], new or [])
         elif old is None:
             yield f"{label} {_shown(new)} is new"
         elif new is None:
@@ -119,7 +119,7 @@ def _shown(value: Any) -> str:
     return " ".join(str(value).split())
 
 
-def _labels_in_words(old: list[str], new: list[str]) -> Iterator[str]:
+def _label_differences(old: list[str], new: list[str]) -> Iterator[str]:
     for label in old:
         if label not in new:
             yield f"label '{label}' is gone"
@@ -130,14 +130,14 @@ def _labels_in_words(old: list[str], new: list[str]) -> Iterator[str]:
         yield f"labels in another order: {', '.join(old)} -> {', '.join(new)}"
 
 
-def _privileges_in_words(old: Mapping[str, str] | None, new: Mapping[str, str] | None) -> Iterator[str]:
+def _privilege_differences(old: Mapping[str, str] | None, new: Mapping[str, str] | None) -> Iterator[str]:
     old, new = old or {}, new or {}
     for who in sorted(old.keys() | new.keys()):
         if old.get(who) != new.get(who):
             yield f"privileges of {who} {old.get(who, 'as by default')} -> {new.get(who, 'as by default')}"
 
 
-def _list_in_words(label: str, old: list[Any], new: list[Any]) -> Iterator[str]:
+def _list_differences(label: str, old: list[Any], new: list[Any]) -> Iterator[str]:
     gone = [str(each) for each in old if each not in new]
     added = [str(each) for each in new if each not in old]
     if gone:

@@ -173,8 +173,8 @@ def test_a_column_of_another_type_is_not_advised_to_be_indexed_anew():
 
     [finding] = examine(recording(trip(statements=[retype])))
 
-    assert finding.message == "Reads and writes on orders wait until its indexes are built again."
-    assert "give the new values a column of their own" in str(finding.help)
+    assert finding.message == "Reads and writes on orders wait until its indexes are rebuilt."
+    assert "add a new column whose index is built concurrently" in str(finding.help)
     assert "REINDEX" not in str(finding.help)
 
 

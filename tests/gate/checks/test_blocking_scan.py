@@ -18,7 +18,7 @@ def test_a_check_that_is_validated_at_once_is_named():
     [finding] = examine(recording(trip(statements=[add], changes=[CHECK])))
 
     assert finding.message == (
-        "Reads and writes on orders wait until PostgreSQL has read the whole of orders, for check constraint ck_total."
+        "Reads and writes on orders wait until PostgreSQL has scanned the whole of orders, for check constraint ck_total."
     )
     assert (finding.object, finding.line) == ("public.orders", 12)
     assert 'op.execute("ALTER TABLE orders ADD CONSTRAINT ck_total CHECK ((total > 0)) NOT VALID")' in str(finding.help)
@@ -41,7 +41,7 @@ def test_a_foreign_key_is_one_finding_that_names_both_tables():
     [finding] = examine(recording(trip(statements=[add], changes=[unnamed])))
 
     assert finding.message.startswith(
-        "Writes on orders and users wait until PostgreSQL has read the whole of orders, for foreign key"
+        "Writes on orders and users wait until PostgreSQL has scanned the whole of orders, for foreign key"
     )
     assert "ADD CONSTRAINT orders_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) NOT VALID" in str(
         finding.help
@@ -62,7 +62,7 @@ def test_who_waits_is_told_table_by_table():
     [finding] = examine(recording(trip(statements=statements)))
 
     assert finding.message.startswith(
-        "Reads and writes on orders, and writes on users, wait until PostgreSQL has read the"
+        "Reads and writes on orders, and writes on users, wait until PostgreSQL has scanned the"
     )
 
 
@@ -90,7 +90,7 @@ def test_validating_under_the_lock_of_the_statement_that_added_it_is_a_finding()
     [finding] = examine(recording(trip(statements=[add, validate], changes=[CHECK])))
 
     assert finding.line == 13
-    assert finding.message.endswith("for check constraint ck_total; they are locked out since line 12.")
+    assert finding.message.endswith("for check constraint ck_total; blocked since line 12.")
 
 
 def test_a_statement_that_finds_the_lock_held_says_since_when():
@@ -99,9 +99,7 @@ def test_a_statement_that_finds_the_lock_held_says_since_when():
 
     [finding] = examine(recording(trip(statements=[first, second])))
 
-    assert finding.message.endswith(
-        "read the whole of orders, for NOT NULL of note; they are locked out since line 12."
-    )
+    assert finding.message.endswith("scanned the whole of orders, for NOT NULL of note; blocked since line 12.")
 
 
 def test_the_scans_of_one_table_are_one_finding_with_all_of_the_code():
@@ -116,7 +114,7 @@ def test_the_scans_of_one_table_are_one_finding_with_all_of_the_code():
     [finding] = examine(recording(trip(statements=statements, changes=[note, CHECK])))
 
     assert finding.message == (
-        "Reads and writes on orders wait until PostgreSQL has read the whole of orders 2 times, for NOT NULL of note and "
+        "Reads and writes on orders wait until PostgreSQL has scanned the whole of orders 2 times, for NOT NULL of note and "
         "check constraint ck_total."
     )
     assert finding.line == 12
@@ -159,7 +157,7 @@ def test_no_number_is_told_where_a_reason_is_not_known():
 
     [finding] = examine(recording(trip(statements=statements)))
 
-    assert finding.message.endswith("has read the whole of orders, for NOT NULL of note.")
+    assert finding.message.endswith("has scanned the whole of orders, for NOT NULL of note.")
 
 
 def test_stays_quiet_about_a_required_column_that_only_an_empty_table_can_take():
@@ -176,7 +174,7 @@ def test_a_do_block_is_seen_like_anything_else():
 
     [finding] = examine(recording(trip(statements=[block])))
 
-    assert "read the whole of orders." in finding.message
+    assert "scanned the whole of orders." in finding.message
     assert "NOT VALID" in str(finding.help)
 
 

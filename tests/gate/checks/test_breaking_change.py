@@ -24,27 +24,27 @@ def messages(*changes, **fields):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ([removed(TABLE)], "Table orders is gone: code that still uses it fails."),
-        ([removed(NOTE, **TEXT)], "Column orders.note is gone: code that still reads or writes it fails."),
+        ([removed(TABLE)], "Table orders is dropped: code that still uses it fails."),
+        ([removed(NOTE, **TEXT)], "Column orders.note is dropped: code that still reads or writes it fails."),
         (
             [removed(NOTE, **TEXT), added(key("column", "remark", "orders"), **TEXT)],
-            "Column orders.note is now called remark: code that still reads or writes it fails.",
+            "Column orders.note is renamed to remark: code that still reads or writes it fails.",
         ),
         (
             [added(NOTE, type="text", nullable=False)],
-            "Column orders.note must be given and has no default: INSERTs of older code fail.",
+            "Column orders.note is required and has no default: INSERTs of older code fail.",
         ),
         (
             [altered(NOTE, TEXT, {"type": "text", "nullable": False})],
-            "Column orders.note is now NOT NULL: older code that leaves it empty fails.",
+            "Column orders.note is now NOT NULL: older code that leaves it NULL fails.",
         ),
         (
             [altered(NOTE, {"type": "text", "nullable": False, "default": "''"}, {"type": "text", "nullable": False})],
-            "Column orders.note has lost its default: INSERTs of older code that leave it out fail.",
+            "Column orders.note has lost its default: INSERTs of older code that omit it fail.",
         ),
         (
             [altered(NOTE, TEXT, {"type": "integer", "nullable": True})],
-            "Column orders.note was text and is now integer: older code reads or writes something else.",
+            "Column orders.note changes from text to integer: older code reads or writes other values.",
         ),
         (
             [altered(NOTE, TEXT, {**TEXT, "generated": "lower(note)"})],
@@ -52,11 +52,11 @@ def messages(*changes, **fields):
         ),
         (
             [added(key("constraint", "ck", "orders"), type="check", definition="CHECK ((total > 0))")],
-            "Check constraint ck on orders is new: what older code writes may be refused.",
+            "Check constraint ck on orders is new: it may refuse what older code writes.",
         ),
         (
             [added(key("index", "uq", "orders"), unique=True, definition="USING btree (number)")],
-            "Index uq on orders is new: what older code writes may be refused.",
+            "Index uq on orders is new: it may refuse what older code writes.",
         ),
         (
             [altered(key("enum", "status"), {"labels": ["new", "old"]}, {"labels": ["new"]})],
@@ -74,20 +74,20 @@ def messages(*changes, **fields):
         ),
         (
             [altered(key("constraint", "ck", "orders"), _bounds(0, 100), _bounds(0, 99))],
-            "Check constraint ck on orders has closer bounds: older code that writes what is beyond them fails.",
+            "Check constraint ck on orders has narrower bounds: older code that writes values outside them fails.",
         ),
         (
             [
                 removed(key("constraint", "ck", "orders"), **_bounds(0, 9)),
                 added(key("constraint", "c", "orders"), **_bounds(1, 9)),
             ],
-            "Check constraint c on orders is new: what older code writes may be refused.",
+            "Check constraint c on orders is new: it may refuse what older code writes.",
         ),
         (
             [removed(key("function", "total(integer)"), returns="integer")],
-            "Function total(integer) is gone: code that still calls it fails.",
+            "Function total(integer) is dropped: code that still calls it fails.",
         ),
-        ([removed(key("view", "totals"))], "View totals is gone: code that still uses it fails."),
+        ([removed(key("view", "totals"))], "View totals is dropped: code that still uses it fails."),
     ],
 )
 def test_each_kind_of_break_is_told_with_who_fails(changes, message):
@@ -103,7 +103,7 @@ def test_a_renamed_table_is_told_by_its_new_name_and_not_by_its_columns():
         added(key("constraint", "ck", "purchases"), type="check", definition="CHECK ((note <> ''::text))"),
     ]
 
-    assert messages(*changes) == ["Table orders is now called purchases: code that still uses it fails."]
+    assert messages(*changes) == ["Table orders is renamed to purchases: code that still uses it fails."]
 
 
 def test_a_table_that_is_renamed_and_changed_at_once_is_told_by_its_new_name_and_where_that_was_given():
@@ -123,7 +123,7 @@ def test_a_table_that_is_renamed_and_changed_at_once_is_told_by_its_new_name_and
 
     [finding] = examine(recording(trip(statements=statements, changes=changes)))
 
-    assert finding.message == "Table orders is now called Purchases: code that still uses it fails."
+    assert finding.message == "Table orders is renamed to Purchases: code that still uses it fails."
     assert (finding.line, finding.detail) == (14, 'ALTER TABLE public.orders RENAME TO "Purchases"')
 
 
@@ -136,7 +136,7 @@ def test_a_dropped_table_is_shown_with_the_statement_that_drops_it():
 
     [finding] = examine(recording(trip(statements=statements, changes=[removed(TABLE)])))
 
-    assert (finding.message, finding.line) == ("Table orders is gone: code that still uses it fails.", 13)
+    assert (finding.message, finding.line) == ("Table orders is dropped: code that still uses it fails.", 13)
 
 
 def test_a_column_that_is_renamed_is_not_told_a_second_time_as_one_that_must_be_given():
@@ -145,7 +145,7 @@ def test_a_column_that_is_renamed_is_not_told_a_second_time_as_one_that_must_be_
     changes = [removed(NOTE, **required), added(key("column", "remark", "orders"), **required)]
 
     assert messages(*changes, statements=[rename]) == [
-        "Column orders.note is now called remark: code that still reads or writes it fails."
+        "Column orders.note is renamed to remark: code that still reads or writes it fails."
     ]
 
 
@@ -158,10 +158,10 @@ def test_what_is_dropped_is_not_taken_for_renamed():
     new_table = [added(key("table", "purchases")), added(key("column", "note", "purchases"), **TEXT)]
 
     assert messages(removed(NOTE, **TEXT), added(key("column", "remark", "orders"), **TEXT), statements=columns) == [
-        "Column orders.note is gone: code that still reads or writes it fails."
+        "Column orders.note is dropped: code that still reads or writes it fails."
     ]
     assert messages(removed(TABLE), removed(NOTE, **TEXT), *new_table, statements=tables) == [
-        "Table orders is gone: code that still uses it fails."
+        "Table orders is dropped: code that still uses it fails."
     ]
 
 
@@ -175,7 +175,7 @@ def test_the_breaks_of_one_table_are_one_finding_at_the_first_statement():
     [finding] = examine(recording(trip(statements=drops, changes=changes)))
 
     assert finding.message == (
-        "Code of the release before breaks on orders in 2 ways: column orders.note is gone and column orders.total is gone."
+        "Code of the previous release breaks on orders in 2 ways: column orders.note is dropped and column orders.total is dropped."
     )
     assert finding.line == 12
 
@@ -197,12 +197,12 @@ def test_points_at_the_statement_that_forbids_nulls_and_not_at_those_that_prepar
 @pytest.mark.parametrize(
     ("change", "advice"),
     [
-        (removed(NOTE, **TEXT), "Split it over two releases"),
-        (altered(NOTE, TEXT, {"type": "integer", "nullable": False}), "Split it over two releases"),
-        (added(NOTE, type="text", nullable=False), "Leave it a default (server_default)"),
+        (removed(NOTE, **TEXT), "Split the change over two releases"),
+        (altered(NOTE, TEXT, {"type": "integer", "nullable": False}), "Split the change over two releases"),
+        (added(NOTE, type="text", nullable=False), "Give it a default (server_default)"),
         (
             altered(NOTE, {"type": "text", "nullable": False, "default": "''"}, {"type": "text", "nullable": False}),
-            "Leave it a",
+            "Give it a",
         ),
     ],
     ids=["gone", "of another type", "new and required", "without its default"],
@@ -326,7 +326,7 @@ def test_a_time_that_gets_a_zone_says_which_one_or_depends_on_the_session(sql, i
 
     [message] = messages(altered(NOTE, *times), statements=[statement(sql)])
 
-    assert ("taken in the session's zone: in another one than UTC they shift" in message) is is_left_open
+    assert ("converts the values by the session's time zone: unless that is UTC, they shift" in message) is is_left_open
 
 
 def test_stays_quiet_where_postgresql_knew_without_reading_that_no_value_is_null():
@@ -346,7 +346,7 @@ def test_stays_quiet_where_postgresql_knew_without_reading_that_no_value_is_null
 )
 def test_not_null_that_was_not_proved_is_a_break(statements):
     assert messages(REQUIRED, statements=statements) == [
-        "Column orders.note is now NOT NULL: older code that leaves it empty fails."
+        "Column orders.note is now NOT NULL: older code that leaves it NULL fails."
     ]
 
 
@@ -366,7 +366,7 @@ def test_a_domain_without_a_rule_is_its_type_by_another_name():
 def test_a_rule_for_a_domain_is_a_break_unless_the_domain_is_new():
     rule = added(key("domain constraint", "is_positive", "amount"), definition="CHECK ((VALUE > 0))")
 
-    assert messages(rule) == ["Domain constraint is_positive on amount is new: what older code writes may be refused."]
+    assert messages(rule) == ["Domain constraint is_positive on amount is new: it may refuse what older code writes."]
     assert messages(added(key("domain", "amount"), type="integer"), rule) == []
 
 
@@ -423,7 +423,7 @@ def test_a_unique_key_is_a_break_where_an_older_one_does_not_promise_as_much(new
     walk = recording(trip("a1", changes=[added(uq, **new)]), trip("b2", changes=later), head=head)
 
     assert [each.message for each in examine(walk) if each.revision == "a1"] == [
-        "Unique constraint uq on orders is new: what older code writes may be refused."
+        "Unique constraint uq on orders is new: it may refuse what older code writes."
     ]
 
 
@@ -443,6 +443,6 @@ def test_a_new_trigger_may_fill_the_column_that_must_be_given(when, body, is_fil
     trigger = added(key("trigger", "fill_orders", "orders"), definition=definition)
     column = added(NOTE, type="text", nullable=False)
 
-    broken = ["Column orders.note must be given and has no default: INSERTs of older code fail."]
+    broken = ["Column orders.note is required and has no default: INSERTs of older code fail."]
 
     assert messages(column, function, trigger) == ([] if is_filled else broken)

@@ -22,7 +22,7 @@ def test_the_one_that_fails_is_a_finding_with_the_lock_to_take():
 def test_another_schema_is_a_finding():
     [finding] = examine(recording(concurrent=attempt(differences=[added(key("index", "ix", "orders"))])))
 
-    assert "make another schema than one alone: index ix on orders." in finding.message
+    assert "create a different schema from a single one: index ix on orders." in finding.message
 
 
 def test_stays_quiet_when_both_end_well():

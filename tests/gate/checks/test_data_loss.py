@@ -32,7 +32,7 @@ def test_a_dropped_column_is_named_with_a_value_that_was_in_it_and_a_way_to_keep
 
     assert finding.message == "a1 drops column orders.note, with the values in it."
     assert finding.object == "public.orders.note"
-    assert finding.detail == "- orders.note: 'note-1' is gone (5 of 6 rows tried)"
+    assert finding.detail == "- orders.note: 'note-1' is gone (5 of 6 test rows)"
     assert finding.line == 12
     assert 'op.execute("CREATE TABLE orders_before_a1 AS SELECT id, note FROM orders")' in str(finding.help)
     assert "# overproof: allow data-loss: <why>" in str(finding.help)
@@ -44,44 +44,44 @@ def test_a_dropped_column_is_named_with_a_value_that_was_in_it_and_a_way_to_keep
         (
             Loss("public.orders", None, LossKind.TABLE_DROPPED, 6, 6, "id = 1001", None, ("id",)),
             "a1 drops table orders, with the rows in it.",
-            "- orders: the row id = 1001 is gone (6 of 6 rows tried)",
+            "- orders: the row id = 1001 is gone (6 of 6 test rows)",
         ),
         (
             Loss("public.orders", None, LossKind.ROWS_DELETED, 1, 6, "id = 1005"),
             "a1 deletes rows of orders.",
-            "- orders: the row id = 1005 is gone (1 of 6 rows tried)",
+            "- orders: the row id = 1005 is gone (1 of 6 test rows)",
         ),
         (
             Loss("public.orders", None, LossKind.ROWS_DELETED, 6, 6, "id = 1001"),
             "a1 deletes rows of orders.",
-            "- orders: the row id = 1001 is gone (6 of 6 rows tried)",
+            "- orders: the row id = 1001 is gone (6 of 6 test rows)",
         ),
         (
             Loss("public.orders", "total", LossKind.VALUES_ROUNDED, 3, 6, "1.5", "2"),
             "a1 rounds values of orders.total.",
-            "- orders.total: '1.5' became '2' (3 of 6 rows tried)",
+            "- orders.total: '1.5' became '2' (3 of 6 test rows)",
         ),
         (
             Loss("shop.orders", "note", LossKind.VALUES_TRUNCATED, 1, 6, "abcdef", "abc"),
-            "a1 cuts off texts in shop.orders.note.",
-            "- shop.orders.note: 'abcdef' became 'abc' (1 of 6 rows tried)",
+            "a1 truncates texts in shop.orders.note.",
+            "- shop.orders.note: 'abcdef' became 'abc' (1 of 6 test rows)",
         ),
         (
             Loss("public.orders", "note", LossKind.VALUES_REMOVED, 5, 6, "note-1"),
             "a1 sets orders.note to NULL where it has a value.",
-            "- orders.note: 'note-1' became NULL (5 of 6 rows tried)",
+            "- orders.note: 'note-1' became NULL (5 of 6 test rows)",
         ),
         (
             Loss("public.orders", "note", LossKind.VALUES_MERGED, 5, 6, "note-1", "x"),
-            "a1 makes different values of orders.note the same.",
-            "- orders.note: 'note-1' became 'x' (5 of 6 rows tried)",
+            "a1 makes different values of orders.note equal.",
+            "- orders.note: 'note-1' became 'x' (5 of 6 test rows)",
         ),
         (
             Loss(
                 "public.orders", "at", LossKind.VALUES_CHANGED, 5, 6, "2001-01-01T00:00:00", "2000-12-31T23:00:00+00:00"
             ),
             "a1 changes values of orders.at.",
-            "- orders.at: '2001-01-01T00:00:00' became '2000-12-31T23:00:00+00:00' (5 of 6 rows tried)",
+            "- orders.at: '2001-01-01T00:00:00' became '2000-12-31T23:00:00+00:00' (5 of 6 test rows)",
         ),
     ],
 )
@@ -121,14 +121,14 @@ def test_a_downgrade_that_forgets_values_is_told_at_the_downgrade():
 
     [finding] = examine(of([], [changed]))
 
-    assert finding.message == "After a1 and its downgrade, orders.note is not what it was."
+    assert finding.message == "After a1 and its downgrade, orders.note has other values than before."
     assert finding.direction == "downgrade"
 
 
 def test_rows_that_are_gone_after_the_way_back_are_told():
     [finding] = examine(of([], [Loss("public.orders", None, LossKind.ROWS_DELETED, 1, 6, "id = 1001")]))
 
-    assert finding.message == "After a1 and its downgrade, rows of orders are gone that were there before it."
+    assert finding.message == "After a1 and its downgrade, rows of orders are missing."
 
 
 def test_what_the_upgrade_lost_is_not_told_again_of_the_downgrade():
@@ -153,5 +153,5 @@ def test_stays_quiet_about(one):
 
 
 def test_is_skipped_where_no_rows_could_be_tried():
-    with pytest.raises(CheckSkipped, match="no rows were tried: the connection commits"):
+    with pytest.raises(CheckSkipped, match="no upgrade was tried over rows: the connection commits"):
         list(examine(recording(not_observed={"populated": "the connection commits by itself"})))

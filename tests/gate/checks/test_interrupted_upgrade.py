@@ -18,7 +18,7 @@ def test_a_second_run_that_fails_is_told_with_the_statement_after_which_the_firs
     [finding] = examine(recording(replace(trip("a1"), interruptions=(killed,))))
 
     assert finding.message == (
-        'Killed half way, a1 cannot be run again: column "note" of relation "orders" already exists.'
+        'a1 cannot be run again after it was killed half way: column "note" of relation "orders" already exists.'
     )
     assert (finding.revision, finding.line) == ("a1", 13)
     assert "Killed after:\nCREATE INDEX CONCURRENTLY ix ON orders (note)" in str(finding.detail)

@@ -45,11 +45,11 @@ def of_one(body: str, upgrade_body: str = "present", **fields: object) -> Record
         ),
         (
             of_one("raises", changes=[COLUMN], down_failure=python_failure("NotImplementedError")),
-            "its downgrade refuses",
+            "its downgrade raises an exception on purpose",
         ),
         (
             of_one("present", changes=[COLUMN], down_failure=python_failure("RuntimeError", "no way back")),
-            "refuses (no way back)",
+            "raises an exception on purpose (no way back)",
         ),
         (of_one("present", changes=[COLUMN], undo=[], left_behind=[COLUMN]), "its downgrade does nothing"),
     ],

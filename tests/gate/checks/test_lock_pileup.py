@@ -27,8 +27,8 @@ def test_tables_that_are_locked_one_after_the_other_are_one_finding():
 @pytest.mark.parametrize(
     ("mode", "words"),
     [
-        ("ShareRowExclusiveLock", "while it waits for one table, nobody can write to those before it."),
-        ("AccessExclusiveLock", "while it waits for one table, nobody can use those before it."),
+        ("ShareRowExclusiveLock", "while it waits for one table, no session can write to the ones before it."),
+        ("AccessExclusiveLock", "while it waits for one table, no session can use the ones before it."),
     ],
 )
 def test_reads_of_the_tables_before_are_said_to_wait_only_where_they_do(mode: str, words: str):

@@ -21,7 +21,7 @@ def test_an_edited_revision_is_named_with_the_command_that_puts_it_back() -> Non
     [finding] = examine(edited)
 
     assert (finding.revision, finding.path) == ("a1", "versions/a1.py")
-    assert finding.message.startswith("a1 does other things than on origin/main")
+    assert finding.message.startswith("a1 does something else than on origin/main")
     assert "git checkout 0123456789ab -- versions/a1.py" in str(finding.help)
 
 
@@ -30,7 +30,7 @@ def test_a_removed_revision_is_named() -> None:
 
     [finding] = examine(removed)
 
-    assert finding.message.startswith("c3 is on origin/main and gone here")
+    assert finding.message.startswith("c3 is on origin/main but not here")
 
 
 def test_a_revision_that_slips_in_is_one_finding_though_it_edits_the_one_after_it() -> None:

@@ -21,7 +21,7 @@ def test_a_constraint_is_told_at_the_revision_that_left_it_so():
 
     assert (
         finding.message
-        == "Check constraint ck_total on orders is still NOT VALID at head: nobody has checked the older rows."
+        == "Check constraint ck_total on orders is still NOT VALID at head: existing rows were never checked."
     )
     assert (finding.revision, finding.object) == ("b2", "public.orders.ck_total")
     assert 'op.execute("ALTER TABLE orders VALIDATE CONSTRAINT ck_total")' in str(finding.help)
@@ -41,7 +41,7 @@ def test_an_invalid_index_is_dropped_and_built_again():
     [finding] = examine(recording(head=snapshot({INDEX: INVALID})))
 
     assert (
-        finding.message == "Index ix_note on orders is INVALID at head: no query uses it, and every write pays for it."
+        finding.message == "Index ix_note on orders is INVALID at head: no query uses it, but every write maintains it."
     )
     assert "DROP INDEX CONCURRENTLY IF EXISTS ix_note" in str(finding.help)
     assert 'op.create_index("ix_note", "orders", ["note"], postgresql_concurrently=True)' in str(finding.help)

@@ -24,7 +24,7 @@ def test_a_revision_that_asks_the_database_is_named():
 def test_a_script_that_makes_another_schema_is_a_finding():
     [finding] = examine(recording(offline=attempt(differences=[INDEX])))
 
-    assert "makes another schema than the upgrade: index ix_note on orders." in finding.message
+    assert "creates a different schema from the upgrade: index ix_note on orders." in finding.message
 
 
 def test_what_differs_is_told_at_the_last_revision_that_made_it():

@@ -71,7 +71,7 @@ def test_not_null_over_nulls_is_a_warning_and_the_help_fills_them():
     [finding] = examine(of(over_rows([NOT_NULL], NULLS)))
 
     assert finding.severity is Severity.WARNING
-    assert finding.message.startswith("a1 fails where orders.note is NULL, which the schema before it allows: ")
+    assert finding.message.startswith("a1 fails where orders.note is NULL, which the older schema allows: ")
     assert finding.detail == "ALTER …"
     assert "op.execute(\"UPDATE orders SET note = '' WHERE note IS NULL\")" in str(finding.help)
     assert 'op.alter_column("orders", "note", nullable=False)' in str(finding.help)
@@ -89,7 +89,7 @@ def test_a_column_of_a_foreign_key_is_filled_with_a_value_that_exists():
 
     [finding] = examine(recording(over_rows([NOT_NULL], NULLS), head=head))
 
-    assert str(finding.help).startswith("Let each row refer to one that exists")
+    assert str(finding.help).startswith("Let each row refer to an existing one")
     assert 'UPDATE orders SET note = (SELECT id FROM \\"user\\" LIMIT 1) WHERE note IS NULL' in str(finding.help)
 
 
@@ -110,7 +110,7 @@ def test_a_new_column_that_is_filled_in_part_is_told_as_such():
 
     [finding] = examine(of(over_rows([column], failed)))
 
-    assert finding.message.startswith("a1 fails where it leaves the new orders.note empty: ")
+    assert finding.message.startswith("a1 fails where it leaves the new orders.note NULL: ")
     assert "op.execute(\"UPDATE orders SET note = '' WHERE note IS NULL\")" in str(finding.help)
 
 
@@ -164,7 +164,7 @@ def test_duplicates_of_what_is_no_text_get_no_suffix_for_advice():
 
     [finding] = examine(recording(over_rows([UNIQUE], failed), head=head))
 
-    assert str(finding.help).startswith("Tell such rows of orders apart before, or keep one of them.")
+    assert str(finding.help).startswith("Make such rows of orders differ first, or keep one of them.")
 
 
 def test_a_key_of_a_new_column_gets_no_default_for_advice():
@@ -189,7 +189,7 @@ def test_the_table_is_the_one_that_the_statement_changes():
     [finding] = examine(of(over_rows(narrowed, failed, tables={"public.orders": 6, "public.users": 6})))
 
     assert finding.object == "public.users.name"
-    assert "texts in users.name are as long as their type holds" in finding.message
+    assert "texts in users.name are as long as their type allows" in finding.message
 
 
 @pytest.mark.parametrize(
@@ -213,9 +213,7 @@ def test_a_unique_key_over_duplicates_is_a_warning_that_names_the_columns():
     [finding] = examine(of(over_rows([UNIQUE], failed)))
 
     assert finding.severity is Severity.WARNING
-    assert finding.message.startswith(
-        "a1 fails where rows of orders are equal in note, which the schema before it allows"
-    )
+    assert finding.message.startswith("a1 fails where rows of orders are equal in note, which the older schema allows")
     assert "row_number() OVER (PARTITION BY note)" in str(finding.help)
 
 
@@ -289,7 +287,7 @@ def test_a_check_in_the_place_of_another_is_told_as_what_it_no_longer_allows():
     [finding] = examine(of(over_rows([change], failed)))
 
     assert finding.message.startswith("a1 fails where a row of orders holds what ck_status no longer allows, which")
-    assert str(finding.help).startswith("Give such rows of orders another value before, by an UPDATE.")
+    assert str(finding.help).startswith("Give such rows of orders another value first, by an UPDATE.")
 
 
 @pytest.mark.parametrize("sqlstate", ["23503", "23514", "23P01"])
@@ -299,8 +297,8 @@ def test_what_depends_on_rows_that_belong_together_is_no_error(sqlstate):
     [finding] = examine(of(over_rows([NOT_NULL], failed, RowKind.ORDINARY)))
 
     assert finding.severity is Severity.WARNING
-    assert finding.message.startswith("a1 fails on the rows that were made for orders: ")
-    assert "overproof_rows/a1.sql, beside the script" in str(finding.help)
+    assert finding.message.startswith("a1 fails on the rows that were generated for orders: ")
+    assert "overproof_rows/a1.sql, next to the script" in str(finding.help)
 
 
 @pytest.mark.parametrize(
@@ -318,7 +316,7 @@ def test_a_script_that_reads_what_made_up_values_do_not_hold_is_a_notice(failed)
 
     assert finding.severity is Severity.NOTICE
     assert finding.message.startswith(
-        "Whether a1 gets along with rows in orders and lines is not known: it fails on those"
+        "Could not verify a1 over rows in orders and lines: it fails on the generated rows"
     )
 
 
@@ -329,7 +327,7 @@ def test_what_an_update_works_out_of_made_up_contents_is_no_error():
     [finding] = examine(of(over_rows([], failed, RowKind.ORDINARY)))
 
     assert finding.severity is Severity.WARNING
-    assert finding.message.startswith("a1 fails on the rows that were made for orders: ")
+    assert finding.message.startswith("a1 fails on the rows that were generated for orders: ")
 
 
 def test_a_value_in_the_wrong_quotes_is_not_told_as_a_column():
@@ -366,7 +364,7 @@ def test_a_table_without_rows_is_one_notice_however_many_revisions_touch_it():
     assert finding.severity is Severity.NOTICE
     assert finding.revision == "a1"
     assert finding.message == (
-        "Whether a1 and 2 later revisions get along with rows in orders is not known: "
+        "Could not verify a1 and 2 later revisions over rows in orders: "
         "no values were found that meet CHECK ck (is_prime(id))."
     )
 
@@ -383,11 +381,11 @@ def test_tables_without_rows_for_one_reason_are_one_notice():
     [finding, other] = examine(recording(*trips))
 
     assert finding.message == (
-        "Whether a1 and 1 later revision get along with rows in orders, lines and notes is not known: it commits by itself."
+        "Could not verify a1 and 1 later revision over rows in orders, lines and notes: it commits by itself."
     )
     assert finding.detail == "- a1: orders, lines\n- b2: notes"
     assert "INSERT INTO orders (…) VALUES (…);\n    INSERT INTO lines (…) VALUES (…);" in str(finding.help)
-    assert other.message == "Whether b2 gets along with rows in users is not known: another."
+    assert other.message == "Could not verify b2 over rows in users: another."
 
 
 def test_the_table_is_named_with_its_schema_and_quoted_where_it_must_be():
@@ -418,5 +416,5 @@ def test_stays_quiet_about(one):
 
 
 def test_is_skipped_where_no_rows_could_be_tried():
-    with pytest.raises(CheckSkipped, match="no rows were tried: the connection commits"):
+    with pytest.raises(CheckSkipped, match="no upgrade was tried over rows: the connection commits"):
         list(examine(recording(not_observed={"populated": "the connection commits by itself"})))

@@ -35,7 +35,7 @@ def test_a_downgrade_that_fails_is_named_with_its_line_and_statement():
         23,
         "downgrade",
     )
-    assert str(finding.help).startswith("At that point it is not there")
+    assert str(finding.help).startswith("It does not exist at that point")
 
 
 @pytest.mark.parametrize("error", ["NameError", "sqlalchemy.exc.CompileError"])
@@ -48,7 +48,7 @@ def test_a_mistake_in_a_downgrade_is_a_failure_and_no_refusal(error):
 def test_what_stays_is_named():
     [finding] = examine(recording(trip("a1", changes=[TABLE, ENUM], left_behind=[ENUM])))
 
-    assert finding.message == "The downgrade of a1 does not restore the schema: enum status stays."
+    assert finding.message == "The downgrade of a1 does not restore the schema: enum status remains."
     assert finding.object == "public.status"
     assert finding.direction == "downgrade"
 
@@ -92,7 +92,7 @@ def test_the_columns_of_a_table_that_stays_are_not_told_one_by_one():
 
     [finding] = examine(recording(trip("a1", changes=[TABLE, ENUM], left_behind=left)))
 
-    assert "does not restore the schema: table orders stays." in finding.message
+    assert "does not restore the schema: table orders remains." in finding.message
 
 
 def test_a_second_upgrade_that_fails_on_what_stayed_is_the_same_finding():
@@ -101,7 +101,7 @@ def test_a_second_upgrade_that_fails_on_what_stayed_is_the_same_finding():
     [finding] = examine(recording(trip("a1", changes=[TABLE, ENUM], left_behind=[ENUM], again_failure=again)))
 
     assert (
-        'enum status stays; so the revision cannot be applied again (type "status" already exists)' in finding.message
+        'enum status remains; so the revision cannot be applied again (type "status" already exists)' in finding.message
     )
 
 
@@ -120,7 +120,8 @@ def test_a_second_upgrade_that_gives_another_schema_is_a_finding():
     )
 
     assert (
-        finding.message == "a1 gives another schema when it is applied again after its downgrade: column orders.note."
+        finding.message
+        == "a1 gives a different schema when it is applied again after its downgrade: column orders.note."
     )
 
 

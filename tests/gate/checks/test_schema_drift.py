@@ -37,10 +37,7 @@ def compare(
 def test_what_no_migration_makes_is_an_error_with_the_code_that_makes_it():
     [finding] = compare({}, {CHECK: POSITIVE})
 
-    assert (
-        finding.message
-        == "Check constraint ck_total on orders is in the models, but not in a database that was migrated."
-    )
+    assert finding.message == "Check constraint ck_total on orders is in the models, but not in a migrated database."
     assert finding.object == "public.orders"
     assert finding.severity is Severity.ERROR
     assert 'op.create_check_constraint("ck_total", "orders", "total > 0")' in str(finding.help)
@@ -75,7 +72,7 @@ def test_what_only_the_migrations_make_is_a_warning_for_each_kind():
 
     [finding] = compare(functions, {})
 
-    assert finding.message == "Only the migrations make functions (6): f0(), f1(), f2() and 3 more."
+    assert finding.message == "Only the migrations create functions (6): f0(), f1(), f2() and 3 more."
     assert finding.severity is Severity.WARNING
 
 
@@ -141,9 +138,9 @@ def test_a_column_that_takes_all_that_the_model_does_is_only_a_warning(head, mod
 @pytest.mark.parametrize(
     ("head", "models", "words", "severity"),
     [
-        (["new"], ["new", "paid"], "lacks 'paid' of the models", Severity.ERROR),
+        (["new"], ["new", "paid"], "lacks the models' 'paid'", Severity.ERROR),
         (["new", "old"], ["new"], "has 'old' in the migrations only", Severity.WARNING),
-        (["old"], ["new"], "lacks 'new' of the models, and has 'old' instead", Severity.ERROR),
+        (["old"], ["new"], "lacks the models' 'new', and has 'old' instead", Severity.ERROR),
         (["a", "b"], ["b", "a"], "has its labels in another order", Severity.WARNING),
     ],
 )
@@ -163,8 +160,8 @@ def test_a_label_that_is_missing_comes_with_the_code_that_adds_it():
 def test_a_constraint_that_differs_in_its_name_only_is_a_warning_with_both_names():
     [finding] = compare({key("constraint", "positive", "orders"): POSITIVE}, {CHECK: POSITIVE})
 
-    assert finding.message == "Check constraint positive on orders is called ck_total in the models."
-    assert str(finding.help).startswith("Databases that the models create, as those of tests, have it otherwise.")
+    assert finding.message == "Check constraint positive on orders has the name ck_total in the models."
+    assert str(finding.help).startswith("Databases that the models create, such as those of tests, differ here.")
     assert finding.severity is Severity.WARNING
 
 
@@ -195,14 +192,14 @@ def test_a_constraint_that_the_models_have_twice_is_only_a_warning():
     assert finding.severity is Severity.WARNING
     assert (
         finding.message
-        == "Foreign key fk_orders on orders is in the models only, beside orders_id_fkey, which does the same."
+        == "Foreign key fk_orders on orders is in the models only, in addition to orders_id_fkey, which is the same."
     )
 
 
 def test_without_autogenerate_tables_and_columns_are_told_here():
     [finding] = compare({}, {TOTAL: {"type": "integer"}}, drift=None)
 
-    assert finding.message == "Column orders.total is in the models, but not in a database that was migrated."
+    assert finding.message == "Column orders.total is in the models, but not in a migrated database."
 
 
 def test_the_order_of_findings_follows_the_tables():

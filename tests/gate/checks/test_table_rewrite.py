@@ -18,7 +18,7 @@ def test_a_column_of_another_type_is_named_with_both_types_and_the_line():
     [finding] = examine(recording(trip(statements=[WIDEN], changes=[WIDENED])))
 
     assert finding.message == (
-        "Reads and writes on orders wait until PostgreSQL has rewritten the whole of it, to turn total from integer into bigint."
+        "Reads and writes on orders wait until PostgreSQL has rewritten the whole table, to change total from integer to bigint."
     )
     assert (finding.revision, finding.object, finding.line) == ("a1", "public.orders", 12)
     assert finding.detail == "ALTER TABLE orders ALTER total TYPE bigint"
@@ -47,7 +47,7 @@ def test_the_advice_turns_the_values_as_the_script_does(sql: str, value: str | N
 
     assert (f"UPDATE orders SET total_new = {value}" in str(finding.help)) is (value is not None)
     assert ("ADD COLUMN IF NOT EXISTS total_new jsonb COLLATE nocase" in str(finding.help)) is (value is not None)
-    assert str(finding.help).startswith("Give the new values a column of their own")
+    assert str(finding.help).startswith("Add a column for the new values")
 
 
 def test_the_batches_end_where_the_new_value_of_a_row_is_null():
@@ -71,7 +71,7 @@ def test_a_column_that_another_one_is_made_from_is_told_once_by_the_statement_th
     [finding] = examine(recording(trip(statements=statements, changes=changes)))
 
     assert finding.message.endswith(
-        "the whole of it 2 times, to turn settings from text into json and to turn proposed from text into json."
+        "the whole table 2 times, to change settings from text to json and to change proposed from text to json."
     )
     assert str(finding.help).count("ADD COLUMN") == 2
 
@@ -89,7 +89,7 @@ def test_the_rewrites_of_one_table_are_one_finding():
     )
 
     assert (
-        "rewritten the whole of it 2 times, to turn placed_at from timestamp without time zone into" in finding.message
+        "rewritten the whole table 2 times, to change placed_at from timestamp without time zone to" in finding.message
     )
     assert str(finding.help).endswith(
         "    op.execute(\"SET LOCAL TimeZone = 'UTC'\")\n"
@@ -104,7 +104,7 @@ def test_a_default_that_differs_from_row_to_row_is_named():
 
     [finding] = examine(recording(trip(statements=[add], changes=[token])))
 
-    assert "for the default of token (gen_random_uuid()) is another for each row" in finding.message
+    assert "because the default of token (gen_random_uuid()) differs for each row" in finding.message
     assert 'server_default=sa.text("gen_random_uuid()")' in str(finding.help)
 
 
@@ -113,7 +113,7 @@ def test_a_rewrite_without_a_change_of_the_schema_is_told_all_the_same():
         recording(trip(statements=[statement("VACUUM FULL orders", rewrites=["orders"], transactional=False)]))
     )
 
-    assert finding.message == "Reads and writes on orders wait until PostgreSQL has rewritten the whole of it."
+    assert finding.message == "Reads and writes on orders wait until PostgreSQL has rewritten the whole table."
 
 
 def test_a_materialized_view_gets_the_advice_for_it():

@@ -33,7 +33,7 @@ def test_what_follows_is_told_table_by_table():
 
     assert finding.message == (
         "Neither env.py nor anything that it imports imports shop.models, so Alembic does not know Order (table orders) and "
-        "Item (table items): autogenerate would drop orders and will never make items."
+        "Item (table items): autogenerate would drop orders and will never create items."
     )
 
 

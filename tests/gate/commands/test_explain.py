@@ -18,7 +18,7 @@ def test_without_a_check_all_of_them_are_listed(capsys: pytest.CaptureFixture[st
     assert lines[-1].split(maxsplit=2) == [
         "allowance",
         "warning",
-        "A comment in a revision's script that accepts a finding, and is not right",
+        "A comment in a revision's script that accepts a finding, but is not right",
     ]
 
 
@@ -37,7 +37,7 @@ def test_a_retired_name_leads_to_the_check() -> None:
     check = Check("new-name", Severity.ERROR, get_check("upgrade").examine, aliases=("old-name",))
 
     assert get_check("old-name", [check]) is check
-    assert explanation(check).endswith("Also known as\n    old-name")
+    assert explanation(check).endswith("Former names\n    old-name")
 
 
 def test_an_unknown_check_is_refused_with_the_name_that_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,6 +50,6 @@ def test_a_page_is_taken_apart_by_its_headings() -> None:
     page = page_of(get_check("allowance"))
 
     assert isinstance(page, CheckPage)
-    assert page.title == "A comment in a revision's script that accepts a finding, and is not right"
-    assert page.sections["Catches"].startswith("A comment that accepts a finding without saying why")
+    assert page.title == "A comment in a revision's script that accepts a finding, but is not right"
+    assert page.sections["Catches"].startswith("A comment that accepts a finding without a reason")
     assert "    # overproof: allow blocking-index: the table has 40 rows" in page.sections["How to fix"]

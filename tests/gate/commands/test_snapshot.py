@@ -95,7 +95,7 @@ def test_a_revision_that_the_role_may_not_read_is_unknown(reader, blank_database
 
     captured = capsys.readouterr()
     assert json.loads(captured.out)["revisions"] == {"public.alembic_version": None}
-    assert captured.err == "overproof: the role may not read public.alembic_version, so the revision is not known.\n"
+    assert captured.err == "overproof: the role may not read public.alembic_version, so the revision is unknown.\n"
 
 
 def test_it_only_reads(blank_database, capsys):
@@ -145,7 +145,7 @@ def test_a_lock_that_is_held_ends_it_with_one_line(blank_database, capsys, monke
 
     assert status == 2
     assert capsys.readouterr().err == (
-        "overproof: A lock was held for longer than 0.01 s, as by a migration that is under way: try again after it.\n"
+        "overproof: A lock was held for longer than 0.01 s, for example by a running migration: try again later.\n"
     )
 
 

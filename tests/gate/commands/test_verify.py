@@ -271,7 +271,7 @@ def test_the_server_is_named_by_option_or_variable(
         (["--env", "DATABASE_URL"], "--env: 'DATABASE_URL' is not of the form NAME=VALUE"),
         (["--prepare", "a 'b"], "--prepare: is not a command (No closing quotation)"),
         (["--file", "a=missing.ini"], "cannot read the template "),
-        (["--baseline", "known.json"], "there is no baseline known.json: make it with --write-baseline"),
+        (["--baseline", "known.json"], "there is no baseline known.json: create it with --write-baseline"),
         (["--write-baseline"], "--write-baseline needs a file: add --baseline FILE"),
     ],
 )
@@ -367,7 +367,7 @@ def test_the_github_format_appends_to_the_summary_of_the_job(gate: Gate, monkeyp
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
-        (["yaml"], "--output: there is no format 'yaml': there are text, json, markdown, github, sarif, junit"),
+        (["yaml"], "--output: there is no format 'yaml'; the formats are text, json, markdown, github, sarif, junit"),
         (["json:"], "--output: 'json:' names no file after the colon"),
         (["json:."], "--output: . is a directory: name a file"),
         (["json", "sarif"], "--output: json and sarif would be mixed on standard output: give one of them a file"),

@@ -148,7 +148,7 @@ CASES = [
         upgrade=sql("REINDEX TABLE orders"),
         downgrade="pass",
         expected={"blocking-index"},
-        because="SHARE on the table while all of its indexes are built again.",
+        because="SHARE on the table while all of its indexes are rebuilt.",
     ),
     Case(
         name="REINDEX in an autocommit block but not CONCURRENTLY",
@@ -178,7 +178,7 @@ CASES = [
         upgrade=autocommit("REINDEX SCHEMA reindex_of_a_schema"),
         downgrade="pass",
         expected={"blocking-index"},
-        because="One table after the other has SHARE on it while its indexes are built again.",
+        because="One table after the other has SHARE on it while its indexes are rebuilt.",
     ),
     Case(
         name="REINDEX of a schema CONCURRENTLY",

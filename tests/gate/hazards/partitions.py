@@ -165,7 +165,7 @@ CASES = [
         upgrade=autocommit("REINDEX TABLE events"),
         downgrade="pass",
         expected={"blocking-index"},
-        because="Each partition in turn has SHARE on it while its indexes are built again: nobody writes to it.",
+        because="Each partition in turn has SHARE on it while its indexes are rebuilt: nobody writes to it.",
     ),
     Case(
         name="REINDEX of a partitioned table CONCURRENTLY",

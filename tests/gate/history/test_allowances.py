@@ -80,7 +80,7 @@ def test_an_allowance_without_a_reason_is_a_finding_at_its_line() -> None:
 
     (found,) = examine(recording(revisions=[script]))
 
-    assert found.message == "table-rewrite is to be allowed here without a reason, so it is not."
+    assert found.message == "This comment allows table-rewrite without a reason, so it accepts nothing."
     assert (found.revision, found.line) == ("a1", 7)
     assert "# overproof: allow table-rewrite: <reason>" in (found.help or "")
 

@@ -57,12 +57,12 @@ def test_a_new_run_renews_what_it_judged_and_keeps_what_it_left_out() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "there is no baseline known.json: make it with --write-baseline"),
+        (None, "there is no baseline known.json: create it with --write-baseline"),
         ("{", "the baseline known.json cannot be read: "),
         ("[]", "known.json is not a baseline"),
         (
             '{"format": "overproof-baseline/1", "findings": []}',
-            "the baseline known.json is of the format 'overproof-baseline/1', not 'overproof-baseline/2': remove it, and recreate",
+            "the baseline known.json has the format 'overproof-baseline/1', not 'overproof-baseline/2': remove it, and recreate",
         ),
         ('{"format": "overproof-baseline/2", "findings": [{}]}', "known.json is not a baseline"),
     ],

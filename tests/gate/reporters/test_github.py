@@ -32,7 +32,7 @@ def test_an_annotation_points_at_the_line_of_the_finding() -> None:
 
     assert line == (
         "::error file=versions/a1.py,line=20,title=round-trip in a1"
-        "::100%25 wrong,%0Areally: yes%0A%0ATo mend it: Drop it."
+        "::100%25 wrong,%0Areally: yes%0A%0AFix: Drop it.%0A%0Ahttps://overproof.example/docs/checks/round-trip.md"
     )
 
 

@@ -7,12 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from app.gate.checks.pages import DOCUMENTATION_URL
 from app.gate.report.model import Report
 from app.gate.report.verdict import Severity, Verdict
 from app.gate.reporters.escaping import one_line, visible
 from app.gate.reporters.markdown import cell, code, fenced, paragraphs, prose, render
 from tests.gate.reporters.samples import ATTACKS, finding, report
 from tests.gate.reporters.strategies import reports, texts
+
+# The only links of a report.
+PAGES = DOCUMENTATION_URL.partition("{")[0]
 
 # GitHub's dialect, but for the links that it makes of bare addresses.
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -25,12 +29,14 @@ class Shown(HTMLParser):
         super().__init__()
         self.text = ""
         self.tags: list[str] = []
+        self.links: list[str] = []
         self.feed(MARKDOWN.render(markdown))
         self.close()
         self.text = self.text.replace("\u200b", "")
 
-    def handle_starttag(self, tag: str, attributes: object) -> None:
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.links += [value or "" for name, value in attributes if name in ("href", "src")]
 
     def handle_data(self, data: str) -> None:
         self.text += data
@@ -83,11 +89,13 @@ def test_advice_is_prose_and_code(text: str) -> None:
 @given(reports())
 def test_a_report_has_no_element_that_a_project_wrote(sample: Report) -> None:
     allowed = {
-        *("h2", "h3", "p", "code", "pre", "strong", "ul", "li", "details", "summary", "sub", "br"),
+        *("h2", "h3", "p", "code", "pre", "strong", "ul", "li", "details", "summary", "sub", "br", "a"),
         *("table", "thead", "tbody", "tr", "th", "td"),
     }
 
-    assert set(Shown(render(sample)).tags) <= allowed
+    shown = Shown(render(sample))
+    assert set(shown.tags) <= allowed
+    assert all(link.startswith(PAGES) for link in shown.links)
 
 
 def test_nobody_is_notified_and_no_issue_is_linked() -> None:
@@ -107,10 +115,13 @@ def test_a_finding_says_where_it_is_what_happened_and_how_to_mend_it() -> None:
         )
     )
 
-    assert "### `a1` create orders\n\n❌ **error** `round-trip` `versions/a1.py:20`\n\n" in text
+    assert (
+        "### `a1` create orders\n\n❌ **error** [`round-trip`](https://overproof.example/docs/checks/round-trip.md) `versions/a1.py:20`\n\n"
+        in text
+    )
     assert r"The index ix\_a is still there." in text
     assert "```sql\nCREATE INDEX ix_a\n```" in text
-    assert "To mend it: Drop it:\n\n```\nop.drop_index()\n```" in text
+    assert "Fix: Drop it:\n\n```\nop.drop_index()\n```" in text
 
 
 def test_a_reviewer_sees_what_the_new_revisions_do() -> None:
@@ -142,4 +153,5 @@ def test_it_is_never_longer_than_the_limit_and_counts_what_it_leaves_out(limit: 
 def test_each_known_attack_is_text(attack: str) -> None:
     shown = Shown(render(report(finding(attack, detail=attack, help=attack, severity=Severity.WARNING))))
 
-    assert not {"script", "img", "a", "b", "x", "blockquote", "hr", "del", "em"} & set(shown.tags)
+    assert all(link.startswith(PAGES) for link in shown.links)
+    assert not {"script", "img", "b", "x", "blockquote", "hr", "del", "em"} & set(shown.tags)

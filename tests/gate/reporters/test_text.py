@@ -19,7 +19,7 @@ def test_the_verdict_comes_first_and_a_summary_of_one_line_last() -> None:
 
     assert lines[0] == "FAILED: 1 error."
     assert lines[-1] == "2 revisions and 2 checks on PostgreSQL 18.6 in 1.2 s: 1 error; failed."
-    assert lines[-3] == "`overproof explain round-trip` says more, and so for each check."
+    assert lines[-3] == "Details of each check: `overproof explain round-trip`"
 
 
 def test_a_finding_says_where_it_is_what_happened_and_how_to_mend_it() -> None:
@@ -28,7 +28,7 @@ def test_a_finding_says_where_it_is_what_happened_and_how_to_mend_it() -> None:
     )
 
     assert "  error round-trip at versions/a1.py:20\n    The index ix_a is still there.\n" in text
-    assert "      | CREATE INDEX ix_a\n    To mend it: Drop it in `downgrade`.\n" in text
+    assert "      | CREATE INDEX ix_a\n    Fix: Drop it in `downgrade`.\n" in text
 
 
 def test_findings_are_grouped_by_revision_in_the_order_of_the_history() -> None:

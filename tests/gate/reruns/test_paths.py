@@ -128,7 +128,7 @@ def test_a_history_that_fails_in_one_go_is_told_though_two_upgrades_collide_as_w
     assert [trip.up is not None and trip.up.failure for trip in recording.trips] == [None, None]
     (finding,) = upgrade.examine(recording)
     assert finding.message.startswith(
-        "Each revision applies in a transaction of its own, but the command by itself fails on an empty database: "
+        "Each revision applies in a separate transaction, but the whole command fails on an empty database: "
     )
     assert 'relation "orders" does not exist' in finding.message
 
@@ -148,7 +148,7 @@ def test_a_default_that_python_computes_is_told_for_what_it_is(tmp_path: Path, s
     (finding,) = upgrade.examine(recording)
     assert finding.severity == Severity.WARNING
     assert finding.message.startswith(
-        "The history leaves another schema each time it is run: column visits.at, index ix_visits_"
+        "The history gives a different schema each time it is run: column visits.at, index ix_visits_"
     )
     assert recording.trips[1].second_up_differences == ()
     assert (recording.plain, recording.offline) == (AlternativePath(), AlternativePath())

@@ -436,7 +436,7 @@ def test_a_command_that_ends_well_in_vain_is_found_out(tmp_path: Path, server: S
     assert recording.plain is not None
     assert "table public.orders is gone" in [describe(change) for change in recording.plain.differences]
     (finding,) = upgrade.examine(recording)
-    assert finding.message.startswith("The command ends well, but what it did is not there afterwards: table orders")
+    assert finding.message.startswith("The command succeeds, but nothing of what it did remains: table orders")
 
 
 def test_only_the_last_walk_through_a_history_ends_at_its_head(tmp_path: Path, server: Server) -> None:

@@ -1,1 +1,1 @@
-"""What several checks share. Nothing in here is a rule."""
+"""What several checks share. None of it is a rule."""

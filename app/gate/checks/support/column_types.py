@@ -1,4 +1,4 @@
-"""What a column asks of those who write it, and which types hold all that others hold."""
+"""Which columns an INSERT must provide, and which types accept all values of another."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from app.gate.recording.model import Definition
 
 
 def is_required(column: Definition) -> bool:
-    """Whether an INSERT must give it a value: NOT NULL, and nothing that would fill it."""
+    """Whether an INSERT must provide a value: NOT NULL, and neither a default, identity nor a generated value."""
     given = (column.get("default"), column.get("identity"), column.get("generated"))
     return column.get("nullable") is False and all(each is None for each in given)
 
 
-# Not numeric behind bigint: code that read an int gets a Decimal.
+# Not numeric after bigint: code that reads an int would get a Decimal.
 _FAMILIES = (("smallint", "integer", "bigint"), ("real", "double precision"), ("json", "jsonb"), ("cidr", "inet"))
 
 
 def is_wider(before: str, after: str) -> bool:
-    """Whether every value of the one type is a value of the other, and looks the same to code that reads it."""
+    """Whether every value of the one type is a value of the other, and code reads it as the same."""
     if before.endswith("[]") and after.endswith("[]"):
         return is_wider(before.removesuffix("[]"), after.removesuffix("[]"))
     old, old_limits = _split_type(before)

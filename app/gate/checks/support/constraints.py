@@ -5,11 +5,79 @@ from __future__ import annotations
 import re
 
 from app.gate.checks.support.fix_code import quote
-from app.gate.recording.model import Change, Definition, Key
+from app.gate.checks.support.naming import columns_in
+from app.gate.recording.model import Change, Definition, Key, Recording, Step
+from app.gate.recording.names import table_of
 
 
-def _is_column_of(change: Change, table: Key) -> bool:
-    return change.key.kind == "column" and (change.key.schema, change.key.table) == (table.schema, table.name)
+def involves_new_columns(step: Step, change: Change) -> bool:
+    """Whether at least one of its columns is new: code that does not know the column cannot violate the constraint.
+
+    A unique key or a foreign key with one NULL column, or with the same default in every row, does restrict older code, but
+    that is reported for the new column.
+    """
+    new = {
+        each.key.name
+        for each in step.changes
+        if each.key.kind == "column" and each.before is None and table_of(each.key) == table_of(change.key)
+    }
+    return bool(new & columns_in(change.after or {}))
+
+
+def replaces_another(step: Step, change: Change) -> bool:
+    """Whether a constraint that was dropped allowed the same or less; or a unique index was, which this one may have taken over."""
+    for each in step.changes:
+        if each.after is not None or each.before is None or table_of(each.key) != table_of(change.key):
+            continue
+        new, old = change.after or {}, each.before
+        if each.key.kind == change.key.kind and (_allows_all_of(new, old) or has_narrower_bounds(new, old) is False):
+            return True
+        if (unique := _unique_columns(each.key, old)) and unique == _unique_columns(change.key, new):
+            return True
+    return False
+
+
+def follows_from_a_unique_key(recording: Recording, step: Step, change: Change) -> bool:
+    """Whether its columns contain those of another unique key, which was there before this revision and still is at head."""
+    columns = _plainly_unique(change.key, change.after or {})
+    since = recording.trips[[each.revision for each in recording.trips].index(step.revision) :]
+    if not columns or recording.head is None or any(each.up is None or each.up.failure for each in since):
+        return False
+    touched = {each.key for trip in since if trip.up is not None for each in trip.up.changes}
+    return any(
+        key not in touched and bool(unique := _plainly_unique(key, definition)) and unique <= columns
+        for key, definition in recording.head.objects.items()
+        if table_of(key) == table_of(change.key)
+    )
+
+
+def replaces_partition_bounds(step: Step, change: Change) -> bool:
+    """Whether it is the CHECK that keeps the bounds of a partition which is detached concurrently."""
+    key = Key("table", change.key.schema, change.key.table)
+    detached = next((each for each in step.changes if each.key == key and each.before and each.after is not None), None)
+    if detached is None or (change.after or {}).get("type") != "check":
+        return False
+    return "partition_of" in (detached.before or {}) and "partition_of" not in (detached.after or {})
+
+
+def literals(definition: Definition) -> set[str]:
+    """The texts in a CHECK such as `status IN ('new', 'paid')`."""
+    return set(re.findall(r"'(?:[^']|'')*'", str(definition.get("definition", ""))))
+
+
+_BOUND = re.compile(r"(<=|>=|<|>) '?\(?(-?\d+(?:\.\d+)?)\)?'?((?:::[a-z ]+)?)")
+
+
+def has_narrower_bounds(new: Definition, old: Definition) -> bool | None:
+    """Whether the new one of two CHECKs that differ only in numbers allows less. None if they differ otherwise."""
+    one, other = (str(each.get("definition", "")).removesuffix(" NOT VALID") for each in (new, old))
+    is_alike = _BOUND.sub(r"\1", one) == _BOUND.sub(r"\1", other) and _BOUND.search(one)
+    if not is_alike or re.search(r"\b(OR|NOT|CASE|IS)\b", one):
+        return None
+    return any(
+        (float(now) > float(then)) if operator.startswith(">") else (float(now) < float(then))
+        for (operator, now, _), (_, then, _) in zip(_BOUND.findall(one), _BOUND.findall(other), strict=True)
+    )
 
 
 def _unique_columns(key: Key, definition: Definition) -> list[str]:
@@ -22,7 +90,7 @@ def _unique_columns(key: Key, definition: Definition) -> list[str]:
 
 
 def _plainly_unique(key: Key, definition: Definition) -> set[str]:
-    """The columns of a unique key that is valid, not deferrable, and lets as many NULLs be as there are."""
+    """The columns of a unique key that is valid, not deferrable, and treats NULLs as distinct."""
     columns = _unique_columns(key, definition)
     listed_columns = f"({', '.join(map(quote, columns))})"
     texts = (f"USING btree {listed_columns}", f"UNIQUE {listed_columns}", f"PRIMARY KEY {listed_columns}")
@@ -30,12 +98,9 @@ def _plainly_unique(key: Key, definition: Definition) -> set[str]:
     return set(columns) if is_plain else set()
 
 
-def _literals(definition: Definition) -> set[str]:
-    """What a CHECK such as `status IN ('new', 'paid')` names."""
-    return set(re.findall(r"'(?:[^']|'')*'", str(definition.get("definition", ""))))
+def _allows_all_of(new: Definition, old: Definition) -> bool:
+    """Whether two CHECKs differ only in their texts, and the new one has all texts of the old one."""
 
-
-def _says_no_more(new: Definition, old: Definition) -> bool:
     def without_literals(definition: Definition) -> str:
         return re.sub(
             r"'(?:[^']|'')*'(::[\w ]+(\(\d+\))?)?(, )?",
@@ -43,19 +108,4 @@ def _says_no_more(new: Definition, old: Definition) -> bool:
             str(definition.get("definition", "")).removesuffix(" NOT VALID"),
         )
 
-    return without_literals(new) == without_literals(old) and _literals(old) <= _literals(new)
-
-
-_BOUND = re.compile(r"(<=|>=|<|>) '?\(?(-?\d+(?:\.\d+)?)\)?'?((?:::[a-z ]+)?)")
-
-
-def _has_closer_bounds(new: Definition, old: Definition) -> bool | None:
-    """Whether of two CHECKs that differ in nothing but numbers the one allows less. None if they differ otherwise."""
-    one, other = (str(each.get("definition", "")).removesuffix(" NOT VALID") for each in (new, old))
-    is_alike = _BOUND.sub(r"\1", one) == _BOUND.sub(r"\1", other) and _BOUND.search(one)
-    if not is_alike or re.search(r"\b(OR|NOT|CASE|IS)\b", one):
-        return None
-    return any(
-        (float(now) > float(then)) if operator.startswith(">") else (float(now) < float(then))
-        for (operator, now, _), (_, then, _) in zip(_BOUND.findall(one), _BOUND.findall(other), strict=True)
-    )
+    return without_literals(new) == without_literals(old) and literals(old) <= literals(new)

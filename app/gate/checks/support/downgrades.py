@@ -1,4 +1,4 @@
-"""Whether a downgrade was left out, in one place: `irreversible` reports it, and `round-trip` must then be silent."""
+"""Whether a downgrade was omitted, in one place: `irreversible` reports it, and `round-trip` must then be silent."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from app.gate.recording.model import Body, Failure, Revision, RoundTrip, Stateme
 
 
 class Omission(StrEnum):
-    """How a revision says, or forgets to say, that it cannot be undone."""
+    """How a revision is without a downgrade, on purpose or not."""
 
     MISSING = "missing"  # no function of that name
     EMPTY = "empty"  # it does nothing
     REFUSED = "refused"  # it raises on purpose
 
 
-# What people raise on purpose. Anything else that a downgrade raises without a statement running (NameError,
-# TypeError, SQLAlchemy's CompileError for a constraint without a name, …) is a mistake in a downgrade that was meant.
+# What scripts raise on purpose. Anything else that a downgrade raises outside a statement (NameError, TypeError,
+# SQLAlchemy's CompileError for a constraint without a name, …) is a mistake in a downgrade that was meant to work.
 _DELIBERATE = frozenset({"NotImplementedError", "Exception", "RuntimeError", "CommandError", "SystemExit"})
 
 
 def find_omission(revision: Revision, trip: RoundTrip) -> Omission | None:
-    """How the downgrade of a revision that does something was left out.
+    """How the downgrade of a revision that does something was omitted.
 
     None if there is a downgrade to judge, if there is nothing to undo, or if the upgrade itself did not run.
     """
     if trip.up is None or trip.up.failure is not None:
         return None
     omission = _omission(revision, trip.down)
-    # An extension that stays harms nobody, and may have been there before: CREATE EXTENSION IF NOT EXISTS.
+    # An extension that remains does no harm, and may have existed before: CREATE EXTENSION IF NOT EXISTS.
     if omission is None or any(change.key.kind != "extension" for change in trip.up.changes):
         return omission
     if omission is Omission.EMPTY:
-        # For a data migration an empty downgrade is how people say that the new values suit the old code too.
-        # It is an omission only where the rows that it left behind stop the next upgrade.
+        # For a data migration an empty downgrade means that older code works with the new values.
+        # It is an omission only if the rows that it leaves behind stop the next upgrade.
         return omission if trip.second_up is not None and trip.second_up.failure is not None else None
     return omission if any(_acts(statement) for statement in trip.up.statements) else None
 
 
 def is_refusal(failure: Failure) -> bool:
-    """Whether a downgrade said no by itself: an exception raised on purpose, and none that the database gave."""
+    """Whether the script raised the exception on purpose, rather than the database or by mistake."""
     name = failure.error.rpartition(".")[2]
     return name in _DELIBERATE or "irreversible" in name.lower()
 
@@ -52,8 +52,8 @@ def _omission(revision: Revision, down: Step | None) -> Omission | None:
         return None
     if down.failure is not None:
         return Omission.REFUSED if is_refusal(down.failure) else None
-    # `print("not supported")` is a body, but does as much as `pass`. One that at least asked the database something
-    # was meant to work, and is for `round-trip` to judge.
+    # `print("not supported")` is a body, but does as much as `pass`. One that at least queried the database was meant
+    # to work, and `round-trip` judges it.
     return Omission.EMPTY if not down.statements and not down.changes else None
 
 

@@ -1,7 +1,7 @@
 """Changes to a schema as lines of an Alembic script, so that advice can be pasted rather than read.
 
-Where an `op` function takes what the catalog tells, it is used; else it is `op.execute` with PostgreSQL's own definition,
-which is right whatever it holds. What neither can say, such as how to take a label out of an enum, gives no code.
+Where an `op` function can express a change it is used; else it is `op.execute` with PostgreSQL's own definition, which is
+right in any case. What neither can do, such as removing a label from an enum, has no code.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from app.gate.recording.names import table_of
 
 
 def reversed_changes(changes: Iterable[Change]) -> list[Change]:
-    """The changes that take these back."""
+    """The changes that undo these."""
     return [Change(change.key, change.after, change.before) for change in changes]
 
 
 def children_first(dropped: Iterable[Change], among: Iterable[Change]) -> list[Change]:
-    """The changes, with tables in an order in which they can be dropped. Foreign keys are told by the changes `among`."""
+    """The changes, with tables in an order in which they can be dropped. Foreign keys are known from the changes `among`."""
     changes = list(dropped)
     parents: dict[str, set[str]] = {}
     for change in among:
@@ -46,15 +46,15 @@ def _regclass(schema: str, name: str) -> str:
 
 
 def code(changes: Iterable[Change], limit: int = 12) -> str:
-    """The code that makes the changes, in an order that PostgreSQL takes; empty if there is none to give for any of them."""
+    """The code that makes the changes, in an order that PostgreSQL accepts; empty if there is none for any of them."""
     lines = [line for change in sorted(changes, key=_turn) for line in lines_for(change)]
     if len(lines) > limit:
         lines = [*lines[:limit], f"# … and {len(lines) - limit} more"]
     return "\n".join(lines)
 
 
-# What rests on another object is dropped before it, and made after it. A column is altered once its new type is there
-# and while its old one still is.
+# What depends on another object is dropped before it, and created after it. A column is altered once its new type exists
+# and while its old one still does.
 _TURNS = """
     drop view, drop materialized view, drop trigger, drop policy, drop rule,
     drop table, drop column, drop constraint, drop index,
@@ -88,7 +88,7 @@ def lines_for(change: Change) -> list[str]:
     return []
 
 
-# Making.
+# Creating
 
 
 def _create(key: Key, definition: Definition) -> str | None:
@@ -156,7 +156,7 @@ def _column(definition: Definition) -> str:
 
 
 def concurrently(change: Change) -> str:
-    """The code that builds or drops an index, or builds that of a new constraint, while others write; empty if there is none.
+    """The code that builds or drops an index concurrently, or builds that of a new constraint; empty if PostgreSQL cannot.
 
     What a cancelled build left behind is dropped first, so that the revision can be run again.
     """
@@ -172,7 +172,7 @@ def concurrently(change: Change) -> str:
     columns = list(definition.get("columns") or ())
     kind = {"unique": "UNIQUE", "primary key": "PRIMARY KEY"}.get(str(definition.get("type")))
     if kind is None or definition.get("definition") != f"{kind} ({', '.join(map(quote, columns))})":
-        return ""  # an exclusion constraint, say, which PostgreSQL cannot build so
+        return ""  # an exclusion constraint, say, whose index PostgreSQL cannot build concurrently
     arguments = f"{_arguments(key.name, key.table)}, {python(columns)}, unique=True, postgresql_concurrently=True"
     lines.append(f"    op.create_index({arguments}{_schema(key)})")
     lines.append(
@@ -185,7 +185,7 @@ def _owner(sequence: Definition) -> str:
     return f" OWNED BY {sequence['owned_by']}" if sequence.get("owned_by") else ""
 
 
-# Dropping.
+# Dropping
 
 
 def _drop(key: Key, definition: Definition) -> str | None:
@@ -223,7 +223,7 @@ def _drop(key: Key, definition: Definition) -> str | None:
     return None
 
 
-# Altering.
+# Altering
 
 
 def _alter_column(key: Key, before: Definition, after: Definition) -> list[str]:
@@ -250,7 +250,7 @@ def _alter_column(key: Key, before: Definition, after: Definition) -> list[str]:
 
 
 def _alter_enum(key: Key, before: Definition, after: Definition) -> list[str]:
-    """PostgreSQL can add labels to an enum; it cannot take them away, nor move them."""
+    """PostgreSQL can add labels to an enum, but neither remove nor move them."""
     old, new = list(before.get("labels") or ()), list(after.get("labels") or ())
     if [label for label in new if label in old] != old:
         return []
@@ -263,7 +263,7 @@ def _alter_enum(key: Key, before: Definition, after: Definition) -> list[str]:
     return ["with op.get_context().autocommit_block():", *lines] if lines else []
 
 
-# Writing Python and SQL.
+# Writing Python and SQL
 
 
 def python(value: object, *, is_sql: bool = False) -> str:
@@ -278,7 +278,7 @@ def python(value: object, *, is_sql: bool = False) -> str:
 
 
 def escape_colons(sql: str) -> str:
-    """SQLAlchemy's text() takes a word behind a colon for a parameter, unless the colon is escaped or doubled."""
+    """SQLAlchemy's text() takes a word after a colon for a parameter, unless the colon is escaped or doubled."""
     return re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", sql)
 
 
@@ -303,7 +303,7 @@ def _schema(key: Key) -> str:
 
 
 def _without_parentheses(expression: str) -> str:
-    """`(a > 0)` without the parentheses, if they belong to each other."""
+    """`(a > 0)` without the parentheses, if they match each other."""
     if not (expression.startswith("(") and expression.endswith(")")):
         return expression
     depth = 0

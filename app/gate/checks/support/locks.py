@@ -1,6 +1,6 @@
 """What an upgrade locks while it runs, as the checks on locks need to know it.
 
-A lock is held until its transaction ends, so what a statement makes people wait for depends on the statements before it.
+A lock is held until its transaction ends, so what a statement blocks depends on the statements before it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from app.gate.checks.support.statements import first_word
-from app.gate.postgres.locks import _BLOCKS_WRITES, who_waits
+from app.gate.postgres.locks import BLOCKS_WRITES, who_waits
 from app.gate.recording.model import TABLE_KINDS, Change, Recording, Revision, Statement, Step
 from app.gate.recording.names import full_name, shorten
 from app.gate.wording import listed
@@ -21,77 +21,77 @@ class HeldLocks:
     """One statement, and the strong locks on tables that are older than the revision while it runs, its own included."""
 
     statement: Statement
-    held: Mapping[str, frozenset[str]]  # "public.orders" -> {"AccessExclusiveLock"}
+    modes: Mapping[str, frozenset[str]]  # "public.orders" -> {"AccessExclusiveLock"}
     since: Mapping[str, Statement]  # the statement that locked the table first, in this transaction
 
 
 @dataclass(frozen=True)
 class Transaction:
-    """Statements of one upgrade whose locks are released together. Outside of a transaction each is one by itself."""
+    """Statements of one upgrade whose locks are released together. Outside a transaction each is one of its own."""
 
     revision: Revision
     step: Step
-    moments: tuple[HeldLocks, ...]
+    held_locks: tuple[HeldLocks, ...]
 
 
 def upgrades(recording: Recording) -> Iterator[tuple[Revision, Step, set[str]]]:
-    """The upgrades that are under judgement and ran to their end, each with the tables that only this branch knows yet."""
+    """The upgrades that are judged and succeeded, each with the tables that earlier revisions of this branch created."""
     revisions = {each.revision: each for each in recording.graph.revisions}
     judges_a_branch = not all(each.is_new for each in revisions.values())
-    young: set[str] = set()
+    new_in_branch: set[str] = set()
     for trip in recording.trips:
         revision = revisions[trip.revision]
         if trip.up is None or trip.up.failure is not None or not revision.is_new:
             continue
-        yield revision, trip.up, set(young)
+        yield revision, trip.up, set(new_in_branch)
         if judges_a_branch:
-            young.update(_tables_made(trip.up.changes))
+            new_in_branch.update(_tables_made(trip.up.changes))
 
 
 def transactions(recording: Recording) -> Iterator[Transaction]:
     """The transactions of those upgrades."""
-    for revision, step, young in upgrades(recording):
-        for together in _split(_overlooking(statement, young) for statement in step.statements):
-            yield Transaction(revision, step, tuple(_moments(together)))
+    for revision, step, new_in_branch in upgrades(recording):
+        for together in _split(_without_tables(statement, new_in_branch) for statement in step.statements):
+            yield Transaction(revision, step, tuple(_held_locks(together)))
 
 
 def by_table(found: Iterable[tuple[str, HeldLocks]]) -> Iterator[tuple[str, list[HeldLocks]]]:
-    """What was found, together by table: one finding for each table of a transaction."""
+    """What was found, grouped by table: one finding for each table of a transaction."""
     together: dict[str, list[HeldLocks]] = {}
-    for table, moment in found:
-        together.setdefault(table, []).append(moment)
+    for table, held in found:
+        together.setdefault(table, []).append(held)
     yield from together.items()
 
 
-def moments(recording: Recording) -> Iterator[tuple[Transaction, HeldLocks]]:
+def held_locks(recording: Recording) -> Iterator[tuple[Transaction, HeldLocks]]:
     """Each statement with the transaction that it is in."""
     for transaction in transactions(recording):
-        for moment in transaction.moments:
-            yield transaction, moment
+        for held in transaction.held_locks:
+            yield transaction, held
 
 
-def is_blocking_scan(moment: HeldLocks, table: str) -> bool:
-    """Whether a statement reads the whole of a table because it must, to lock others out of it at the same time.
+def is_blocking_scan(held: HeldLocks, table: str) -> bool:
+    """Whether a statement must scan the whole of a table while it holds the lock that blocks others.
 
-    An UPDATE under a lock is another matter: it need not be in that transaction.
+    An UPDATE under a lock is different: it could be in another transaction.
     """
-    if table not in moment.held or changes_rows(moment.statement, table):
+    if table not in held.modes or changes_rows(held.statement, table):
         return False
-    takes_it_itself = bool(moment.statement.locks.get(table, frozenset()) & _BLOCKS_WRITES)
-    return takes_it_itself or first_word(moment.statement) == "ALTER"
+    takes_it_itself = bool(held.statement.locks.get(table, frozenset()) & BLOCKS_WRITES)
+    return takes_it_itself or first_word(held.statement) == "ALTER"
 
 
 def changes_rows(statement: Statement, table: str) -> bool:
-    """Whether a statement, maybe a DO block, inserts, updates or deletes rows of a table that was not written to before."""
+    """Whether a statement, maybe a DO block, inserts, updates or deletes rows of a table that was not written before."""
     return "RowExclusiveLock" in statement.locks.get(table, frozenset())
 
 
 def does_several_things(statement: Statement) -> bool:
-    """Whether it is a string of several statements, a loop, or a call of who knows what."""
+    """Whether it is a string of several statements, a loop, or a call whose statements are not known."""
     return first_word(statement) in ("CALL", "SELECT", "(STATEMENTS") or len(_WHAT_LOCKS.findall(statement.sql)) > 1
 
 
-# https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES: what takes a strong lock begins like this.
+# https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES: how statements that take a strong lock begin.
 _WHAT_LOCKS = re.compile(
     r"\b(?:ALTER|DROP|LOCK|TRUNCATE)\s+TABLE\b|\b(?:CREATE|DROP)\s+(?:UNIQUE\s+)?INDEX\b"
     r"|\b(?:CREATE|DROP)\s+(?:OR\s+REPLACE\s+)?(?:CONSTRAINT\s+)?TRIGGER\b|\bLOOP\b",
@@ -104,12 +104,12 @@ def waiting(modes_by_table: Mapping[str, Iterable[str]], aside: str = "") -> str
     tables_by_waits: dict[str, list[str]] = {}
     for table, modes in sorted(modes_by_table.items()):
         tables_by_waits.setdefault(who_waits(modes), []).append(shorten(table))
-    told = ", and ".join(f"{waits} on {listed(tables)}" for waits, tables in sorted(tables_by_waits.items()))
+    subject = ", and ".join(f"{waits} on {listed(tables)}" for waits, tables in sorted(tables_by_waits.items()))
     if aside:
-        told += f", {aside},"
+        subject += f", {aside},"
     elif len(tables_by_waits) > 1:
-        told += ","
-    return told[0].upper() + told[1:]
+        subject += ","
+    return subject[0].upper() + subject[1:]
 
 
 def listed_tables(tables: Iterable[str]) -> list[str]:
@@ -130,26 +130,26 @@ def _split(statements: Iterable[Statement]) -> Iterator[list[Statement]]:
         yield together
 
 
-def _moments(statements: Iterable[Statement]) -> Iterator[HeldLocks]:
-    held: dict[str, frozenset[str]] = {}
+def _held_locks(statements: Iterable[Statement]) -> Iterator[HeldLocks]:
+    modes_by_table: dict[str, frozenset[str]] = {}
     since: dict[str, Statement] = {}
     for statement in statements:
         for table, modes in statement.locks.items():
-            if strong := modes & _BLOCKS_WRITES:
-                held[table] = held.get(table, frozenset()) | strong
+            if strong := modes & BLOCKS_WRITES:
+                modes_by_table[table] = modes_by_table.get(table, frozenset()) | strong
                 since.setdefault(table, statement)
-        yield HeldLocks(statement, dict(held), dict(since))
+        yield HeldLocks(statement, dict(modes_by_table), dict(since))
 
 
-def _overlooking(statement: Statement, young: set[str]) -> Statement:
-    if not young:
+def _without_tables(statement: Statement, new_in_branch: set[str]) -> Statement:
+    if not new_in_branch:
         return statement
     return replace(
         statement,
-        locks={table: modes for table, modes in statement.locks.items() if table not in young},
-        rewrites=tuple(table for table in statement.rewrites if table not in young),
-        scans=tuple(table for table in statement.scans if table not in young),
-        index_builds=tuple(table for table in statement.index_builds if table not in young),
+        locks={table: modes for table, modes in statement.locks.items() if table not in new_in_branch},
+        rewrites=tuple(table for table in statement.rewrites if table not in new_in_branch),
+        scans=tuple(table for table in statement.scans if table not in new_in_branch),
+        index_builds=tuple(table for table in statement.index_builds if table not in new_in_branch),
     )
 
 

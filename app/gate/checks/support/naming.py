@@ -20,7 +20,7 @@ def noun(change: Change) -> str:
 
 
 def short_noun(change: Change) -> str:
-    """`index ix_orders_note`, where the sentence has named the table."""
+    """`index ix_orders_note`, where the sentence already names the table."""
     return f"{_kind(change.key, change.after or change.before or {})} {change.key.name}"
 
 
@@ -41,7 +41,7 @@ def script_of(recording: Recording, revision: str) -> str:
 
 
 def failure_reason(failure: Failure) -> str:
-    """What an error says, to be put into a sentence."""
+    """What an error says, as part of a sentence."""
     name, said = failure.error.rpartition(".")[2], first_line(failure.message)
     if failure.error in {"Timeout", "Gone", COMMAND_FAILED}:
         return f"it {said}" if said.startswith("did not ") else said or name
@@ -51,7 +51,7 @@ def failure_reason(failure: Failure) -> str:
 
 
 def principal(changes: Iterable[Change]) -> list[Change]:
-    """The changes without those that merely go with another: the columns of a new table, the index on a new column.
+    """The changes without those that are part of another: the columns of a new table, the index on a new column.
 
     Tables come first, then columns, then the rest, so that the first one named is the cause of most others.
     """
@@ -59,16 +59,16 @@ def principal(changes: Iterable[Change]) -> list[Change]:
     whole = {(change.before is None, *change.key) for change in changes if is_one_sided(change)}
     rank = {"schema": 0, "table": 1, "view": 2, "materialized view": 2, "column": 3, "constraint": 4, "index": 5}
     views = [change.key for change in changes if change.key.kind in VIEW_KINDS]
-    kept = [change for change in changes if not _goes_with_another(change, whole, views)]
+    kept = [change for change in changes if not _is_part_of_another(change, whole, views)]
     return sorted(kept, key=lambda change: (rank.get(change.key.kind, 6), change.key))
 
 
 def is_one_sided(change: Change) -> bool:
-    """Whether the object came or went, rather than being altered."""
+    """Whether the object was created or dropped, rather than altered."""
     return change.before is None or change.after is None
 
 
-def _goes_with_another(
+def _is_part_of_another(
     change: Change, whole: Collection[tuple[bool, str, str, str, str]], views: Collection[Key]
 ) -> bool:
     comes, key = change.before is None, change.key

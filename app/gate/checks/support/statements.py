@@ -10,9 +10,13 @@ from app.gate.recording.names import table_of
 
 
 def changes_by(step: Step, statement: Statement, table: str) -> list[Change]:
-    """The changes of the step to that table which the statement made, as far as its text tells."""
-    told = [change for change in step.changes if table_of(change.key) == table and _mentions_change(statement, change)]
-    return [change for change in told if mentions(statement, change.key.name) or not _is_named_by_any(step, change)]
+    """The changes of the step to that table which the statement made, judging by its SQL text."""
+    mentioned = [
+        change for change in step.changes if table_of(change.key) == table and _mentions_change(statement, change)
+    ]
+    return [
+        change for change in mentioned if mentions(statement, change.key.name) or not _is_named_by_any(step, change)
+    ]
 
 
 def _is_named_by_any(step: Step, change: Change) -> bool:
@@ -20,17 +24,17 @@ def _is_named_by_any(step: Step, change: Change) -> bool:
 
 
 def find_statement(step: Step, change: Change) -> Statement | None:
-    """The statement of the step whose text tells of the change: where an object went, the last that took it away."""
-    telling = [statement for statement in step.statements if _mentions_change(statement, change)]
+    """The statement of the step whose text mentions the change: for a dropped object, the last one that drops it."""
+    mentioning = [statement for statement in step.statements if _mentions_change(statement, change)]
     if change.after is None:
-        return next(iter([each for each in telling if _takes_away(each, change)][-1:] or telling), None)
-    # What drops the rest of a former try made nothing, nor did what fills a column before it is changed.
-    making = [
-        each for each in telling if first_word(each) not in ("DROP", "INSERT", "UPDATE", "DELETE", "SELECT", "WITH")
+        return next(iter([each for each in mentioning if _removes(each, change)][-1:] or mentioning), None)
+    # What drops the rest of an earlier attempt creates nothing, nor does what fills a column before it is changed.
+    creating = [
+        each for each in mentioning if first_word(each) not in ("DROP", "INSERT", "UPDATE", "DELETE", "SELECT", "WITH")
     ]
     if change.before is not None and change.before.get("nullable") and not change.after.get("nullable"):
-        making = [each for each in making if _NOT_NULL.search(each.sql)] or making
-    return next(iter(making or telling), None)
+        creating = [each for each in creating if _NOT_NULL.search(each.sql)] or creating
+    return next(iter(creating or mentioning), None)
 
 
 _NOT_NULL = re.compile(r"\bNOT\s+NULL\b", re.IGNORECASE)
@@ -77,16 +81,16 @@ def _bare(name: str) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
 
-def _takes_away(statement: Statement, change: Change) -> bool:
-    """Whether it drops or renames that very object, as far as its text tells."""
+def _removes(statement: Statement, change: Change) -> bool:
+    """Whether it drops or renames that object, judging by its SQL text."""
     if change.key.kind in TABLE_KINDS:
-        gives_away = rf"{_word(change.key.name)}\s+(?:RENAME\s+TO|SET\s+SCHEMA)\b"
-        return drops(statement, change.key.name) or re.search(gives_away, statement.sql, re.IGNORECASE) is not None
+        moves_away = rf"{_word(change.key.name)}\s+(?:RENAME\s+TO|SET\s+SCHEMA)\b"
+        return drops(statement, change.key.name) or re.search(moves_away, statement.sql, re.IGNORECASE) is not None
     return re.search(r"\b(?:DROP|RENAME)\b", statement.sql, re.IGNORECASE) is not None
 
 
 _WORDS = re.compile(r"\w+")
-_SAID_BY_POSTGRES = frozenset({"using", "btree", "not", "valid"})
+_ADDED_BY_POSTGRES = frozenset({"using", "btree", "not", "valid"})
 
 
 def mentions(statement: Statement, name: str) -> bool:
@@ -99,14 +103,14 @@ def _words_in(text: str) -> set[str]:
 
 
 def _mentions_change(statement: Statement, change: Change) -> bool:
-    """Whether a statement names the object and its table; of what nobody named, whether it says all that the definition says."""
+    """Whether a statement names the object and its table; for an unnamed object, whether it contains all words of the definition."""
     key = change.key
     if mentions(statement, key.name):
         return not key.table or mentions(statement, key.table) or key.kind in ("constraint", "index")
     if key.kind not in ("constraint", "index") or not mentions(statement, key.table):
         return False
     words = {word.lower() for word in columns_in(change.after or change.before or {})}
-    return bool(words) and words <= _words_in(statement.sql) | _SAID_BY_POSTGRES
+    return bool(words) and words <= _words_in(statement.sql) | _ADDED_BY_POSTGRES
 
 
 def first_word(statement: Statement) -> str:

@@ -1,7 +1,7 @@
-"""What tells two findings of one check, revision and object apart: the `subject` of a finding, and so part of its fingerprint.
+"""What distinguishes two findings of one check, revision and object: the `subject` of a finding, and so part of its fingerprint.
 
-It is made of names, of SQLSTATEs and of words that never change. A sentence would not do: a better one, a server of
-another version or language, or another driver would make every accepted finding a new one.
+It is made of names, of SQLSTATEs and of words that never change. A sentence would not do: with a better one, another driver, or a
+server of another version or language, every accepted finding would be a new one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LONGEST = 160
 
 
 def cause(failure: Failure) -> str:
-    """`42P01`, which PostgreSQL says in every version and language; of what it did not raise, `KeyError`."""
+    """`42P01`, which is the same in every version and language of PostgreSQL; for other errors, `KeyError`."""
     return failure.sqlstate or failure.error.rpartition(".")[2]
 
 
@@ -27,20 +27,20 @@ def named(key: Key) -> str:
 
 
 def changed(changes: Collection[Change]) -> str:
-    """The objects that differ, of which one whose name is made at random is told by its kind and table."""
+    """The objects that differ. One with a random name is identified by its kind and table."""
     return together(_lasting_name(change, changes) for change in changes)
 
 
 def find_lasting_object(changes: Collection[Change]) -> str | None:
-    """The first object that differs, or its table if its name is made at random."""
+    """The first object that differs, or its table if its name is random."""
     first = next(iter(changes))
-    if not _is_named_at_random(first, changes):
+    if not _has_random_name(first, changes):
         return full_name(first.key)
     return f"{first.key.schema}.{first.key.table}" if first.key.table else None
 
 
 def together(subjects: Iterable[str]) -> str:
-    """Several as one, in an order of their own. Many are cut short, and what is cut off still counts."""
+    """Several as one, sorted. A long list is cut, and what is cut off still counts."""
     parts = sorted(set(subjects))
     text = ", ".join(parts)
     if len(text) <= _LONGEST:
@@ -50,13 +50,13 @@ def together(subjects: Iterable[str]) -> str:
 
 
 def _lasting_name(change: Change, changes: Iterable[Change]) -> str:
-    if not _is_named_at_random(change, changes):
+    if not _has_random_name(change, changes):
         return named(change.key)
     return f"{change.key.kind} of {change.key.table}" if change.key.table else change.key.kind
 
 
-def _is_named_at_random(change: Change, changes: Iterable[Change]) -> bool:
-    """Whether another object of its kind, on the same table, came where it went: nothing but the name tells them apart."""
+def _has_random_name(change: Change, changes: Iterable[Change]) -> bool:
+    """Whether another object of its kind, on the same table, replaced it or was replaced by it: only their names differ."""
     return is_one_sided(change) and any(
         is_one_sided(other)
         and (other.before is None) != (change.before is None)
