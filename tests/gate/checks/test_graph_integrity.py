@@ -44,11 +44,5 @@ def test_a_long_error_is_told_in_one_line_with_the_rest_as_detail():
     assert "def upgrade(:" in str(finding.detail)
 
 
-def test_a_problem_of_a_kind_that_is_not_known_is_told_all_the_same():
-    [finding] = examine(recording(problems=(problem("haunted", "Alembic gives up"),)))
-
-    assert finding.message == "Alembic gives up."
-
-
 def test_stays_quiet_when_the_scripts_can_be_read():
     assert list(examine(recording(revisions=[revision("a1"), revision("b2", "a1")]))) == []
