@@ -18,7 +18,7 @@ from app.factory import create_app
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server, throwaway_server
 from app.settings import Settings
-from tests import factories
+from tests import factories, processes
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 GIVEN_URL = os.environ.get("DATABASE_URL") or None
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Whoever is started in the background, or by nohup, ignores signals, and so would the programs that tests send them to.
 
     What is handled, though nothing is done, is not handed on.
@@ -34,10 +34,11 @@ def pytest_configure() -> None:
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+    config.pluginmanager.register(processes)
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
+def server(processes: None) -> Iterator[Server]:
     """A throwaway PostgreSQL: databases of our own on the server of DATABASE_URL if that is set, else an embedded one."""
     with throwaway_server(GIVEN_URL) as server:
         yield server

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 Start = Callable[..., subprocess.Popen[str]]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("other", ["app/__init__.py", "app.py"])
 def test_a_project_on_the_path_may_have_an_app_of_its_own(tmp_path: Path, other: str) -> None:
     (tmp_path / "app").mkdir()
@@ -94,6 +95,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == f"overproof {__version__}\n"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("arguments", "unwanted"),
     [
@@ -116,6 +118,7 @@ def test_a_command_waits_for_nothing_that_it_does_not_need(arguments: list[str],
     assert ended.stdout.splitlines()[-1] == "imported:"
 
 
+@pytest.mark.processes
 def test_whoever_reads_only_the_first_lines_sees_no_complaint() -> None:
     ended = subprocess.run(
         f"{sys.executable} -m app explain | head -n 1", shell=True, cwd=ROOT, capture_output=True, text=True, check=True
@@ -206,7 +209,7 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def start_serving() -> Iterator[Start]:
+def start_serving(processes: None) -> Iterator[Start]:
     """`start_serving(directory, *arguments, VARIABLE="value")`. What still runs at the end of the test is killed."""
     with ExitStack() as stack:
 

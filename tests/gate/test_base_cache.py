@@ -23,7 +23,9 @@ Verify = Callable[[], tuple[Recording, bool]]
 
 
 @pytest.fixture
-def verify(branch: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Verify:
+def verify(
+    processes: None, branch: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Verify:
     """Verifies the branch; gives the recording, and whether the base had to be built."""
     cache = tmp_path_factory.mktemp("cache")
     (versions(branch) / "c3.py").write_text(C3)

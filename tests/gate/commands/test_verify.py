@@ -21,7 +21,7 @@ from app.cli import main
 from app.gate.base_cache import BaseCache
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.registry import CHECKS
-from app.gate.commands import verify
+from app.gate.commands import _verification
 from app.gate.errors import CannotVerify, ServerUnavailable
 from app.gate.judging import judge as judging
 from app.gate.recording.model import ALL_EVIDENCE, Evidence, Recording
@@ -47,7 +47,7 @@ class Gate:
         self.database_url: str | None = None
         self.target: Target | None = None
         self.base: str | None = None
-        self.parts = ALL_EVIDENCE
+        self.evidence = ALL_EVIDENCE
 
     version = "18.6"
 
@@ -78,7 +78,7 @@ class Gate:
 def gate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gate:
     """The command line in an empty folder, with an environment that says nothing."""
     gate = Gate()
-    monkeypatch.setattr(verify, "throwaway_server", gate.throwaway_server)
+    monkeypatch.setattr(_verification, "throwaway_server", gate.throwaway_server)
     monkeypatch.setattr("app.gate.recorder.record", gate.record)
     monkeypatch.chdir(tmp_path)
     for name in ("OVERPROOF_DATABASE_URL", "DATABASE_URL", "VIRTUAL_ENV", "GITHUB_STEP_SUMMARY", "CI"):
@@ -220,7 +220,7 @@ def test_the_configuration_says_what_the_command_line_does_not(gate: Gate, tmp_p
 def test_what_no_selected_check_needs_is_not_recorded(gate: Gate) -> None:
     run("--select", "round-trip", "--select", "data-loss")
 
-    assert gate.parts == {Evidence.LOCKS, Evidence.POPULATED}
+    assert gate.evidence == {Evidence.LOCKS, Evidence.POPULATED}
 
 
 def test_the_base_reaches_the_recorder_and_the_report(gate: Gate) -> None:
@@ -584,6 +584,7 @@ def test_a_full_disk_is_one_line_and_status_2(project: Path, blank_database: Dat
     assert err == "overproof: cannot write the json report to /dev/full: No space left on device\n"
 
 
+@pytest.mark.processes
 def test_the_command_line_does_not_wait_for_what_it_does_not_need() -> None:
     code = "import sys, app.gate.commands.verify; print(*{'fastapi', 'sqlmodel', 'rich', 'alembic', 'sqlalchemy'} & set(sys.modules))"
 

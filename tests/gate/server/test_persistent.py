@@ -51,7 +51,7 @@ def refusal_of(place: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def filled(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where a server has run once and left a table with one row."""
     place = tmp_path_factory.mktemp("checkout") / ".overproof" / "serve"
     with persistent_database(place) as database, database.connect() as connection, connection.cursor() as cursor:
@@ -95,6 +95,7 @@ def test_data_of_another_major_version_is_refused_in_one_line(filled: Path, monk
     )
 
 
+@pytest.mark.processes
 def test_a_directory_of_something_else_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
 
@@ -118,6 +119,7 @@ def test_the_server_ends_with_whoever_started_it_and_the_data_stays(filled: Path
         assert "was not properly shut down" not in (filled / "log").read_text()
 
 
+@pytest.mark.processes
 def test_a_first_start_that_is_killed_leaves_no_half_of_a_cluster(tmp_path: Path) -> None:
     run = subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE)
     assert wait_until((tmp_path / "new" / "base").exists, 20.0)
@@ -132,6 +134,7 @@ def test_a_first_start_that_is_killed_leaves_no_half_of_a_cluster(tmp_path: Path
         assert ask(database, "SELECT 1") == 1
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(not IS_ROOT, reason="only root lends its server an account")
 def test_below_a_closed_home_of_roots_it_works_and_the_home_stays_closed(tmp_path: Path) -> None:
     home = tmp_path / "home"
@@ -143,6 +146,7 @@ def test_below_a_closed_home_of_roots_it_works_and_the_home_stays_closed(tmp_pat
     assert home.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(not IS_ROOT, reason="only root can start for somebody else")
 def test_what_root_starts_in_anothers_checkout_is_that_others(tmp_path: Path) -> None:
     daemon = pwd.getpwnam("daemon")

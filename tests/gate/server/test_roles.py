@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from app.gate.judging.judge import judge
 from app.gate.recorder import record
 from app.gate.recording.model import AlternativePath
@@ -30,6 +32,7 @@ SCRIPTS = {
 }
 
 
+@pytest.mark.processes
 def test_a_role_that_a_history_makes_is_made_anew_in_each_run_and_gone_at_the_end(tmp_path: Path) -> None:
     with throwaway_server() as server:
         before = server.read_roles()

@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.gate.errors import ServerUnavailable
-from app.gate.server import throwaway as server_module
+from app.gate.server import database as server_module
 from app.gate.server._accounts import ACCOUNTS
 from app.gate.server._cluster import free_port
 from app.gate.server.binaries import find_binaries, list_places
@@ -45,7 +45,7 @@ def answer(database: Database, question: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def embedded() -> Iterator[Server]:
+def embedded(processes: None) -> Iterator[Server]:
     """Also where the other tests run on a given server."""
     with throwaway_server() as server:
         yield server
@@ -141,6 +141,7 @@ def test_a_connection_without_autocommit_is_one_transaction(embedded: Server) ->
     assert answer(database, "SELECT count(*) FROM orders") == "0"
 
 
+@pytest.mark.processes
 def test_the_callers_environment_does_not_decide_how_we_connect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGSSLMODE", "verify-full")
     monkeypatch.setenv("PGHOST", "db.invalid")
@@ -151,6 +152,7 @@ def test_the_callers_environment_does_not_decide_how_we_connect(monkeypatch: pyt
         assert server.create_database()
 
 
+@pytest.mark.processes
 def test_two_at_once_do_not_meet() -> None:
     directories: list[Path] = []
     together = threading.Barrier(2, timeout=60)
@@ -172,6 +174,7 @@ def test_two_at_once_do_not_meet() -> None:
     assert not any(directory.exists() for directory in directories)
 
 
+@pytest.mark.processes
 def test_it_takes_another_port_if_somebody_was_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -186,6 +189,7 @@ def test_it_takes_another_port_if_somebody_was_faster(monkeypatch: pytest.Monkey
 Usage = namedtuple("Usage", "total used free")
 
 
+@pytest.mark.processes
 def test_it_lies_in_memory_if_there_is_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("app.gate.server._embedded.MEMORY", tmp_path)
 
@@ -194,6 +198,7 @@ def test_it_lies_in_memory_if_there_is_room(monkeypatch: pytest.MonkeyPatch, tmp
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.processes
 def test_it_lies_on_disk_if_memory_is_short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("app.gate.server._embedded.MEMORY", tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(64 << 20, 0, 64 << 20))
@@ -202,6 +207,7 @@ def test_it_lies_on_disk_if_memory_is_short(monkeypatch: pytest.MonkeyPatch, tmp
         assert embedded_directory(server).parent == Path(tempfile.gettempdir())
 
 
+@pytest.mark.processes
 def test_it_lies_on_disk_if_memory_cannot_be_used_after_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.gate.server._embedded.MEMORY", Path("/proc"))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 40, 0, 1 << 40))
@@ -235,7 +241,7 @@ def test_an_ordinary_user_starts_it_as_well(embedded: Server) -> None:
 
 
 @pytest.fixture
-def bindir_copy(tmp_path: Path) -> Path:
+def bindir_copy(processes: None, tmp_path: Path) -> Path:
     """The same binaries below a directory with mode 0700."""
     bindir = find_binaries().directory
     package = bindir.parent.parent
@@ -563,6 +569,7 @@ def test_a_standby(embedded: Server, monkeypatch: pytest.MonkeyPatch, named: Dat
     assert "is a standby, which can only be read: name its primary" in refusal_of(url)
 
 
+@pytest.mark.processes
 def test_no_binaries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OVERPROOF_PG_BINDIR", raising=False)
     monkeypatch.setattr("app.gate.server.binaries.list_places", lambda: iter(()))
@@ -573,6 +580,7 @@ def test_no_binaries(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.processes
 def test_a_directory_without_binaries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OVERPROOF_PG_BINDIR", str(tmp_path))
 
@@ -583,7 +591,7 @@ def test_a_directory_without_binaries(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 @pytest.fixture
-def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def pretend(processes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Binaries that are not what they seem."""
     monkeypatch.setenv("OVERPROOF_PG_BINDIR", str(tmp_path))
     write_program(tmp_path / "postgres", "echo 'postgres (PostgreSQL) 18.6'")
@@ -639,6 +647,7 @@ def test_a_server_that_does_not_start(pretend: Path) -> None:
     )
 
 
+@pytest.mark.processes
 def test_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
 
@@ -648,6 +657,7 @@ def test_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.processes
 def test_root_without_any_account_to_lend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr("app.gate.server._accounts.ACCOUNTS", ("nobody-of-that-name",))

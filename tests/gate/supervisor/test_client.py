@@ -256,6 +256,7 @@ def test_a_fork_that_holds_the_pipe_open_does_not_keep_a_run_from_ending(run: Ru
     os.kill(forked, signal.SIGKILL)
 
 
+@pytest.mark.processes
 def test_a_run_that_is_killed_while_its_cluster_is_being_made_leaves_nothing(tmp_path: Path) -> None:
     script = """
 from pathlib import Path
@@ -298,7 +299,7 @@ def test_a_database_is_dropped_while_somebody_is_connected_to_it(server: Server)
 
 
 @pytest.fixture
-def supervisor() -> Iterator[Supervisor]:
+def supervisor(processes: None) -> Iterator[Supervisor]:
     with Supervisor() as supervisor:
         yield supervisor
 
@@ -356,6 +357,7 @@ def test_a_large_file_passes_through_the_pipe(supervisor: Supervisor, tmp_path: 
     assert file.read_bytes() == content
 
 
+@pytest.mark.processes
 def test_what_cannot_be_undone_is_told_and_the_rest_is_undone(tmp_path: Path) -> None:
     script = """
 import shutil, sys
@@ -391,6 +393,7 @@ def test_a_group_that_was_forgotten_is_left_alone(supervisor: Supervisor) -> Non
     process.wait()
 
 
+@pytest.mark.processes
 def test_what_was_begun_is_undone_without_being_waited_for(tmp_path: Path) -> None:
     begun, later = tmp_path / "begun", tmp_path / "later"
     supervisor = Supervisor()
@@ -428,6 +431,7 @@ def test_a_lock_is_held_until_its_keeper_is_done(supervisor: Supervisor, tmp_pat
         assert other.lock(lock)
 
 
+@pytest.mark.processes
 def test_a_group_begun_after_the_keeper_was_killed_is_killed_at_once() -> None:
     with Supervisor() as supervisor:
         os.kill(supervisor.pid, signal.SIGKILL)
