@@ -225,7 +225,7 @@ def test_a_project_that_takes_the_advice_has_no_such_finding(
         before = body(before, ADD_NOTE)
     write_project(tmp_path, {"a1": script("a1", None, before), "b2": script("b2", "a1", upgrade)}, env=env)
 
-    report = judge(record(target(tmp_path), server))
+    report = judge(record(target(tmp_path), server, evidence=check.needs))
 
     assert {entry.outcome for entry in report.checks if entry.id == check.id} == {"pass"}, report.findings
 

@@ -7,16 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
-from app.gate import recorder
 from app.gate.judging.judge import judge
+from app.gate.recorder import record
+from app.gate.recording.model import Evidence
 from app.gate.report.model import FindingEntry, Report
-from app.gate.reruns import _revisions as again
-from app.gate.reruns import results as attempts
+from app.gate.reruns import _revisions
 from app.gate.server.throwaway import Server
 from tests.gate.hazards.case import HAZARDS, Case
 from tests.gate.hazards.project import USUAL, Way, write_history
 from tests.gate.projects import target
 
+OF_A_MIGRATION = frozenset({Evidence.LOCKS, Evidence.POPULATED, Evidence.INTERRUPTIONS})
 Outcome = Sequence[FindingEntry] | str  # what the hazard checks found, or why the migration did not run
 
 
@@ -25,18 +26,15 @@ def judge_cases(
 ) -> Mapping[str, Outcome]:
     """What those checks say, by the case's name: in one walk through a history in that folder, whose env.py connects in that way.
 
-    Each migration is tried as hard as a new one, and the ways to head that say nothing of a single one (offline SQL, two upgrades
-    at once) are left out.
+    Each migration is tried as hard as a new one. What says nothing of a single one (offline SQL, two upgrades at once) is not recorded.
     """
     revisions = write_history(place, cases, way.env)
     with (
-        patch.object(
-            attempts, "add_all", lambda jobs, walks, *_: {walk.index: attempts.RerunResults() for walk in walks}
-        ),
-        patch.object(again, "INTERRUPTED_REVISIONS", len(cases)),
-        patch.object(again, "COMMITTING_REVISIONS", len(cases)),
+        patch.object(_revisions, "INTERRUPTED_REVISIONS", len(cases)),
+        patch.object(_revisions, "COMMITTING_REVISIONS", len(cases)),
     ):
-        report = judge(recorder.record(replace(target(place), environment={"DATABASE_URL": way.url}), server))
+        on_way = replace(target(place), environment={"DATABASE_URL": way.url})
+        report = judge(record(on_way, server, evidence=OF_A_MIGRATION))
     return {case.name: _outcome(report, revisions[case.name], checks) for case in cases}
 
 
