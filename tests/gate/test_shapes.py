@@ -16,7 +16,6 @@ from app.gate.server.throwaway import Server
 from app.gate.target.target import Target
 from tests.gate.shapes import SHAPES, Shape, library
 
-
 # Two upgrades at once, and one that is interrupted, are the same in a project of any shape.
 EVIDENCE = ALL_EVIDENCE - {Evidence.CONCURRENT, Evidence.INTERRUPTIONS}
 

@@ -7,19 +7,17 @@ from pathlib import Path
 import pytest
 
 from app.gate.recorder import record
-from app.gate.recording.model import Direction, Populated, RoundTrip, RowKind, Statement, Step
+from app.gate.recording.model import Direction, Evidence, Populated, RoundTrip, RowKind, Statement, Step
 from app.gate.rows.touched import find_rows, touched_tables
 from app.gate.server.throwaway import Server
 from app.gate.target.runner import TargetRunner
 from app.gate.target.target import Target
 from app.gate.walk.run import walk_all
 from tests.gate.checks.builders import added, altered, key, snapshot
+from tests.gate.hazards.case import body
 from tests.gate.projects import COMMAND, ENV, script, target, write_project
 
-ORDERS = script(
-    "a1",
-    None,
-    """
+CREATE_ORDERS = """
     op.create_table(
         "orders",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -27,22 +25,35 @@ ORDERS = script(
         sa.Column("email", sa.String(50)),
         sa.Column("total", sa.Numeric(10, 2)),
     )
-    """,
-    'op.drop_table("orders")',
-)
+"""
+ORDERS = script("a1", None, CREATE_ORDERS, 'op.drop_table("orders")')
 
 
-def walked(place: Path, server: Server, upgrade: str, downgrade: str | None, *before: str, **project: str) -> RoundTrip:
-    """The trip of a revision over `orders`. `before` are upgrades of revisions before it."""
-    scripts = {"a1": ORDERS}
-    parent = "a1"
-    for index, body in enumerate(before):
-        scripts[f"b{index}"] = script(f"b{index}", parent, body)
-        parent = f"b{index}"
-    scripts["z9"] = script("z9", parent, upgrade, downgrade)
-    write_project(place, scripts, **project)
-    (walk,) = walk_all(TargetRunner(target(place), server))
-    return walk.trips["z9"]
+EVIDENCE = frozenset({Evidence.LOCKS, Evidence.POPULATED})
+CLEAR = """
+    op.execute("DROP TABLE IF EXISTS orders, purchases, lines CASCADE")
+    op.execute("DROP TYPE IF EXISTS mood")
+"""
+HISTORY: dict[str, str] = {}  # the scripts that most tests share, by revision
+
+
+def over_orders(upgrade: str, downgrade: str | None, *before: str) -> str:
+    """Add a revision, over an `orders` of its own, to the history that most tests share. `before` are upgrades that come before it."""
+    number = len(HISTORY)
+    steps: list[tuple[str, str, str | None]] = [
+        (f"orders_{number}", body(CLEAR, CREATE_ORDERS), None),
+        *((f"before_{number}_{index}", earlier, "pass") for index, earlier in enumerate(before)),
+        (f"revision_{number}", upgrade, downgrade),
+    ]
+    for revision, up, down in steps:
+        HISTORY[revision] = script(revision, next(reversed(HISTORY), None), up, down)
+    return revision
+
+
+@pytest.fixture(scope="module")
+def trips(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, RoundTrip]:
+    """The round trips of the history that most tests share, by revision."""
+    return recorded(tmp_path_factory.mktemp("history"), server, HISTORY)
 
 
 def tried(trip: RoundTrip) -> Populated:
@@ -50,13 +61,13 @@ def tried(trip: RoundTrip) -> Populated:
     return trip.populated
 
 
-def test_a_required_column_without_a_default_fails_over_any_rows(tmp_path: Path, server: Server) -> None:
-    trip = walked(
-        tmp_path,
-        server,
-        'op.add_column("orders", sa.Column("channel", sa.Text, nullable=False))',
-        'op.drop_column("orders", "channel")',
-    )
+REQUIRED_COLUMN = over_orders(
+    'op.add_column("orders", sa.Column("channel", sa.Text, nullable=False))', 'op.drop_column("orders", "channel")'
+)
+
+
+def test_a_required_column_without_a_default_fails_over_any_rows(trips: dict[str, RoundTrip]) -> None:
+    trip = trips[REQUIRED_COLUMN]
 
     populated = tried(trip)
     assert populated.step.failure is not None
@@ -69,31 +80,38 @@ def test_a_required_column_without_a_default_fails_over_any_rows(tmp_path: Path,
 
 
 @pytest.mark.parametrize(
-    ("upgrade", "downgrade", "sqlstate"),
+    ("revision", "sqlstate"),
     [
         (
-            'op.alter_column("orders", "note", nullable=False)',
-            'op.alter_column("orders", "note", nullable=True)',
+            over_orders(
+                'op.alter_column("orders", "note", nullable=False)', 'op.alter_column("orders", "note", nullable=True)'
+            ),
             "23502",
         ),
-        ('op.create_unique_constraint("uq", "orders", ["email"])', 'op.drop_constraint("uq", "orders")', "23505"),
         (
-            'op.alter_column("orders", "note", type_=sa.String(40))',
-            'op.alter_column("orders", "note", type_=sa.Text)',
+            over_orders('op.create_unique_constraint("uq", "orders", ["email"])', 'op.drop_constraint("uq", "orders")'),
+            "23505",
+        ),
+        (
+            over_orders(
+                'op.alter_column("orders", "note", type_=sa.String(40))',
+                'op.alter_column("orders", "note", type_=sa.Text)',
+            ),
             "22001",
         ),
         (
-            'for (note,) in op.get_bind().execute(sa.text("SELECT note FROM orders")): note.strip()',
-            "pass",
+            over_orders(
+                'for (note,) in op.get_bind().execute(sa.text("SELECT note FROM orders")): note.strip()', "pass"
+            ),
             None,
         ),
     ],
     ids=["NULLs", "duplicates", "long texts", "a script that reckons with no NULL"],
 )
 def test_awkward_rows_that_the_schema_allows_are_told_from_any_rows(
-    tmp_path: Path, server: Server, upgrade: str, downgrade: str, sqlstate: str | None
+    trips: dict[str, RoundTrip], revision: str, sqlstate: str | None
 ) -> None:
-    trip = walked(tmp_path, server, upgrade, downgrade)
+    trip = trips[revision]
 
     populated = tried(trip)
     assert populated.step.failure is not None
@@ -103,29 +121,27 @@ def test_awkward_rows_that_the_schema_allows_are_told_from_any_rows(
 
 
 @pytest.mark.parametrize(
-    ("upgrade", "downgrade"),
+    "revision",
     [
-        ('op.create_check_constraint("ck", "orders", "total > 5000")', 'op.drop_constraint("ck", "orders")'),
-        ('op.create_index("ix", "orders", ["email"])', 'op.drop_index("ix")'),
-        ('op.rename_table("orders", "purchases")', 'op.rename_table("purchases", "orders")'),
-        (
+        over_orders('op.create_check_constraint("ck", "orders", "total > 5000")', 'op.drop_constraint("ck", "orders")'),
+        over_orders('op.create_index("ix", "orders", ["email"])', 'op.drop_index("ix")'),
+        over_orders('op.rename_table("orders", "purchases")', 'op.rename_table("purchases", "orders")'),
+        over_orders(
             """
             op.execute("UPDATE orders SET note = '' WHERE note IS NULL")
             op.alter_column("orders", "note", nullable=False)
             """,
             'op.alter_column("orders", "note", nullable=True)',
         ),
-        (
+        over_orders(
             'op.alter_column("orders", "email", type_=sa.Uuid, postgresql_using="email::uuid")',
             'op.alter_column("orders", "email", type_=sa.String(50))',
         ),
     ],
     ids=["a CHECK", "an index", "another name", "filled first", "another type"],
 )
-def test_what_gets_along_with_rows_fails_over_none_and_loses_none(
-    tmp_path: Path, server: Server, upgrade: str, downgrade: str
-) -> None:
-    trip = walked(tmp_path, server, upgrade, downgrade)
+def test_what_gets_along_with_rows_fails_over_none_and_loses_none(trips: dict[str, RoundTrip], revision: str) -> None:
+    trip = trips[revision]
 
     populated = tried(trip)
     assert populated.step.failure is None
@@ -135,16 +151,17 @@ def test_what_gets_along_with_rows_fails_over_none_and_loses_none(
     assert trip.tables_without_rows == {}
 
 
-def test_losses_are_noted_in_both_directions(tmp_path: Path, server: Server) -> None:
-    trip = walked(
-        tmp_path,
-        server,
-        'op.drop_column("orders", "note"); op.alter_column("orders", "total", type_=sa.Integer)',
-        """
+LOSES = over_orders(
+    'op.drop_column("orders", "note"); op.alter_column("orders", "total", type_=sa.Integer)',
+    """
         op.alter_column("orders", "total", type_=sa.Numeric(10, 2))
         op.add_column("orders", sa.Column("note", sa.Text))
         """,
-    )
+)
+
+
+def test_losses_are_noted_in_both_directions(trips: dict[str, RoundTrip]) -> None:
+    trip = trips[LOSES]
 
     populated = tried(trip)
     assert sorted((loss.column or "", loss.kind) for loss in populated.lost_upwards) == [
@@ -157,13 +174,14 @@ def test_losses_are_noted_in_both_directions(tmp_path: Path, server: Server) -> 
     ]
 
 
-def test_losses_are_noted_even_where_awkward_rows_are_refused(tmp_path: Path, server: Server) -> None:
-    trip = walked(
-        tmp_path,
-        server,
-        'op.drop_column("orders", "note"); op.create_unique_constraint("uq", "orders", ["email"])',
-        'op.drop_constraint("uq", "orders"); op.add_column("orders", sa.Column("note", sa.Text))',
-    )
+LOSES_AND_FAILS = over_orders(
+    'op.drop_column("orders", "note"); op.create_unique_constraint("uq", "orders", ["email"])',
+    'op.drop_constraint("uq", "orders"); op.add_column("orders", sa.Column("note", sa.Text))',
+)
+
+
+def test_losses_are_noted_even_where_awkward_rows_are_refused(trips: dict[str, RoundTrip]) -> None:
+    trip = trips[LOSES_AND_FAILS]
 
     populated = tried(trip)
     assert populated.rows == RowKind.EDGE_CASES
@@ -174,63 +192,63 @@ def test_losses_are_noted_even_where_awkward_rows_are_refused(tmp_path: Path, se
 SEED = "op.execute(\"INSERT INTO orders (id, note) VALUES (1, 'first'), (2, 'second')\")"
 
 
-@pytest.mark.parametrize(
-    "downgrade", [SEED, "op.execute('SELECT 1')", None], ids=["put back", "not put back", "no way"]
-)
-@pytest.mark.parametrize(
-    "upgrade",
-    [
-        "op.execute(\"DELETE FROM orders WHERE note IN ('first', 'second')\")",
-        "op.execute('DELETE FROM orders WHERE id < 3')",
-        "op.execute(\"UPDATE orders SET note = NULL WHERE note IN ('first', 'second')\")",
-    ],
-    ids=["by a value", "by the key", "a value of theirs"],
-)
-def test_what_a_migration_inserted_a_migration_may_take_away(
-    tmp_path: Path, server: Server, upgrade: str, downgrade: str | None
-) -> None:
-    if downgrade == SEED and "UPDATE" in upgrade:
-        downgrade = "op.execute(\"UPDATE orders SET note = 'first' WHERE id = 1\")"
-    trips = recorded(
-        tmp_path,
-        server,
-        {"a1": ORDERS, "b2": script("b2", "a1", SEED), "c3": script("c3", "b2", upgrade, downgrade)},
-    )
+BY_VALUE = "op.execute(\"DELETE FROM orders WHERE note IN ('first', 'second')\")"
+BY_KEY = "op.execute('DELETE FROM orders WHERE id < 3')"
+A_VALUE = "op.execute(\"UPDATE orders SET note = NULL WHERE note IN ('first', 'second')\")"
+SEED_AGAIN = "op.execute(\"UPDATE orders SET note = 'first' WHERE id = 1\")"
 
-    populated = tried(trips["c3"])
+
+@pytest.mark.parametrize(
+    "revision",
+    [
+        over_orders(upgrade, downgrade, SEED)
+        for upgrade, puts_back in ((BY_VALUE, SEED), (BY_KEY, SEED), (A_VALUE, SEED_AGAIN))
+        for downgrade in (puts_back, "op.execute('SELECT 1')", None)
+    ],
+    ids=[
+        f"{what}, {downgrade}"
+        for what in ("by a value", "by the key", "a value of theirs")
+        for downgrade in ("put back", "not put back", "no way")
+    ],
+)
+def test_what_a_migration_inserted_a_migration_may_take_away(trips: dict[str, RoundTrip], revision: str) -> None:
+    populated = tried(trips[revision])
+
     assert populated.lost_upwards == populated.lost_downwards == ()
 
 
-def test_rows_that_may_be_a_user_s_count_beside_those_that_a_migration_inserted(tmp_path: Path, server: Server) -> None:
-    trip = walked(tmp_path, server, "op.execute('DELETE FROM orders')", SEED, SEED)
+DELETES_ALL = over_orders("op.execute('DELETE FROM orders')", SEED, SEED)
+
+
+def test_rows_that_may_be_a_user_s_count_beside_those_that_a_migration_inserted(trips: dict[str, RoundTrip]) -> None:
+    trip = trips[DELETES_ALL]
 
     [loss] = tried(trip).lost_upwards
     assert (loss.kind, loss.count, loss.total) == ("rows deleted", 6, 8)
 
 
 @pytest.mark.parametrize(
-    ("upgrade", "downgrade"),
+    "revision",
     [
-        ('op.create_table("lines", sa.Column("id", sa.Integer))', 'op.drop_table("lines")'),
-        (
-            'op.create_table("lines", sa.Column("o", sa.Integer, sa.ForeignKey("orders.id")))',
-            'op.drop_table("lines")',
+        over_orders('op.create_table("lines", sa.Column("id", sa.Integer))', 'op.drop_table("lines")'),
+        over_orders(
+            'op.create_table("lines", sa.Column("o", sa.Integer, sa.ForeignKey("orders.id")))', 'op.drop_table("lines")'
         ),
-        ("op.execute(\"CREATE TYPE mood AS ENUM ('sad')\")", 'op.execute("DROP TYPE mood")'),
-        (
+        over_orders("op.execute(\"CREATE TYPE mood AS ENUM ('sad')\")", 'op.execute("DROP TYPE mood")'),
+        over_orders(
             'op.add_column("orders", sa.Column("channel", sa.Text, nullable=False, server_default="web"))',
             'op.drop_column("orders", "channel")',
         ),
-        (
+        over_orders(
             'op.alter_column("orders", "email", type_=sa.String(200))',
             'op.alter_column("orders", "email", type_=sa.String(50))',
         ),
-        ("op.execute('SELECT 1')", "pass"),
+        over_orders("op.execute('SELECT 1')", "pass"),
     ],
     ids=["a new table", "a new table with a foreign key", "a new type", "a default", "more room", "nothing"],
 )
-def test_what_touches_no_older_rows_is_not_tried(tmp_path: Path, server: Server, upgrade: str, downgrade: str) -> None:
-    trip = walked(tmp_path, server, upgrade, downgrade)
+def test_what_touches_no_older_rows_is_not_tried(trips: dict[str, RoundTrip], revision: str) -> None:
+    trip = trips[revision]
 
     assert trip.second_up is not None
     assert trip.second_up.failure is None
@@ -238,16 +256,17 @@ def test_what_touches_no_older_rows_is_not_tried(tmp_path: Path, server: Server,
     assert trip.tables_without_rows == {}
 
 
-def test_a_failure_that_is_not_the_rows_is_the_ordinary_one(tmp_path: Path, server: Server) -> None:
-    trip = walked(
-        tmp_path,
-        server,
-        """
+LEAVES_TYPE = over_orders(
+    """
         op.execute("CREATE TYPE mood AS ENUM ('sad')")
         op.execute("ALTER TABLE orders ADD mood mood")
         """,
-        'op.execute("ALTER TABLE orders DROP mood")',
-    )
+    'op.execute("ALTER TABLE orders DROP mood")',
+)
+
+
+def test_a_failure_that_is_not_the_rows_is_the_ordinary_one(trips: dict[str, RoundTrip]) -> None:
+    trip = trips[LEAVES_TYPE]
 
     assert trip.populated is None
     assert trip.second_up is not None
@@ -255,39 +274,49 @@ def test_a_failure_that_is_not_the_rows_is_the_ordinary_one(tmp_path: Path, serv
     assert trip.second_up.failure.sqlstate == "42710"
 
 
-def test_a_script_that_wants_json_in_a_text_gets_some(tmp_path: Path, server: Server) -> None:
-    reads = """
+READS_JSON = over_orders(
+    """
     import json
     rows = op.get_bind().execute(sa.text("SELECT note FROM orders WHERE note IS NOT NULL")).fetchall()
     op.add_column("orders", sa.Column("kinds", sa.Integer))
     for (note,) in rows:
         op.execute(f"UPDATE orders SET kinds = {len(json.loads(note))}")
     op.drop_column("orders", "email")
-    """
+    """,
+    'op.add_column("orders", sa.Column("email", sa.String(50))); op.drop_column("orders", "kinds")',
+)
 
-    undo = 'op.add_column("orders", sa.Column("email", sa.String(50))); op.drop_column("orders", "kinds")'
 
-    trip = walked(tmp_path, server, reads, undo)
+def test_a_script_that_wants_json_in_a_text_gets_some(trips: dict[str, RoundTrip]) -> None:
+    trip = trips[READS_JSON]
 
     populated = tried(trip)
     assert populated.step.failure is None
     assert [loss.column for loss in populated.lost_upwards] == ["email"]
 
 
-def test_a_script_that_no_text_suits_is_told_of_as_it_failed_first(tmp_path: Path, server: Server) -> None:
-    reads = "for (id, note) in op.get_bind().execute(sa.text('SELECT id, note FROM orders')): {}[note]"
+READS_KEYS = over_orders(
+    "for (id, note) in op.get_bind().execute(sa.text('SELECT id, note FROM orders')): {}[note]", "pass"
+)
 
-    trip = walked(tmp_path, server, reads, "pass")
+
+def test_a_script_that_no_text_suits_is_told_of_as_it_failed_first(trips: dict[str, RoundTrip]) -> None:
+    trip = trips[READS_KEYS]
 
     populated = tried(trip)
     assert populated.step.failure is not None
     assert (populated.rows, populated.step.failure.message) == (RowKind.ORDINARY, "'note-1'")
 
 
-def test_a_table_that_cannot_be_filled_is_told(tmp_path: Path, server: Server) -> None:
-    bind = 'op.execute("ALTER TABLE orders ADD CONSTRAINT ck CHECK (id * id = 2)")'
+INDEX_ON_UNFILLABLE = over_orders(
+    'op.create_index("ix", "orders", ["note"])',
+    'op.drop_index("ix")',
+    'op.execute("ALTER TABLE orders ADD CONSTRAINT ck CHECK (id * id = 2)")',
+)
 
-    trip = walked(tmp_path, server, 'op.create_index("ix", "orders", ["note"])', 'op.drop_index("ix")', bind)
+
+def test_a_table_that_cannot_be_filled_is_told(trips: dict[str, RoundTrip]) -> None:
+    trip = trips[INDEX_ON_UNFILLABLE]
 
     assert trip.populated is None
     assert trip.tables_without_rows == {"public.orders": "no values were found that meet CHECK ck ((id * id) = 2)"}
@@ -311,7 +340,7 @@ def test_no_mark_is_left_of_the_rows(tmp_path: Path, server: Server) -> None:
         },
     )
 
-    (walk,) = walk_all(TargetRunner(target(place), server))
+    (walk,) = walk_all(TargetRunner(target(place), server, evidence=EVIDENCE))
 
     assert walk.trips["b2"].populated is not None
     assert walk.trips["c3"].up is not None
@@ -323,7 +352,7 @@ def test_no_mark_is_left_of_the_rows(tmp_path: Path, server: Server) -> None:
 
 def recorded(place: Path, server: Server, scripts: dict[str, str]) -> dict[str, RoundTrip]:
     """The trips over the whole of a recording, runs on databases of their own included."""
-    (recording,) = record(target(write_project(place, scripts)), server)
+    (recording,) = record(target(write_project(place, scripts)), server, evidence=EVIDENCE)
     return {trip.revision: trip for trip in recording.trips}
 
 
@@ -498,7 +527,8 @@ def test_rows_of_the_project_s_own_take_the_place_of_ours(tmp_path: Path, server
         DO $$BEGIN INSERT INTO orders (id, note) VALUES (2, '100%'); END$$;
         """,
     )
-    (walk,) = walk_all(TargetRunner(Target(COMMAND, {"DATABASE_URL": f"{{url+{driver}}}"}, directory=place), server))
+    on_driver = Target(COMMAND, {"DATABASE_URL": f"{{url+{driver}}}"}, directory=place)
+    (walk,) = walk_all(TargetRunner(on_driver, server, evidence=EVIDENCE))
 
     trip = walk.trips["z9"]
     assert trip.rows_failure is None
@@ -513,7 +543,7 @@ def test_rows_of_the_project_s_own_that_the_upgrade_does_not_bear_are_told_apart
     place = write_project(tmp_path, {"a1": ORDERS, "z9": script("z9", "a1", *SET_NOT_NULL)})
     own_rows(place, "INSERT INTO orders (id) VALUES (1)")
 
-    (walk,) = walk_all(TargetRunner(target(place), server))
+    (walk,) = walk_all(TargetRunner(target(place), server, evidence=EVIDENCE))
 
     populated = tried(walk.trips["z9"])
     assert populated.rows == RowKind.OWN
@@ -524,7 +554,7 @@ def test_rows_of_the_project_s_own_that_do_not_load_are_told_and_ours_are_used(t
     place = write_project(tmp_path, {"a1": ORDERS, "z9": script("z9", "a1", *SET_NOT_NULL)})
     own_rows(place, "INSERT INTO orders (id) VALUES (1); INSERT INTO oders VALUES (1)")
 
-    (walk,) = walk_all(TargetRunner(target(place), server))
+    (walk,) = walk_all(TargetRunner(target(place), server, evidence=EVIDENCE))
 
     trip = walk.trips["z9"]
     assert trip.rows_failure is not None
@@ -547,8 +577,11 @@ def test_rows_are_found_beside_the_script_or_in_the_folder_of_env_py(tmp_path: P
 # Which tables.
 
 
-def test_a_way_down_that_deletes_rows_is_tried_whatever_the_upgrade_does(tmp_path: Path, server: Server) -> None:
-    trip = walked(tmp_path, server, "pass", 'op.execute("DELETE FROM orders")')
+DELETES_DOWNWARDS = over_orders("pass", 'op.execute("DELETE FROM orders")')
+
+
+def test_a_way_down_that_deletes_rows_is_tried_whatever_the_upgrade_does(trips: dict[str, RoundTrip]) -> None:
+    trip = trips[DELETES_DOWNWARDS]
 
     assert [(loss.table, loss.kind, loss.count) for loss in tried(trip).lost_downwards] == [
         ("public.orders", "rows deleted", 6)
