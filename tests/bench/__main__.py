@@ -1,6 +1,6 @@
 """Measures the gate beside pytest-alembic: `tox -e bench`, or `tox -e bench -- --quick` to see whether it still runs.
 
-Five parts on one PostgreSQL server that all share, all but the last on histories made by `history.py`:
+Six parts on one PostgreSQL server that all share, all but the last two on histories made by `history.py`:
 
 compare   whole processes, turn by turn in several rounds: the gate, pytest-alembic's four default tests, and its
           experimental `downgrade_leaves_no_trace` alone
@@ -9,6 +9,7 @@ memory    what the gate and the processes that it starts keep in memory, Postgre
 base      the gate with `--base` and one new revision, on longer and longer histories, with as many tables everywhere
           and with more and more (see branch.py)
 hazards   what the gate and the linters of the package index say of the labelled migrations (see hazards.py)
+peers     what the gate and other linters say of migrations that others have labelled (see peers.py): only with --corpus
 
 docs/benchmarks.md is written from what was measured. This is a benchmark and no test: it fails only if a program that
 it measures does.
@@ -25,7 +26,7 @@ from math import log
 from pathlib import Path
 
 from app.gate.server.throwaway import Server, throwaway_server
-from tests.bench import branch, hazards
+from tests.bench import branch, hazards, peers
 from tests.bench.history import write_history
 from tests.bench.memory import Peak, run_watched
 from tests.bench.overproof import UPGRADE, clean_environment, overproof, time_command
@@ -118,12 +119,15 @@ def weigh(project: Path, server: Server) -> Peak:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tox -e bench --", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short histories, one round, nothing written")
-    parts = ["compare", "scaling", "memory", "base", "hazards"]
-    parser.add_argument("--part", choices=parts, help="one part only, nothing written")
-    parser.add_argument("--rounds", type=int, default=5, help="of all parts but the last (default: 5)")
+    parts = ["compare", "scaling", "memory", "base", "hazards", "peers"]
+    parser.add_argument("--part", choices=parts, help="one part only, nothing written (but for peers)")
+    parser.add_argument("--corpus", type=Path, help="a checkout of MigrationPilot's repository, for the part peers")
+    parser.add_argument("--rounds", type=int, default=5, help="of all parts but the last two (default: 5)")
     parser.add_argument("--slow-rounds", type=int, default=2, help="of downgrade_leaves_no_trace (default: 2)")
     parser.add_argument("--database-url", help="a server to use instead of the embedded one")
     asked = parser.parse_args()
+    if asked.part == "peers" and not asked.corpus:
+        parser.error("the part peers needs --corpus, a checkout of MigrationPilot's repository")
     compared, scaled, rounds, slow = 200, [100, 200, 400, 800], asked.rounds, asked.slow_rounds
     if asked.quick:
         compared, scaled, rounds, slow = 25, [25, 50], 1, 1
@@ -132,6 +136,9 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="overproof-bench-") as folder,
         throwaway_server(asked.database_url) as server,
     ):
+        if asked.part == "peers":
+            peers.write(server, Path(folder), asked.corpus)
+            return
         projects = {}
         for revisions in sorted({compared, *scaled}):
             projects[revisions] = Path(folder, str(revisions))
@@ -156,6 +163,9 @@ def main() -> None:
         if asked.part == "hazards" or (asked.part is None and not asked.quick):
             print("hazards")
             section = hazards.measure(server, Path(folder))
+        if asked.corpus and not asked.quick:
+            print("peers")
+            peers.write(server, Path(folder), asked.corpus)
     print()
     print(figures.text())
     print(section.text() if section else "")

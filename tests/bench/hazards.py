@@ -27,7 +27,7 @@ from alembic.script import ScriptDirectory
 from app import __version__
 from app.gate.server.throwaway import Server, throwaway_server
 from tests.bench.page import HAZARDS as TITLE
-from tests.bench.page import write_section
+from tests.bench.page import format_table, write_section
 from tests.gate.hazards.case import HAZARDS, Case
 from tests.gate.hazards.cases import ALL_CASES
 from tests.gate.hazards.project import write_history
@@ -319,12 +319,12 @@ class Section:
             INTRODUCTION.format(
                 total=len(self.labels), hazardous=len(hazardous), safe=len(safe), postgres=self.postgres
             ),
-            _table(
+            format_table(
                 ["", "caught", "missed", "false alarms", "not read"],
                 [self._summary(each, hazardous, safe) for each in self.contestants],
             ),
             "By kind: how many revisions do it, and of how many a program says so.\n",
-            _table(
+            format_table(
                 ["", "labelled", *(each.name.partition(" ")[0] for each in self.contestants)],
                 [self._line_of(kind, hazardous) for kind in self.kinds],
             ),
@@ -362,11 +362,6 @@ The set was made together with the gate, which was mended until it judged all of
 be known by running a migration and not by reading it, rather than how the gate does on migrations that it has never seen; for those see
 [the corpus](corpus.md).
 """
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rule, *lines]) + "\n"
 
 
 def measure(server: Server, folder: Path) -> Section:

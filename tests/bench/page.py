@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -117,14 +118,20 @@ def write_page(figures: Figures, command: str) -> None:
     PAGE.write_text(introduction + "\n" + figures.text() + (f"\n{kept}" if kept else ""))
 
 
-def write_section(title: str, text: str) -> None:
-    """Put a section into the page, in place of the one with that title."""
-    page = PAGE.read_text() if PAGE.exists() else "# Benchmarks\n"
-    kept = _find_section(title)
-    PAGE.write_text((page.replace(kept, "") if kept else page).rstrip() + f"\n\n## {title}\n\n{text}")
+def write_section(title: str, text: str, place: Path = PAGE) -> None:
+    """Put a section at the end of the page, in place of the one with that title."""
+    page = place.read_text() if place.exists() else "# Benchmarks\n"
+    kept = _find_section(title, place)
+    place.write_text((page.replace(kept, "") if kept else page).rstrip() + f"\n\n## {title}\n\n{text}")
 
 
-def _find_section(title: str) -> str | None:
-    page = PAGE.read_text() if PAGE.exists() else ""
+def format_table(head: Sequence[str], lines: Sequence[Sequence[str]], numbers: bool = True) -> str:
+    """A table in Markdown. Of numbers, all columns but the first are aligned to the right."""
+    rule = ["---", *(["---:" if numbers else "---"] * (len(head) - 1))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rule, *lines]) + "\n"
+
+
+def _find_section(title: str, place: Path = PAGE) -> str | None:
+    page = place.read_text() if place.exists() else ""
     found = re.search(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
     return found[0] if found else None

@@ -1,0 +1,257 @@
+"""The gate and its peers on the migrations that MigrationPilot's authors labelled: `tox -e bench -- --part peers --corpus DIRECTORY`.
+
+DIRECTORY is a checkout of MigrationPilot's repository, of which nothing is kept here. Each file becomes a small Alembic project
+(peers_corpus.py), which the gate runs as a user would; the linters (peers_linters.py) get the file itself. The last section of
+docs/peers.md is written from what they say.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app import __version__
+from app.gate.server.throwaway import Server
+from tests.bench.overproof import UPGRADE, clean_environment, overproof
+from tests.bench.page import format_table, write_section
+from tests.bench.peers_corpus import SCHEMA, LabelledFile, read_commit, read_corpus, write_migrations
+from tests.bench.peers_linters import Material, Peer, Said, judge_all
+
+PAGE = Path(__file__).parents[2] / "docs" / "peers.md"
+TITLE = "On labelled migrations"
+
+# The check that finds what a hazard is about.
+CHECKS: Mapping[str, set[str]] = {
+    "access-exclusive-maintenance": {"table-rewrite"},
+    "check-constraint-scan": {"blocking-scan"},
+    "column-type-rewrite": {"table-rewrite"},
+    "concurrently-in-transaction": {"upgrade"},
+    "ddl-plus-backfill-same-txn": {"lock-pileup"},
+    "disable-trigger-all": {"not-validated", "upgrade"},
+    "drop-column": {"breaking-change", "data-loss"},
+    "drop-table-cascade": {"breaking-change", "data-loss"},
+    "enum-add-value-in-transaction": {"upgrade"},
+    "fk-without-not-valid": {"blocking-scan"},
+    "invalid-index-retry": {"interrupted-upgrade"},
+    "missing-lock-timeout": {"lock-timeout"},
+    "multi-table-ddl-transaction": {"lock-pileup"},
+    "non-concurrent-index": {"blocking-index"},
+    "partition-attach": {"blocking-scan"},
+    "partition-detach": {"lock-pileup"},
+    "rename-column-breakage": {"breaking-change"},
+    "rename-table-breakage": {"breaking-change"},
+    "replication-identity-break": {"breaking-change"},
+    "set-not-null-scan": {"blocking-scan"},
+    "stored-generated-rewrite": {"table-rewrite"},
+    "truncate-cascade": {"data-loss"},
+    "unbatched-backfill": {"bulk-update"},
+    "unique-constraint-scan": {"blocking-index"},
+    "volatile-default-rewrite": {"table-rewrite"},
+}
+# What these judge is the history, the way back, or the models: a file of SQL has none of that.
+LEFT_OUT = (
+    "single-head",
+    "graph-integrity",
+    "merged-history",
+    "round-trip",
+    "irreversible",
+    "model-drift",
+    "schema-drift",
+    "unregistered-models",
+    "offline-sql",
+    "concurrent-upgrade",
+)
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one program did on all files."""
+
+    strict: int  # dangerous files whose first hazard it names
+    loose: int  # dangerous files of which it says that something is wrong
+    pairs: int  # hazards of dangerous files that it names
+    alarms: tuple[str, ...]  # safe files of which it says that something is wrong
+
+
+def score(peer: Peer, files: Iterable[LabelledFile]) -> Score:
+    dangerous = [(file, peer.said[file.name]) for file in files if file.verdict == "dangerous"]
+    safe = [(file, peer.said[file.name]) for file in files if file.verdict == "safe"]
+    return Score(
+        sum(file.hazards[0] in heard.hazards for file, heard in dangerous),
+        sum(bool(heard.alarms) for _, heard in dangerous),
+        sum(len(heard.hazards & set(file.hazards)) for file, heard in dangerous),
+        tuple(file.name for file, heard in safe if heard.alarms),
+    )
+
+
+@dataclass(frozen=True)
+class Section:
+    """What there is to say on the page."""
+
+    files: Sequence[LabelledFile]
+    peers: Sequence[Peer]  # the gate first
+    missing: Sequence[str]  # programs that are not installed
+    published: Mapping[str, Any]  # MigrationPilot's own results
+    commit: str
+    postgres: str
+
+    def text(self) -> str:
+        dangerous = [file for file in self.files if file.verdict == "dangerous"]
+        safe = [file for file in self.files if file.verdict == "safe"]
+        pairs = sum(len(file.hazards) for file in dangerous)
+        head = ["", f"strict, of {len(dangerous)}", f"loose, of {len(dangerous)}", f"hazards, of {pairs}"]
+        parts = [
+            INTRODUCTION.format(
+                total=len(self.files),
+                dangerous=len(dangerous),
+                safe=len(safe),
+                commit=self.commit,
+                postgres=self.postgres,
+            ),
+            format_table([*head, f"false alarms, of {len(safe)}"], [*map(self._line, self.peers), self._own_line()]),
+            self._absent(),
+            "What this gate missed, of the hazards that the labels name:\n",
+            format_table(["file", "missed", "found"], list(self._misses()), numbers=False),
+            "What it said of files that are labelled safe:\n",
+            format_table(["file", "found"], list(self._alarms()), numbers=False),
+            "Which checks count for which hazard:\n",
+            format_table(
+                ["hazard", "check"], [[f"`{name}`", _codes(checks)] for name, checks in CHECKS.items()], numbers=False
+            ),
+            NOTES,
+        ]
+        return "\n".join(parts)
+
+    def _line(self, peer: Peer) -> list[str]:
+        result = score(peer, self.files)
+        alarms = f"{len(result.alarms)}" + (f" ({', '.join(result.alarms)})" if result.alarms else "")
+        return [peer.name, str(result.strict), str(result.loose), str(result.pairs), alarms]
+
+    def _own_line(self) -> list[str]:
+        """MigrationPilot's figures, which its authors published with the files."""
+        tool = self.published["tools"]["mp"]
+        totals, version = tool["totals"], self.published["versions"]["migrationpilot"]
+        alarms = f"{totals['falsePositives']} ({', '.join(totals['fpFiles'])})"
+        hits = sum(each["hit"] for each in tool["hazardRecall"].values())
+        return [
+            f"MigrationPilot {version.split()[0]}, as published",
+            *map(str, (totals["strictHits"], totals["looseHits"], hits)),
+            alarms,
+        ]
+
+    def _absent(self) -> str:
+        told = [f"Not installed, and so not measured: {', '.join(self.missing)}.\n"] if self.missing else []
+        told += [
+            f"{peer.name} has rules that MigrationPilot's table does not know: {_codes(peer.unknown)}. They count as alarms, as there.\n"
+            for peer in self.peers
+            if peer.unknown
+        ]
+        return "\n".join(told)
+
+    def _misses(self) -> Iterable[list[str]]:
+        gate = self.peers[0]
+        for file in self.files:
+            missed = set(file.hazards) - gate.said[file.name].hazards
+            if file.verdict == "dangerous" and missed:
+                first = " (what it is about)" if file.hazards[0] in missed else ""
+                yield [f"`{file.place}`", _codes(missed) + first, _codes(gate.said[file.name].rules)]
+
+    def _alarms(self) -> Iterable[list[str]]:
+        gate = self.peers[0]
+        for file in self.files:
+            if file.verdict == "safe" and gate.said[file.name].alarms:
+                yield [f"`{file.place}`", _codes(gate.said[file.name].alarms)]
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names)) or "nothing"
+
+
+INTRODUCTION = """\
+The authors of [MigrationPilot](https://github.com/mickelsamuel/migrationpilot) have labelled {total} migrations: {dangerous} dangerous ones, {safe} safe ones, and
+others that depend on the size of a table, which nobody is scored on. They are not copied here. To do this again:
+
+    git clone https://github.com/mickelsamuel/migrationpilot
+    tox -e bench -- --part peers --corpus migrationpilot
+
+This is commit {commit}, on PostgreSQL {postgres}.
+"""
+NOTES = """\
+`strict`: the hazard that the file is about is named. `loose`: anything at all is said to be wrong. `hazards`: how many of all that the labels
+name are named. A false alarm is a safe file of which something is said to be wrong: for this gate any error or warning, whichever check
+it is from; for a linter the rules that MigrationPilot's `bench/rule-map.json` holds to be about hazards, not about settings, style, or statements
+that are described as safe (`tests/bench/peers_linters.py` has the like for the linters which that file does not know).
+
+The files are SQL alone. `tests/bench/peers_corpus.py` makes the tables that each presumes, in a first revision; the file's statements are the next.
+Where a file counts on commits in between (CONCURRENTLY, VACUUM, several BEGIN, a NOT VALID constraint that is validated), each of its transactions
+is a revision of its own, as Alembic's users would write it. A COPY from a file on the server is left out.
+The linters read the SQL without its header; migsafe, which reads Alembic's scripts, reads those.
+"""
+
+
+def measure(server: Server, folder: Path, corpus: Path) -> Section:
+    """What everything says, the gate on that server. The folder is empty."""
+    major = int(server.version.partition(".")[0])
+    files = read_corpus(corpus)
+    run = [file for file in files if file.major <= major]
+    found, scripts = {}, {}
+    for file in run:
+        project = folder / "projects" / file.name
+        revisions = write_migrations(file, project)
+        scripts[file.name] = [project / "migrations" / "versions" / f"{revision}.py" for revision in revisions]
+        found[file.name] = _verify(file, project, server)
+        print(f"  {file.place}: {', '.join(sorted(found[file.name].rules)) or 'nothing'}", flush=True)
+    gate = Peer(f"Overproof {__version__}", found)
+    rule_map = json.loads((corpus / "bench" / "rule-map.json").read_text())
+    peers, missing = judge_all(Material(run, _write_sql(run, folder / "sql"), scripts, rule_map))
+    published = json.loads((corpus / "bench" / "results.json").read_text())
+    return Section(run, [gate, *peers], missing, published, read_commit(corpus), server.version)
+
+
+def _verify(file: LabelledFile, project: Path, server: Server) -> Said:
+    """What the gate finds in the file's own revisions. Exits if it could not run them."""
+    database = server.create_database()
+    try:
+        ignored = (f"--ignore={check}" for check in LEFT_OUT)
+        command = [*overproof(), "verify", "--database-url", database.url(), *ignored, "--output", "json"]
+        done = subprocess.run(
+            [*command, "--", *UPGRADE], cwd=project, env=clean_environment(), stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        server.drop_database(database)
+    if not done.stdout.startswith("{"):
+        sys.exit(f"bench: {file.place}: the gate says nothing ({done.returncode}): {done.stderr[-2000:]}")
+    findings = json.loads(done.stdout)["findings"]
+    for finding in findings:
+        if finding["check"] == "upgrade" and (finding["revision"] == SCHEMA or "does not exist" in finding["message"]):
+            sys.exit(f"bench: {file.place} meets what peers_corpus.py does not make: {finding['message']}")
+    own = [finding for finding in findings if finding["revision"] != SCHEMA]
+    checks = frozenset(finding["check"] for finding in own)
+    return Said(
+        checks,
+        frozenset(hazard for hazard, by in CHECKS.items() if checks & by),
+        frozenset(finding["check"] for finding in own if finding["severity"] in ("error", "warning")),
+    )
+
+
+def _write_sql(files: Sequence[LabelledFile], place: Path) -> dict[str, Path]:
+    place.mkdir()
+    paths = {file.name: place / f"{file.name}.sql" for file in files}
+    for file in files:
+        paths[file.name].write_text(file.sql)
+    return paths
+
+
+def write(server: Server, folder: Path, corpus: Path) -> None:
+    """Measure, and put the section into docs/peers.md."""
+    place = folder / "peers"
+    place.mkdir()
+    section = measure(server, place, corpus)
+    print(section.text())
+    write_section(TITLE, section.text(), PAGE)
