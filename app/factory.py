@@ -16,12 +16,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive, Scope, Send
 
 from app import __version__, errors, health
-from app.bodies import BodyLimit
+from app.body_limit import BodyLimit
 from app.database import DatabaseRefused, connect, create_engine
-from app.head import require_head
 from app.projects import routes as projects
 from app.projects.errors import TokenMissing, TokenUnknown
 from app.runs import routes as runs
+from app.schema_version import require_head
 from app.settings import SettingRefused, Settings
 
 DESCRIPTION = """

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from app.database import DatabaseRefused, connect
 from app.errors import Refusal, documented
-from app.head import NotAtHead, require_head
+from app.schema_version import NotAtHead, require_head
 
 logger = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])

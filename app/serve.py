@@ -75,7 +75,7 @@ def upgrade_to_head() -> None:
     from alembic.config import Config
 
     from app.database import create_engine, database_url
-    from app.head import MIGRATIONS
+    from app.schema_version import MIGRATIONS
 
     config = Config(MIGRATIONS.parent / "alembic.ini")
     config.attributes["connection"] = create_engine(database_url(), poolclass=sa.NullPool)

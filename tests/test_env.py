@@ -19,7 +19,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from app.gate.server.database import Database
-from app.head import MIGRATIONS
+from app.schema_version import MIGRATIONS
 
 ROOT = Path(__file__).parents[1]
 HEAD = ScriptDirectory(str(MIGRATIONS)).get_current_head()

@@ -50,7 +50,7 @@ def transaction() -> Iterator[Any]:
     from sqlmodel import Session
 
     from app.database import DatabaseRefused, connect, create_engine, database_url
-    from app.head import require_head
+    from app.schema_version import require_head
 
     try:
         with connect(create_engine(database_url(), poolclass=sa.NullPool)) as connection:

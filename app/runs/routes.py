@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response, status
 
-from app.bodies import BodyTooLarge
+from app.body_limit import BodyTooLarge
 from app.errors import documented
 from app.gate.report.verdict import Verdict
 from app.pagination import Cursor, InvalidCursor, Limit, Page

@@ -19,7 +19,7 @@ from starlette.types import Message
 from app.cli import main
 from app.factory import create_app
 from app.gate.server.database import Database
-from app.head import MIGRATIONS, NotAtHead
+from app.schema_version import MIGRATIONS, NotAtHead
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.bodies import BodyLimit
+from app.body_limit import BodyLimit
 
 PIECE = b"x" * 10
 
