@@ -1,4 +1,4 @@
-"""The application's database: where it is, what its tables have in common, and the transaction of a request."""
+"""The application's database: where it is, what its tables have in common, and how it is reached."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import declared_attr
-from sqlmodel import Session, SQLModel
-from starlette.requests import Request  # fastapi.Request itself; `alembic upgrade` need not wait for all of FastAPI
+from sqlmodel import SQLModel
 
 CONNECT_TIMEOUT_S = 10  # libpq waits without end for a host that swallows packets
 
@@ -142,13 +141,3 @@ def connection_failure(error: DBAPIError, url: sa.URL) -> str:
     if "authentication failed" in reason or "no password supplied" in reason:
         return f"PostgreSQL on {where} refused the user or password of DATABASE_URL: {reason}."
     return f"Cannot connect to the database {name!r} on {where}, which DATABASE_URL names: {reason}."
-
-
-def session_for_request(request: Request) -> Iterator[Session]:
-    """One request, one transaction: commit when the route returns, roll back if it raises.
-
-    To be injected with `Depends(session_for_request, scope="function")`. With FastAPI's default scope the commit would
-    come after the answer, and a failed one would reach the caller as a 201.
-    """
-    with Session(request.app.state.engine) as session, session.begin():
-        yield session

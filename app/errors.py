@@ -13,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+from asgi_correlation_id import correlation_id
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnectionLeft
+from sqlalchemy.exc import DBAPIError, OperationalError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 logger = logging.getLogger(__name__)
 
@@ -98,42 +100,71 @@ def problem(
     return Response(json.dumps(body), status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
-def answer_refusal(request: Request, refusal: Refusal) -> Response:
+async def answer_refusal(request: Request, refusal: Refusal) -> Response:
     errors = refusal.errors if isinstance(refusal, Invalid) else ()
     return problem(refusal.status, refusal.name(), str(refusal), headers=refusal.headers, errors=errors)
 
 
-def answer_http_exception(request: Request, exception: HTTPException) -> Response:
+async def answer_http_exception(request: Request, exception: HTTPException) -> Response:
     """What the framework refuses by itself: an unknown path, a method that the path does not have, a broken body."""
     phrase = HTTPStatus(exception.status_code).phrase
+    headers = dict(exception.headers or {})
     details = {
         404: f"There is nothing at {request.url.path}. What there is: /docs.",
         405: f"{request.method} is not something that {request.url.path} does.",
         400: "The body of the request could not be read as JSON.",
     }
+    if exception.status_code == 405:
+        headers["Allow"] = ", ".join(methods_of(request))
     return problem(
         exception.status_code,
         phrase.lower().replace(" ", "-"),
         details.get(exception.status_code, str(exception.detail)),
-        headers=exception.headers,
+        headers=headers,
     )
 
 
-def answer_invalid_request(request: Request, invalid: RequestValidationError) -> Response:
+def methods_of(request: Request) -> list[str]:
+    """All that the path of the request does. The framework names those of the first route alone."""
+    found = []
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        scope = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
+            found += ["GET", "HEAD"] if method == "GET" else [method]
+    return found
+
+
+async def answer_invalid_request(request: Request, invalid: RequestValidationError) -> Response:
     """Says where and why, and never repeats the value: it may be a secret, or huge."""
     errors = [(".".join(map(str, error["loc"])), str(error["msg"])) for error in invalid.errors()]
     return problem(422, "invalid-request", "The request does not fit what is documented at /docs.", errors=errors)
 
 
-def answer_no_database(request: Request, error: Exception) -> Response:
-    logger.error("The database did not answer %s %s: %s", request.method, request.url.path, error)
-    detail = "The database does not answer at the moment. Nothing was changed; try again shortly."
+async def answer_no_database(request: Request, error: DBAPIError) -> Response:
+    said = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
+    logger.error("The database did not answer %s %s: %s", request.method, request.url.path, said)
+    detail = f"The database does not answer at the moment. {what_became_of(request)}"
     return problem(503, "database-unavailable", detail, headers={"Retry-After": "5"})
 
 
-def answer_fault(request: Request, fault: Exception) -> Response:
+async def answer_fault(request: Request, fault: Exception) -> Response:
     """Starlette raises the fault once more after this, so that the server logs its traceback."""
-    return problem(500, "internal-error", "Something went wrong on our side, and is in our log. Nothing was changed.")
+    number = correlation_id.get()
+    detail = f"Something went wrong on our side, and is in our log as {number}. {what_became_of(request)}"
+    return problem(500, "internal-error", detail, headers={"X-Request-ID": number} if number else None)
+
+
+def what_became_of(request: Request) -> str:
+    """A commit may have reached the database although its answer did not reach us."""
+    if request.method == "GET":
+        return "Nothing was changed; try again shortly."
+    return "It is not known whether the change was made: look before you send it again."
+
+
+async def answer_nobody(request: Request, gone: Exception) -> Response:
+    """The client hung up while its body was read. No fault, and nobody is left to answer."""
+    logger.info("The client of %s %s hung up.", request.method, request.url.path)
+    return Response(status_code=400)
 
 
 def install(app: FastAPI) -> None:
@@ -141,8 +172,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, answer_refusal)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, answer_http_exception)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, answer_invalid_request)  # type: ignore[arg-type]
-    app.add_exception_handler(OperationalError, answer_no_database)
-    app.add_exception_handler(NoConnectionLeft, answer_no_database)
+    app.add_exception_handler(OperationalError, answer_no_database)  # type: ignore[arg-type]
+    app.add_exception_handler(ClientDisconnect, answer_nobody)
     app.add_exception_handler(Exception, answer_fault)
 
 

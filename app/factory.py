@@ -9,20 +9,23 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, FastAPI
+from asgi_correlation_id import CorrelationIdMiddleware
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive, Scope, Send
 
 from app import __version__, errors, health
-from app.body_limit import BodyLimit
+from app.body_limit import BodyLimit, Limits
+from app.conventions import Head, require_json, require_known_parameters
 from app.database import DatabaseRefused, connect, create_engine
 from app.projects import routes as projects
 from app.projects.errors import TokenMissing, TokenUnknown
 from app.runs import routes as runs
 from app.schema_version import require_head
 from app.settings import SettingRefused, Settings
+from app.workers import Overloaded, Workers
 
 DESCRIPTION = """
 Overproof proves an Alembic migration on a real PostgreSQL before it merges, and remembers what it proved. This is the
@@ -58,13 +61,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_tags=TAGS,
         lifespan=lifespan,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect repeats the Host that the client made up
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
-    app.add_middleware(
-        BodyLimit, small=settings.max_body_bytes, large=settings.max_report_bytes, takes_large=TAKE_REPORTS
-    )
+    app.add_middleware(BodyLimit, limits=body_limits(settings))
+    app.add_middleware(Head)
+    app.add_middleware(CorrelationIdMiddleware)
     errors.install(app)
-    api = APIRouter(prefix="/api/v1", responses=errors.documented(TokenMissing, TokenUnknown, errors.Invalid))
+    api = APIRouter(
+        prefix="/api/v1",
+        dependencies=[Depends(require_known_parameters), Depends(require_json)],
+        responses=errors.documented(TokenMissing, TokenUnknown, errors.Invalid, Overloaded),
+    )
     for router in API_ROUTERS:
         api.include_router(router)
     app.include_router(api)
@@ -90,30 +99,56 @@ def check_database(url: sa.URL) -> None:
         require_head(connection)
 
 
+def body_limits(settings: Settings) -> Limits:
+    return Limits(
+        small_bytes=settings.max_body_bytes,
+        large_bytes=settings.max_report_bytes,
+        takes_large=TAKE_REPORTS,
+        timeout_s=settings.body_timeout_s,
+        together_bytes=max(settings.max_bodies_bytes, settings.max_report_bytes),
+    )
+
+
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Raises DatabaseRefused before the first request."""
     settings: Settings = app.state.settings
     await run_in_threadpool(check_database, settings.database_url)
-    app.state.engine = create_engine(
-        settings.database_url,
-        pool_size=settings.pool_size,
-        max_overflow=settings.pool_size,
-        pool_timeout=settings.pool_timeout_s,
-        pool_pre_ping=True,  # the server may have been restarted since the connection was last used
+    engine = engine_for(settings)
+    app.state.workers = Workers(
+        engine, threads=settings.pool_size, queue_length=settings.queue_length, patience_s=settings.queue_timeout_s
     )
-
-    @sa.event.listens_for(app.state.engine, "connect")
-    def bound_statements(connection: Any, record: object) -> None:
-        # As a statement, because poolers such as PgBouncer refuse to be told when the connection is made.
-        with connection.cursor() as cursor:
-            cursor.execute("SET statement_timeout = %s", [int(settings.statement_timeout_s * 1000)])
-        connection.commit()
-
+    app.state.probe = Workers(
+        engine, threads=1, queue_length=settings.queue_length, patience_s=settings.queue_timeout_s
+    )
     try:
         yield
     finally:
-        app.state.engine.dispose()
+        engine.dispose()
+
+
+def engine_for(settings: Settings) -> sa.Engine:
+    """With a connection for each thread, and one for whoever asks whether we are ready."""
+    engine = create_engine(
+        settings.database_url,
+        pool_size=settings.pool_size + 1,
+        max_overflow=0,
+        pool_pre_ping=True,  # the server may have been restarted since the connection was last used
+        hide_parameters=True,  # in what is logged when a statement fails
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def bound_statements(connection: Any, record: object) -> None:
+        # As statements, because poolers such as PgBouncer refuse to be told when the connection is made.
+        with connection.cursor() as cursor:
+            for name, seconds in (
+                ("statement_timeout", settings.statement_timeout_s),
+                ("idle_in_transaction_session_timeout", settings.idle_timeout_s),
+            ):
+                cursor.execute("SELECT set_config(%s, %s, false)", [name, str(int(seconds * 1000))])
+        connection.commit()
+
+    return engine
 
 
 class Service(FastAPI):

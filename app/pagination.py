@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
@@ -42,7 +41,7 @@ class InvalidCursor(Invalid):
         super().__init__("The cursor is not one that this list gave out. Begin without one.")
 
 
-def encode_cursor(key: Sequence[Any]) -> str:
+def encode_cursor(key: Any) -> str:
     """What a client hands back to get the items after `key`. Not for reading: its form may change."""
     return base64.urlsafe_b64encode(json.dumps(key, default=str).encode()).decode().rstrip("=")
 

@@ -1,4 +1,4 @@
-"""Is the database at the revision that this code was written for? The service never makes tables: it asks, and says."""
+"""Is the database at the revision that this code needs? The service never creates tables: it asks, and says."""
 
 from __future__ import annotations
 
@@ -22,16 +22,13 @@ class NotAtHead(DatabaseRefused):
 
 
 def require_head(connection: sa.Connection) -> None:
-    """Raises NotAtHead."""
+    """What a service needs in order to start. Raises NotAtHead."""
     scripts = _scripts()
-    head = ", ".join(sorted(scripts.get_heads()))
-    try:
-        found = set(MigrationContext.configure(connection).get_current_heads())
-    except DBAPIError as error:
-        raise NotAtHead(f"The database does not let its revision be read: {str(error.orig).splitlines()[0]}.") from None
-    if found == set(scripts.get_heads()):
+    heads = set(scripts.get_heads())
+    found = _revisions_of(connection)
+    if found == heads:
         return
-    at = ", ".join(sorted(found))
+    head, at = ", ".join(sorted(heads)), ", ".join(sorted(found))
     if not found:
         raise NotAtHead(f"The database is at no revision, and the code's head is {head}. Run: {UPGRADE}")
     if unknown := sorted(revision for revision in found if not _knows(scripts, revision)):
@@ -40,6 +37,25 @@ def require_head(connection: sa.Connection) -> None:
             f"{', '.join(unknown)}: the database is newer. Deploy the code that upgraded it, or downgrade it with that code."
         )
     raise NotAtHead(f"The database is at revision {at}, and the code's head is {head}. Run: {UPGRADE}")
+
+
+def require_not_older(connection: sa.Connection) -> None:
+    """What a service needs that is running. Raises NotAtHead.
+
+    In a rolling deployment the database is upgraded first, under instances that do not know its new revision and that
+    the new schema still serves. None of them may be taken out of the traffic before there is another in its place.
+    """
+    scripts = _scripts()
+    found = _revisions_of(connection)
+    if not found or (found != set(scripts.get_heads()) and all(_knows(scripts, each) for each in found)):
+        require_head(connection)
+
+
+def _revisions_of(connection: sa.Connection) -> set[str]:
+    try:
+        return set(MigrationContext.configure(connection).get_current_heads())
+    except DBAPIError as error:
+        raise NotAtHead(f"The database does not let its revision be read: {str(error.orig).splitlines()[0]}.") from None
 
 
 @cache  # read from the disk once: the code of a process does not change

@@ -20,11 +20,15 @@ class Settings:
     """`repr` shows no password: that of a `URL` leaves it out."""
 
     database_url: URL
-    pool_size: int = 10  # connections each process keeps; as many requests again may borrow one for a moment
-    pool_timeout_s: float = 10.0  # how long a request waits for a connection before it is answered by 503
+    pool_size: int = 10  # requests that each process works on at once, each with a connection of its own
+    queue_length: int = 200  # requests that may wait for one of them; more are answered by 503
+    queue_timeout_s: float = 10.0  # how long a request waits before it is answered by 503
     statement_timeout_s: float = 30.0  # PostgreSQL ends a statement of ours that takes longer
+    idle_timeout_s: float = 30.0  # PostgreSQL ends a transaction of ours in which nothing happens for longer
     max_body_bytes: int = 64 * 1024  # of every request but the posted reports
     max_report_bytes: int = 32 * 1024 * 1024  # holds every statement of every revision
+    max_bodies_bytes: int = 64 * 1024 * 1024  # of all reports that are being read at once
+    body_timeout_s: float = 60.0  # for a body to arrive
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:

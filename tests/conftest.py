@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,11 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlmodel import Session
 
-from app.database import session_for_request
 from app.factory import create_app
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server, throwaway_server
 from app.settings import Settings
+from app.workers import Workers
 from tests import factories, processes
 
 ROOT = Path(__file__).parents[1]
@@ -104,28 +105,40 @@ def session(engine: sa.Engine) -> Iterator[Session]:
 @pytest.fixture(scope="session")
 def built_app(engine: sa.Engine) -> FastAPI:
     """Built once, since that takes longer than most tests. Whoever changes an application makes one of their own."""
-    app = create_app(Settings(database_url=engine.url))
-    app.state.engine = engine
-    return app
+    return create_app(Settings(database_url=engine.url))
+
+
+class WorkersOfTest(Workers):
+    """On the session of the test. A request that is refused leaves nothing behind in it."""
+
+    def __init__(self, engine: sa.Engine, session: Session) -> None:
+        super().__init__(engine, threads=1, queue_length=10, patience_s=10.0)
+        self.session = session
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        with self.session.begin_nested():
+            yield self.session
 
 
 @pytest.fixture
-def app(built_app: FastAPI, session: Session) -> Iterator[FastAPI]:
-    """The service, on the session of the test. A request that is refused leaves nothing behind in it."""
+def workers(engine: sa.Engine, session: Session) -> Workers:
+    return WorkersOfTest(engine, session)
 
-    def session_of_test() -> Iterator[Session]:
-        with session.begin_nested():
-            yield session
 
-    built_app.dependency_overrides[session_for_request] = session_of_test
-    yield built_app
-    built_app.dependency_overrides.clear()
+@pytest.fixture
+def app(built_app: FastAPI, workers: Workers) -> FastAPI:
+    """The service, on the session of the test."""
+    built_app.state.workers = built_app.state.probe = workers
+    return built_app
 
 
 @pytest.fixture
 def client(app: FastAPI) -> TestClient:
     """Faults are answered as they would be to anybody, and do not rise in the test."""
-    return TestClient(app, raise_server_exceptions=False)
+    client = TestClient(app, raise_server_exceptions=False)
+    client.headers["Content-Type"] = "application/json"
+    return client
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.body_limit import BodyLimit
+from app.body_limit import BodyLimit, Limits
 
 PIECE = b"x" * 10
+LIMITS = Limits(small_bytes=25, large_bytes=45, takes_large=(("POST", "/large"),), timeout_s=10.0, together_bytes=60)
 
 
 def ask(
@@ -31,7 +32,7 @@ def ask(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    limited = BodyLimit(application, small=25, large=45, takes_large=(("POST", "/large"),))
+    limited = BodyLimit(application, LIMITS)
     asyncio.run(limited(scope, receive, send))
     return sent, taken
 

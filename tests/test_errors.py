@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import logging
 from collections.abc import Iterator
@@ -10,15 +9,14 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from sqlmodel import Session
 
-from app import errors, health
-from app.database import session_for_request
+from app import errors
 from app.errors import Refusal
-from app.factory import API_ROUTERS, create_app
+from app.factory import create_app
 from app.settings import Settings
+from app.workers import Workers
 from tests.factories import ProjectFactory, bearer
 
 Headers = dict[str, str]
@@ -86,10 +84,24 @@ def test_a_number_too_long_to_be_read_is_no_fault_of_ours(client: TestClient, ad
     assert_problem(response, 400, "bad-request")
 
 
-def test_a_body_that_is_not_said_to_be_json(client: TestClient, admin: Headers) -> None:
-    response = client.post("/api/v1/projects", content=b'{"slug": "a", "name": "b"}', headers=admin)
+@pytest.mark.parametrize("media_type", ["", "text/plain", "application/x-www-form-urlencoded", "json", "text/json"])
+@pytest.mark.parametrize("path", ["/api/v1/projects", "/api/v1/projects/shop/runs"])
+def test_a_body_that_is_not_said_to_be_json(client: TestClient, admin: Headers, path: str, media_type: str) -> None:
+    ProjectFactory(slug="shop")
 
-    assert_problem(response, 422, "invalid-request")
+    response = client.post(path, content=b"{}", headers=admin | {"content-type": media_type})
+
+    assert_problem(response, 415, "media-type-unsupported")
+    assert response.headers["accept"] == "application/json"
+
+
+@pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "Application/JSON", "application/x+json"])
+def test_json_may_say_more_of_itself(client: TestClient, admin: Headers, media_type: str) -> None:
+    new = {"slug": "shop", "name": "x"}
+
+    response = client.post("/api/v1/projects", json=new, headers=admin | {"content-type": media_type})
+
+    assert response.status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -171,12 +183,16 @@ def test_a_fault_is_told_without_its_traceback_and_is_in_the_log() -> None:
         TestClient(app).get("/fault")
 
 
+def workers_on(engine: sa.Engine) -> Workers:
+    return Workers(engine, threads=2, queue_length=2, patience_s=1.0)
+
+
 def test_a_database_that_has_gone_is_told_as_that_and_its_place_is_not(
     session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     nowhere = sa.make_url("postgresql+psycopg2://ann:opensesame@127.0.0.1:1/shop")
     app = create_app(Settings(database_url=nowhere))
-    app.state.engine = sa.create_engine(nowhere)
+    app.state.workers = app.state.probe = workers_on(sa.create_engine(nowhere))
     client = TestClient(app, raise_server_exceptions=False)
 
     with caplog.at_level(logging.ERROR):
@@ -212,11 +228,11 @@ def test_a_body_that_is_too_large(client: TestClient, admin: Headers) -> None:
     assert "65536 bytes" in undeclared.json()["detail"]
 
 
-def test_a_report_may_be_larger_and_has_a_limit_too(engine: sa.Engine, session: Session) -> None:
+def test_a_report_may_be_larger_and_has_a_limit_too(engine: sa.Engine, session: Session, workers: Workers) -> None:
     app = create_app(Settings(database_url=engine.url, max_report_bytes=100_000))
-    app.dependency_overrides[session_for_request] = lambda: session
+    app.state.workers = workers
     client = TestClient(app)
-    headers = bearer(ProjectFactory(slug="shop"), "report")
+    headers = bearer(ProjectFactory(slug="shop"), "report") | {"content-type": "application/json"}
 
     taken = client.post("/api/v1/projects/shop/runs", content=b" " * 100_000, headers=headers)
     refused = client.post("/api/v1/projects/shop/runs", content=large_body(98), headers=headers)
@@ -291,13 +307,3 @@ def test_every_route_of_the_api_asks_for_a_token(app: FastAPI, client: TestClien
     for method, path in routes:
         response = client.request(method, path.replace("{slug}", "shop"), json={})
         assert response.status_code == 401, (method, path)
-
-
-def test_all_routes_are_plain_functions_so_that_none_holds_up_the_others() -> None:
-    """A session is not asynchronous: a route that is, and uses it, would stop every other request meanwhile."""
-    routes = [route for router in (*API_ROUTERS, health.router) for route in router.routes]
-    assert len(routes) > 10
-
-    for route in routes:
-        assert isinstance(route, APIRoute)
-        assert not inspect.iscoroutinefunction(route.endpoint), route.path

@@ -95,14 +95,29 @@ def test_a_database_at_head_is_served(migrated_database: Database) -> None:
         assert client.get("/readyz").status_code == 200
 
 
-def test_a_service_whose_database_moved_on_is_no_longer_ready(migrated_database: Database) -> None:
+def test_a_running_service_stays_ready_when_its_database_is_upgraded(migrated_database: Database) -> None:
     with application_on(migrated_database) as client:
         set_revision(migrated_database, "f0f0f0f0f0f0")
+
+        assert client.get("/readyz").status_code == 200
+
+
+def test_a_running_service_whose_database_is_downgraded_is_no_longer_ready(migrated_database: Database) -> None:
+    with application_on(migrated_database) as client:
+        set_revision(migrated_database, BEFORE)
 
         response = client.get("/readyz")
 
     assert response.status_code == 503
-    assert "f0f0f0f0f0f0" in response.json()["detail"]
+    assert f"is at revision {BEFORE}, and the code's head is {HEAD}" in response.json()["detail"]
+
+
+def test_a_running_service_whose_database_is_emptied_is_no_longer_ready(migrated_database: Database) -> None:
+    with application_on(migrated_database) as client:
+        with migrated_database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("DELETE FROM alembic_version")
+
+        assert client.get("/readyz").status_code == 503
 
 
 def test_a_fault_at_start_is_still_told_with_its_traceback(

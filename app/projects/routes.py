@@ -6,13 +6,14 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response, status
+from sqlmodel import Session
 
 from app.errors import documented
 from app.pagination import Cursor, InvalidCursor, Limit, Page
 from app.projects import service, tokens
-from app.projects.access import RequestSession, RequestToken, project_for, token_of_instance_admin
+from app.projects.access import Caller, anyone, instance_admin, project_for
 from app.projects.errors import InstanceAdminNeeded, ProjectNotFound, ScopeMissing, SlugTaken, TokenNotFound
-from app.projects.models import Project, Scope
+from app.projects.models import ApiToken, Project, Scope
 from app.projects.schemas import (
     ProjectChange,
     ProjectCreate,
@@ -24,7 +25,10 @@ from app.projects.schemas import (
 
 router = APIRouter(prefix="/projects")
 
-AdministeredProject = Annotated[Project, project_for(Scope.ADMIN)]
+Anyone = Annotated[Caller[ApiToken], Depends(anyone)]
+InstanceAdmin = Annotated[Caller[ApiToken], Depends(instance_admin)]
+ProjectReader = Annotated[Caller[Project], project_for(Scope.READ)]
+ProjectAdmin = Annotated[Caller[Project], project_for(Scope.ADMIN)]
 OF_A_PROJECT = (ProjectNotFound, ScopeMissing)
 
 
@@ -33,52 +37,57 @@ OF_A_PROJECT = (ProjectNotFound, ScopeMissing)
     status_code=status.HTTP_201_CREATED,
     tags=["projects"],
     summary="Create a project",
-    dependencies=[Depends(token_of_instance_admin)],
     responses=documented(InstanceAdminNeeded, SlugTaken),
 )
-def create_project(new: ProjectCreate, session: RequestSession, response: Response) -> ProjectRead:
-    project = service.create_project(session, new)
+async def create_project(new: ProjectCreate, caller: InstanceAdmin, response: Response) -> ProjectRead:
+    def create(session: Session, _: ApiToken) -> ProjectRead:
+        return ProjectRead.model_validate(service.create_project(session, new))
+
+    project = await caller.ask(create)
     response.headers["Location"] = f"/api/v1/projects/{project.slug}"
-    return ProjectRead.model_validate(project)
+    return project
 
 
 @router.get("", tags=["projects"], summary="List projects", responses=documented(InvalidCursor))
-def list_projects(
-    session: RequestSession,
-    token: RequestToken,
-    cursor: Cursor = None,
-    limit: Limit = 50,
-    archived: bool | None = None,
+async def list_projects(
+    caller: Anyone, cursor: Cursor = None, limit: Limit = 50, archived: bool | None = None
 ) -> Page[ProjectRead]:
     """All of them for an administrator of the installation, else the one that the token belongs to. By slug."""
-    return service.list_projects(session, token, archived=archived, cursor=cursor, limit=limit)
+    return await caller.ask(service.list_projects, archived=archived, cursor=cursor, limit=limit)
 
 
 @router.get("/{slug}", tags=["projects"], summary="Read a project", responses=documented(*OF_A_PROJECT))
-def read_project(project: Annotated[Project, project_for(Scope.READ)]) -> ProjectRead:
-    return ProjectRead.model_validate(project)
+async def read_project(caller: ProjectReader) -> ProjectRead:
+    return await caller.ask(lambda _, project: ProjectRead.model_validate(project))
 
 
 @router.patch(
     "/{slug}",
     tags=["projects"],
     summary="Rename a project, or say where its repository is",
-    responses=documented(*OF_A_PROJECT, SlugTaken),
+    responses=documented(*OF_A_PROJECT, InstanceAdminNeeded, SlugTaken),
 )
-def change_project(project: AdministeredProject, change: ProjectChange, session: RequestSession) -> ProjectRead:
-    return ProjectRead.model_validate(service.change_project(session, project, change))
+async def change_project(caller: ProjectAdmin, administrator: InstanceAdmin, change: ProjectChange) -> ProjectRead:
+    """Its slug is changed by an administrator of the installation alone: whether one is free tells of other projects."""
+
+    def apply(session: Session, project: Project) -> ProjectRead:
+        if "slug" in change.model_fields_set and change.slug != project.slug:
+            administrator.admit(session)
+        return ProjectRead.model_validate(service.change_project(session, project, change))
+
+    return await caller.ask(apply)
 
 
 @router.post("/{slug}/archive", tags=["projects"], summary="Archive a project", responses=documented(*OF_A_PROJECT))
-def archive_project(project: AdministeredProject, session: RequestSession) -> ProjectRead:
+async def archive_project(caller: ProjectAdmin) -> ProjectRead:
     """It can be read as before, and takes no new runs. Archiving it again changes nothing."""
-    return ProjectRead.model_validate(service.archive_project(session, project))
+    return await caller.ask(lambda *asked: ProjectRead.model_validate(service.archive_project(*asked)))
 
 
 @router.post("/{slug}/restore", tags=["projects"], summary="Take a project back", responses=documented(*OF_A_PROJECT))
-def restore_project(project: AdministeredProject, session: RequestSession) -> ProjectRead:
+async def restore_project(caller: ProjectAdmin) -> ProjectRead:
     """The opposite of archiving it."""
-    return ProjectRead.model_validate(service.restore_project(session, project))
+    return await caller.ask(lambda *asked: ProjectRead.model_validate(service.restore_project(*asked)))
 
 
 @router.post(
@@ -88,23 +97,23 @@ def restore_project(project: AdministeredProject, session: RequestSession) -> Pr
     summary="Issue a token",
     responses=documented(*OF_A_PROJECT),
 )
-def issue_token(
-    project: AdministeredProject, new: TokenCreate, session: RequestSession, response: Response
-) -> TokenIssued:
+async def issue_token(caller: ProjectAdmin, new: TokenCreate, response: Response) -> TokenIssued:
     """The answer holds the secret, this once. Only its digest is kept."""
-    token, secret = tokens.issue_token(session, project, new)
+
+    def issue(session: Session, project: Project) -> TokenIssued:
+        token, secret = tokens.issue_token(session, project, new)
+        return TokenIssued(**TokenRead.model_validate(token).model_dump(), token=secret)
+
     response.headers["Cache-Control"] = "no-store"
-    return TokenIssued(**TokenRead.model_validate(token).model_dump(), token=secret)
+    return await caller.ask(issue)
 
 
 @router.get(
     "/{slug}/tokens", tags=["tokens"], summary="List tokens", responses=documented(*OF_A_PROJECT, InvalidCursor)
 )
-def list_tokens(
-    project: AdministeredProject, session: RequestSession, cursor: Cursor = None, limit: Limit = 50
-) -> Page[TokenRead]:
+async def list_tokens(caller: ProjectAdmin, cursor: Cursor = None, limit: Limit = 50) -> Page[TokenRead]:
     """The oldest first, and those that were revoked too."""
-    return tokens.list_tokens(session, project, cursor=cursor, limit=limit)
+    return await caller.ask(tokens.list_tokens, cursor=cursor, limit=limit)
 
 
 @router.delete(
@@ -114,6 +123,10 @@ def list_tokens(
     summary="Revoke a token",
     responses=documented(*OF_A_PROJECT, TokenNotFound),
 )
-def revoke_token(project: AdministeredProject, token_id: UUID, session: RequestSession) -> None:
+async def revoke_token(caller: ProjectAdmin, token_id: UUID) -> None:
     """From the next request on it opens nothing. Revoking it again changes nothing."""
-    tokens.revoke_token(session, tokens.get_token(session, project, token_id))
+
+    def revoke(session: Session, project: Project) -> None:
+        tokens.revoke_token(session, tokens.get_token(session, project, token_id))
+
+    await caller.ask(revoke)

@@ -24,6 +24,8 @@ class Run(Table, table=True):
         # Newest first, page by page: the order of the list of runs and the key of its cursor.
         Index("ix_run_project_id_received_at_id", "project_id", "received_at", "id"),
         Index("ix_run_project_id_commit", "project_id", "commit"),
+        # The same for one verdict, however rare.
+        Index("ix_run_project_id_verdict_received_at_id", "project_id", "verdict", "received_at", "id"),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
@@ -40,7 +42,9 @@ class Run(Table, table=True):
     started_at: datetime
     duration_ms: float
     received_at: datetime = Field(sa_column_kwargs={"server_default": func.clock_timestamp()}, default=None)
-    report: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    # Findings by severity, without those that were accepted. NULL in runs that older code stored: they are counted.
+    finding_counts: dict[str, int] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+    report: Any = Field(sa_column=Column(JSONB, nullable=False))
 
 
 class RunCheck(Table, table=True):
@@ -61,7 +65,8 @@ class RunFinding(Table, table=True):
 
     __table_args__ = (
         CheckConstraint("line > 0", name="line_is_positive"),
-        Index("ix_run_finding_fingerprint", "fingerprint"),
+        Index("ix_run_finding_fingerprint", "fingerprint"),  # for older code
+        Index("ix_run_finding_project_id_fingerprint_run_id", "project_id", "fingerprint", "run_id"),
     )
 
     run_id: UUID = Field(foreign_key="run.id", ondelete="CASCADE", primary_key=True)
@@ -77,3 +82,5 @@ class RunFinding(Table, table=True):
     line: int | None = None
     fingerprint: str = Field(max_length=128)
     allowed: str | None = None  # the reason for which it was accepted
+    # The run's, so that a fingerprint is searched among the findings of one project. NULL where older code stored it.
+    project_id: UUID | None = None

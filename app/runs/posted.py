@@ -1,7 +1,10 @@
 """A report as somebody posted it: anyone can write one, so it is taken apart with care before it is stored.
 
-The gate's own reports always fit. What PostgreSQL would refuse, from a NUL character to a year that has no UTC, is
-refused here, with the place where it stands; otherwise it would rise as a fault of ours.
+This is the service's own view of a report. It names what is stored in columns, or shown, and says how long each list
+and text may be; the gate's own reports fit. A field that is not named here is kept with the rest of the report and
+ignored, so that a gate that is newer than the service can still be heard. What PostgreSQL would refuse, from a NUL
+character to a year that has no UTC, is refused here, with the place where it stands; otherwise it would rise as a fault
+of ours.
 """
 
 from __future__ import annotations
@@ -10,48 +13,167 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-import sqlalchemy as sa
-from pydantic import AfterValidator, AwareDatetime, ValidationError
-from sqlmodel import SQLModel
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from app.database import in_utc
-from app.gate.report.model import Report
+from app.gate.report.verdict import Outcome, Severity, Verdict
+from app.runs.bounds import require_bounded
 from app.runs.errors import ReportRefused
 
 MOST_ERRORS = 20  # in one answer; whoever sends a thousand has one cause for them
 INTEGER_MAX = 2**31 - 1
 
+Item = TypeVar("Item")
+Short = Annotated[str, Field(max_length=64)]
+Name = Annotated[str, Field(max_length=255)]
+Place = Annotated[str, Field(max_length=4_096)]
+Sentence = Annotated[str, Field(max_length=100_000)]
+Text = Annotated[str, Field(max_length=1_000_000)]
+Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# A list is read up to its first element that does not fit.
+Few = Annotated[list[Item], Field(fail_fast=True, max_length=1_000)]
+Many = Annotated[list[Item], Field(fail_fast=True, max_length=50_000)]
+All = Annotated[list[Item], Field(fail_fast=True, max_length=200_000)]
 
-class PostedReport(Report):
-    """A report with a time that everyone understands alike."""
 
+class Posted(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Tool(Posted):
+    name: Name
+    version: Short
+
+
+class Target(Posted):
+    command: Few[Sentence]
+    script_location: Place | None = None
+    commit: Short | None = None
+    base: Name | None = None
+
+
+class Revision(Posted):
+    revision: Name
+    down_revisions: Few[Name] = []
+    depends_on: Few[Name] = []
+    branch_labels: Few[Name] = []
+    message: Sentence = ""
+    path: Place | None = None
+    sha256: Short | None = None
+    new: bool = True
+
+
+class Graph(Posted):
+    heads: Few[Name] = []
+    bases: Few[Name] = []
+    revisions: Many[Revision] = []
+
+
+class Check(Posted):
+    id: Annotated[str, Field(max_length=63)]
+    outcome: Outcome
+    reason: Sentence | None = None
+    duration_ms: Milliseconds = 0.0
+
+
+class Finding(Posted):
+    check: Annotated[str, Field(max_length=63)]
+    severity: Severity
+    revision: Name | None = None
+    object: Place | None = None
+    message: Sentence
+    detail: Text | None = None
+    help: Sentence | None = None
+    path: Place | None = None
+    line: Annotated[int, Field(ge=1, le=INTEGER_MAX)] | None = None
+    fingerprint: Annotated[str, Field(max_length=128)]
+    allowed: Sentence | None = None
+
+
+class Lock(Posted):
+    table: Name
+    mode: Short
+
+
+class Statement(Posted):
+    sql: Text
+    duration_ms: Milliseconds
+    locks: Many[Lock] = []
+    rewrites: Many[Name] = []
+    scans: Many[Name] = []
+
+
+class Step(Posted):
+    revision: Name
+    direction: Literal["upgrade", "downgrade"]
+    duration_ms: Milliseconds
+    transactional: bool = True
+    statements: Many[Statement] = []
+    changes: Many[Text] = []
+
+
+class PostedReport(Posted):
+    """A report in the format `overproof-report/1`. Fields that are not named here are kept and ignored."""
+
+    format: Literal["overproof-report/1"]
+    verdict: Verdict
+    reason: Sentence | None = None
+    tool: Tool
+    target: Target
+    postgres: Short | None = None
+    alembic: Short | None = None
+    sqlalchemy: Short | None = None
     started_at: Annotated[AwareDatetime, AfterValidator(in_utc)]
+    duration_ms: Milliseconds
+    graph: Graph = Graph()
+    checks: Few[Check] = []
+    findings: Many[Finding] = []
+    steps: All[Step] = []
+    snapshot: All[dict[str, Any]] | None = Field(default=None, description="The schema at head.")
 
 
-def read_report(body: bytes) -> PostedReport:
+class ReadReport(NamedTuple):
+    """A report that can be kept."""
+
+    view: PostedReport
+    text: str  # the whole, as JSON
+    digest: bytes  # sha256 of the text; it does not depend on the order of keys or on spaces
+
+
+def read_report(body: bytes) -> ReadReport:
     """Raises ReportRefused."""
+    require_bounded(body)
     try:
-        return PostedReport.model_validate_json(body)
+        content = from_json(body)
+    except ValueError as error:
+        raise ReportRefused([("body", f"is not JSON: {error}")]) from None
+    try:
+        view = PostedReport.model_validate(content)
     except ValidationError as error:
         errors = [
             (".".join(map(str, each["loc"])) or "body", each["msg"]) for each in error.errors(include_input=False)
         ]
         raise ReportRefused(errors[:MOST_ERRORS]) from None
+    text = canonical_json(content)
+    return ReadReport(view, text, hashlib.sha256(text.encode()).digest())
 
 
-def canonical_json(report: PostedReport) -> tuple[dict[str, Any], bytes]:
-    """The report as it is kept, and its digest, which does not depend on the order of keys or on spaces.
+def canonical_json(content: Any) -> str:
+    """As it is kept. Raises ReportRefused where it holds what PostgreSQL cannot keep."""
+    try:
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except ValueError:  # a number that is none
+        raise ReportRefused(_first(unstorable(content))) from None
+    if "\\u0000" in text and (errors := _first(unstorable(content))):
+        raise ReportRefused(errors)
+    return text
 
-    Raises ReportRefused where it holds what PostgreSQL cannot keep.
-    """
-    # The snapshot is plain JSON already, and dumping it would make null of an infinite number.
-    content = report.model_dump(mode="json", exclude={"snapshot"}) | {"snapshot": report.snapshot}
-    if errors := list(unstorable(content)):
-        raise ReportRefused(errors[:MOST_ERRORS])
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return content, hashlib.sha256(text.encode()).digest()
+
+def _first(errors: Iterator[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [error for error, _ in zip(errors, range(MOST_ERRORS), strict=False)]
 
 
 def unstorable(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
@@ -67,18 +189,3 @@ def unstorable(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
         yield where, "PostgreSQL stores no NUL character"
     elif isinstance(value, float) and not math.isfinite(value):
         yield where, "must be a finite number"
-    elif isinstance(value, int) and value.bit_length() > 63:
-        yield where, "must be a number of at most 64 bits"
-
-
-def misfits(row: SQLModel, where: str) -> Iterator[tuple[str, str]]:
-    """What of a row does not fit its columns. Their lengths are written once, in the model."""
-    for column in sa.inspect(type(row)).columns:
-        value = getattr(row, column.key)
-        length = getattr(column.type, "length", None)
-        if isinstance(value, str) and isinstance(length, int) and len(value) > length:
-            yield f"{where}{column.key}", f"must have at most {length} characters"
-        elif isinstance(column.type, sa.Integer) and isinstance(value, int) and not 0 <= value <= INTEGER_MAX:
-            yield f"{where}{column.key}", f"must be between 0 and {INTEGER_MAX}"
-        elif isinstance(column.type, sa.Float) and isinstance(value, float) and value < 0:
-            yield f"{where}{column.key}", "must not be negative"

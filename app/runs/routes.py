@@ -5,24 +5,26 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response, status
+from fastapi import APIRouter, Query, Request, Response, status
 
 from app.body_limit import BodyTooLarge
 from app.errors import documented
 from app.gate.report.verdict import Verdict
 from app.pagination import Cursor, InvalidCursor, Limit, Page
-from app.projects.access import RequestSession, project_for
+from app.projects.access import Caller, project_for
 from app.projects.errors import ProjectArchived, ProjectNotFound, ScopeMissing
 from app.projects.models import Project, Scope
 from app.runs import service
 from app.runs.errors import ReportRefused, RunNotFound
 from app.runs.posted import PostedReport, read_report
-from app.runs.schemas import Commit, Fingerprint, RunDetail, RunRead
+from app.runs.schemas import Commit, FindingRead, Fingerprint, RunDetail, RunRead
 
 router = APIRouter(prefix="/projects/{slug}/runs", tags=["runs"])
 
-ReadableProject = Annotated[Project, project_for(Scope.READ)]
+Reader = Annotated[Caller[Project], project_for(Scope.READ)]
+Reporter = Annotated[Caller[Project], project_for(Scope.REPORT)]
 OF_A_PROJECT = (ProjectNotFound, ScopeMissing)
+LARGE_BYTES = 1024 * 1024  # of reports that are taken apart one at a time
 
 EXAMPLE: dict[str, Any] = {
     "format": "overproof-report/1",
@@ -54,10 +56,6 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-async def body_of_request(request: Request) -> bytes:
-    return await request.body()
-
-
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
@@ -75,28 +73,27 @@ async def body_of_request(request: Request) -> bytes:
         }
     },
 )
-def post_report(
-    project: Annotated[Project, project_for(Scope.REPORT)],
-    body: Annotated[bytes, Depends(body_of_request)],
-    session: RequestSession,
-    response: Response,
-) -> RunRead:
+async def post_report(caller: Reporter, slug: str, request: Request, response: Response) -> RunRead:
     """What `overproof verify --submit` does. The same report posted twice is one run: 201, and then 200.
 
-    The body is read here, in a thread of its own and after the token was looked at, and not by the framework: it may
-    have megabytes, and nobody else should wait while it is taken apart.
+    The body is read here and not by the framework, after the token was looked at: it may have megabytes.
     """
-    run, is_new = service.record_run(session, project, read_report(body))
-    response.headers["Location"] = f"/api/v1/projects/{project.slug}/runs/{run.id}"
+    await caller.authenticate()
+    body = await request.body()
+
+    def record() -> service.Recorded:
+        return caller.transact(service.record_run, read_report(body))
+
+    run, is_new = await (caller.workers.run_alone if len(body) > LARGE_BYTES else caller.workers.run)(record)
+    response.headers["Location"] = f"/api/v1/projects/{slug}/runs/{run.id}"
     if not is_new:
         response.status_code = status.HTTP_200_OK
-    return service.summaries(session, [run])[0]
+    return run
 
 
 @router.get("", summary="List runs", responses=documented(*OF_A_PROJECT, InvalidCursor))
-def list_runs(
-    project: ReadableProject,
-    session: RequestSession,
+async def list_runs(
+    caller: Reader,
     verdict: Verdict | None = None,
     commit: Annotated[Commit | None, Query(description="In full, as it was reported.")] = None,
     fingerprint: Annotated[Fingerprint | None, Query(description="Of a finding that they must have.")] = None,
@@ -104,15 +101,23 @@ def list_runs(
     limit: Limit = 50,
 ) -> Page[RunRead]:
     """The newest first."""
-    return service.list_runs(
-        session, project, verdict=verdict, commit=commit, fingerprint=fingerprint, cursor=cursor, limit=limit
+    return await caller.ask(
+        service.list_runs, verdict=verdict, commit=commit, fingerprint=fingerprint, cursor=cursor, limit=limit
     )
 
 
 @router.get("/{run_id}", summary="Read a run", responses=documented(*OF_A_PROJECT, RunNotFound))
-def read_run(project: ReadableProject, run_id: UUID, session: RequestSession) -> RunDetail:
-    """With its checks and its findings."""
-    return service.detail(session, service.get_run(session, project, run_id))
+async def read_run(caller: Reader, run_id: UUID) -> RunDetail:
+    """With its checks and the first page of its findings."""
+    return await caller.ask(service.read_run, run_id)
+
+
+@router.get(
+    "/{run_id}/findings", summary="List the findings of a run", responses=documented(*OF_A_PROJECT, RunNotFound)
+)
+async def list_findings(caller: Reader, run_id: UUID, cursor: Cursor = None, limit: Limit = 50) -> Page[FindingRead]:
+    """In the order of the report."""
+    return await caller.ask(service.list_findings, run_id, cursor=cursor, limit=limit)
 
 
 @router.get(
@@ -124,10 +129,9 @@ def read_run(project: ReadableProject, run_id: UUID, session: RequestSession) ->
         **documented(*OF_A_PROJECT, RunNotFound),
     },
 )
-def read_report_of_run(project: ReadableProject, run_id: UUID, session: RequestSession) -> Response:
+async def read_report_of_run(caller: Reader, run_id: UUID) -> Response:
     """As it was posted: every step with its statements and locks, and the schema at head."""
-    run = service.get_run(session, project, run_id)
-    return Response(service.report_text(session, run), media_type="application/json")
+    return Response(await caller.ask(service.report_text, run_id), media_type="application/json")
 
 
 MODELS_OF_BODIES = (PostedReport,)  # for the OpenAPI page, which cannot see them in the signatures

@@ -32,7 +32,7 @@ class RunRead(Answer):
     reason: str | None = Field(description="For the verdict `error`: what happened.")
     commit: str | None = Field(examples=["6dcb09b5b57875f334f61aebed695e2e4193db5e"])
     base: str | None = Field(examples=["origin/main"])
-    heads: list[str] = Field(examples=[["7b39e1f5a0c4"]])
+    heads: list[str] = Field(description="The first 20.", examples=[["7b39e1f5a0c4"]])
     tool_version: str = Field(examples=["0.1.0"])
     postgres: str | None = Field(examples=["18.6"])
     started_at: datetime
@@ -49,6 +49,8 @@ class CheckRead(Answer):
 
 
 class FindingRead(Answer):
+    """Long texts are cut, and end in `…` where they are. The report has the whole of them."""
+
     check: str = Field(examples=["round-trip"])
     severity: Severity
     revision: str | None = Field(examples=["7b39e1f5a0c4"])
@@ -64,4 +66,5 @@ class FindingRead(Answer):
 
 class RunDetail(RunRead):
     checks: list[CheckRead]
-    findings: list[FindingRead]
+    findings: list[FindingRead] = Field(description="The first 50.")
+    findings_next_cursor: str | None = Field(description="For the rest of them, at `findings`; null if there is none.")

@@ -1,0 +1,76 @@
+"""What holds for every path of the API, whatever is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.message import Message as HeaderFields
+from http import HTTPStatus
+from typing import ClassVar
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import Invalid, Refusal
+
+
+class ParameterUnknown(Invalid):
+    """The query has a parameter that this path does not know."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(
+            "The query has parameters that are not known here. What is: /docs.",
+            [(f"query.{name}", "is not a parameter of this path") for name in names[:20]],
+        )
+
+
+class MediaTypeUnsupported(Refusal):
+    """The body is not said to be JSON."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    headers: ClassVar[Mapping[str, str]] = {"Accept": "application/json"}
+
+    def __init__(self) -> None:
+        super().__init__("A body is JSON, and says so: Content-Type: application/json.")
+
+
+async def require_known_parameters(request: Request) -> None:
+    """Raises ParameterUnknown: a filter that was misspelt would otherwise find everything."""
+    route: APIRoute = request.scope["route"]
+    known = {parameter.alias for parameter in route.dependant.query_params}
+    if unknown := sorted(set(request.query_params) - known):
+        raise ParameterUnknown(unknown)
+
+
+async def require_json(request: Request) -> None:
+    """Raises MediaTypeUnsupported."""
+    if request.method in ("GET", "DELETE") or not has_body(request):
+        return
+    fields = HeaderFields()
+    fields["content-type"] = request.headers.get("content-type", "application/octet-stream")
+    subtype = fields.get_content_subtype()
+    if fields.get_content_maintype() != "application" or not (subtype == "json" or subtype.endswith("+json")):
+        raise MediaTypeUnsupported
+
+
+def has_body(request: Request) -> bool:
+    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
+
+
+class Head:
+    """ASGI middleware: HEAD is GET, without the body of its answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self.app({**scope, "method": "GET"}, receive, send_without_body)

@@ -1,0 +1,90 @@
+"""The threads that speak to the database, and the queue in front of them.
+
+A session is not asynchronous, so whatever uses one runs on a thread. There are as many threads as connections: a thread
+that has begun never waits for a connection, and a request that waits for a thread holds none. The queue is bounded, by
+its length and by the time that a request may spend in it. What is beyond that is refused at once, and told when to come
+back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from http import HTTPStatus
+from typing import ClassVar, TypeVar
+
+import sqlalchemy as sa
+from anyio import CapacityLimiter, to_thread
+from sqlmodel import Session
+
+from app.errors import Refusal
+
+Answer = TypeVar("Answer")
+
+
+class Overloaded(Refusal):
+    """More requests are waiting than can be answered soon."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+    def __init__(self) -> None:
+        super().__init__("Too many requests are waiting. This one was not begun: send it again in a moment.")
+
+
+class Workers:
+    """Runs functions on threads, and opens the transactions in which they work."""
+
+    def __init__(self, engine: sa.Engine, *, threads: int, queue_length: int, patience_s: float) -> None:
+        """`patience_s`: how long a request may wait for a thread."""
+        self.engine = engine
+        self.queue_length = queue_length
+        self.patience_s = patience_s
+        self._free = asyncio.Semaphore(threads)
+        self._waiting = 0
+        self._alone = asyncio.Lock()
+
+    async def run(self, work: Callable[[], Answer]) -> Answer:
+        """What `work` returns, or raises, on a thread. Raises Overloaded before it has begun."""
+        await self._wait_for_thread()
+        try:
+            return await to_thread.run_sync(work, limiter=self._unlimited)
+        finally:
+            self._free.release()
+
+    async def run_alone(self, work: Callable[[], Answer]) -> Answer:
+        """The same for what takes much memory: one at a time, and who waits for that keeps no thread from others."""
+        async with self._alone:
+            return await self.run(work)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Commits at the end of the block, or rolls back if it raises. To be used on a thread.
+
+        What was read can still be used afterwards; what was not cannot be loaded any more.
+        """
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    async def _wait_for_thread(self) -> None:
+        if not self._free.locked():
+            await self._free.acquire()
+            return
+        if self._waiting >= self.queue_length:
+            raise Overloaded
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self.patience_s):
+                await self._free.acquire()
+        except TimeoutError:
+            raise Overloaded from None
+        finally:
+            self._waiting -= 1
+
+    @cached_property
+    def _unlimited(self) -> CapacityLimiter:
+        """The semaphore counts the threads: a limiter of anyio's sets no bound on the time that is spent in its queue."""
+        return CapacityLimiter(math.inf)
