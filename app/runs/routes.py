@@ -17,6 +17,7 @@ from app.projects.models import Project, Scope
 from app.runs import service
 from app.runs.errors import ReportRefused, RunNotFound
 from app.runs.posted import PostedReport, read_report
+from app.runs.recording import Recorded, record_run
 from app.runs.schemas import Commit, FindingRead, Fingerprint, RunDetail, RunRead
 
 router = APIRouter(prefix="/projects/{slug}/runs", tags=["runs"])
@@ -81,8 +82,8 @@ async def post_report(caller: Reporter, slug: str, request: Request, response: R
     await caller.authenticate()
     body = await request.body()
 
-    def record() -> service.Recorded:
-        return caller.transact(service.record_run, read_report(body))
+    def record() -> Recorded:
+        return caller.transact(record_run, read_report(body))
 
     run, is_new = await (caller.workers.run_alone if len(body) > LARGE_BYTES else caller.workers.run)(record)
     response.headers["Location"] = f"/api/v1/projects/{slug}/runs/{run.id}"

@@ -1,0 +1,119 @@
+"""How a report becomes a run: once, whole, and with what is asked for in columns and rows of its own."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, SQLModel, col
+
+from app.gate.report.verdict import Severity
+from app.projects.models import Project
+from app.projects.service import require_open
+from app.runs.models import Run, RunCheck, RunFinding
+from app.runs.posted import PostedReport, ReadReport
+from app.runs.schemas import RunRead
+from app.runs.service import SUMMARIES, find_summary
+
+# What lists and pages show of a report is capped, so that no report spoils them. The report itself has the whole.
+MOST_HEADS = 20
+REASON_LENGTH = 2_000
+FINDING_LENGTHS = {"message": 4_000, "detail": 10_000, "help": 10_000, "object": 1_000, "path": 1_000, "allowed": 2_000}
+
+SAME = SUMMARIES.where(col(Run.project_id) == sa.bindparam("project_id"), col(Run.digest) == sa.bindparam("digest"))
+
+
+class Recorded(NamedTuple):
+    run: RunRead
+    is_new: bool
+
+
+def record_run(session: Session, project: Project, report: ReadReport) -> Recorded:
+    """Store a report, once: the same one again gives the run that is there. Raises ProjectArchived."""
+    values = {"project_id": project.id, "digest": report.digest}
+    known = find_summary(session, SAME, values)
+    if known is not None:
+        return Recorded(known, is_new=False)
+    require_open(project)
+    conflict = None
+    try:
+        with session.begin_nested():
+            _store(session, project, report)
+    except IntegrityError as error:  # the digest: the same report came at the same moment, and that request was first
+        conflict = error
+    run = find_summary(session, SAME, values)
+    if run is None:
+        raise AssertionError("a run that was stored is not there") from conflict
+    return Recorded(run, is_new=conflict is None)
+
+
+def _store(session: Session, project: Project, report: ReadReport) -> None:
+    view = report.view
+    counts = Counter(finding.severity for finding in view.findings if finding.allowed is None)
+    run = Run(
+        project_id=project.id,
+        digest=report.digest,
+        verdict=view.verdict,
+        reason=cap(view.reason, REASON_LENGTH),
+        commit=view.target.commit,
+        base=view.target.base,
+        heads=view.graph.heads[:MOST_HEADS],
+        tool_version=view.tool.version,
+        postgres=view.postgres,
+        started_at=view.started_at,
+        duration_ms=view.duration_ms,
+        finding_counts={severity: counts[severity] for severity in Severity},
+        report=sa.cast(sa.literal(report.text, sa.Text), JSONB),
+    )
+    session.add(run)
+    session.flush()  # first, since the rows of the others refer to it
+    _insert(session, RunCheck, _checks(run, view))
+    _insert(session, RunFinding, _findings(run, view))
+
+
+def _checks(run: Run, view: PostedReport) -> list[dict[str, Any]]:
+    return [
+        {
+            "run_id": str(run.id),
+            "position": position,
+            "check": check.id,
+            "outcome": check.outcome,
+            "reason": cap(check.reason, REASON_LENGTH),
+            "duration_ms": check.duration_ms,
+        }
+        for position, check in enumerate(view.checks)
+    ]
+
+
+def _findings(run: Run, view: PostedReport) -> list[dict[str, Any]]:
+    same = {"run_id": str(run.id), "project_id": str(run.project_id)}
+    return [
+        same
+        | {"position": position}
+        | dict(finding)
+        | {name: cap(getattr(finding, name), length) for name, length in FINDING_LENGTHS.items()}
+        for position, finding in enumerate(view.findings)
+    ]
+
+
+def _insert(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
+    """As one JSON text: row by row, tens of thousands of them would take ten times as long."""
+    if rows:
+        table = sa.inspect(model).local_table.name
+        names = ", ".join(f'"{name}"' for name in rows[0])
+        session.execute(
+            sa.text(f"INSERT INTO {table} ({names}) SELECT {names} FROM json_populate_recordset(NULL::{table}, :rows)"),
+            {"rows": json.dumps(rows)},
+        )
+
+
+def cap(text: str | None, length: int) -> str | None:
+    """At most so many characters, and a mark where it was cut. The report has the whole."""
+    if text is None or len(text) <= length:
+        return text
+    return f"{text[: length - 1]}…"
