@@ -51,6 +51,16 @@ class TooManyBodies(Refusal):
         super().__init__("Too many large bodies are being read at the moment. Send this one again shortly.")
 
 
+class Stopping(Refusal):
+    """The service was told to stop before the body had arrived."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1", "Connection": "close"}
+
+    def __init__(self) -> None:
+        super().__init__("The service is stopping, and the body had not arrived. Send it again to another instance.")
+
+
 class EncodingUnsupported(Refusal):
     """The body is compressed in a way that is not read here."""
 
@@ -136,6 +146,8 @@ class Body:
                 return await self.raw_receive()
         except TimeoutError:
             raise BodyTooSlow(self.limits.timeout_s) from None
+        except asyncio.CancelledError:  # by the server, which stops and has no more patience
+            raise Stopping from None
 
     def _inflate(self, inflater: zlib._Decompress, piece: bytes) -> bytes:
         try:

@@ -9,6 +9,9 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from app.cli import CommandFailed
+from app.logs import FORMATS, config
+
+STOP_S = 5  # for the requests under way when we are told to stop; who is slower than that is cut off
 
 
 def add_parser(subparsers: Any) -> None:
@@ -26,6 +29,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, help="the port to listen on (default: PORT, else 8000)")
     parser.add_argument("--workers", type=int, help="how many processes (default: WEB_CONCURRENCY, else 1)")
+    parser.add_argument(
+        "--log-format", choices=FORMATS, default="text", help="of the lines on standard error (default: %(default)s)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -34,11 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
     workers = number("--workers", arguments.workers, "WEB_CONCURRENCY", 1, most=1000)
 
     with embedded_database() if arguments.embedded else nullcontext():
-        serve(arguments.host, port, workers)
+        serve(arguments.host, port, workers, arguments.log_format)
     return 0
 
 
-def serve(host: str, port: int, workers: int) -> None:
+def serve(host: str, port: int, workers: int, log_format: str) -> None:
     """Until the process is told to stop. Raises SystemExit if it cannot begin."""
     import uvicorn
 
@@ -46,7 +52,15 @@ def serve(host: str, port: int, workers: int) -> None:
 
     if workers > 1:  # the parent process starts them whatever happens, and is the one that people see end
         settings_that_work_or_exit()
-    uvicorn.run("app.factory:create_app", factory=True, host=host, port=port, workers=workers)
+    uvicorn.run(
+        "app.factory:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_config=config(log_format),
+        timeout_graceful_shutdown=STOP_S,
+    )
 
 
 @contextmanager

@@ -1,0 +1,44 @@
+"""What the service writes to its log: one line an event, with its time and the number of the request that it belongs to.
+
+The answer to a request has the same number, in `X-Request-ID`, and so may the request itself: what a proxy has named it
+stays its name. No line holds what a statement was sent with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+FORMATS = ("text", "json")
+TIME = "%Y-%m-%dT%H:%M:%S%z"
+
+
+def config(format: str) -> dict[str, Any]:  # noqa: A002 - as logging calls it
+    """For `logging.config.dictConfig`, and for uvicorn, whose own loggers are among these."""
+    from pythonjsonlogger.core import RESERVED_ATTRS
+
+    fields = "%(asctime)s %(levelname)s %(correlation_id)s %(name)s %(message)s"
+    line = {"format": "%(asctime)s %(levelname)-7s [%(correlation_id)s] %(name)s: %(message)s", "datefmt": TIME}
+    json = {
+        "()": "pythonjsonlogger.json.JsonFormatter",
+        "fmt": fields,
+        "datefmt": TIME,
+        "reserved_attrs": [*RESERVED_ATTRS, "color_message"],  # the last is uvicorn's, for terminals
+        "rename_fields": {
+            "asctime": "time",
+            "levelname": "level",
+            "correlation_id": "request_id",
+            "name": "logger",
+        },
+    }
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"request": {"()": "asgi_correlation_id.CorrelationIdFilter", "default_value": "-"}},
+        "formatters": {"text": line, "json": json},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "filters": ["request"], "formatter": format},
+        },
+        "root": {"handlers": ["stderr"], "level": "INFO"},
+        # Below its warnings Alembic tells how it looks at the database, each time that somebody asks whether we are ready.
+        "loggers": {"alembic": {"level": "WARNING"}, "asgi_correlation_id": {"level": "ERROR"}},
+    }
