@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlmodel import Session
+from starlette.types import Message
 
 from app.factory import create_app
 from app.gate.server.database import Database
@@ -31,20 +35,20 @@ def live(migrated_database: Database) -> Iterator[TestClient]:
         factories.ProjectFactory(slug="shop")
         factories.ApiTokenFactory(secret="ovp_administrator")
         factories.store_in(None)
-    with TestClient(create_app(Settings(database_url=url))) as client:
+    with TestClient(create_app(Settings(database_url=url, pool_size=3))) as client:
         client.headers["Authorization"] = "Bearer ovp_administrator"
         yield client
 
 
-def at_once(ask: Callable[[], Response]) -> list[Response]:
-    barrier = threading.Barrier(AT_ONCE)
+def at_once(ask: Callable[[], Response], times: int = AT_ONCE) -> list[Response]:
+    barrier = threading.Barrier(times)
 
     def wait_and_ask() -> Response:
         barrier.wait()
         return ask()
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return [future.result() for future in [pool.submit(wait_and_ask) for _ in range(AT_ONCE)]]
+    with ThreadPoolExecutor(times) as pool:
+        return [future.result() for future in [pool.submit(wait_and_ask) for _ in range(times)]]
 
 
 def test_one_slug_goes_to_one_of_many_who_ask_at_once(live: TestClient) -> None:
@@ -75,3 +79,140 @@ def test_many_requests_with_one_token_do_not_wait_for_its_note_of_use(live: Test
     answers = at_once(lambda: live.get("/api/v1/projects"))
 
     assert {answer.status_code for answer in answers} == {200}
+
+
+def test_a_hundred_who_read_one_run_at_once_all_get_it(live: TestClient) -> None:
+    place = live.post("/api/v1/projects/shop/runs", json=factories.report(findings=[factories.finding()])).headers[
+        "location"
+    ]
+
+    answers = at_once(lambda: live.get(place), 100)
+
+    assert Counter(answer.status_code for answer in answers) == {200: 100}
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the same report", "reports of their own"])
+def test_fifty_who_post_at_once_all_are_answered(live: TestClient, same: bool) -> None:
+    numbers = count()
+
+    def post() -> Response:
+        reason = None if same else f"number {next(numbers)}"
+        return live.post("/api/v1/projects/shop/runs", json=factories.report(reason=reason))
+
+    answers = at_once(post, 50)
+
+    assert Counter(answer.status_code for answer in answers) == ({201: 1, 200: 49} if same else {201: 50})
+
+
+def test_more_than_the_queue_holds_are_told_when_to_come_back_and_then_are_answered(live: TestClient) -> None:
+    live.app.state.workers.queue_length = 5  # type: ignore[attr-defined]
+
+    answers = at_once(lambda: live.get("/api/v1/projects"), 60)
+
+    refused = [answer for answer in answers if answer.status_code == 503]
+    assert {answer.status_code for answer in answers} == {200, 503}
+    assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+    assert {answer.json()["type"] for answer in refused} == {"urn:overproof:problem:overloaded"}
+    assert live.get("/api/v1/projects").status_code == 200
+
+
+class Upload:
+    """A request whose body never comes to its end."""
+
+    def __init__(self, app: Any, path: str, headers: list[tuple[bytes, bytes]], *, hangs_up: bool = False) -> None:
+        self.is_read = asyncio.Event()
+        self.hangs_up = hangs_up
+        self.scope = {
+            "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
+            "headers": headers, "root_path": "", "scheme": "http", "http_version": "1.1", "server": ("x", 80),
+            "client": ("x", 1), "asgi": {"version": "3.0"},
+        }  # fmt: skip
+        self.statuses: list[int] = []
+        self.task = asyncio.create_task(app(self.scope, self.receive, self.send))
+
+    async def receive(self) -> Message:
+        if not self.is_read.is_set():
+            self.is_read.set()
+            return {"type": "http.request", "body": b" ", "more_body": True}
+        if self.hangs_up:
+            return {"type": "http.disconnect"}
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.statuses.append(message["status"])
+
+
+def test_who_uploads_slowly_holds_neither_a_thread_nor_a_connection(live: TestClient) -> None:
+    headers = [
+        (b"authorization", b"Bearer ovp_administrator"),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"1000"),
+    ]
+
+    async def main() -> None:
+        app = cast(Any, live.app)
+        async with app.router.lifespan_context(app):
+            uploads = [Upload(app, "/api/v1/projects/shop/runs", headers) for _ in range(20)]
+            for upload in uploads:
+                await upload.is_read.wait()
+
+            assert app.state.workers.engine.pool.checkedout() == 0
+            assert await app.state.workers.run(lambda: "another") == "another"
+
+            for upload in uploads:
+                upload.task.cancel()
+            await asyncio.gather(*(upload.task for upload in uploads))
+            assert {tuple(upload.statuses) for upload in uploads} == {(503,)}
+
+    asyncio.run(main())
+
+
+def test_a_token_is_looked_at_before_the_body_of_a_report_is_read(live: TestClient) -> None:
+    async def main() -> None:
+        app = cast(Any, live.app)
+        async with app.router.lifespan_context(app):
+            headers = [(b"authorization", b"Bearer ovp_nonsense"), (b"content-type", b"application/json")]
+            upload = Upload(app, "/api/v1/projects/shop/runs", headers)
+            await upload.task
+
+            assert upload.statuses == [401]
+            assert not upload.is_read.is_set()
+
+    asyncio.run(main())
+
+
+def test_a_process_is_alive_and_ready_while_all_its_threads_are_busy(live: TestClient) -> None:
+    busy = threading.Barrier(4)
+    release = threading.Event()
+
+    def be_busy() -> None:
+        busy.wait()
+        release.wait()
+
+    async def occupy() -> None:
+        await live.app.state.workers.run(be_busy)  # type: ignore[attr-defined]
+
+    assert live.portal is not None
+    tasks = [live.portal.start_task_soon(occupy) for _ in range(3)]
+    busy.wait()
+
+    try:
+        assert live.get("/healthz").status_code == 200
+        assert live.get("/readyz").status_code == 200
+    finally:
+        release.set()
+        for task in tasks:
+            task.result()
+
+
+def test_a_client_that_hangs_up_leaves_no_traceback(live: TestClient) -> None:
+    async def main() -> None:
+        app = cast(Any, live.app)
+        async with app.router.lifespan_context(app):
+            headers = [(b"authorization", b"Bearer ovp_administrator"), (b"content-type", b"application/json")]
+            upload = Upload(app, "/api/v1/projects/shop/runs", headers, hangs_up=True)
+            await upload.task  # what a server logs with its traceback is what rises out of the application
+
+    asyncio.run(main())

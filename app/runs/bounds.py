@@ -12,9 +12,8 @@ from app.runs.errors import ReportRefused
 MOST_VALUES = 1_500_000  # of all kinds, from the report itself to the last text in it
 MOST_LEVELS = 32  # of lists and objects in one another
 
-_BRACKETS = b"[]{}"
-_KEPT = _BRACKETS + b',"'
-_OTHERS = bytes(byte for byte in range(256) if byte not in _KEPT)
+_OTHERS = bytes(byte for byte in range(256) if byte not in b'[]{},"')
+_ALIKE = bytes.maketrans(b"{}", b"[]")
 
 
 def require_bounded(body: bytes) -> None:
@@ -23,13 +22,11 @@ def require_bounded(body: bytes) -> None:
     values = sum(map(structure.count, (b",", b"[", b"{")))
     if values > MOST_VALUES:
         raise ReportRefused([("body", f"has more than {MOST_VALUES} values")])
-    brackets = structure.translate(None, delete=b",")
+    brackets = structure.translate(_ALIKE, delete=b",")
     for _ in range(MOST_LEVELS):
-        if not brackets:
-            return
-        # Each round takes the innermost lists and objects away.
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-    if brackets.count(b"[") + brackets.count(b"{") > 0:
+        # Each round takes the innermost level away.
+        brackets = brackets.replace(b"[]", b"")
+    if b"[" in brackets:
         raise ReportRefused([("body", f"is nested more than {MOST_LEVELS} levels deep, or breaks off")])
 
 

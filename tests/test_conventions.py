@@ -1,0 +1,113 @@
+"""What holds for every path."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+from uuid import uuid4
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from openapi_spec_validator import validate
+
+from tests.factories import ProjectFactory, RunFactory, report
+
+Headers = dict[str, str]
+
+
+def test_head_is_get_without_a_body(client: TestClient, admin: Headers) -> None:
+    ProjectFactory(slug="shop")
+
+    for path in ("/healthz", "/readyz", "/api/v1/projects", "/api/v1/projects/shop", "/api/v1/projects/none"):
+        head, get = client.head(path, headers=admin), client.get(path, headers=admin)
+
+        assert head.status_code == get.status_code
+        assert head.headers["content-length"] == get.headers["content-length"]
+        assert head.content == b""
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/api/v1/projects", "GET, HEAD, POST"),
+        ("/api/v1/projects/shop", "GET, HEAD, PATCH"),
+        ("/api/v1/projects/shop/archive", "POST"),
+        ("/api/v1/projects/shop/tokens/00000000-0000-4000-8000-000000000000", "DELETE"),
+        ("/healthz", "GET, HEAD"),
+    ],
+)
+def test_a_refused_method_is_told_all_that_there_are(client: TestClient, path: str, methods: str) -> None:
+    response = client.put(path, json={})
+
+    assert response.status_code == 405
+    assert response.headers["allow"] == methods
+
+
+def test_no_answer_repeats_the_host_that_a_client_made_up(client: TestClient, admin: Headers) -> None:
+    response = client.get("/api/v1/projects/", headers=admin | {"host": "evil.example"}, follow_redirects=False)
+
+    assert response.status_code == 404
+    assert "evil.example" not in response.text + str(response.headers)
+
+
+@pytest.mark.parametrize("path", ["projects", "projects/shop", "projects/shop/runs", "projects/shop/tokens"])
+def test_a_parameter_that_is_misspelt_is_refused(client: TestClient, admin: Headers, path: str) -> None:
+    ProjectFactory(slug="shop")
+
+    response = client.get(f"/api/v1/{path}?verdcit=fail&limit=10&limti=1", headers=admin)
+
+    assert response.status_code == 422
+    assert response.json()["type"].endswith(":parameter-unknown")
+    assert {"query.verdcit", "query.limti"} <= {error["where"] for error in response.json()["errors"]}
+
+
+def test_a_report_may_be_sent_compressed(client: TestClient, admin: Headers) -> None:
+    ProjectFactory(slug="shop")
+    body = gzip.compress(json.dumps(report(reason="x" * 90_000)).encode())
+
+    posted = client.post("/api/v1/projects/shop/runs", content=body, headers=admin | {"content-encoding": "gzip"})
+
+    assert posted.status_code == 201
+    kept = client.get(f"{posted.headers['location']}/report", headers=admin).json()
+    assert kept["reason"] == "x" * 90_000
+
+
+def test_a_request_and_the_lines_of_the_log_have_one_number(
+    client: TestClient, admin: Headers, caplog: pytest.LogCaptureFixture
+) -> None:
+    number = uuid4().hex
+
+    named = client.get("/healthz", headers={"x-request-id": number})
+    unnamed = [client.get("/healthz").headers["x-request-id"] for _ in range(2)]
+
+    assert named.headers["x-request-id"] == number
+    assert len({number, *unnamed}) == 3
+
+
+def test_a_number_that_is_no_number_is_not_repeated(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.CRITICAL):
+        response = client.get("/healthz", headers={"x-request-id": "x\tsecond line"})
+
+    assert "second" not in response.headers["x-request-id"]
+
+
+def test_the_openapi_document_is_one(app: FastAPI) -> None:
+    validate(app.openapi())
+
+
+def test_each_operation_has_a_short_name_of_its_own(app: FastAPI) -> None:
+    names = [
+        operation["operationId"] for operations in app.openapi()["paths"].values() for operation in operations.values()
+    ]
+
+    assert len(names) == len(set(names))
+    assert "list_runs" in names
+
+
+def test_a_run_is_read_without_its_report(client: TestClient, admin: Headers) -> None:
+    run = RunFactory(project=ProjectFactory(slug="shop"), report={"marker": "of the report"})
+
+    for path in ("", f"/{run.id}", f"/{run.id}/findings"):
+        assert "of the report" not in client.get(f"/api/v1/projects/shop/runs{path}", headers=admin).text
