@@ -286,3 +286,41 @@ def test_embedded_it_needs_nothing_gives_out_the_first_token_and_keeps_what_it_i
 
     assert "ovp_" not in "".join(lines)
     assert first.returncode == second.returncode == 0
+
+
+def test_a_reader_who_goes_away_ends_a_command_without_a_word(tmp_path: Path) -> None:
+    """As in `overproof explain lock-timeout | true`: what was printed is still in Python's own buffer when it ends."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "app", "explain", "lock-timeout"],
+        cwd=ROOT,
+        env=environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_disk_that_is_full_is_told_in_one_line() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "app", "explain", "lock-timeout"],
+            cwd=ROOT,
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert ended.returncode == 2
+    assert ended.stderr == "overproof: No space left on device.\n"

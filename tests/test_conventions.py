@@ -94,7 +94,13 @@ def test_a_number_that_is_no_number_is_not_repeated(client: TestClient, caplog: 
 
 
 def test_the_openapi_document_is_one(app: FastAPI) -> None:
-    validate(app.openapi())
+    document = app.openapi()
+
+    validate(document)
+
+    body = document["paths"]["/api/v1/projects/{slug}/runs"]["post"]["requestBody"]
+    assert body["required"] is True
+    assert body["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/PostedReport"}
 
 
 def test_each_operation_has_a_short_name_of_its_own(app: FastAPI) -> None:

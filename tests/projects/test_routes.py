@@ -13,7 +13,7 @@ from sqlmodel import Session, select
 from app.database import utcnow
 from app.projects.models import ApiToken, Project, Scope
 from app.projects.tokens import digest_of
-from tests.factories import ApiTokenFactory, ProjectFactory, bearer
+from tests.factories import ApiTokenFactory, ProjectFactory, RunFactory, bearer
 
 Headers = dict[str, str]
 
@@ -149,6 +149,59 @@ def test_a_slug_that_another_project_has_cannot_be_taken_over(client: TestClient
 
     assert response.status_code == 409
     assert client.get("/api/v1/projects/store", headers=admin).status_code == 200
+
+
+def test_only_an_administrator_of_the_installation_changes_a_slug(client: TestClient, session: Session) -> None:
+    """Whether another project has it is nothing that an administrator of one project may find out."""
+    ProjectFactory(slug="taken")
+    headers = bearer(ProjectFactory(slug="shop"), "admin")
+
+    taken = client.patch("/api/v1/projects/shop", json={"slug": "taken"}, headers=headers)
+    free = client.patch("/api/v1/projects/shop", json={"slug": "free"}, headers=headers)
+    same = client.patch("/api/v1/projects/shop", json={"slug": "shop", "name": "x"}, headers=headers)
+
+    assert taken.status_code == 403
+    assert taken.json() == free.json()
+    assert taken.json()["type"].endswith(":instance-admin-needed")
+    assert same.status_code == 200
+
+
+def test_a_slug_is_changed(client: TestClient, admin: Headers) -> None:
+    ProjectFactory(slug="shop")
+
+    response = client.patch("/api/v1/projects/shop", json={"slug": "store"}, headers=admin)
+
+    assert response.json()["slug"] == "store"
+    assert client.get("/api/v1/projects/shop", headers=admin).status_code == 404
+
+
+def test_a_page_has_fifty_items_where_no_limit_is_given(client: TestClient, admin: Headers) -> None:
+    project = ProjectFactory(slug="shop")
+    ProjectFactory.create_batch(51)
+    for _ in range(51):
+        ApiTokenFactory(project=project)
+        RunFactory(project=project)
+
+    for path in ("", "/shop/tokens", "/shop/runs"):
+        page = client.get(f"/api/v1/projects{path}", headers=admin).json()
+        assert len(page["items"]) == 50, path
+        assert page["next_cursor"], path
+
+
+@pytest.mark.parametrize("there_are", [2, 4])
+def test_the_last_page_of_tokens_is_known_to_be_the_last(client: TestClient, admin: Headers, there_are: int) -> None:
+    project = ProjectFactory(slug="shop")
+    ApiTokenFactory.create_batch(there_are, project=project)
+
+    sizes = []
+    cursor: str | None = ""
+    while cursor is not None:
+        query = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+        page = client.get("/api/v1/projects/shop/tokens", params=query, headers=admin).json()
+        sizes.append(len(page["items"]))
+        cursor = page["next_cursor"]
+
+    assert sizes == [2] * (there_are // 2)
 
 
 def test_archiving_is_remembered_once_and_can_be_taken_back(client: TestClient, admin: Headers) -> None:

@@ -14,6 +14,7 @@ from sqlmodel import Session, select
 
 from app.gate.report.verdict import Severity, Verdict
 from app.projects.models import Project
+from app.runs import service
 from app.runs.models import Run, RunCheck, RunFinding
 from app.runs.routes import EXAMPLE
 from tests.factories import ProjectFactory, RunFactory, RunFindingFactory, bearer, finding, report
@@ -116,14 +117,33 @@ def test_runs_are_listed_page_by_page_with_the_newest_first(client: TestClient, 
     runs = [RunFactory(project=shop) for _ in range(5)]
     RunFactory()  # of another project
 
-    seen: list[str] = []
-    cursor = None
-    while cursor or not seen:
-        page = client.get(RUNS, params={"limit": 2, **({"cursor": cursor} if cursor else {})}, headers=admin).json()
-        seen += [run["id"] for run in page["items"]]
-        cursor = page["next_cursor"]
+    pages = pages_of(client, RUNS, admin, limit=2)
 
-    assert seen == [str(run.id) for run in reversed(runs)]
+    newest_first = [str(run.id) for run in reversed(runs)]
+    assert [[run["id"] for run in page] for page in pages] == [newest_first[:2], newest_first[2:4], newest_first[4:]]
+
+
+def pages_of(client: TestClient, path: str, headers: Headers, *, limit: int) -> list[list[dict[str, Any]]]:
+    """As many requests as it takes until there is no `next_cursor`."""
+    pages: list[list[dict[str, Any]]] = []
+    cursor = None
+    while cursor or not pages:
+        query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
+        page = client.get(path, params=query, headers=headers).json()
+        pages.append(page["items"])
+        cursor = page["next_cursor"]
+    return pages
+
+
+@pytest.mark.parametrize("there_are", [0, 2, 4])
+def test_the_last_page_is_known_to_be_the_last(client: TestClient, admin: Headers, shop: Any, there_are: int) -> None:
+    run = RunFactory(project=ProjectFactory(slug="other"))
+    for _ in range(there_are):
+        RunFactory(project=shop)
+        RunFindingFactory(run=run)
+
+    for path in (RUNS, f"/api/v1/projects/other/runs/{run.id}/findings"):
+        assert [len(page) for page in pages_of(client, path, admin, limit=2)] == ([2] * (there_are // 2) or [0])
 
 
 def test_runs_received_at_the_same_moment_are_neither_lost_nor_repeated(
@@ -166,6 +186,105 @@ def test_lists_do_not_fetch_the_reports(client: TestClient, admin: Headers, shop
     (listing,) = (statement for statement in statements if "FROM run \n" in statement)
     assert "run.verdict" in listing
     assert "run.report" not in listing
+
+
+def test_findings_are_read_page_by_page_in_the_order_of_the_report(client: TestClient, pipeline: Headers) -> None:
+    messages = [f"number {number}" for number in range(120)]
+    content = report(findings=[finding(message=message) for message in messages])
+    place = client.post(RUNS, json=content, headers=pipeline).headers["location"]
+
+    run = client.get(place, headers=pipeline).json()
+    rest = client.get(f"{place}/findings?cursor={run['findings_next_cursor']}&limit=200", headers=pipeline).json()
+
+    assert [each["message"] for each in run["findings"]] == messages[:50]
+    assert [each["message"] for each in rest["items"]] == messages[50:]
+    assert rest["next_cursor"] is None
+    pages = pages_of(client, f"{place}/findings", pipeline, limit=50)
+    assert [each["message"] for page in pages for each in page] == messages
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "LTE", "bnVsbA", "OTk5OTk5OTk5OTk"])  # -1, null, 99999999999
+def test_a_page_of_findings_that_cannot_be(client: TestClient, admin: Headers, shop: Any, cursor: str) -> None:
+    run = RunFactory(project=shop)
+
+    response = client.get(f"{RUNS}/{run.id}/findings?cursor={cursor}", headers=admin)
+
+    assert response.status_code == 422
+    assert response.json()["type"].endswith(":invalid-cursor")
+
+
+def test_long_texts_are_cut_in_lists_and_whole_in_the_report(client: TestClient, pipeline: Headers) -> None:
+    long = "x" * 90_000
+    content = report(
+        reason=long,
+        graph={"heads": [f"{number:04}" for number in range(900)]},
+        checks=[{"id": "upgrade", "outcome": "skipped", "reason": long}],
+        findings=[finding(message=long, detail=long, help=long, allowed=long, object="o" * 4_000, path="p" * 4_000)],
+    )
+    place = client.post(RUNS, json=content, headers=pipeline).headers["location"]
+
+    run = client.get(place, headers=pipeline)
+    (listed,) = client.get(RUNS, headers=pipeline).json()["items"]
+
+    assert len(listed["reason"]) == 2_000
+    assert listed["reason"].endswith("x…")
+    assert listed["heads"] == [f"{number:04}" for number in range(20)]
+    assert len(run.content) < 50_000
+    assert client.get(f"{place}/report", headers=pipeline).json() == content
+
+
+def test_findings_are_counted_where_older_code_stored_the_run(client: TestClient, admin: Headers, shop: Any) -> None:
+    older, newer = RunFactory(project=shop), RunFactory(project=shop, finding_counts={"error": 7})
+    RunFindingFactory(run=older, severity=Severity.NOTICE)
+
+    listed = client.get(RUNS, headers=admin).json()["items"]
+
+    assert {run["id"]: run["finding_counts"] for run in listed} == {
+        str(older.id): {"error": 0, "warning": 0, "notice": 1},
+        str(newer.id): {"error": 7, "warning": 0, "notice": 0},
+    }
+
+
+def test_a_fingerprint_is_looked_for_in_the_project_alone(client: TestClient, admin: Headers, shop: Any) -> None:
+    of_older_code = RunFindingFactory(run=RunFactory(project=shop), fingerprint="f00d")
+    own = RunFindingFactory(run=RunFactory(project=shop), fingerprint="f00d", project_id=shop.id)
+    elsewhere = RunFactory()
+    RunFindingFactory(run=elsewhere, fingerprint="f00d")
+    RunFindingFactory(run=elsewhere, fingerprint="f00d", project_id=elsewhere.project_id)
+
+    listed = client.get(RUNS, params={"fingerprint": "f00d"}, headers=admin).json()["items"]
+
+    assert [run["id"] for run in listed] == [str(own.run_id), str(of_older_code.run_id)]
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ({"verdict": Verdict.ERROR}, "ix_run_project_id_verdict_received_at_id"),
+        ({"fingerprint": "f00d"}, "ix_run_finding_project_id_fingerprint_run_id"),
+    ],
+)
+def test_a_rare_filter_reads_no_rows_of_other_projects(
+    session: Session, shop: Any, query: dict[str, Any], index: str
+) -> None:
+    RunFactory.create_batch(3)
+    fill = """
+        INSERT INTO run (id, project_id, digest, verdict, heads, tool_version, started_at, duration_ms, report)
+        SELECT gen_random_uuid(), project_id, sha256(n::text::bytea), 'error', '{}', '1', now(), 1, '{}'
+        FROM run, generate_series(1, 2000) n;
+        INSERT INTO run_finding (run_id, position, "check", severity, message, fingerprint, project_id)
+        SELECT id, 0, 'x', 'error', 'x', 'f00d', project_id FROM run WHERE verdict = 'error';
+        ANALYZE run, run_finding
+    """
+    session.execute(sa.text(fill))
+    statements: list[tuple[str, Any]] = []
+    sa.event.listen(session.get_bind(), "before_cursor_execute", lambda *a: statements.append((a[2], a[3])))
+
+    assert service.list_runs(session, shop, **query).items == []
+
+    statement, parameters = statements[0]
+    plan = session.connection().exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars().all()
+    assert any(index in line for line in plan), plan
 
 
 def test_an_archived_project_takes_no_new_runs_and_still_answers_for_those_it_has(
