@@ -33,7 +33,9 @@ part that remembers.
 
 Every request shows a token (`Authorization: Bearer ovp_…`) and sees the project that the token belongs to. Lists come in
 pages: send the `next_cursor` of one as `cursor` to get the next. Every failure is `application/problem+json`; the end of
-its `type` is a name that stays, for programs, and its `detail` is for people.
+its `type` is a name that stays, for programs, and its `detail` is for people. A 503 with `Retry-After` was not begun, or
+its database did not answer: send the request again. A report that was stored is found again by its content, so posting
+it twice does no harm. Bodies are JSON and say so in `Content-Type`; they may be sent with `Content-Encoding: gzip`.
 """
 TAGS = [
     {"name": "projects", "description": "A repository whose migrations are gated."},
