@@ -25,7 +25,7 @@ from app.projects.errors import TokenMissing, TokenUnknown
 from app.runs import routes as runs
 from app.schema_version import require_head
 from app.settings import SettingRefused, Settings
-from app.workers import Overloaded, Workers
+from app.workers import Overloaded, RefuseWhenFull, Workers
 
 DESCRIPTION = """
 Overproof proves an Alembic migration on a real PostgreSQL before it merges, and remembers what it proved. This is the
@@ -43,6 +43,7 @@ TAGS = [
     {"name": "runs", "description": "One verification of a project's migrations, as `overproof verify` reported it."},
     {"name": "health", "description": "For load balancers and orchestrators. No token."},
 ]
+API = "/api/v1"
 API_ROUTERS = (projects.router, runs.router)
 TAKE_REPORTS = (("POST", "/runs"),)
 
@@ -69,10 +70,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.add_middleware(BodyLimit, limits=body_limits(settings))
     app.add_middleware(Head)
+    app.add_middleware(RefuseWhenFull, prefix=API)
     app.add_middleware(CorrelationIdMiddleware)
     errors.install(app)
     api = APIRouter(
-        prefix="/api/v1",
+        prefix=API,
         dependencies=[Depends(require_known_parameters), Depends(require_json)],
         responses=errors.documented(TokenMissing, TokenUnknown, errors.Invalid, Overloaded),
     )

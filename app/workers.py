@@ -19,8 +19,10 @@ from typing import ClassVar, TypeVar
 import sqlalchemy as sa
 from anyio import CapacityLimiter, to_thread
 from sqlmodel import Session
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import Refusal
+from app.errors import Refusal, answer_refusal
 
 Answer = TypeVar("Answer")
 
@@ -46,6 +48,11 @@ class Workers:
         self._free = asyncio.Semaphore(threads)
         self._waiting = 0
         self._alone = asyncio.Lock()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever comes now is refused."""
+        return self._free.locked() and self._waiting >= self.queue_length
 
     async def run(self, work: Callable[[], Answer]) -> Answer:
         """What `work` returns, or raises, on a thread. Raises Overloaded before it has begun."""
@@ -73,7 +80,7 @@ class Workers:
         if not self._free.locked():
             await self._free.acquire()
             return
-        if self._waiting >= self.queue_length:
+        if self.is_full:
             raise Overloaded
         self._waiting += 1
         try:
@@ -88,3 +95,21 @@ class Workers:
     def _unlimited(self) -> CapacityLimiter:
         """The semaphore counts the threads: a limiter of anyio's sets no bound on the time that is spent in its queue."""
         return CapacityLimiter(math.inf)
+
+
+class RefuseWhenFull:
+    """ASGI middleware: what would be refused by the queue is refused before its path, headers and body are looked at.
+
+    Whoever is turned away comes back: to say no must cost much less than to answer.
+    """
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self.app = app
+        self.prefix = prefix  # of the paths that need a thread
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(self.prefix) and scope["app"].state.workers.is_full:
+            refusal = await answer_refusal(Request(scope), Overloaded())
+            await refusal(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import logging
@@ -11,7 +12,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from openapi_spec_validator import validate
+from starlette.responses import PlainTextResponse
+from starlette.types import Message
 
+from app.conventions import Head
 from tests.factories import ProjectFactory, RunFactory, report
 
 Headers = dict[str, str]
@@ -26,6 +30,22 @@ def test_head_is_get_without_a_body(client: TestClient, admin: Headers) -> None:
         assert head.status_code == get.status_code
         assert head.headers["content-length"] == get.headers["content-length"]
         assert head.content == b""
+
+
+def test_the_answer_to_head_is_without_a_body_whatever_the_server_does_with_it() -> None:
+    sent: list[Message] = []
+
+    async def nothing_more() -> Message:
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "HEAD"}
+    asyncio.run(Head(PlainTextResponse("a body"))(scope, nothing_more, send))
+
+    assert [message.get("body") for message in sent] == [None, b""]
+    assert scope["method"] == "HEAD"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from starlette.types import Message
 
-from app.factory import engine_for
+from app.factory import create_app, engine_for
 from app.settings import Settings
 from app.workers import Overloaded, Workers
 
@@ -73,6 +74,37 @@ def test_what_the_queue_does_not_hold_is_refused_at_once_and_the_rest_is_done() 
         gate.opened.set()
         assert await asyncio.gather(*tasks) == ["done"] * 3
         assert await workers.run(lambda: "again") == "again"
+
+    run(main)
+
+
+def test_who_comes_when_the_queue_is_full_is_turned_away_before_anything_else() -> None:
+    async def main() -> None:
+        app = create_app(Settings(database_url=sa.make_url("postgresql+psycopg2:///nowhere")))
+        workers, gate = workers_of(threads=1, queue_length=0), Gate()
+        app.state.workers = workers
+        statuses = []
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        async def ask(path: str) -> None:
+            scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": []}
+            await app(scope, nothing_is_read, send)
+
+        task = asyncio.create_task(workers.run(gate.pass_through))
+        await gate.entered.acquire()
+        await ask("/api/v1/projects/shop/runs")
+        await ask("/healthz")
+        gate.opened.set()
+        await task
+        await ask("/api/v1/projects/shop/runs")
+
+        assert statuses == [503, 405, 401]
+
+    async def nothing_is_read() -> Message:
+        raise AssertionError
 
     run(main)
 

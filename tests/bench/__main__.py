@@ -10,6 +10,7 @@ base      the gate with `--base` and one new revision, on longer and longer hist
           and with more and more (see branch.py)
 hazards   what the gate and the linters of the package index say of the labelled migrations (see hazards.py)
 peers     what the gate and other linters say of migrations that others have labelled (see peers.py): only with --corpus
+service   the record under load, beside the least application that reads a row (see service.py)
 
 docs/benchmarks.md is written from what was measured. This is a benchmark and no test: it fails only if a program that
 it measures does.
@@ -26,11 +27,11 @@ from math import log
 from pathlib import Path
 
 from app.gate.server.throwaway import Server, throwaway_server
-from tests.bench import branch, hazards, peers
+from tests.bench import branch, hazards, peers, service
 from tests.bench.history import write_history
 from tests.bench.memory import Peak, run_watched
 from tests.bench.overproof import UPGRADE, clean_environment, overproof, time_command
-from tests.bench.page import HAZARDS, TEN_CHECKS, Comparison, Figures, write_page, write_section
+from tests.bench.page import HAZARDS, SERVICE, TEN_CHECKS, Comparison, Figures, write_page, write_section
 
 
 class Contestant:
@@ -119,10 +120,10 @@ def weigh(project: Path, server: Server) -> Peak:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tox -e bench --", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short histories, one round, nothing written")
-    parts = ["compare", "scaling", "memory", "base", "hazards", "peers"]
+    parts = ["compare", "scaling", "memory", "base", "hazards", "service", "peers"]
     parser.add_argument("--part", choices=parts, help="one part only, nothing written (but for peers)")
     parser.add_argument("--corpus", type=Path, help="a checkout of MigrationPilot's repository, for the part peers")
-    parser.add_argument("--rounds", type=int, default=5, help="of all parts but the last two (default: 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="of the parts on histories (default: 5)")
     parser.add_argument("--slow-rounds", type=int, default=2, help="of downgrade_leaves_no_trace (default: 2)")
     parser.add_argument("--database-url", help="a server to use instead of the embedded one")
     asked = parser.parse_args()
@@ -163,15 +164,21 @@ def main() -> None:
         if asked.part == "hazards" or (asked.part is None and not asked.quick):
             print("hazards")
             section = hazards.measure(server, Path(folder))
+        load = ""
+        if asked.part == "service" or (asked.part is None and not asked.quick):
+            print("service")
+            load = service.measure(server)
         if asked.corpus and not asked.quick:
             print("peers")
             peers.write(server, Path(folder), asked.corpus)
     print()
     print(figures.text())
     print(section.text() if section else "")
+    print(load)
     if not asked.quick and not asked.part:
         write_page(figures, os.environ.get("OVERPROOF_BENCH_COMMAND", "tox -e bench"))
         write_section(HAZARDS, section.text() if section else "")
+        write_section(SERVICE, load)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from tests.bench.memory import Peak
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 TEN_CHECKS = "the gate with its ten checks of history and schema"
 HAZARDS = "Hazards"  # the section of hazards.py
+SERVICE = "The record"  # the section of service.py
 
 INTRODUCTION = """\
 # Benchmarks
