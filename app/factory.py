@@ -20,6 +20,7 @@ from app import __version__, errors, health
 from app.body_limit import BodyLimit, Limits
 from app.conventions import Head, require_json, require_known_parameters
 from app.database import DatabaseRefused, connect, create_engine
+from app.large_answers import Sending
 from app.projects import routes as projects
 from app.projects.errors import TokenMissing, TokenUnknown
 from app.runs import routes as runs
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
+    app.state.sending = Sending(settings.max_answers_bytes, settings.answer_timeout_s)
     app.add_middleware(BodyLimit, limits=body_limits(settings))
     app.add_middleware(Head)
     app.add_middleware(RefuseWhenFull, prefix=API)

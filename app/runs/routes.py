@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response, status
 from app.body_limit import BodyTooLarge
 from app.errors import documented
 from app.gate.report.verdict import Verdict
+from app.large_answers import LargeAnswer, Sending
 from app.pagination import Cursor, InvalidCursor, Limit, Page
 from app.projects.access import Caller, project_for
 from app.projects.errors import ProjectArchived, ProjectNotFound, ScopeMissing
@@ -130,9 +131,15 @@ async def list_findings(caller: Reader, run_id: UUID, cursor: Cursor = None, lim
         **documented(*OF_A_PROJECT, RunNotFound),
     },
 )
-async def read_report_of_run(caller: Reader, run_id: UUID) -> Response:
+async def read_report_of_run(caller: Reader, run_id: UUID, request: Request) -> Response:
     """As it was posted: every step with its statements and locks, and the schema at head."""
-    return Response(await caller.ask(service.report_text, run_id), media_type="application/json")
+    sending: Sending = request.app.state.sending
+    sending.require_room()
+
+    def read() -> bytes:
+        return caller.transact(service.report_text, run_id).encode()
+
+    return LargeAnswer(await caller.workers.run_alone(read), sending)
 
 
 MODELS_OF_BODIES = (PostedReport,)  # for the OpenAPI page, which cannot see them in the signatures
