@@ -39,6 +39,10 @@ Many = Annotated[list[Item], Field(fail_fast=True, max_length=50_000)]
 All = Annotated[list[Item], Field(fail_fast=True, max_length=200_000)]
 
 
+# What is checked and then let go, an element at a time: nothing of it is stored beside the report itself.
+Unkept = AfterValidator(lambda element: None)
+
+
 class Posted(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -69,7 +73,7 @@ class Revision(Posted):
 class Graph(Posted):
     heads: Few[Name] = []
     bases: Few[Name] = []
-    revisions: Many[Revision] = []
+    revisions: Many[Annotated[Revision, Unkept]] = []
 
 
 class Check(Posted):
@@ -131,8 +135,8 @@ class PostedReport(Posted):
     graph: Graph = Graph()
     checks: Few[Check] = []
     findings: Many[Finding] = []
-    steps: All[Step] = []
-    snapshot: All[dict[str, Any]] | None = Field(default=None, description="The schema at head.")
+    steps: All[Annotated[Step, Unkept]] = []
+    snapshot: All[Annotated[dict[str, Any], Unkept]] | None = Field(default=None, description="The schema at head.")
 
 
 class ReadReport(NamedTuple):
@@ -143,13 +147,9 @@ class ReadReport(NamedTuple):
     digest: bytes  # sha256 of the text; it does not depend on the order of keys or on spaces
 
 
-def read_report(body: bytes) -> ReadReport:
-    """Raises ReportRefused."""
-    require_bounded(body)
-    try:
-        content = from_json(body)
-    except ValueError as error:
-        raise ReportRefused([("body", f"is not JSON: {error}")]) from None
+def read_report(pieces: list[bytes]) -> ReadReport:
+    """The report that was sent in these pieces, which are let go as soon as they are read. Raises ReportRefused."""
+    content = read_json(pieces)
     try:
         view = PostedReport.model_validate(content)
     except ValidationError as error:
@@ -159,6 +159,17 @@ def read_report(body: bytes) -> ReadReport:
         raise ReportRefused(errors[:MOST_ERRORS]) from None
     text = canonical_json(content)
     return ReadReport(view, text, hashlib.sha256(text.encode()).digest())
+
+
+def read_json(pieces: list[bytes]) -> Any:
+    """Raises ReportRefused."""
+    body = b"".join(pieces)
+    pieces.clear()
+    require_bounded(body)
+    try:
+        return from_json(body)
+    except ValueError as error:
+        raise ReportRefused([("body", f"is not JSON: {error}")]) from None
 
 
 def canonical_json(content: Any) -> str:

@@ -81,12 +81,13 @@ async def post_report(caller: Reporter, slug: str, request: Request, response: R
     The body is read here and not by the framework, after the token was looked at: it may have megabytes.
     """
     await caller.authenticate()
-    body = await request.body()
+    pieces = [piece async for piece in request.stream()]
 
     def record() -> Recorded:
-        return caller.transact(record_run, read_report(body))
+        return caller.transact(record_run, read_report(pieces))
 
-    run, is_new = await (caller.workers.run_alone if len(body) > LARGE_BYTES else caller.workers.run)(record)
+    is_large = sum(map(len, pieces)) > LARGE_BYTES
+    run, is_new = await (caller.workers.run_alone if is_large else caller.workers.run)(record)
     response.headers["Location"] = f"/api/v1/projects/{slug}/runs/{run.id}"
     if not is_new:
         response.status_code = status.HTTP_200_OK
