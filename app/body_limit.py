@@ -45,7 +45,7 @@ class TooManyBodies(Refusal):
     """Other large bodies are being read, and there is no memory for one more."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5", "Connection": "close"}
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}
 
     def __init__(self) -> None:
         super().__init__("Too many large bodies are being read at the moment. Send this one again shortly.")

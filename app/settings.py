@@ -29,7 +29,7 @@ class Settings:
     max_report_bytes: int = 32 * 1024 * 1024  # holds every statement of every revision
     max_bodies_bytes: int = 64 * 1024 * 1024  # of all reports that are being read at once
     body_timeout_s: float = 60.0  # for a body to arrive
-    max_answers_bytes: int = 64 * 1024 * 1024  # of all reports that are being sent; one more may begin below that
+    max_answers_bytes: int = 32 * 1024 * 1024  # of all reports that are being sent; one more may begin below that
     answer_timeout_s: float = 120.0  # for a report to be read
 
     @classmethod
