@@ -117,7 +117,7 @@ def weigh(project: Path, server: Server) -> Peak:
         server.drop_database(database)
 
 
-def main() -> None:
+def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tox -e bench --", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short histories, one round, nothing written")
     parts = ["compare", "scaling", "memory", "base", "hazards", "service", "peers"]
@@ -126,7 +126,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of the parts on histories (default: 5)")
     parser.add_argument("--slow-rounds", type=int, default=2, help="of downgrade_leaves_no_trace (default: 2)")
     parser.add_argument("--database-url", help="a server to use instead of the embedded one")
-    asked = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    asked = read_arguments()
     if asked.part == "peers" and not asked.corpus:
         parser.error("the part peers needs --corpus, a checkout of MigrationPilot's repository")
     compared, scaled, rounds, slow = 200, [100, 200, 400, 800], asked.rounds, asked.slow_rounds
