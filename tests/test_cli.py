@@ -288,6 +288,7 @@ def test_embedded_it_needs_nothing_gives_out_the_first_token_and_keeps_what_it_i
     assert first.returncode == second.returncode == 0
 
 
+@pytest.mark.processes
 def test_a_reader_who_goes_away_ends_a_command_without_a_word(tmp_path: Path) -> None:
     """As in `overproof explain lock-timeout | true`: what was printed is still in Python's own buffer when it ends."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -308,6 +309,7 @@ def test_a_reader_who_goes_away_ends_a_command_without_a_word(tmp_path: Path) ->
     assert (ended.returncode, ended.stderr) == (141, "")
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_disk_that_is_full_is_told_in_one_line() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -323,4 +325,4 @@ def test_a_disk_that_is_full_is_told_in_one_line() -> None:
         )
 
     assert ended.returncode == 2
-    assert ended.stderr == "overproof: No space left on device.\n"
+    assert ended.stderr == "overproof: cannot write to standard output: No space left on device\n"

@@ -191,7 +191,8 @@ def test_a_migration_gives_up_a_lock_that_it_cannot_have_soon(engine: sa.Engine)
     sa.event.listen(engine, "before_cursor_execute", note)
     command.upgrade(config_with(engine), "head")
 
-    assert seen == ["5s", "5s"]
+    assert len(seen) > 1
+    assert set(seen) == {"5s"}
 
 
 def test_a_build_that_was_cut_short_is_begun_anew(engine: sa.Engine) -> None:

@@ -126,13 +126,14 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="of the parts on histories (default: 5)")
     parser.add_argument("--slow-rounds", type=int, default=2, help="of downgrade_leaves_no_trace (default: 2)")
     parser.add_argument("--database-url", help="a server to use instead of the embedded one")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.part == "peers" and not asked.corpus:
+        parser.error("the part peers needs --corpus, a checkout of MigrationPilot's repository")
+    return asked
 
 
 def main() -> None:
     asked = read_arguments()
-    if asked.part == "peers" and not asked.corpus:
-        parser.error("the part peers needs --corpus, a checkout of MigrationPilot's repository")
     compared, scaled, rounds, slow = 200, [100, 200, 400, 800], asked.rounds, asked.slow_rounds
     if asked.quick:
         compared, scaled, rounds, slow = 25, [25, 50], 1, 1
