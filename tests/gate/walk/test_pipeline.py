@@ -120,7 +120,7 @@ def test_what_is_recorded_is_what_it_would_be_without_foresight(
 def test_what_hangs_is_ended_though_it_was_foreseen(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, body: str, direction: str
 ) -> None:
-    monkeypatch.setattr("app.gate.walk.client._PATIENCE_S", 0.2)
+    monkeypatch.setattr("app.gate.walk.walker._PATIENCE_S", 0.2)
     if direction == "downgrade":
         hangs = (ADD, body)
     else:
@@ -129,9 +129,9 @@ def test_what_hangs_is_ended_though_it_was_foreseen(
 
     trips = walked(place, server, timeout_s=2.0)
 
-    step = trips["r1"]["down" if direction == "downgrade" else "again"]
+    step = trips["r1"]["down" if direction == "downgrade" else "second_up"]
     assert step["failure"]["error"] == "Timeout"
-    assert trips["r2"]["again"]["failure"] is None
+    assert trips["r2"]["second_up"]["failure"] is None
 
 
 def _on_the_second_time(place: Path, body: str) -> str:

@@ -333,7 +333,7 @@ def test_a_script_that_ends_the_process_is_a_failed_step(tmp_path: Path, server:
 
 @pytest.mark.parametrize("body", ["op.execute('SELECT pg_sleep(600)')", "import signal; signal.pause()"])
 def test_a_step_that_hangs_is_ended(tmp_path: Path, server: Server, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.gate.walk.client._PATIENCE_S", 0.2)
+    monkeypatch.setattr("app.gate.walk.walker._PATIENCE_S", 0.2)
     place = write_project(tmp_path, {"a1": ORDERS, "b2": script("b2", "a1", body), "c3": script("c3", "a1")})
 
     trips = walked(place, server, timeout_s=2.0)
