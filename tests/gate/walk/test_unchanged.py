@@ -157,7 +157,7 @@ def test_it_is_as_if_everything_had_been_looked_at(
         commands.append(command)
         return start(command, *rest)
 
-    monkeypatch.setattr(process, "start", start_and_note)
+    monkeypatch.setattr(process, "start_command", start_and_note)
     base_cache = BaseCache(target(branch), "main", cache)
     base_cache.find()
     assert base_cache.image is not None
