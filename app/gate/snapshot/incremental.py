@@ -76,23 +76,14 @@ def read_all(ask: Ask) -> TrackedSnapshot:
     return start(ask(FIRST_QUESTION))
 
 
-def read_changes(state: Snapshot, ask: Ask, since: Snapshot | None = None) -> TrackedSnapshot:
-    """The schema as it is now, `state` having been what it was.
-
-    `since` is an earlier state than that, whose `question` is asked instead: what was touched before is then read once more.
-    """
-    since = since or state
-    if not (isinstance(state, TrackedSnapshot) and isinstance(since, TrackedSnapshot)):
+def read_changes(state: Snapshot, ask: Ask) -> TrackedSnapshot:
+    """The schema as it is now, `state` having been what it was."""
+    if not isinstance(state, TrackedSnapshot):
         return read_all(ask)
     try:
-        return advance(state, _changes_since(since, ask)) or read_all(ask)
+        return advance(state, _changes_since(state, ask)) or read_all(ask)
     except Renamed:
-        return advance(state, _changes_since(since, ask, has_renamed=True), may_rename=True) or read_all(ask)
-
-
-def question(state: Snapshot) -> list[str]:
-    """What `follow` asks first."""
-    return _question(state) if isinstance(state, TrackedSnapshot) else FIRST_QUESTION
+        return advance(state, _changes_since(state, ask, has_renamed=True), may_rename=True) or read_all(ask)
 
 
 def has_rare(state: Snapshot) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +12,6 @@ from app.gate.errors import CannotVerify, CommandExited
 
 if TYPE_CHECKING:
     from app.gate.driver.overproof_driver import protocol
-
-
-class Unforeseen(Exception):
-    """What is asked is not what was foreseen, and the command has gone on with that."""
-
 
 Request = dict[str, Any]  # {"do": "step", "revision": "b2", "direction": "upgrade"}
 
@@ -30,7 +24,6 @@ class DriverSession:
         self._last_words = last_words
         self._buffer = bytearray()
         self._asked = ""
-        self.foreseen: deque[Request] = deque()  # what the command does without being asked, and has not answered yet
         try:
             self.hello: dict[str, Any] = self.receive()
         except BaseException:  # Gone, where the command is killed just then
@@ -44,7 +37,7 @@ class DriverSession:
         meanwhile: Callable[[], None] | None = None,
         **arguments: Any,
     ) -> dict[str, Any]:
-        """The answer to one request. Raises Gone, or TimeoutError after `timeout_s`, or Unforeseen.
+        """The answer to one request. Raises CommandExited, or TimeoutError after `timeout_s`.
 
         `meanwhile` is called while the command is busy with it.
         """
@@ -53,24 +46,11 @@ class DriverSession:
             meanwhile()
         return self.receive(timeout_s)
 
-    def foresee(self, *requests: Request) -> None:
-        """Send what is going to be asked next, in that order. The command goes on with it while we are busy with its answers, up to the
-        first request that does not go well. Raises Gone."""
-        self._say({"do": "pipeline", "requests": requests})
-        self.foreseen.extend(requests)
-
     def send(self, do: protocol.Request | protocol.Ending | protocol.Continue, **arguments: Any) -> None:
-        """Send a request, if that was not done already, without waiting for its answer. Raises Gone and Unforeseen."""
-        request = {"do": do, **arguments}
+        """Send a request without waiting for its answer. Raises CommandExited."""
         self._asked = do
-        if not self.foreseen:
-            self._say(request)
-        elif self.foreseen[0] != request:
-            raise Unforeseen
-
-    def _say(self, message: Request) -> None:
         try:
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
+            self._socket.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
         except OSError as error:
             raise CommandExited(self._last_words()) from error
 
@@ -91,10 +71,6 @@ class DriverSession:
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         answer: dict[str, Any] = json.loads(line)
-        if self.foreseen:
-            self.foreseen.popleft()
-        if answer.pop("is_last", False):
-            self.foreseen.clear()
         if "fault" in answer:
             raise CannotVerify(
                 "this is a defect of Overproof, please report it: inside the command, asked to"

@@ -12,7 +12,6 @@ from app.gate.history.git_base import compare, read_base
 from app.gate.history.graph import read_graph
 from app.gate.history.paths import repository_root
 from app.gate.recording.model import Divergence, Graph
-from app.gate.snapshot.incremental import FIRST_QUESTION
 from app.gate.target.runner import TargetRunner
 from app.gate.target.session import DriverSession
 from app.gate.walk.state import Walk
@@ -28,8 +27,6 @@ def begin_walk(index: int, session: DriverSession, runner: TargetRunner) -> Walk
     # Which take a while: we read the history in the meantime.
     if is_kept:
         session.send("fingerprints")
-    elif base_ref is None and described["plan"]:
-        session.foresee({"do": "query", "statements": FIRST_QUESTION})
     graph = read_graph(described, directory, runner.scripts)
     if not described.get("is_upgrade", True) and not described["is_stamp"]:
         raise CannotVerify("the command does not upgrade: name the one that brings the database to head, after --")

@@ -11,7 +11,6 @@ leaves another schema behind than there was, the database is made anew and broug
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,8 +21,8 @@ from app.gate.recording.model import Body, Direction, Evidence, Failure, RoundTr
 from app.gate.rows.connection import QueryRefused, RowConnection
 from app.gate.rows.touched import find_rows, touched_tables
 from app.gate.rows.trial import RowsTrial
-from app.gate.snapshot.incremental import difference_between, has_rare, question, read_all, read_changes
-from app.gate.target.session import DriverSession, Request, Unforeseen
+from app.gate.snapshot.incremental import difference_between, read_all, read_changes
+from app.gate.target.session import DriverSession, Request
 from app.gate.walk.client import _CANNOT_HOLD, _PATIENCE_S, _statement, is_void, step_request
 from app.gate.walk.state import Walk
 from app.gate.walk.unchanged import find_unchanged
@@ -92,7 +91,6 @@ class Walker:
                 walk.trips[name] = RoundTrip(name, skipped_because=f"it comes after {culprit}, which does not apply")
                 return
         before = self._state
-        self._foresee(name, before)
         up = self._step(name, "upgrade")
         if up.failure is not None:
             walk.trips[name] = RoundTrip(name, up=up)
@@ -104,11 +102,7 @@ class Walker:
         is_held = has_downgrade and up.transactional and walk.is_transactional
         if is_held:
             self._session.ask("begin_rollback_only")
-        try:
-            after = self._look(before)
-        except Unforeseen:
-            self._take_back(name)
-            after = self._look(before)
+        after = self._look(before)
         up = replace(up, changes=difference_between(before, after))
         self._state = after
         walk.trips[name] = RoundTrip(
@@ -121,11 +115,7 @@ class Walker:
 
     def _go_back_and_forth(self, name: str, before: Snapshot, after: Snapshot) -> bool:
         """Down and up in the held transaction, which is rolled back. False if the script ends it: nothing has happened then."""
-        try:
-            is_done = self._try_back_and_forth(name, before, after)
-        except Unforeseen:
-            self._take_back(name)
-            is_done = self._try_back_and_forth(name, before, after)
+        is_done = self._try_back_and_forth(name, before, after)
         if is_done:
             self._release(name)
         elif not self._session.ask("roll_back")["undone"] and self._look(after) != after:
@@ -135,36 +125,6 @@ class Walker:
     def _release(self, name: str) -> None:
         if not self._session.ask("roll_back")["undone"]:
             raise DatabaseSpoiled(self._walk.plan.index(name) + 1)
-
-    # What will be asked is mostly known beforehand. The command goes on with it while we think about its answers.
-
-    def _foresee(self, name: str, before: Snapshot) -> None:
-        walk = self._walk
-        look: Request = {"do": "query", "statements": question(before)}
-        requests = [self._request(name, "upgrade", is_observed=True)]
-        if walk.revisions[name].downgrade_body != Body.MISSING and walk.is_transactional:
-            requests += [{"do": "begin_rollback_only"}, look]
-            if Evidence.POPULATED not in walk.evidence:  # else rows may come between
-                again = self._request(name, "upgrade", is_observed=False)
-                requests += [self._request(name, "downgrade", is_observed=True), look, again]
-        else:
-            requests.append(look)
-        self._session.foresee(*requests)
-
-    def _take_back(self, name: str) -> None:
-        """Undo what was foreseen and is not wanted: it is in a transaction that is held, as what comes now will be."""
-        self._let_pass()
-        self._release(name)
-        self._session.ask("begin_rollback_only")
-
-    def _let_pass(self) -> None:
-        """Let what was foreseen go to its end."""
-        while self._session.foreseen:
-            request = self._session.foreseen[0]
-            if request["do"] == "step":
-                self._carry_out(request)
-            else:
-                self._session.ask(**request)
 
     def _try_back_and_forth(self, name: str, before: Snapshot, after: Snapshot) -> bool:
         walk = self._walk
@@ -178,13 +138,12 @@ class Walker:
         if down.failure is not None:
             walk.trips[name] = replace(trip, down=down)
             return True
-        back = self._look(after, asked_since=before)
+        back = self._look(after)
         down = replace(down, changes=difference_between(after, back))
         trip = replace(trip, down=down, left_behind=difference_between(before, back))
         trial = trial or self._trial(trip, before)
         if trip.left_behind and not down.changes:
             walk.trips[name] = trip  # the downgrade undid nothing: an upgrade over it all proves nothing more
-            self._let_pass()
             return True
         again = (
             trial.upgrade(lambda: self._repeat(name, "upgrade"), is_void) if trial else self._repeat(name, "upgrade")
@@ -196,12 +155,10 @@ class Walker:
             if not (trip.left_behind and again.failure.sqlstate in EXISTS_ALREADY):
                 walk.unconfirmed.append(name)
             return True
-        if trip.left_behind or not _must_do_the_same(trip.up, again, before):
-            trip = replace(trip, second_up_differences=difference_between(after, self._look(back)))
-            if trip.second_up_differences and (trial or not trip.left_behind):
-                # It may leave a table alone that has rows, or have asked on another connection, for which nothing has gone down.
-                walk.unconfirmed.append(name)
-        trip = replace(trip, second_up=again)
+        trip = replace(trip, second_up=again, second_up_differences=difference_between(after, self._look(back)))
+        if trip.second_up_differences and (trial or not trip.left_behind):
+            # It may leave a table alone that has rows, or have asked on another connection, for which nothing has gone down.
+            walk.unconfirmed.append(name)
         if trial:
             trial.after_upgrade()
             trial.downgrade(lambda: self._repeat(name, "downgrade"))
@@ -371,35 +328,14 @@ class Walker:
             raise StepTimedOut(words, at) from None
         if failure := answer.get("failure"):
             failure.update(error="Timeout", message=words, sqlstate=None)
-        elif self._session.foreseen:
-            raise StepTimedOut(
-                words, at
-            )  # it ended by itself just then, and what came after it may have been cancelled
         return answer
 
-    def _look(self, since: Snapshot | None = None, asked_since: Snapshot | None = None) -> Snapshot:
+    def _look(self, since: Snapshot | None = None) -> Snapshot:
         """The schema as it is now. `since` is an earlier state of it, from which little has changed."""
-        return read_all(self._ask) if since is None else read_changes(since, self._ask, asked_since)
+        return read_all(self._ask) if since is None else read_changes(since, self._ask)
 
     def _ask(self, statements: Sequence[str]) -> Any:
         return self._session.ask("query", statements=list(statements))["value"]
-
-
-# A definition that PostgreSQL is given as it is to be, or a change of rows.
-_SAYS_WHAT_IT_DOES = re.compile(
-    r"\s*(?:(?:CREATE|ALTER|DROP)\s+(?:UNIQUE\s+)?(?:TABLE|INDEX|TYPE|SEQUENCE|VIEW|SCHEMA|DOMAIN)\b|COMMENT\s+ON\b|INSERT\b|UPDATE\b"
-    r"|DELETE\b|SELECT pg_catalog\.)[^;]*;?\s*",
-    re.IGNORECASE,
-)
-
-
-def _must_do_the_same(up: Step | None, again: Step, before: Snapshot) -> bool:
-    """Whether a second upgrade of the very same schema can leave nothing else behind: it sent the same statements, and each says by
-    itself what it does. Then there is no need to look."""
-    sent, sent_again = ([statement.sql for statement in step.statements] if step else [] for step in (up, again))
-    if sent != sent_again or not all(map(_SAYS_WHAT_IT_DOES.fullmatch, sent)):
-        return False
-    return not (has_rare(before) and any(key.kind == "event trigger" for key in before.objects))
 
 
 def _what_is_in_the_way(walk: Walk) -> dict[str, str]:

@@ -21,6 +21,8 @@ ORDERS = script(
     "a1", None, "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))", "op.drop_table('orders')"
 )
 
+DROP_NOTE = "op.drop_column('orders', 'note')"
+
 
 def walked(place: Path, server: Server, *command: str, timeout_s: float = 60.0) -> dict[str, RoundTrip]:
     """The trips of the project's only walk, by revision."""
@@ -343,6 +345,48 @@ def test_a_step_that_hangs_is_ended(tmp_path: Path, server: Server, body: str, m
     assert trips["b2"].up.failure.error == "Timeout"
     assert trips["b2"].up.failure.message == "did not end within 2 s"
     assert trips["c3"].second_up is not None
+
+
+@pytest.mark.parametrize("body", ["op.execute('SELECT pg_sleep(600)')", "import signal; signal.pause()"])
+@pytest.mark.parametrize("direction", ["downgrade", "upgrade"])
+def test_a_step_down_or_up_again_that_hangs_is_ended(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, body: str, direction: str
+) -> None:
+    monkeypatch.setattr("app.gate.walk.client._PATIENCE_S", 0.2)
+    note = "op.add_column('orders', sa.Column('note', sa.Text))"
+    steps = (note, body) if direction == "downgrade" else (on_the_second_run(tmp_path, body) + note, DROP_NOTE)
+    scripts = {"a1": ORDERS, "b2": script("b2", "a1", *steps), "c3": script("c3", "b2")}
+
+    trips = walked(write_project(tmp_path / "project", scripts), server, timeout_s=2.0)
+
+    step = trips["b2"].down if direction == "downgrade" else trips["b2"].second_up
+    assert step is not None
+    assert step.failure is not None
+    assert step.failure.error == "Timeout"
+    assert trips["c3"].second_up is not None
+    assert trips["c3"].second_up.failure is None
+
+
+@pytest.mark.parametrize("body", ["op.execute('SELECT pg_sleep(600)')", "import os; os._exit(3)"])
+def test_a_revision_that_applies_only_once_cannot_be_verified(tmp_path: Path, server: Server, body: str) -> None:
+    once = script("b2", "a1", on_the_second_run(tmp_path, body), None)
+    ends = script("c3", "b2", "import os; os._exit(3)")
+    place = write_project(tmp_path / "project", {"a1": ORDERS, "b2": once, "c3": ends})
+
+    with pytest.raises(CannotVerify, match="revision b2 applied once and not again on another empty database"):
+        walked(place, server, timeout_s=2.0)
+
+
+def on_the_second_run(place: Path, body: str) -> str:
+    """The body of a function that does something when it is called for the second time."""
+    runs = str(place / "runs")
+    return f"""
+import pathlib
+runs = pathlib.Path({runs!r})
+runs.write_text(runs.read_text() + "." if runs.exists() else ".")
+if runs.read_text() == "..":
+    {body}
+"""
 
 
 def test_a_command_that_works_on_another_database_is_stopped_before_anything_runs(

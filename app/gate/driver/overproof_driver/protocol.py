@@ -32,8 +32,6 @@ Request = Literal[
 ]
 # The last request of a walk: how `run_migrations` ends.
 Ending = Literal["run_whole", "run_concurrently", "skip", "finish", "stamp", "stop"]
-# {"do": "pipeline", "requests": [{"do": …}, …]}: answered one by one, up to the first that does not go well.
-Pipeline = Literal["pipeline"]
 # What `run_concurrently` waits for.
 Continue = Literal["continue"]
 

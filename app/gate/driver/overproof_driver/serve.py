@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 import alembic
 import sqlalchemy
@@ -60,10 +60,7 @@ def serve(state: State) -> None:
             _spare_the_collector()
             ENDINGS[name](state)
             return
-        if name == "pipeline":
-            _answer_all(state, request["requests"])
-        else:
-            state.channel.send(_answer(state, **request))
+        state.channel.send(_answer(state, **request))
 
 
 def _handshake(state: State) -> protocol.Handshake:
@@ -92,23 +89,6 @@ def _answer(state: State, do: protocol.Request, **request: Any) -> Mapping[str, 
     except Exception as error:
         fault: protocol.Fault = {"fault": last_line(error), "traceback": traceback.format_exc()[-4000:]}
         return fault
-
-
-def _answer_all(state: State, requests: Iterable[Mapping[str, Any]]) -> None:
-    """Answer one request after the other, up to the first that does not go well: its answer is marked as the last."""
-    for request in requests:
-        answer = _answer(state, **request)
-        is_last = not _went_well(answer)
-        state.channel.send(dict(answer, is_last=True) if is_last else answer)
-        if is_last:
-            return
-
-
-def _went_well(answer: Mapping[str, Any]) -> bool:
-    """Whether what comes after that answer can be foreseen."""
-    if answer.get("value", "") is None or not answer.get("transactional", True):
-        return False
-    return not any(answer.get(name) for name in ("fault", "failure", "commits", "stopped"))
 
 
 def _spare_the_collector() -> None:
