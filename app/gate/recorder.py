@@ -34,6 +34,7 @@ from app.gate.target.discovery import check_command
 from app.gate.target.runner import TargetRunner, check_database
 from app.gate.target.target import Target
 from app.gate.walk.begin import begin_walk
+from app.gate.walk.plan import RecordingPlan
 from app.gate.walk.run import OnProgress, OnWalk, never_reached_alembic, walk_all
 from app.gate.walk.state import Walk
 from app.gate.walk.unchanged import list_unchanged
@@ -54,16 +55,16 @@ def record(
     CannotVerify, ServerUnavailable and Distrusted.
     """
     check_command(target)
-    runner = TargetRunner(target, server, base_ref, evidence)
+    runner = TargetRunner(target, server)
+    scripts = base_cache.scripts if base_cache is not None else {}
+    plan = RecordingPlan(base_ref, evidence, scripts, is_cached=base_cache is not None)
     on_begin: OnWalk = base_cache.check if base_cache is not None else lambda walk: None
     try:
         if base_ref is not None:
             on_progress("base", 0, 1)
-            runner.base = _find_base(runner, base_cache)
-            runner.scripts = base_cache.scripts if base_cache else {}
-            runner.is_kept = base_cache is not None
+            runner.base = _find_base(runner, plan, base_cache)
         at_head = partial(create_models_at_once, runner=runner)
-        walks = walk_all(runner, on_progress, on_begin, at_head)
+        walks = walk_all(runner, plan, on_progress, on_begin, at_head)
         if base_cache is not None:
             base_cache.settle(walks)
         _leave_out_stops(walks)
@@ -80,17 +81,17 @@ def record(
     return [_recording(walk, seen[walk.index], server, root) for walk in walks]
 
 
-def _find_base(runner: TargetRunner, base_cache: BaseCache | None) -> Database:
+def _find_base(runner: TargetRunner, plan: RecordingPlan, base_cache: BaseCache | None) -> Database:
     if base_cache is None:
-        return _build_base(runner)
+        return _build_base(runner, plan)
     if base_cache.database is not None:
         return runner.server.database(base_cache.database)
-    database = _build_base(runner)
+    database = _build_base(runner, replace(plan, is_cached=False))
     base_cache.take(runner.server, database)
     return database
 
 
-def _build_base(runner: TargetRunner) -> Database:
+def _build_base(runner: TargetRunner, plan: RecordingPlan) -> Database:
     """A database with all that is older than the branch, of which every other run gets a copy."""
     database = runner.server.create_database()
     runner.prepare(database)
@@ -98,7 +99,7 @@ def _build_base(runner: TargetRunner) -> Database:
         index = 0
         while (session := process.arrive()) is not None:
             check_database(session, database)
-            walk = begin_walk(index, session, runner)
+            walk = begin_walk(index, session, runner.target.directory, plan)
             if not walk.is_stamp:
                 Walker(walk, session, runner.target.timeout_s, runner.canceller(database)).forward()
             session.ask("stamp" if walk.is_stamp else "finish")

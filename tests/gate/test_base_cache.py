@@ -13,6 +13,7 @@ from app.gate.recording.model import Allowance, Recording
 from app.gate.reruns import results as attempts
 from app.gate.server.throwaway import throwaway_server
 from app.gate.target.runner import TargetRunner
+from app.gate.walk.plan import RecordingPlan
 from tests.gate.history.test_git_base import B2, branch, versions
 from tests.gate.projects import script, target
 
@@ -32,9 +33,9 @@ def verify(
     built = []
     build = _build_base
 
-    def build_and_note(runner: TargetRunner) -> object:
+    def build_and_note(runner: TargetRunner, plan: RecordingPlan) -> object:
         built.append(runner)
-        return build(runner)
+        return build(runner, plan)
 
     monkeypatch.setattr("app.gate.recorder._build_base", build_and_note)
     monkeypatch.setattr("app.gate.reruns.schedule.add_all", lambda jobs, walks, *rest: {0: attempts.RerunResults()})

@@ -34,7 +34,7 @@ def add_revisions(jobs: JobPool, walks: Sequence[Walk], runner: TargetRunner) ->
     """Add what is to be gone over again of those walks."""
     for walk in walks:
         errands = [_Rerun(walk, walk.unconfirmed, RevisionRerun.confirm, _unconfirmed)]
-        if Evidence.INTERRUPTIONS in runner.evidence:
+        if Evidence.INTERRUPTIONS in walk.evidence:
             points = points_of_interruption(walk)
             errands.append(_Rerun(walk, list(points), partial(RevisionRerun.interrupt, points=points), _uninterrupted))
         errands.append(_Rerun(walk, _postponed(walk), RevisionRerun.populate, _uncovered))

@@ -35,7 +35,7 @@ def add_all(jobs: JobPool, walks: Sequence[Walk], runner: TargetRunner) -> dict[
     seen = {walk.index: RerunResults() for walk in walks}
     arrived = [walk for walk in walks if walk.head is not None]
     for walk in arrived:
-        if walk.has_metadata and Evidence.MODELS in runner.evidence:
+        if walk.has_metadata and Evidence.MODELS in walk.evidence:
             history_begins = first_walk_through(walk.history, walks)
             jobs.add(Share(partial(create_models, jobs, walk, history_begins, seen[walk.index], runner)))
         if walk.is_drift_stale:
@@ -62,16 +62,16 @@ def _runs_of_all(
         seen.not_observed["offline"] = f"there is no revision that is not on {last.base.ref}"
     elif has_left_roles:
         seen.not_observed["offline"] = _ROLES_ARE_SHARED
-    elif Evidence.OFFLINE in runner.evidence:
+    elif Evidence.OFFLINE in last.evidence:
         yield Share(partial(run_offline, jobs, last, seen, runner))
     if last.base is not None and last.base.is_env_as_it_was:
         # Whether two upgrades keep out of each other's way is up to env.py.
         seen.not_observed["concurrent"] = f"env.py is as it is on {last.base.ref}"
-        if Evidence.CONCURRENT in runner.evidence and len(last.plan) > 1 and not has_left_roles:
+        if Evidence.CONCURRENT in last.evidence and len(last.plan) > 1 and not has_left_roles:
             yield Share(partial(upgrade_alone, jobs, last, seen, runner))
     elif has_left_roles:
         seen.not_observed["concurrent"] = _ROLES_ARE_SHARED
-    elif Evidence.CONCURRENT in runner.evidence:
+    elif Evidence.CONCURRENT in last.evidence:
         yield Share(partial(upgrade_twice_concurrently, jobs, last, seen, runner))
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from app.gate.errors import CannotVerify
-from app.gate.history.scripts import Script
-from app.gate.recording.model import ALL_EVIDENCE, Evidence, Snapshot
+from app.gate.recording.model import Snapshot
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.snapshot import read as snapshots
@@ -26,22 +25,12 @@ LONG_START_S = 60.0
 
 
 class TargetRunner:
-    """A target, the server on which it is tried, and what there is to be recorded beyond the walk."""
+    """Runs a target's command on databases of one server."""
 
-    def __init__(
-        self,
-        target: Target,
-        server: Server,
-        base_ref: str | None = None,
-        evidence: frozenset[Evidence] = ALL_EVIDENCE,
-    ) -> None:
+    def __init__(self, target: Target, server: Server) -> None:
         self.target = target
         self.server = server
-        self.base_ref = base_ref
-        self.evidence = evidence
         self.base: Database | None = None  # what every run of the command begins with, with --base
-        self.scripts: Mapping[str, Script] = {}  # what is known of scripts, by their SHA-256
-        self.is_kept = False  # whether the next run is to know which tables were settled
         # While the command ran: on a given server perhaps by somebody else.
         self.roles_made: frozenset[str] = frozenset()
         self.must_run_serially = target.must_run_serially  # whether a second run would be in the way of the first

@@ -12,41 +12,40 @@ from app.gate.history.git_base import compare, read_base
 from app.gate.history.graph import read_graph
 from app.gate.history.paths import repository_root
 from app.gate.recording.model import Divergence, Graph
-from app.gate.target.runner import TargetRunner
 from app.gate.target.session import DriverSession
+from app.gate.walk.plan import RecordingPlan
 from app.gate.walk.state import Walk
 
 
-def begin_walk(index: int, session: DriverSession, runner: TargetRunner) -> Walk:
+def begin_walk(index: int, session: DriverSession, directory: Path, plan: RecordingPlan) -> Walk:
     """Have the driver get ready, and read the history and the plan. Raises CannotVerify."""
     described = session.ask("prepare")
     if failure := described.get("failure"):
         raise CannotVerify(f"Alembic cannot begin on an empty database: {failure['message']}")
-    directory, base_ref = runner.target.directory, runner.base_ref
-    is_kept = runner.is_kept and described["has_metadata"]
+    is_cached = plan.is_cached and described["has_metadata"]
     # Which take a while: we read the history in the meantime.
-    if is_kept:
+    if is_cached:
         session.send("fingerprints")
-    graph = read_graph(described, directory, runner.scripts)
+    graph = read_graph(described, directory, plan.scripts)
     if not described.get("is_upgrade", True) and not described["is_stamp"]:
         raise CannotVerify("the command does not upgrade: name the one that brings the database to head, after --")
     divergence = None
-    if base_ref is not None:
+    if plan.base_ref is not None:
         env = directory / (session.hello["script_location"] or "") / "env.py"
-        graph, divergence = _set_against_base(graph, described, directory, base_ref, env)
+        graph, divergence = _set_against_base(graph, described, directory, plan.base_ref, env)
     return Walk(
         index=index,
         hello=session.hello,
         graph=graph,
         plan=list(described["plan"]),
-        evidence=runner.evidence,
+        evidence=plan.evidence,
         is_transactional=described["is_transactional"],
         has_metadata=described["has_metadata"],
         current=tuple(described["current"]),
         base=divergence,
         is_stamp=described.get("is_stamp", False),
         paths={each["revision"]: Path(each["path"]) for each in described["revisions"]},
-        models=session.receive().get("models", {}) if is_kept else {},
+        models=session.receive().get("models", {}) if is_cached else {},
     )
 
 

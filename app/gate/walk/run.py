@@ -15,6 +15,7 @@ from app.gate.target.runner import TargetRunner, check_database
 from app.gate.target.session import DriverSession
 from app.gate.walk.begin import begin_walk
 from app.gate.walk.client import lost_step
+from app.gate.walk.plan import WHOLE_RECORDING, RecordingPlan
 from app.gate.walk.state import Walk
 from app.gate.walk.walker import Walker
 
@@ -24,6 +25,7 @@ OnWalk = Callable[[Walk], None]
 
 def walk_all(
     runner: TargetRunner,
+    plan: RecordingPlan = WHOLE_RECORDING,
     on_progress: OnProgress = lambda phase, done, total: None,
     on_begin: OnWalk = lambda walk: None,
     at_head: OnWalk = lambda walk: None,
@@ -39,7 +41,7 @@ def walk_all(
             database = stack.enter_context(runner.database())
             process = stack.enter_context(runner.process(database))
             try:
-                _walk_with(process, database, walks, start_at, runner, on_progress, on_begin, at_head)
+                _walk_with(process, database, walks, start_at, runner, plan, on_progress, on_begin, at_head)
                 return _worth_telling(walks)
             except DatabaseSpoiled as spoiled:
                 start_at = spoiled.next_index
@@ -54,6 +56,7 @@ def _walk_with(
     walks: list[Walk],
     start_at: int,
     runner: TargetRunner,
+    plan: RecordingPlan,
     on_progress: OnProgress,
     on_begin: OnWalk,
     at_head: OnWalk,
@@ -68,7 +71,7 @@ def _walk_with(
             session.ask("run_whole")
         else:
             if index == len(walks):
-                walks.append(begin_walk(index, session, runner))
+                walks.append(begin_walk(index, session, runner.target.directory, plan))
                 if not walks[index].is_stamp:
                     on_begin(walks[index])
             else:

@@ -1,0 +1,22 @@
+"""What a recording is to hold, decided before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.gate.history.scripts import Script
+from app.gate.recording.model import ALL_EVIDENCE, Evidence
+
+
+@dataclass(frozen=True)
+class RecordingPlan:
+    """What is to be recorded, and what is known already."""
+
+    base_ref: str | None = None  # the Git ref whose revisions are not walked
+    evidence: frozenset[Evidence] = ALL_EVIDENCE  # what is recorded beyond the walk
+    scripts: Mapping[str, Script] = field(default_factory=dict)  # as they were read before, by their SHA-256
+    is_cached: bool = False  # whether a base cache knows, or is to know, which tables are unchanged
+
+
+WHOLE_RECORDING = RecordingPlan()  # of the whole history
