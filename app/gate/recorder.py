@@ -24,7 +24,6 @@ from app.gate.recording.model import (
     Recording,
     RoundTrip,
 )
-from app.gate.reruns.models import create_models_at_once
 from app.gate.reruns.results import RerunResults
 from app.gate.reruns.schedule import run_all
 from app.gate.server.database import Database
@@ -63,8 +62,7 @@ def record(
         if base_ref is not None:
             on_progress("base", 0, 1)
             runner.base = _find_base(runner, plan, base_cache)
-        at_head = partial(create_models_at_once, runner=runner)
-        walks = walk_all(runner, plan, on_progress, on_begin, at_head)
+        walks = walk_all(runner, plan, on_progress, on_begin)
         if base_cache is not None:
             base_cache.settle(walks)
         _leave_out_stops(walks)
@@ -75,7 +73,7 @@ def record(
             f"the command did not answer within {target.timeout_s:g} s: give it more with --timeout"
         ) from error
     if base_cache is not None and not base_cache.knows_settled:
-        settled = {walk.index: _settled_by(walk, seen[walk.index]) for walk in walks}
+        settled = {walk.index: _like_their_models(walk, seen[walk.index]) for walk in walks}
         base_cache.note_settled({index: tables for index, tables in settled.items() if tables is not None})
     root = repository_root(target.directory)
     return [_recording(walk, seen[walk.index], server, root) for walk in walks]
@@ -125,12 +123,12 @@ def _leave_out_stops(walks: Sequence[Walk]) -> None:
             walk.not_observed.update(dict.fromkeys(parts, CONTINUED_BY_A_LATER_WALK))
 
 
-def _settled_by(walk: Walk, seen: RerunResults) -> dict[str, str] | None:
-    """The tables that another run from the same base need not compare with their models. None if this one did not do so either."""
+def _like_their_models(walk: Walk, seen: RerunResults) -> dict[str, str] | None:
+    """The tables that a later run from the same base need not compare with their models. None if this run has not compared them."""
     if walk.start is None or walk.head is None or walk.drift is None or seen.models is None:
         return None
-    told = [*(each.object for each in walk.drift), *walk.hidden, *walk.refused]
-    return list_unchanged(walk.models, walk.start, walk.head, seen.models, told)
+    mentioned = [*(each.object for each in walk.drift), *walk.hidden, *walk.refused]
+    return list_unchanged(walk.models, walk.start, walk.head, seen.models, mentioned)
 
 
 def _env_path(walk: Walk, root: Path) -> str | None:

@@ -8,15 +8,12 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql
 
-from app.gate.recording.model import Failure
+from app.gate.recording.model import Failure, Snapshot
 from app.gate.reruns._pool import JobPool
 from app.gate.reruns._whole_command import run_undriven, schema_of
 from app.gate.reruns.results import RerunResults
 from app.gate.target.runner import TargetRunner, session_of_walk
 from app.gate.walk.state import Walk
-from app.gate.walk.unchanged import add_unchanged
-
-# The models.
 
 
 def first_walk_through(history: tuple[Any, ...], walks: Sequence[Walk]) -> int:
@@ -24,35 +21,17 @@ def first_walk_through(history: tuple[Any, ...], walks: Sequence[Walk]) -> int:
     return min(walk.index for walk in walks if walk.has_metadata and walk.history == history)
 
 
-def create_models(jobs: JobPool, walk: Walk, arrival: int, seen: RerunResults, runner: TargetRunner) -> None:
-    if walk.created is not None:
-        seen.models = add_unchanged(walk.created, walk.get_head(), walk.settled)
-        return
-    with runner.blank_database() as database, runner.process(database) as process:
-        with database.connect() as connection:
-            _create_what_models_rest_on(connection, walk)
-        session = session_of_walk(arrival, process, database, earlier="skip")
-        if session is None:
-            jobs.retry_alone()
-            seen.not_observed["models"] = f"the command did not reach Alembic a second time: {process.last_words()}"
-            return
-        session.ask("prepare")
-        answer = session.ask("create_models", runner.target.timeout_s)
-        if failure := answer.get("failure"):
-            seen.model_failure = Failure(**failure)
-            seen.not_observed["models"] = f"the models' own tables cannot be created: {failure['message']}"
-        session.ask("stop")
-        if seen.model_failure is None:
-            seen.models = schema_of(database, walk)
+def create_models(jobs: JobPool, walk: Walk, first_walk: int, results: RerunResults, runner: TargetRunner) -> None:
+    """The schema that the models create: by their SQL, or by the command where SQL is not enough."""
+    results.models = _create_by_sql(walk, runner)
+    if results.models is None:
+        _create_by_command(jobs, walk, first_walk, results, runner)
 
 
-def create_models_at_once(walk: Walk, runner: TargetRunner) -> None:
-    """Create the models' tables without another run of the command, if SQL is enough and none of it fails.
-
-    One may name what a settled table would have brought along, such as its sequence.
-    """
+def _create_by_sql(walk: Walk, runner: TargetRunner) -> Snapshot | None:
+    """None if SQL is not enough, or some of it fails: the command's error is the one to be reported."""
     if walk.creation is None:
-        return
+        return None
     with runner.blank_database() as database:
         with database.connect() as connection, connection.cursor() as cursor:
             _create_what_models_rest_on(connection, walk)
@@ -60,8 +39,27 @@ def create_models_at_once(walk: Walk, runner: TargetRunner) -> None:
                 for statement in walk.creation:
                     cursor.execute(statement)
             except psycopg2.Error:
-                return
-        walk.created = schema_of(database, walk)
+                return None
+        return schema_of(database, walk)
+
+
+def _create_by_command(jobs: JobPool, walk: Walk, first_walk: int, results: RerunResults, runner: TargetRunner) -> None:
+    with runner.blank_database() as database, runner.process(database) as process:
+        with database.connect() as connection:
+            _create_what_models_rest_on(connection, walk)
+        session = session_of_walk(first_walk, process, database, earlier="skip")
+        if session is None:
+            jobs.retry_alone()
+            results.not_observed["models"] = f"the command did not reach Alembic a second time: {process.last_words()}"
+            return
+        session.ask("prepare")
+        answer = session.ask("create_models", runner.target.timeout_s)
+        if failure := answer.get("failure"):
+            results.model_failure = Failure(**failure)
+            results.not_observed["models"] = f"the models' own tables cannot be created: {failure['message']}"
+        session.ask("stop")
+        if results.model_failure is None:
+            results.models = schema_of(database, walk)
 
 
 def ask_drift_again(jobs: JobPool, walk: Walk, runner: TargetRunner) -> None:

@@ -58,11 +58,10 @@ class Walk:
     not_observed: dict[str, str] = field(default_factory=dict)
     paths: Mapping[str, Path] = field(default_factory=dict)  # of the scripts, by revision
     unpopulated: dict[str, RowsTrial] = field(default_factory=dict)  # revisions that are still to be tried over rows
-    known: Mapping[str, str] | None = None  # tables settled at the base, and their models; None: nobody asks
+    known: Mapping[str, str] | None = None  # tables that were like their models at the base, and their fingerprints
     models: Models = field(default_factory=dict)
-    settled: frozenset[str] = frozenset()  # tables that need not be compared with their models (see `settled.py`)
-    creation: Sequence[str] | None = None  # SQL that creates what the models have beyond these, if SQL is enough
-    created: Snapshot | None = None  # by that SQL
+    unchanged: frozenset[str] = frozenset()  # tables that autogenerate need not compare (see `unchanged.py`)
+    creation: Sequence[str] | None = None  # SQL that creates the models' tables, if SQL is enough
     refused: tuple[str, ...] = ()  # tables of which a filter of the project's left something out
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -83,7 +82,7 @@ class Walk:
 
     def ask_drift(self, session: DriverSession, timeout_s: float, meanwhile: Callable[[], None] | None = None) -> None:
         """What autogenerate would still write, in the process of that session, which is at head."""
-        answer = session.ask("drift", timeout_s, meanwhile, unchanged=sorted(self.settled))
+        answer = session.ask("drift", timeout_s, meanwhile, unchanged=sorted(self.unchanged))
         if failure := answer.get("failure"):
             self.not_observed["drift"] = f"autogenerate failed: {failure['message']}"
             return

@@ -1,10 +1,10 @@
-"""Settled tables: their schema and their model are the same, and are what they were at the base, so they hold nothing new.
+"""Unchanged tables: like their models at the base, and neither the schema nor the model has changed since.
 
-A pull request touches a few tables of hundreds. To compare all others with their models again, by autogenerate and by creating
-them, takes most of the time of a run with `--base`. So a run that has compared everything keeps, beside the schema at the base, which
-tables were found to be exactly what their models would create, each with a fingerprint of its model. Later runs look at
-the others alone: those whose model has another fingerprint, those that the branch has changed in the database, and those that were
-not settled. A table of which anything at all was said, or left out by a filter of the project's, is never settled.
+A pull request touches a few tables of hundreds, and to have autogenerate compare all others with their models again takes most of the time
+of a run with `--base`. So a run that has compared everything notes in the base cache which tables are exactly what their models
+create, each with a fingerprint of its model. Later runs have autogenerate compare the others alone: those whose model has another
+fingerprint, those that the branch has changed in the database, and those that were not like their models. A table that
+autogenerate or a filter of the project's mentioned at all is never noted. The schema that the models create is made whole in every run.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class TableObjects:
 
 
 def find_unchanged(known: Mapping[str, str], models: Models, start: Snapshot, now: Snapshot) -> frozenset[str]:
-    """Of the tables that were settled at the base, those with the same model and the same schema still.
+    """Of the tables that were like their models at the base, those whose model and schema are the same still.
 
     `known` has their models' fingerprints. `start` is the schema at the base.
     """
@@ -48,16 +48,16 @@ def find_unchanged(known: Mapping[str, str], models: Models, start: Snapshot, no
 
 
 def list_unchanged(
-    models: Models, start: Snapshot, head: Snapshot, created: Snapshot, told: Iterable[str]
+    models: Models, start: Snapshot, head: Snapshot, created: Snapshot, mentioned: Iterable[str]
 ) -> dict[str, str]:
-    """The tables to keep as settled, and their models' fingerprints.
+    """The tables at the base that are like their models, and their models' fingerprints.
 
-    `created` is what the models create. `told` names what autogenerate or a filter had something to say of.
+    `created` is what the models create. `mentioned` are names from autogenerate's differences and from the project's filters.
     """
     touched = _touched(start, head)
     if touched is None:
         return {}
-    of_head, of_models, told = _by_table(head), _by_table(created), tuple(told)
+    of_head, of_models, mentioned = _by_table(head), _by_table(created), tuple(mentioned)
     return {
         table: fingerprint
         for table, (fingerprint, enums) in models.items()
@@ -66,17 +66,8 @@ def list_unchanged(
         and here.enum_names == enums
         and table not in touched
         and touched.isdisjoint(enums)
-        and not any(name == table or name.startswith((f"{table}.", f"{table}(")) for name in told)
+        and not any(name == table or name.startswith((f"{table}.", f"{table}(")) for name in mentioned)
     }
-
-
-def add_unchanged(created: Snapshot, head: Snapshot, settled: Iterable[str]) -> Snapshot:
-    """What the models create, where the settled tables were not created: they are what they are at head."""
-    of_head = _by_table(head)
-    objects: dict[Key, Definition] = {}
-    for table in settled:
-        objects |= of_head[table].objects | of_head[table].enums
-    return Snapshot(objects | dict(created.objects))
 
 
 def _touched(before: Snapshot, after: Snapshot) -> set[str] | None:

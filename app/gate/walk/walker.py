@@ -243,9 +243,11 @@ class Walker:
         walk.not_observed.update(_what_is_in_the_way(walk))
         if not walk.not_observed:
             walk.head = walk.without_version_table(self._state)
-            if walk.has_metadata and walk.evidence & {Evidence.DRIFT, Evidence.MODELS}:
-                self._find_settled()
+            if walk.has_metadata and Evidence.MODELS in walk.evidence:
+                walk.creation = self._session.ask("creation")["statements"]
             if walk.has_metadata and Evidence.DRIFT in walk.evidence:
+                if walk.known is not None and walk.start is not None:
+                    walk.unchanged = find_unchanged(walk.known, walk.models, walk.start, self._state)
                 walk.ask_drift(self._session, self._timeout_s, at_head)
             else:
                 at_head()
@@ -270,15 +272,6 @@ class Walker:
                 f" did not end within {self._timeout_s:g} s: --ignore unregistered-models leaves such modules alone"
             ) from None
         return tuple(UnregisteredModel(**each) for each in found)
-
-    def _find_settled(self) -> None:
-        walk = self._walk
-        if walk.known is not None and walk.start is not None:
-            walk.settled = find_unchanged(walk.known, walk.models, walk.start, self._state)
-        if Evidence.MODELS in walk.evidence and (walk.settled or walk.known is None):
-            if not walk.models:
-                walk.models = self._session.ask("fingerprints", self._timeout_s)["models"]
-            walk.creation = self._session.ask("creation", unchanged=sorted(walk.settled))["statements"]
 
     # Single requests.
 

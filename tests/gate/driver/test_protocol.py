@@ -151,7 +151,7 @@ def test_each_request_is_answered_as_the_protocol_says(tmp_path: Path, server: S
         ask("execute", statements=["DELETE FROM orders"])
         assert "failure" not in ask("step", revision="c3", direction="upgrade")
         assert "add column public.orders.size" in [each["operation"] for each in ask("drift")["operations"]]
-        assert ask("creation", unchanged=[])["statements"]
+        assert ask("creation")["statements"]
         ask("hidden")
         ask("create_models")
         assert [each["name"] for each in ask("unregistered")["models"]] == ["Line"]

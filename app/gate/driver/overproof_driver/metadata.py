@@ -9,6 +9,7 @@ from alembic.autogenerate import api
 from sqlalchemy import MetaData
 from sqlalchemy.dialects import postgresql
 
+from . import creation as _creation
 from . import unchanged as _unchanged
 from .naming import full_name
 
@@ -82,11 +83,9 @@ def create(context: Any) -> None:
         metadata.create_all(bind=connection, tables=None if len(tables) == len(metadata.tables) else tables)
 
 
-def creation(context: Any, unchanged: Collection[str], known: Collection[str]) -> list[str] | None:
-    """["CREATE TABLE …"]: the SQL of `create`, less the unchanged tables; None if it takes more than SQL.
-
-    `known` are the tables that have a fingerprint. See `unchanged.statements`."""
-    statements = _unchanged.statements(context, _to_be_created(context, unchanged), known)
+def creation(context: Any) -> list[str] | None:
+    """["CREATE TABLE …"]: the SQL of `create`; None if it takes more than SQL."""
+    statements = _creation.statements(context, _to_be_created(context))
     return None if statements is None else [*_create_schemas(context), *statements]
 
 
@@ -98,12 +97,12 @@ def _create_schemas(context: Any) -> list[str]:
     ]
 
 
-def _to_be_created(context: Any, unchanged: Collection[str] = ()) -> list[tuple[MetaData, list[Table]]]:
+def _to_be_created(context: Any) -> list[tuple[MetaData, list[Table]]]:
     is_included = _filter(context)
     found = []
     for metadata in metadatas(context):
         tables = [table for table in metadata.tables.values() if is_included(table, table.name, "table")]
-        found.append((metadata, _unchanged.without_unchanged(tables, unchanged) if unchanged else tables))
+        found.append((metadata, tables))
     return found
 
 

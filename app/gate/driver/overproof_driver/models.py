@@ -14,13 +14,11 @@ if TYPE_CHECKING:
 
 def fingerprints(state: State) -> protocol.FingerprintsAnswer:
     """What shows whether a table's model has changed."""
-    state.fingerprints = metadata.fingerprints(state.context)
-    return {"models": state.fingerprints}
+    return {"models": metadata.fingerprints(state.context)}
 
 
-def creation(state: State, unchanged: Collection[str]) -> protocol.CreationAnswer:
-    """The SQL that creates the models' tables, less the unchanged ones, if it is the same for every session that runs
-    it."""
+def creation(state: State) -> protocol.CreationAnswer:
+    """The SQL that creates the models' tables, if it is the same for every session that runs it."""
     if metadata.extent(state.context) != state.extent:
         return {"statements": None}  # a script has added to the metadata
     # What stands without a schema is created in the first one of the session's search path, as the session's role.
@@ -28,7 +26,7 @@ def creation(state: State, unchanged: Collection[str]) -> protocol.CreationAnswe
     if session != "public none":
         return {"statements": None}
     try:
-        return {"statements": metadata.creation(state.context, unchanged, state.fingerprints)}
+        return {"statements": metadata.creation(state.context)}
     except Exception:  # `create_models` will report it
         return {"statements": None}
 

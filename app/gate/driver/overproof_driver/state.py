@@ -39,7 +39,6 @@ class State:
         )  # heads and relations, as before the rollback-only transaction
         self.set_version: Any = None  # the statement that takes the version table from one revision to another
         self.extent: list[Any] = []  # of the models' metadata, before any script ran
-        self.fingerprints: dict[str, Any] = {}  # of the models
 
     def failure(self, error: BaseException, path: str | None = None) -> protocol.Failure:
         """What went wrong, in the script at that path if there is one."""

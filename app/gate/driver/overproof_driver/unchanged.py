@@ -1,4 +1,4 @@
-"""Unchanged tables: what identifies them, and how autogenerate and the creation of the models pass them over.
+"""Unchanged tables: what identifies them, and how autogenerate passes them over.
 
 A table is unchanged if the gate saw at the base that its model and its schema are the same in every respect, and
 neither has changed since. The gate knows the schema; here is the other half: a fingerprint of each model.
@@ -12,12 +12,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Collection, Iterable
 
-import sqlalchemy
 from alembic import autogenerate
 from sqlalchemy import schema
-from sqlalchemy.engine.mock import MockConnection
-from sqlalchemy.types import Boolean, Enum, SchemaType, TypeDecorator
+from sqlalchemy.types import Enum
 
+from .creation import takes_more_than_sql, type_on_postgresql
 from .naming import full_name
 
 if TYPE_CHECKING:
@@ -63,21 +62,17 @@ def _has_other_comparators(context: Any) -> bool:
 
 
 def _fingerprint(table: Table, dialect: Any, shared: str) -> tuple[str, list[str]] | None:
-    """(SHA-256, names of enums), or None if the table's creation is not all that there is to it."""
-    if _has_listeners(table) or table.dialect_options["postgresql"].get("inherits"):
+    """(SHA-256, names of enums), or None if the table is not identified by what SQLAlchemy makes of it."""
+    if takes_more_than_sql(table, dialect):
         return None
     parts = [shared, str(schema.CreateTable(table).compile(dialect=dialect)), repr(table.comment)]
     enums: set[str] = set()
     for column in table.columns:
         declared: Any = type(column.type)
-        kind = _plain_type(column.type, dialect)
-        if isinstance(column.default, sqlalchemy.Sequence):
-            return None
+        kind = type_on_postgresql(column.type, dialect)
         if isinstance(kind, Enum):
             enums.add(full_name(kind.schema, kind.name))
             parts.append(repr((kind.name, kind.enums)))
-        elif isinstance(kind, SchemaType) and not isinstance(kind, Boolean):
-            return None
         # What a type that the project defines compares, or makes of its values, is in its class.
         parts.append(repr((column.name, column.comment, _origin(declared))))
     parts += sorted(str(schema.CreateIndex(index).compile(dialect=dialect)) for index in table.indexes)
@@ -86,31 +81,6 @@ def _fingerprint(table: Table, dialect: Any, shared: str) -> tuple[str, list[str
             parts.append(str(schema.AddConstraint(constraint).compile(dialect=dialect)))
     parts += sorted(repr(each.comment) for each in table.constraints if getattr(each, "comment", None))
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest(), sorted(enums)
-
-
-def _has_listeners(item: Any) -> bool:
-    """Whether code of the project runs when the table or the metadata is created, such as a DDL event."""
-    for listeners in (item.dispatch.before_create, item.dispatch.after_create):
-        for listener in listeners:
-            listener = getattr(listener, "func", listener)  # of a functools.partial
-            owner = getattr(listener, "target", None) or getattr(listener, "__self__", None)
-            if not isinstance(owner, SchemaType):  # an enum creates its type in this way
-                return True
-    return False
-
-
-def _plain_type(kind: Any, dialect: Any) -> Any:
-    """The type behind decorators and arrays."""
-    while True:
-        if isinstance(kind, TypeDecorator):
-            kind = kind.load_dialect_impl(dialect)
-        elif isinstance(kind, sqlalchemy.ARRAY):
-            kind = kind.item_type
-        else:
-            variants = getattr(kind, "_variant_mapping", None) or getattr(kind, "mapping", None) or {}
-            if "postgresql" not in variants:
-                return getattr(kind, "impl", kind) if type(kind).__name__ == "Variant" else kind
-            kind = variants["postgresql"]
 
 
 @functools.lru_cache(maxsize=None)
@@ -162,49 +132,3 @@ class Filters:
         if not is_included and place is not None:
             self.refused.add(place)
         return bool(is_included)
-
-
-def without_unchanged(tables: list[Table], unchanged: Collection[str]) -> list[Table]:
-    """Those of the tables that are not unchanged, and what they refer to, so that they can be created without the
-    others."""
-    by_name = {full_name(table.schema, table.name): table for table in tables}
-    wanted: dict[str, Table] = {}
-    left = [name for name in by_name if name not in unchanged]
-    while left:
-        name = left.pop()
-        table = by_name.get(name)
-        if table is None or name in wanted:
-            continue
-        wanted[name] = table
-        for key in table.foreign_keys:
-            other = key.column.table
-            left.append(full_name(other.schema, other.name))
-    return [table for table in tables if full_name(table.schema, table.name) in wanted]
-
-
-def statements(context: Any, wanted: list[tuple[MetaData, list[Table]]], known: Collection[str]) -> list[str] | None:
-    """The SQL that creates [(metadata, tables)] in any database; None if only the project itself can do that.
-
-    `known` are the tables that have a fingerprint: there is no more to their creation than their SQL.
-    """
-    connection = context.connection
-    if connection.get_execution_options().get("schema_translate_map") or any(
-        _has_listeners(each) for each, _ in wanted
-    ):
-        return None
-    for listeners in (connection.dispatch.before_execute, connection.dispatch.before_cursor_execute):
-        # One that cannot change a statement is wrapped by SQLAlchemy.
-        if any(not listener.__module__.startswith("sqlalchemy.engine.") for listener in listeners):
-            return None
-    found: list[str] = []
-
-    def note(ddl: Any, *_: Any) -> None:
-        found.append(str(ddl.compile(dialect=context.dialect)))
-
-    mock: Any = MockConnection(context.dialect, note)
-    for metadata, tables in wanted:
-        if any(full_name(table.schema, table.name) not in known for table in tables):
-            return None
-        metadata.create_all(bind=mock, tables=tables, checkfirst=False)
-    # A driver halves the percent signs that SQLAlchemy doubles, or not.
-    return None if any("%" in statement for statement in found) else found
