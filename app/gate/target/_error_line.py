@@ -27,14 +27,14 @@ def last_line(text: str) -> str:
     if lines[-1].startswith("Error: "):
         # Of Flask's two, the first is why there is no such command as the second one says.
         return " ".join(line for line in lines if line.startswith("Error: "))[:500]
-    number, told = named[-1]
-    if _OF_A_DATABASE.search(told):
-        # Its statement and its parameters follow, unless it is itself too long for somebody's terminal.
+    number, reason = named[-1]
+    if _OF_A_DATABASE.search(reason):
+        # Its statement and its parameters follow, unless the line itself is too long already.
         following = itertools.takewhile(lambda line: line[0].islower(), lines[number + 1 : number + 3])
-        told = " ".join([told, *following])
-    elif told == lines[number]:
-        told = " ".join([told, *lines[number + 1 : number + 4]])
-    return told[:500]
+        reason = " ".join([reason, *following])
+    elif reason == lines[number]:
+        reason = " ".join([reason, *lines[number + 1 : number + 4]])
+    return reason[:500]
 
 
 _OF_A_DATABASE = re.compile(r"psycopg|sqlalchemy|asyncpg|pg8000")

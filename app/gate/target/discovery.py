@@ -14,11 +14,11 @@ from app.gate.errors import CannotVerify
 from app.gate.target.target import Target
 
 DRIVERS = ("psycopg2", "psycopg", "asyncpg", "pg8000")
-_ASK_FOR_DRIVERS = f"import importlib.util as u; print(*[m for m in {DRIVERS!r} if u.find_spec(m)])"
+_LIST_DRIVERS = f"import importlib.util as u; print(*[m for m in {DRIVERS!r} if u.find_spec(m)])"
 
 
 def default_command(directory: Path) -> tuple[str, ...]:
-    """`alembic upgrade head`, by the `alembic` of the active virtual environment, else of the one beside `alembic.ini`.
+    """`alembic upgrade head`, with the `alembic` of the active virtual environment or of the one next to `alembic.ini`.
 
     Raises CannotVerify when there is neither.
     """
@@ -36,7 +36,7 @@ def default_command(directory: Path) -> tuple[str, ...]:
 
 
 def default_environment(command: tuple[str, ...], directory: Path) -> dict[str, str]:
-    """{"DATABASE_URL": "{url+psycopg2}"}: with the driver of the DATABASE_URL that is set, else with one that the command can import."""
+    """{"DATABASE_URL": "{url+psycopg2}"}, with the driver of DATABASE_URL, or one that the command can import."""
     scheme = os.environ.get("DATABASE_URL", "").partition("://")[0]
     driver = scheme.partition("+")[2] if scheme.startswith("postgres") else ""
     if not driver:
@@ -45,18 +45,18 @@ def default_environment(command: tuple[str, ...], directory: Path) -> dict[str, 
 
 
 def importable_drivers(command: tuple[str, ...], directory: Path) -> list[str]:
-    """The PostgreSQL drivers that the command's interpreter can import, in our order of preference; empty if it cannot be told."""
+    """The PostgreSQL drivers that the command's interpreter can import, best first. Empty if it cannot be run."""
     interpreter = interpreter_of(command, directory)
     if interpreter is None:
         return []
     try:
-        asked = subprocess.run(
-            [interpreter, "-c", _ASK_FOR_DRIVERS],
+        listed = subprocess.run(
+            [interpreter, "-c", _LIST_DRIVERS],
             cwd=directory, capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return asked.stdout.split() if asked.returncode == 0 else []
+    return listed.stdout.split() if listed.returncode == 0 else []
 
 
 def interpreter_of(command: tuple[str, ...], directory: Path) -> str | None:

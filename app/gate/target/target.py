@@ -1,7 +1,7 @@
 """The target: nothing but the command with which a project upgrades its own database.
 
-The command runs in the project's own virtual environment and folder; of the throwaway database it learns through environment
-variables, files made from templates, or its own arguments, with the placeholders filled in.
+The command runs in the project's own virtual environment and folder. Environment variables, files made from templates, or
+its arguments name the throwaway database, with placeholders filled in.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _PLACEHOLDER = re.compile(r"\{(url(?:\+[a-z0-9_]+)?|host|port|user|password|data
 
 @dataclass(frozen=True)
 class Target:
-    """What `overproof verify` was told, or found."""
+    """What `overproof verify` was given, or found out."""
 
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)  # {"DATABASE_URL": "{url}"}
-    # {Path("app.ini"): "url = {url}\n"}: templates, already read. With {database} in its path each run has a file of its own.
+    # {Path("app.ini"): "url = {url}\n"}: templates, already read. With {database} in the path each run has its file.
     files: Mapping[Path, str] = field(default_factory=dict)
     prepare: tuple[str, ...] = ()  # runs on the empty database first
     directory: Path = field(default_factory=Path.cwd)
@@ -50,7 +50,7 @@ class Target:
 
     @property
     def must_run_serially(self) -> bool:
-        """Whether a file says which database is meant, and is the same file for all, so that one can be meant at a time."""
+        """Whether a file names the database and is the same file for all runs, so that it can name only one of them."""
         return any(
             re.search(r"\{(?:url|database)\b", template) and "{database}" not in str(path)
             for path, template in self.files.items()
@@ -70,7 +70,7 @@ class Target:
 def fill_placeholders(template: str, database: Database) -> str:
     """The template with {url}, {url+psycopg2}, {host}, {port}, {user}, {password} and {database} filled in.
 
-    Anything else in braces stays as it is.
+    Anything else in braces is left unchanged.
     """
 
     def value(match: re.Match[str]) -> str:
