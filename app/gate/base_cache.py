@@ -107,10 +107,10 @@ class BaseCache:
 
     def check(self, walk: Walk) -> None:
         """Compare what can be known before the walk, and tell it which tables are settled. Raises Distrusted."""
-        walk.known = self.facts.get("settled", {}).get(str(walk.index), {})
+        walk.unchanged.known = self.facts.get("settled", {}).get(str(walk.index), {})
         if self.database is None:
             return
-        found = [walk.hello["alembic"], walk.hello["sqlalchemy"], sorted(walk.current)]
+        found = [walk.arrival.handshake["alembic"], walk.arrival.handshake["sqlalchemy"], sorted(walk.arrival.current)]
         if [found] != self.facts["walks"][walk.index : walk.index + 1]:
             raise StaleBaseCache
 
@@ -130,10 +130,13 @@ class BaseCache:
 
     def _settle(self, walks: Sequence[Walk], schema: str) -> None:
         root = repository_root(self.target.directory)
-        env = Path(self.target.directory, walks[0].hello["script_location"] or "", "env.py").resolve()
-        folders = sorted({str((root / each.path).parent) for walk in walks for each in walk.graph.revisions})
+        env = Path(self.target.directory, walks[0].arrival.handshake["script_location"] or "", "env.py").resolve()
+        folders = sorted({str((root / each.path).parent) for walk in walks for each in walk.arrival.graph.revisions})
         key = self._key([Path(folder) for folder in folders], env)
-        versions = [[walk.hello["alembic"], walk.hello["sqlalchemy"], sorted(walk.current)] for walk in walks]
+        versions = [
+            [walk.arrival.handshake["alembic"], walk.arrival.handshake["sqlalchemy"], sorted(walk.arrival.current)]
+            for walk in walks
+        ]
         scripts = [
             [
                 each.sha256,
@@ -144,7 +147,7 @@ class BaseCache:
                 each.downgrade_body,
             ]
             for walk in walks
-            for each in walk.graph.revisions
+            for each in walk.arrival.graph.revisions
             if not each.is_new and not each.allowances
         ]
         facts = {**self.facts, "key": key, "digest": schema, "walks": versions, "scripts": scripts}

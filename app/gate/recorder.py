@@ -32,12 +32,12 @@ from app.gate.snapshot.difference import without_nondeterministic
 from app.gate.target.discovery import check_command
 from app.gate.target.runner import TargetRunner, check_database
 from app.gate.target.target import Target
-from app.gate.walk.begin import begin_walk
+from app.gate.walk.begin import apply_base, begin_walk
+from app.gate.walk.client import DriverClient
 from app.gate.walk.plan import RecordingPlan
 from app.gate.walk.run import OnProgress, OnWalk, never_reached_alembic, walk_all
-from app.gate.walk.state import Walk
+from app.gate.walk.state import NEEDS_HEAD, Walk
 from app.gate.walk.unchanged import list_unchanged
-from app.gate.walk.walker import Walker
 
 
 def record(
@@ -95,12 +95,13 @@ def _build_base(runner: TargetRunner, plan: RecordingPlan) -> Database:
     runner.prepare(database)
     with runner.process(database) as process:
         index = 0
-        while (session := process.arrive()) is not None:
+        while (session := process.next_session()) is not None:
             check_database(session, database)
-            walk = begin_walk(index, session, runner.target.directory, plan)
-            if not walk.is_stamp:
-                Walker(walk, session, runner.target.timeout_s, runner.canceller(database)).forward()
-            session.ask("stamp" if walk.is_stamp else "finish")
+            client = DriverClient(session, runner, database)
+            walk = begin_walk(index, client, runner.target.directory, plan)
+            if not walk.arrival.is_stamp:
+                apply_base(walk, client)
+            client.end("stamp" if walk.arrival.is_stamp else "finish")
             index += 1
         if index == 0:
             raise never_reached_alembic(process)
@@ -114,25 +115,24 @@ def _changes_the_server(walk: Walk) -> bool:
 
 def _leave_out_stops(walks: Sequence[Walk]) -> None:
     """Of walks through one history (to one head first, say, and then to another), only the last one ends where the models are."""
-    last = {walk.history: walk for walk in walks}
+    last = {walk.arrival.history: walk for walk in walks}
     for walk in walks:
-        if walk is not last[walk.history] and walk.head is not None:
-            walk.is_stop = True
+        if walk is not last[walk.arrival.history] and walk.head is not None:
+            walk.is_continued = True
             walk.head = walk.drift = None
-            parts = ("head", "models", "drift", "offline", "concurrent")
-            walk.not_observed.update(dict.fromkeys(parts, CONTINUED_BY_A_LATER_WALK))
+            walk.not_observed.update(dict.fromkeys(NEEDS_HEAD, CONTINUED_BY_A_LATER_WALK))
 
 
 def _like_their_models(walk: Walk, seen: RerunResults) -> dict[str, str] | None:
     """The tables that a later run from the same base need not compare with their models. None if this run has not compared them."""
     if walk.start is None or walk.head is None or walk.drift is None or seen.models is None:
         return None
-    mentioned = [*(each.object for each in walk.drift), *walk.hidden, *walk.refused]
-    return list_unchanged(walk.models, walk.start, walk.head, seen.models, mentioned)
+    mentioned = [*(each.object for each in walk.drift), *walk.hidden, *walk.unchanged.refused]
+    return list_unchanged(walk.unchanged.models, walk.start, walk.head, seen.models, mentioned)
 
 
 def _env_path(walk: Walk, root: Path) -> str | None:
-    env = Path(walk.hello["script_location"] or "") / "env.py"
+    env = Path(walk.arrival.handshake["script_location"] or "") / "env.py"
     return relative(env, root) if env.is_file() else None
 
 
@@ -159,11 +159,11 @@ def _recording(walk: Walk, seen: RerunResults, server: Server, root: Path) -> Re
     if unregistered is not None:
         unregistered = tuple(replace(model, path=relative(Path(model.path), root)) for model in unregistered)
     return Recording(
-        script_location=walk.hello["script_location"] or "",
+        script_location=walk.arrival.handshake["script_location"] or "",
         postgres=server.version,
-        alembic=walk.hello["alembic"],
-        sqlalchemy=walk.hello["sqlalchemy"],
-        graph=walk.graph,
+        alembic=walk.arrival.handshake["alembic"],
+        sqlalchemy=walk.arrival.handshake["sqlalchemy"],
+        graph=walk.arrival.graph,
         trips=tuple(_steady_trip(walk.trips[name], seen.nondeterministic) for name in walk.plan if name in walk.trips),
         head=walk.head,
         models=seen.models,
@@ -175,8 +175,8 @@ def _recording(walk: Walk, seen: RerunResults, server: Server, root: Path) -> Re
         offline=_steady(seen.offline, seen.nondeterministic),
         concurrent=_steady(seen.concurrent, seen.nondeterministic),
         nondeterministic=seen.nondeterministic,
-        has_metadata=walk.has_metadata,
-        base=walk.base,
+        has_metadata=walk.arrival.has_metadata,
+        base=walk.arrival.base,
         env_path=_env_path(walk, root),
         not_observed={**walk.not_observed, **seen.not_observed},
     )

@@ -67,7 +67,7 @@ class _Race:
     def _steer(self, me: int, process: Process) -> None:
         failure: Failure | None = None
         try:
-            while (session := self._arrive(process)) is not None:
+            while (session := self._next_session(process)) is not None:
                 check_database(session, self._database)
                 session.send("run_concurrently")
                 try:
@@ -89,11 +89,11 @@ class _Race:
                 self._failures.append(failure)
             self._changed.notify_all()
 
-    def _arrive(self, process: Process) -> DriverSession | None:
+    def _next_session(self, process: Process) -> DriverSession | None:
         """The session of the next walk, None at the command's end. Raises TimeoutError if there is neither, and nothing under way."""
         while True:
             try:
-                return process.arrive(self._stage.patience_s)
+                return process.next_session(self._stage.patience_s)
             except TimeoutError:
                 if not self._stage.is_getting_on(self._database):
                     raise
@@ -108,7 +108,7 @@ class _Race:
             # What took this one long to get here may take the other one longer.
             deadline = now + max(_PATIENCE_S, now - self._began)
             while self._met[other] < self._met[me] and not self._ended[other]:
-                if time.monotonic() >= deadline or self._is_kept_apart(session.hello["backend"]):
+                if time.monotonic() >= deadline or self._is_kept_apart(session.handshake["backend"]):
                     return
                 self._changed.wait(0.05)
 

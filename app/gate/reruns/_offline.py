@@ -32,14 +32,14 @@ def print_offline_sql(runner: TargetRunner, start: Sequence[str]) -> OfflineSql:
     """Have the command print SQL for a database at those revisions."""
     pieces: list[tuple[str | None, str]] = []
     with runner.database() as database, runner.process(database, "--sql") as process:
-        while (session := process.arrive()) is not None:
-            if not session.hello["as_sql"]:
+        while (session := process.next_session()) is not None:
+            if not session.handshake["as_sql"]:
                 return OfflineSql(missing="the command does not take --sql")
-            answer = session.ask("offline", runner.target.timeout_s, start=list(start))
+            answer = session.request("offline", runner.target.timeout_s, start=list(start))
             pieces += answer["pieces"]
             if failure := answer.get("failure"):
                 return OfflineSql(failure=Failure(**failure))
-            session.ask("skip")
+            session.request("skip")
         status = process.wait(runner.target.timeout_s)
         if not process.sessions or status != 0:
             words = process.last_words()

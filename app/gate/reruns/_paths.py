@@ -5,8 +5,8 @@ Each is one more run of the command on an empty database. They do not touch each
 
 from __future__ import annotations
 
-from app.gate.errors import CommandExited
-from app.gate.recording.model import AlternativePath, Failure, Snapshot
+from app.gate.errors import CommandExited, StepTimedOut
+from app.gate.recording.model import AlternativePath, Direction, Failure, Snapshot
 from app.gate.reruns._concurrent import upgrade_concurrently
 from app.gate.reruns._offline import print_offline_sql, run_offline_sql
 from app.gate.reruns._pool import JobPool
@@ -14,12 +14,12 @@ from app.gate.reruns._whole_command import make_schema, schema_of
 from app.gate.reruns.results import RerunResults
 from app.gate.snapshot.difference import difference
 from app.gate.target.runner import TargetRunner, check_database
-from app.gate.walk.client import step_request
+from app.gate.walk.client import DriverClient
 from app.gate.walk.state import Walk
 
 
 def run_offline(jobs: JobPool, walk: Walk, seen: RerunResults, runner: TargetRunner) -> None:
-    printed = print_offline_sql(runner, walk.current)
+    printed = print_offline_sql(runner, walk.arrival.current)
     if printed.is_of_the_command:
         jobs.retry_alone()
     if printed.missing is not None:
@@ -29,14 +29,16 @@ def run_offline(jobs: JobPool, walk: Walk, seen: RerunResults, runner: TargetRun
     if isinstance(made, Failure):
         seen.offline = AlternativePath(failures=(made,))
     else:
-        seen.offline = AlternativePath(differences=difference(walk.get_head(), walk.without_version_table(made)))
+        seen.offline = AlternativePath(
+            differences=difference(walk.get_head(), walk.arrival.without_version_table(made))
+        )
 
 
 def upgrade_twice_concurrently(jobs: JobPool, walk: Walk, seen: RerunResults, runner: TargetRunner) -> None:
     raced = upgrade_concurrently(runner)
     if len(raced.failures) > 1:  # neither got there
         jobs.retry_alone()
-    schema = walk.without_version_table(raced.schema)
+    schema = walk.arrival.without_version_table(raced.schema)
     differences = difference(walk.get_head(), schema)
     if differences:
         # Is it the race, or does the command never get there? An env.py whose transaction nobody commits ends well, and in vain.
@@ -71,14 +73,15 @@ def _make_step_by_step(walk: Walk, runner: TargetRunner) -> Snapshot | None:
     """What the whole command makes of one with each revision in a transaction of its own. None if it does not get through."""
     with runner.database() as database, runner.process(database) as process:
         try:
-            while (session := process.arrive(runner.patience_s)) is not None:
+            while (session := process.next_session(runner.patience_s)) is not None:
                 check_database(session, database)
-                described = session.ask("prepare")
-                for revision in described.get("plan", ()):
-                    step = step_request(revision, "upgrade", is_observed=False)
-                    if session.ask(timeout_s=runner.target.timeout_s, **step).get("failure"):
-                        return None
-                session.ask("stamp" if described.get("is_stamp") else "finish")
+                client = DriverClient(session, runner, database)
+                prepared = client.prepare()
+                if isinstance(prepared, Failure):
+                    return None
+                if any(client.commit_step(revision, Direction.UPGRADE).failure for revision in prepared["plan"]):
+                    return None
+                client.end("stamp" if prepared.get("is_stamp") else "finish")
             return schema_of(database, walk) if runner.wait(process, database) == 0 else None
-        except (CommandExited, TimeoutError):
+        except (CommandExited, StepTimedOut, TimeoutError):
             return None

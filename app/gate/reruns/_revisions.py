@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from app.gate.errors import CannotReachRevision, CannotVerify, CommandExited, StepTimedOut
-from app.gate.recording.model import Evidence, Interruption, Statement, Step
+from app.gate.recording.model import Direction, Evidence, Interruption, Statement, Step
 from app.gate.reruns._pool import JobPool, Share
+from app.gate.rows.connection import CommitRefused
 from app.gate.rows.touched import KINDS
 from app.gate.rows.trial import RowsTrial
 from app.gate.snapshot.incremental import difference_between
 from app.gate.target.runner import TargetRunner, session_of_walk
-from app.gate.walk.client import is_void, lost_step
+from app.gate.walk.client import DriverClient, lost_step
 from app.gate.walk.state import Walk
-from app.gate.walk.walker import Walker
 
 # Each that fails costs one more run of the command up to it. Older ones have long been run where they could be interrupted.
 COMMITTING_REVISIONS = 5  # that are tried over rows: each may need a database of its own
@@ -122,8 +122,9 @@ def _go_once(jobs: JobPool, errand: _Rerun, runner: TargetRunner) -> Sequence[st
         session = session_of_walk(walk.index, process, database)
         if session is None:
             raise CannotVerify(f"the command did not reach Alembic a second time: {process.last_words()}")
-        session.ask("prepare")
-        again = RevisionRerun(walk, session, runner.target.timeout_s, runner.canceller(database))
+        client = DriverClient(session, runner, database)
+        client.prepare()
+        again = RevisionRerun(walk, client)
         try:
             left = errand.go(again, revisions)
         except CannotReachRevision as astray:
@@ -144,23 +145,26 @@ def _give_up(errand: _Rerun, revisions: Sequence[str], reason: Exception) -> Seq
     return ()
 
 
-class RevisionRerun(Walker):
-    """Goes to some revisions of a walk that is over, on a database of its own. Each method gives those that need another one."""
+class RevisionRerun:
+    """Goes to some revisions of a walk that is over, on a separate database. Each method returns those that need another one."""
 
-    done = 0  # of the revisions that it is to go to
-    _index = 0  # in the plan, of the revision that would be next
+    def __init__(self, walk: Walk, client: DriverClient) -> None:
+        self._walk = walk
+        self._client = client
+        self.done = 0  # of the revisions that it is to go to
+        self._index = 0  # in the plan, of the revision that would be next
 
     def confirm(self, revisions: Sequence[str]) -> Sequence[str]:
         """Take the unconfirmed down and up again."""
         for name in revisions:
             self._come_to(name, is_beyond=True)
-            before = self._look()
-            down = self._survive(name, "downgrade", is_observed=True)
+            before = self._client.read_schema()
+            down = self._survive(name, Direction.DOWNGRADE, observe=self._walk.observes_statements)
             if (first := self._walk.trips[name].down) is not None:
                 down = replace(down, changes=first.changes)
-            again = self._survive(name, "upgrade") if down.failure is None else None
+            again = self._survive(name, Direction.UPGRADE) if down.failure is None else None
             is_done = again is not None and again.failure is None
-            differences = difference_between(before, self._look(before)) if is_done else ()
+            differences = difference_between(before, self._client.read_schema(before)) if is_done else ()
             self._walk.note(name, down=down, second_up=again, second_up_differences=differences)
             self.done += 1
             if differences or not is_done:
@@ -181,9 +185,9 @@ class RevisionRerun(Walker):
     def _interrupt(self, name: str, points: list[int]) -> bool:
         """Before the first of the points. False if the database is spoiled."""
         point = points.pop(0)
-        before = self._look()
-        self._run(name, "upgrade", is_observed=False, stop_before=point)
-        again = self._survive(name, "upgrade")
+        before = self._client.read_schema()
+        self._client.interrupt_upgrade(name, point)
+        again = self._survive(name, Direction.UPGRADE)
         if again.failure is not None:
             up = self._walk.trips[name].up
             last = up.statements[point - 1] if up else Statement("", 0.0)
@@ -191,8 +195,8 @@ class RevisionRerun(Walker):
             points.clear()
             self._walk.note(name, interruptions=(Interruption(last.sql, last.line, again.failure),))
             return False
-        is_down = not self._run(name, "downgrade", is_observed=False).get("failure")
-        return is_down and self._look(before) == before
+        down = self._client.commit_step(name, Direction.DOWNGRADE)
+        return down.failure is None and self._client.read_schema(before) == before
 
     def populate(self, revisions: Sequence[str]) -> Sequence[str]:
         """Run postponed revisions over rows."""
@@ -200,9 +204,9 @@ class RevisionRerun(Walker):
         for name in revisions:
             self._come_to(name)
             trial = walk.unpopulated[name]
-            trial.line = self._line()
+            trial.line = self._client.rows
             up = walk.trips[name].up
-            is_held = up is not None and up.transactional and walk.is_transactional and not trial.must_commit
+            is_held = up is not None and up.transactional and walk.arrival.is_transactional and not trial.must_commit
             spoiled = (self._populate_held if is_held else self._populate_with_commits)(name, trial)
             walk.note(
                 name,
@@ -218,12 +222,13 @@ class RevisionRerun(Walker):
 
     def _populate_held(self, name: str, trial: RowsTrial) -> int | None:
         """In a transaction that is rolled back. Gives 0 if the revision is to be tried again with commits, 1 if the database is spoiled."""
-        self._session.ask("begin_rollback_only")
-        again = trial.upgrade(lambda: self._repeat(name, "upgrade"), is_void)
-        trial.must_commit |= is_void(again)
-        if again.failure is None and not trial.must_commit:
+        self._client.begin_rollback_only()
+        again = trial.upgrade(lambda: self._client.take_step(name, Direction.UPGRADE))
+        if isinstance(again, CommitRefused):
+            trial.must_commit = True
+        elif again.failure is None and not trial.must_commit:
             trial.after_upgrade()
-        is_undone = self._session.ask("roll_back")["undone"]
+        is_undone = self._client.roll_back()
         if trial.must_commit:
             return 0
         return None if is_undone else 1
@@ -232,33 +237,43 @@ class RevisionRerun(Walker):
         """With commits. Gives 0 if the revision is to be tried again with other rows, 1 if the database is spoiled."""
         down = self._walk.trips[name].down
         kind = KINDS[0] if trial.populated is None else KINDS[1]
-        self._session.ask("begin_rollback_only")
+        self._client.begin_rollback_only()
         is_filled = trial.fill(kind)
-        self._session.ask("commit" if is_filled else "roll_back")
+        self._commit_or_roll_back(is_wanted=is_filled)
         if not is_filled:
             return None
-        taken = self._repeat(name, "upgrade")
+        taken = self._client.commit_step(name, Direction.UPGRADE)
         trial.note(taken)
         if taken.failure is not None:
             return 0 if kind == KINDS[0] and trial.is_worth_another_try(taken.failure) else 1
         self._in_hold(trial.after_upgrade)
-        if down is None or down.failure is not None or self._repeat(name, "downgrade").failure is not None:
+        if (
+            down is None
+            or down.failure is not None
+            or self._client.commit_step(name, Direction.DOWNGRADE).failure is not None
+        ):
             return 1
         self._in_hold(trial.after_downgrade)
-        self._session.ask("begin_rollback_only")
+        self._client.begin_rollback_only()
         is_cleared = trial.clear()
-        self._session.ask("commit" if is_cleared else "roll_back")
+        self._commit_or_roll_back(is_wanted=is_cleared)
         return None if is_cleared else 1
 
-    def _in_hold(self, look: Callable[[], None]) -> None:
-        self._session.ask("begin_rollback_only")
-        look()
-        self._session.ask("roll_back")
+    def _commit_or_roll_back(self, *, is_wanted: bool) -> None:
+        if is_wanted:
+            self._client.commit()
+        else:
+            self._client.roll_back()
 
-    def _survive(self, name: str, direction: str, *, is_observed: bool = False) -> Step:
+    def _in_hold(self, look: Callable[[], None]) -> None:
+        self._client.begin_rollback_only()
+        look()
+        self._client.roll_back()
+
+    def _survive(self, name: str, direction: Direction, *, observe: bool = False) -> Step:
         """Take a step. The end of the command in the middle of it is a failure like any other."""
         try:
-            return self._step(name, direction, is_observed=is_observed)
+            return self._client.commit_step(name, direction, observe=observe)
         except (CommandExited, StepTimedOut) as lost:
             return lost_step(name, direction, lost)
 
@@ -267,7 +282,7 @@ class RevisionRerun(Walker):
         index = self._walk.plan.index(name) + is_beyond
         for earlier in self._walk.plan[self._index : index]:
             if earlier in self._walk.applied:
-                failure = self._run(earlier, "upgrade", is_observed=False).get("failure")
-                if failure:
-                    raise CannotReachRevision(f"revision {earlier} did not apply a second time: {failure['message']}")
+                failure = self._client.commit_step(earlier, Direction.UPGRADE).failure
+                if failure is not None:
+                    raise CannotReachRevision(f"revision {earlier} did not apply a second time: {failure.message}")
         self._index = index

@@ -26,4 +26,4 @@ def run_undriven(runner: TargetRunner, database: Database) -> Failure | None:
 
 def schema_of(database: Database, walk: Walk) -> Snapshot:
     """What is in that database now, less Alembic's own table."""
-    return walk.without_version_table(read_schema(database))
+    return walk.arrival.without_version_table(read_schema(database))

@@ -13,12 +13,13 @@ from app.gate.reruns._pool import JobPool
 from app.gate.reruns._whole_command import run_undriven, schema_of
 from app.gate.reruns.results import RerunResults
 from app.gate.target.runner import TargetRunner, session_of_walk
+from app.gate.walk.client import DriverClient
 from app.gate.walk.state import Walk
 
 
 def first_walk_through(history: tuple[Any, ...], walks: Sequence[Walk]) -> int:
     """The first walk that has the models of that history: what a command does after it may rest on what the walk did."""
-    return min(walk.index for walk in walks if walk.has_metadata and walk.history == history)
+    return min(walk.index for walk in walks if walk.arrival.has_metadata and walk.arrival.history == history)
 
 
 def create_models(jobs: JobPool, walk: Walk, first_walk: int, results: RerunResults, runner: TargetRunner) -> None:
@@ -52,12 +53,12 @@ def _create_by_command(jobs: JobPool, walk: Walk, first_walk: int, results: Reru
             jobs.retry_alone()
             results.not_observed["models"] = f"the command did not reach Alembic a second time: {process.last_words()}"
             return
-        session.ask("prepare")
-        answer = session.ask("create_models", runner.target.timeout_s)
+        session.request("prepare")
+        answer = session.request("create_models", runner.target.timeout_s)
         if failure := answer.get("failure"):
             results.model_failure = Failure(**failure)
             results.not_observed["models"] = f"the models' own tables cannot be created: {failure['message']}"
-        session.ask("stop")
+        session.request("stop")
         if results.model_failure is None:
             results.models = schema_of(database, walk)
 
@@ -69,14 +70,14 @@ def ask_drift_again(jobs: JobPool, walk: Walk, runner: TargetRunner) -> None:
         run_undriven(runner, database)
         with runner.process(database) as process:
             session = session_of_walk(walk.index, process, database)
-            if session is None or session.ask("prepare").get("plan") != []:
+            if session is None or session.request("prepare").get("plan") != []:
                 jobs.retry_alone()
                 walk.not_observed["drift"] = (
                     "a script changes the models as it runs, and the command does not get to head by itself"
                 )
                 return
-            walk.ask_drift(session, runner.target.timeout_s)
-            session.ask("stop")
+            walk.note_drift(DriverClient(session, runner, database).drift(walk.unchanged.tables))
+            session.request("stop")
 
 
 def _create_what_models_rest_on(connection: psycopg2.extensions.connection, walk: Walk) -> None:

@@ -35,15 +35,15 @@ def add_all(jobs: JobPool, walks: Sequence[Walk], runner: TargetRunner) -> dict[
     seen = {walk.index: RerunResults() for walk in walks}
     arrived = [walk for walk in walks if walk.head is not None]
     for walk in arrived:
-        if walk.has_metadata and Evidence.MODELS in walk.evidence:
-            history_begins = first_walk_through(walk.history, walks)
+        if walk.arrival.has_metadata and Evidence.MODELS in walk.evidence:
+            history_begins = first_walk_through(walk.arrival.history, walks)
             jobs.add(Share(partial(create_models, jobs, walk, history_begins, seen[walk.index], runner)))
         if walk.is_drift_stale:
             jobs.add(Share(partial(ask_drift_again, jobs, walk, runner)))
-    if arrived and all(walk.is_stop or walk.head is not None for walk in walks):
+    if arrived and all(walk.is_continued or walk.head is not None for walk in walks):
         # These run the whole command, so they end at the head of the last walk.
         last = arrived[-1]
-        has_news = last.base is None or any(walk.plan for walk in arrived)
+        has_news = last.arrival.base is None or any(walk.plan for walk in arrived)
         jobs.add(*_runs_of_all(jobs, last, seen[last.index], runner, has_news=has_news))
     for walk in arrived[:-1]:
         for part in ("offline", "concurrent"):
@@ -58,15 +58,15 @@ def _runs_of_all(
     has_left_roles = not runner.server.is_embedded and any(
         _names_one_of(runner.roles_made, trip) for trip in last.trips.values()
     )
-    if last.base is not None and not has_news:
-        seen.not_observed["offline"] = f"there is no revision that is not on {last.base.ref}"
+    if last.arrival.base is not None and not has_news:
+        seen.not_observed["offline"] = f"there is no revision that is not on {last.arrival.base.ref}"
     elif has_left_roles:
         seen.not_observed["offline"] = _ROLES_ARE_SHARED
     elif Evidence.OFFLINE in last.evidence:
         yield Share(partial(run_offline, jobs, last, seen, runner))
-    if last.base is not None and last.base.is_env_as_it_was:
+    if last.arrival.base is not None and last.arrival.base.is_env_as_it_was:
         # Whether two upgrades keep out of each other's way is up to env.py.
-        seen.not_observed["concurrent"] = f"env.py is as it is on {last.base.ref}"
+        seen.not_observed["concurrent"] = f"env.py is as it is on {last.arrival.base.ref}"
         if Evidence.CONCURRENT in last.evidence and len(last.plan) > 1 and not has_left_roles:
             yield Share(partial(upgrade_alone, jobs, last, seen, runner))
     elif has_left_roles:

@@ -28,6 +28,11 @@ class QueryRefused(GateError):
 
 
 @dataclass(frozen=True)
+class CommitRefused:
+    """In place of a step: its script wants to commit, in a transaction that is to be rolled back."""
+
+
+@dataclass(frozen=True)
 class RowConnection:
     """The migration's own connection, inside the transaction that is held."""
 

@@ -26,7 +26,7 @@ from app.gate.rows._contents import Contents, read_contents
 from app.gate.rows._fill import Filled, fill
 from app.gate.rows._losses import losses
 from app.gate.rows._plan import Plan, make_plan
-from app.gate.rows.connection import QueryRefused, RowConnection
+from app.gate.rows.connection import CommitRefused, QueryRefused, RowConnection
 from app.gate.rows.touched import KINDS, binds_rows, new_tables, places_of
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class RowsTrial:
         if any(map(binds_rows, self.changes)):
             self._catalog_after = self._try(lambda: read_catalog(self.line.ask, self.touched, is_whole=False))
 
-    def upgrade(self, step: Callable[[], Step], is_void: Callable[[Step], bool]) -> Step:
+    def upgrade(self, step: Callable[[], Step | CommitRefused]) -> Step | CommitRefused:
         """An upgrade in the held transaction: over rows, if these are not what makes it fail. `is_void` tells a step that did
         not take place."""
         for json_in_text in (False, True):
@@ -83,7 +83,7 @@ class RowsTrial:
                 if self.line.execute(["SAVEPOINT overproof_rows"]) is not None or not self.fill(kind, json_in_text):
                     break
                 taken = step()
-                if is_void(taken):
+                if isinstance(taken, CommitRefused):
                     return taken
                 self.note(taken)
                 if taken.failure is None:
@@ -101,7 +101,7 @@ class RowsTrial:
             elif not self._may_want_documents():
                 break
         taken = step()
-        if taken.failure is not None or is_void(taken):
+        if isinstance(taken, CommitRefused) or taken.failure is not None:
             self.populated = None  # it is not the rows
         return taken
 
@@ -155,10 +155,12 @@ class RowsTrial:
             self._settled = places_of(lost) - places_of(of_users)
             self.populated = replace(self.populated, lost_upwards=of_users)
 
-    def downgrade(self, step: Callable[[], Step]) -> None:
+    def downgrade(self, step: Callable[[], Step | CommitRefused]) -> None:
         """Go down over the rows, if the upgrade went up over them, and note what is lost then."""
-        if self.populated is not None and self._has_passed and step().failure is None:
-            self.after_downgrade()
+        if self.populated is not None and self._has_passed:
+            taken = step()
+            if isinstance(taken, Step) and taken.failure is None:
+                self.after_downgrade()
 
     def after_downgrade(self) -> None:
         """Note what is not as it was before the upgrade, now that it has been taken back."""

@@ -68,11 +68,11 @@ class Process:
         shutil.rmtree(self._place, ignore_errors=True)
         self._server.supervisor.keep(self._place)
 
-    def arrive(self, timeout_s: float | None = None) -> DriverSession | None:
-        """The session of the next walk, or None once the command has ended. Raises TimeoutError."""
+    def next_session(self, timeout_s: float | None = None) -> DriverSession | None:
+        """The session of the command's next call of Alembic. None once the command has ended. Raises TimeoutError."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
-            has_ended = self._process.poll() is not None  # asked first: it may connect and end between the two
+            has_ended = self._process.poll() is not None  # first, as it may connect and end between the two
             readable, _, _ = select.select([self._listener], [], [], 0 if has_ended else 0.01)
             if readable:
                 connected, _ = self._listener.accept()
@@ -109,7 +109,7 @@ class Process:
 def start_command(
     command: Sequence[str], environment: Mapping[str, str], directory: Path, server: Server, output: Any
 ) -> subprocess.Popen[bytes]:
-    """Start a command of the target's in a process group of its own, which dies with the gate. Raises CannotVerify."""
+    """Start a command of the target's in a separate process group, which ends with the gate. Raises CannotVerify."""
     try:
         process = subprocess.Popen(
             list(command), env={**environment, **server.supervisor.mark}, cwd=directory, stdin=subprocess.DEVNULL,
@@ -123,7 +123,7 @@ def start_command(
 
 def kill_group(process: subprocess.Popen[bytes], server: Server) -> None:
     """End a command's whole process group, children that outlived it included."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in it
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # no process is left in it
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     server.supervisor.forget_group(process.pid)

@@ -1,4 +1,4 @@
-"""Where the command runs: databases made ready for it, and the command started on them."""
+"""Runs of the command: a database prepared for each, and the command started on it."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ class TargetRunner:
         self.target = target
         self.server = server
         self.base: Database | None = None  # what every run of the command begins with, with --base
-        # While the command ran: on a given server perhaps by somebody else.
-        self.roles_made: frozenset[str] = frozenset()
-        self.must_run_serially = target.must_run_serially  # whether a second run would be in the way of the first
+        self.roles_made: frozenset[str] = (
+            frozenset()
+        )  # while the command ran; on a given server perhaps by another session
+        self.must_run_serially = target.must_run_serially  # whether two runs at the same time would disturb each other
         self._running: set[Callable[[], None]] = set()  # what ends each command that runs
         self._roles: frozenset[str] | None = None  # that were there before
         self._in_use = 0  # databases
@@ -61,7 +62,7 @@ class TargetRunner:
                     self._drop_roles(self._roles)
 
     def _drop_roles(self, older: frozenset[str]) -> None:
-        """Roles are the server's, so that CREATE ROLE would fail in the next run. On a given server they may be somebody else's."""
+        """Drop new roles, else CREATE ROLE fails in the next run. On a given server they may be another session's."""
         made = self.server.read_roles() - older
         self.roles_made |= made
         self.must_run_serially |= bool(made)
@@ -98,7 +99,10 @@ class TargetRunner:
             self._running.discard(end)
 
     def _write_files(self, database: Database) -> None:
-        """Fill the target's files in for that database. One that is right already may be being read. Raises CannotVerify."""
+        """Fill the target's files in for that database. Raises CannotVerify.
+
+        A file that has that text already is left alone: another run may be reading it.
+        """
         with self._lock:
             for path, text in self.target.files_for(database).items():
                 try:
@@ -135,7 +139,7 @@ class TargetRunner:
             raise CannotVerify(f"the --prepare command ended with status {status}: {words}")
 
     def wait(self, process: Process, database: Database) -> int:
-        """The exit status of a command that works by itself. Raises TimeoutError once it has begun nothing for as long as a step may take."""
+        """The exit status of a command without the driver. Raises TimeoutError if it does nothing for `patience_s`."""
         while True:
             try:
                 return process.wait(self.patience_s)
@@ -145,11 +149,11 @@ class TargetRunner:
 
     @property
     def patience_s(self) -> float:
-        """How long a command may seem to do nothing. It has its start to go through before it does anything in the database."""
+        """How long a command may do nothing in the database: it has to start first."""
         return max(self.target.timeout_s, LONG_START_S)
 
     def is_getting_on(self, database: Database) -> bool:
-        """Whether a statement has been begun in the database within that time."""
+        """Whether a statement has begun in the database within `patience_s`."""
         with database.connect() as connection, connection.cursor() as cursor:
             cursor.execute(
                 "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -159,18 +163,14 @@ class TargetRunner:
             (answer,) = cursor.fetchone() or (False,)
             return bool(answer)
 
-    def canceller(self, database: Database) -> Callable[[str], None]:
-        """A function that cancels what a backend of that database is doing."""
-
-        def cancel(backend: str) -> None:
-            with database.connect() as connection, connection.cursor() as cursor:
-                cursor.execute("SELECT pg_cancel_backend(%s)", (int(backend),))
-
-        return cancel
+    def cancel(self, database: Database, backend: str) -> None:
+        """Cancel what a backend of that database is doing."""
+        with database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_cancel_backend(%s)", (int(backend),))
 
 
 def read_schema(database: Database) -> Snapshot:
-    """What is in that database now."""
+    """The schema of that database."""
     with database.connect(autocommit=False) as connection:
         return snapshots.read(connection)
 
@@ -178,21 +178,19 @@ def read_schema(database: Database) -> Snapshot:
 def check_database(session: DriverSession, database: Database) -> None:
     """Make sure that the command works on our database and on no other. Raises CannotVerify.
 
-    The walk goes down as well as up, so this is what stands between it and a database that somebody needs.
+    The walk goes down as well as up, so this is what protects a database that is in use.
     """
-    hello = session.hello
-    if "unsupported" in hello:
-        raise CannotVerify(f"{hello['unsupported']}: raise it there")
-    if hello["dialect"] != "postgresql":
+    handshake = session.handshake
+    if handshake["dialect"] != "postgresql":
         raise CannotVerify(
-            f"the command migrates a database of another system ({hello['dialect']}): name the variable from which it reads its"
+            f"the command migrates a database of another system ({handshake['dialect']}): name the variable from which it reads its"
             " URL, as in --env DATABASE_URL={url}"
         )
-    if hello["as_sql"]:
+    if handshake["as_sql"]:
         raise CannotVerify("the command only prints SQL (--sql): name the one that upgrades the database, after --")
-    if hello["database"] != database.name:
+    if handshake["database"] != database.name:
         raise CannotVerify(
-            f"the command connected to the database {hello['database']!r} and not to the throwaway one, so nothing was run:"
+            f"the command connected to the database {handshake['database']!r} and not to the throwaway one, so nothing was run:"
             " name the variable from which it reads its URL, as in --env DATABASE_URL={url}, or the file, with --file"
         )
 
@@ -200,14 +198,14 @@ def check_database(session: DriverSession, database: Database) -> None:
 def session_of_walk(
     index: int, process: Process, database: Database, earlier: protocol.Ending = "run_whole"
 ) -> DriverSession | None:
-    """The session of the walk with that index, the earlier ones being asked to end in that way."""
+    """The session of the walk with that index, the ones before it being ended like `earlier`. None if there is none."""
     for _ in range(index):
-        session = process.arrive()
+        session = process.next_session()
         if session is None:
             return None
         check_database(session, database)
-        session.ask(earlier)
-    session = process.arrive()
+        session.request(earlier)
+    session = process.next_session()
     if session is not None:
         check_database(session, database)
     return session

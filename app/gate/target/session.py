@@ -13,49 +13,40 @@ from app.gate.errors import CannotVerify, CommandExited
 if TYPE_CHECKING:
     from app.gate.driver.overproof_driver import protocol
 
-Request = dict[str, Any]  # {"do": "step", "revision": "b2", "direction": "upgrade"}
-
 
 class DriverSession:
-    """Requests and answers over one walk. The first thing that the driver says is `hello`."""
+    """One call of `run_migrations` in the command, which waits for requests (see the driver's `protocol.py`)."""
 
     def __init__(self, connected: socket.socket, last_words: Callable[[], str]) -> None:
+        """Raises CommandExited, and CannotVerify where the project's Alembic or SQLAlchemy is too old."""
         self._socket = connected
         self._last_words = last_words
         self._buffer = bytearray()
-        self._asked = ""
+        self._requested = ""
         try:
-            self.hello: dict[str, Any] = self.receive()
-        except BaseException:  # Gone, where the command is killed just then
+            handshake = self.receive()
+            if unsupported := handshake.get("unsupported"):
+                raise CannotVerify(f"{unsupported}: raise it there")
+        except BaseException:
             self.close()
             raise
+        self.handshake: protocol.Handshake = handshake
 
-    def ask(
-        self,
-        do: protocol.Request | protocol.Ending | protocol.Continue,
-        timeout_s: float | None = None,
-        meanwhile: Callable[[], None] | None = None,
-        **arguments: Any,
-    ) -> dict[str, Any]:
-        """The answer to one request. Raises CommandExited, or TimeoutError after `timeout_s`.
-
-        `meanwhile` is called while the command is busy with it.
-        """
+    def request(self, do: protocol.Request | protocol.Ending, timeout_s: float | None = None, **arguments: Any) -> Any:
+        """The answer to one request. Raises CommandExited, or TimeoutError after `timeout_s`."""
         self.send(do, **arguments)
-        if meanwhile is not None:
-            meanwhile()
         return self.receive(timeout_s)
 
     def send(self, do: protocol.Request | protocol.Ending | protocol.Continue, **arguments: Any) -> None:
         """Send a request without waiting for its answer. Raises CommandExited."""
-        self._asked = do
+        self._requested = do
         try:
             self._socket.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
         except OSError as error:
             raise CommandExited(self._last_words()) from error
 
-    def receive(self, timeout_s: float | None = None) -> dict[str, Any]:
-        """The next thing that the driver says. Raises Gone or TimeoutError."""
+    def receive(self, timeout_s: float | None = None) -> Any:
+        """The driver's next message. Raises CommandExited or TimeoutError."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while (end := self._buffer.find(b"\n")) < 0:
             self._socket.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
@@ -74,7 +65,7 @@ class DriverSession:
         if "fault" in answer:
             raise CannotVerify(
                 "this is a defect of Overproof, please report it: inside the command, asked to"
-                f" {self._asked}: {answer['fault']}"
+                f" {self._requested}: {answer['fault']}"
             )
         return answer
 

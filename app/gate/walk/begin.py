@@ -5,56 +5,80 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.gate.errors import CannotVerify
 from app.gate.history.git_base import compare, read_base
 from app.gate.history.graph import read_graph
 from app.gate.history.paths import repository_root
-from app.gate.recording.model import Divergence, Graph
-from app.gate.target.session import DriverSession
+from app.gate.recording.model import Direction, Divergence, Failure, Graph
+from app.gate.walk.client import DriverClient
 from app.gate.walk.plan import RecordingPlan
-from app.gate.walk.state import Walk
+from app.gate.walk.state import Arrival, Unchanged, Walk
+
+if TYPE_CHECKING:
+    from app.gate.driver.overproof_driver import protocol
 
 
-def begin_walk(index: int, session: DriverSession, directory: Path, plan: RecordingPlan) -> Walk:
-    """Have the driver get ready, and read the history and the plan. Raises CannotVerify."""
-    described = session.ask("prepare")
-    if failure := described.get("failure"):
-        raise CannotVerify(f"Alembic cannot begin on an empty database: {failure['message']}")
-    is_cached = plan.is_cached and described["has_metadata"]
-    # Which take a while: we read the history in the meantime.
+def begin_walk(index: int, client: DriverClient, directory: Path, plan: RecordingPlan) -> Walk:
+    """Have the driver get ready, and read the history and the plan. `directory`: the target's. Raises CannotVerify."""
+    prepared = client.prepare()
+    if isinstance(prepared, Failure):
+        raise CannotVerify(f"Alembic cannot begin on an empty database: {prepared.message}")
+    is_cached = plan.is_cached and prepared["has_metadata"]
     if is_cached:
-        session.send("fingerprints")
-    graph = read_graph(described, directory, plan.scripts)
-    if not described.get("is_upgrade", True) and not described["is_stamp"]:
+        client.begin_fingerprints()  # the history is read in the meantime
+    arrival = _read_arrival(index, client.handshake, prepared, directory, plan)
+    models = client.receive_fingerprints() if is_cached else {}
+    return Walk(arrival, plan.evidence, Unchanged(models=models))
+
+
+def apply_base(walk: Walk, client: DriverClient) -> None:
+    """Apply what the base has of the plan, and nothing else. Raises CannotVerify."""
+    arrival = walk.arrival
+    # A new revision that was inserted below an old one has to be there for the old one to apply.
+    inserted_below = {revision for revision, _ in arrival.base.inserted_below} if arrival.base else set()
+    for revision in walk.plan:
+        if arrival.revisions[revision].is_new and revision not in inserted_below:
+            continue
+        if failure := client.commit_step(revision, Direction.UPGRADE).failure:
+            raise CannotVerify(
+                f"revision {revision} is older than this branch and does not apply: {failure.message};"
+                " run without --base to see the whole history judged"
+            )
+
+
+def _read_arrival(
+    index: int, handshake: protocol.Handshake, prepared: protocol.Prepared, directory: Path, plan: RecordingPlan
+) -> Arrival:
+    graph = read_graph(prepared, directory, plan.scripts)
+    is_stamp = prepared.get("is_stamp", False)
+    if not prepared.get("is_upgrade", True) and not is_stamp:
         raise CannotVerify("the command does not upgrade: name the one that brings the database to head, after --")
-    divergence = None
+    base = None
     if plan.base_ref is not None:
-        env = directory / (session.hello["script_location"] or "") / "env.py"
-        graph, divergence = _set_against_base(graph, described, directory, plan.base_ref, env)
-    return Walk(
+        env = directory / (handshake["script_location"] or "") / "env.py"
+        graph, base = _compare_with_base(graph, prepared, directory, plan.base_ref, env)
+    return Arrival(
         index=index,
-        hello=session.hello,
+        handshake=handshake,
         graph=graph,
-        plan=list(described["plan"]),
-        evidence=plan.evidence,
-        is_transactional=described["is_transactional"],
-        has_metadata=described["has_metadata"],
-        current=tuple(described["current"]),
-        base=divergence,
-        is_stamp=described.get("is_stamp", False),
-        paths={each["revision"]: Path(each["path"]) for each in described["revisions"]},
-        models=session.receive().get("models", {}) if is_cached else {},
+        plan=tuple(prepared["plan"]),
+        current=tuple(prepared["current"]),
+        is_transactional=prepared["is_transactional"],
+        has_metadata=prepared["has_metadata"],
+        is_stamp=is_stamp,
+        base=base,
+        paths={each["revision"]: Path(each["path"]) for each in prepared["revisions"]},
     )
 
 
-def _set_against_base(
-    graph: Graph, described: Mapping[str, Any], directory: Path, ref: str, env: Path
+def _compare_with_base(
+    graph: Graph, prepared: Mapping[str, Any], directory: Path, ref: str, env: Path
 ) -> tuple[Graph, Divergence]:
     """The graph with its new revisions marked, and what the branch did to the old ones."""
     root = repository_root(directory)
-    folders = {Path(location) for location in described["locations"]}
+    folders = {Path(location) for location in prepared["locations"]}
     folders |= {root / folder for folder in {each.path.rpartition("/")[0] for each in graph.revisions}}
     base = read_base(ref, root, sorted(folders))
     outside = {each.revision for each in graph.revisions if each.path.startswith("/")}

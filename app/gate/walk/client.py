@@ -1,46 +1,205 @@
-"""Single requests to the driver, and their answers as parts of a recording."""
+"""The driver's requests as methods, and its answers as parts of a recording."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from app.gate.errors import CommandExited, StepTimedOut
-from app.gate.recording.model import Direction, Failure, Statement, Step
-from app.gate.target.session import Request
+from app.gate.recording.model import Direction, Failure, Snapshot, Statement, Step
+from app.gate.rows.connection import CommitRefused, QueryRefused, RowConnection
+from app.gate.server.database import Database
+from app.gate.snapshot.incremental import TrackedSnapshot, read_all, read_changes
+from app.gate.target.runner import TargetRunner
+from app.gate.target.session import DriverSession
+
+if TYPE_CHECKING:
+    from app.gate.driver.overproof_driver import protocol
+
+CANCEL_PATIENCE_S = 15.0  # how long a cancelled step may take to end
 
 
-def step_request(revision: str, direction: str, is_observed: bool, stop_before: int | None = None) -> Request:
-    """The request for one revision in one direction, as the driver's `do_step` describes it."""
-    return {
-        "do": "step",
-        "revision": revision,
-        "direction": direction,
-        "observe": is_observed,
-        "stop_before": stop_before,
-    }
+class DriverClient:
+    """What the driver does on request, in one call of Alembic by the command.
+
+    Each method raises CommandExited if the command ends meanwhile.
+    """
+
+    def __init__(self, session: DriverSession, runner: TargetRunner, database: Database) -> None:
+        self._session = session
+        self._runner = runner
+        self._database = database
+        self.timeout_s = runner.target.timeout_s
+        self.handshake = session.handshake
+
+    # The beginning and the end.
+
+    def prepare(self) -> protocol.Prepared | Failure:
+        """Take Alembic's place, and read the history and the plan."""
+        answer = self._session.request("prepare")
+        if failure := answer.get("failure"):
+            return Failure(**failure)
+        prepared: protocol.Prepared = answer
+        return prepared
+
+    def end(self, ending: protocol.Ending) -> None:
+        """Leave the rest to the command."""
+        self._session.request(ending)
+
+    def late_tables(self, timeout_s: float) -> tuple[str, ...]:
+        """After `end`: tables that the command has added to the models since Alembic was done. Raises TimeoutError."""
+        answer: protocol.LateTables = self._session.receive(timeout_s)
+        return tuple(answer["late"])
+
+    # Steps. They raise StepTimedOut.
+
+    def commit_step(self, revision: str, direction: Direction, *, observe: bool = False) -> Step:
+        """Take a step and commit it, as a deployment would. `observe`: note locks, rewrites and scans."""
+        return _step(revision, direction, self._request_step(revision, direction, observe=observe))
+
+    def take_step(self, revision: str, direction: Direction, *, observe: bool = False) -> Step | CommitRefused:
+        """Take a step in the rollback-only transaction."""
+        answer = self._request_step(revision, direction, observe=observe)
+        return CommitRefused() if answer.get("commits") else _step(revision, direction, answer)
+
+    def interrupt_upgrade(self, revision: str, stop_before: int) -> None:
+        """Upgrade as if the command were killed before the statement of that number, from 0."""
+        self._request_step(revision, Direction.UPGRADE, observe=False, stop_before=stop_before)
+
+    def _request_step(
+        self, revision: str, direction: Direction, *, observe: bool, stop_before: int | None = None
+    ) -> protocol.StepAnswer:
+        at = (revision, direction)
+        try:
+            try:
+                answer: protocol.StepAnswer = self._session.request(
+                    "step",
+                    self.timeout_s,
+                    revision=revision,
+                    direction=direction,
+                    observe=observe,
+                    stop_before=stop_before,
+                )
+            except TimeoutError:
+                answer = self._cancel_step(StepTimedOut(f"did not end within {self.timeout_s:g} s", at))
+        except CommandExited as exited:
+            exited.at = at
+            raise
+        return answer
+
+    def _cancel_step(self, timed_out: StepTimedOut) -> protocol.StepAnswer:
+        """Cancel the statement that runs, and return the step's answer. Raises StepTimedOut if that does not come."""
+        self._runner.cancel(self._database, self.handshake["backend"])
+        try:
+            answer: protocol.StepAnswer = self._session.receive(CANCEL_PATIENCE_S)
+        except TimeoutError:
+            raise timed_out from None
+        if failure := answer.get("failure"):
+            answer["failure"] = {**failure, "error": "Timeout", "message": str(timed_out), "sqlstate": None}
+        return answer
+
+    # The rollback-only transaction.
+
+    def begin_rollback_only(self) -> None:
+        """Begin a transaction for steps and rows that are to leave no trace: a script's commit is refused in it."""
+        self._session.request("begin_rollback_only")
+
+    def roll_back(self) -> bool:
+        """Roll the rollback-only transaction back. False if something in it was committed after all."""
+        answer: protocol.RollBackAnswer = self._session.request("roll_back")
+        return answer["undone"]
+
+    def commit(self) -> None:
+        """Commit the rollback-only transaction after all, with rows of the gate's in it."""
+        self._session.request("commit")
+
+    @cached_property
+    def rows(self) -> RowConnection:
+        """The migration's connection, for test rows."""
+        return RowConnection(self._ask, self._execute, self._load)
+
+    def _ask(self, sql: str, *before: str) -> str:
+        answer = self._session.request("ask", sql=sql, before=before)
+        if failure := answer.get("failure"):
+            raise QueryRefused(Failure(**failure))
+        return str(answer["value"])
+
+    def _execute(self, statements: Sequence[str]) -> Failure | None:
+        failure = self._session.request("execute", statements=list(statements)).get("failure")
+        return Failure(**failure) if failure else None
+
+    def _load(self, script: str) -> Failure | None:
+        failure = self._session.request("script", sql=script).get("failure")
+        return Failure(**failure) if failure else None
+
+    # The schema and the models.
+
+    def read_schema(self, since: Snapshot | None = None) -> TrackedSnapshot:
+        """The schema now. `since` is an earlier state of it: then only what may have changed is read."""
+        return read_all(self._query) if since is None else read_changes(since, self._query)
+
+    def _query(self, statements: Sequence[str]) -> Any:
+        answer: protocol.ValueAnswer = self._session.request("query", statements=list(statements))
+        return answer["value"]
+
+    def begin_fingerprints(self) -> None:
+        """Have the models' fingerprints computed, which takes a while, for `receive_fingerprints` to return them."""
+        self._session.send("fingerprints")
+
+    def receive_fingerprints(self) -> dict[str, tuple[str, list[str]]]:
+        """{"public.orders": (fingerprint, names of enums)}. Raises TimeoutError."""
+        answer: protocol.FingerprintsAnswer = self._session.receive(self.timeout_s)
+        return answer["models"]
+
+    def creation(self) -> list[str] | None:
+        """The SQL that creates the models' tables. None where SQL is not enough."""
+        answer: protocol.CreationAnswer = self._session.request("creation")
+        return answer["statements"]
+
+    def drift(self, unchanged: Collection[str]) -> protocol.Drift | Failure:
+        """What autogenerate would still write, except for the unchanged tables. Raises TimeoutError."""
+        answer = self._session.request("drift", self.timeout_s, unchanged=sorted(unchanged))
+        if failure := answer.get("failure"):
+            return Failure(**failure)
+        drift: protocol.Drift = answer
+        return drift
+
+    def hidden_tables(self) -> tuple[str, ...]:
+        """The tables that the project's filters hide from autogenerate."""
+        answer: protocol.HiddenAnswer = self._session.request("hidden")
+        return tuple(answer["tables"])
+
+    def unregistered_models(self) -> list[protocol.UnregisteredModel]:
+        """Table classes that Alembic does not know. Raises TimeoutError."""
+        answer: protocol.UnregisteredAnswer = self._session.request("unregistered", self.timeout_s)
+        return answer["models"]
 
 
-_PATIENCE_S = 15.0  # how long a cancelled step may take to say so
-_CANNOT_HOLD = Step("", Direction.UPGRADE, 0.0)
-
-
-def lost_step(revision: str, direction: str, lost: CommandExited | StepTimedOut) -> Step:
+def lost_step(revision: str, direction: Direction, lost: CommandExited | StepTimedOut) -> Step:
     """The step in the middle of which the command ended, or was ended."""
     if isinstance(lost, StepTimedOut):
         failure = Failure("Timeout", str(lost), revision=revision)
     else:
         failure = Failure("Gone", f"the command ended in the middle of the revision: {lost}", revision=revision)
-    return Step(revision, Direction(direction), 0.0, transactional=False, failure=failure)
+    return Step(revision, direction, 0.0, transactional=False, failure=failure)
 
 
-def is_void(step: Step) -> bool:
-    """Whether the step did not take place, since the script wants to commit where it was to be held."""
-    return step is _CANNOT_HOLD
+def _step(revision: str, direction: Direction, answer: protocol.StepAnswer) -> Step:
+    failure: Mapping[str, Any] | None = answer.get("failure")
+    return Step(
+        revision=revision,
+        direction=direction,
+        duration_ms=round(answer.get("duration_ms", 0.0), 3),
+        transactional=answer.get("transactional", True),
+        statements=tuple(_statement(each) for each in answer.get("statements", ())),
+        failure=Failure(**failure, revision=revision) if failure else None,
+    )
 
 
-def _statement(seen: Mapping[str, Any]) -> Statement:
-    rewrites = tuple(sorted(seen.get("rewrites", ())))  # sorted, for PostgreSQL tells them in any order
+def _statement(seen: protocol.Statement) -> Statement:
+    # Sorted, for PostgreSQL returns them in any order.
+    rewrites = tuple(sorted(seen.get("rewrites", ())))
     return Statement(
         sql=seen["sql"],
         duration_ms=round(seen["duration_ms"], 3),
@@ -48,7 +207,7 @@ def _statement(seen: Mapping[str, Any]) -> Statement:
         locks={table: frozenset(modes) for table, modes in sorted(seen.get("locks", {}).items())},
         rewrites=rewrites,
         scans=tuple(sorted(seen.get("scans", ()))),
-        # A rewrite builds the table's indexes again: that is part of the rewrite, not a finding of its own.
+        # A rewrite builds the table's indexes again: that is part of the rewrite, not a separate finding.
         index_builds=tuple(table for table in sorted(seen.get("index_builds", ())) if table not in rewrites),
         written=dict(sorted(seen.get("written", {}).items())),
         transactional=seen["transactional"],

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from functools import partial
 
 from app.gate.errors import CannotVerify, CommandExited, CommandNeverReachedAlembic, DatabaseSpoiled, StepTimedOut
-from app.gate.recording.model import RoundTrip
+from app.gate.recording.model import Direction, RoundTrip
 from app.gate.server.database import Database
 from app.gate.target.process import Process
 from app.gate.target.runner import TargetRunner, check_database
-from app.gate.target.session import DriverSession
 from app.gate.walk.begin import begin_walk
-from app.gate.walk.client import lost_step
+from app.gate.walk.client import DriverClient, lost_step
 from app.gate.walk.plan import WHOLE_RECORDING, RecordingPlan
 from app.gate.walk.state import Walk
 from app.gate.walk.walker import Walker
@@ -22,27 +20,29 @@ from app.gate.walk.walker import Walker
 OnProgress = Callable[[str, int, int], None]  # phase, done, total
 OnWalk = Callable[[Walk], None]
 
+_LATE_TABLES_S = 1.0  # the command has ended, so they are there, unless a child of the command still has the socket
+
 
 def walk_all(
     runner: TargetRunner,
     plan: RecordingPlan = WHOLE_RECORDING,
     on_progress: OnProgress = lambda phase, done, total: None,
     on_begin: OnWalk = lambda walk: None,
-    at_head: OnWalk = lambda walk: None,
 ) -> list[Walk]:
-    """Every walk that the command makes, on as many databases as it takes. Raises CannotVerify, and what the callbacks raise.
+    """Every walk that the command makes. `on_begin` is called with each before its first step.
 
-    `on_begin` is called with each walk before its first step, `at_head` while the command is busy with what autogenerate sees.
+    Raises CannotVerify, and what the callbacks raise.
     """
     walks: list[Walk] = []
-    start_at = 0  # where in the plan the next run goes on
+    start_at = 0  # where in the plan of the last walk the next run continues
     while True:
         with ExitStack() as stack:
             database = stack.enter_context(runner.database())
             process = stack.enter_context(runner.process(database))
             try:
-                _walk_with(process, database, walks, start_at, runner, plan, on_progress, on_begin, at_head)
-                return _worth_telling(walks)
+                run = CommandRun(runner, plan, database, process, on_progress, on_begin)
+                run.take_walks(walks, start_at)
+                return _with_news(walks)
             except DatabaseSpoiled as spoiled:
                 start_at = spoiled.next_index
             except (CommandExited, StepTimedOut) as lost:
@@ -50,76 +50,84 @@ def walk_all(
                 start_at = _note_loss(walks, lost)
 
 
-def _walk_with(
-    process: Process,
-    database: Database,
-    walks: list[Walk],
-    start_at: int,
-    runner: TargetRunner,
-    plan: RecordingPlan,
-    on_progress: OnProgress,
-    on_begin: OnWalk,
-    at_head: OnWalk,
-) -> None:
-    """Walk with one run of the command: all walks that are not done yet, the first of them from that index on."""
-    unfinished = len(walks) - 1 if start_at else len(walks)
-    index = 0
-    finished: list[tuple[Walk, DriverSession]] = []
-    while (session := process.arrive()) is not None:
-        check_database(session, database)
-        if index < unfinished:
-            session.ask("run_whole")
-        else:
-            if index == len(walks):
-                walks.append(begin_walk(index, session, runner.target.directory, plan))
-                if not walks[index].is_stamp:
-                    on_begin(walks[index])
+class CommandRun:
+    """One run of the command on one database, with all calls of Alembic that it makes."""
+
+    def __init__(
+        self,
+        runner: TargetRunner,
+        plan: RecordingPlan,
+        database: Database,
+        process: Process,
+        on_progress: OnProgress,
+        on_begin: OnWalk,
+    ) -> None:
+        self._runner = runner
+        self._plan = plan
+        self._database = database
+        self._process = process
+        self._on_progress = on_progress
+        self._on_begin = on_begin
+
+    def take_walks(self, walks: list[Walk], start_at: int) -> None:
+        """Take the walks that are not over, and append new ones. The first begins at that index of its plan."""
+        over = len(walks) - 1 if start_at else len(walks)
+        index = 0
+        ended: list[tuple[Walk, DriverClient]] = []
+        while (client := self.next_client()) is not None:
+            if index < over:
+                client.end("run_whole")
             else:
-                session.ask("prepare")
-            walk = walks[index]
-            if walk.is_stamp or (not walk.plan and walk.base is None and not walk.graph.problems):
-                # An application that upgrades once more as it starts; or one that stamps what code has made, and upgrades that.
-                session.ask("stamp" if walk.is_stamp else "finish")
-                index += 1
-                continue
+                walk = self.begin_walk(index, client, walks)
+                if walk.arrival.is_news:
+                    self.take_walk(walk, client, start_at)
+                    start_at = 0
+                    ended.append((walk, client))
+                else:
+                    client.end("stamp" if walk.arrival.is_stamp else "finish")
+            index += 1
+        for walk, client in ended:
+            self.note_late_tables(walk, client)
+        if not walks:
+            raise never_reached_alembic(self._process)
+        _refuse_if_nothing_ran(walks, has_prepare=bool(self._runner.target.prepare))
 
-            def on_step(done: int, walk: Walk = walk) -> None:
-                on_progress("walk", done, len(walk.plan))
+    def next_client(self) -> DriverClient | None:
+        """The driver in the command's next call of Alembic. None once the command has ended."""
+        session = self._process.next_session()
+        if session is None:
+            return None
+        check_database(session, self._database)
+        return DriverClient(session, self._runner, self._database)
 
-            walker = Walker(walk, session, runner.target.timeout_s, runner.canceller(database))
-            walker.go(start_at, on_step, partial(at_head, walk))
-            start_at = 0
-            session.ask("finish")
-            finished.append((walk, session))
-        index += 1
-    for walk, session in finished:
+    def begin_walk(self, index: int, client: DriverClient, walks: list[Walk]) -> Walk:
+        """The walk with that index: a new one, or the last one, which continues."""
+        if index < len(walks):
+            client.prepare()
+            return walks[index]
+        walk = begin_walk(index, client, self._runner.target.directory, self._plan)
+        walks.append(walk)
+        if not walk.arrival.is_stamp:
+            self._on_begin(walk)
+        return walk
+
+    def take_walk(self, walk: Walk, client: DriverClient, start_at: int) -> None:
+        """Take one walk from that index of its plan on."""
+
+        def on_step(done: int) -> None:
+            self._on_progress("walk", done, len(walk.plan))
+
+        Walker(walk, client).walk(start_at, on_step)
+        client.end("finish")
+
+    def note_late_tables(self, walk: Walk, client: DriverClient) -> None:
+        """After the command has ended: note the tables that it added to the models once Alembic was done."""
         with suppress(CommandExited, TimeoutError):  # it may not end as Python does
-            walk.late = tuple(session.receive(_LAST_WORD_S)["late"])
-    if not walks:
-        raise never_reached_alembic(process)
-    has_plan = any(walk.plan or walk.base or walk.graph.problems for walk in walks)
-    if not has_plan and any(walk.is_stamp for walk in walks):
-        raise CannotVerify(
-            "the command does not upgrade: it only stamps an empty database with a revision, and runs none; name the command that"
-            " brings an empty database to head by its revisions, after --"
-        )
-    if not has_plan and all(walk.graph.revisions for walk in walks):
-        current = ", ".join(walks[-1].current) or "none"
-        if runner.target.prepare and walks[-1].current:
-            raise CannotVerify(
-                f"--prepare left the database at {current}, where there is no revision left to run: let it make no more than what the"
-                " first revision expects to find, and mark the database with no revision"
-            )
-        raise CannotVerify(
-            f"the command reached Alembic but had no revision to run (the database is at: {current}): name the command that"
-            " upgrades an empty database to head, after --"
-        )
-
-
-_LAST_WORD_S = 1.0  # the command has ended: what it had to say is there, unless a child of it holds on to the socket
+            walk.late = client.late_tables(_LATE_TABLES_S)
 
 
 def never_reached_alembic(process: Process) -> CommandNeverReachedAlembic:
+    """The error for a command that has ended, with advice."""
     status, words = process.wait(), process.last_words()
     if re.search(r"No module named '(psycopg2?|asyncpg|pg8000)'", words):
         advice = "name a driver that the project has, as in --env DATABASE_URL={url+psycopg2}"
@@ -130,24 +138,47 @@ def never_reached_alembic(process: Process) -> CommandNeverReachedAlembic:
     return CommandNeverReachedAlembic(f"the command never reached Alembic (exit status {status}): {words}; {advice}")
 
 
-def _note_loss(walks: list[Walk], lost: CommandExited | StepTimedOut) -> int:
-    """Write down that the step under way failed. Gives where the walk goes on."""
+def _refuse_if_nothing_ran(walks: Sequence[Walk], *, has_prepare: bool) -> None:
+    """Raises CannotVerify if the command had no revision to run in any walk."""
+    arrivals = [walk.arrival for walk in walks]
+    if any(arrival.plan or arrival.base or arrival.graph.problems for arrival in arrivals):
+        return
+    if any(arrival.is_stamp for arrival in arrivals):
+        raise CannotVerify(
+            "the command does not upgrade: it only stamps an empty database with a revision, and runs none; name the command that"
+            " brings an empty database to head by its revisions, after --"
+        )
+    if not all(arrival.graph.revisions for arrival in arrivals):
+        return  # an empty history is for a check to judge
+    current = ", ".join(arrivals[-1].current) or "none"
+    if has_prepare and arrivals[-1].current:
+        raise CannotVerify(
+            f"--prepare left the database at {current}, where there is no revision left to run: let it make no more than what the"
+            " first revision expects to find, and mark the database with no revision"
+        )
+    raise CannotVerify(
+        f"the command reached Alembic but had no revision to run (the database is at: {current}): name the command that"
+        " upgrades an empty database to head, after --"
+    )
+
+
+def _note_loss(walks: Sequence[Walk], lost: CommandExited | StepTimedOut) -> int:
+    """Note that the step under way failed. Returns where in the plan the walk continues."""
     if lost.at is None:
         raise CannotVerify(f"the command ended while Alembic was at work in it: {lost}") from lost
     walk = walks[-1]
     name, direction = lost.at
-    step = lost_step(name, direction, lost)
+    step = lost_step(name, Direction(direction), lost)
     trip = walk.trips.get(name, RoundTrip(name))
-    if direction == "downgrade":
+    if direction == Direction.DOWNGRADE:
         walk.trips[name] = RoundTrip(name, up=trip.up, down=step)
     elif name in walk.applied:
         walk.trips[name] = RoundTrip(name, up=trip.up, down=trip.down, second_up=step, left_behind=trip.left_behind)
     else:
         walk.trips[name] = RoundTrip(name, up=step)
-    return walk.plan.index(name) + 1
+    return walk.index_after(name)
 
 
-def _worth_telling(walks: list[Walk]) -> list[Walk]:
-    """An application that upgrades again at its start makes a walk of no steps over the same history: that is not news."""
-    told = [walk for walk in walks if not walk.is_stamp and (walk.plan or walk.graph.problems or walk.base)]
-    return told or walks[:1]
+def _with_news(walks: list[Walk]) -> list[Walk]:
+    """The walks that have something to report, and the first one if none has."""
+    return [walk for walk in walks if walk.arrival.is_news] or walks[:1]

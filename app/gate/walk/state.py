@@ -1,18 +1,19 @@
-"""One walk through one history, as it grows."""
+"""What is known of one walk through one history: the facts with which it arrives, and its results as they grow."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.gate.recording.model import (
     Divergence,
     Drift,
     Evidence,
+    Failure,
     Graph,
     Revision,
     RoundTrip,
@@ -21,54 +22,28 @@ from app.gate.recording.model import (
 )
 from app.gate.rows.trial import RowsTrial
 from app.gate.snapshot.read import without
-from app.gate.target.session import DriverSession
 from app.gate.walk.unchanged import Models
 
+if TYPE_CHECKING:
+    from app.gate.driver.overproof_driver import protocol
 
-@dataclass
-class Walk:
-    """One walk through one history, as it grows."""
+NEEDS_HEAD = ("head", "models", "drift", "offline", "concurrent")  # parts of a recording that only a walk to head has
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What is known once the command has reached Alembic, before the first step."""
 
     index: int  # which of the command's calls to Alembic it is
-    hello: Mapping[str, Any]
+    handshake: protocol.Handshake
     graph: Graph
-    plan: list[str]
-    evidence: frozenset[Evidence]  # what is recorded beyond it
-    is_transactional: bool  # False where the connection commits each statement by itself
+    plan: tuple[str, ...]  # the revisions to be applied, in their order
+    current: tuple[str, ...]  # where the database is: with --base, at the base's revisions
+    is_transactional: bool  # False where the connection commits each statement on its own
     has_metadata: bool
-    current: tuple[str, ...] = ()  # where the database was before the walk: the base's revisions, with --base
-    base: Divergence | None = None
-    is_stamp: bool = (
-        False  # the command only marks the database with a revision, as one does whose tables code has made
-    )
-    start: Snapshot | None = None
-    trips: dict[str, RoundTrip] = field(default_factory=dict)
-    unconfirmed: list[str] = field(default_factory=list)
-    applied: set[str] = field(default_factory=set)
-    blocked_by: dict[str, str] = field(
-        default_factory=dict
-    )  # revision that was not tried -> the one that failed below it
-    head: Snapshot | None = None
-    is_stop: bool = False  # a later walk goes on with the same history
-    drift: tuple[Drift, ...] | None = None
-    is_drift_stale: bool = False  # a script has changed the models' metadata, in the process that was asked
-    hidden: tuple[str, ...] = ()
-    late: tuple[str, ...] = ()  # tables of models that the command loads once Alembic is done: "public.orders"
-    unregistered: tuple[UnregisteredModel, ...] | None = None
-    not_observed: dict[str, str] = field(default_factory=dict)
-    paths: Mapping[str, Path] = field(default_factory=dict)  # of the scripts, by revision
-    unpopulated: dict[str, RowsTrial] = field(default_factory=dict)  # revisions that are still to be tried over rows
-    known: Mapping[str, str] | None = None  # tables that were like their models at the base, and their fingerprints
-    models: Models = field(default_factory=dict)
-    unchanged: frozenset[str] = frozenset()  # tables that autogenerate need not compare (see `unchanged.py`)
-    creation: Sequence[str] | None = None  # SQL that creates the models' tables, if SQL is enough
-    refused: tuple[str, ...] = ()  # tables of which a filter of the project's left something out
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def note(self, revision: str, **changes: Any) -> None:
-        """Write down more of that revision's trip. Others may be at it as well, for other fields."""
-        with self._lock:
-            self.trips[revision] = replace(self.trips[revision], **changes)
+    is_stamp: bool  # the command only marks the database with a revision, as after tables were created by code
+    base: Divergence | None
+    paths: Mapping[str, Path]  # of the scripts, by revision
 
     @cached_property
     def revisions(self) -> dict[str, Revision]:
@@ -77,35 +52,111 @@ class Walk:
 
     @property
     def history(self) -> tuple[Any, ...]:
-        """What tells one history from another: where its scripts are, and where its revision is kept."""
-        return tuple(self.hello[name] for name in ("script_location", "version_table", "version_table_schema"))
+        """What distinguishes one history from another: where its scripts are, and where its revision is kept."""
+        handshake = self.handshake
+        return (handshake["script_location"], handshake["version_table"], handshake["version_table_schema"])
 
-    def ask_drift(self, session: DriverSession, timeout_s: float, meanwhile: Callable[[], None] | None = None) -> None:
-        """What autogenerate would still write, in the process of that session, which is at head."""
-        answer = session.ask("drift", timeout_s, meanwhile, unchanged=sorted(self.unchanged))
-        if failure := answer.get("failure"):
-            self.not_observed["drift"] = f"autogenerate failed: {failure['message']}"
+    @property
+    def is_news(self) -> bool:
+        """Whether there is something to walk or report. An application that upgrades again as it starts has nothing."""
+        return not self.is_stamp and bool(self.plan or self.base or self.graph.problems)
+
+    @property
+    def version_table(self) -> str:
+        """ "public.alembic_version" """
+        return f"{self._version_schema}.{self.handshake['version_table']}"
+
+    @property
+    def _version_schema(self) -> str:
+        return self.handshake["version_table_schema"] or "public"
+
+    def without_version_table(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot less the table in which Alembic keeps the revision."""
+        return without(snapshot, self._version_schema, self.handshake["version_table"])
+
+
+@dataclass
+class Unchanged:
+    """The tables that autogenerate need not compare with their models (see `unchanged.py`)."""
+
+    known: Mapping[str, str] | None = None  # that were like their models at the base, and these models' fingerprints
+    models: Models = field(default_factory=dict)  # as they are now
+    tables: frozenset[str] = frozenset()
+    refused: tuple[str, ...] = ()  # tables of which a filter of the project's left something out
+
+
+@dataclass
+class Walk:
+    """The results of one walk."""
+
+    arrival: Arrival
+    evidence: frozenset[Evidence]  # what is recorded beyond the walk
+    unchanged: Unchanged = field(default_factory=Unchanged)
+    start: Snapshot | None = None
+    trips: dict[str, RoundTrip] = field(default_factory=dict)
+    applied: set[str] = field(default_factory=set)
+    blocked_by: dict[str, str] = field(default_factory=dict)  # skipped revision -> the one below it that failed
+    unconfirmed: list[str] = field(default_factory=list)  # revisions whose second upgrade is to be tried with commits
+    unpopulated: dict[str, RowsTrial] = field(default_factory=dict)  # revisions that are still to be tried over rows
+    head: Snapshot | None = None
+    is_continued: bool = False  # by a later walk through the same history
+    creation: Sequence[str] | None = None  # SQL that creates the models' tables, if SQL is enough
+    drift: tuple[Drift, ...] | None = None
+    is_drift_stale: bool = False  # a script has changed the models' metadata, in the process that was asked
+    hidden: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()  # tables of models that the command loads once Alembic is done: "public.orders"
+    unregistered: tuple[UnregisteredModel, ...] | None = None
+    not_observed: dict[str, str] = field(default_factory=dict)  # part of the recording -> why
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def index(self) -> int:
+        """Which of the command's calls to Alembic it is."""
+        return self.arrival.index
+
+    @property
+    def plan(self) -> tuple[str, ...]:
+        """The revisions to be applied, in their order."""
+        return self.arrival.plan
+
+    @property
+    def observes_statements(self) -> bool:
+        """Whether the locks, rewrites and scans of statements are recorded."""
+        return Evidence.LOCKS in self.evidence
+
+    def blocker_of(self, revision: Revision) -> str | None:
+        """The revision that failed below this one, if there is one."""
+        for parent in (*revision.down_revisions, *revision.depends_on):
+            if parent in self.trips and parent not in self.applied:
+                return self.blocked_by.get(parent, parent)
+        return None
+
+    def skip(self, revision: str, blocker: str) -> None:
+        """Note that the revision was not tried."""
+        self.blocked_by[revision] = blocker
+        self.trips[revision] = RoundTrip(revision, skipped_because=f"it comes after {blocker}, which does not apply")
+
+    def note(self, revision: str, **changes: Any) -> None:
+        """Add to that revision's trip. Safe for several threads that note different fields."""
+        with self._lock:
+            self.trips[revision] = replace(self.trips[revision], **changes)
+
+    def note_drift(self, answer: protocol.Drift | Failure) -> None:
+        """Note what autogenerate would still write, or that it failed."""
+        if isinstance(answer, Failure):
+            self.not_observed["drift"] = f"autogenerate failed: {answer.message}"
             return
         self.drift = tuple(Drift(each["operation"], each["object"], each["kind"]) for each in answer["operations"])
         self.hidden += tuple(answer["waived"])
-        self.refused = tuple(answer["refused"])
+        self.unchanged.refused = tuple(answer["refused"])
         self.is_drift_stale = answer["is_stale"]
+
+    def index_after(self, revision: str) -> int:
+        """Where in the plan the walk continues after that revision."""
+        return self.plan.index(revision) + 1
 
     def get_head(self) -> Snapshot:
         """The schema at head. Raises LookupError if the walk did not get there."""
         if self.head is None:
             raise LookupError("head was not reached")
         return self.head
-
-    def without_version_table(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot less the table in which Alembic keeps the revision."""
-        return without(snapshot, self._version_schema, self.hello["version_table"])
-
-    @property
-    def version_table(self) -> str:
-        """ "public.alembic_version" """
-        return f"{self._version_schema}.{self.hello['version_table']}"
-
-    @property
-    def _version_schema(self) -> str:
-        return str(self.hello["version_table_schema"] or self.hello.get("default_schema") or "public")

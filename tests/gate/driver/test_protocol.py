@@ -108,7 +108,7 @@ def a_session(place: Path, server: Server, *command: str) -> Iterator[tuple[Driv
     (package / "lines.py").write_text(MODEL.format(name="Line", table="lines"))
     runner = TargetRunner(target(place, *command), server)
     with runner.database() as database, runner.process(database) as process:
-        session = process.arrive()
+        session = process.next_session()
         assert session is not None
         yield session, process
 
@@ -127,11 +127,11 @@ def test_each_request_is_answered_as_the_protocol_says(tmp_path: Path, server: S
 
         def ask(name: protocol.Request | protocol.Ending, **arguments: Any) -> dict[str, Any]:
             sent.add(name)
-            answer = session.ask(name, **arguments)
+            answer: dict[str, Any] = session.request(name, **arguments)
             check(answer, ANSWERS[name], name)
             return answer
 
-        check(session.hello, protocol.Handshake, "handshake")
+        check(session.handshake, protocol.Handshake, "handshake")
         assert ask("prepare")["plan"] == ["a1", "b2", "c3"]
         assert set(ask("fingerprints")["models"]) == {"public.orders"}
         assert ask("query", statements=["SELECT 1"]) == {"value": 1}
@@ -174,17 +174,17 @@ def test_what_does_not_go_well_is_answered_as_the_protocol_says(
     tmp_path: Path, server: Server, request_: dict[str, Any], hint: Any
 ) -> None:
     with a_session(tmp_path, server) as (session, _):
-        session.ask("prepare")
+        session.request("prepare")
 
-        check(session.ask(**request_), hint, request_["do"])
+        check(session.request(**request_), hint, request_["do"])
 
 
 @pytest.mark.parametrize("name", sorted(serve.ENDINGS.keys() - {"finish"}))
 def test_each_ending_is_answered_as_the_protocol_says(tmp_path: Path, server: Server, name: protocol.Ending) -> None:
     with a_session(tmp_path, server) as (session, process):
         if name in ("stamp", "stop"):
-            session.ask("prepare")
-        answer = session.ask(name)
+            session.request("prepare")
+        answer = session.request(name)
 
         check(answer, ANSWERS[name], name)
         if name == "run_concurrently":
@@ -194,8 +194,8 @@ def test_each_ending_is_answered_as_the_protocol_says(tmp_path: Path, server: Se
 
 def test_offline_sql_is_answered_as_the_protocol_says(tmp_path: Path, server: Server) -> None:
     with a_session(tmp_path, server, *COMMAND, "--sql") as (session, _):
-        answer = session.ask("offline", start=[])
+        answer = session.request("offline", start=[])
 
-        check(session.hello, protocol.Handshake, "handshake")
+        check(session.handshake, protocol.Handshake, "handshake")
         check(answer, protocol.OfflineAnswer)
         assert {revision for revision, _ in answer["pieces"]} == {None, "a1", "b2", "c3"}

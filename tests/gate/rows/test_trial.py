@@ -12,6 +12,7 @@ from app.gate.rows.touched import find_rows, touched_tables
 from app.gate.server.throwaway import Server
 from app.gate.target.runner import TargetRunner
 from app.gate.target.target import Target
+from app.gate.walk.plan import RecordingPlan
 from app.gate.walk.run import walk_all
 from tests.gate.checks.builders import added, altered, key, snapshot
 from tests.gate.hazards.case import body
@@ -340,7 +341,7 @@ def test_no_mark_is_left_of_the_rows(tmp_path: Path, server: Server) -> None:
         },
     )
 
-    (walk,) = walk_all(TargetRunner(target(place), server, evidence=EVIDENCE))
+    (walk,) = walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=EVIDENCE))
 
     assert walk.trips["b2"].populated is not None
     assert walk.trips["c3"].up is not None
@@ -528,7 +529,7 @@ def test_rows_of_the_project_s_own_take_the_place_of_ours(tmp_path: Path, server
         """,
     )
     on_driver = Target(COMMAND, {"DATABASE_URL": f"{{url+{driver}}}"}, directory=place)
-    (walk,) = walk_all(TargetRunner(on_driver, server, evidence=EVIDENCE))
+    (walk,) = walk_all(TargetRunner(on_driver, server), RecordingPlan(evidence=EVIDENCE))
 
     trip = walk.trips["z9"]
     assert trip.rows_failure is None
@@ -543,7 +544,7 @@ def test_rows_of_the_project_s_own_that_the_upgrade_does_not_bear_are_told_apart
     place = write_project(tmp_path, {"a1": ORDERS, "z9": script("z9", "a1", *SET_NOT_NULL)})
     own_rows(place, "INSERT INTO orders (id) VALUES (1)")
 
-    (walk,) = walk_all(TargetRunner(target(place), server, evidence=EVIDENCE))
+    (walk,) = walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=EVIDENCE))
 
     populated = tried(walk.trips["z9"])
     assert populated.rows == RowKind.OWN
@@ -554,7 +555,7 @@ def test_rows_of_the_project_s_own_that_do_not_load_are_told_and_ours_are_used(t
     place = write_project(tmp_path, {"a1": ORDERS, "z9": script("z9", "a1", *SET_NOT_NULL)})
     own_rows(place, "INSERT INTO orders (id) VALUES (1); INSERT INTO oders VALUES (1)")
 
-    (walk,) = walk_all(TargetRunner(target(place), server, evidence=EVIDENCE))
+    (walk,) = walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=EVIDENCE))
 
     trip = walk.trips["z9"]
     assert trip.rows_failure is not None

@@ -59,7 +59,7 @@ def test_a_command_that_ends_before_it_says_a_word_is_gone_and_leaves_no_socket_
     runner = TargetRunner(target(tmp_path, sys.executable, "-c", hangs_up), server)
 
     with runner.blank_database() as database, runner.process(database) as process, pytest.raises(CommandExited):
-        process.arrive()  # pytest fails for a socket that is left to the garbage collector
+        process.next_session()  # pytest fails for a socket that is left to the garbage collector
 
 
 @pytest.mark.parametrize(("template", "takes_turns"), [("[alembic]\n", False), ("url = {url}\n", True)])

@@ -335,7 +335,7 @@ def test_a_script_that_ends_the_process_is_a_failed_step(tmp_path: Path, server:
 
 @pytest.mark.parametrize("body", ["op.execute('SELECT pg_sleep(600)')", "import signal; signal.pause()"])
 def test_a_step_that_hangs_is_ended(tmp_path: Path, server: Server, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.gate.walk.walker._PATIENCE_S", 0.2)
+    monkeypatch.setattr("app.gate.walk.client.CANCEL_PATIENCE_S", 0.2)
     place = write_project(tmp_path, {"a1": ORDERS, "b2": script("b2", "a1", body), "c3": script("c3", "a1")})
 
     trips = walked(place, server, timeout_s=2.0)
@@ -352,7 +352,7 @@ def test_a_step_that_hangs_is_ended(tmp_path: Path, server: Server, body: str, m
 def test_a_step_down_or_up_again_that_hangs_is_ended(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, body: str, direction: str
 ) -> None:
-    monkeypatch.setattr("app.gate.walk.client._PATIENCE_S", 0.2)
+    monkeypatch.setattr("app.gate.walk.client.CANCEL_PATIENCE_S", 0.2)
     note = "op.add_column('orders', sa.Column('note', sa.Text))"
     steps = (note, body) if direction == "downgrade" else (on_the_second_run(tmp_path, body) + note, DROP_NOTE)
     scripts = {"a1": ORDERS, "b2": script("b2", "a1", *steps), "c3": script("c3", "b2")}
