@@ -1,9 +1,13 @@
-"""The schema at the base, kept from run to run, so that `--base` costs what the branch adds and not what came before.
+"""The cache of the base: its schema from run to run, so that `--base` costs what the branch adds and not what came before.
 
-What is kept is an image of the embedded cluster (see `image.py`), under a key made of everything that the schema follows from and that can
-be known before anything runs: the base's scripts as they are here, env.py, the command, and PostgreSQL's major version. What cannot be known
-so early (the versions of Alembic and SQLAlchemy, the revisions that the database is at) is compared once the command has got to
-Alembic, and the schema that is found with the digest of the one that was kept. Whatever differs, or is damaged, is thrown away and made anew.
+A base backup of the embedded cluster (see `server/backup.py`) is cached under a key made of everything that the schema at
+the base follows from and that is known before anything runs: the base's scripts as they are here, env.py, the command, and
+PostgreSQL's major version. What is not known so early (the versions of Alembic and SQLAlchemy, the revisions at which the
+database is) is compared once the command has reached Alembic, and the schema that is found with the digest of the one that
+was cached. Whatever differs, or is damaged, is removed and made again.
+
+`Manifest` is what is known of one backup, `_Store` the files, and `BaseCache` the policy: when a backup is used, checked, made and
+removed.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,18 +26,18 @@ from app.gate.files import write_atomically
 from app.gate.history.git_base import read_base, revision_of
 from app.gate.history.paths import repository_root
 from app.gate.history.scripts import Script
-from app.gate.recording.model import Snapshot
+from app.gate.recording.model import Body, Snapshot
 from app.gate.recording.serialization import digest
-from app.gate.server import backup as image
+from app.gate.server import backup
 from app.gate.server.binaries import find_binaries
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.target.target import Target
 from app.gate.walk.state import Walk
 
-KEPT_IMAGES = 4  # each has about 50 MB
+MAX_BACKUPS = 4  # each has about 50 MB
 Result = TypeVar("Result")
-_FORMAT = 4  # to be raised when what is kept, or how it is made, changes
+_FORMAT = 5  # to be raised when what is cached, or how it is made, changes
 
 
 def cache_directory() -> Path:
@@ -43,147 +47,233 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "overproof"
 
 
+@dataclass(frozen=True)
+class WalkStart:
+    """How one of the command's walks begins at the base."""
+
+    index: int
+    alembic: str
+    sqlalchemy: str
+    current: tuple[str, ...]  # the revisions at which the database is
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of one base backup."""
+
+    key: str
+    database: str  # the name of the one in the backup that is at the base
+    backup_sha256: str
+    schema_digest: str
+    walks: tuple[WalkStart, ...]
+    scripts: tuple[Script, ...] = ()  # at the base, those without allowances
+    unchanged: Mapping[int, Mapping[str, str]] | None = (
+        None  # by the walk's index, see `walk/unchanged.py`; None: not known
+    )
+
+    def to_text(self) -> str:
+        """A checksum, and the manifest as JSON."""
+        content = json.dumps(asdict(self))
+        return f"{_sha256(content)}\n{content}"
+
+    @classmethod
+    def from_text(cls, text: str) -> Manifest:
+        """Raises ValueError unless the text is what `to_text` returned."""
+        checksum, _, content = text.partition("\n")
+        if checksum != _sha256(content):
+            raise ValueError("the manifest is not as it was written")
+        facts = json.loads(content)
+        walks = tuple(WalkStart(**{**each, "current": tuple(each["current"])}) for each in facts.pop("walks"))
+        scripts = tuple(map(_script_of, facts.pop("scripts")))
+        unchanged = facts.pop("unchanged")
+        if unchanged is not None:
+            unchanged = {int(index): tables for index, tables in unchanged.items()}
+        return cls(**facts, walks=walks, scripts=scripts, unchanged=unchanged)
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """Where the scripts of a target are: only a run of its command finds that out."""
+
+    folders: tuple[str, ...]
+    env: str
+
+
+@dataclass(frozen=True)
+class _Store:
+    """The files: for each key a base backup and its manifest, and for each target its sources."""
+
+    directory: Path
+
+    def backup(self, key: str) -> Path:
+        return self._file(key, "tar")
+
+    def read(self, key: str) -> Manifest | None:
+        """The manifest of a backup that is there and undamaged. What is damaged is removed."""
+        try:
+            manifest = Manifest.from_text(self._file(key, "manifest").read_text("utf-8"))
+        except (OSError, ValueError):
+            manifest = None
+        if manifest is None or manifest.key != key or _sha256_of(self.backup(key)) != manifest.backup_sha256:
+            self.remove(key)
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(self.backup(key))  # the oldest are removed first
+        return manifest
+
+    def write(self, manifest: Manifest) -> None:
+        """Raises OSError."""
+        write_atomically(self._file(manifest.key, "manifest"), manifest.to_text())
+
+    def add(self, manifest: Manifest, path: Path) -> None:
+        """Store the backup in the file at that path, and remove the oldest. Raises OSError."""
+        path.replace(self.backup(manifest.key))
+        self.write(manifest)
+        backups = sorted(self.directory.glob("*.tar"), key=lambda each: each.stat().st_mtime)
+        for old in backups[:-MAX_BACKUPS]:
+            old.unlink(missing_ok=True)
+            old.with_suffix(".manifest").unlink(missing_ok=True)
+
+    def remove(self, key: str) -> None:
+        for ending in ("tar", "manifest"):
+            self._file(key, ending).unlink(missing_ok=True)
+
+    def read_sources(self, target_id: str) -> _Sources | None:
+        try:
+            facts = json.loads(self._file(target_id, "target.json").read_text("utf-8"))
+            return _Sources(tuple(facts["folders"]), facts["env"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write_sources(self, target_id: str, sources: _Sources) -> None:
+        """Raises OSError."""
+        write_atomically(self._file(target_id, "target.json"), json.dumps(asdict(sources)))
+
+    def _file(self, name: str, ending: str) -> Path:
+        return self.directory / f"{name[:32]}.{ending}"
+
+
+@dataclass(frozen=True)
+class _PendingBackup:
+    """A backup of the base that is made and not stored: nothing is known of its schema before the walk begins."""
+
+    path: Path
+    database: str
+    sha256: str
+
+
 @dataclass
 class BaseCache:
-    """The place for one base of one target. It holds an image if `database` is not None."""
+    """The cached schema at one base of one target."""
 
     target: Target
     ref: str
     directory: Path = field(default_factory=cache_directory)
-    database: str | None = None  # its name in the image
-    facts: dict[str, Any] = field(default_factory=dict)  # what the image was made with, or is being made with
-    _taken: Path | None = None
+    found: Manifest | None = None  # of the backup from which the run starts
+    _made: Manifest | None = None  # of the one that the run has stored
+    _pending: _PendingBackup | None = None
 
     @property
-    def image(self) -> Path | None:
-        """The file to start the server from."""
-        return self._file(self.facts["key"], "tar") if self.database is not None else None
+    def base_backup(self) -> Path | None:
+        """The file from which the server starts."""
+        return self._store.backup(self.found.key) if self.found is not None else None
 
     @property
     def scripts(self) -> dict[str, Script]:
         """What was read of the scripts at the base, by their SHA-256."""
-        return {digest: Script(digest, *parts) for digest, *parts in self.facts.get("scripts", ())}
+        return {script.sha256: script for script in self.found.scripts} if self.found is not None else {}
 
     @property
-    def knows_settled(self) -> bool:
-        return "settled" in self.facts
+    def needs_unchanged(self) -> bool:
+        """Whether the tables that are like their models are still to be noted."""
+        manifest = self.found or self._made
+        return manifest is not None and manifest.unchanged is None
 
     def find(self) -> None:
-        """Look for an image that fits. A damaged one is removed."""
-        folders = self._read(self._file(self._target_id(), "target.json"))
-        if not folders:
-            return
-        key = self._key([Path(folder) for folder in folders["folders"]], Path(folders["env"]))
-        facts = self._read(self._file(key, "json"))
-        if not facts:
-            return
-        self.facts = facts
-        seal = facts.pop("seal", None)
-        if seal != _sha256(facts) or facts["key"] != key or _sha256_of(self._file(key, "tar")) != facts["sha256"]:
-            self.facts = {"key": key}
-            self.discard()
-            return
-        self.database = facts["database"]
-        with contextlib.suppress(OSError):
-            os.utime(self._file(key, "tar"))  # the oldest go first
+        """Look for a backup that fits."""
+        sources = self._store.read_sources(self._target_id())
+        self.found = self._store.read(self._key(sources)) if sources is not None else None
 
     def discard(self) -> None:
-        """Remove the image."""
-        for ending in ("tar", "json"):
-            if key := self.facts.get("key"):
-                self._file(key, ending).unlink(missing_ok=True)
-        self.database, self.facts, self._taken = None, {}, None
+        """Remove the backup that was found."""
+        if self.found is not None:
+            self._store.remove(self.found.key)
+        self.found = None
 
-    def take(self, server: Server, database: Database) -> None:
-        """Make an image of the server, which holds the base in that database and nothing else. It counts once it is settled."""
+    def store_pending(self, server: Server, database: Database) -> None:
+        """Back the server up, which holds the base in that database and nothing else. The backup counts once it is committed."""
         if not server.is_embedded:
             return
-        with contextlib.suppress(OSError, ServerUnavailable):  # a run without an image is only slower
+        with contextlib.suppress(OSError, ServerUnavailable):  # a run without a cache is only slower
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path = self.directory / f"taken-{os.getpid()}.tar"
-            image.take(server.maintenance, find_binaries().directory, path)
-            self._taken = path
-            self.facts = {"database": database.name, "sha256": _sha256_of(path)}
+            path = self.directory / f"pending-{os.getpid()}.tar"
+            backup.take(server.maintenance, find_binaries().directory, path)
+            self._pending = _PendingBackup(path, database.name, _sha256_of(path) or "")
 
     def check(self, walk: Walk) -> None:
-        """Compare what can be known before the walk, and tell it which tables are settled. Raises Distrusted."""
-        walk.unchanged.known = self.facts.get("settled", {}).get(str(walk.index), {})
-        if self.database is None:
-            return
-        found = [walk.arrival.handshake["alembic"], walk.arrival.handshake["sqlalchemy"], sorted(walk.arrival.current)]
-        if [found] != self.facts["walks"][walk.index : walk.index + 1]:
+        """Compare what is known before the first step, and note which tables were like their models. Raises StaleBaseCache."""
+        unchanged = self.found.unchanged if self.found is not None else None
+        walk.unchanged.known = (unchanged or {}).get(walk.index, {})
+        if self.found is not None and _start_of(walk) not in self.found.walks:
             raise StaleBaseCache
 
-    def settle(self, walks: Sequence[Walk]) -> None:
-        """Compare the schema with which the walk began, or keep the image that was taken. Raises Distrusted."""
+    def commit(self, walks: Sequence[Walk]) -> None:
+        """Store the pending backup, or compare the one that was found with the schema at the start. Raises StaleBaseCache."""
         start = walks[0].start
         if start is None:
             return
-        if self.database is not None:
-            if len(walks) != len(self.facts["walks"]) or self.facts["digest"] != digest(Snapshot(start.objects)):
+        schema_digest = digest(Snapshot(start.objects))
+        if self.found is not None:
+            if len(walks) != len(self.found.walks) or schema_digest != self.found.schema_digest:
                 raise StaleBaseCache
-            return
-        if self._taken is None:
-            return
-        with contextlib.suppress(OSError):
-            self._settle(walks, digest(Snapshot(start.objects)))
-
-    def _settle(self, walks: Sequence[Walk], schema: str) -> None:
-        root = repository_root(self.target.directory)
-        env = Path(self.target.directory, walks[0].arrival.handshake["script_location"] or "", "env.py").resolve()
-        folders = sorted({str((root / each.path).parent) for walk in walks for each in walk.arrival.graph.revisions})
-        key = self._key([Path(folder) for folder in folders], env)
-        versions = [
-            [walk.arrival.handshake["alembic"], walk.arrival.handshake["sqlalchemy"], sorted(walk.arrival.current)]
-            for walk in walks
-        ]
-        scripts = [
-            [
-                each.sha256,
-                each.content_digest,
-                each.upgrade_line,
-                each.downgrade_line,
-                each.upgrade_body,
-                each.downgrade_body,
-            ]
-            for walk in walks
-            for each in walk.arrival.graph.revisions
-            if not each.is_new and not each.allowances
-        ]
-        facts = {**self.facts, "key": key, "digest": schema, "walks": versions, "scripts": scripts}
-        assert self._taken is not None  # noqa: S101 - seen by the only caller
-        self._taken.replace(self._file(key, "tar"))
-        self._write(facts)
-        write_atomically(
-            self._file(self._target_id(), "target.json"), json.dumps({"folders": folders, "env": str(env)})
-        )
-        images = sorted(self.directory.glob("*.tar"), key=lambda path: path.stat().st_mtime)
-        for path in images[:-KEPT_IMAGES]:
-            path.unlink(missing_ok=True)
-            path.with_suffix(".json").unlink(missing_ok=True)
-
-    def note_settled(self, settled: Mapping[int, Mapping[str, str]]) -> None:
-        """Keep which tables are settled, by the walk's index, if that is not known yet. See `settled.py`."""
-        if settled and "key" in self.facts and not self.knows_settled:
+        elif self._pending is not None:
             with contextlib.suppress(OSError):
-                self._write({**self.facts, "settled": {str(index): dict(tables) for index, tables in settled.items()}})
+                self._made = self._commit(self._pending, walks, schema_digest)
 
-    def _write(self, facts: dict[str, Any]) -> None:
-        """Raises OSError."""
-        self.facts = facts
-        write_atomically(self._file(facts["key"], "json"), json.dumps({**facts, "seal": _sha256(facts)}))
+    def _commit(self, pending: _PendingBackup, walks: Sequence[Walk], schema_digest: str) -> Manifest:
+        root = repository_root(self.target.directory)
+        revisions = [revision for walk in walks for revision in walk.arrival.graph.revisions]
+        env = Path(self.target.directory, walks[0].arrival.handshake["script_location"] or "", "env.py").resolve()
+        sources = _Sources(tuple(sorted({str((root / each.path).parent) for each in revisions})), str(env))
+        manifest = Manifest(
+            key=self._key(sources),
+            database=pending.database,
+            backup_sha256=pending.sha256,
+            schema_digest=schema_digest,
+            walks=tuple(map(_start_of, walks)),
+            scripts=tuple(
+                Script(**{each.name: getattr(revision, each.name) for each in fields(Script)})
+                for revision in revisions
+                if not revision.is_new and not revision.allowances
+            ),
+        )
+        self._store.add(manifest, pending.path)
+        self._store.write_sources(self._target_id(), sources)
+        return manifest
+
+    def note_unchanged(self, unchanged: Mapping[int, Mapping[str, str]]) -> None:
+        """Note the tables that are like their models, by the walk's index, if that is not known yet."""
+        manifest = self.found or self._made
+        if manifest is not None and manifest.unchanged is None and unchanged:
+            with contextlib.suppress(OSError):
+                self._store.write(replace(manifest, unchanged=unchanged))
+
+    def clean_up(self) -> None:
+        """Remove a backup that was not committed."""
+        if self._pending is not None:
+            self._pending.path.unlink(missing_ok=True)
+
+    @property
+    def _store(self) -> _Store:
+        return _Store(self.directory)
 
     def _target_id(self) -> str:
-        return _sha256([str(self.target.directory.resolve()), *self._told()])
+        return _sha256([str(self.target.directory.resolve()), *_settings(self.target)])
 
-    def _told(self) -> list[Any]:
-        """What the command was told, which the schema may follow from."""
-        files = {str(path): text for path, text in self.target.files.items()}
-        return [_FORMAT, self.target.command, sorted(self.target.environment.items()), files, self.target.prepare]
-
-    def _key(self, folders: Sequence[Path], env: Path) -> str:
+    def _key(self, sources: _Sources) -> str:
         """Of everything that the schema at the base follows from."""
         root = repository_root(self.target.directory)
+        folders = [Path(folder) for folder in sources.folders]
         base = read_base(self.ref, root, folders)
         scripts = []
         for folder in folders:
@@ -193,30 +283,43 @@ class BaseCache:
                 revision = revision_of(text)
                 if is_outside or revision in base.scripts:
                     scripts.append([revision, hashlib.sha256(text.encode()).hexdigest()])
+        env = Path(sources.env)
         text = env.read_text("utf-8", "replace") if env.is_file() else ""
-        return _sha256([*self._told(), find_binaries().major, sorted(scripts, key=str), text])
-
-    def _file(self, name: str, ending: str) -> Path:
-        return self.directory / f"{name[:32]}.{ending}"
-
-    @staticmethod
-    def _read(path: Path) -> dict[str, Any]:
-        try:
-            read = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return read if isinstance(read, dict) else {}
+        return _sha256([*_settings(self.target), find_binaries().major, sorted(scripts, key=str), text])
 
 
 def with_base_cache(base_cache: BaseCache, run: Callable[[Path | None], Result]) -> Result:
-    """Run with the image that is base_cache, and without it if that turns out not to be trusted."""
+    """Run from the cached base backup, and without it if it turns out to be stale."""
     base_cache.find()
-    if base_cache.image is not None:
-        try:
-            return run(base_cache.image)
-        except (StaleBaseCache, ServerUnavailable):
-            base_cache.discard()
-    return run(None)
+    try:
+        if base_cache.base_backup is not None:
+            try:
+                return run(base_cache.base_backup)
+            except (StaleBaseCache, ServerUnavailable):
+                base_cache.discard()
+        return run(None)
+    finally:
+        base_cache.clean_up()
+
+
+def _settings(target: Target) -> list[Any]:
+    """What the schema may follow from in how the command is run."""
+    files = {str(path): text for path, text in target.files.items()}
+    return [_FORMAT, target.command, sorted(target.environment.items()), files, target.prepare]
+
+
+def _script_of(facts: Mapping[str, Any]) -> Script:
+    bodies = {name: Body(facts[name]) for name in ("upgrade_body", "downgrade_body")}
+    return Script(**{**facts, **bodies, "allowances": ()})
+
+
+def _start_of(walk: Walk) -> WalkStart:
+    return WalkStart(
+        walk.index,
+        walk.arrival.handshake["alembic"],
+        walk.arrival.handshake["sqlalchemy"],
+        tuple(sorted(walk.arrival.current)),
+    )
 
 
 def _sha256(value: Any) -> str:

@@ -51,7 +51,7 @@ def record(
     """One recording for each walk that the command makes; of what is not on the git ref `base_ref`, if that is given.
 
     `evidence` is what is recorded beyond the walk. `base_cache` is where the schema at the base is kept from run to run. Raises
-    CannotVerify, ServerUnavailable and Distrusted.
+    CannotVerify and StaleBaseCache.
     """
     check_command(target)
     runner = TargetRunner(target, server)
@@ -64,7 +64,7 @@ def record(
             runner.base = _find_base(runner, plan, base_cache)
         walks = walk_all(runner, plan, on_progress, on_begin)
         if base_cache is not None:
-            base_cache.settle(walks)
+            base_cache.commit(walks)
         _leave_out_stops(walks)
         runner.must_run_serially |= any(map(_changes_the_server, walks))
         seen = run_all(walks, runner, partial(on_progress, "jobs"))
@@ -72,9 +72,9 @@ def record(
         raise CannotVerify(
             f"the command did not answer within {target.timeout_s:g} s: give it more with --timeout"
         ) from error
-    if base_cache is not None and not base_cache.knows_settled:
-        settled = {walk.index: _like_their_models(walk, seen[walk.index]) for walk in walks}
-        base_cache.note_settled({index: tables for index, tables in settled.items() if tables is not None})
+    if base_cache is not None and base_cache.needs_unchanged:
+        unchanged = {walk.index: _like_their_models(walk, seen[walk.index]) for walk in walks}
+        base_cache.note_unchanged({index: tables for index, tables in unchanged.items() if tables is not None})
     root = repository_root(target.directory)
     return [_recording(walk, seen[walk.index], server, root) for walk in walks]
 
@@ -82,10 +82,10 @@ def record(
 def _find_base(runner: TargetRunner, plan: RecordingPlan, base_cache: BaseCache | None) -> Database:
     if base_cache is None:
         return _build_base(runner, plan)
-    if base_cache.database is not None:
-        return runner.server.database(base_cache.database)
+    if base_cache.found is not None:
+        return runner.server.database(base_cache.found.database)
     database = _build_base(runner, replace(plan, is_cached=False))
-    base_cache.take(runner.server, database)
+    base_cache.store_pending(runner.server, database)
     return database
 
 

@@ -1,15 +1,18 @@
-"""The schema at the base, base_cache from run to run: used when it fits, made anew when it does not, and never trusted blindly."""
+"""The cache of the base: used where it fits, rebuilt where it does not, and never trusted blindly."""
 
-import json
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from app.gate.base_cache import BaseCache, with_base_cache
-from app.gate.history import allowances as scripts
+from app.gate.base_cache import MAX_BACKUPS, BaseCache, Manifest, WalkStart, with_base_cache
+from app.gate.errors import CannotVerify
+from app.gate.history import scripts
+from app.gate.history.scripts import Script
 from app.gate.recorder import _build_base, record
-from app.gate.recording.model import Allowance, Recording
+from app.gate.recording.model import Allowance, Body, Recording
 from app.gate.reruns import results as attempts
 from app.gate.server.throwaway import throwaway_server
 from app.gate.target.runner import TargetRunner
@@ -27,7 +30,7 @@ Verify = Callable[[], tuple[Recording, bool]]
 def verify(
     processes: None, branch: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Verify:
-    """Verifies the branch; gives the recording, and whether the base had to be built."""
+    """Verifies the branch. Returns the recording, and whether the base had to be built."""
     cache = tmp_path_factory.mktemp("cache")
     (versions(branch) / "c3.py").write_text(C3)
     built = []
@@ -44,8 +47,8 @@ def verify(
         built.clear()
         base_cache = BaseCache(target(branch), "main", cache)
 
-        def record_with(image: Path | None) -> list[Recording]:
-            with throwaway_server(image=image) as server:
+        def record_with(base_backup: Path | None) -> list[Recording]:
+            with throwaway_server(base_backup=base_backup) as server:
                 return record(target(branch), server, base_ref="main", base_cache=base_cache)
 
         (recording,) = with_base_cache(base_cache, record_with)
@@ -55,7 +58,7 @@ def verify(
     return run
 
 
-def test_the_second_run_starts_from_what_the_first_one_kept(verify: Verify) -> None:
+def test_the_second_run_starts_from_what_the_first_one_cached(verify: Verify) -> None:
     first, was_built = verify()
     second, was_built_again = verify()
 
@@ -75,7 +78,7 @@ def test_another_revision_on_the_branch_uses_it_too(verify: Verify, branch: Path
     assert [trip.revision for trip in recording.trips] == ["c3", "d4"]
 
 
-def test_an_edited_base_is_built_anew(verify: Verify, branch: Path) -> None:
+def test_an_edited_base_is_rebuilt(verify: Verify, branch: Path) -> None:
     verify()
     (versions(branch) / "b2.py").write_text(B2.replace("sa.Text", "sa.String"))
 
@@ -84,12 +87,36 @@ def test_an_edited_base_is_built_anew(verify: Verify, branch: Path) -> None:
     assert was_built
 
 
-@pytest.mark.parametrize("ending", ["tar", "json", "target.json"])
-def test_a_damaged_file_is_built_anew(verify: Verify, ending: str) -> None:
+@pytest.mark.parametrize("ending", ["tar", "manifest", "target.json"])
+def test_a_damaged_file_is_replaced(verify: Verify, ending: str) -> None:
     verify()
-    for path in verify.cache.glob(f"*.{ending}"):  # type: ignore[attr-defined]
-        content = path.read_bytes()
-        path.write_bytes(content[:1000] + b"!" + content[1001:] if ending == "tar" else content[:-3])
+    (path,) = verify.cache.glob(f"*.{ending}")  # type: ignore[attr-defined]
+    content = path.read_bytes()
+    path.write_bytes(content[:1000] + b"!" + content[1001:] if ending == "tar" else content[:-3])
+
+    recording, was_built = verify()
+    _, was_built_again = verify()
+
+    assert (was_built, was_built_again) == (True, False)
+    assert recording.trips[0].second_up is not None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schema_digest": "of another schema"},
+        {"walks": (WalkStart(0, "1.0", "1.0", ("a1",)),)},
+        {"walks": ()},
+        {"key": "of another base"},
+        {"backup_sha256": "of another backup"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_base_that_is_not_what_its_manifest_says_is_rebuilt(verify: Verify, changes: dict[str, object]) -> None:
+    verify()
+    (path,) = verify.cache.glob("*.manifest")  # type: ignore[attr-defined]
+    manifest = Manifest.from_text(path.read_text())
+    path.write_text(replace(manifest, **changes).to_text())  # type: ignore[arg-type]
 
     recording, was_built = verify()
 
@@ -97,19 +124,42 @@ def test_a_damaged_file_is_built_anew(verify: Verify, ending: str) -> None:
     assert recording.trips[0].second_up is not None
 
 
-@pytest.mark.parametrize("fact", ["digest", "walks", "database"])
-def test_a_base_that_is_not_what_it_says_is_built_anew(verify: Verify, fact: str) -> None:
+def test_a_manifest_is_read_as_it_was_written() -> None:
+    starts = tuple(WalkStart(index, "1.18.0", "2.0.45", ("a1", "b2")) for index in (0, 10, 2))
+    unchanged = {0: {"public.orders": "f1"}, 10: {}, 2: {}}
+    manifest = Manifest("key", "name", "1234", "5678", starts, (Script("91", "23", 4, None, Body.EMPTY),), unchanged)
+
+    assert Manifest.from_text(manifest.to_text()) == manifest
+
+
+@pytest.mark.parametrize("text", ["", "{}", "1234\n{}"])
+def test_another_text_is_not_a_manifest(text: str) -> None:
+    with pytest.raises(ValueError, match="not as it was written"):
+        Manifest.from_text(text)
+
+
+def test_only_the_newest_backups_stay(verify: Verify, branch: Path) -> None:
+    cache = verify.cache  # type: ignore[attr-defined]
+    for number in range(MAX_BACKUPS):
+        for ending in ("tar", "manifest"):
+            path = cache / f"old-{number}.{ending}"
+            path.touch()
+            os.utime(path, (number, number))
+
     verify()
-    for path in verify.cache.glob("*.json"):  # type: ignore[attr-defined]
-        facts = json.loads(path.read_text())
-        if fact in facts:
-            facts[fact] = [["1.0", "1.0", ["a1"]]] if fact == "walks" else "postgres"
-            path.write_text(json.dumps(facts))
 
-    recording, was_built = verify()
+    assert {path.name for path in cache.glob("old-*")} == {
+        f"old-{number}.{ending}" for number in range(1, MAX_BACKUPS) for ending in ("tar", "manifest")
+    }
 
-    assert was_built
-    assert recording.trips[0].second_up is not None
+
+def test_a_run_that_fails_leaves_no_backup_behind(verify: Verify, branch: Path) -> None:
+    (versions(branch) / "c3.py").write_text("nonsense =")
+
+    with pytest.raises(CannotVerify):
+        verify()
+
+    assert list(verify.cache.iterdir()) == []  # type: ignore[attr-defined]
 
 
 def test_only_the_scripts_of_the_branch_are_parsed_again(verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:

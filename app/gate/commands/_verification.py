@@ -72,9 +72,9 @@ class Verification:
         evidence = ALL_EVIDENCE if self.recording else self.configuration.needed_evidence()
         with progress_on(sys.stderr) as on_progress:
 
-            def run(image: Path | None = None, base_cache: BaseCache | None = None) -> Report:
+            def run(base_backup: Path | None = None, base_cache: BaseCache | None = None) -> Report:
                 on_progress("server", 0, 1)
-                with throwaway_server(database_url, image=image) as server:
+                with throwaway_server(database_url, base_backup=base_backup) as server:
                     from app.gate.recorder import record
 
                     self.postgres = server.version
@@ -87,7 +87,7 @@ class Verification:
             from app.gate.base_cache import BaseCache, with_base_cache
 
             base_cache = BaseCache(target, self.base)
-            return with_base_cache(base_cache, lambda image: run(image, base_cache))
+            return with_base_cache(base_cache, lambda base_backup: run(base_backup, base_cache))
 
     def _conclude(self) -> Report:
         if self.recording is not None:

@@ -20,9 +20,9 @@ from app.gate.server.database import Database
 from app.gate.supervisor.client import Supervisor
 
 
-def start_embedded(supervisor: Supervisor, bindir: Path | None, image: Path | None = None) -> Database:
+def start_embedded(supervisor: Supervisor, bindir: Path | None, base_backup: Path | None = None) -> Database:
     """The maintenance database of an embedded PostgreSQL. Raises ServerUnavailable."""
-    address = start_throwaway(supervisor, bindir, image)
+    address = start_throwaway(supervisor, bindir, base_backup)
     return Database("postgres", address.host, address.port, address.user, address.password, is_embedded=True)
 
 
@@ -42,8 +42,8 @@ THROWAWAY_SETTINGS = SETTINGS | {
 }
 
 
-def start_throwaway(supervisor: Supervisor, bindir: Path | None = None, image: Path | None = None) -> Address:
-    """Start a new cluster, or one with the data that `image.take` has put into a file. It is gone when the supervisor closes.
+def start_throwaway(supervisor: Supervisor, bindir: Path | None = None, base_backup: Path | None = None) -> Address:
+    """Start a new cluster, or one with the data of a base backup. It is gone when the supervisor closes.
 
     Raises ServerUnavailable.
     """
@@ -58,8 +58,8 @@ def start_throwaway(supervisor: Supervisor, bindir: Path | None = None, image: P
         try:
             make_private_directory(root, account)
             cluster = replace(cluster, account=find_able_account(supervisor, account, [root, binaries.directory]))
-            if image:
-                unpack(image, cluster)
+            if base_backup:
+                unpack(base_backup, cluster)
             else:
                 initialise(supervisor, cluster)
         except (OSError, ServerUnavailable) as problem:
@@ -67,7 +67,7 @@ def start_throwaway(supervisor: Supervisor, bindir: Path | None = None, image: P
             shutil.rmtree(root, ignore_errors=True)  # may be what fills the place
             continue
         address = start(supervisor, cluster, THROWAWAY_SETTINGS, signal.SIGQUIT)
-        if image:
+        if base_backup:
             renew_password(cluster, address)
         return address
     raise ServerUnavailable(

@@ -73,7 +73,7 @@ def renew_password(cluster: Cluster, address: Address) -> None:
         # Its socket lies in a directory that only its account may enter.
         connection = psycopg2.connect(host=str(cluster.data), port=address.port, user=address.user, dbname="postgres")
     except psycopg2.Error as error:
-        raise ServerUnavailable(f"the cluster from an image is out of reach: {str(error).strip()}") from error
+        raise ServerUnavailable(f"the cluster from a base backup is out of reach: {str(error).strip()}") from error
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:

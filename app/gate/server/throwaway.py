@@ -157,9 +157,9 @@ class Server:
 
 @contextmanager
 def throwaway_server(
-    url: str | None = None, *, bindir: Path | None = None, image: Path | None = None
+    url: str | None = None, *, bindir: Path | None = None, base_backup: Path | None = None
 ) -> Iterator[Server]:
-    """The server that `url` names, or else an embedded one: from the binaries in `bindir`, with the data in `image`, if given.
+    """The server that `url` names, or else an embedded one: from the binaries in `bindir`, with the data in `base_backup`, if given.
 
     When the block is left, or this process is killed, all that was begun on it is undone. Raises ServerUnavailable.
     """
@@ -169,7 +169,7 @@ def throwaway_server(
     with Supervisor() as supervisor:
         if given:
             supervisor.drop_databases(prefix, given.keywords())
-        server = Server(supervisor, given or start_embedded(supervisor, bindir, image), prefix)
+        server = Server(supervisor, given or start_embedded(supervisor, bindir, base_backup), prefix)
         try:
             yield server
         finally:

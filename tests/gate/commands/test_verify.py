@@ -54,7 +54,7 @@ class Gate:
     def end(self) -> None: ...
 
     @contextmanager
-    def throwaway_server(self, url: str | None, *, image: Path | None = None) -> Iterator[Gate]:
+    def throwaway_server(self, url: str | None, *, base_backup: Path | None = None) -> Iterator[Gate]:
         self.database_url = url
         yield self
 

@@ -172,8 +172,11 @@ def cache(branch: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("cache")
     write_branch(branch, [NOTE])
     base_cache = BaseCache(target(branch), "main", place)
-    with_base_cache(base_cache, lambda image: verify(branch, base_cache))
-    assert base_cache.facts["settled"]["0"].keys() == {"public.customers", "public.orders", "public.lines"}
+    with_base_cache(base_cache, lambda base_backup: verify(branch, base_cache))
+    base_cache.find()
+    assert base_cache.found is not None
+    assert base_cache.found.unchanged is not None
+    assert base_cache.found.unchanged[0].keys() == {"public.customers", "public.orders", "public.lines"}
     return place
 
 
@@ -190,7 +193,7 @@ def write_branch(place: Path, edits: Sequence[Edit]) -> None:
 
 
 def verify(place: Path, base_cache: BaseCache) -> Recording:
-    with throwaway_server(image=base_cache.image) as server:
+    with throwaway_server(base_backup=base_cache.base_backup) as server:
         (recording,) = record(target(place), server, base_ref="main", base_cache=base_cache, evidence=MODELS_AND_DRIFT)
     return recording
 
@@ -226,7 +229,7 @@ def test_the_recording_is_the_same_as_if_every_table_had_been_compared(
     monkeypatch.setattr(process, "start_command", start_and_note)
     base_cache = BaseCache(target(branch), "main", cache)
     base_cache.find()
-    assert base_cache.image is not None
+    assert base_cache.found is not None
 
     found = verify(branch, base_cache)
 
