@@ -117,7 +117,7 @@ def one_at_a_time(connection: sa.Connection, end_statement: Callable[[], None]) 
     try:
         yield
     finally:
-        # Nothing can be asked of a transaction that failed, or of a connection that is lost. Whoever handed it in takes
+        # Nothing can be asked of a transaction that failed, or of a connection that is lost. The caller takes
         # the one back; the other took the lock with it.
         with suppress(sa.exc.DBAPIError):
             ask(f"SELECT set_config('lock_timeout', '{usual}', false), pg_advisory_unlock({ADVISORY_LOCK})")

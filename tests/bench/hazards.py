@@ -347,7 +347,7 @@ class Section:
 
 INTRODUCTION = """\
 `tests/gate/hazards` holds {total} small migrations, each with the schema that it meets: {hazardous} hazardous ones and {safe} that look
-like them and are safe. The labels are what PostgreSQL {postgres} does: which tables it writes anew or reads while others are locked
+like them and are safe. The labels are what PostgreSQL {postgres} does: which tables it rewrites or reads while others are locked
 out, which statements of older code it refuses afterwards, which rows it cannot take along. All programs judge the same set.
 """
 NOTES = """\
@@ -358,7 +358,7 @@ style are left out. `require-lock-timeout` and `prefer-robust-stmts`, which cann
 count where they are right and are never an alarm. The linters of SQL get what `alembic upgrade a:b --sql` prints of each
 revision; {unread} ask the database, so of them it prints nothing. What a program could not read counts as not reported.
 
-The set was made together with the gate, which was mended until it judged all of it right. The linters were not. So it shows what can
+The set was made together with the gate, which was fixed until it judged all of it right. The linters were not. So it shows what can
 be known by running a migration and not by reading it, rather than how the gate does on migrations that it has never seen; for those see
 [the corpus](corpus.md).
 """

@@ -11,5 +11,5 @@ _CLUSTER_WIDE = re.compile(
 
 
 def is_cluster_wide(sql: str) -> bool:
-    """Whether it changes what all databases share, as far as its text tells."""
+    """Whether it changes what all databases share, judging by its text."""
     return _CLUSTER_WIDE.search(sql) is not None

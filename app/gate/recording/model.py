@@ -65,7 +65,7 @@ class Failure:
 class Statement:
     """One statement of one step, as PostgreSQL acted on it.
 
-    Tables are named "schema.table". Those that the revision itself created are left out: nobody waits for them.
+    Tables are named "schema.table". Those that the revision itself created are left out: no session waits for them.
     """
 
     sql: str
@@ -299,8 +299,8 @@ class Divergence:
     is_env_as_it_was: bool = False  # env.py does what it did there
 
 
-# Why a part of one walk is missing, where another walk of the same command has it: these are no reasons for people.
-CONTINUED_BY_A_LATER_WALK = "the command goes on with this history after it"
+# Why a part of one walk is missing, where another walk of the same command has it: these reasons are not shown.
+CONTINUED_BY_A_LATER_WALK = "the command continues with this history after it"
 TRIED_WITH_THE_LAST_WALK = "tried together with the last history that the command upgrades"
 
 
@@ -325,7 +325,7 @@ class Recording:
     concurrent: AlternativePath | None = None
     nondeterministic: tuple[
         Change, ...
-    ] = ()  # between two schemas of one command, which come of no other difference; no attempt has them
+    ] = ()  # between two schemas of one command, which result from no other difference; no attempt has them
     has_metadata: bool = True
     base: Divergence | None = None  # with --base
     env_path: str | None = None  # of env.py, relative to the repository's root where it lies in one

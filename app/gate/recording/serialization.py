@@ -105,6 +105,6 @@ _PARTS = ("column", "constraint", "index", "trigger", "rule", "policy", "statist
 
 
 def sort_key(key: Key) -> tuple[str, str, int, str, str]:
-    """Where an object stands in a list for people: what is of no schema first, and a table's parts after the table."""
+    """Where an object stands in a human-readable list: what is of no schema first, and a table's parts after the table."""
     rank = 0 if key.kind in _WHOLES else 1 + _PARTS.index(key.kind) if key.kind in _PARTS else len(_PARTS) + 1
     return (key.schema, key.table or key.name, rank, key.kind, key.name)

@@ -1,7 +1,7 @@
 """The report: `overproof-report/1`. What the reporters print, the service keeps and the pages show.
 
 A field is only ever added; what has a meaning keeps it. Text that came from a project is as the project wrote it,
-but for NULs and for passwords in URLs: whoever shows it makes it harmless for the place where it is shown.
+but for NULs and for passwords in URLs: a program that shows it escapes it for the place where it is shown.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class FindingEntry(ReportModel):
     subject: str = ""  # what tells it from others of its check, revision and object, in words that never change
     message: str
     detail: str | None = None  # the statement, or the two definitions that differ
-    help: str | None = None  # how to mend it
+    help: str | None = None  # how to fix it
     path: str | None = None
     line: int | None = None
     fingerprint: str  # of check, the revision's content, object and subject: survives moved lines and other words
@@ -123,7 +123,7 @@ class Report(ReportModel):
 
     @property
     def open_findings(self) -> list[FindingEntry]:
-        """The findings that nobody accepted, the heaviest first, else in the order of the history."""
+        """The findings that are not accepted, the most severe first, else in the order of the history."""
         weights = list(Severity)
         return sorted(
             (each for each in self.findings if each.allowed is None), key=lambda each: weights.index(each.severity)
@@ -135,7 +135,7 @@ class Report(ReportModel):
 
     @property
     def failing_severities(self) -> frozenset[Severity]:
-        """What failed this run. A failed run without errors was told to fail on warnings."""
+        """What failed this run. A failed run without errors has `--fail-on warning`."""
         if self.verdict is not Verdict.FAIL:
             return frozenset()
         severities = {each.severity for each in self.open_findings}

@@ -11,7 +11,7 @@ IN_BASELINE = "in the baseline"  # and then the file's name
 
 
 class Severity(StrEnum):
-    """How much a finding weighs. Only errors fail a run, unless `--fail-on` says otherwise."""
+    """How severe a finding is. Only errors fail a run, unless `--fail-on` says otherwise."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of one check: the weight of its heaviest finding, or skipped with a reason."""
+    """The outcome of one check: that of its most severe finding, or skipped with a reason."""
 
     PASS = "pass"
     FAIL = "fail"

@@ -500,7 +500,7 @@ def test_only_the_last_walk_through_a_history_ends_at_its_head(tmp_path: Path, s
 
     assert [trip.revision for trip in (*first.trips, *last.trips)] == ["a1", "b2"]
     assert first.head is None
-    assert first.not_observed["drift"] == "the command goes on with this history after it"
+    assert first.not_observed["drift"] == "the command continues with this history after it"
     assert last.head == last.models
     assert last.drift == ()
     assert last.concurrent is not None
