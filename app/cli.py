@@ -65,13 +65,8 @@ def parser_for(command: Command | None) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit status: 0 done, 1 failed by findings, 2 could not be done."""
-    argv = sys.argv[1:] if argv is None else list(argv)
-    command = next((each for each in COMMANDS if argv[:1] == [each.name]), None)
-    arguments = parser_for(command).parse_args(argv)
     try:
-        status = int(arguments.run(arguments) or 0)
-        sys.stdout.flush()  # Python would flush it at exit, too late to report a failure
-        return status
+        return _run(sys.argv[1:] if argv is None else list(argv))
     except CommandFailed as failure:
         print(f"overproof: {failure}", file=sys.stderr)
         return failure.status
@@ -88,6 +83,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         _discard_output()
         print(f"overproof: cannot write to standard output: {error.strerror}", file=sys.stderr)
         return 2
+
+
+def _run(argv: Sequence[str]) -> int:
+    command = next((each for each in COMMANDS if argv[:1] == [each.name]), None)
+    try:
+        arguments = parser_for(command).parse_args(argv)
+        return int(arguments.run(arguments) or 0)
+    finally:
+        sys.stdout.flush()  # Python would flush it at exit, too late to report a failure; `--help` ends with SystemExit
 
 
 # How a write to standard output fails: no space left, a quota, a limit on the size of files, a defective device.

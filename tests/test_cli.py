@@ -127,6 +127,36 @@ def test_whoever_reads_only_the_first_lines_sees_no_complaint() -> None:
     assert ended.stderr == ""
 
 
+def unbuffered() -> dict[str, str]:
+    """Without PYTHONUNBUFFERED, which tox sets: then output waits in a buffer, as it does for users."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
+@pytest.mark.parametrize("arguments", [["explain"], ["explain", "lock-timeout"], ["verify", "--help"]])
+def test_a_reader_that_has_exited_ends_a_command_without_a_complaint(arguments: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "app", *arguments], cwd=ROOT, env=unbuffered(), stdout=write, stderr=subprocess.PIPE
+    )
+    os.close(write)
+
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has /dev/full")
+@pytest.mark.parametrize("arguments", [["explain"], ["explain", "lock-timeout"], ["verify", "--help"]])
+def test_a_full_disk_is_one_line_and_status_2(arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "app", *arguments], cwd=ROOT, env=unbuffered(), stdout=full, stderr=subprocess.PIPE
+        )
+
+    line = b"overproof: cannot write to standard output: No space left on device\n"
+    assert (ended.returncode, ended.stderr) == (2, line)
+
+
 def test_the_first_administrators_token_comes_from_the_command_line(
     in_database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,7 +76,7 @@ def _help(recording: Recording, history: _History, heads: Sequence[str], culprit
             "If these branches are separate on purpose, upgrade all of them:\n\n"
             f"{indented('alembic upgrade heads')}\n\nOtherwise join them:\n\n{join}"
         )
-    first = recording.get_revision(history.first_after(fork, culprit))
+    first = recording.get_revision(history.first_of_branch(culprit, heads))
     if len(heads) > 2 or len(first.down_revisions) > 1:
         return f"Join the heads:\n\n{join}"
     other = next(head for head in heads if head != culprit)
@@ -118,9 +118,9 @@ class _History:
         common = self._common(heads)
         return next((each.revision for each in reversed(self._graph.revisions) if each.revision in common), None)
 
-    def first_after(self, fork: str, head: str) -> str:
-        """The first revision of that head's branch."""
-        branch = self._of(head) - self._of(fork)
+    def first_of_branch(self, head: str, heads: Sequence[str]) -> str:
+        """The first revision of that head's branch. What all heads have in common may be more than the ancestors of the fork."""
+        branch = self._of(head) - self._common(heads)
         return next(each.revision for each in self._graph.revisions if each.revision in branch)
 
     def latest(self, heads: Sequence[str]) -> str:

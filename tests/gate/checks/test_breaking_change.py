@@ -446,3 +446,15 @@ def test_a_new_trigger_may_fill_the_column_that_must_be_given(when, body, is_fil
     broken = ["Column orders.note is required and has no default: INSERTs of older code fail."]
 
     assert messages(column, function, trigger) == ([] if is_filled else broken)
+
+
+def test_two_breaks_of_one_table_are_both_in_the_detail():
+    changes = [removed(key("column", name, "orders"), type="text") for name in ("note", "total")]
+
+    [finding] = examine(recording(trip("a1", changes=changes)))
+
+    assert finding.object == "public.orders"
+    assert str(finding.detail).splitlines() == [
+        "- column orders.note is dropped: code that still reads or writes it fails",
+        "- column orders.total is dropped: code that still reads or writes it fails",
+    ]

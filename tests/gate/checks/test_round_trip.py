@@ -169,3 +169,37 @@ def test_stays_quiet_about_a_merge_without_a_downgrade():
     merge = trip("a1", down_failure=python_failure("AttributeError", "module has no attribute 'downgrade'"))
 
     assert list(examine(recording(merge, revisions=[revision("a1", downgrade_body="missing")]))) == []
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "hint"),
+    [
+        ("42P01", "It does not exist at that point"),  # undefined_table
+        ("42703", "It does not exist at that point"),  # undefined_column
+        ("42704", "It does not exist at that point"),  # undefined_object
+        ("42P07", "It still exists at that point"),  # duplicate_table
+        ("42701", "It still exists at that point"),  # duplicate_column
+        ("42710", "It still exists at that point"),  # duplicate_object
+        ("2BP01", "Undo the steps of the upgrade in reverse order: drop what depends on it first."),
+        ("22012", "Undo what the upgrade did, in reverse order."),  # division_by_zero
+        (None, "Undo what the upgrade did, in reverse order."),
+    ],
+)
+def test_the_hint_is_that_of_the_error(sqlstate: str | None, hint: str) -> None:
+    [finding] = examine(
+        recording(
+            trip("a1", changes=[COLUMN], down_failure=failure("it broke", sqlstate=sqlstate, error="psycopg2.Error"))
+        )
+    )
+
+    assert str(finding.help).startswith(hint)
+
+
+@pytest.mark.parametrize(("length", "is_quoted"), [(200, True), (201, False)])
+def test_a_change_of_200_characters_is_quoted_in_the_message_and_a_longer_one_is_not(length: int, is_quoted: bool):
+    text = "x" * (length - len("default  -> y"))
+    change = altered(key("column", "note", "orders"), {"default": text}, {"default": "y"})
+
+    [finding] = examine(recording(trip("a1", changes=[change], left_behind=[change])))
+
+    assert ("xxx" in finding.message) is is_quoted

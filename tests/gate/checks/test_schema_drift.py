@@ -317,3 +317,28 @@ def test_is_skipped_when_the_models_cannot_be_created_and_says_why():
 def test_is_skipped_with_the_reason_when_head_was_not_reached():
     with pytest.raises(CheckSkipped, match="b2 does not apply"):
         list(examine(recording(models=snapshot({}), not_observed={"head": "b2 does not apply"})))
+
+
+@pytest.mark.parametrize(
+    ("head", "models", "words"),
+    [
+        (True, False, "is NOT NULL in the models and not in the migrations"),
+        (False, True, "is NOT NULL in the migrations and not in the models"),
+    ],
+)
+def test_not_null_on_one_side_names_that_side(head: bool, models: bool, words: str) -> None:
+    [finding] = compare(
+        {TOTAL: {"type": "integer", "nullable": head}}, {TOTAL: {"type": "integer", "nullable": models}}
+    )
+
+    assert finding.message == f"Column orders.total {words}."
+
+
+@pytest.mark.parametrize(("length", "ending"), [(159, "x"), (160, "x"), (161, "…")])
+def test_a_long_value_is_cut_after_160_characters(length: int, ending: str) -> None:
+    value = "x" * length
+
+    [finding] = compare({TOTAL: {"type": "text", "default": value}}, {TOTAL: {"type": "text"}})
+
+    shown = finding.message.partition("default ")[2].partition(" in the")[0]
+    assert shown == value[:160] + ending * (ending == "…")

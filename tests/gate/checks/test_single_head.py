@@ -124,3 +124,21 @@ def test_stays_quiet_about_histories_with_nothing_in_common():
 def test_is_skipped_when_alembic_cannot_read_the_history():
     with pytest.raises(CheckSkipped, match="graph-integrity"):
         list(examine(recording(revisions=[], problems=(problem("unreadable", "SyntaxError"),))))
+
+
+def test_heads_whose_branch_begins_with_a_merge_are_merged():
+    scripts = [revision("a1"), revision("x9"), revision("b2", "a1", "x9"), revision("c3", "a1", "x9")]
+
+    [finding] = examine(recording(revisions=scripts))
+
+    assert str(finding.help).startswith("Join the heads:")
+    assert "down_revision" not in str(finding.help)
+
+
+def test_of_three_heads_none_is_put_after_another():
+    scripts = [revision("a1"), revision("b2", "a1"), revision("c3", "a1"), revision("d4", "a1")]
+
+    [finding] = examine(recording(revisions=scripts))
+
+    assert str(finding.help).startswith("Join the heads:")
+    assert "down_revision" not in str(finding.help)

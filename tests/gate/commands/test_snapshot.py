@@ -7,6 +7,7 @@ import psycopg2
 import pytest
 
 from app.cli import main
+from app.gate.commands import snapshot
 from app.gate.recording.serialization import digest
 from app.gate.server.database import Database
 from app.gate.snapshot.read import read, without
@@ -205,3 +206,28 @@ def test_a_wrong_password_is_refused_in_one_line(reader, blank_database, capsys)
     assert "refused the connection: password authentication failed" in captured.err
     assert captured.err.count("\n") == 1
     assert "wr0ng" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "message"),
+    [
+        ("42501", "The schema could not be read: permission denied for table orders."),  # insufficient_privilege
+        (None, "The schema could not be read: permission denied for table orders."),
+        ("55P03", "A lock was held for longer than 5 s, for example by a running migration: try again later."),
+        ("57014", "The database did not answer in time (permission denied for table orders): try again,"),
+        ("42P01", "The schema kept changing while it was read (permission denied for table orders): try again"),
+        ("XX000", "The schema kept changing while it was read (permission denied for table orders): try again"),
+    ],
+)
+def test_each_error_has_its_own_line(sqlstate, message, monkeypatch, capsys):
+    class Refused(psycopg2.Error):
+        pgcode = sqlstate
+
+    def refuse(keywords, timeout_s):
+        raise Refused("permission denied for table orders\nCONTEXT: …")
+
+    monkeypatch.setattr(snapshot, "take", refuse)
+
+    assert main(["snapshot", "postgresql://ann@host/name"]) == 2
+
+    assert capsys.readouterr().err.startswith(f"overproof: {message}")

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
-from app.gate.checks.support import fix_code as remedy
+from app.gate.checks.support import fix_code
 from app.gate.checks.support.naming import principal
 from app.gate.server.database import Database
 from app.gate.snapshot.describe import describe_all
@@ -118,7 +118,7 @@ def test_the_code_undoes_what_was_done(there: str, done: str, blank_database: Da
         cursor.execute(done)
         changes = principal(difference(before, read(connection)))
 
-        _run(remedy.code(remedy.reversed_changes(changes)), blank_database)
+        _run(fix_code.code(fix_code.reversed_changes(changes)), blank_database)
 
         assert describe_all(difference(before, read(connection))) == []
 
@@ -129,21 +129,21 @@ def test_labels_are_added_where_they_belong(blank_database: Database):
 
     with blank_database.connect() as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TYPE status AS ENUM ('new', 'sent')")
-        _run(remedy.code([altered(enum, {"labels": ["new", "sent"]}, {"labels": wanted})]), blank_database)
+        _run(fix_code.code([altered(enum, {"labels": ["new", "sent"]}, {"labels": wanted})]), blank_database)
 
         assert read(connection).objects[enum]["labels"] == wanted
 
 
 def test_there_is_no_code_for_what_postgres_cannot_do():
-    assert remedy.lines_for(altered(key("enum", "status"), {"labels": ["new", "old"]}, {"labels": ["new"]})) == []
-    assert remedy.lines_for(added(key("table", "orders"))) == []
-    assert remedy.lines_for(removed(key("cast", "text as xml", schema=""))) == []
+    assert fix_code.lines_for(altered(key("enum", "status"), {"labels": ["new", "old"]}, {"labels": ["new"]})) == []
+    assert fix_code.lines_for(added(key("table", "orders"))) == []
+    assert fix_code.lines_for(removed(key("cast", "text as xml", schema=""))) == []
 
 
 def test_long_code_is_cut():
     changes = [removed(key("column", f"c{number}", "orders")) for number in range(20)]
 
-    assert remedy.code(changes).endswith("# … and 8 more")
+    assert fix_code.code(changes).endswith("# … and 8 more")
 
 
 def _run(code: str, database: Database) -> None:
@@ -155,3 +155,21 @@ def _run(code: str, database: Database) -> None:
                 exec(code, {"op": Operations(context), "sa": sa})
     finally:
         engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("expression", "inner"),
+    [
+        ("(a > 0)", "a > 0"),
+        ("((a > 0) AND (b > 0))", "(a > 0) AND (b > 0)"),
+        ("(a > 0) AND (b > 0)", "(a > 0) AND (b > 0)"),
+        ("((a))", "(a)"),
+        ("a > 0", "a > 0"),
+        ("lower(a) = b", "lower(a) = b"),
+        ("(a) = lower(b)", "(a) = lower(b)"),
+    ],
+)
+def test_the_code_of_a_check_has_no_parentheses_around_the_whole_expression(expression: str, inner: str) -> None:
+    change = added(key("constraint", "ck", "orders"), type="check", definition=f"CHECK ({expression})")
+
+    assert fix_code.lines_for(change) == [f'op.create_check_constraint("ck", "orders", "{inner}")']
