@@ -12,7 +12,7 @@ import pytest
 from app.gate.server.throwaway import Server
 from tests.gate.corpus.run import CACHE, find_uv
 from tests.gate.shapes import SHAPES
-from tests.gate.test_shapes import prove
+from tests.gate.shapes.test_shapes import prove
 
 COMBINATIONS = {
     "3.8": [

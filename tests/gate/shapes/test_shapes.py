@@ -14,7 +14,9 @@ from app.gate.report.model import FindingEntry
 from app.gate.report.verdict import Severity
 from app.gate.server.throwaway import Server
 from app.gate.target.target import Target
-from tests.gate.shapes import SHAPES, Shape, library
+from tests.gate.shapes import SHAPES
+from tests.gate.shapes.library import library
+from tests.gate.shapes.shape import Shape
 
 # Two upgrades at once, and one that is interrupted, are the same in a project of any shape.
 EVIDENCE = ALL_EVIDENCE - {Evidence.CONCURRENT, Evidence.INTERRUPTIONS}
