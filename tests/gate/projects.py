@@ -5,9 +5,12 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
+from app.gate.recording.model import Evidence
 from app.gate.target.target import Target
 
 COMMAND = (sys.executable, "-m", "alembic", "upgrade", "head")
+# What is seen on the walk, without a further run of the command.
+OF_THE_WALK = frozenset({Evidence.LOCKS, Evidence.POPULATED, Evidence.DRIFT, Evidence.UNREGISTERED})
 ENVIRONMENT = {"DATABASE_URL": "{url+psycopg2}"}
 INI = """
     [alembic]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.gate.recording.model import Change, RoundTrip, Step
+from app.gate.recording.model import Change, Failure, RoundTrip, Step
 
 
 @dataclass(frozen=True)
@@ -35,3 +35,15 @@ def upgraded(trip: RoundTrip) -> Step:
     """The first upgrade of the trip. Fails if it was not tried."""
     assert trip.up is not None, f"{trip.revision} was not upgraded: {trip.skipped_because}"
     return trip.up
+
+
+def downgraded(trip: RoundTrip) -> Step:
+    """The downgrade of the trip. Fails if it was not tried."""
+    assert trip.down is not None, f"{trip.revision} was not downgraded: {upgraded(trip).failure}"
+    return trip.down
+
+
+def failed(step: Step) -> Failure:
+    """Why the step failed. Fails if it did not."""
+    assert step.failure is not None, f"the {step.direction} of {step.revision} did not fail"
+    return step.failure

@@ -9,7 +9,7 @@ from app.gate.checks import upgrade
 from app.gate.errors import CannotVerify
 from app.gate.history.git_base import does_other_things, read_base
 from app.gate.recorder import record
-from app.gate.recording.model import Recording
+from app.gate.recording.model import Evidence, Recording
 from app.gate.server.throwaway import Server
 from tests.gate.projects import script, target, write_project
 
@@ -39,8 +39,8 @@ def versions(place: Path) -> Path:
     return place / "migrations" / "versions"
 
 
-def verified(place: Path, server: Server) -> Recording:
-    (recording,) = record(target(place), server, base_ref="main")
+def verified(place: Path, server: Server, *evidence: Evidence) -> Recording:
+    (recording,) = record(target(place), server, base_ref="main", evidence=frozenset(evidence))
     return recording
 
 
@@ -53,7 +53,7 @@ def test_only_what_the_branch_adds_is_walked(branch: Path, server: Server) -> No
     )
     (versions(branch) / "c3.py").write_text(widen)
 
-    recording = verified(branch, server)
+    recording = verified(branch, server, Evidence.OFFLINE)
 
     assert [trip.revision for trip in recording.trips] == ["c3"]
     assert recording.trips[0].second_up is not None
@@ -69,7 +69,7 @@ def test_only_what_the_branch_adds_is_walked(branch: Path, server: Server) -> No
 
 
 def test_a_branch_without_a_new_revision_still_gets_its_head(branch: Path, server: Server) -> None:
-    recording = verified(branch, server)
+    recording = verified(branch, server, Evidence.OFFLINE, Evidence.CONCURRENT)
 
     assert recording.trips == ()
     assert recording.head is not None
@@ -86,7 +86,7 @@ def test_new_revisions_that_fail_in_one_transaction_are_told(branch: Path, serve
     (versions(branch) / "d4.py").write_text(script("d4", "c3", "op.execute(\"ALTER TYPE mood ADD VALUE 'ok'\")"))
     (versions(branch) / "e5.py").write_text(script("e5", "d4", "op.execute(\"INSERT INTO days VALUES ('ok')\")"))
 
-    recording = verified(branch, server)
+    recording = verified(branch, server, Evidence.CONCURRENT)
 
     assert [trip.up is not None and trip.up.failure for trip in recording.trips] == [None, None]
     (finding,) = upgrade.examine(recording)
@@ -108,7 +108,9 @@ def test_new_revisions_that_wait_for_each_other_in_one_transaction_are_told(
     (versions(branch) / "c3.py").write_text(script("c3", "b2", "op.execute('ALTER TABLE orders ADD last int')", None))
     (versions(branch) / "d4.py").write_text(script("d4", "c3", waits))
 
-    (recording,) = record(target(branch, timeout_s=5.0), server, base_ref="main")
+    (recording,) = record(
+        target(branch, timeout_s=5.0), server, base_ref="main", evidence=frozenset({Evidence.CONCURRENT})
+    )
 
     assert [trip.up is not None and trip.up.failure for trip in recording.trips] == [None, None]
     (finding,) = upgrade.examine(recording)
@@ -120,7 +122,7 @@ def test_an_env_py_that_the_branch_changed_is_tried_again(branch: Path, server: 
     env = branch / "migrations" / "env.py"
     env.write_text(env.read_text().replace("pool.NullPool", "pool.StaticPool"))
 
-    recording = verified(branch, server)
+    recording = verified(branch, server, Evidence.CONCURRENT)
 
     assert recording.concurrent is not None
 
@@ -169,7 +171,7 @@ def test_what_was_merged_into_the_base_since_is_not_missed(branch: Path, server:
 
 def test_a_base_that_does_not_exist_is_told(branch: Path, server: Server) -> None:
     with pytest.raises(CannotVerify, match="git knows no such commit"):
-        record(target(branch), server, base_ref="nonsense")
+        record(target(branch), server, base_ref="nonsense", evidence=frozenset())
     with pytest.raises(CannotVerify, match="git knows no such commit"):
         read_base("--help", branch, [])
 

@@ -10,11 +10,12 @@ import pytest
 
 from app.gate.checks import upgrade
 from app.gate.recorder import record
-from app.gate.recording.model import AlternativePath
+from app.gate.recording.model import ALL_EVIDENCE, AlternativePath, Evidence
 from app.gate.report.verdict import Severity
 from app.gate.server.throwaway import Server
 from tests.gate.projects import ENV, script, target, write_project
 
+MODELS = frozenset({Evidence.DRIFT, Evidence.MODELS})
 TABLE = script("a1", None, "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))")
 ASKS = script("b2", "a1", "op.get_bind().execute(sa.text('SELECT 1')).fetchall()")
 TWO_WORLDS = script(
@@ -35,7 +36,7 @@ def test_the_revision_is_told_at_which_the_offline_script_fails(
 ) -> None:
     place = write_project(tmp_path, {"a1": TABLE, "b2": broken, "c3": script("c3", "b2")})
 
-    (recording,) = record(target(place), server)
+    (recording,) = record(target(place), server, evidence=frozenset({Evidence.OFFLINE}))
 
     assert recording.offline is not None
     (failure,) = recording.offline.failures
@@ -61,7 +62,7 @@ def test_a_script_that_reflects_into_the_models_does_not_change_what_autogenerat
     """
     place = write_project(tmp_path, {"a1": TABLE, "b2": items, "c3": script("c3", "b2", drop)}, models=models)
 
-    (recording,) = record(target(place), server)
+    (recording,) = record(target(place), server, evidence=MODELS)
 
     assert (recording.drift, recording.not_observed.get("drift")) == ((), None)
     assert recording.models == recording.head
@@ -71,7 +72,7 @@ def test_models_of_which_alembic_can_make_nothing_are_no_models(tmp_path: Path, 
     env = ENV.replace("metadata = None", "metadata = [type('Storage', (), {})]")
     place = write_project(tmp_path, {"a1": TABLE}, env=env)
 
-    (recording,) = record(target(place), server)
+    (recording,) = record(target(place), server, evidence=MODELS)
 
     assert not recording.has_metadata
     assert recording.head is not None
@@ -101,7 +102,7 @@ def test_a_command_that_runs_once_at_a_time_is_not_in_its_own_way(tmp_path: Path
     place = write_project(tmp_path, {"a1": TABLE, **seeds})
     (place / "migrate.py").write_text(textwrap.dedent(ONE_AT_A_TIME))
 
-    (recording,) = record(target(place, sys.executable, "migrate.py"), server)
+    (recording,) = record(target(place, sys.executable, "migrate.py"), server, evidence=ALL_EVIDENCE)
 
     assert recording.head is not None
     assert recording.offline == AlternativePath()
@@ -123,7 +124,7 @@ def test_a_history_that_fails_in_one_go_is_told_though_two_upgrades_collide_as_w
     """
     place = write_project(tmp_path, {"a1": TABLE, "b2": script("b2", "a1", looks_from_outside)})
 
-    (recording,) = record(target(place), server)
+    (recording,) = record(target(place), server, evidence=frozenset({Evidence.CONCURRENT}))
 
     assert [trip.up is not None and trip.up.failure for trip in recording.trips] == [None, None]
     (finding,) = upgrade.examine(recording)
@@ -143,7 +144,7 @@ def test_a_default_that_python_computes_is_told_for_what_it_is(tmp_path: Path, s
     undone = "op.drop_table('visits')"
     place = write_project(tmp_path, {"a1": TABLE, "b2": script("b2", "a1", dated, undone)})
 
-    (recording,) = record(target(place), server)
+    (recording,) = record(target(place), server, evidence=frozenset({Evidence.OFFLINE, Evidence.CONCURRENT}))
 
     (finding,) = upgrade.examine(recording)
     assert finding.severity == Severity.WARNING
@@ -168,7 +169,7 @@ def test_the_type_that_autogenerate_would_give_is_named_as_postgresql_does(tmp_p
     )
     place = write_project(tmp_path, {"a1": TABLE, "b2": builds}, models=models)
 
-    (recording,) = record(target(place), server)
+    (recording,) = record(target(place), server, evidence=MODELS)
 
     assert recording.drift is not None
     assert "change the type of public.builds.status: VARCHAR(6) -> buildstatus" in [
@@ -196,7 +197,9 @@ def test_what_the_command_does_once_alembic_is_done_is_no_difference_of_the_hist
     """
     (place / "migrate.py").write_text(textwrap.dedent(goes_on))
 
-    (recording,) = record(target(place, sys.executable, "migrate.py"), server)
+    (recording,) = record(
+        target(place, sys.executable, "migrate.py"), server, evidence=frozenset({Evidence.CONCURRENT})
+    )
 
     assert recording.plain == AlternativePath()
     assert recording.concurrent is not None
@@ -226,7 +229,7 @@ def test_models_that_the_command_loads_once_alembic_is_done_are_not_missed(tmp_p
     """
     (place / "migrate.py").write_text(textwrap.dedent(goes_on))
 
-    (recording,) = record(target(place, sys.executable, "migrate.py"), server)
+    (recording,) = record(target(place, sys.executable, "migrate.py"), server, evidence=MODELS)
 
     assert recording.drift is not None
     assert [each.operation for each in recording.drift] == ["remove table public.others"]

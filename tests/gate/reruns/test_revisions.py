@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.recorder import record
-from app.gate.recording.model import ALL_EVIDENCE, Evidence, RoundTrip
+from app.gate.recording.model import Evidence, RoundTrip
 from app.gate.server.throwaway import Server
 from tests.gate.projects import ENV, script, target, write_project
 
@@ -17,8 +17,10 @@ ORDERS = script(
 )
 BLOCK = "with op.get_context().autocommit_block():\n    "
 
+EVIDENCE = frozenset({Evidence.LOCKS, Evidence.POPULATED, Evidence.INTERRUPTIONS})
 
-def recorded(place: Path, server: Server, evidence: frozenset[Evidence] = ALL_EVIDENCE) -> dict[str, RoundTrip]:
+
+def recorded(place: Path, server: Server, evidence: frozenset[Evidence]) -> dict[str, RoundTrip]:
     (recording,) = record(target(place), server, evidence=evidence)
     return {trip.revision: trip for trip in recording.trips}
 
@@ -41,7 +43,7 @@ def test_a_second_upgrade_that_truly_fails_is_confirmed(tmp_path: Path, server: 
     )
     place = write_project(tmp_path, {"a1": ORDERS, "b2": seeds, "c3": last})
 
-    trips = recorded(place, server)
+    trips = recorded(place, server, EVIDENCE)
 
     again = trips["b2"].second_up
     assert again is not None
@@ -70,7 +72,7 @@ def test_however_many_are_gone_over_side_by_side_each_is_told_of_by_itself(
         "b8": script("b8", "a7", half.format("eight"), takes_back.format("eight")),
     }
 
-    trips = recorded(write_project(tmp_path, scripts), server)
+    trips = recorded(write_project(tmp_path, scripts), server, EVIDENCE)
 
     failed = {name for name, trip in trips.items() if trip.second_up is not None and trip.second_up.failure is not None}
     assert failed == {"b2", "d4", "a7"}
@@ -99,7 +101,7 @@ def test_an_upgrade_that_is_killed_half_way_is_run_again(tmp_path: Path, server:
     alone = script("d4", "c3", f"{BLOCK}op.execute('CREATE TABLE five ()')", "op.execute('DROP TABLE five')")
     place = write_project(tmp_path, {"a1": ORDERS, "b2": fragile, "c3": sturdy, "d4": alone})
 
-    trips = recorded(place, server)
+    trips = recorded(place, server, EVIDENCE)
 
     found = {revision: trip.interruptions for revision, trip in trips.items()}
     assert found["a1"] == found["c3"] == found["d4"] == ()
@@ -129,7 +131,7 @@ def test_a_script_that_commits_before_its_autocommit_block_can_be_killed_and_run
     place = write_project(tmp_path, scripts, env=env)
     on_driver = replace(target(place), environment={"DATABASE_URL": f"{{url+{driver}}}"})
 
-    (recording,) = record(on_driver, server)
+    (recording,) = record(on_driver, server, evidence=EVIDENCE | {Evidence.CONCURRENT})
 
     for trip in recording.trips:
         assert trip.interruptions == ()
@@ -152,7 +154,7 @@ def test_an_upgrade_that_asks_on_another_connection_is_confirmed_with_commits(tm
     """
     place = write_project(tmp_path, {"a1": ORDERS, "b2": script("b2", "a1", asks, "op.drop_table('lines')")})
 
-    trip = recorded(place, server)["b2"]
+    trip = recorded(place, server, EVIDENCE)["b2"]
 
     assert trip.second_up is not None
     assert trip.second_up.failure is None
@@ -169,7 +171,7 @@ mark.touch()
 """
     place = write_project(tmp_path, {"a1": ORDERS, "b2": seeds("b2", "a1", 2, ends), "c3": seeds("c3", "b2", 3)})
 
-    trips = recorded(place, server)
+    trips = recorded(place, server, EVIDENCE)
 
     assert trips["b2"].down is not None
     assert trips["b2"].down.failure is not None

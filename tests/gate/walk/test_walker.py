@@ -10,12 +10,13 @@ import pytest
 from app.gate.checks import upgrade
 from app.gate.errors import CannotVerify
 from app.gate.recorder import record
-from app.gate.recording.model import RoundTrip
+from app.gate.recording.model import ALL_EVIDENCE, Evidence, RoundTrip
 from app.gate.server.throwaway import Server
 from app.gate.snapshot.describe import describe
 from app.gate.target.runner import TargetRunner
 from app.gate.walk.run import walk_all
-from tests.gate.projects import ENV, script, target, write_project
+from tests.gate.projects import ENV, OF_THE_WALK, script, target, write_project
+from tests.gate.trips import completed, downgraded, failed, upgraded
 
 ORDERS = script(
     "a1", None, "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))", "op.drop_table('orders')"
@@ -26,7 +27,7 @@ DROP_NOTE = "op.drop_column('orders', 'note')"
 
 def walked(place: Path, server: Server, *command: str, timeout_s: float = 60.0) -> dict[str, RoundTrip]:
     """The trips of the project's only walk, by revision."""
-    (walk,) = walk_all(TargetRunner(target(place, *command, timeout_s=timeout_s), server))
+    (walk,) = walk_all(TargetRunner(target(place, *command, timeout_s=timeout_s), server, evidence=OF_THE_WALK))
     return walk.trips
 
 
@@ -37,25 +38,18 @@ def test_a_sound_history_goes_up_down_and_up_and_leaves_the_same_schema(tmp_path
     trips = walked(place, server)
 
     assert list(trips) == ["a1", "b2"]
-    for trip in trips.values():
-        assert trip.up
-        assert trip.down
-        assert trip.second_up
-        assert not (trip.up.failure)
-        assert not (trip.down.failure)
-        assert not (trip.second_up.failure)
+    for trip in map(completed, trips.values()):
+        assert [step.failure for step in trip.steps] == [None, None, None]
         assert trip.left_behind == trip.second_up_differences == ()
-    assert trips["b2"].up is not None
-    assert [describe(change) for change in trips["b2"].up.changes] == ["column public.orders.note is new"]
+    assert [describe(change) for change in upgraded(trips["b2"]).changes] == ["column public.orders.note is new"]
 
 
 def test_what_a_statement_locks_is_seen_with_its_line(tmp_path: Path, server: Server) -> None:
     widen = script("b2", "a1", "op.alter_column('orders', 'id', type_=sa.BigInteger)", "pass")
     place = write_project(tmp_path, {"a1": ORDERS, "b2": widen})
 
-    up = walked(place, server)["b2"].up
+    up = upgraded(walked(place, server)["b2"])
 
-    assert up is not None
     (statement,) = up.statements
     assert statement.sql.startswith("ALTER TABLE orders ALTER COLUMN id TYPE BIGINT")
     assert "AccessExclusiveLock" in statement.locks["public.orders"]
@@ -82,9 +76,8 @@ def test_a_table_that_the_revision_creates_is_nobodys_to_wait_for(tmp_path: Path
         },
     )
 
-    up = walked(place, server)["a1"].up
+    up = upgraded(walked(place, server)["a1"])
 
-    assert up is not None
     assert len(up.statements) == 3
     assert all(not (each.locks or each.rewrites or each.scans or each.index_builds) for each in up.statements)
 
@@ -105,9 +98,7 @@ def test_a_revision_that_fails_does_not_hide_the_other_branch(tmp_path: Path, se
 
     trips = walked(place, server)
 
-    assert trips["b2"].up is not None
-    failure = trips["b2"].up.failure
-    assert failure is not None
+    failure = failed(upgraded(trips["b2"]))
     assert (failure.error, failure.sqlstate, failure.sql) == (
         "psycopg2.errors.UndefinedColumn",
         "42703",
@@ -115,7 +106,7 @@ def test_a_revision_that_fails_does_not_hide_the_other_branch(tmp_path: Path, se
     )
     assert failure.message == 'column "nonsense" does not exist'
     assert trips["c3"].skipped_because == trips["e5"].skipped_because == "it comes after b2, which does not apply"
-    assert trips["d4"].second_up is not None
+    completed(trips["d4"])
 
 
 def test_a_defective_downgrade_spoils_nothing_that_comes_after_it(tmp_path: Path, server: Server) -> None:
@@ -132,13 +123,9 @@ def test_a_defective_downgrade_spoils_nothing_that_comes_after_it(tmp_path: Path
     trips = walked(place, server)
 
     assert [describe(change) for change in trips["b2"].left_behind] == ["enum public.mood is new"]
-    assert trips["b2"].second_up is not None
-    assert trips["b2"].second_up.failure is not None
-    assert trips["c3"].down is not None
-    assert trips["c3"].down.failure is not None
-    assert trips["c3"].down.failure.message == 'table "line" does not exist'
-    assert trips["d4"].second_up is not None
-    assert trips["d4"].second_up.failure is None
+    assert completed(trips["b2"]).second_up.failure is not None
+    assert failed(downgraded(trips["c3"])).message == 'table "line" does not exist'
+    assert completed(trips["d4"]).second_up.failure is None
 
 
 @pytest.mark.parametrize("drop", ["op.drop_index('ix', postgresql_concurrently=True)", "pass"])
@@ -154,12 +141,10 @@ def test_an_autocommit_block_is_walked_with_commits(tmp_path: Path, server: Serv
 
     trips = walked(place, server)
 
-    assert trips["b2"].up is not None
-    assert not trips["b2"].up.transactional
-    assert trips["b2"].up.statements[0].index_builds == ("public.orders",)
+    assert not upgraded(trips["b2"]).transactional
+    assert upgraded(trips["b2"]).statements[0].index_builds == ("public.orders",)
     assert bool(trips["b2"].left_behind) == (drop == "pass")
-    assert trips["c3"].second_up is not None
-    assert trips["c3"].second_up.failure is None
+    assert completed(trips["c3"]).second_up.failure is None
 
 
 @pytest.mark.parametrize("commit", ["op.execute('COMMIT')", "op.get_bind().commit()"])
@@ -177,11 +162,10 @@ def test_a_script_that_commits_by_itself_is_walked_with_commits(tmp_path: Path, 
 
     trips = walked(place, server)
 
-    assert trips["b2"].up is not None
-    assert not trips["b2"].up.transactional
-    assert trips["b2"].second_up is not None
-    assert trips["b2"].left_behind == trips["b2"].second_up_differences == ()
-    assert trips["c3"].second_up is not None
+    assert not upgraded(trips["b2"]).transactional
+    trip = completed(trips["b2"])
+    assert trip.left_behind == trip.second_up_differences == ()
+    completed(trips["c3"])
 
 
 @pytest.mark.parametrize("ends", ["rollback", "commit"])
@@ -240,10 +224,8 @@ def test_a_failed_autocommit_block_costs_the_database_and_not_the_walk(tmp_path:
 
     trips = walked(place, server, *target(place).command[:-1], "heads")
 
-    assert trips["b2"].up is not None
-    assert trips["b2"].up.failure is not None
-    assert trips["c3"].second_up is not None, trips["c3"]
-    assert trips["c3"].second_up.failure is None
+    assert upgraded(trips["b2"]).failure is not None
+    assert completed(trips["c3"]).second_up.failure is None
 
 
 def test_what_only_one_transaction_explains_is_not_held_against_the_project(tmp_path: Path, server: Server) -> None:
@@ -273,7 +255,7 @@ def test_what_only_one_transaction_explains_is_not_held_against_the_project(tmp_
     )
     place = write_project(tmp_path, {"a1": ORDERS, "b2": parent, "c3": new_label})
 
-    (recording,) = record(target(place), server)
+    (recording,) = record(target(place), server, evidence=OF_THE_WALK)
 
     for trip in recording.trips:
         assert trip.second_up is not None
@@ -285,9 +267,8 @@ def test_what_one_statement_locks_is_told_in_the_same_order_each_time(tmp_path: 
     makes = script("a1", None, f"op.execute('{'; '.join(f'CREATE TABLE {name} ()' for name in reversed(names))}')")
     locks = script("b2", "a1", f"op.execute('LOCK TABLE {', '.join(names)}')")
 
-    up = walked(write_project(tmp_path, {"a1": makes, "b2": locks}), server)["b2"].up
+    up = upgraded(walked(write_project(tmp_path, {"a1": makes, "b2": locks}), server)["b2"])
 
-    assert up is not None
     locked = [table for table in up.statements[0].locks if table.startswith("public.t")]
     assert locked == [f"public.{name}" for name in names]
 
@@ -306,11 +287,9 @@ def test_the_first_error_is_told_when_a_script_swallows_it(tmp_path: Path, serve
     )
     place = write_project(tmp_path, {"a1": ORDERS, "b2": swallows})
 
-    up = walked(place, server)["b2"].up
+    up = upgraded(walked(place, server)["b2"])
 
-    assert up is not None
-    assert up.failure is not None
-    assert up.failure.message == 'column "nonsense" does not exist'
+    assert failed(up).message == 'column "nonsense" does not exist'
 
 
 @pytest.mark.parametrize(
@@ -326,11 +305,8 @@ def test_a_script_that_ends_the_process_is_a_failed_step(tmp_path: Path, server:
 
     trips = walked(place, server)
 
-    assert trips["b2"].up is not None
-    assert trips["b2"].up.failure is not None
-    assert words in trips["b2"].up.failure.message
-    assert trips["c3"].up is not None
-    assert trips["c3"].up.failure is None
+    assert words in failed(upgraded(trips["b2"])).message
+    assert upgraded(trips["c3"]).failure is None
 
 
 @pytest.mark.parametrize("body", ["op.execute('SELECT pg_sleep(600)')", "import signal; signal.pause()"])
@@ -340,11 +316,9 @@ def test_a_step_that_hangs_is_ended(tmp_path: Path, server: Server, body: str, m
 
     trips = walked(place, server, timeout_s=2.0)
 
-    assert trips["b2"].up is not None
-    assert trips["b2"].up.failure is not None
-    assert trips["b2"].up.failure.error == "Timeout"
-    assert trips["b2"].up.failure.message == "did not end within 2 s"
-    assert trips["c3"].second_up is not None
+    assert failed(upgraded(trips["b2"])).error == "Timeout"
+    assert failed(upgraded(trips["b2"])).message == "did not end within 2 s"
+    completed(trips["c3"])
 
 
 @pytest.mark.parametrize("body", ["op.execute('SELECT pg_sleep(600)')", "import signal; signal.pause()"])
@@ -398,7 +372,7 @@ def test_a_command_that_works_on_another_database_is_stopped_before_anything_run
     fixed = type(fixed)(fixed.command, {"DATABASE_URL": precious.url("psycopg2")}, directory=place)
 
     with pytest.raises(CannotVerify, match="not to the throwaway one, so nothing was run"):
-        record(fixed, server)
+        record(fixed, server, evidence=OF_THE_WALK)
 
     with precious.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
@@ -410,16 +384,14 @@ def test_a_preparation_that_marks_the_database_as_upgraded_is_told_so(tmp_path: 
     stamp = (*target(place).command[:-2], "stamp", "head")
 
     with pytest.raises(CannotVerify, match="--prepare left the database at a1, where there is no revision left to run"):
-        record(replace(target(place), prepare=stamp), server)
+        record(replace(target(place), prepare=stamp), server, evidence=OF_THE_WALK)
 
 
 def test_an_error_is_told_without_the_addresses_of_objects(tmp_path: Path, server: Server) -> None:
     fails = script("b2", "a1", "raise ValueError(f'no {object()} here')")
-    up = walked(write_project(tmp_path, {"a1": ORDERS, "b2": fails}), server)["b2"].up
+    up = upgraded(walked(write_project(tmp_path, {"a1": ORDERS, "b2": fails}), server)["b2"])
 
-    assert up is not None
-    assert up.failure is not None
-    assert up.failure.message == "no <object object> here"
+    assert failed(up).message == "no <object object> here"
 
 
 @pytest.mark.parametrize(
@@ -439,14 +411,14 @@ def test_a_command_that_is_no_upgrade_is_told_so(
     python = target(place).command[:2]
 
     with pytest.raises(CannotVerify, match=words):
-        record(target(place, *python, *command), server)
+        record(target(place, *python, *command), server, evidence=OF_THE_WALK)
 
 
 def test_sqlite_is_told_so(tmp_path: Path, server: Server) -> None:
     place = write_project(tmp_path, {"a1": ORDERS}, env=ENV.replace('os.environ["DATABASE_URL"]', '"sqlite://"'))
 
     with pytest.raises(CannotVerify, match=r"another system \(sqlite\)"):
-        record(target(place), server)
+        record(target(place), server, evidence=OF_THE_WALK)
 
 
 def test_no_process_and_no_database_is_left(tmp_path: Path, server: Server) -> None:
@@ -474,7 +446,7 @@ def test_a_command_that_ends_well_in_vain_is_found_out(tmp_path: Path, server: S
         ),
     )
 
-    (recording,) = record(target(place), server)
+    (recording,) = record(target(place), server, evidence=frozenset({Evidence.CONCURRENT}))
 
     assert recording.trips[0].second_up is not None
     assert recording.plain is not None
@@ -496,7 +468,9 @@ def test_only_the_last_walk_through_a_history_ends_at_its_head(tmp_path: Path, s
         "from alembic.config import main\nmain(['upgrade', 'a1'])\nmain(['upgrade', 'head'])\n"
     )
 
-    first, last = record(target(place, sys.executable, "migrate.py"), server)
+    first, last = record(
+        target(place, sys.executable, "migrate.py"), server, evidence=ALL_EVIDENCE - {Evidence.OFFLINE}
+    )
 
     assert [trip.revision for trip in (*first.trips, *last.trips)] == ["a1", "b2"]
     assert first.head is None
@@ -526,7 +500,7 @@ def test_a_command_that_looks_at_the_database_between_its_walks_has_its_models_c
         "main(['upgrade', 'head'])\n"
     )
 
-    _, last = record(target(place, sys.executable, "migrate.py"), server)
+    _, last = record(target(place, sys.executable, "migrate.py"), server, evidence=frozenset({Evidence.MODELS}))
 
     assert last.models == last.head
     assert "models" not in last.not_observed
@@ -543,14 +517,13 @@ def test_a_database_error_in_the_wrapping_of_a_library_is_told_as_such(tmp_path:
     """
     place = write_project(tmp_path, {"a1": script("a1", None, upgrade)})
 
-    (recording,) = record(target(place), server)
+    (recording,) = record(target(place), server, evidence=OF_THE_WALK)
 
-    up = recording.trips[0].up
-    assert up is not None
-    assert up.failure is not None
-    assert (up.failure.sqlstate, up.failure.sql) == ("42P01", "DROP TABLE nothing")
-    assert up.failure.message == 'table "nothing" does not exist'
-    assert up.failure.line is not None
+    up = upgraded(recording.trips[0])
+    failure = failed(up)
+    assert (failure.sqlstate, failure.sql) == ("42P01", "DROP TABLE nothing")
+    assert failure.message == 'table "nothing" does not exist'
+    assert failure.line is not None
 
 
 BY_NUMBER = '''op.execute("""DO $$ BEGIN
@@ -590,7 +563,7 @@ def test_a_script_that_leaves_a_table_with_rows_alone_goes_up_again_as_it_did(tm
     back = "op.create_table('orders', sa.Column('id', sa.Integer, primary_key=True))"
     place = write_project(tmp_path, {"a1": ORDERS, "b2": script("b2", "a1", if_empty, back)})
 
-    (recording,) = record(target(place), server)
+    (recording,) = record(target(place), server, evidence=OF_THE_WALK)
 
     trip = recording.trips[1]
     assert trip.populated is not None
@@ -601,7 +574,7 @@ def test_a_script_finds_the_planner_as_env_py_left_it(tmp_path: Path, server: Se
     look = 'assert op.get_bind().execute(sa.text("SHOW enable_seqscan")).scalar() == "on"\n'
     b2 = script("b2", "a1", look + 'op.execute("UPDATE orders SET id = id")', look)
 
-    (recording,) = record(target(write_project(tmp_path, {"a1": ORDERS, "b2": b2})), server)
+    (recording,) = record(target(write_project(tmp_path, {"a1": ORDERS, "b2": b2})), server, evidence=OF_THE_WALK)
 
     _, trip = recording.trips
     assert [step and step.failure for step in (trip.up, trip.down, trip.second_up)] == [None, None, None]
@@ -665,7 +638,7 @@ def test_a_module_that_migrates_as_it_is_imported_is_found_beside_a_class_that_i
     (place / "models" / "__init__.py").write_text(MODELS)
     (place / "models" / "lines.py").write_text(MIGRATES)
 
-    (recording,) = record(target(place), server)
+    (recording,) = record(target(place), server, evidence=OF_THE_WALK)
 
     assert [model.table for model in recording.unregistered or ()] == ["lines"]
     assert recording.trips[0].second_up is not None
@@ -681,7 +654,7 @@ def test_an_import_that_does_not_end_is_told_with_a_way_round(tmp_path: Path, se
     )
 
     with pytest.raises(CannotVerify, match="did not end within 3 s: --ignore unregistered-models"):
-        record(target(place, timeout_s=3.0), server)
+        record(target(place, timeout_s=3.0), server, evidence=OF_THE_WALK)
 
 
 @pytest.mark.parametrize(("library", "too_old"), [("sqlalchemy", "1.3.24"), ("alembic", "1.7.7")])
@@ -692,4 +665,4 @@ def test_a_project_with_libraries_that_are_too_old_is_told_so(
     place = write_project(tmp_path, {"a1": ORDERS}, env=env)
 
     with pytest.raises(CannotVerify, match=f"the project has {library} {too_old}, and the gate needs 1.[48] or newer"):
-        record(target(place), server)
+        record(target(place), server, evidence=OF_THE_WALK)

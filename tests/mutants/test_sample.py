@@ -1,0 +1,87 @@
+"""What the mutants are, and that a seed gives the same ones again."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.operators import mutants_of
+from tests.mutants.reach import Reach, mirror_of
+from tests.mutants.sample import draw, sizes, stratum_of
+
+ROOT = Path(__file__).parents[2]
+FILES = ["app/gate/checks/upgrade.py", "app/gate/rows/_values.py", "app/settings.py"]
+
+
+@pytest.mark.parametrize(
+    ("source", "mutants"),
+    [
+        ("if ready:\n    go()", {"if (not (ready)):\n    go()", "if ready:\n    pass"}),
+        ("x = a <= b", {"x = (a < b)"}),
+        ("x = a in b", {"x = (a not in b)"}),
+        ("x = a and b", {"x = (a or b)"}),
+        ("x = not a", {"x = (a)"}),
+        ("x = 3", {"x = 4", "x = (2)"}),
+        ("x = 'é', 'b'", {"x = \"\", 'b'", "x = 'é', \"\""}),
+        ("x = [a for a in b if a]", {"x = [a for a in b if (not (a))]"}),
+        ("def f():\n    return x", {"def f():\n    return None"}),
+        ("def f():\n    return True", {"def f():\n    return False"}),
+        ("for a in b:\n    break", {"for a in b:\n    continue"}),
+    ],
+)
+def test_a_mutant_is_the_file_with_one_mistake(source: str, mutants: set[str]):
+    assert {mutant.apply(source.encode()).decode() for mutant in mutants_of("a.py", source.encode())} == mutants
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""What it is."""',
+        "def f(x: 'int' = y) -> 'str': ...",
+        "if TYPE_CHECKING:\n    go()",
+        "x = f'a{b}'",
+        "x = True",
+    ],
+    ids=["a docstring", "annotations", "what only type checkers read", "an f-string", "no number"],
+)
+def test_what_does_nothing_has_no_mutants(source: str):
+    assert mutants_of("a.py", source.encode()) == []
+
+
+def test_every_mutant_is_python():
+    for path in FILES:
+        source = (ROOT / path).read_bytes()
+        for mutant in mutants_of(path, source):
+            compile(mutant.apply(source), path, "exec")
+
+
+def test_a_sample_has_its_strata_no_line_twice_and_is_the_same_for_the_same_seed():
+    drawn = draw(ROOT, FILES, 36, seed=1)
+
+    assert Counter(stratum_of(mutant.path) for mutant in drawn) == {"checks, judge": 18, "gate": 10, "service": 8}
+    assert len({(mutant.path, mutant.line) for mutant in drawn}) == 36
+    assert draw(ROOT, FILES, 36, seed=1) == drawn
+    assert draw(ROOT, FILES, 36, seed=2) != drawn
+    assert {stratum_of(mutant.path) for mutant in draw(ROOT, FILES, 9, seed=1, only=["gate"])} == {"gate"}
+
+
+@pytest.mark.parametrize("total", [1, 20, 90])
+def test_a_sample_is_as_large_as_asked_for(total: int):
+    assert sum(sizes(total).values()) == total
+
+
+def test_what_starts_nothing_comes_first_then_the_mirrored_file_then_the_shorter_test():
+    durations = {"tests/test_b.py::far": 0.1, "tests/test_a.py::near": 5.0, "tests/test_b.py::quick": 0.2}
+    reach = Reach(
+        durations, frozenset({"tests/test_b.py::quick"}), {"app/a.py": {3: frozenset({*durations, "tests/a::failed"})}}
+    )
+
+    expected = ["tests/test_b.py::quick", "tests/test_a.py::near", "tests/test_b.py::far"]
+    assert reach.tests_of("app/a.py", 3) == expected
+    assert reach.tests_of("app/a.py", 1) == expected  # it runs as the module is imported
+    assert reach.tests_of("app/b.py", 1) == []
+
+
+def test_a_file_has_its_mirror():
+    assert mirror_of("app/gate/rows/_values.py") == "tests/gate/rows/test_values.py"
+    assert mirror_of("app/cli.py") == "tests/test_cli.py"
