@@ -5,6 +5,8 @@
 
 What follows a second `--` chooses the tests, as for pytest. First they all run once, with coverage by test; `--reach FILE` keeps what that
 shows, for the next time. Whoever reads the survivors decides which of them make no difference to anybody.
+
+The libraries try every mutant there is (mutmut), or run the same tests for each (Cosmic Ray): hours, where half of the tests start a server.
 """
 
 from __future__ import annotations
