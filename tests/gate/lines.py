@@ -27,7 +27,7 @@ class Bench:
             cursor.execute(sql)
             return cursor.fetchall() if cursor.description else []
 
-    def fill(self, *tables: str, is_awkward: bool = True, then: str | None = None) -> Filled:
+    def fill(self, *tables: str, with_edge_cases: bool = True, then: str | None = None) -> Filled:
         """Fill the tables of these names. `then` is what a revision does to them."""
         names = [name if "." in name else f"public.{name}" for name in tables]
         catalog_after = None
@@ -37,7 +37,7 @@ class Bench:
             catalog_after = read_catalog(self.line.ask, names, is_whole=False)
             self.run("ROLLBACK TO SAVEPOINT before")
         plan = make_plan(self.line.ask, names, catalog_after)
-        return fill(plan, self.line.ask, is_awkward=is_awkward)
+        return fill(plan, self.line.ask, with_edge_cases=with_edge_cases)
 
     def column(self, name: str, table: str = "t") -> list[Any]:
         return [value for (value,) in self.run(f"SELECT {name} FROM {table} ORDER BY 1")]

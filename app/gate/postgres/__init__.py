@@ -1,1 +1,1 @@
-"""What PostgreSQL's manual says, as data: locks, SQLSTATEs, quoting. Nothing in here talks to a server."""
+"""Facts from PostgreSQL's manual: locks, SQLSTATEs, quoting. Nothing in here connects to a server."""

@@ -1,8 +1,8 @@
-"""How PostgreSQL comes to plan a statement that the session keeps prepared.
+"""Index scans in the plans of prepared statements.
 
-It plans it when it is first run. That is mostly in a database that is nearly empty, where it would rather read the whole of a
-catalog than go through an index, and it keeps to that plan for as long as the schema grows: with 300 tables it then takes up to
-three times as long. So the statement is first run between these two.
+PostgreSQL plans a prepared statement when it is first run. That is mostly in a database that is nearly empty, where
+sequential scans of the catalogs look cheaper than index scans, and it keeps the plan while the schema grows: with 300
+tables the statement then takes up to three times as long. So the first run is between these two.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Literals and identifiers in SQL.
 
-`literal` and `identifier` are for the statements that the gate runs itself: safe with every driver and under every setting.
-`readable_literal`, `quote` and `quote_table` are for the code that a report shows, which a person reads and pastes.
+`literal` and `identifier` are for the statements that the gate runs itself: safe with every driver and under every
+setting. `readable_literal`, `quote` and `quote_table` are for the code that a report shows, which a person reads and
+pastes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What might meet a CHECK: candidates for a column, as expressions in SQL.
+"""What might satisfy a CHECK: candidates for a column, as expressions in SQL.
 
-PostgreSQL itself decides which of them do. So nothing of a condition is understood here but its constants: what is equal to them, next to
-them, between them, as long as they say, or like their patterns.
+PostgreSQL decides which of them do. So only the constants of a condition are read here: candidates are equal to them,
+next to them or between them, have the length that they state, or match their patterns.
 """
 
 from __future__ import annotations
@@ -12,112 +12,120 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from app.gate.rows import _patterns as rows_patterns
+from app.gate.rows import _patterns
 from app.gate.rows._catalog import Type
-from app.gate.rows._values import LONGEST_TEXT, NoValue, Values, Want, bytes_of, cast, limit_of, text_of, uuid_of
+from app.gate.rows._values import (
+    LONGEST_TEXT,
+    NoValue,
+    Want,
+    bytes_of,
+    cast,
+    limit_of,
+    make_array,
+    make_value,
+    text_of,
+    uuid_of,
+)
 
 
-class Candidates:
-    """Finds candidates for columns of the types of a catalog."""
+def find_candidates(
+    type_: Type, modifier: int, want: Want, expressions: Iterable[str], around: Iterable[str] = ()
+) -> list[str]:
+    """Expressions of the type below all domains, the likeliest first.
 
-    def __init__(self, values: Values) -> None:
-        self._values = values
+    They include the constants in `expressions`, of the column's CHECKs, and those in `around`, of CHECKs on the columns
+    with which it is compared. Rows of different numbers begin with different ones. Raises NoValue.
+    """
+    found, below = type_.base, type_.base_modifier(modifier)
+    made = [_value_or_none(found, below, want)]
+    if want.is_extreme:
+        made.append(_value_or_none(found, below, replace(want, is_extreme=False)))
+    constants, compared = Constants.of(expressions), Constants.of(around)
+    special = _special(found, below, want, constants)
+    of_others = [*_apart(compared, found, want), *_special(found, below, want, compared)]
+    turn = want.number % len(special) if special and found.category != "N" else 0  # numbers differ anyway
+    made += special[turn:] + special[:turn]
+    usual = _usual(found, below, want)
+    made += [*usual, *of_others] if special else [*of_others, *usual]
+    candidates = [each for each in dict.fromkeys(made) if each is not None]
+    if not candidates:
+        raise NoValue(found.sql)
+    return candidates
 
-    def of(
-        self, oid: int, modifier: int, want: Want, expressions: Iterable[str], around: Iterable[str] = ()
-    ) -> list[str]:
-        """Expressions of the type below all domains, the likeliest first. The constants in `expressions`, of its CHECKs, are among them, and
-        those in `around`, of CHECKs on the columns that it is compared with.
 
-        Rows of different numbers begin with different ones. Raises NoValue.
-        """
-        constants = Constants.of(expressions)
-        found, below = self._values.type(oid), self._values.modifier(oid, modifier)
-        made = [self._or_none(oid, modifier, want)]
-        if want.is_extreme:
-            made.append(self._or_none(oid, modifier, replace(want, is_extreme=False)))
-        special = self._special(found, below, want, constants)
-        compared = Constants.of(around)
-        of_others = [*_apart(compared, found, want), *self._special(found, below, want, compared)]
-        turn = want.number % len(special) if special and found.category != "N" else 0  # numbers differ of themselves
-        made += special[turn:] + special[:turn]
-        usual = self._usual(found, below, want)
-        made += [*usual, *of_others] if special else [*of_others, *usual]
-        candidates = [each for each in dict.fromkeys(made) if each is not None]
-        if not candidates:
-            raise NoValue(found.sql)
-        return candidates
+def _value_or_none(found: Type, modifier: int, want: Want) -> str | None:
+    try:
+        return make_value(found, modifier, want)
+    except NoValue:
+        return None
 
-    def _or_none(self, oid: int, modifier: int, want: Want) -> str | None:
-        try:
-            return self._values.one(oid, modifier, want)
-        except NoValue:
-            return None
 
-    def _special(self, found: Type, modifier: int, want: Want, constants: Constants) -> list[str]:
-        """What the constants of a CHECK suggest."""
-        if found.kind == "enum":
-            return [cast(label, found) for label in found.labels]
-        if found.kind == "array":
-            return self._arrays(found, modifier, want, constants)
-        if found.kind in ("range", "multirange"):
-            return [f"'empty'::{found.sql}"] if found.kind == "range" else []
-        if found.category == "B":
-            return ["true", "false"]
-        if found.category == "N":
-            return _numbers(constants.around(want), found)
-        if found.category == "S":
-            limit = limit_of(modifier, found)
-            texts = [*constants.texts(want.number), *(text_of(want, length) for length in constants.lengths())]
-            return [cast(text, found) for text in texts if limit is None or len(text) <= limit]
-        if found.category in ("D", "T"):
-            return [each for text in constants.strings for each in _around_a_time(text, found)]
-        if found.name in ("json", "jsonb"):
-            return [cast(json.dumps(each), found) for each in constants.documents()]
-        if found.name == "bytea":
-            return [bytes_of(want.text.encode().ljust(length, b".")[-length:]) for length in constants.lengths()]
-        if found.name == "uuid":
-            return [cast(text, found) for text in constants.strings if re.fullmatch(r"[0-9a-fA-F-]{36}", text)]
-        return []
+def _special(found: Type, modifier: int, want: Want, constants: Constants) -> list[str]:
+    """What the constants of a CHECK suggest."""
+    if found.kind == "enum":
+        return [cast(label, found) for label in found.labels]
+    if found.kind == "array":
+        return _arrays(found, modifier, want, constants)
+    if found.kind in ("range", "multirange"):
+        return [f"'empty'::{found.sql}"] if found.kind == "range" else []
+    if found.category == "B":
+        return ["true", "false"]
+    if found.category == "N":
+        return _numbers(constants.around(want), found)
+    if found.category == "S":
+        limit = limit_of(modifier, found)
+        texts = [*constants.texts(want.number), *(text_of(want, length) for length in constants.lengths())]
+        return [cast(text, found) for text in texts if limit is None or len(text) <= limit]
+    if found.category in ("D", "T"):
+        return [each for text in constants.strings for each in _around_a_time(text, found)]
+    if found.name in ("json", "jsonb"):
+        return [cast(json.dumps(each), found) for each in constants.documents()]
+    if found.name == "bytea":
+        return [bytes_of(want.text.encode().ljust(length, b".")[-length:]) for length in constants.lengths()]
+    if found.name == "uuid":
+        return [cast(text, found) for text in constants.strings if re.fullmatch(r"[0-9a-fA-F-]{36}", text)]
+    return []
 
-    def _arrays(self, found: Type, modifier: int, want: Want, constants: Constants) -> list[str]:
-        inner = self._values.type(found.of)
-        below = self._values.modifier(found.of, modifier)
-        elements = self._special(inner, below, want, constants)
-        lengths = [
-            self._values.array(found, modifier, [replace(want, number=want.number + step) for step in range(length)])
-            for length in sorted({1, 3, *(each for each in constants.lengths() if each <= 20)})
-        ]
-        whole = [f"ARRAY[{', '.join(elements[:20])}]::{found.sql}"] if elements else []
-        return [*(f"ARRAY[{each}]::{found.sql}" for each in elements[:10]), *lengths, f"ARRAY[]::{found.sql}", *whole]
 
-    def _usual(self, found: Type, modifier: int, want: Want) -> list[str]:
-        """What CHECKs ask for without saying so."""
-        if found.category == "N":
-            return _numbers([str(each) for each in (want.number + 1, 1, 0, 10, 50, 100, 0.5, -1, 2020)], found)
-        if found.category == "S":
-            limit = limit_of(modifier, found)
-            number, word = want.number + 1, want.word
-            texts = [
-                f"{word}-{number}".upper(), f"{word.replace('-', '_')}_{number}", f"{word}-{number}@example.org",
-                f"https://example.org/{word}-{number}", f"{number:04}", uuid_of(want), "a", "A", f"/{word}/{number}",
-                f"{word.replace('-', '')}{number}", f"2001-01-{number:02}", "{}", "[]", f"#{number:06x}", "+12025550123", "en", "",
-            ]  # fmt: skip
-            return [cast(text, found) for text in texts if limit is None or len(text) <= limit]
-        if found.category == "D":
-            texts = ["2001-01-01", f"20{want.number + 10:02}-01-01", "2001-01-31"]
-            return [cast(text, found) for text in texts if not found.name.startswith("time") or "stamp" in found.name]
-        if found.category == "T":
-            return [f"interval '{want.number + 1} days'", "interval '1 hour'", "interval '0'"]
-        if found.name in ("json", "jsonb"):
-            documents: list[object] = [{}, [], {want.word: want.number}, [want.text], want.text, want.number, True]
-            return [cast(json.dumps(each), found) for each in documents]
-        return []
+def _arrays(found: Type, modifier: int, want: Want, constants: Constants) -> list[str]:
+    elements: list[str] = []
+    if found.of is not None:
+        elements = _special(found.of.base, found.of.base_modifier(modifier), want, constants)
+    lengths = [
+        make_array(found, modifier, [replace(want, number=want.number + step) for step in range(length)])
+        for length in sorted({1, 3, *(each for each in constants.lengths() if each <= 20)})
+    ]
+    whole = [f"ARRAY[{', '.join(elements[:20])}]::{found.sql}"] if elements else []
+    return [*(f"ARRAY[{each}]::{found.sql}" for each in elements[:10]), *lengths, f"ARRAY[]::{found.sql}", *whole]
+
+
+def _usual(found: Type, modifier: int, want: Want) -> list[str]:
+    """What CHECKs often demand without naming it in a constant."""
+    if found.category == "N":
+        return _numbers([str(each) for each in (want.number + 1, 1, 0, 10, 50, 100, 0.5, -1, 2020)], found)
+    if found.category == "S":
+        limit = limit_of(modifier, found)
+        number, word = want.number + 1, want.word
+        texts = [
+            f"{word}-{number}".upper(), f"{word.replace('-', '_')}_{number}", f"{word}-{number}@example.org",
+            f"https://example.org/{word}-{number}", f"{number:04}", uuid_of(want), "a", "A", f"/{word}/{number}",
+            f"{word.replace('-', '')}{number}", f"2001-01-{number:02}", "{}", "[]", f"#{number:06x}", "+12025550123", "en", "",
+        ]  # fmt: skip
+        return [cast(text, found) for text in texts if limit is None or len(text) <= limit]
+    if found.category == "D":
+        texts = ["2001-01-01", f"20{want.number + 10:02}-01-01", "2001-01-31"]
+        return [cast(text, found) for text in texts if not found.name.startswith("time") or "stamp" in found.name]
+    if found.category == "T":
+        return [f"interval '{want.number + 1} days'", "interval '1 hour'", "interval '0'"]
+    if found.name in ("json", "jsonb"):
+        documents: list[object] = [{}, [], {want.word: want.number}, [want.text], want.text, want.number, True]
+        return [cast(json.dumps(each), found) for each in documents]
+    return []
 
 
 @dataclass(frozen=True)
 class Constants:
-    """What is written in a CHECK's expression."""
+    """The constants in a CHECK's expression."""
 
     strings: tuple[str, ...]
     patterns: tuple[str, ...]  # regular expressions
@@ -150,17 +158,17 @@ class Constants:
 
     def texts(self, number: int) -> list[str]:
         """Texts that are equal to a constant or match a pattern."""
-        matching = [rows_patterns.regular(pattern, number) for pattern in self.patterns]
-        alike = [rows_patterns.like(pattern, number) for pattern in self.likes]
+        matching = [_patterns.regular(pattern, number) for pattern in self.patterns]
+        alike = [_patterns.like(pattern, number) for pattern in self.likes]
         return [*alike, *(each for each in matching if each is not None), *self.strings]
 
     def lengths(self) -> list[int]:
-        """Lengths next to the numbers, as `length(code) = 3` wants one."""
+        """Lengths next to the numbers, for conditions such as `length(code) = 3`."""
         near = {int(each) + step for each in self.numbers if each.isdigit() and len(each) < 6 for step in (0, 1, -1)}
         return sorted(length for length in near if 0 < length <= LONGEST_TEXT)
 
     def around(self, want: Want) -> list[str]:
-        """What lies between two of the numbers, beyond the largest and before the smallest; the numbers and their neighbours."""
+        """The constants and their neighbours, and numbers between two of them, above the largest and below the smallest."""
         values = sorted({float(each) for each in self.numbers if len(each) < 16})
         if not values:
             return []
@@ -171,7 +179,7 @@ class Constants:
         return [f"{each:.10g}" if abs(each) < 1e9 else f"{each:.0f}" for each in numbers]
 
     def apart(self, want: Want) -> list[str]:
-        """What lies ever farther off: there is room for others between."""
+        """Numbers at growing distances, with room for others between them."""
         values = sorted({float(each) for each in self.numbers if len(each) < 16})
         steps = [10**power + want.number for power in range(1, 5)] if values else []
         return [
@@ -179,7 +187,7 @@ class Constants:
         ]
 
     def documents(self) -> list[object]:
-        """JSON that has the keys which the CHECK asks for."""
+        """JSON with the keys that the CHECK demands."""
         if not self.strings:
             return []
         shapes: list[Callable[[int], object]] = [lambda n: n, lambda n: f"text-{n}", lambda n: [n], lambda n: {"n": n}]
@@ -198,7 +206,8 @@ def _unquoted(found: re.Match[str]) -> str:
     return re.sub(r"\\(.)", r"\1", text) if found[1] else text
 
 
-# An expression that cannot be evaluated would spoil the whole statement, so none is made of a constant that does not fit.
+# An expression that cannot be evaluated would make the whole statement fail, so a constant that does not fit is left
+# out.
 
 _INTEGERS = {"int2": 2**15, "int4": 2**31, "int8": 2**63, "oid": 2**31}
 _NUMBERS = {*_INTEGERS, "float4", "float8", "numeric", "money"}

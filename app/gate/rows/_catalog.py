@@ -1,4 +1,4 @@
-"""What has to be known of tables so that rows can be made for them, read from the catalog in one query."""
+"""What is needed of tables to make rows for them, read from the catalog in one query."""
 
 from __future__ import annotations
 
@@ -14,41 +14,64 @@ from app.gate.rows.connection import Ask
 
 @dataclass(frozen=True)
 class Type:
-    """A data type. Which of the fields below `kind` are filled depends on it."""
+    """A data type. Which of the fields below `category` are filled depends on its kind."""
 
-    oid: int
-    name: str  # as it is called in the catalog: "int4"
-    sql: str  # as it is written in a cast that changes nothing: "integer", "bpchar", "shop.mood"
+    name: str  # in the catalog: "int4"
+    sql: str  # in a cast that changes nothing: "integer", "bpchar", "shop.mood"
     kind: str  # "base", "array", "enum", "domain", "composite", "range", "multirange", "pseudo"
     category: str  # https://www.postgresql.org/docs/current/catalog-pg-type.html#CATALOG-TYPCATEGORY-TABLE
-    of: int = 0  # array: its elements' type; domain: the type below; range: the bounds'; multirange: its range type
-    modifier: int = -1  # domain: of the type below
+    of: Type | None = (
+        None  # array: of its elements; domain: its base type; range: of its bounds; multirange: its range type
+    )
+    modifier: int = -1  # domain: of its base type
     not_null: bool = False  # domain
     labels: tuple[str, ...] = ()  # enum
-    attributes: tuple[tuple[int, int], ...] = ()  # composite: type and modifier of each
+    attributes: tuple[tuple[Type, int], ...] = ()  # composite: type and modifier of each
     checks: tuple[str, ...] = ()  # domain: expressions of VALUE
+
+    @property
+    def base(self) -> Type:
+        """The type below all domains."""
+        return self.of.base if self.kind == "domain" and self.of else self
+
+    @property
+    def domain_checks(self) -> tuple[str, ...]:
+        """Expressions of VALUE that this domain, and those below it, demand."""
+        return self.checks + self.of.domain_checks if self.kind == "domain" and self.of else ()
+
+    @property
+    def allows_null(self) -> bool:
+        return self.kind != "domain" or (not self.not_null and (self.of is None or self.of.allows_null))
+
+    def base_modifier(self, modifier: int) -> int:
+        """The modifier below all domains: the 20 of a domain over varchar(20)."""
+        return self.of.base_modifier(self.modifier) if self.kind == "domain" and self.of else modifier
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column into which something can be inserted, or must not be."""
+    """A column of a table, and whether something can be inserted into it."""
 
     number: int
     name: str
-    type: int
+    type: Type
     modifier: int
     sql: str  # the whole type, as it is written
     not_null: bool
     default: str | None = None  # an expression
     is_generated: bool = False
 
+    @property
+    def may_be_null(self) -> bool:
+        return not self.not_null and self.type.allows_null
+
 
 @dataclass(frozen=True)
 class UniqueKey:
-    """A unique index or an exclusion constraint: no two rows may agree in it."""
+    """A unique index or an exclusion constraint."""
 
     name: str
-    columns: tuple[str, ...]  # those that it is made of, expressions and predicate included
+    columns: tuple[str, ...]  # those in its expressions and its predicate included
     is_primary: bool = False
 
 
@@ -62,13 +85,13 @@ class CheckConstraint:
 
     @property
     def is_of_partitions(self) -> bool:
-        """Whether it is the bounds of partitions, which have no name of their own."""
+        """Whether it stands for the bounds of partitions, which are no constraint with a name."""
         return self.name.startswith("its ")
 
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """Columns that refer to another table's, or to those of the same."""
+    """Columns that refer to those of another table, or of the same one."""
 
     name: str
     columns: tuple[str, ...]
@@ -78,12 +101,12 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class CatalogTable:
-    """A table, and what its rows have to obey."""
+    """A table, and the constraints on its rows."""
 
     oid: int
     schema: str
     label: str
-    is_touched: bool  # asked for by name, and not only a parent of one
+    is_touched: bool  # requested by name, and not only the parent of such a table
     is_partitioned: bool
     has_children: bool
     columns: tuple[Column, ...]
@@ -111,11 +134,10 @@ class CatalogTable:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Tables with their parents, and the types of their columns."""
+    """Tables and their parents."""
 
-    tables: Mapping[int, CatalogTable]
-    types: Mapping[int, Type]
-    renamed: Mapping[str, str]  # a partition that was asked for -> the table that it is a part of
+    tables: Mapping[int, CatalogTable]  # by oid
+    renamed: Mapping[str, str]  # a partition that was requested -> its partitioned table
 
     def find(self, name: str) -> CatalogTable | None:
         """The table called "public.orders"."""
@@ -123,7 +145,10 @@ class Catalog:
 
 
 def split_names(names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """("public.orders", "public", "orders") of each. A dot may be part of a name, so there may be more than one way to take it apart."""
+    """("public.orders", "public", "orders") of each.
+
+    A name may contain a dot, so there may be several ways to split it.
+    """
     for name in sorted(set(names)):
         for dot in range(1, len(name) - 1):
             if name[dot] == ".":
@@ -131,25 +156,26 @@ def split_names(names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def read_catalog(ask: Ask, names: Iterable[str], *, is_whole: bool = True) -> Catalog:
-    """The tables of those names ("public.orders") that there are, and those that they refer to.
+    """The tables of those names ("public.orders") that exist, and those that they refer to.
 
-    A partition stands for the whole table that it is a part of; if that is not wanted, it is itself, and its bounds are
-    one of its CHECKs.
+    A partition stands for its partitioned table. Unless `is_whole`, it stands for itself, and its bounds are one of its
+    CHECKs.
     """
     wanted = [[schema, label] for _, schema, label in split_names(names)]
     if not wanted:
-        return Catalog({}, {}, {})
+        return Catalog({}, {})
     settings = {_WANTED: json.dumps(wanted), _IS_WHOLE: str(is_whole)}
-    told = ", ".join(f"set_config({literal(name)}, {literal(value)}, true)" for name, value in settings.items())
-    tell = f"SELECT concat({told})"
+    values = ", ".join(f"set_config({literal(name)}, {literal(value)}, true)" for name, value in settings.items())
+    set_wanted = f"SELECT concat({values})"
     if ask(_IS_PREPARED) == "false":
-        ask(f"EXECUTE {_PREPARED}", f"PREPARE {_PREPARED} AS {_CATALOG}", tell, WITHOUT_SEQSCANS)
+        ask(f"EXECUTE {_PREPARED}", f"PREPARE {_PREPARED} AS {_CATALOG}", set_wanted, WITHOUT_SEQSCANS)
         ask(WITH_SEQSCANS)
-    answer = ask(f"EXECUTE {_PREPARED}", tell)
+    answer = ask(f"EXECUTE {_PREPARED}", set_wanted)
     return _catalog(json.loads(answer))
 
 
 def _catalog(answer: Mapping[str, Any]) -> Catalog:
+    types = _types(answer["types"] or ())
     parts: dict[str, dict[int, list[dict[str, Any]]]] = {}
     for part in ("columns", "keys", "checks", "foreign_keys", "triggers"):
         by_table: dict[int, list[dict[str, Any]]] = parts.setdefault(part, {})
@@ -160,7 +186,7 @@ def _catalog(answer: Mapping[str, Any]) -> Catalog:
         oid = row["oid"]
         tables[oid] = CatalogTable(
             **row,
-            columns=tuple(Column(**each) for each in parts["columns"].get(oid, ())),
+            columns=tuple(Column(**{**each, "type": types[each["type"]]}) for each in parts["columns"].get(oid, ())),
             keys=tuple(UniqueKey(**{**each, "columns": _tuple(each)}) for each in parts["keys"].get(oid, ())),
             checks=tuple(CheckConstraint(**{**each, "columns": _tuple(each)}) for each in parts["checks"].get(oid, ())),
             foreign_keys=tuple(
@@ -169,21 +195,39 @@ def _catalog(answer: Mapping[str, Any]) -> Catalog:
             ),
             triggers=tuple(each["name"] for each in parts["triggers"].get(oid, ())),
         )
-    types = {}
-    for row in answer["types"] or ():
-        labels, checks, attributes = (row.pop(part) or () for part in ("labels", "checks", "attributes"))
-        types[row["oid"]] = Type(
-            **row, labels=tuple(labels), checks=tuple(checks), attributes=tuple((one, two) for one, two in attributes)
-        )
     renamed = {row["asked"]: row["stands_for"] for row in answer["renamed"] or ()}
-    return Catalog(tables, types, renamed)
+    return Catalog(tables, renamed)
+
+
+def _types(rows: Iterable[Mapping[str, Any]]) -> dict[int, Type]:
+    """The types by oid, each with those that it is made of: no type of PostgreSQL contains itself."""
+    described = {row["oid"]: row for row in rows}
+    made: dict[int, Type] = {}
+
+    def make(oid: int) -> Type | None:
+        row = described.get(oid)
+        if row is not None and oid not in made:
+            attributes = [(make(type_), modifier) for type_, modifier in row["attributes"] or ()]
+            made[oid] = Type(
+                **{name: row[name] for name in ("name", "sql", "kind", "category", "modifier", "not_null")},
+                of=make(row["of"]),
+                labels=tuple(row["labels"] or ()),
+                attributes=tuple((found, modifier) for found, modifier in attributes if found is not None),
+                checks=tuple(row["checks"] or ()),
+            )
+        return made.get(oid)
+
+    for oid in described:
+        make(oid)
+    return made
 
 
 def _tuple(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(row["columns"] or ())
 
 
-# To plan the query takes three times as long as to run it, so it is planned once in a session. What is wanted is told in settings.
+# Planning the query takes three times as long as running it, so it is planned once in a session. Its arguments are
+# settings.
 _PREPARED = "overproof_rows"
 _IS_PREPARED = (
     f"SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_statements AS p WHERE p.name = {literal(_PREPARED)})::text"
@@ -191,7 +235,7 @@ _IS_PREPARED = (
 _WANTED = "overproof.wanted"  # JSON: [["public", "orders"]]
 _IS_WHOLE = "overproof.is_whole"
 
-# A parent that is only referred to by a column that may be NULL is needed where the table itself is wanted.
+# A parent to which only a nullable column refers is needed where the table itself is requested.
 # A column that only some versions have is reached through to_jsonb(row). Names of columns are in the order of the key.
 _CATALOG = f"""
 WITH RECURSIVE wanted AS MATERIALIZED (

@@ -1,4 +1,4 @@
-"""What is in tables: their rows, every value as a text, read with one request whatever the tables are."""
+"""The contents of tables: their rows, every value as text, read with one request."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from app.gate.postgres.quoting import identifier, literal
 from app.gate.rows._catalog import split_names
 from app.gate.rows.connection import Ask, QueryRefused
 
-MOST_ROWS = 300  # of a table, that are followed
-LONGEST_VALUE = 4000  # letters; of longer ones a digest is kept
+MOST_ROWS = 300  # of a table
+LONGEST_VALUE = 4000  # characters; of longer values a digest is kept
 
 Value = str | None
 RowOf = Mapping[str, Value]
@@ -20,17 +20,15 @@ RowOf = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class TableContents:
-    """The rows of one table, every value as a text."""
+    """The rows of one table, every value as text."""
 
     name: str  # "public.orders"
     types: Mapping[str, str]  # {"total": "numeric(10,2)"}, in the table's order
     key: tuple[str, ...]  # the columns of the primary key
     generated: frozenset[str]
-    rows: tuple[RowOf, ...]  # those that were written last come first
+    rows: tuple[RowOf, ...]  # the last written first
     count: int  # may be more than `rows`
-    made: int | None = (
-        None  # how many of the first rows were made for the trial; the others are the scripts' own. None: all
-    )
+    made: int | None = None  # how many of the first rows are test rows, the others being the scripts' own; None: all
 
     @property
     def is_whole(self) -> bool:
@@ -39,30 +37,31 @@ class TableContents:
 
 @dataclass(frozen=True)
 class Contents:
-    """Tables by name, and the time that `now()` gives while they were read."""
+    """Tables by name, and what `now()` returned when they were read."""
 
     tables: Mapping[str, TableContents]
     now: str = ""
-    unreadable: frozenset[str] = frozenset()  # there, but not to be read
+    unreadable: frozenset[str] = frozenset()  # they exist, and cannot be read
 
     @property
     def counts(self) -> dict[str, int]:
         return {name: table.count for name, table in self.tables.items()}
 
-    def telling(self, made: Mapping[str, int]) -> Contents:
-        """The same with a note of how many rows of each table were made for the trial: those that were written last."""
+    def with_made(self, made: Mapping[str, int]) -> Contents:
+        """The same, where so many rows of each table, the last written ones, are test rows."""
         return replace(self, tables={name: replace(each, made=made[name]) for name, each in self.tables.items()})
 
 
-# Of one table. Its rows are those of `{place}`: its name, with ONLY before it where other tables may inherit from it.
+# For one table. Its rows are those of `{relation}`: its name, with ONLY before it where other tables may inherit from
+# it.
 _TABLE = """
 jsonb_build_object('is_parent', (SELECT c.relhassubclass AND c.relkind = 'r' FROM pg_catalog.pg_class AS c WHERE c.oid = {oid}),
-  'count', (SELECT count(*) FROM {place}),
+  'count', (SELECT count(*) FROM {relation}),
   'rows', (SELECT jsonb_agg((
       SELECT jsonb_object_agg(e.key, CASE WHEN length(e.value) > {longest} THEN left(e.value, 200) || md5(e.value)
         ELSE e.value END)
       FROM jsonb_each_text(to_jsonb(overproof_row.*)) AS e))
-    FROM (SELECT * FROM {place} AS t ORDER BY age(t.xmin) LIMIT {most}) AS overproof_row),
+    FROM (SELECT * FROM {relation} AS t ORDER BY age(t.xmin) LIMIT {most}) AS overproof_row),
   'columns', (SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated <> '')
     ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped),
   'key', (SELECT jsonb_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum))
@@ -72,7 +71,7 @@ jsonb_build_object('is_parent', (SELECT c.relhassubclass AND c.relkind = 'r' FRO
     "{most}", str(MOST_ROWS)
 )
 
-# Of any tables, in twice the time. One that is not there is left out; one that cannot be read is null.
+# For any tables, in twice the time. One that does not exist is left out; one that cannot be read is null.
 _BLOCK = """
 DO LANGUAGE plpgsql $overproof$
 DECLARE
@@ -90,7 +89,7 @@ BEGIN
       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
       WHERE n.nspname = name[2] AND c.relname = name[3] AND c.relkind IN ('r', 'p');
       place = CASE kind WHEN 'r' THEN 'ONLY ' ELSE '' END || quote_ident(name[2]) || '.' || quote_ident(name[3]);
-      EXECUTE 'SELECT ' || replace(replace({table}, '{oid}', relation::text), '{place}', place) INTO found;
+      EXECUTE 'SELECT ' || replace(replace({table}, '{oid}', relation::text), '{relation}', place) INTO found;
       outcome = outcome || jsonb_build_object(name[1], found);
     EXCEPTION
       WHEN no_data_found THEN
@@ -105,7 +104,7 @@ END $overproof$
 
 
 def read_contents(ask: Ask, tables: Iterable[str]) -> Contents:
-    """What is in those tables ("public.orders") now, as far as they are there. Raises AskFailed."""
+    """The contents of those of the tables ("public.orders") that exist. Raises QueryRefused."""
     names = list(split_names(tables))
     if not names:
         return Contents({})
@@ -119,12 +118,12 @@ def read_contents(ask: Ask, tables: Iterable[str]) -> Contents:
 
 
 def _ask_for_all(ask: Ask, names: Sequence[Sequence[str]]) -> Mapping[str, Any] | None:
-    """The answer if all of them are there and can be read, and no other table inherits from one."""
+    """The answer if all of them exist and can be read, and no other table inherits from one."""
     tables = []
     for name, schema, label in names:
-        place = f"{identifier(schema)}.{identifier(label)}"
-        told = _TABLE.replace("{oid}", f"{literal(place)}::regclass").replace("{place}", place)
-        tables.append(f"{literal(name)}, {told}")
+        relation = f"{identifier(schema)}.{identifier(label)}"
+        described = _TABLE.replace("{oid}", f"{literal(relation)}::regclass").replace("{relation}", relation)
+        tables.append(f"{literal(name)}, {described}")
     try:
         text = ask(f"SELECT jsonb_build_object('now', now(), 'tables', jsonb_build_object({', '.join(tables)}))::text")
     except QueryRefused:

@@ -1,4 +1,4 @@
-"""Whether two values are the same, if in different types, and if they are not, what happened to the one."""
+"""Whether two values are equal, also across types, and what happened to a value if they are not."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from app.gate.rows._contents import Value
 
 
 def is_same(old: str, new: str, old_type: str, new_type: str) -> bool:
-    """Whether the two are one value, if in different types."""
+    """Whether the two are equal, each read as its type."""
     if old == new or old.rstrip() == new.rstrip():
         return True
     return normal(old, old_type) == normal(new, new_type) or _common(old, new, (old_type, new_type))
 
 
 def _common(old: str, new: str, types: tuple[str, str]) -> bool:
-    """Whether they are the same as numbers, times, JSON or UUIDs, if one of the types is of that kind."""
-    told = " ".join(types)
-    if _NUMBERS.search(told) and (one := _number(old)) is not None:
+    """Whether they are equal as numbers, times, JSON or UUIDs, if one of the types is of that kind."""
+    both = " ".join(types)
+    if _NUMBERS.search(both) and (one := _number(old)) is not None:
         return one == _number(new)
-    if _TIMES.search(told) and (instant := instant_of(old)) is not None:
+    if _TIMES.search(both) and (instant := instant_of(old)) is not None:
         return instant == instant_of(new)
-    if _DOCUMENTS.search(told) and (document := _document(old)) is not None:
+    if _DOCUMENTS.search(both) and (document := _document(old)) is not None:
         return document == _document(new)
-    return "uuid" in told and old.lower().replace("-", "") == new.lower().replace("-", "")
+    return "uuid" in both and old.lower().replace("-", "") == new.lower().replace("-", "")
 
 
 _NUMBERS = re.compile(r"\b(smallint|integer|bigint|numeric|real|double precision|money)\b(?!\[)")
@@ -59,12 +59,12 @@ def _number(text: str) -> Decimal | None:
 
 
 def instant_of(text: str) -> datetime.datetime | None:
-    """The time that the text tells; one without a zone is taken as UTC."""
+    """The time that the text denotes; without a time zone it is taken as UTC."""
     try:
-        told = datetime.datetime.fromisoformat(text)
+        found = datetime.datetime.fromisoformat(text)
     except ValueError:
         return None
-    return told.astimezone(datetime.UTC) if told.tzinfo else told.replace(tzinfo=datetime.UTC)
+    return found.astimezone(datetime.UTC) if found.tzinfo else found.replace(tzinfo=datetime.UTC)
 
 
 def _document(text: str) -> str | None:
@@ -89,7 +89,7 @@ def what_happened(old: str, new: Value, types: tuple[str, str]) -> LossKind:
 
 
 def _has_lost_host(old: str, new: str, types: tuple[str, str]) -> bool:
-    """`10.1.2.3/16` became `10.1.0.0/16`: a cast to cidr sets what tells the host to zero, without a word."""
+    """`10.1.2.3/16` became `10.1.0.0/16`: a cast to cidr silently sets the bits of the host to zero."""
     if types[1] != "cidr" or types[0] not in ("inet", "text", "character varying"):
         return False
     try:
@@ -119,12 +119,12 @@ def _is_rounded(old: str, new: str, types: tuple[str, str]) -> bool:
 
 
 def _decimals(number: Decimal) -> int:
-    """How many digits there are behind the point."""
+    """The number of digits after the decimal point."""
     exponent = number.normalize().as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def is_instant_kept(changed: Sequence[tuple[str, Value]], types: tuple[str, str]) -> bool:
-    """False if times became other instants by the mere change of their column's type, as the session's time zone has it."""
+    """False if only the change of their column's type, under the session's time zone, made times other instants."""
     is_cast = types[0] != types[1] and all(type_.startswith("timestamp") for type_ in types)
     return not (is_cast and any(instant_of(old) is not None for old, _ in changed))

@@ -1,15 +1,16 @@
 """Rows for the tables that a revision touches, made from the catalog and inserted on the migration's own connection.
 
-Two kinds. Plain rows are what an ordinary application would have: every column filled, different values everywhere. They also obey
-the rules that the revision is about to bring (a new CHECK, a new foreign key), since an application that is given such a rule
-mostly lives by it already. Awkward rows are what the old schema allows and a migration forgets: one with NULL wherever that may
-be, two that are equal but for their keys, one with the longest, finest and largest values, and one with a value that goes:
-the label that is taken out of an enum, what a CHECK allows and the one that takes its place does not.
+There are two kinds. Ordinary rows are those of a usual application: every column filled, different values everywhere.
+They also satisfy the rules that the revision is about to add (a new CHECK, a new foreign key), since an application for
+which such a rule is written mostly keeps to it already. Edge cases are what the old schema allows and a migration
+forgets: a row with NULL in every nullable column, two rows that are equal but for their keys, a row with the longest,
+finest and largest values, and a row with a retired value: a label that is removed from an enum, or what a CHECK allows
+and its replacement does not.
 
-PostgreSQL itself finds the values that meet a CHECK or fall into a partition: each column that is bound by one is given
-candidates, and the INSERT takes the first combination for which the CHECK's own expression is not false. A foreign key
-takes its values from the parent's rows in the same statement. All INSERTs are sent as one DO block, which takes the next
-combination when a row is refused, and says in the end what became of each.
+PostgreSQL itself finds the values that satisfy a CHECK or fall into a partition: each restricted column has candidates,
+and the INSERT takes the first combination for which the CHECK's own expression is not false. A foreign key takes its
+values from the parent's rows in the same statement. All INSERTs are sent as one DO block, which tries the next
+combination when a row is refused, and returns the outcome of each.
 """
 
 from __future__ import annotations
@@ -26,44 +27,46 @@ from app.gate.recording.model import Failure
 from app.gate.rows._catalog import CatalogTable, CheckConstraint
 from app.gate.rows._inserts import TRIES, InsertBuilder, InsertTask
 from app.gate.rows._plan import Plan
+from app.gate.rows._shapes import Shape
 from app.gate.rows.connection import Ask, QueryRefused
 
 
 @dataclass(frozen=True)
 class Filled:
-    """What became of the rows."""
+    """The outcome of a filling."""
 
-    tables: Mapping[str, int]  # {"public.orders": 7}: inserted by us
-    tables_without_rows: Mapping[str, str]  # {"public.lines": "no values were found that meet CHECK ck_total"}
+    tables: Mapping[str, int]  # {"public.orders": 7}: rows inserted
+    tables_without_rows: Mapping[str, str]  # {"public.lines": "no values were found that satisfy CHECK ck_total"}
 
 
 def fill(
-    plan: Plan, ask: Ask, *, is_awkward: bool, json_in_text: bool = False, except_for: Iterable[str] = ()
+    plan: Plan, ask: Ask, *, with_edge_cases: bool, json_in_text: bool = False, except_for: Iterable[str] = ()
 ) -> Filled:
-    """Insert the rows. What cannot be filled is told, and nothing raised.
+    """Insert the rows. A table that cannot be filled is reported in the result; nothing is raised for it.
 
-    With documents, texts without a limit hold JSON. `except_for` are tables that have rows enough.
+    With `json_in_text`, texts without a limit hold JSON. `except_for` are tables that have rows already.
     """
-    writer = InsertBuilder(plan, frozenset(except_for), json_in_text)
-    tasks = list(writer.tasks(is_awkward))
+    builder = InsertBuilder(plan, frozenset(except_for), json_in_text)
+    tasks = list(builder.tasks(with_edge_cases))
     failure = _run(tasks, ask)
-    if failure is None and (again := writer.tasks_again(tasks)):
-        failure = _run(again, ask)
-        tasks += again
-    return _outcome(plan, tasks, writer, failure)
+    if failure is None and (retries := builder.retries(tasks)):
+        failure = _run(retries, ask)
+        tasks += retries
+    return _outcome(plan, tasks, builder, failure)
 
 
-# Sending them.
+# Running them.
 
-# Some type's operator, or some trigger, may be slower than anybody thinks. Rows are not worth waiting for.
+# An operator of some type, or a trigger, may be slow. Test rows are not worth a long wait.
 _AT_MOST = (
     "SELECT concat(set_config('overproof.statement_timeout', current_setting('statement_timeout'), true),"
     " set_config('statement_timeout', '30s', true))"
 )
 _AS_BEFORE = "SELECT set_config('statement_timeout', current_setting('overproof.statement_timeout'), true)"
 
-# Every statement is given a number of combinations to pass over, until one is taken or none is left. Other values do not
-# cure a refusal that is neither a violation of a constraint nor about a value (class 22): a few tries are enough.
+# Each statement is run with a growing number of combinations to skip, until one is accepted or none is left. Other
+# values do not help against an error that is neither a violated constraint (class 23) nor a bad value (class 22): a few
+# tries are enough.
 _BLOCK = """
 DO LANGUAGE plpgsql $overproof$
 DECLARE
@@ -109,7 +112,7 @@ BEGIN
     outcomes = outcomes || jsonb_build_array(jsonb_build_array(
       greatest(affected, 0), CASE WHEN NOT is_done THEN coalesce(state, '') END, message, name));
   END LOOP;
-  -- What waits for the end of a transaction is to wait again, or an ALTER TABLE behind an UPDATE would pass as nowhere else.
+  -- Deferred constraints are deferred again, or an ALTER TABLE after an UPDATE would pass here and fail elsewhere.
   SELECT string_agg(quote_ident(n.nspname) || '.' || quote_ident(k.conname), ', ') INTO name
   FROM pg_catalog.pg_constraint AS k JOIN pg_catalog.pg_namespace AS n ON n.oid = k.connamespace
   WHERE k.condeferred AND k.conparentid = 0 AND k.conrelid = ANY (ARRAY[{tables}]::oid[]);
@@ -122,7 +125,7 @@ END $overproof$
 
 
 def _run(tasks: Sequence[InsertTask], ask: Ask) -> Failure | None:
-    """Send the tasks, and write into each what became of it."""
+    """Run the tasks, and write its outcome into each."""
     if not tasks:
         return None
     places = itertools.accumulate(len(task.statements) for task in tasks)
@@ -145,69 +148,65 @@ def _run(tasks: Sequence[InsertTask], ask: Ask) -> Failure | None:
 
 
 def _quoted(statement: str) -> str:
-    """A statement as a text. Dollars are easier to write and to read, but keep no driver from what it takes for a parameter."""
+    """A statement as a literal.
+
+    Dollar quotes are easier to read, but do not hide what a driver takes for a parameter.
+    """
     has_traps = (
         "%" in statement or ":" in statement.replace("::", "") or "$s$" in statement or "$overproof$" in statement
     )
     return literal(statement) if has_traps else f"$s${statement}$s$"
 
 
-def _outcome(plan: Plan, tasks: Sequence[InsertTask], writer: InsertBuilder, failure: Failure | None) -> Filled:
+def _outcome(plan: Plan, tasks: Sequence[InsertTask], builder: InsertBuilder, failure: Failure | None) -> Filled:
     tables: dict[str, int] = {}
     refused: dict[int, tuple[str, str, str]] = {}
     for task in tasks:
-        if task.row.kind == "late":
+        if task.row.shape is Shape.DEFERRED_KEY:
             continue
         tables[task.table.name] = tables.get(task.table.name, 0) + task.inserted
-        if task.refusal is not None and task.row.kind == "plain":
+        if task.refusal is not None and task.row.shape is Shape.ORDINARY:
             refused.setdefault(task.table.oid, task.refusal)
-    tables_without_rows: dict[str, str] = {}
-    for group in plan.groups:
-        for table in group:
-            if tables.get(table.name):
-                continue
-            if failure is not None:
-                tables_without_rows[table.name] = failure.message
-            elif table.oid in refused:
-                tables_without_rows[table.name] = _reason(plan, table, refused[table.oid], writer, tables_without_rows)
-            elif table.oid in writer.unknown:
-                tables_without_rows[table.name] = writer.unknown[table.oid]
-    return Filled({name: count for name, count in tables.items() if count}, tables_without_rows)
+    reasons: dict[str, str] = {}
+    for table in (table for group in plan.groups for table in group if not tables.get(table.name)):
+        if failure is not None:
+            reasons[table.name] = failure.message
+        elif table.oid in refused:
+            reasons[table.name] = _reason(plan, table, refused[table.oid], builder, reasons)
+        elif table.oid in builder.unknown:
+            reasons[table.name] = builder.unknown[table.oid]
+    return Filled({name: count for name, count in tables.items() if count}, reasons)
 
 
 def _reason(
     plan: Plan,
     table: CatalogTable,
     refusal: tuple[str, str, str],
-    writer: InsertBuilder,
-    tables_without_rows: Mapping[str, str],
+    builder: InsertBuilder,
+    reasons: Mapping[str, str],  # of the tables before it
 ) -> str:
-    """Why no row of that table was taken, in words that go on after "public.orders: "."""
+    """Why PostgreSQL accepted no row of that table, as text that can follow "public.orders: "."""
     state, message, name = refusal
     if table.is_partitioned and any(check.expression == "false" for check in table.checks):
-        return "it has no partition to put a row into"
-    if table.oid in writer.unknown:
-        return writer.unknown[table.oid]
+        return "it has no partition for a row"
+    if table.oid in builder.unknown:
+        return builder.unknown[table.oid]
     for key in table.foreign_keys:
         parent = plan.catalog.tables.get(key.parent)
-        if (
-            parent is not None
-            and parent.name in tables_without_rows
-            and all(table.get_column(c).not_null for c in key.columns)
-        ):
-            return f"it needs a row of {parent.name}, which cannot be filled either: {tables_without_rows[parent.name]}"
+        is_needed = all(table.get_column(column).not_null for column in key.columns)
+        if parent is not None and parent.name in reasons and is_needed:
+            return f"it needs a row of {parent.name}, which could not be filled either: {reasons[parent.name]}"
     if state == "" or state == sqlstates.CHECK_VIOLATION:
         checks = [check for check in table.checks if check.name == name] or list(table.checks)
         if checks:
-            told = " and ".join(map(_told, checks[:3]))
-            return f"no values were found that meet {told}"
-        return "a trigger lets no row in" if table.triggers else "no values were found for it"
+            return f"no values were found that satisfy {' and '.join(map(_described, checks[:3]))}"
+        return "a trigger suppresses each INSERT" if table.triggers else "no values were found for it"
     if table.triggers and not state.startswith("23"):
-        return f"{message} (raised at an INSERT, perhaps by trigger {table.triggers[0]})"
-    return message or f"PostgreSQL refuses every row tried (SQLSTATE {state})"
+        return f"{message} (raised by an INSERT, possibly in trigger {table.triggers[0]})"
+    return message or f"PostgreSQL refuses every row that was tried (SQLSTATE {state})"
 
 
-def _told(check: CheckConstraint) -> str:
+def _described(check: CheckConstraint) -> str:
     if check.is_of_partitions:
         return check.name
     expression = check.expression if check.expression.startswith("(") else f"({check.expression})"

@@ -1,17 +1,18 @@
 """What a step lost of the rows that were in tables before it.
 
-A loss is a value that can no longer be told from what is there. So these are none:
+A loss is a value that can no longer be found. So these are none:
 
-- one of two rows that are alike in everything, as long as the other one stays;
-- a value in another type, in a renamed column or table, or in any place where it was not before;
+- one of two rows that are equal in all columns, as long as the other one stays;
+- a value in another type, in a renamed column or table, or in any column where it was not before;
 - a NULL that got a value;
 - other values, as long as different ones stay different: `'new'` to `'NEW'`, cents to euros, an integer key to a UUID;
 - the time of the migration itself, which triggers write into columns such as `updated_at`;
-- what a script of the history had put there itself, if it is told which rows are its own.
+- what a script of the history had inserted itself, if the caller says which rows these are.
 
-And these are: rows that are gone, values that became NULL, text or the host's part of an address cut off, digits or seconds rounded away, different values that became
-the same one, a time that became another instant as its column changed type, columns and tables dropped with values in them. On the way
-back there is no such indulgence: after the downgrade, what was there before the upgrade is to be there as it was.
+And these are losses: rows that are gone, values that became NULL, text or the host's part of an address cut off, digits
+or seconds rounded away, different values that became the same one, a time that became another instant when its column
+changed type, columns and tables dropped with values in them. After a downgrade none of these exceptions hold: what was
+there before the upgrade must be there again, unchanged.
 """
 
 from __future__ import annotations
@@ -23,31 +24,31 @@ from app.gate.recording.model import Loss, LossKind
 from app.gate.rows._contents import Contents, RowOf, TableContents, Value
 from app.gate.rows._equality import is_instant_kept, is_same, normal, what_happened
 
-_FAR_APART = 60  # rows of a table up to which each is compared with each
+_MOST_COMPARED = 60  # rows without a counterpart, up to which each is compared with each
 
 
 def losses(before: Contents, after: Contents, *, is_return: bool = False) -> tuple[Loss, ...]:
-    """What was there before and is no longer to be found. `is_return`: `after` is after the way up and down."""
+    """What can no longer be found. `is_return`: `after` was read after an upgrade and its downgrade."""
     return tuple(_Comparison(before, after, is_return).losses())
 
 
 class _Comparison:
-    """Two states of some tables, and where in the later one the values of the earlier are."""
+    """Two states of some tables, and where the later one has the values of the earlier."""
 
     def __init__(self, before: Contents, after: Contents, is_return: bool) -> None:
         self._before = before
         self._after = after
         self._is_return = is_return
-        self._places = _new_places(before, after)
-        self._outside: dict[Place | None, _Found] = {}  # all places but one
-        self._scripts_own = {
+        self._new_values = _new_values(before, after)
+        self._values_elsewhere: dict[TableColumn | None, _ValueSets] = {}  # of all columns but one
+        self._of_scripts = {
             id(row) for table in before.tables.values() if table.made is not None for row in table.rows[table.made :]
         }
 
     def losses(self) -> Iterator[Loss]:
         taken: set[str] = set()
         for name, table in self._before.tables.items():
-            if name in self._after.unreadable or all(id(row) in self._scripts_own for row in table.rows):
+            if name in self._after.unreadable or all(id(row) in self._of_scripts for row in table.rows):
                 continue
             later = self._after.tables.get(name) or self._renamed(table, taken)
             if later is None:
@@ -64,30 +65,30 @@ class _Comparison:
             common = [column for column in table.types if column in later.types]
             if 2 * len(common) < len(table.types) or not common:
                 continue
-            pairs, missing = _pairs(table, later)
+            pairs, unmatched = _pairs(table, later)
             same = sum(_is_alike(one, other, common, table, later) for one, other in pairs)
-            if pairs and not missing and 2 * same >= len(pairs):
+            if pairs and not unmatched and 2 * same >= len(pairs):
                 return later
         return None
 
     # Whole tables and rows.
 
     def _of_dropped(self, table: TableContents) -> Iterator[Loss]:
-        telling = [name for name in table.types if name not in table.generated and name not in table.key]
-        lost = [name for name in telling or table.key if not self._is_elsewhere(_values(table.rows, name))]
+        significant = [name for name in table.types if name not in table.generated and name not in table.key]
+        lost = [name for name in significant or table.key if not self._is_elsewhere(_values(table.rows, name))]
         if lost:
             yield _loss(table, None, LossKind.TABLE_DROPPED, table.count, _shown_row(table, table.rows[0]))
 
     def _of_kept(self, table: TableContents, later: TableContents) -> Iterator[Loss]:
-        pairs, missing = _pairs(table, later)
-        gone = [row for row in missing if not self._has_moved(table, row) and id(row) not in self._scripts_own]
+        pairs, unmatched = _pairs(table, later)
+        gone = [row for row in unmatched if not self._has_moved(table, row) and id(row) not in self._of_scripts]
         count = max(table.count - later.count, len(gone)) if gone and table.made is None else len(gone)
         if gone and (later.is_whole or later.count < table.count):
             yield _loss(table, None, LossKind.ROWS_DELETED, min(count, table.count), _shown_row(table, gone[0]))
         if not pairs:
             return
         successors = _successors(table, later, pairs)
-        made = [pair for pair in pairs if id(pair[0]) not in self._scripts_own]
+        made = [pair for pair in pairs if id(pair[0]) not in self._of_scripts]
         for name in table.types:
             if name in table.generated:
                 continue
@@ -100,8 +101,8 @@ class _Comparison:
                 yield from self._of_column(table, name, later, successor, pairs)
 
     def _has_moved(self, table: TableContents, row: RowOf) -> bool:
-        telling = [name for name in table.types if name not in table.generated and name not in table.key]
-        values = [value for name in telling if (value := row.get(name)) is not None]
+        significant = [name for name in table.types if name not in table.generated and name not in table.key]
+        values = [value for name in significant if (value := row.get(name)) is not None]
         values = values or [value for name in table.key if (value := row.get(name)) is not None]
         return bool(values) and all(self._is_elsewhere([value]) for value in values)
 
@@ -121,7 +122,7 @@ class _Comparison:
             old, new = row.get(name), other.get(successor)
             if (
                 old is None
-                or id(row) in self._scripts_own
+                or id(row) in self._of_scripts
                 or (new is not None and is_same(old, new, *types))
                 or self._is_now(new, types[1])
             ):
@@ -144,77 +145,81 @@ class _Comparison:
             new is not None and "time" in type_ and bool(self._after.now) and is_same(new, self._after.now, type_, _TZ)
         )
 
-    # Other places.
+    # Other columns.
 
-    def _is_elsewhere(self, values: Sequence[str], but_in: Place | None = None) -> bool:
-        """Whether all of the values are somewhere where they were not before. On the way back that is no comfort."""
+    def _is_elsewhere(self, values: Sequence[str], but_in: TableColumn | None = None) -> bool:
+        """Whether all of the values are in columns where they were not before.
+
+        After a downgrade that does not count.
+        """
         if self._is_return:
             return False
-        if but_in not in self._outside:
-            self._outside[but_in] = _Found(place for name, place in self._places.items() if name != but_in)
-        return self._outside[but_in].holds(values)
+        if but_in not in self._values_elsewhere:
+            others = (values for column, values in self._new_values.items() if column != but_in)
+            self._values_elsewhere[but_in] = _ValueSets(others)
+        return self._values_elsewhere[but_in].hold(values)
 
 
-Place = tuple[str, str]  # a table and a column
+TableColumn = tuple[str, str]  # ("public.orders", "total")
 
 _TZ = "timestamp with time zone"
 
 
-def _is_telling(value: str) -> bool:
-    """Whether a value is not found just anywhere: `note-1` and `2001-02-03`, unlike `true`, `7` and `new`."""
+def _is_distinctive(value: str) -> bool:
+    """Whether a value is unlikely to be found by chance: `note-1` and `2001-02-03`, unlike `true`, `7` and `new`."""
     return len(value) >= 5 or (len(value) >= 3 and bool(re.search(r"[^\W\d]", value)) and bool(re.search(r"\d", value)))
 
 
-class _Found:
-    """Values in some places."""
+class _ValueSets:
+    """The values of several columns."""
 
-    def __init__(self, places: Iterable[set[str]]) -> None:
-        self._places = list(places)
-        self._text = " ".join(value for place in self._places for value in place)
+    def __init__(self, sets: Iterable[set[str]]) -> None:
+        self._sets = list(sets)
+        self._text = " ".join(value for each in self._sets for value in each)
         self._words = set(re.findall(r"\w+", self._text))
 
-    def holds(self, values: Sequence[str]) -> bool:
-        values = list(map(_plain, values))
-        if all(map(_is_telling, values)):
+    def hold(self, values: Sequence[str]) -> bool:
+        values = list(map(_trimmed, values))
+        if all(map(_is_distinctive, values)):
             return all(map(self._holds_one, values))
-        # `true` and `7` are found just anywhere, so these have to be in one place all together.
-        return any(place.issuperset(values) for place in self._places)
+        # `true` and `7` are found in many columns, so one column has to have all of them.
+        return any(each.issuperset(values) for each in self._sets)
 
     def _holds_one(self, value: str) -> bool:
         if value in self._text:
             return True
-        # A text that was taken apart: its words are all there.
+        # A text that was taken apart: all of its words are there.
         parts = re.findall(r"\w+", value)
         return len(parts) > 1 and self._words.issuperset(parts)
 
 
-def _new_places(before: Contents, after: Contents) -> dict[Place, set[str]]:
+def _new_values(before: Contents, after: Contents) -> dict[TableColumn, set[str]]:
     """For each column of the later state, the values that were not in it before."""
-    places = {}
+    found = {}
     for name, table in after.tables.items():
         earlier = before.tables.get(name)
         for column in table.types:
-            values = {_plain(value) for value in _values(table.rows, column)}
+            values = {_trimmed(value) for value in _values(table.rows, column)}
             if earlier is not None and column in earlier.types:
-                values -= {_plain(value) for value in _values(earlier.rows, column)}
+                values -= {_trimmed(value) for value in _values(earlier.rows, column)}
             if values:
-                places[name, column] = values
-    return places
+                found[name, column] = values
+    return found
 
 
-def _plain(value: str) -> str:
+def _trimmed(value: str) -> str:
     return value.rstrip()
 
 
 def _values(rows: Iterable[RowOf], column: str) -> list[str]:
-    return [_plain(value) for row in rows if (value := row.get(column)) is not None]
+    return [_trimmed(value) for row in rows if (value := row.get(column)) is not None]
 
 
-# Which row is which.
+# Which row of the later state is which of the earlier.
 
 
 def _pairs(table: TableContents, later: TableContents) -> tuple[list[tuple[RowOf, RowOf]], list[RowOf]]:
-    """Each row with what became of it, and those of which nothing did."""
+    """Each row with its later state, and the rows that have none."""
     common = [name for name in table.types if name in later.types and name not in table.generated]
     if table.key and all(name in later.types for name in table.key):
         by_key = {_identity(row, table.key, later): row for row in later.rows}
@@ -249,7 +254,7 @@ def _pairs_by_likeness(
             alone.append(row)
     used = {id(other) for _, other in pairs}
     left = [row for row in left if id(row) not in used]
-    if len(alone) > _FAR_APART or len(left) > _FAR_APART:
+    if len(alone) > _MOST_COMPARED or len(left) > _MOST_COMPARED:
         return pairs, alone
     scores = sorted(
         (
@@ -284,7 +289,7 @@ def _is_alike(row: RowOf, other: RowOf, common: Sequence[str], table: TableConte
 
 
 def _successors(table: TableContents, later: TableContents, pairs: Sequence[tuple[RowOf, RowOf]]) -> dict[str, str]:
-    """Each column's name afterwards: its own, or that of a new column with the very same values."""
+    """Each column's name afterwards: its own, or that of a new column with the same values."""
     names = {name: name for name in table.types if name in later.types}
     new = [name for name in later.types if name not in table.types]
     for name in table.types:
@@ -292,10 +297,10 @@ def _successors(table: TableContents, later: TableContents, pairs: Sequence[tupl
             continue
         for candidate in new:
             old_type, new_type = table.types[name], later.types[candidate]
-            told = [(row.get(name), other.get(candidate)) for row, other in pairs if row.get(name) is not None]
-            if told and all(
+            values = [(row.get(name), other.get(candidate)) for row, other in pairs if row.get(name) is not None]
+            if values and all(
                 new_value is not None and old is not None and is_same(old, new_value, old_type, new_type)
-                for old, new_value in told
+                for old, new_value in values
             ):
                 names[name] = candidate
                 new.remove(candidate)
@@ -304,7 +309,7 @@ def _successors(table: TableContents, later: TableContents, pairs: Sequence[tupl
 
 
 def _merged(changed: Sequence[tuple[str, Value]], all_values: Sequence[tuple[Value, Value]]) -> list[tuple[str, Value]]:
-    """The changed values that can no longer be told from others."""
+    """The changed values that are now equal to others that were different."""
     origins: dict[Value, set[str]] = {}
     for old, new in all_values:
         if old is not None:
@@ -312,7 +317,7 @@ def _merged(changed: Sequence[tuple[str, Value]], all_values: Sequence[tuple[Val
     return [(old, new) for old, new in changed if len(origins[new]) > 1]
 
 
-# What there is to say.
+# The result.
 
 
 def _loss(table: TableContents, column: str | None, kind: LossKind, count: int, old: Value, new: Value = None) -> Loss:

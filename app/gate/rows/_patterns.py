@@ -1,7 +1,7 @@
 """Texts that match a pattern: a regular expression of PostgreSQL's, or a LIKE pattern.
 
-A CHECK such as `code ~ '^[A-Z]{3}-\\d+$'` can only be met by a text that was made for it. What a pattern says is followed as far as
-it is usual in CHECKs; whether a text truly matches is for PostgreSQL to decide.
+A CHECK such as `code ~ '^[A-Z]{3}-\\d+$'` is only satisfied by a text that was made for it. What is usual in CHECKs is
+supported; whether a text really matches is for PostgreSQL to decide.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _CLASSES = {
 }
 _ANY = string.ascii_lowercase + string.digits + string.ascii_uppercase + "-_. @/"
 _ESCAPES = {"d": _CLASSES["digit"], "w": _CLASSES["word"], "s": " ", "D": string.ascii_lowercase, "W": "-. ", "S": _ANY}
-_CONSTRAINTS = "mMyYAZ"  # escapes that match no letter
-_MOST = 300  # letters
+_CONSTRAINTS = "mMyYAZ"  # escapes that match no character
+_MOST = 300  # characters
 
 
-class NotUnderstood(Exception):
-    """The pattern holds something that is not followed here, such as a look-ahead."""
+class NotSupported(Exception):
+    """The pattern has something that is not supported here, such as a look-ahead."""
 
 
 def like(pattern: str, number: int) -> str:
-    """A text that matches a LIKE pattern, a different one for each number if the pattern has room for it."""
+    """A text that matches a LIKE pattern, a different one for each number if the pattern allows it."""
     text, letters = "", iter(pattern)
     for letter in letters:
         if letter == "\\":
@@ -44,27 +44,27 @@ def like(pattern: str, number: int) -> str:
 
 
 def regular(pattern: str, number: int) -> str | None:
-    """A text that matches a regular expression, or None if it is not understood."""
+    """A text that matches a regular expression, or None if it is not supported."""
     try:
         return _Example(pattern, number).text()
-    except (NotUnderstood, ValueError, RecursionError):
+    except (NotSupported, ValueError, RecursionError):
         return None
 
 
 class _Example:
-    """Reads a pattern from left to right, and writes one text that it matches."""
+    """Reads a pattern from left to right, and builds one text that matches it."""
 
     def __init__(self, pattern: str, number: int) -> None:
         for prefix in ("***=", "***:", "(?i)"):
             pattern = pattern.removeprefix(prefix)
         self._pattern = pattern
         self._place = 0
-        self._number = number  # what is left of it to tell one text from another
+        self._number = number  # what is left of it: makes one text differ from another
 
     def text(self) -> str:
         text = self._alternatives()
         if self._place < len(self._pattern):
-            raise NotUnderstood(self._pattern)
+            raise NotSupported(self._pattern)
         return text[:_MOST]
 
     def _peek(self) -> str:
@@ -73,12 +73,12 @@ class _Example:
     def _take(self) -> str:
         letter = self._peek()
         if not letter:
-            raise NotUnderstood(self._pattern)
+            raise NotSupported(self._pattern)
         self._place += 1
         return letter
 
     def _alternatives(self) -> str:
-        # All of them are read, since reading is what finds the end; each number takes another.
+        # All of them are read, since reading finds the end; each number chooses another.
         branches = [self._branch()]
         while self._peek() == "|":
             self._place += 1
@@ -123,7 +123,7 @@ class _Example:
             return 1
         if self._peek() == "?":  # as few as possible
             self._place += 1
-        # Once where that is allowed: something in the middle shows more than nothing.
+        # Once where that is allowed: it shows more than none.
         return max(least, min(1, most))
 
     def _atom(self) -> str:
@@ -132,10 +132,10 @@ class _Example:
             if self._peek() == "?":
                 self._place += 1
                 if self._take() != ":":
-                    raise NotUnderstood(self._pattern)
+                    raise NotSupported(self._pattern)
             text = self._alternatives()
             if self._take() != ")":
-                raise NotUnderstood(self._pattern)
+                raise NotSupported(self._pattern)
             return text
         if letter == "[":
             return self._one_of(self._bracket())
@@ -144,7 +144,7 @@ class _Example:
         if letter in "^$":
             return ""
         if letter in "*+?{":
-            raise NotUnderstood(self._pattern)
+            raise NotSupported(self._pattern)
         return self._one_of(_ANY[:36]) if letter == "." else letter
 
     def _escaped(self, letter: str) -> str:
@@ -155,11 +155,11 @@ class _Example:
         if letter in "ntr":
             return {"n": "\n", "t": "\t", "r": "\r"}[letter]
         if letter.isalnum():
-            raise NotUnderstood(self._pattern)  # a back reference, a code point
+            raise NotSupported(self._pattern)  # a back reference, a code point
         return letter
 
     def _bracket(self) -> str:
-        """The letters between brackets."""
+        """The characters between brackets."""
         is_negated = self._peek() == "^"
         if is_negated:
             self._place += 1
@@ -192,7 +192,7 @@ class _Example:
 
     def _one_of(self, letters: str) -> str:
         if not letters:
-            raise NotUnderstood(self._pattern)
+            raise NotSupported(self._pattern)
         return letters[self._choose(len(letters))]
 
     def _choose(self, count: int) -> int:

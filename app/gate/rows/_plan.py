@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from app.gate.rows._catalog import Catalog, CatalogTable, CheckConstraint, ForeignKey, Type, read_catalog
-from app.gate.rows._values import Values
 from app.gate.rows.connection import Ask
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of an enum: those that the revision keeps, and those that it takes out."""
+    """Labels of an enum: those that the revision keeps, and those that it removes."""
 
     kept: tuple[str, ...]
     gone: tuple[str, ...]
@@ -20,79 +19,79 @@ class Labels:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the revision will demand of a table's rows, over what is demanded now."""
+    """What the revision demands of a table's rows, in addition to what is demanded before it."""
 
     checks: tuple[CheckConstraint, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
-    types: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # column -> type and modifier to come
-    narrowing: tuple[CheckConstraint, ...] = ()  # those of `checks` that take the place of another on the same columns
-    labels: Mapping[str, Labels] = field(
-        default_factory=dict
-    )  # column -> what becomes of its enum's labels, if some go
+    types: Mapping[str, tuple[Type, int]] = field(default_factory=dict)  # column -> its type and modifier afterwards
+    narrowing: tuple[CheckConstraint, ...] = ()  # those of `checks` that replace another on the same columns
+    labels: Mapping[str, Labels] = field(default_factory=dict)  # column -> labels of its enum, if some are removed
 
 
 class Plan:
-    """The tables to be filled, parents first, and what is known of them. Made once, for as many fillings as are needed."""
+    """The tables to be filled, parents first, and the rules for their rows. Made once, for any number of fillings."""
 
     def __init__(self, catalog: Catalog, catalog_after: Catalog | None = None) -> None:
         self.catalog = catalog
-        self.values = Values({**(catalog_after.types if catalog_after else {}), **catalog.types})
         self.rules = _rules(catalog, catalog_after) if catalog_after else {}
         self.groups = _in_order(catalog, self.rules)
         self.groups_of = {table.oid: group for group in self.groups for table in group}
 
     @property
     def touched(self) -> list[str]:
-        """Names of the tables that the revision touches."""
+        """The names of the tables that the revision touches."""
         return [table.name for table in self.catalog.tables.values() if table.is_touched]
 
 
 def make_plan(ask: Ask, tables: Iterable[str], catalog_after: Catalog | None = None) -> Plan:
-    """A plan for those tables ("public.orders") as they are now. `catalog_after` are the same tables as the revision leaves them."""
+    """A plan for those tables ("public.orders") in their present state.
+
+    `catalog_after` has their state after the revision.
+    """
     wanted = set(tables)
     if catalog_after is not None:
         parents = {key.parent for table in catalog_after.tables.values() for key in table.foreign_keys}
-        # They are read by name: what a downgrade makes anew has another oid.
+        # They are read by name: a table that a downgrade creates again has another oid.
         wanted |= {catalog_after.tables[oid].name for oid in parents if oid in catalog_after.tables}
     catalog = read_catalog(ask, wanted)
     touched = {catalog.renamed.get(name, name) for name in tables}
     named = {oid: replace(table, is_touched=table.name in touched) for oid, table in catalog.tables.items()}
-    return Plan(Catalog(named, catalog.types, catalog.renamed), catalog_after)
-
-
-def _as_parent(table: CatalogTable) -> CatalogTable:
-    return CatalogTable(**{**table.__dict__, "is_touched": False})
+    return Plan(Catalog(named, catalog.renamed), catalog_after)
 
 
 def _rules(catalog: Catalog, catalog_after: Catalog) -> dict[int, Rules]:
     rules = {}
     for table in catalog.tables.values():
         later = catalog_after.find(table.name)
-        if later is None:
-            continue
-        names = {column.name for column in table.columns}
-        types = {}
-        labels = {}
-        for column in later.columns:
-            now = next((each for each in table.columns if each.name == column.name), None)
-            if now is not None and (now.sql != column.sql):
-                types[column.name] = (column.type, column.modifier)
-            if now is not None and (found := _labels(catalog.types[now.type], catalog_after.types[column.type])).gone:
-                labels[column.name] = found
-        known = {check.expression for check in table.checks}
-        checks = tuple(
-            check
-            for check in later.checks
-            if check.expression not in known
-            and names.issuperset(check.columns)
-            and not types.keys() & set(check.columns)
-        )
-        kept = {check.expression for check in later.checks}
-        replaced = {check.columns for check in table.checks if check.expression not in kept}
-        narrowing = tuple(check for check in checks if check.columns in replaced and not check.is_of_partitions)
-        foreign_keys = tuple(_keys_to_come(table, later, catalog, catalog_after))
-        rules[table.oid] = Rules(checks, foreign_keys, types, narrowing, labels)
+        if later is not None:
+            rules[table.oid] = _rules_of(table, later, tuple(_new_keys(table, later, catalog, catalog_after)))
     return rules
+
+
+def _rules_of(table: CatalogTable, later: CatalogTable, foreign_keys: tuple[ForeignKey, ...]) -> Rules:
+    """What a table's rows have to satisfy afterwards, by the two states of the table."""
+    columns = {column.name: column for column in table.columns}
+    types, labels = {}, {}
+    for column in later.columns:
+        now = columns.get(column.name)
+        if now is None:
+            continue
+        if now.sql != column.sql:
+            types[column.name] = (column.type, column.modifier)
+        if (found := _labels(now.type, column.type)).gone:
+            labels[column.name] = found
+    known = {check.expression for check in table.checks}
+    checks = tuple(
+        check
+        for check in later.checks
+        if check.expression not in known
+        and columns.keys() >= set(check.columns)
+        and not types.keys() & set(check.columns)
+    )
+    kept = {check.expression for check in later.checks}
+    replaced = {check.columns for check in table.checks if check.expression not in kept}
+    narrowing = tuple(check for check in checks if check.columns in replaced and not check.is_of_partitions)
+    return Rules(checks, foreign_keys, types, narrowing, labels)
 
 
 def _labels(now: Type, later: Type) -> Labels:
@@ -102,7 +101,7 @@ def _labels(now: Type, later: Type) -> Labels:
     return Labels(kept, tuple(label for label in now.labels if label not in later.labels))
 
 
-def _keys_to_come(
+def _new_keys(
     table: CatalogTable, later: CatalogTable, catalog: Catalog, catalog_after: Catalog
 ) -> Iterator[ForeignKey]:
     names = {column.name for column in table.columns}
@@ -118,7 +117,7 @@ def _keys_to_come(
 
 
 def _in_order(catalog: Catalog, rules: Mapping[int, Rules]) -> list[list[CatalogTable]]:
-    """The tables, parents before children. Those that cannot do without each other share a group."""
+    """The tables, parents before children. Those that need rows of each other are in one group."""
     hard: dict[int, set[int]] = {}
     soft: dict[int, set[int]] = {}
     for oid, table in catalog.tables.items():
@@ -131,20 +130,20 @@ def _in_order(catalog: Catalog, rules: Mapping[int, Rules]) -> list[list[Catalog
     left = dict.fromkeys(catalog.tables)
     while left:
         ready = [oid for oid in left if not (hard[oid] | soft[oid]) & left.keys()]
-        if not ready:  # a circle: broken where a column may be NULL
+        if not ready:  # a cycle: broken where a column is nullable
             ready = [oid for oid in left if not hard[oid] & left.keys()][:1]
         if ready:
             groups += [[catalog.tables[oid]] for oid in ready]
         else:
-            ready = _circle(hard, left)
+            ready = _cycle(hard, left)
             groups.append([catalog.tables[oid] for oid in ready])
         for oid in ready:
             del left[oid]
     return groups
 
 
-def _circle(parents: Mapping[int, set[int]], left: Mapping[int, None]) -> list[int]:
-    """Tables that refer to each other in a circle and that refer to no others that are left."""
+def _cycle(parents: Mapping[int, set[int]], left: Mapping[int, None]) -> list[int]:
+    """Tables whose foreign keys form a cycle, and that refer to no others that are left."""
 
     def reached(start: int) -> set[int]:
         found, ahead = set(), [start]

@@ -1,7 +1,7 @@
-"""Values for columns, as expressions in SQL: ordinary ones, extreme ones, and what might meet a CHECK.
+"""Values for columns, as expressions in SQL: ordinary and extreme ones.
 
-A value follows from the column and a number alone, so that two runs make the same rows. Columns get different values (the third
-column's integers begin at 3001), so that a value can be found again when a migration moves it to another place.
+A value depends on the column and a number alone, so that two runs make the same rows. Columns get different values (the
+third column's integers begin at 3001), so that a value can be found again after a migration has moved it.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from app.gate.postgres.quoting import literal
 from app.gate.rows._catalog import Column, Type
 
-UNLIMITED_TEXT = (
-    300  # letters of the longest text where there is no limit; more than the 255 to which texts are cut most often
-)
-LONGEST_TEXT = 2000  # an index holds no more than some 2700 bytes
+# In characters. Where a type sets no limit: more than the 255 to which texts are truncated most often.
+UNLIMITED_TEXT = 300
+LONGEST_TEXT = 2000  # an index entry holds no more than some 2700 bytes
 _FIRST_DAY = datetime.date(2001, 1, 1)
 _LATE_DAY = datetime.date(2040, 2, 29)  # its seconds since 1970 do not fit an integer
 
@@ -29,14 +28,14 @@ class NoValue(Exception):
 
 @dataclass(frozen=True)
 class Want:
-    """Which of the many values of a type is wanted."""
+    """Which value of a type is requested."""
 
     number: int  # of the row, from 0
-    salt: int = 1  # of the column: keeps its values apart from those of others
-    word: str = "text"  # with which texts begin
+    salt: int = 1  # of the column: makes its values differ from those of others
+    word: str = "text"  # the beginning of texts
     is_extreme: bool = False
-    shape: str = ""  # what a default looks like: "[" for a JSON list
-    is_document: bool = False  # a text without a limit is to hold JSON
+    shape: str = ""  # of the default: "[" for a JSON list
+    json_in_text: bool = False  # a text without a limit is to hold JSON
 
     @property
     def integer(self) -> int:
@@ -48,114 +47,82 @@ class Want:
         return f"{self.word}-{self.number + 1}"
 
 
-def want(column: Column, number: int, *, is_extreme: bool = False, is_document: bool = False) -> Want:
+def want(column: Column, number: int, *, is_extreme: bool = False, json_in_text: bool = False) -> Want:
     """The value for that column in the row of that number."""
     word = re.sub(r"[^a-z0-9]+", "-", column.name.lower()).strip("-") or "text"
     shape = re.match(r"'([\[{])", column.default or "")
-    return Want(number, column.number, word, is_extreme, shape[1] if shape else "", is_document)
+    return Want(number, column.number, word, is_extreme, shape[1] if shape else "", json_in_text)
 
 
-class Values:
-    """Makes values of the types of a catalog."""
-
-    def __init__(self, types: Mapping[int, Type]) -> None:
-        self._types = types
-
-    def type(self, oid: int) -> Type:
-        """The type below all domains."""
-        found = self._types[oid]
-        while found.kind == "domain":
-            found = self._types[found.of]
-        return found
-
-    def modifier(self, oid: int, modifier: int) -> int:
-        """The modifier below all domains: the 20 of a domain over varchar(20)."""
-        found = self._types[oid]
-        while found.kind == "domain":
-            modifier, found = found.modifier, self._types[found.of]
-        return modifier
-
-    def domain_checks(self, oid: int) -> tuple[str, ...]:
-        """Expressions of VALUE that the column's domain demands."""
-        found = self._types[oid]
-        checks: tuple[str, ...] = ()
-        while found.kind == "domain":
-            checks += found.checks
-            found = self._types[found.of]
-        return checks
-
-    def allows_null(self, oid: int) -> bool:
-        found = self._types[oid]
-        while found.kind == "domain":
-            if found.not_null:
-                return False
-            found = self._types[found.of]
-        return True
-
-    def one(self, oid: int, modifier: int, want: Want) -> str:
-        """An expression of the type below all domains. Raises NoValue."""
-        modifier = self.modifier(oid, modifier)
-        found = self.type(oid)
-        if found.kind == "enum":
-            if not found.labels:
-                raise NoValue(found.sql)
-            return cast(found.labels[(want.number + (-1 if want.is_extreme else 0)) % len(found.labels)], found)
-        if found.kind == "array":
-            return self.array(found, modifier, [replace(want, number=want.number + step) for step in (0, 100)])
-        if found.kind == "composite":
-            parts = [
-                self.one(type_, part, replace(want, salt=want.salt + index))
-                for index, (type_, part) in enumerate(found.attributes, start=1)
-            ]
-            return f"ROW({', '.join(parts)})::{found.sql}"
-        if found.kind == "range":
-            lower, upper = (
-                self.one(found.of, -1, replace(want, number=number, is_extreme=False))
-                for number in (2 * want.number, 2 * want.number + 1)
-            )
-            return f"{found.sql}({lower}, {upper})"
-        if found.kind == "multirange":
-            return f"{found.sql}({self.one(found.of, -1, want)})"
-        maker = _MAKERS.get(found.name)
-        if maker is None:
-            maker = _BY_CATEGORY.get(found.category)
-        if maker is None:
+def make_value(type_: Type, modifier: int, want: Want) -> str:
+    """An expression of the type below all domains. Raises NoValue."""
+    found, modifier = type_.base, type_.base_modifier(modifier)
+    if found.kind == "enum":
+        if not found.labels:
             raise NoValue(found.sql)
-        return maker(want, modifier, found)
+        return cast(found.labels[(want.number + (-1 if want.is_extreme else 0)) % len(found.labels)], found)
+    if found.kind == "array":
+        return make_array(found, modifier, [replace(want, number=want.number + step) for step in (0, 100)])
+    if found.kind == "composite":
+        parts = [
+            make_value(part, part_modifier, replace(want, salt=want.salt + index))
+            for index, (part, part_modifier) in enumerate(found.attributes, start=1)
+        ]
+        return f"ROW({', '.join(parts)})::{found.sql}"
+    if found.kind == "range":
+        lower, upper = (
+            make_value(_inner(found), -1, replace(want, number=number, is_extreme=False))
+            for number in (2 * want.number, 2 * want.number + 1)
+        )
+        return f"{found.sql}({lower}, {upper})"
+    if found.kind == "multirange":
+        return f"{found.sql}({make_value(_inner(found), -1, want)})"
+    maker = _MAKERS.get(found.name) or _BY_CATEGORY.get(found.category)
+    if maker is None:
+        raise NoValue(found.sql)
+    return maker(want, modifier, found)
 
-    def array(self, found: Type, modifier: int, wants: Iterable[Want]) -> str:
-        parts = [self.one(found.of, modifier, want) for want in wants]
-        return f"ARRAY[{', '.join(parts)}]::{found.sql}"
 
-    def guesses(self, oid: int, want: Want) -> list[str]:
-        """For a type of which nothing is known: texts that many types can read."""
-        found = self.type(oid)
-        number = want.number + 1
-        texts = [
-            f"{number}", f"a{number}", f"({number},{number})", "{}", f"[{number},{number},{number}]", f"POINT({number} {number})",
-            f"{number}.{number}", "", f"978-0-{number:02}-000000-0!",
-        ]  # fmt: skip
-        return [cast(text, found) for text in texts]
+def make_array(found: Type, modifier: int, wants: Iterable[Want]) -> str:
+    parts = [make_value(_inner(found), modifier, want) for want in wants]
+    return f"ARRAY[{', '.join(parts)}]::{found.sql}"
+
+
+def _inner(found: Type) -> Type:
+    """The type of an array's elements, of a range's bounds, or of a multirange's ranges. Raises NoValue."""
+    if found.of is None:
+        raise NoValue(found.sql)
+    return found.of
+
+
+def guess_values(type_: Type, want: Want) -> list[str]:
+    """For a type that is not known here: texts that many types can read."""
+    number = want.number + 1
+    texts = [
+        f"{number}", f"a{number}", f"({number},{number})", "{}", f"[{number},{number},{number}]", f"POINT({number} {number})",
+        f"{number}.{number}", "", f"978-0-{number:02}-000000-0!",
+    ]  # fmt: skip
+    return [cast(text, type_.base) for text in texts]
 
 
 def cast(text: str, found: Type) -> str:
     return f"{literal(text)}::{found.sql}"
 
 
-# Makers, by the name of the type in the catalog.
+# Makers, by the type's name in the catalog.
 
 Maker = Callable[[Want, int, Type], str]
 
 
 def limit_of(modifier: int, found: Type) -> int | None:
-    """How many letters fit."""
+    """How many characters fit."""
     if found.name in ("varchar", "bpchar"):
         return modifier - 4 if modifier >= 4 else None
     return {"name": 63, "char": 1}.get(found.name)
 
 
 def text_of(want: Want, limit: int | None) -> str:
-    """A text of at most so many letters, different for each number as long as there is room."""
+    """A text of at most so many characters, different for each number as far as the limit allows."""
     if want.is_extreme:
         length = min(limit or UNLIMITED_TEXT, LONGEST_TEXT)
         text = f"O'Neill é {want.text} "
@@ -169,7 +136,7 @@ def text_of(want: Want, limit: int | None) -> str:
 
 
 def _make_text(want: Want, modifier: int, found: Type) -> str:
-    if want.is_document and found.name in ("text", "varchar") and limit_of(modifier, found) is None:
+    if want.json_in_text and found.name in ("text", "varchar") and limit_of(modifier, found) is None:
         return _make_json(want, modifier, found)
     return cast(text_of(want, limit_of(modifier, found)), found)
 
@@ -248,7 +215,7 @@ def bytes_of(content: bytes) -> str:
 
 
 def _make_bits(want: Want, modifier: int, found: Type) -> str:
-    length = modifier if modifier > 0 else (1 if found.name == "bit" else 8)
+    length = modifier if modifier > 0 else 8  # `"bit"` in quotes, and `bit varying`, have no length
     value = (1 << length) - 1 - want.number if want.is_extreme else want.number + 1
     return f"B'{format(value % (1 << length), f'0{length}b')}'::{found.sql}"
 

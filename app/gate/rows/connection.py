@@ -1,4 +1,4 @@
-"""The migration's connection, for rows: a refused query is an answer and no fault."""
+"""The migration's connection, for rows: a query that PostgreSQL refuses is a result, not a fault."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from app.gate.recording.model import Failure
 
 
 class Ask(Protocol):
-    """Runs a SELECT that gives one text, on the migration's connection, after statements that go before it.
+    """Runs a SELECT that returns one text, on the migration's connection, after the statements in `before`.
 
-    If anything is refused, nothing has happened. Raises AskFailed.
+    If PostgreSQL refuses one, all are rolled back. Raises QueryRefused.
     """
 
     def __call__(self, sql: str, *before: str) -> str: ...
@@ -34,7 +34,7 @@ class CommitRefused:
 
 @dataclass(frozen=True)
 class RowConnection:
-    """The migration's own connection, inside the transaction that is held."""
+    """The migration's own connection, inside the rollback-only transaction."""
 
     ask: Ask
     execute: Callable[[Sequence[str]], Failure | None]

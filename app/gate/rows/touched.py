@@ -1,4 +1,4 @@
-"""Which tables a revision does something with, so that its upgrade has to be tried over rows in them."""
+"""Which tables a revision touches, so that its upgrade has to be tried over rows in them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ KINDS = (RowKind.EDGE_CASES, RowKind.ORDINARY)  # of rows, in the order in which
 
 
 def find_rows(script: Path, script_location: str | None, revision: str) -> Path | None:
-    """The project's own rows for that revision: `overproof_rows/<revision>.sql` beside its script, or in the folder of `env.py`."""
+    """The project's own rows: `overproof_rows/<revision>.sql` next to the script, or in the folder of `env.py`."""
     places = [script.parent, *([Path(script_location)] if script_location else [])]
     return next((found for place in places if (found := place / FOLDER / f"{revision}.sql").is_file()), None)
 
 
 def touched_tables(up: Step, before: Snapshot, down: Step | None = None) -> frozenset[str]:
-    """The older tables with whose rows an upgrade does something, or to which its downgrade writes: "public.orders".
+    """The older tables whose rows an upgrade concerns, or to which its downgrade writes: "public.orders".
 
-    PostgreSQL reads, writes or copies a table if rows are to obey something new, and does so if there are none. A change
-    in the catalog alone concerns rows where it takes values away or gives them another meaning. Other locks than that of an
-    INSERT, UPDATE or DELETE do not count: each new table with a foreign key locks the one that it refers to.
+    PostgreSQL reads, writes or rewrites a table if its rows must satisfy something new, also while it is empty. A
+    change in the catalog alone concerns rows where it removes values or gives them another meaning. Of the locks, only
+    that of INSERT, UPDATE and DELETE counts: a new table with a foreign key locks the table that it refers to.
     """
     older = {f"{key.schema}.{key.name}" for key in before.objects if key.kind == "table"}
     touched = {_table_of(change.key) for change in up.changes if _concerns_values(change)}
     for statement in up.statements:
         touched.update(statement.rewrites, statement.scans, statement.index_builds, _written(statement))
         if not statement.transactional:
-            # Nothing of a statement that committed by itself can be counted; its text is all there is.
+            # Of a statement outside the transaction nothing was counted; only its text is known.
             words = set(re.findall(r"\w+", statement.sql))
             touched.update(name for name in older if name.rpartition(".")[2] in words)
     for statement in down.statements if down is not None else ():
@@ -39,27 +39,30 @@ def touched_tables(up: Step, before: Snapshot, down: Step | None = None) -> froz
 
 
 def _written(statement: Statement) -> set[str]:
-    """The tables to which it writes, or would if there were rows. An INSERT that finds nothing to insert does nothing to rows there."""
+    """The tables to which it writes, or would write if there were rows.
+
+    An INSERT without rows to insert does not count.
+    """
     is_insert = re.match(r"\s*INSERT\b", statement.sql, re.IGNORECASE)
     locked = () if is_insert else (table for table, modes in statement.locks.items() if "RowExclusiveLock" in modes)
     return {*statement.written, *locked}
 
 
-_ROOM = re.compile(r"\(.*?\)")  # of a type: "(20)"
+_MODIFIER = re.compile(r"\(.*?\)")  # of a type: "(20)"
 
 
 def _concerns_values(change: Change) -> bool:
-    """Whether a change takes values away, or makes another type of them. More or less room for them does not."""
+    """Whether a change removes values or gives them another type. Another length of the type does not count."""
     if change.key.kind not in ("table", "column") or change.before is None:
         return False
     if change.after is None:
         return True
-    types = [_ROOM.sub("", str(definition.get("type", ""))) for definition in (change.before, change.after)]
+    types = [_MODIFIER.sub("", str(definition.get("type", ""))) for definition in (change.before, change.after)]
     return types[0] != types[1] or change.before.get("partition_of") != change.after.get("partition_of")
 
 
 def new_tables(changes: Iterable[Change]) -> frozenset[str]:
-    """The tables that the changes bring."""
+    """The tables that the changes create."""
     return frozenset(_table_of(each.key) for each in changes if each.key.kind == "table" and each.before is None)
 
 
@@ -67,13 +70,13 @@ def _table_of(key: Key) -> str:
     return f"{key.schema}.{key.table or key.name}"
 
 
-def places_of(lost: Iterable[Loss]) -> frozenset[tuple[str, str | None]]:
+def columns_of(lost: Iterable[Loss]) -> frozenset[tuple[str, str | None]]:
+    """The (table, column) of each loss."""
     return frozenset((loss.table, loss.column) for loss in lost)
 
 
 def binds_rows(change: Change) -> bool:
-    """Whether a change may be a new rule for rows that are there: a CHECK, a foreign key, a type, fewer labels, the bounds of a
-    partition."""
+    """Whether a change may be a rule for existing rows: a CHECK, a foreign key, a type, fewer labels, other bounds."""
     before, after = change.before, change.after
     if after is None:
         return False

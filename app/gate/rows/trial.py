@@ -1,13 +1,14 @@
 """A revision's second upgrade, over rows: which tables get them, what the upgrade does with them, and the way back.
 
-It happens inside the held transaction of the walk, between the downgrade and the second upgrade, and is rolled back with it:
+It happens inside the held transaction of the walk, between the downgrade and the second upgrade, and is rolled back
+with it:
 
     rows in; up                 with awkward rows. If that fails, with plain ones, and then with none
     what is lost?
     down; what is lost?         rows that were there before the upgrade are to be there afterwards, as they were
 
-A project may bring rows of its own, in `overproof_rows/<revision>.sql` beside the revision's script. They are loaded first, and the
-tables into which they go get none of ours.
+A project may bring rows of its own, in `overproof_rows/<revision>.sql` beside the revision's script. They are loaded
+first, and the tables into which they go get none of ours.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from app.gate.rows._fill import Filled, fill
 from app.gate.rows._losses import losses
 from app.gate.rows._plan import Plan, make_plan
 from app.gate.rows.connection import CommitRefused, QueryRefused, RowConnection
-from app.gate.rows.touched import KINDS, binds_rows, new_tables, places_of
+from app.gate.rows.touched import KINDS, binds_rows, columns_of, new_tables
 
 T = TypeVar("T")
 
@@ -44,8 +45,8 @@ WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384 AND c.relpersistence <> 't'
 class RowsTrial:
     """One revision over rows. `populated`, `tables_without_rows` and `rows_failure` are what there is to say of it in the end.
 
-    A revision that can be held goes through `upgrade`, `after_upgrade` and `downgrade`. One that commits by itself is taken
-    through `fill`, `note`, `after_upgrade`, `after_downgrade` and `clear` by whoever runs its steps in between.
+    A revision that can be held goes through `upgrade`, `after_upgrade` and `downgrade`. One that commits by itself is
+    taken through `fill`, `note`, `after_upgrade`, `after_downgrade` and `clear` by whoever runs its steps in between.
     """
 
     line: RowConnection
@@ -111,7 +112,10 @@ class RowsTrial:
         return failure is not None and (failure.sqlstate is None or failure.sqlstate.startswith("22"))
 
     def fill(self, kind: RowKind, json_in_text: bool = False) -> bool:
-        """Put rows of that kind into the tables, with JSON in their texts if that is wanted. False if they hold none then."""
+        """Put rows of that kind into the tables, with JSON in their texts if that is wanted.
+
+        False if they hold none then.
+        """
         plan = self._try(lambda: make_plan(self.line.ask, self.touched, self._catalog_after))
         if plan is None:
             self.tables_without_rows = dict.fromkeys(self.touched, self._trouble)
@@ -119,7 +123,11 @@ class RowsTrial:
         own = self._load_own()
         filled = self._try(
             lambda: fill(
-                plan, self.line.ask, is_awkward=kind == RowKind.EDGE_CASES, json_in_text=json_in_text, except_for=own
+                plan,
+                self.line.ask,
+                with_edge_cases=kind is RowKind.EDGE_CASES,
+                json_in_text=json_in_text,
+                except_for=own,
             )
         ) or Filled({}, dict.fromkeys(plan.touched, self._trouble))
         self._plan, self._filled = plan, filled
@@ -152,7 +160,7 @@ class RowsTrial:
         if self.populated is not None and self._has_passed:
             after = self._read({*self._before.tables, *new_tables(self.changes)})
             lost, of_users = self._losses(after, is_return=False)
-            self._settled = places_of(lost) - places_of(of_users)
+            self._settled = columns_of(lost) - columns_of(of_users)
             self.populated = replace(self.populated, lost_upwards=of_users)
 
     def downgrade(self, step: Callable[[], Step | CommitRefused]) -> None:
@@ -167,12 +175,15 @@ class RowsTrial:
         if self.populated is not None:
             back = self._read(self._before.tables)
             lost, of_users = self._losses(back, is_return=True)
-            told = places_of(of_users)
+            told = columns_of(of_users)
             left = (loss for loss in lost if (loss.table, loss.column) not in self._settled | told)
             self.populated = replace(self.populated, lost_downwards=(*of_users, *left))
 
     def clear(self) -> bool:
-        """Take our rows away again, after up and down with commits. False if others were there that cannot be told from them."""
+        """Take our rows away again, after up and down with commits.
+
+        False if others were there that cannot be told from them.
+        """
         if self._plan is None or self._filled is None:
             return False
         ours = self._filled.tables
@@ -206,15 +217,15 @@ class RowsTrial:
         """What is lost of all rows, and of those that a user might have made. None if the tables could not be read: what was not
         seen is not lost.
 
-        What was in a table before it was filled is a script's own, since the history began with nothing: what a script takes away
-        of that was never a user's.
+        What was in a table before it was filled is a script's own, since the history began with nothing: what a script
+        takes away of that was never a user's.
         """
         if after is None:
             return (), ()
         lost = self._try(lambda: losses(self._before, after, is_return=is_return)) or ()
         if not lost or all(self._made[name] >= count for name, count in self._before.counts.items()):
             return lost, lost
-        telling = self._before.telling(self._made)
+        telling = self._before.with_made(self._made)
         return lost, self._try(lambda: losses(telling, after, is_return=is_return)) or ()
 
     def _read(self, tables: Iterable[str]) -> Contents | None:

@@ -356,7 +356,7 @@ def test_rows_of_the_project_that_cannot_be_loaded_are_an_error():
 
 
 def test_a_table_without_rows_is_one_notice_however_many_revisions_touch_it():
-    reason = {"public.orders": "no values were found that meet CHECK ck (is_prime(id))"}
+    reason = {"public.orders": "no values were found that satisfy CHECK ck (is_prime(id))"}
     trips = [replace(trip(name, changes=[NOT_NULL]), tables_without_rows=reason) for name in ("a1", "b2", "c3")]
 
     [finding] = examine(recording(*trips))
@@ -365,7 +365,7 @@ def test_a_table_without_rows_is_one_notice_however_many_revisions_touch_it():
     assert finding.revision == "a1"
     assert finding.message == (
         "Could not verify a1 and 2 later revisions over rows in orders: "
-        "no values were found that meet CHECK ck (is_prime(id))."
+        "no values were found that satisfy CHECK ck (is_prime(id))."
     )
 
 

@@ -56,6 +56,13 @@ CASES = {
         NOTHING,
     ),
     "a renamed column": Case(T, "ALTER TABLE t RENAME a TO b", "ALTER TABLE t RENAME b TO a", NOTHING, NOTHING),
+    "three renamed columns with the same values": Case(
+        "CREATE TABLE t (id integer PRIMARY KEY, a integer, b integer, c integer); INSERT INTO t VALUES (1, 7, 7, 7), (2, 8, 8, 8)",
+        "ALTER TABLE t RENAME a TO x; ALTER TABLE t RENAME b TO y; ALTER TABLE t RENAME c TO z",
+        "ALTER TABLE t RENAME x TO a; ALTER TABLE t RENAME y TO b; ALTER TABLE t RENAME z TO c",
+        NOTHING,
+        NOTHING,
+    ),
     "a renamed table": Case(T, "ALTER TABLE t RENAME TO u", "ALTER TABLE u RENAME TO t", NOTHING, NOTHING),
     "a renamed key": Case(T, "ALTER TABLE t RENAME id TO key", "ALTER TABLE t RENAME key TO id", NOTHING, NOTHING),
     "a renamed table and column": Case(
@@ -253,6 +260,27 @@ CASES = {
         "ALTER TABLE t ALTER a TYPE timestamp",
         {"t.a": "values rounded"},
         {"t.a": "values rounded"},
+    ),
+    "microseconds, all but 3 digits": Case(
+        "CREATE TABLE t (id integer PRIMARY KEY, a timestamp); INSERT INTO t VALUES (1, '2001-01-01 10:11:12.123456')",
+        "ALTER TABLE t ALTER a TYPE timestamp(3)",
+        "ALTER TABLE t ALTER a TYPE timestamp",
+        {"t.a": "values rounded"},
+        {"t.a": "values rounded"},
+    ),
+    "microseconds, all but 5 digits": Case(
+        "CREATE TABLE t (id integer PRIMARY KEY, a timestamp); INSERT INTO t VALUES (1, '2001-01-01 10:11:12.123456')",
+        "ALTER TABLE t ALTER a TYPE timestamp(5)",
+        "ALTER TABLE t ALTER a TYPE timestamp",
+        {"t.a": "values rounded"},
+        {"t.a": "values rounded"},
+    ),
+    "a microsecond": Case(
+        "CREATE TABLE t (id integer PRIMARY KEY, a timestamp); INSERT INTO t VALUES (1, '2001-01-01 10:11:12.123456')",
+        "UPDATE t SET a = a + interval '1 microsecond' WHERE id = 1",
+        "SELECT 1",
+        NOTHING,
+        {"t.a": "values changed"},
     ),
     "an instant": Case(
         "CREATE TABLE t (id integer PRIMARY KEY, a timestamp)",

@@ -320,7 +320,7 @@ def test_a_table_that_cannot_be_filled_is_told(trips: dict[str, RoundTrip]) -> N
     trip = trips[INDEX_ON_UNFILLABLE]
 
     assert trip.populated is None
-    assert trip.tables_without_rows == {"public.orders": "no values were found that meet CHECK ck ((id * id) = 2)"}
+    assert trip.tables_without_rows == {"public.orders": "no values were found that satisfy CHECK ck ((id * id) = 2)"}
 
 
 def test_no_mark_is_left_of_the_rows(tmp_path: Path, server: Server) -> None:
