@@ -1,1 +1,1 @@
-"""The schema of a database as `pg_catalog` has it: read, followed from step to step, compared, described."""
+"""The schema of a database in `pg_catalog`: read as a whole or only its changes, compared, described."""

@@ -1,9 +1,9 @@
 """What is read of each kind of object, as SELECTs.
 
-Each gives rows of (class, object, part, kind, schema, name, table, definition). The first three are how PostgreSQL itself names
-a thing, in `pg_depend`: (1259, 16388, 0) is a table, (1259, 16388, 2) its second column. The rows of the larger catalogs
-come from sources named `some_…`, so that the same text serves to read everything and to read what was touched;
-`homes` are the tables and views to which parts belong, `spaces` the schemas, `members` what extensions brought.
+Each returns rows of (class, object, part, kind, schema, name, table, definition). The first three identify an object as
+`pg_depend` does: (1259, 16388, 0) is a table, (1259, 16388, 2) its second column. The rows of the larger catalogs come
+from sources named `some_…`, so that the same text reads everything, or only what may have changed; `homes` are the
+tables and views to which parts belong, `spaces` the schemas, `members` the members of extensions.
 
 A column that only some versions have is reached through `to_jsonb(row)`.
 """
@@ -16,12 +16,12 @@ def class_of(catalog: str) -> str:
 
 
 def _privileges(acl: str, kind: str, owner: str) -> str:
-    """[the access control list, the one that such an object has from the start, the owner's name]."""
+    """[the access control list, the default one of such an object, the owner's name]."""
     return f"CASE WHEN {acl} IS NOT NULL THEN json_build_array({acl}, acldefault('{kind}', {owner}), pg_get_userbyid({owner})) END"
 
 
 def _on_its_own(catalog: str, oid: str) -> str:
-    """Neither brought by an extension nor made by PostgreSQL along with something else, as a range type's constructors are."""
+    """Neither a member of an extension nor created together with another object, as a range type's constructors."""
     return f"""NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
         WHERE d.classid = {class_of(catalog)} AND d.objid = {oid} AND d.deptype IN ('e', 'i') OFFSET 0)"""
 
@@ -41,12 +41,10 @@ _IDENTITY_OPTIONS = """
     'cache', nullif(s.seqcache, 1), 'cycle', nullif(s.seqcycle, false)"""
 
 # Neither the array of another type, nor the row type of a table.
-IS_TOLD_TYPE = """(t.typtype IN ('e', 'd', 'r') OR t.typtype = 'b' AND NOT EXISTS (
+IS_LISTED_TYPE = """(t.typtype IN ('e', 'd', 'r') OR t.typtype = 'b' AND NOT EXISTS (
                 SELECT FROM pg_catalog.pg_type AS e WHERE e.oid = t.typelem AND e.typarray = t.oid OFFSET 0)
             OR t.typtype = 'c' AND (SELECT c.relkind FROM pg_catalog.pg_class AS c WHERE c.oid = t.typrelid) = 'c')"""
 
-# Each of these gives rows of (class, object, sub-object, kind, schema, name, table, definition). They read the rows to be
-# printed from the `some_…` sources, so that the same text serves to read everything and to read what was touched.
 OBJECTS = {
     "relations": f"""
     SELECT {class_of("pg_class")}, c.oid, 0,
@@ -84,7 +82,7 @@ OBJECTS = {
         'type', format_type(a.atttypid, a.atttypmod),
         'collation', CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
         'nullable', NOT a.attnotnull,
-        'not_null', nn.told,
+        'not_null', nn.details,
         'default', CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
         'generated', CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END,
         'virtual', CASE WHEN a.attgenerated = 'v' THEN true END,
@@ -109,7 +107,7 @@ OBJECTS = {
     LEFT JOIN some_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attnum > 0 AND NOT a.attisdropped""",
     # The constraints of a partition that came from its parent are the parent's. PostgreSQL 18 keeps NOT NULL as a
-    # constraint with a name of its own making, which is told as a property of the column, as it was before.
+    # constraint with a generated name, which is read as a property of the column, as in older versions.
     "constraints": f"""
     SELECT {class_of("pg_constraint")}, k.oid, 0, 'constraint', h.space, k.conname, h.name, json_build_object(
         'type', CASE k.contype WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique' WHEN 'f' THEN 'foreign key'
@@ -138,8 +136,8 @@ OBJECTS = {
     JOIN spaces AS n ON n.oid = t.typnamespace
     WHERE k.contype = 'c' AND NOT EXISTS (SELECT FROM members AS m
         WHERE m.classid = {class_of("pg_type")} AND m.objid = t.oid)""",
-    # What precedes USING repeats the names. An index that backs a constraint is told with the constraint, and one that a
-    # partition has from its parent with the parent's.
+    # What precedes USING repeats the names. An index that backs a constraint is read with the constraint,
+    # and one that a partition has from its parent with the parent's.
     "indexes": f"""
     SELECT {class_of("pg_class")}, c.oid, 0, 'index', h.space, c.relname, h.name, json_build_object(
         'unique', nullif(i.indisunique, false),
@@ -155,7 +153,7 @@ OBJECTS = {
     JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
     JOIN homes AS h ON h.oid = i.indrelid
     WHERE c.relkind IN ('i', 'I') AND NOT c.relispartition AND {_on_its_own("pg_class", "c.oid")}""",
-    # The sequence behind an identity column is told with the column.
+    # The sequence of an identity column is read with the column.
     "sequences": f"""
     SELECT {class_of("pg_class")}, c.oid, 0, 'sequence', n.nspname, c.relname, '', json_build_object(
         {_SEQUENCE_OPTIONS},
@@ -215,7 +213,7 @@ OBJECTS = {
             'privileges', {_privileges("t.typacl", "T", "t.typowner")})
         END
     FROM some_type AS t JOIN spaces AS n ON n.oid = t.typnamespace
-    WHERE {IS_TOLD_TYPE}
+    WHERE {IS_LISTED_TYPE}
       AND NOT EXISTS (SELECT FROM members AS m WHERE m.classid = {class_of("pg_type")} AND m.objid = t.oid)""",
     "functions": f"""
     SELECT {class_of("pg_proc")}, p.oid, 0,
@@ -263,7 +261,7 @@ OBJECTS = {
         END
     FROM some_proc AS p JOIN spaces AS n ON n.oid = p.pronamespace
     WHERE {_on_its_own("pg_proc", "p.oid")}""",
-    # PostgreSQL's own triggers carry out foreign keys and deferred constraints, which are told as such.
+    # PostgreSQL's internal triggers implement foreign keys and deferred constraints, which are read as constraints.
     "triggers": f"""
     SELECT {class_of("pg_trigger")}, g.oid, 0, 'trigger', h.space, g.tgname, h.name, json_build_object(
         'definition', substr(pg_get_triggerdef(g.oid), length(concat(

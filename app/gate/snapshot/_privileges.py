@@ -8,7 +8,7 @@ from typing import Any
 
 from app.gate.recording.model import Definition
 
-# What is easier said in Python than in SQL, and does not make the statement longer to plan.
+# Done in Python, where it is simpler than in SQL and does not lengthen planning.
 
 _UNORDERED = ("options", "toast_options", "index_options", "foreign_options", "settings", "tags")
 _RIGHTS = {
@@ -35,8 +35,7 @@ def _finish(definition: dict[str, Any]) -> Definition:
 
 
 def _privileges(given: Sequence[str], normal: Sequence[str] | None, owner: str) -> dict[str, str]:
-    """{"alice": "INSERT, SELECT", "PUBLIC": "nothing"}: for whom they are not what such an object has from the start, whether that
-    is written out or not."""
+    """{"alice": "INSERT, SELECT", "PUBLIC": "nothing"}: the roles whose rights differ from such an object's defaults."""
     rights, normal_rights = _rights(given, owner), _rights(normal or (), owner)
     return {
         grantee: rights.get(grantee, "nothing")
@@ -46,7 +45,10 @@ def _privileges(given: Sequence[str], normal: Sequence[str] | None, owner: str) 
 
 
 def _rights(items: Sequence[str], owner: str) -> dict[str, str]:
-    """The rights in items such as `alice=ar*/postgres`. Different grantors may have given the same to the same."""
+    """The rights in items such as `alice=ar*/postgres`.
+
+    Several grantors may have granted the same right to one role.
+    """
     rights: dict[str, set[str]] = {}
     for item in items:
         match = _ACL_ITEM.fullmatch(item)

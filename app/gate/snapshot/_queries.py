@@ -1,20 +1,20 @@
-"""The statements that read a schema from `pg_catalog`: all of it, or what may have changed since a look before.
+"""The statements that read a schema from `pg_catalog`: all of it, or what may have changed since it was read.
 
-Either gives a single text, whatever driver runs it: there are no percent signs, and no colons other than those of `::`
-casts, so neither a driver nor SQLAlchemy can take a part of it for a placeholder. They only read, they may run inside a
-transaction or outside of one, and the session is afterwards what it was before.
+Either returns a single text, whatever driver runs it: there are no percent signs, and no colons other than those of
+`::` casts, so neither a driver nor SQLAlchemy can take a part of it for a placeholder. They only read, they may run
+inside or outside of a transaction, and they leave the session unchanged.
 
 What `pg_get_constraintdef` and its kin print depends on settings of the session, on `search_path` above all. So the
-statements themselves set them for their own duration: the settings are read and then replaced in sub-selects on which the
-catalog queries depend row by row, which leaves the executor no other order, and put back in a sub-select that depends
-on the answer. They are set as by SET LOCAL, so a rollback, a commit and a savepoint treat them well too.
+statements themselves set them for their own duration: the settings are read and then replaced in sub-selects on which
+the catalog queries depend row by row, which leaves the executor no other order, and put back in a sub-select that
+depends on the answer. They are set as by SET LOCAL, so a rollback, a commit and a savepoint restore them too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from app.gate.snapshot._objects import IS_TOLD_TYPE, OBJECTS, class_of
+from app.gate.snapshot._objects import IS_LISTED_TYPE, OBJECTS, class_of
 from app.gate.snapshot._rare_objects import RARE_OBJECTS
 
 # PostgreSQL prints an object's name without its schema if the search path finds it, dates in the session's time zone
@@ -31,8 +31,8 @@ PINNED_SETTINGS = {
     "lc_monetary": "C",
 }
 
-# Since when changes are to be told, and whether a relation whose row was written has another name. Ordinary settings, so that
-# they work in any transaction and with any driver.
+# Since when changes are wanted, and whether a relation whose row was written has another name. Custom settings, which
+# work in any transaction and with any driver.
 MARKER_SETTING = "overproof.marker"
 RENAMED_SETTING = "overproof.renamed"
 
@@ -60,7 +60,7 @@ _IS_HOME = f"""c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't
         SELECT FROM members AS m WHERE m.classid = {class_of("pg_class")} AND m.objid = c.oid)"""
 _NOT_NULL = """
     SELECT k.conrelid, k.conkey[1] AS attnum, concat_ws(' ', CASE WHEN k.connoinherit THEN 'NO INHERIT' END,
-        CASE WHEN NOT k.convalidated THEN 'NOT VALID' END) AS told"""
+        CASE WHEN NOT k.convalidated THEN 'NOT VALID' END) AS details"""
 _CATALOGS_BY_OID = ("constraint", "type", "proc", "trigger", "rewrite", "policy", "statistic_ext")
 
 _ALL_ROWS = {
@@ -81,8 +81,9 @@ _ALL_ROWS = {
     SELECT {_HOME} FROM pg_catalog.pg_class AS c JOIN spaces AS n ON n.oid = c.relnamespace WHERE {_IS_HOME}""",
 }
 
-# For each catalog, the objects whose definitions a row of it is part of, as (class, object, part). A part of -1 is the relation by
-# itself: what depends on it need not be read again. Catalogs that are not here change only along with one that is.
+# For each catalog, the objects whose definitions a row of it is part of, as (class, object, part). A part of -1 is the
+# relation alone: what depends on it need not be read again. Catalogs that are not listed change only together with one
+# that is.
 _FRESH: dict[str, tuple[str, str, str]] = {
     **{
         name: (class_of(name), "x.oid", "0")
@@ -93,7 +94,7 @@ _FRESH: dict[str, tuple[str, str, str]] = {
             "pg_statistic_ext",
             "pg_type",
             "pg_proc",
-            # Of these it is the names, which are told in the definitions of others.
+            # Their names are part of the definitions of other objects.
             "pg_namespace",
             "pg_collation",
             "pg_operator",
@@ -102,7 +103,7 @@ _FRESH: dict[str, tuple[str, str, str]] = {
             "pg_ts_dict",
             "pg_language",
             "pg_foreign_server",
-            # These are told in no definition but their own, and always read: so it shows that there are any.
+            # No other definition mentions these, and they are always read: a change shows that some exist.
             "pg_cast",
             "pg_default_acl",
             "pg_event_trigger",
@@ -110,10 +111,10 @@ _FRESH: dict[str, tuple[str, str, str]] = {
             "pg_publication",
         )
     },
-    # Nearly everything that happens to a table writes its row; but only its name is told in the definitions of others.
+    # Nearly everything that happens to a table writes its row, but other definitions mention only its name.
     "pg_class": (class_of("pg_class"), "x.oid", "m.part"),
     "pg_attribute": (class_of("pg_class"), "x.attrelid", "x.attnum"),
-    # A NOT NULL is told with its column.
+    # A NOT NULL is read with its column.
     "pg_constraint": (
         f"CASE WHEN x.contype = 'n' THEN {class_of('pg_class')} ELSE {class_of('pg_constraint')} END",
         "CASE WHEN x.contype = 'n' THEN x.conrelid ELSE x.oid END",
@@ -130,7 +131,7 @@ _FRESH: dict[str, tuple[str, str, str]] = {
 # Where most rows are the system's, those that are not are found through the index on oid.
 _MOSTLY_SYSTEM = ("pg_proc", "pg_type", "pg_operator", "pg_collation", "pg_opclass")
 
-# Written so that the planner expects few rows, and goes on through indexes.
+# Written so that the planner expects few rows, and uses indexes for what follows.
 _IS_FRESH = "greatest(age(x.xmin), m.reach) = m.reach"
 
 
@@ -163,7 +164,7 @@ def _touched_homes(*sources: str) -> str:
 
 
 def _touched(catalog: str) -> str:
-    """Row by row through the index: a plan for few objects, whatever the planner expects."""
+    """Row by row through the index: a plan for few objects, whatever the planner estimates."""
     return f"""
     SELECT x.* FROM (SELECT array_agg(DISTINCT r.object) AS objects FROM reached AS r
         WHERE r.class = {class_of(f"pg_{catalog}")}) AS t
@@ -210,8 +211,8 @@ _TOUCHED_ROWS = {
     "homes": _touched_homes(*_HOMES_OF),
 }
 
-# Most revisions touch tables and what belongs to them, and nothing else. A statement that reads no more takes two thirds of the time
-# of one that could read everything, most of which goes into getting it ready to run.
+# Most revisions touch tables and what belongs to them, and nothing else. A statement that reads only these takes two
+# thirds of the time of one that could read everything; most of that is spent starting the executor.
 _OF_TABLES = ("relations", "columns", "constraints", "indexes", "sequences")
 _ALWAYS_THERE = ("schemas", "extensions")
 _TOUCHED_ROWS_OF_TABLES = {**_TOUCHED_ROWS, "homes": _touched_homes("some_class", "some_constraint")}
@@ -224,10 +225,10 @@ _IS_OF_TABLES = f"""NOT EXISTS (SELECT FROM reached AS r WHERE CASE r.class
         WHEN {class_of("pg_trigger")} THEN
             (SELECT NOT g.tgisinternal FROM pg_catalog.pg_trigger AS g WHERE g.oid = r.object)
         WHEN {class_of("pg_type")} THEN
-            (SELECT {IS_TOLD_TYPE} FROM pg_catalog.pg_type AS t WHERE t.oid = r.object)
+            (SELECT {IS_LISTED_TYPE} FROM pg_catalog.pg_type AS t WHERE t.oid = r.object)
         ELSE true END)"""
 
-# The rows of these catalogs that there are, so that one that is gone is missed. What has no row of its own here cannot go
+# The rows of these catalogs, so that deletions are noticed. An object without a row in one of them cannot be dropped
 # without a row of its owner being written.
 _ALIVE = {
     "pg_class": "x.relkind <> 't'",
@@ -240,7 +241,7 @@ _ALIVE = {
     "pg_proc": "true",
 }
 
-# What definitions mention though no row of this database and no dependency would tell of a change; and which database it is.
+# What definitions mention although neither a row of this database nor a dependency shows its changes; and the database.
 _EPOCH = """md5(concat(
     (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()), '/',
     (SELECT string_agg(r.oid || ' ' || r.rolname, ',' ORDER BY r.oid) FROM pg_catalog.pg_roles AS r), '/',
@@ -249,7 +250,7 @@ _EPOCH = """md5(concat(
 
 
 def _pinned(answer: str) -> str:
-    """A SELECT of the text that the scalar expression `answer` gives while the settings are pinned."""
+    """A SELECT of the scalar expression `answer`, evaluated while the settings are pinned."""
     names = list(PINNED_SETTINGS)
     saved = ", ".join(f"current_setting('{name}') AS s{i}" for i, name in enumerate(names))
     pinned = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in PINNED_SETTINGS.items())
@@ -269,7 +270,7 @@ def _statement(
     rare_kinds: Collection[str] = RARE_OBJECTS,
     condition: str = "true",
 ) -> str:
-    """It gives NULL where the condition does not hold."""
+    """It returns NULL where the condition does not hold."""
     sources = _COMMON_SOURCES | rows
     columns = "(class, object, part, kind, space, name, home, definition)"
     ctes = ",\n".join(f"{name} AS MATERIALIZED ({text})" for name, text in sources.items())
@@ -319,10 +320,11 @@ _OF_CHANGES = {
     + ")",
 }
 
-# Planning one of these statements takes several times as long as running it, so it is planned once in a session. It takes its marker from
-# a setting: a statement with parameters would be planned anew five times before PostgreSQL thinks of keeping the plan.
+# Planning one of these statements takes several times as long as running it, so it is planned once in a session. It
+# takes its marker from a setting: a statement with parameters would be planned five times before PostgreSQL considers a
+# generic plan.
 CHANGES = "overproof_changes"
-CHANGES_OF_TABLES = "overproof_changes_of_tables"  # gives NULL if anything else was touched
+CHANGES_OF_TABLES = "overproof_changes_of_tables"  # returns NULL if anything else was touched
 PREPARED = {
     CHANGES: _statement(_TOUCHED_ROWS, _OF_CHANGES),
     CHANGES_OF_TABLES: _statement(_TOUCHED_ROWS_OF_TABLES, _OF_CHANGES, _OF_TABLES, _ALWAYS_THERE, _IS_OF_TABLES),
@@ -330,10 +332,10 @@ PREPARED = {
 
 
 def set_marker_sql(marker: int, has_renamed: bool = False) -> str:
-    """The statement that tells since when a prepared one has to look, and whether what mentions a relation is told along with
-    it. A marker is an xid without its epoch.
+    """The statement that sets the arguments of a prepared one: since when, and whether with what mentions a relation.
 
-    It gives NULL if the session does not have the statements (any more): a migration may discard them, and so does psycopg 3 after a rollback.
+    A marker is an xid without its epoch. It returns NULL if the session does not have the prepared statements, or no
+    longer: a migration may discard them, and psycopg 3 does so after a rollback.
     """
     names = ", ".join(f"'{name}'" for name in PREPARED)
     return f"""SELECT CASE WHEN (SELECT count(*) FROM pg_catalog.pg_prepared_statements AS p WHERE p.name IN ({names})) = {len(PREPARED)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.gate.snapshot._objects import _on_its_own, _privileges, class_of
 
-# Kinds of which a schema has few or none. They are always read as a whole.
+# Kinds of which a schema has few or none. They are always read completely.
 RARE_OBJECTS = {
     "schemas": f"""
     SELECT {class_of("pg_namespace")}, n.oid, 0, 'schema', '', n.nspname, '', json_build_object(
@@ -96,8 +96,8 @@ RARE_OBJECTS = {
     FROM pg_catalog.pg_foreign_server AS s
     WHERE NOT EXISTS (SELECT FROM members AS m
         WHERE m.classid = {class_of("pg_foreign_server")} AND m.objid = s.oid)""",
-    # Before PostgreSQL 15 there is no catalog of the schemas in a publication (6237), so they are found by dependency. Nor is
-    # there a column `prqual`: the name then means the one of `before_15`, from the query around.
+    # Before PostgreSQL 15 there is no catalog of the schemas in a publication (6237), so they are found by dependency.
+    # Nor is there a column `prqual`: the name then means the one of `before_15`, from the query around.
     "publications": f"""
     SELECT {class_of("pg_publication")}, p.oid, 0, 'publication', '', p.pubname, '', json_build_object(
         'all_tables', nullif(p.puballtables, false),
@@ -106,12 +106,12 @@ RARE_OBJECTS = {
         'via_root', nullif(p.pubviaroot, false),
         'generated_columns', nullif(to_jsonb(p) ->> 'pubgencols', 'n'),
         'tables', (
-            SELECT json_agg(y.told ORDER BY y.told COLLATE "C") FROM (
+            SELECT json_agg(y.entry ORDER BY y.entry COLLATE "C") FROM (
                 SELECT concat(r.prrelid::regclass::text,
                     ' (' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname COLLATE "C")
                         FROM unnest(string_to_array(to_jsonb(r) ->> 'prattrs', ' ')::int2[]) AS n
                         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.prrelid AND a.attnum = n) || ')',
-                    ' WHERE ' || pg_get_expr(prqual, r.prrelid)) AS told
+                    ' WHERE ' || pg_get_expr(prqual, r.prrelid)) AS entry
                 FROM pg_catalog.pg_publication_rel AS r WHERE r.prpubid = p.oid) AS y),
         'schemas', (
             SELECT json_agg(n.nspname ORDER BY n.nspname COLLATE "C")

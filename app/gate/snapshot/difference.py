@@ -1,13 +1,13 @@
-"""What differs between two snapshots, and how to say it to a tired person.
+"""What differs between two snapshots.
 
-Identity is a name, with one exception. PostgreSQL names what nobody named, and numbers such names where they meet
-(`orders_check`, `orders_check1`), so the number tells only in which order things were made. Two constraints or indexes of
-one table whose names PostgreSQL would have given, and which differ in nothing but that number, are the same. All
-else in a name counts, since a later `DROP CONSTRAINT` would need it.
+Objects are identified by name, with one exception. PostgreSQL generates names for unnamed constraints and indexes, and
+numbers them where they would be equal (`orders_check`, `orders_check1`), so the number depends only on the order of
+creation. Two constraints or indexes of one table that have such names, and differ only in that number, are the same.
+The rest of a name counts, since a later `DROP CONSTRAINT` would need it.
 
-Where the two schemas were not made by the same statements (`same_history=False`: what the models create against
-what the migrations made), the whole of such a name is forgiven. After `ALTER TABLE user RENAME TO users` the
-primary key is still called `user_pkey`, and the models say `users_pkey` without anyone having chosen either.
+Where the two schemas were not created by the same statements (`same_history=False`: what the models create compared
+with what the migrations created), such a name is ignored entirely. After `ALTER TABLE user RENAME TO users` the primary
+key is still called `user_pkey`, and the models create `users_pkey`, although neither name was chosen by the project.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from app.gate.recording.model import Change, Definition, Key, Snapshot
 from app.gate.recording.serialization import sort_key
 
-# The endings that ChooseConstraintName and ChooseIndexName give in PostgreSQL's source.
+# The suffixes of ChooseConstraintName and ChooseIndexName in PostgreSQL's source.
 _GENERATED_NAME = re.compile(r"(?P<stem>.+)_(?P<label>check|fkey|key|pkey|excl|idx|stat)(?P<number>\d*)", re.DOTALL)
 _LONGEST_NAME_BYTES = 63
 
@@ -28,10 +28,13 @@ _LONGEST_NAME_BYTES = 63
 def difference(
     before: Snapshot, after: Snapshot, *, among: Collection[Key] | None = None, same_history: bool = True
 ) -> tuple[Change, ...]:
-    """The objects that differ, in the order of `place`. `among` names the only ones that can, where that is known."""
+    """The objects that differ, in the order of `sort_key`.
+
+    `among` are the only ones that can differ, if the caller knows that.
+    """
     old, new = before.objects, after.objects
     if among is None:
-        # Snapshots that were read one after the other share what did not change, hence `is not`.
+        # Snapshots that were read one after the other share unchanged definitions, hence `is not`.
         keys = [key for key, definition in old.items() if new.get(key) is not definition]
         keys += list(new.keys() - old.keys())
     else:
@@ -43,9 +46,9 @@ def difference(
     ]
     if not changes:
         return ()
-    changes = list(_forgive_names(changes, same_history))
+    changes = list(_ignore_generated_names(changes, same_history))
     if not same_history:
-        changes = list(_forgive_sequences(changes, before, after))
+        changes = list(_ignore_names_of_serials(changes, before, after))
     return tuple(sorted(changes, key=lambda change: sort_key(change.key)))
 
 
@@ -62,7 +65,7 @@ def _family(key: Key, same_history: bool) -> tuple[str, ...] | None:
     return (key.kind, key.schema, key.table, stem, match["label"])
 
 
-def _forgive_names(changes: list[Change], same_history: bool) -> Iterator[Change]:
+def _ignore_generated_names(changes: list[Change], same_history: bool) -> Iterator[Change]:
     families: dict[tuple[str, ...], list[Change]] = defaultdict(list)
     for change in changes:
         family = _family(change.key, same_history)
@@ -74,24 +77,24 @@ def _forgive_names(changes: list[Change], same_history: bool) -> Iterator[Change
         old = {change.key: change.before for change in members if change.before is not None}
         new = {change.key: change.after for change in members if change.after is not None}
         for key, definition in list(old.items()):
-            twin = next((other for other, candidate in new.items() if candidate == definition), None)
-            if twin is not None:
-                del old[key], new[twin]
+            equal = next((other for other, candidate in new.items() if candidate == definition), None)
+            if equal is not None:
+                del old[key], new[equal]
         for key in {**old, **new}:
             yield Change(key, old.get(key), new.get(key))
 
 
-def _forgive_sequences(changes: list[Change], before: Snapshot, after: Snapshot) -> Iterator[Change]:
-    """Without the changes that are only the name of a sequence which PostgreSQL made for a `serial` column."""
+def _ignore_names_of_serials(changes: list[Change], before: Snapshot, after: Snapshot) -> Iterator[Change]:
+    """Without the changes that are only the name of a sequence which PostgreSQL created for a `serial` column."""
     old, new = _sequences_by_owner(before), _sequences_by_owner(after)
     same = {
         owner
         for owner in old.keys() & new.keys()
         if before.objects[old[owner]] == after.objects[new[owner]] and old[owner] != new[owner]
     }
-    forgiven = {old[owner] for owner in same} | {new[owner] for owner in same}
+    ignored = {old[owner] for owner in same} | {new[owner] for owner in same}
     for change in changes:
-        if change.key in forgiven:
+        if change.key in ignored:
             continue
         if change.key.kind == "column" and change.before is not None and change.after is not None:
             owner = f"{change.key.schema}.{change.key.table}.{change.key.name}"
@@ -115,7 +118,7 @@ def _without_sequence(definition: Definition) -> dict[str, Any]:
 
 
 def without_nondeterministic(changes: Iterable[Change], nondeterministic: Iterable[Change]) -> tuple[Change, ...]:
-    """Without what differs between any two runs: a value that is computed anew each time, or a name."""
+    """Without what differs between any two runs: a value that is computed each time, or a name."""
     known = {trait for change in nondeterministic for trait in _traits(change)}
     return tuple(change for change in changes if known.isdisjoint(_traits(change)))
 

@@ -1,21 +1,22 @@
 """Following a schema from step to step without reading all of it again.
 
-    state = begin(ask)              # reads everything
-    state = follow(state, ask)      # reads what may have changed since, and gives the schema as it is now
-    difference_between(old, state)  # looks only at what was touched on the way
+    state = read_all(ask)                # reads everything
+    state = read_changes(state, ask)     # reads what may have changed since, and returns the present schema
+    difference_between(earlier, state)   # compares only what was read again in between
 
-`ask` runs statements one after another in one transaction on a connection of the same database, and gives the last one's
-single value; None, without going on, once a value is NULL. A `State` is an immutable value: after a rollback the caller goes on from an older one.
+`ask` runs statements one after another in one transaction on a connection of the same database, and returns the single
+value of the last; None, without running the rest, once a value is NULL. A `TrackedSnapshot` is immutable: after a
+rollback the caller continues from an earlier one.
 
-How a change is noticed. Each row of a catalog names the transaction that wrote it (`xmin`). A state's marker is the oldest
-transaction that was still under way when it was read, or else the next one: whatever is written afterwards is at least as
-young, whether in the same transaction, under a savepoint, in several transactions, or outside of one; and what was
-rolled back is not there to be seen. So rows that are no older than the marker are read again, and with them everything
-that depends on them (`pg_depend`, to any depth), since a new name shows in the definitions that mention it. Of a table or an
-index that is only so if it does have a new name, since nearly everything that happens to a table writes its row. A row that is
-gone tells nobody: those are found by what is left, for the kinds of objects that can go without a row of their owner
-being written. What can change without either (names of roles and tablespaces, what belongs to an extension) goes into a
-fingerprint; if that differs, everything is read again.
+How a change is noticed. Each row of a catalog names the transaction that wrote it (`xmin`). The marker of a state is
+the oldest transaction that was in progress when it was read, or else the next one. Whatever is written afterwards has a
+transaction that is no older, whether in the same transaction, under a savepoint or in several transactions; what was
+rolled back is not visible. So rows that are no older than the marker are read again, with everything that depends on
+them (`pg_depend`, to any depth), since a new name shows in the definitions that mention it. For a table or an index
+this is so only if it has a new name, since nearly everything that happens to a table writes its row. A row that was
+deleted leaves no trace: deletions are found by what remains, for the kinds of objects that can go without a row of
+their owner being written. What can change without either (names of roles and tablespaces, members of an extension) goes
+into a fingerprint, the epoch: if that differs, everything is read again.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.gate.postgres.prepared import WITH_SEQSCANS, WITHOUT_SEQSCANS
@@ -35,7 +36,8 @@ from app.gate.snapshot.difference import difference
 Ask = Callable[[Sequence[str]], Any]
 
 _XIDS = 2**32
-# How far back a state remembers what was touched: up, down and up again, and a step that changed nothing between.
+# For how many steps a state keeps what was read again: up, down and up again, with steps that changed nothing in
+# between.
 _REMEMBERED_STEPS = 6
 
 _serials = itertools.count()
@@ -47,16 +49,16 @@ Entries = Mapping[int, tuple[Key, Definition]]  # by part: 0 is the table itself
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrackedSnapshot(Snapshot):
-    """A snapshot together with what is needed to go on from there. Two are equal if their objects are."""
+    """A snapshot with what is needed to read only the changes since. Two are equal if their objects are."""
 
-    marker: int  # the first transaction whose writing may be missing, without its epoch
+    marker: int  # the first transaction whose changes may not be included, without its epoch
     epoch: str
     units: Mapping[Unit, Entries]
     rare_units: frozenset[Unit]
     comments: Mapping[str, str]  # "1259 16388 2": the comment on a second column
     inherits: frozenset[str]  # "16395 16388": the first inherits from the second
     serial: int
-    touched: tuple[tuple[int, frozenset[Key]], ...] = ()  # after which state, and which keys
+    touched: tuple[tuple[int, frozenset[Key]], ...] = ()  # serial of an earlier state -> keys that differ from it
 
     def __eq__(self, other: object) -> bool:
         return self.objects == other.objects if isinstance(other, Snapshot) else NotImplemented
@@ -65,15 +67,15 @@ class TrackedSnapshot(Snapshot):
 
 
 class Renamed(Exception):
-    """A relation has another name, so whatever mentions it has to be read again."""
+    """A relation has another name, so everything that mentions it has to be read again."""
 
 
-FIRST_QUESTION = [SNAPSHOT_SQL]  # of `begin`
+READ_ALL = [SNAPSHOT_SQL]  # the statements of `read_all`
 
 
 def read_all(ask: Ask) -> TrackedSnapshot:
-    """The schema as it is now."""
-    return start(ask(FIRST_QUESTION))
+    """The present schema."""
+    return start(ask(READ_ALL))
 
 
 def read_changes(state: Snapshot, ask: Ask) -> TrackedSnapshot:
@@ -87,18 +89,18 @@ def read_changes(state: Snapshot, ask: Ask) -> TrackedSnapshot:
 
 
 def has_rare(state: Snapshot) -> bool:
-    """Whether there may be anything of the kinds that a schema has few of, such as event triggers; schemas and extensions do not count."""
+    """Whether objects of rare kinds may exist, such as event triggers; schemas and extensions do not count."""
     return not isinstance(state, TrackedSnapshot) or any(
         unit.partition(" ")[0] not in _ALWAYS_THERE for unit in state.rare_units
     )
 
 
-def _question(state: TrackedSnapshot, has_renamed: bool = False) -> list[str]:
+def _statements(state: TrackedSnapshot, has_renamed: bool = False) -> list[str]:
     return [set_marker_sql(state.marker, has_renamed), f"EXECUTE {CHANGES if has_rare(state) else CHANGES_OF_TABLES}"]
 
 
 def _changes_since(state: TrackedSnapshot, ask: Ask, has_renamed: bool = False) -> str:
-    text: str | None = ask(_question(state, has_renamed))
+    text: str | None = ask(_statements(state, has_renamed))
     if text is None:
         marker, execute = set_marker_sql(state.marker, has_renamed), f"EXECUTE {CHANGES}"
         text = ask([marker, execute]) or ask([*_PREPARING, marker, execute])
@@ -135,9 +137,9 @@ def start(text: str) -> TrackedSnapshot:
 
 
 def advance(state: TrackedSnapshot, text: str, *, may_rename: bool = False) -> TrackedSnapshot | None:
-    """The state after `state` that an answer to `CHANGES` tells of, or None if everything has to be read again.
+    """The state after `state`, by an answer to `CHANGES`; None if everything has to be read again.
 
-    Raises Renamed where a relation has another name, unless the answer holds all that mentions it.
+    Raises Renamed if a relation has another name, unless the answer has everything that mentions it.
     """
     answer = json.loads(text)
     if answer["epoch"] != state.epoch:
@@ -147,56 +149,85 @@ def advance(state: TrackedSnapshot, text: str, *, may_rename: bool = False) -> T
     outdated = gone | state.rare_units | state.units.keys() & set(answer["reached"])
     if not _accounts_for(state.inherits - inherits, outdated):
         return None
-
     rows = [*_entries(itertools.chain(answer["objects"], answer["rare"]))]
     if not may_rename and any(_is_renamed(state.units.get(unit), part, key) for unit, part, key, _ in rows):
         raise Renamed
-    units = dict(state.units)
-    objects = dict(state.objects)
-    comments = dict(state.comments)
-    recommented = _update_comments(comments, answer)
-    touched: set[Key] = set()
-    for unit in outdated:
-        for key, _ in units.pop(unit).values():
-            objects.pop(key, None)
-            touched.add(key)
-
-    fresh: dict[Unit, dict[int, tuple[Key, Definition]]] = {}
-    for unit, part, key, definition in rows:
-        fresh.setdefault(unit, {})[part] = (key, definition)
-        objects[key] = _with_comment(definition, comments.get(f"{unit} {part}"))
-        touched.add(key)
-    units.update(fresh)
-    for name in recommented:
-        unit, _, number = name.rpartition(" ")
-        entry = units.get(unit, {}).get(int(number))
-        if entry is not None:
-            key, definition = entry
-            objects[key] = _with_comment(definition, comments.get(name))
-            touched.add(key)
-
-    before = state.objects
-    changed = set()
-    for key in touched:
-        if key in before and objects.get(key) == before[key]:
-            objects[key] = before[key]  # shared, so that comparing the two is quick
-        else:
-            changed.add(key)
+    draft = _Draft(dict(state.objects), dict(state.units), dict(state.comments))
+    draft.retire(outdated)
+    comments = draft.update_comments(answer)
+    draft.take_rows(rows)
+    draft.take_comments(comments)
+    changed = draft.share_equal_definitions(state.objects)
     return TrackedSnapshot(
-        objects=objects if changed else state.objects,
+        objects=draft.objects if changed else state.objects,
         marker=int(answer["marker"]) % _XIDS,
         epoch=state.epoch,
-        units=units,
+        units=draft.units,
         rare_units=frozenset(_unit(row) for row in answer["rare"]),
-        comments=comments,
+        comments=draft.comments,
         inherits=inherits,
         serial=next(_serials),
-        touched=(*state.touched, (state.serial, frozenset(changed)))[-_REMEMBERED_STEPS:],
+        touched=(*state.touched, (state.serial, changed))[-_REMEMBERED_STEPS:],
     )
 
 
+@dataclass
+class _Draft:
+    """The next state while it is put together."""
+
+    objects: dict[Key, Definition]
+    units: dict[Unit, Entries]
+    comments: dict[str, str]
+    touched: set[Key] = field(default_factory=set)
+
+    def retire(self, outdated: Iterable[Unit]) -> None:
+        """Remove what is gone or is in the answer again."""
+        for unit in outdated:
+            for key, _ in self.units.pop(unit).values():
+                self.objects.pop(key, None)
+                self.touched.add(key)
+
+    def update_comments(self, answer: Mapping[str, Any]) -> set[str]:
+        """Bring the comments up to date. Returns those that have changed."""
+        fresh = _comments(answer["comments"])
+        changed = {comment for comment, text in fresh.items() if self.comments.get(comment) != text}
+        self.comments.update(fresh)
+        for comment in self.comments.keys() - set(_split(answer["commented"], ",")):
+            del self.comments[comment]
+            changed.add(comment)
+        return changed
+
+    def take_rows(self, rows: Iterable[tuple[Unit, int, Key, Definition]]) -> None:
+        fresh: dict[Unit, dict[int, tuple[Key, Definition]]] = {}
+        for unit, part, key, definition in rows:
+            fresh.setdefault(unit, {})[part] = (key, definition)
+            self.objects[key] = _with_comment(definition, self.comments.get(f"{unit} {part}"))
+            self.touched.add(key)
+        self.units.update(fresh)
+
+    def take_comments(self, changed: Iterable[str]) -> None:
+        """Give the objects their changed comments, also those of which no row is in the answer."""
+        for name in changed:
+            unit, _, number = name.rpartition(" ")
+            entry = self.units.get(unit, {}).get(int(number))
+            if entry is not None:
+                key, definition = entry
+                self.objects[key] = _with_comment(definition, self.comments.get(name))
+                self.touched.add(key)
+
+    def share_equal_definitions(self, before: Mapping[Key, Definition]) -> frozenset[Key]:
+        """Use the earlier definition where it is equal, so that comparing is quick. Returns the keys that differ."""
+        changed = set()
+        for key in self.touched:
+            if key in before and self.objects.get(key) == before[key]:
+                self.objects[key] = before[key]
+            else:
+                changed.add(key)
+        return frozenset(changed)
+
+
 def difference_between(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
-    """What `difference` gives, in a time that depends on what was touched if `after` came from `before`."""
+    """The same as `difference`, faster if `after` was read as changes since `before`."""
     if isinstance(before, TrackedSnapshot) and isinstance(after, TrackedSnapshot):
         if before is after:
             return ()
@@ -232,7 +263,7 @@ def _with_comment(definition: Definition, comment: str | None) -> Definition:
 
 
 def _alive(objects_by_class: Mapping[str, str]) -> set[Unit]:
-    """Units from {"1259": "16388 16390"}, put together without a loop over thousands of them."""
+    """Units from {"1259": "16388 16390"}, without a loop over thousands of them."""
     alive: set[Unit] = set()
     for class_, objects in objects_by_class.items():
         if objects:
@@ -241,21 +272,10 @@ def _alive(objects_by_class: Mapping[str, str]) -> set[Unit]:
 
 
 def _accounts_for(lost: Iterable[str], outdated: set[Unit]) -> bool:
-    """Whether each child that lost a parent is told again, or gone itself."""
+    """Whether each child that lost a parent was read again, or is gone itself."""
     return all(f"{_PG_CLASS} {pair.partition(' ')[0]}" in outdated for pair in lost)
 
 
 # Oids of catalogs are the same everywhere (src/include/catalog): pg_class; pg_namespace and pg_extension.
 _PG_CLASS = 1259
 _ALWAYS_THERE = ("2615", "3079")
-
-
-def _update_comments(comments: dict[str, str], answer: Mapping[str, Any]) -> set[str]:
-    """Bring `comments` up to date. Gives which have changed."""
-    fresh = _comments(answer["comments"])
-    changed = {comment for comment, text in fresh.items() if comments.get(comment) != text}
-    comments.update(fresh)
-    for comment in comments.keys() - set(_split(answer["commented"], ",")):
-        del comments[comment]
-        changed.add(comment)
-    return changed

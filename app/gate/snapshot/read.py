@@ -1,6 +1,6 @@
-"""A schema as PostgreSQL tells it: read, compared, kept.
+"""The schema of a database, read from `pg_catalog`.
 
-`SNAPSHOT_SQL` gives one text, on any driver and in any transaction; `parse` makes a `Snapshot` of it. What is in one:
+`SNAPSHOT_SQL` returns one text, with any driver and in any transaction; `parse` makes a `Snapshot` of it. It contains:
 
 - "schema", "table", "foreign table", "view", "materialized view", "column" (of all four), "constraint", "index",
   "trigger", "rule", "policy", "statistics" (extended ones), "sequence";
@@ -9,32 +9,31 @@
 - "extension", "event trigger", "default privileges", "publication", "foreign data wrapper", "foreign server",
   "text search configuration", "text search dictionary".
 
-What an extension brought is the extension's, and is left out; so are system schemas, temporary objects, and what a partition has
-from its parent. A definition leaves out what is as PostgreSQL has it by default, so `definition.get("unlogged")` is None for
-nearly every table. Owners are left out, since the role that runs migrations is called differently on each server; in
-privileges, which are told where they are not the default ones, it is "the owner". Not read either: operator classes and
-families, text search parsers and templates, languages, access methods, transforms, subscriptions, user mappings, security
-labels, settings of roles and databases, and comments on attributes of composite types.
+Objects that belong to an extension are left out; so are system schemas, temporary objects, and what a partition
+inherits from its parent. A definition leaves out PostgreSQL's defaults, so `definition.get("unlogged")` is None for
+nearly every table. Owners are left out, since the role that runs migrations has another name on each server; in
+privileges, which are included where they are not the default ones, it is "the owner". Not read either: operator classes
+and families, text search parsers and templates, languages, access methods, transforms, subscriptions, user mappings,
+security labels, settings of roles and databases, and comments on attributes of composite types.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Protocol
 
-from app.gate.recording.model import Change, Definition, Key, Snapshot
+from app.gate.recording.model import Definition, Key, Snapshot
 from app.gate.snapshot._queries import SNAPSHOT_SQL
 from app.gate.snapshot.incremental import start
 
 
 class Connection(Protocol):
-    """As much of a psycopg2 connection as is needed here."""
+    """The part of a psycopg2 connection that is needed here."""
 
     def cursor(self) -> Any: ...
 
 
 def read(connection: Connection) -> Snapshot:
-    """The schema of the database at the other end."""
+    """The schema of the connection's database."""
     with connection.cursor() as cursor:
         cursor.execute(SNAPSHOT_SQL)
         return parse(cursor.fetchone()[0])
@@ -56,25 +55,7 @@ def without(snapshot: Snapshot, schema: str, table: str) -> Snapshot:
     )
 
 
-def changes_without(changes: Iterable[Change], schema: str, table: str) -> tuple[Change, ...]:
-    """The changes that are not about that table, nor about anything that belongs to it."""
-    return tuple(
-        change for change in changes if not _belongs(change.key, change.after or change.before or {}, schema, table)
-    )
-
-
 def _belongs(key: Key, definition: Definition, schema: str, table: str) -> bool:
     if key.kind == "sequence":
         return str(definition.get("owned_by", "")).replace('"', "").startswith(f"{schema}.{table}.")
     return key.schema == schema and (key.table == table or (key.kind == "table" and key.name == table))
-
-
-def apply(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
-    """The snapshot after the changes."""
-    objects = dict(snapshot.objects)
-    for change in changes:
-        if change.after is None:
-            objects.pop(change.key, None)
-        else:
-            objects[change.key] = change.after
-    return Snapshot(objects)
