@@ -1,1 +1,1 @@
-"""A project's revisions as they are on disk and in Git, read without running them."""
+"""A project's revisions on disk and in Git, read without running them."""

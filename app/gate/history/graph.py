@@ -1,4 +1,4 @@
-"""The history on disk, put together from what Alembic said of it and from the scripts' own text."""
+"""The history on disk, from Alembic's description and the text of the scripts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.gate.history.paths import relative, repository_root
 from app.gate.history.scripts import Script, read_script
 from app.gate.recording.model import Graph, GraphProblem, GraphProblemKind, Revision
 
-# Alembic only warns of these two (alembic/script/revision.py), and goes on with a map that is not the history.
+# Alembic only warns of the first two (alembic/script/revision.py), and continues with an incomplete revision map.
 _DUPLICATE = re.compile(r"Revision (?P<revision>\S+) is present more than once")
 _MISSING_PARENT = re.compile(r"Revision (?P<parent>\S+) referenced from (?P<by>.+) is not present")
 _CYCLE = re.compile(r"cycle is detected in revisions", re.IGNORECASE)
@@ -20,7 +20,7 @@ _CYCLE = re.compile(r"cycle is detected in revisions", re.IGNORECASE)
 def read_graph(described: Mapping[str, Any], directory: Path, known: Mapping[str, Script] | None = None) -> Graph:
     """The graph of a walk. `described` is the driver's answer; paths become relative to the repository's root.
 
-    `known` has what was read of scripts before, by the SHA-256 of their content.
+    `known` has scripts that were parsed before, by their SHA-256.
     """
     root = repository_root(directory)
     revisions = []
@@ -70,10 +70,10 @@ def _problems(described: Mapping[str, Any], root: Path) -> list[GraphProblem]:
     if error := described.get("error"):
         path = relative(Path(error["path"]), root) if error.get("path") else None
         kind = GraphProblemKind.CYCLE if _CYCLE.search(error["message"]) else GraphProblemKind.UNREADABLE
-        has_told = kind == GraphProblemKind.UNREADABLE and any(
+        is_known = kind == GraphProblemKind.UNREADABLE and any(
             each.kind == GraphProblemKind.MISSING_PARENT for each in problems
         )
-        if not has_told:  # a missing parent ends in a KeyError, which says less than the warning before it
+        if not is_known:  # a missing parent ends in a KeyError, which says less than the warning before it
             message = f"{error['error']}: {error['message']}"
             problems.append(GraphProblem(kind, message, None, path, error.get("line")))
     return problems

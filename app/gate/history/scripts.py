@@ -1,4 +1,4 @@
-"""A revision's script as text: what it says without being run."""
+"""A revision's script, read without being run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Script:
 
 
 def read_script(path: Path, known: Mapping[str, Script]) -> Script:
-    """The script at that path. One that cannot be read or parsed counts as present: Alembic has just run it.
+    """The script at that path. The functions of one that cannot be parsed count as present: Alembic has just loaded it.
 
     `known` has scripts that were parsed before, by their SHA-256.
     """
@@ -59,28 +59,28 @@ _PLACE_IN_THE_GRAPH = frozenset({"revision", "down_revision", "branch_labels", "
 
 
 def digest_content(tree: ast.Module) -> str:
-    """The SHA-256 of what a script does, by which a finding about it is known again.
+    """The SHA-256 of what a script does, by which findings about it are recognised.
 
-    The same after a move of lines, other comments, docstrings, quotes or layout, and after a rebase that gives the
-    revision another parent. The same too in each version of Python, unlike that of `ast.dump`, which tells more or less
-    of what is empty from version to version.
+    It does not change with the position of lines, comments, docstrings, quotes or layout, nor with a rebase that gives
+    the revision another parent, nor with the version of Python: `ast.dump` prints empty fields in some versions and not
+    in others.
     """
     return hashlib.sha256("\0".join(_words_of(tree)).encode()).hexdigest()
 
 
 def _words_of(tree: ast.Module) -> Iterator[str]:
-    """The syntax tree as a sequence of words. Without recursion, since a long sum or chain of calls is as deep as it is long."""
+    """The syntax tree as a sequence of words. Without recursion, since the depth of a sum grows with its length."""
     left: list[object] = [tree]
     while left:
         each = left.pop()
         if isinstance(each, ast.AST):
-            fields = [(name, value) for name, value in _fields(each) if _is_told(name, value)]
+            fields = [(name, value) for name, value in _fields(each) if _is_filled(name, value)]
             yield f"{type(each).__name__}({' '.join(name for name, _ in fields)})"
             left += [value for _, value in reversed(fields)]
         elif isinstance(each, list):
-            told = [item for item in each if not _is_remark(item) and not (each is tree.body and _places(item))]
-            yield f"[{len(told)}]"
-            left += reversed(told)
+            items = [item for item in each if not _is_remark(item) and not (each is tree.body and _places(item))]
+            yield f"[{len(items)}]"
+            left += reversed(items)
         else:
             yield hex(each) if type(each) is int else ascii(each)  # not the decimal digits, which Python limits
 
@@ -92,8 +92,8 @@ def _fields(node: ast.AST) -> Iterator[tuple[str, object]]:
         yield from ast.iter_fields(node)
 
 
-def _is_told(name: str, value: object) -> bool:
-    """Whether a field says something. An empty one says as much as one that another version of Python does not have."""
+def _is_filled(name: str, value: object) -> bool:
+    """Whether a field has content. An empty field is treated like one that another version of Python does not have."""
     return value is not None and value != [] and name not in ("ctx", "kind", "type_comment")
 
 

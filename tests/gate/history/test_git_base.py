@@ -170,9 +170,9 @@ def test_what_was_merged_into_the_base_since_is_not_missed(branch: Path, server:
 
 
 def test_a_base_that_does_not_exist_is_told(branch: Path, server: Server) -> None:
-    with pytest.raises(CannotVerify, match="git knows no such commit"):
+    with pytest.raises(CannotVerify, match="names no commit"):
         record(target(branch), server, base_ref="nonsense", evidence=frozenset())
-    with pytest.raises(CannotVerify, match="git knows no such commit"):
+    with pytest.raises(CannotVerify, match="names no commit"):
         read_base("--help", branch, [])
 
 

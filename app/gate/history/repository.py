@@ -1,0 +1,87 @@
+"""Git, run in one place: what a repository holds at some commit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.gate.errors import GateError
+
+_PATIENCE_S = 60.0  # for one call of Git
+
+
+class GitFailed(GateError):
+    """Git is not installed, or refused. The message has Git's own reason."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The repository around a directory. Each method raises GitFailed."""
+
+    directory: Path
+
+    def find_root(self) -> Path:
+        """The top of the checkout."""
+        return Path(self._run("rev-parse", "--show-toplevel").strip())
+
+    def find_commit(self, ref: str) -> str:
+        """The id of the commit that `ref` names."""
+        return self._run("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}").strip()
+
+    def find_merge_base(self, commit: str, other: str) -> str | None:
+        """The newest commit from which both descend; None if there is none."""
+        found = self._call("merge-base", commit, other)
+        if found.returncode == 1 and not found.stderr:
+            return None
+        return _checked(found).decode().strip()
+
+    def read_file(self, commit: str, path: str) -> str:
+        """A file as it is in the commit; its path is relative to the root."""
+        return self._run("show", f"{commit}:{path}")
+
+    def read_files(self, commit: str, folders: Sequence[str], suffix: str) -> Iterator[tuple[str, str]]:
+        """(path, text) of the files directly in those folders, in two calls of Git for all."""
+        if not folders:
+            return
+        listed = self._run("ls-tree", "-z", commit, "--", *(f"{folder}/" for folder in folders))
+        blobs = []
+        for entry in filter(None, listed.split("\0")):
+            attributes, _, path = entry.partition("\t")
+            _, kind, blob = attributes.split()
+            if kind == "blob" and path.endswith(suffix):
+                blobs.append((path, blob))
+        content = _checked(self._call("cat-file", "--batch", stdin="".join(f"{blob}\n" for _, blob in blobs)))
+        start = 0
+        for path, _ in blobs:
+            end_of_header = content.index(b"\n", start)
+            size = int(content[start:end_of_header].split()[2])
+            text = content[end_of_header + 1 : end_of_header + 1 + size]
+            yield path, text.decode("utf-8", "replace")
+            start = end_of_header + size + 2
+
+    def _run(self, *words: str) -> str:
+        return _checked(self._call(*words)).decode("utf-8", "replace")
+
+    def _call(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[bytes]:
+        try:
+            return subprocess.run(
+                ["git", *words], cwd=self.directory, input=stdin.encode(), capture_output=True, check=False,
+                timeout=_PATIENCE_S, env={**os.environ, "LC_ALL": "C"},
+            )  # fmt: skip
+        except FileNotFoundError as error:
+            raise GitFailed("git is not installed, or not on PATH") from error
+        except OSError as error:
+            raise GitFailed(f"git cannot be run: {error.strerror}") from error
+        except subprocess.TimeoutExpired as error:
+            raise GitFailed(f"git {words[0]} did not end within {_PATIENCE_S:g} s") from error
+
+
+def _checked(ended: subprocess.CompletedProcess[bytes]) -> bytes:
+    """What Git printed. Raises GitFailed."""
+    if ended.returncode == 0:
+        return ended.stdout
+    lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
+    raise GitFailed(lines[0] if lines else f"git {ended.args[1]} ended with status {ended.returncode}")
