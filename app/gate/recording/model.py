@@ -1,7 +1,7 @@
-"""What the gate saw: plain data, no behaviour. Checks judge from this alone.
+"""What the gate observed: plain data, no behaviour. Checks judge from this alone.
 
-One `Recording` is one walk through one Alembic history. `recording_file.py` keeps it as JSON, so that a check
-is developed and tested on recordings, without a database.
+One `Recording` is one walk through one Alembic history. `serialization.py` stores it as JSON, so that a check can be
+developed and tested on recordings, without a database.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A schema as PostgreSQL tells it."""
+    """The schema of a database, by PostgreSQL's own definitions."""
 
     objects: Mapping[Key, Definition]
 
@@ -42,20 +42,20 @@ class Change:
     after: Definition | None
 
 
-COMMAND_FAILED = "CommandFailed"  # the `error` of a command that ended badly by itself
+COMMAND_FAILED = "CommandFailed"  # the `error` of a command that ended with a failure
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a step, or another thing that was tried, did not end well."""
+    """Why a step, or another attempt, failed."""
 
     error: str  # "psycopg2.errors.UndefinedTable", "NotImplementedError", "Timeout"
     message: str  # its first line, e.g. 'relation "users" does not exist'
     sqlstate: str | None = None
     sql: str | None = None  # the statement at fault, if one was running
     line: int | None = None  # in the revision's script
-    revision: str | None = None  # where what was tried spans several of them
-    # What PostgreSQL names beside its words, which are of its language.
+    revision: str | None = None  # if the attempt spans several of them
+    # The fields of PostgreSQL's message, which do not depend on its language.
     table: str | None = None  # "public.orders"
     column: str | None = None
     constraint: str | None = None  # or an index
@@ -63,7 +63,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of one step, as PostgreSQL acted on it.
+    """One statement of one step, and what PostgreSQL did for it.
 
     Tables are named "schema.table". Those that the revision itself created are left out: no session waits for them.
     """
@@ -164,7 +164,7 @@ class RoundTrip:
     revision: str
     up: Step | None = None
     down: Step | None = None
-    second_up: Step | None = None  # with rows in the tables, if these were not what made it fail
+    second_up: Step | None = None  # with rows in the tables, unless these made it fail
     left_behind: tuple[Change, ...] = ()  # schema after the downgrade, against the schema before the upgrade
     second_up_differences: tuple[
         Change, ...
@@ -177,7 +177,7 @@ class RoundTrip:
 
 
 class Evidence(StrEnum):
-    """What a recording holds beyond the walk, each at a price of its own. Named like the field that it fills."""
+    """What a recording has beyond the walk; each costs time. Named like the field of the recording."""
 
     LOCKS = "locks"  # of each statement, and rewrites, scans, index builds and rows written
     POPULATED = "populated"
@@ -250,27 +250,27 @@ class GraphProblem:
 
 @dataclass(frozen=True)
 class Graph:
-    """The revisions on disk. `heads` are those that `alembic upgrade head` would meet."""
+    """The revisions on disk. `heads` are those that `alembic upgrade head` would find."""
 
     revisions: tuple[Revision, ...] = ()  # parents before children
     heads: tuple[str, ...] = ()
     bases: tuple[str, ...] = ()
     problems: tuple[GraphProblem, ...] = ()
-    refusal: str | None = None  # Alembic's own words, if the command's target could not be resolved
+    refusal: str | None = None  # Alembic's message, if the command's target could not be resolved
 
 
 @dataclass(frozen=True)
 class Drift:
     """One operation that autogenerate would still write."""
 
-    operation: str  # in words: "add column orders.note"
+    operation: str  # as text: "add column orders.note"
     object: str  # "public.orders.note"
     kind: str = "differs"  # "add-column": Alembic's own name for it
 
 
 @dataclass(frozen=True)
 class UnregisteredModel:
-    """A table class that Alembic never saw."""
+    """A table class that is not in the metadata that Alembic sees."""
 
     module: str
     name: str
@@ -281,32 +281,35 @@ class UnregisteredModel:
 
 @dataclass(frozen=True)
 class AlternativePath:
-    """A way to head other than the walk (offline SQL, two upgrades at once), and where it led."""
+    """A way to head other than the walk (offline SQL, two concurrent upgrades), and its result."""
 
     failures: tuple[Failure, ...] = ()
-    differences: tuple[Change, ...] = ()  # against the schema at head that the walk gave
+    differences: tuple[Change, ...] = ()  # against the schema at head after the walk
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """What a branch did to the revisions of its base, beside adding to them. Each is (revision, path)."""
+    """What a branch did to the revisions of its base, besides adding to them. Each is (revision, path)."""
 
-    ref: str  # as it was asked for: "origin/main"
-    commit: str  # where the branch left it
+    ref: str  # as the user named it: "origin/main"
+    commit: str  # from which the branch starts
     edited: tuple[tuple[str, str], ...] = ()
     removed: tuple[tuple[str, str], ...] = ()
     inserted_below: tuple[tuple[str, str], ...] = ()  # new revisions that one of the base's comes after
     is_env_as_it_was: bool = False  # env.py does what it did there
 
 
-# Why a part of one walk is missing, where another walk of the same command has it: these reasons are not shown.
+# Why one walk did not observe something, where another walk of the same command did: not shown to users.
 CONTINUED_BY_A_LATER_WALK = "the command continues with this history after it"
 TRIED_WITH_THE_LAST_WALK = "tried together with the last history that the command upgrades"
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One walk through one history. A part that could not be observed is None; `not_observed` says why, by field name."""
+    """One walk through one history.
+
+    What could not be observed is None; `not_observed` has the reason, by field name.
+    """
 
     script_location: str
     postgres: str
@@ -318,14 +321,12 @@ class Recording:
     models: Snapshot | None = None  # the schema that the models create
     model_failure: Failure | None = None  # why the models' own CREATE statements failed
     drift: tuple[Drift, ...] | None = None
-    hidden: tuple[str, ...] = ()  # what include_object or include_name keep from autogenerate: "public.orders"
+    hidden: tuple[str, ...] = ()  # what include_object or include_name hide from autogenerate: "public.orders"
     unregistered: tuple[UnregisteredModel, ...] | None = None
-    plain: AlternativePath | None = None  # the command as users run it, where another attempt gave reason to doubt it
+    plain: AlternativePath | None = None  # the whole command, where another attempt gave reason to doubt it
     offline: AlternativePath | None = None
     concurrent: AlternativePath | None = None
-    nondeterministic: tuple[
-        Change, ...
-    ] = ()  # between two schemas of one command, which result from no other difference; no attempt has them
+    nondeterministic: tuple[Change, ...] = ()  # between two runs of the same command; no attempt has them
     has_metadata: bool = True
     base: Divergence | None = None  # with --base
     env_path: str | None = None  # of env.py, relative to the repository's root where it lies in one

@@ -16,5 +16,5 @@ def table_of(key: Key) -> str:
 
 
 def shorten(name: str) -> str:
-    """`public.orders` as people say it: `orders`."""
+    """`public.orders` for readers: `orders`."""
     return name.removeprefix("public.")

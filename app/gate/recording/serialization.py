@@ -1,4 +1,4 @@
-"""Recordings in a file, so that a check is developed and tested on what was seen once, without a database."""
+"""Recordings in a file, so that a check can be developed and tested without a database."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def save(recordings: Sequence[Recording], path: Path) -> None:
 
 
 def load(path: Path) -> list[Recording]:
-    """The recordings of which `save` made that file. Raises OSError, and ValueError if it holds something else."""
+    """The recordings that `save` wrote to that file. Raises OSError, and ValueError if it contains something else."""
     try:
-        return [_made(Recording, each) for each in json.loads(path.read_text("utf-8"))]
+        return [_from_plain(Recording, each) for each in json.loads(path.read_text("utf-8"))]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} holds no recordings: {error}") from error
 
@@ -43,19 +43,19 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _made(kind: Any, value: Any) -> Any:
-    """The value of that type of which `_plain` made the JSON."""
+def _from_plain(kind: Any, value: Any) -> Any:
+    """The value of that type, from what `_plain` returned."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         wanted = [each for each in arguments if each is not type(None)]
-        return None if value is None else _made(wanted[0], value)
+        return None if value is None else _from_plain(wanted[0], value)
     if origin is tuple:
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
-        return tuple(_made(each, item) for each, item in zip(kinds, value, strict=True))
+        return tuple(_from_plain(each, item) for each, item in zip(kinds, value, strict=True))
     if origin is frozenset:
         return frozenset(value)
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return {name: _made(arguments[1], each) for name, each in value.items()}
+        return {name: _from_plain(arguments[1], each) for name, each in value.items()}
     if kind is Snapshot:
         return from_json(value)
     if kind is Key:
@@ -64,7 +64,7 @@ def _made(kind: Any, value: Any) -> Any:
         return kind(value)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = _hints(kind)
-        return cast(Any, kind)(**{name: _made(hints[name], each) for name, each in value.items()})
+        return cast(Any, kind)(**{name: _from_plain(hints[name], each) for name, each in value.items()})
     return value
 
 
@@ -95,7 +95,7 @@ def from_json(objects: Iterable[dict[str, Any]]) -> Snapshot:
 
 
 def digest(snapshot: Snapshot) -> str:
-    """SHA-256 of all objects, in hexadecimal. It does not depend on their order, nor on the process."""
+    """SHA-256 of all objects, in hexadecimal. It depends neither on their order nor on the process."""
     text = json.dumps(to_json(snapshot), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
@@ -105,6 +105,6 @@ _PARTS = ("column", "constraint", "index", "trigger", "rule", "policy", "statist
 
 
 def sort_key(key: Key) -> tuple[str, str, int, str, str]:
-    """Where an object stands in a human-readable list: what is of no schema first, and a table's parts after the table."""
+    """An object's position in a human-readable list: without a schema first, a table's parts after the table."""
     rank = 0 if key.kind in _WHOLES else 1 + _PARTS.index(key.kind) if key.kind in _PARTS else len(_PARTS) + 1
     return (key.schema, key.table or key.name, rank, key.kind, key.name)

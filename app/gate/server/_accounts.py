@@ -23,7 +23,7 @@ def refuse_windows() -> None:
 
 
 def find_account() -> Account | None:
-    """Whose account PostgreSQL is to take; None for our own. Raises ServerUnavailable."""
+    """The account under which PostgreSQL is to run; None for the current user. Raises ServerUnavailable."""
     import pwd  # not on Windows
 
     if os.geteuid() != 0:
@@ -31,8 +31,8 @@ def find_account() -> Account | None:
             pwd.getpwuid(os.geteuid())
         except KeyError:
             raise ServerUnavailable(
-                f"The user id {os.geteuid()} has no entry in /etc/passwd, and PostgreSQL does not start without:"
-                " add one, or name a server in DATABASE_URL."
+                f"The user id {os.geteuid()} has no entry in /etc/passwd, and PostgreSQL does not start without one:"
+                " add it, or name a server in DATABASE_URL."
             ) from None
         return None
     for name in ACCOUNTS:
@@ -40,7 +40,7 @@ def find_account() -> Account | None:
             entry = pwd.getpwnam(name)
             return Account(entry.pw_uid, entry.pw_gid, name)
     raise ServerUnavailable(
-        f"PostgreSQL does not run as root, and there is none of the accounts {', '.join(ACCOUNTS)} for it to take:"
+        f"PostgreSQL does not run as root, and none of the accounts {', '.join(ACCOUNTS)} exists to run it:"
         " run as an ordinary user, or name a server in DATABASE_URL."
     )
 
@@ -61,7 +61,7 @@ def find_able_account(supervisor: Supervisor, account: Account | None, directori
 
 
 def _can_enter(supervisor: Supervisor, account: Account, directory: Path) -> bool:
-    # Tried, not worked out from modes: the system also knows of access lists, mounts and containers.
+    # Tried, not derived from modes: access lists, mounts and containers matter too.
     return supervisor.run(["/bin/sh", "-c", 'cd "$1"', "sh", directory], account, Path(os.sep)).status == 0
 
 

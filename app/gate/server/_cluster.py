@@ -1,7 +1,7 @@
-"""A PostgreSQL of our own: finds the binaries, makes a cluster, and starts it under a supervisor.
+"""A database cluster: initialised by initdb, and started under a supervisor.
 
-A pip package serves as a bag of binaries, and nothing of its Python is imported: no package's own layer takes server
-settings, survives `kill -9` and treats root acceptably at once. (Some create an account, and open root's home to it.)
+A pip package supplies the binaries, and none of its Python is imported: no package's own layer accepts server settings,
+survives `kill -9` and also runs acceptably as root. (Some create an account, and open root's home directory to it.)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.gate.supervisor.client import Account, Supervisor
 HOST = "127.0.0.1"
 USER = "postgres"
 
-# A socket's path holds 103 bytes on macOS, and PostgreSQL adds "/.s.PGSQL.65535.lock".
+# A socket's path has at most 103 bytes on macOS, and PostgreSQL appends "/.s.PGSQL.65535.lock".
 LONGEST_SOCKET_DIRECTORY = 80
 
 SETTINGS = {
@@ -34,7 +34,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Cluster:
-    """A directory of data, and who runs it with which programs."""
+    """A data directory, and the account and the programs that run it."""
 
     binaries: Binaries
     data: Path
@@ -44,7 +44,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Address:
-    """Where a cluster that runs is to be found."""
+    """The address of a running cluster."""
 
     host: str
     port: int
@@ -53,7 +53,7 @@ class Address:
 
 
 def initialise(supervisor: Supervisor, cluster: Cluster, *, is_lasting: bool = False) -> None:
-    """Make the cluster's data, and beside it a file with the password. Raises ServerUnavailable and OSError."""
+    """Create the cluster's data, and next to it a file with the password. Raises ServerUnavailable and OSError."""
     make_private_directory(cluster.data, cluster.account)
     password_file = cluster.data.with_name("password")
     password_file.touch(mode=0o600)
@@ -63,7 +63,7 @@ def initialise(supervisor: Supervisor, cluster: Cluster, *, is_lasting: bool = F
     argv: list[str | Path] = [cluster.binaries.directory / "initdb", "-D", cluster.data, "-U", USER]
     argv += ["--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C", "--no-instructions"]
     if cluster.binaries.major >= 17:
-        # Knows the letters of all of Unicode, which plain C does not, and needs no locale of the system's.
+        # Knows all letters of Unicode, which C does not, and needs no locale of the operating system.
         argv += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     if not is_lasting:
         argv += ["--no-sync"]
@@ -85,7 +85,7 @@ def start(supervisor: Supervisor, cluster: Cluster, settings: Mapping[str, str],
         if ended is None:
             return Address(HOST, port, USER, cluster.password)
         output = ended.output
-        if "Address already in use" not in output:  # else somebody has taken the port since we looked: another one
+        if "Address already in use" not in output:  # another process took the port in the meantime: try another one
             break
     raise ServerUnavailable(f"PostgreSQL did not start: {reason(output)}")
 

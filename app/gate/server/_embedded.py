@@ -26,10 +26,10 @@ def start_embedded(supervisor: Supervisor, bindir: Path | None, base_backup: Pat
     return Database("postgres", address.host, address.port, address.user, address.password, is_embedded=True)
 
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - what is made in it has a name that cannot be guessed, and mode 0700
-ROOM_BYTES = 512 * 2**20  # a cluster begins with 40 MB, and each database adds 8
-# The data is thrown away, so nothing has to survive a power cut. And nothing may happen by itself: whatever happens on
-# this server is taken for the migration's doing.
+MEMORY = Path("/dev/shm")  # noqa: S108 - directories in it have names that cannot be guessed, and mode 0700
+SPACE_BYTES = 512 * 2**20  # a cluster begins with 40 MB, and each database adds 8
+# The data is temporary, so nothing has to survive a power failure. Background work is off: whatever happens on this
+# server is attributed to the migration.
 THROWAWAY_SETTINGS = SETTINGS | {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -38,14 +38,14 @@ THROWAWAY_SETTINGS = SETTINGS | {
     "jit": "off",
     "max_connections": "60",
     "max_locks_per_transaction": "1024",  # a downgrade of a whole history locks thousands of tables in one transaction
-    "max_wal_size": "256MB",  # by itself 1 GB, more than the room that we ask for
+    "max_wal_size": "256MB",  # the default, 1 GB, is more than the space that is required
 }
 
 
 def start_throwaway(supervisor: Supervisor, bindir: Path | None = None, base_backup: Path | None = None) -> Address:
-    """Start a new cluster, or one with the data of a base backup. It is gone when the supervisor closes.
+    """Start a new cluster, or one with the data of a base backup (see `backup.take`).
 
-    Raises ServerUnavailable.
+    The supervisor removes it when it closes. Raises ServerUnavailable.
     """
     refuse_windows()
     binaries = find_binaries(bindir)
@@ -64,22 +64,22 @@ def start_throwaway(supervisor: Supervisor, bindir: Path | None = None, base_bac
                 initialise(supervisor, cluster)
         except (OSError, ServerUnavailable) as problem:
             problems.append(f"{base}: {problem.strerror if isinstance(problem, OSError) else problem}")
-            shutil.rmtree(root, ignore_errors=True)  # may be what fills the place
+            shutil.rmtree(root, ignore_errors=True)  # its files may be what fills the disk
             continue
         address = start(supervisor, cluster, THROWAWAY_SETTINGS, signal.SIGQUIT)
         if base_backup:
             renew_password(cluster, address)
         return address
     raise ServerUnavailable(
-        f"No PostgreSQL could be made ({'; '.join(problems)}). Set TMPDIR to a directory that anyone may enter and that has"
-        f" {ROOM_BYTES >> 20} MB free, or DATABASE_URL to a server."
+        f"No PostgreSQL could be created ({'; '.join(problems)}). Set TMPDIR to a directory that anyone may enter and that has"
+        f" {SPACE_BYTES >> 20} MB free, or DATABASE_URL to a server."
     )
 
 
 def _bases() -> list[Path]:
-    """Where a throwaway cluster may lie, the best place first: in memory if it has room, as it is faster and steadier."""
+    """Parent directories for a throwaway cluster, the best first: memory, which is faster, if it has space."""
     temporary = Path(tempfile.gettempdir())
     with suppress(OSError):
-        if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM_BYTES:
+        if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= SPACE_BYTES:
             return [MEMORY, temporary]
     return [temporary]

@@ -1,4 +1,4 @@
-"""A server that was given: what is checked before anything is created there."""
+"""A server that the user names: what is checked before anything is created there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.gate.server.database import CONNECT_PATIENCE_S, Database, _place, _Refu
 def find_maintenance(url: str) -> Database:
     """A database of the server that `url` names from which others can be created. Raises ServerUnavailable."""
     named = read_url(url)
-    # Hosts that rent out single databases let nobody into the first two. The named one is the last resort.
+    # Providers of single databases allow no connection to the first two. The named one is the last resort.
     candidates = ["postgres", "template1", str(named.get("dbname") or named.get("user") or "postgres")]
     for name in candidates:
         try:
@@ -25,10 +25,10 @@ def find_maintenance(url: str) -> Database:
             if name != candidates[-1]:
                 continue
             raise ServerUnavailable(
-                f"{refusal}. Mend the user, the password or the name in the database URL."
+                f"{refusal}. Check the user, the password and the name in the database URL."
             ) from None
         except ServerUnavailable as problem:
-            raise ServerUnavailable(f"{problem}. Start it, or mend the database URL.") from None
+            raise ServerUnavailable(f"{problem}. Start it, or check the database URL.") from None
         try:
             return _check_given(connection, named, name)
         finally:
@@ -37,7 +37,7 @@ def find_maintenance(url: str) -> Database:
 
 
 def _check_given(connection: Connection, named: Mapping[str, Any], name: str) -> Database:
-    """The database of that connection, with what libpq filled in. Raises ServerUnavailable if it is of no use to us."""
+    """The database of that connection, with libpq's defaults. Raises ServerUnavailable if the gate cannot use it."""
     info = connection.info
     options = {option: str(value) for option, value in named.items() if option not in _IDENTITY}
     database = Database(name, info.host, info.port, info.user, info.password or "", options)
@@ -56,11 +56,11 @@ def _check_given(connection: Connection, named: Mapping[str, Any], name: str) ->
         raise ServerUnavailable(f"The server at {place} is a standby, which can only be read: name its primary.")
     if not may_create:
         raise ServerUnavailable(
-            f"The role {info.user!r} may not create databases at {place}, and we work in databases of our own alone:"
-            f" let it (ALTER ROLE {quote(info.user)} CREATEDB), or name another role."
+            f"The role {info.user!r} may not create databases at {place}, and the gate only works in databases that it creates:"
+            f" allow it (ALTER ROLE {quote(info.user)} CREATEDB), or name another role."
         )
     return database
 
 
-# What a database has fields for, or is the business of whoever connects.
+# What has fields in Database, or is set by the code that connects.
 _IDENTITY = ("host", "port", "user", "password", "dbname", "application_name")

@@ -1,8 +1,8 @@
-"""The data of an embedded cluster in one file, from which the next run starts in the time that initdb would take.
+"""A base backup of an embedded cluster in one file: the next run starts from it in the time that initdb would take.
 
-Taken with pg_basebackup from the running server, the way PostgreSQL's manual has it
-(https://www.postgresql.org/docs/current/app-pgbasebackup.html). The file holds no password that would still be of use:
-whoever starts from it sets a new one, over a socket that nobody else can reach.
+Taken from the running server by pg_basebackup: https://www.postgresql.org/docs/current/app-pgbasebackup.html. The
+password in the file is not valid later: a run that starts from it sets a new one, over a socket that no other account
+can reach.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CLOSED = "local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\
 
 
 def take(maintenance: Database, programs: Path, path: Path) -> None:
-    """Write the data of that server to `path`, all of it or nothing. Raises ServerUnavailable and OSError."""
+    """Write a base backup of that server to `path`, completely or not at all. Raises ServerUnavailable and OSError."""
     with tempfile.TemporaryDirectory(dir=path.parent) as directory:
         asked = subprocess.run(
             [
@@ -42,9 +42,9 @@ def take(maintenance: Database, programs: Path, path: Path) -> None:
 
 
 def unpack(path: Path, cluster: Cluster) -> None:
-    """Make that file the cluster's data. Raises ServerUnavailable and OSError."""
+    """Unpack that base backup as the cluster's data. Raises ServerUnavailable and OSError."""
     cluster.data.mkdir(mode=0o700)
-    # By the programs: with thousands of small files, Python's own tarfile takes ten times as long.
+    # By programs: with thousands of small files, Python's tarfile takes ten times as long.
     _run("tar", "-xf", path, "-C", cluster.data)
     (cluster.data / "pg_hba.conf").write_text(_OPEN_TO_THE_SOCKET)
     cluster.data.chmod(0o700)
@@ -63,17 +63,19 @@ def _run(*words: str | Path) -> None:
 
 
 def renew_password(cluster: Cluster, address: Address) -> None:
-    """Give the superuser of a cluster that was just unpacked the password of `address`, and ask for it from now on.
+    """Set the superuser's password of a cluster that was just unpacked to that of `address`, and require passwords.
 
     Raises ServerUnavailable.
     """
     import psycopg2
 
     try:
-        # Its socket lies in a directory that only its account may enter.
+        # The socket is in a directory that only the cluster's account may enter.
         connection = psycopg2.connect(host=str(cluster.data), port=address.port, user=address.user, dbname="postgres")
     except psycopg2.Error as error:
-        raise ServerUnavailable(f"the cluster from a base backup is out of reach: {str(error).strip()}") from error
+        raise ServerUnavailable(
+            f"the cluster of the base backup cannot be connected to: {str(error).strip()}"
+        ) from error
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:

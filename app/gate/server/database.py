@@ -15,11 +15,11 @@ from psycopg2.extensions import make_dsn, parse_dsn
 
 from app.gate.errors import ServerUnavailable
 
-# On our own server the caller's environment (PGSSLMODE, PGGSSENCMODE and the like) does not decide how we connect.
+# The user's environment (PGSSLMODE, PGGSSENCMODE and the like) must not affect connections to the embedded server.
 EMBEDDED_OPTIONS = {"sslmode": "disable", "gssencmode": "disable"}
-CONNECT_PATIENCE_S = 10  # libpq waits without end for a host that swallows packets
+CONNECT_PATIENCE_S = 10  # libpq waits for ever for a host that drops packets
 
-# Those that speak through libpq, and so understand its options in a URL.
+# Drivers that use libpq, and so understand its options in a URL.
 LIBPQ_DRIVERS = (None, "psycopg2", "psycopg2cffi", "psycopg", "psycopg_async")
 
 
@@ -45,7 +45,7 @@ class Database:
             options = {"host": self.host, "port": str(self.port), **options}
         else:
             place = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-        # A slash may stand in a query as it is, and as %2F it would break the interpolation of an alembic.ini.
+        # A slash is allowed in a query, and %2F would break the interpolation of an alembic.ini.
         query = "&".join(f"{name}={quote(value, safe='/')}" for name, value in options.items())
         return f"{scheme}://{user}@{place}/{quote(self.name, safe='')}" + (f"?{query}" if query else "")
 
@@ -73,7 +73,7 @@ class Database:
     def connect(self, autocommit: bool = True, **keywords: Any) -> Iterator[Connection]:
         """A connection for a few statements, closed at the end; without autocommit, one transaction.
 
-        Raises ServerUnavailable if there is none to be had.
+        Raises ServerUnavailable if it cannot connect.
         """
         connection = connect_to({**self.keywords(), **keywords})
         try:
@@ -85,7 +85,7 @@ class Database:
             connection.close()
 
 
-# One that libpq reads as SQLAlchemy does: nothing in it is escaped or unusual.
+# A URL that libpq reads as SQLAlchemy does: nothing in it is escaped or unusual.
 _PLAIN_URL = re.compile(
     r"postgres(?:ql)?(?P<driver>\+\w+)?://(?:[\w.-]+(?::[\w.-]+)?@)?(?:[\w.-]+(?::[1-9]\d*)?)?(?:/[\w.-]+)?(?:\?[\w.=&/-]+)?",
     re.ASCII,
@@ -93,11 +93,14 @@ _PLAIN_URL = re.compile(
 
 
 def read_url(url: str) -> dict[str, Any]:
-    """libpq's keywords for a SQLAlchemy URL of any PostgreSQL driver. Raises ServerUnavailable, without the password."""
+    """libpq's keywords for a SQLAlchemy URL of any PostgreSQL driver.
+
+    Raises ServerUnavailable, without the password.
+    """
     if plain := _PLAIN_URL.fullmatch(url):
         with suppress(psycopg2.ProgrammingError):  # an option that libpq does not know
             return dict(parse_dsn(url.replace(plain["driver"] or "", "", 1)))
-    # Here, since it takes long to import, and most URLs need none of it.
+    # Imported here, since it takes long, and most URLs do not need it.
     from sqlalchemy import make_url
     from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
     from sqlalchemy.exc import ArgumentError
@@ -114,7 +117,7 @@ def read_url(url: str) -> dict[str, Any]:
         ) from None
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise ServerUnavailable(
-            f"The database URL names another database system ({parsed.get_backend_name()}), and only PostgreSQL will do:"
+            f"The database URL names another database system ({parsed.get_backend_name()}), and only PostgreSQL is supported:"
             " write postgresql://user:password@host:5432/name."
         )
     keywords = dict(found)
@@ -130,16 +133,16 @@ def _is_known_to_libpq(name: str) -> bool:
 
 
 class _Refused(ServerUnavailable):
-    """The server answered, and would not have us."""
+    """The server answered, and refused the connection."""
 
 
 def connect_to(keywords: Mapping[str, Any]) -> Connection:
-    """Raises ServerUnavailable, and says where and why but not what to do."""
+    """Connect. Raises ServerUnavailable, whose message says where and why, but not what to do."""
     try:
         connection: Connection = psycopg2.connect(**keywords)
         return connection
     except psycopg2.Error as error:
-        # libpq is given the password apart from what it quotes, so nothing that it says can hold it.
+        # libpq does not quote the password in its messages.
         said = (str(error).splitlines() or [""])[0].strip().rstrip(".")
         place = f"{keywords.get('host') or 'the local socket'}:{keywords.get('port') or 5432}"
         reached, _, words = re.sub(r"^connection to server .*? failed: ", "", said).rpartition(":  ")

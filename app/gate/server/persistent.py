@@ -1,7 +1,7 @@
 """An embedded PostgreSQL that keeps its data between starts, for `overproof serve --embedded`.
 
-The same programs and the same supervisor as for the throwaway server, so it ends with whoever started it, also after
-`kill -9`. But its data stays, with PostgreSQL's ordinary care for it.
+It has the same programs and the same supervisor as the throwaway server, so it ends with the process that started it,
+also after `kill -9`. But its data is kept, with PostgreSQL's usual durability.
 
     .overproof/serve/   data/  password  log  lock
 """
@@ -43,7 +43,7 @@ def persistent_database(place: Path = PLACE) -> Iterator[Database]:
         except OSError as error:
             raise ServerUnavailable(
                 f"The database server's directory {place} cannot be used: {error.strerror} ({error.filename})."
-                " If another user made it, start as that user, or move it away."
+                " If another user created it, start as that user, or move it away."
             ) from error
         address = start(supervisor, running, SETTINGS, signal.SIGINT)
         server = Database("postgres", address.host, address.port, address.user, address.password, is_embedded=True)
@@ -55,7 +55,7 @@ def persistent_database(place: Path = PLACE) -> Iterator[Database]:
 
 
 def _prepare(supervisor: Supervisor, binaries: Binaries, place: Path) -> Cluster:
-    """A cluster that can be started and that nobody else has started. Raises ServerUnavailable and OSError."""
+    """A cluster that is ready to be started and not running yet. Raises ServerUnavailable and OSError."""
     data, password = place / "data", place / "password"
     account = _account_for(place)
     _make_place(place, account)
@@ -64,7 +64,7 @@ def _prepare(supervisor: Supervisor, binaries: Binaries, place: Path) -> Cluster
         _make_file(path, account)
     if not supervisor.lock(lock):
         raise ServerUnavailable(
-            f"The database server of {place} is running already, for process {lock.read_text() or 'unknown'}:"
+            f"The database server of {place} is already running, for process {lock.read_text() or 'unknown'}:"
             " stop that one, or start in another directory."
         )
     lock.write_text(str(os.getpid()))
@@ -72,7 +72,7 @@ def _prepare(supervisor: Supervisor, binaries: Binaries, place: Path) -> Cluster
     if data.exists():
         _check_major(data, binaries)
         return Cluster(binaries, data, account, password.read_text())
-    # Made under another name, which the supervisor removes, so that what is called `data` is always whole.
+    # Created under another name, which the supervisor removes, so that `data` is always complete.
     new = Cluster(binaries, place / "new", account, secrets.token_hex(16))
     supervisor.remove(new.data)
     shutil.rmtree(new.data, ignore_errors=True)
@@ -83,9 +83,9 @@ def _prepare(supervisor: Supervisor, binaries: Binaries, place: Path) -> Cluster
 
 
 def _account_for(place: Path) -> Account | None:
-    """None for our own. For root, whoever owns the data, or the directory in which it is to be made.
+    """None for the current user. For root, the owner of the data, or of the directory in which it is to be created.
 
-    So what root starts in an ordinary user's checkout that user can start, and delete, as well.
+    So the owner of a checkout in which root started a server can start, and delete, it as well.
     """
     import pwd  # not on Windows
 
@@ -102,8 +102,8 @@ def _account_for(place: Path) -> Account | None:
 
 
 def _make_place(place: Path, account: Account | None) -> None:
-    missing = [path for path in (place, *place.parents) if not path.exists()]
-    for path in reversed(missing):
+    to_create = [path for path in (place, *place.parents) if not path.exists()]
+    for path in reversed(to_create):
         path.mkdir(mode=0o700 if path == place else 0o755)
         if account:
             os.chown(path, account.uid, account.gid)
@@ -111,7 +111,7 @@ def _make_place(place: Path, account: Account | None) -> None:
 
 
 def _make_file(path: Path, account: Account | None, content: str = "") -> None:
-    """Unless it is there. What root makes must be the account's, or its owner could not start the server later."""
+    """Create the file unless it exists. The account must own it, or it could not start the server later."""
     if not path.exists():
         path.touch(mode=0o600)
         path.write_text(content)
@@ -128,5 +128,5 @@ def _check_major(data: Path, binaries: Binaries) -> None:
     if major != str(binaries.major):
         raise ServerUnavailable(
             f"The data in {data} is PostgreSQL {major}'s, and the programs are those of {binaries.major}: name the"
-            f" directory with PostgreSQL {major}'s programs in OVERPROOF_PG_BINDIR, or move the data away to start anew."
+            f" directory with PostgreSQL {major}'s programs in OVERPROOF_PG_BINDIR, or move the data away to start with an empty database."
         )

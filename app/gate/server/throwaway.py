@@ -1,7 +1,7 @@
-"""The server on which migrations are proved: an embedded PostgreSQL, or a given one. Both are a `Server`.
+"""The server on which migrations are proved: an embedded PostgreSQL, or one that the user names. Both are a `Server`.
 
-On a given server nothing is touched but databases that are made here, whose names begin with `overproof_` and what was
-drawn for this run. The database that the URL names is at most connected to.
+On a server that the user names, only databases that are created here are used, whose names begin with `overproof_` and
+the random prefix of this run. The database in the URL is connected to at most.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from app.gate.server._given import find_maintenance
 from app.gate.server.database import Database, _place, _words, connect_to
 from app.gate.supervisor.client import Supervisor
 
-SOLITUDE_PATIENCE_S = 5.0  # for sessions on a template that are about to end
+TEMPLATE_PATIENCE_S = 5.0  # for sessions on a template that are about to end
 
 
 class Server:
-    """A PostgreSQL on which databases can be made. All of them are gone at the end, however the run ends."""
+    """A PostgreSQL on which databases can be created. All of them are dropped at the end, however the run ends."""
 
     def __init__(self, supervisor: Supervisor, maintenance: Database, prefix: str) -> None:
         self.supervisor = supervisor
@@ -40,53 +40,57 @@ class Server:
         self._prefix = prefix
         self._numbers = itertools.count(1)
         self._session: Connection | None = None  # on the maintenance database
-        self._lock = threading.Lock()  # of whoever uses that session
-        with self._cursor("did not tell its version") as cursor:
+        self._lock = threading.Lock()  # guards that session
+        with self._cursor("did not return its version") as cursor:
             self._version = cursor.connection.info.server_version
 
     @property
     def version(self) -> str:
-        """As people write it: "18.6"."""
+        """Human-readable: "18.6"."""
         return f"{self._version // 10000}.{self._version % 10000}"
 
     def create_database(self, template: Database | None = None) -> Database:
-        """An empty database in UTF-8, or a copy of `template`, to which nobody may be connected meanwhile.
+        """An empty database in UTF-8, or a copy of `template`, which must have no sessions meanwhile.
 
         Raises ServerUnavailable.
         """
         database = replace(self.maintenance, name=f"{self._prefix}{next(self._numbers)}")
-        with self._cursor("made no database") as cursor:
+        with self._cursor("created no database") as cursor:
             if template:
                 self._copy(cursor, template, database)
             else:
                 self._create(cursor, database)
             if not self.is_embedded:
-                # The plans of what we ask of catalogs look expensive enough to be compiled, each time anew: 1 s for a look at the schema.
+                # PostgreSQL would compile the queries of the schema each time, as their plans look expensive: 1 s for
+                # each.
                 cursor.execute(f"ALTER DATABASE {identifier(database.name)} SET jit = off")
         try:
             self.supervisor.check()
-        except ServerUnavailable:  # the others may have been dropped before this one was there
+        except ServerUnavailable:  # the supervisor may have dropped the others before this one existed
             self.drop_database(database)
             raise
         return database
 
     def database(self, name: str) -> Database:
-        """The database of that name, which is there already."""
+        """An existing database of that name."""
         return replace(self.maintenance, name=name)
 
     def drop_database(self, database: Database) -> None:
-        """Also while somebody is connected to it. Raises ServerUnavailable."""
+        """Drop it, with the sessions on it. Raises ServerUnavailable."""
         with self._cursor(f"did not drop {database.name}") as cursor:
             cursor.execute(f"DROP DATABASE IF EXISTS {identifier(database.name)} WITH (FORCE)")
 
     def read_roles(self) -> frozenset[str]:
         """The names of the roles, which all databases share. Raises ServerUnavailable."""
-        with self._cursor("did not tell its roles") as cursor:
+        with self._cursor("did not list its roles") as cursor:
             cursor.execute("SELECT rolname FROM pg_roles")
             return frozenset(name for (name,) in cursor.fetchall())
 
     def drop_roles(self, names: Iterable[str]) -> None:
-        """Those that can be dropped: one to which something in another database belongs stays. Raises ServerUnavailable."""
+        """Drop those that can be dropped: a role that owns something in another database stays.
+
+        Raises ServerUnavailable.
+        """
         with self._cursor("did not drop roles") as cursor:
             for name in sorted(names):
                 with suppress(psycopg2.errors.DependentObjectsStillExist, psycopg2.errors.UndefinedObject):
@@ -97,12 +101,13 @@ class Server:
         try:
             cursor.execute(statement)
         except psycopg2.errors.InvalidParameterValue:
-            # The server's own locale goes with another encoding alone, and C with any.
+            # The server's default locale may require another encoding; C allows any.
             cursor.execute(statement + " LC_COLLATE 'C' LC_CTYPE 'C'")
 
     def _copy(self, cursor: Cursor, template: Database, database: Database) -> None:
-        # Sessions on the template may be about to end. PostgreSQL waits for them too, but looks only ten times a second.
-        deadline = time.monotonic() + SOLITUDE_PATIENCE_S
+        # Sessions on the template may be about to end. PostgreSQL waits for them too, but checks only ten times a
+        # second.
+        deadline = time.monotonic() + TEMPLATE_PATIENCE_S
         while time.monotonic() < deadline:
             cursor.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [template.name])
             if not cursor.rowcount:
@@ -113,7 +118,7 @@ class Server:
         cursor.execute(f"CREATE DATABASE {identifier(database.name)} TEMPLATE {identifier(template.name)}{strategy}")
 
     def end(self) -> None:
-        """Have all that was begun undone, without waiting for it. Nothing can be asked of the server any more."""
+        """Start the cleanup, without waiting for it. The server cannot be used any more."""
         self._close_session()
         self.supervisor.end()
 
@@ -126,17 +131,17 @@ class Server:
                     with self._open_session().cursor() as cursor:
                         yield cursor
                 finally:
-                    # Of template1 nobody can make a database while we are connected to it.
+                    # No session can create a database while another is connected to template1.
                     if self.maintenance.name == "template1":
                         self._close_session()
         except (psycopg2.Error, ServerUnavailable) as error:
-            self.supervisor.check()  # if it was killed, that is why
+            self.supervisor.check()  # if it was killed, that is the reason
             if isinstance(error, ServerUnavailable):
                 raise
             raise ServerUnavailable(f"PostgreSQL at {_place(self.maintenance)} {failure}: {_words(error)}.") from error
 
     def _open_session(self) -> Connection:
-        """The session, kept since to begin one takes 20 ms; another one if it was ended meanwhile, as idle ones may be."""
+        """The session, kept since a new one takes 20 ms; a new one if the server ended it, as it may an idle one."""
         if self._session is not None:
             try:
                 with self._session.cursor() as cursor:
@@ -144,7 +149,7 @@ class Server:
             except psycopg2.Error:
                 self._close_session()
         if self._session is None:
-            # By this name the supervisor knows the session of a gate that was killed.
+            # By this name the supervisor finds the session of a gate that was killed.
             self._session = connect_to({**self.maintenance.keywords(), "application_name": self._prefix})
             self._session.autocommit = True
         return self._session
@@ -161,7 +166,7 @@ def throwaway_server(
 ) -> Iterator[Server]:
     """The server that `url` names, or else an embedded one: from the binaries in `bindir`, with the data in `base_backup`, if given.
 
-    When the block is left, or this process is killed, all that was begun on it is undone. Raises ServerUnavailable.
+    When the block is left, or this process is killed, all that was created on it is removed. Raises ServerUnavailable.
     """
     cluster.refuse_windows()
     prefix = f"overproof_{secrets.token_hex(6)}_"

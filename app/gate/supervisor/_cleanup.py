@@ -1,7 +1,7 @@
-"""What the gate began and must not leave behind, and how each is undone.
+"""What the gate starts or creates and must not leave behind, and how each is cleaned up.
 
-Each is told to the supervisor as JSON, so that both hold the same ledger and either can do it. Nothing here needs more than
-the standard library, but psycopg2 for databases on a server that is not ours.
+Each is sent to the supervisor as JSON, so that both have the same ledger and either can clean up. Only the standard
+library is needed, and psycopg2 for databases on a server that the user names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from app.gate.postgres.quoting import identifier
 
 GROUP_PATIENCE_S = 2.0  # for processes that were killed
-PATIENCE_S = 10.0  # for what ends by itself in a moment
+PATIENCE_S = 10.0  # for what is about to end
 SERVER_PATIENCE_S = 60.0  # for a PostgreSQL to start or stop, on a busy machine and with data to recover or write
 
 
@@ -34,14 +34,14 @@ class ProcessGroup:
     def undo(self) -> None:
         with suppress(ProcessLookupError, PermissionError):  # macOS says EPERM of a group of zombies
             os.killpg(self.pgid, signal.SIGKILL)
-            # What still runs could write to a file after it was put back, or connect to a database while it is dropped.
-            # Not for long: a process that nobody has waited for stays listed, though it can do no more harm.
+            # A process that still runs could write to a file after it was restored, or connect to a database while it
+            # is dropped. The wait is short: a zombie stays in the process table, and does no harm.
             wait_until(lambda: not exists(-self.pgid), GROUP_PATIENCE_S)
 
 
 @dataclass(frozen=True)
 class Marked:
-    """All processes that were started with this in their environment, also those that left their group (Linux only)."""
+    """All processes with this in their environment, also those that left their group (Linux only)."""
 
     mark: str  # "OVERPROOF_RUN=3f786850e387"
 
@@ -49,10 +49,10 @@ class Marked:
         wait_until(lambda: not self._kill(), GROUP_PATIENCE_S)
 
     def _kill(self) -> bool:
-        """Whether there were any: one that was killed may just have started another."""
+        """Whether there were any: a process may have started another just before it was killed."""
         mark, found = self.mark.encode(), False
         for environment in Path("/proc").glob("[0-9]*/environ"):
-            # A process may end while we look, and those of other users are closed to us: neither is ours.
+            # A process may end meanwhile, and those of other users cannot be read: neither is one of the gate's.
             with suppress(OSError):
                 if mark in environment.read_bytes().split(b"\0"):
                     os.kill(int(environment.parent.name), signal.SIGKILL)
@@ -62,7 +62,7 @@ class Marked:
 
 @dataclass(frozen=True)
 class Child:
-    """A process of the supervisor's own, to be ended with a signal: the embedded PostgreSQL."""
+    """A child of the supervisor, to be ended with a signal: the embedded PostgreSQL."""
 
     pid: int
     stop: int
@@ -77,23 +77,23 @@ class Child:
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory to be removed with all that is in it."""
+    """A directory to be removed with its contents."""
 
     path: str
 
     def undo(self) -> None:
-        # A backend whose postmaster was killed may still write a file while we remove: so try until it is gone.
+        # A backend whose postmaster was killed may still write a file meanwhile: so try until the directory is gone.
         def is_gone() -> bool:
             shutil.rmtree(self.path, ignore_errors=True)
             return not os.path.lexists(self.path)
 
         if not wait_until(is_gone):
-            shutil.rmtree(self.path)  # says why
+            shutil.rmtree(self.path)  # raises the reason
 
 
 @dataclass(frozen=True)
 class File:
-    """A file to be given back its bytes, its mode and its time, or its absence (`content` is None)."""
+    """A file whose bytes, mode and time are to be restored; or that is to be removed again (`content` is None)."""
 
     path: str
     content: str | None  # base64
@@ -101,8 +101,8 @@ class File:
     modified_ns: int = 0
 
     @classmethod
-    def as_it_is(cls, path: str | os.PathLike[str]) -> File:
-        real = Path(os.path.realpath(path))  # writing goes through a link, so putting back must as well
+    def read(cls, path: str | os.PathLike[str]) -> File:
+        real = Path(os.path.realpath(path))  # writing follows a link, so restoring must as well
         try:
             with real.open("rb") as file:
                 state = os.fstat(file.fileno())
@@ -116,7 +116,7 @@ class File:
         if self.content is None:
             path.unlink(missing_ok=True)
             return
-        # In place, not by renaming: the file keeps its owner, its hard links and whatever is mounted on it.
+        # In place, not by renaming: the file keeps its owner, its hard links and its mounts.
         path.write_bytes(base64.b64decode(self.content))
         path.chmod(self.mode)
         os.utime(path, ns=(self.modified_ns, self.modified_ns))
@@ -124,10 +124,10 @@ class File:
 
 @dataclass(frozen=True)
 class Databases:
-    """All databases of one run on a server that is not ours, told by what their names begin with."""
+    """All databases of one run on a server that the user names, identified by their prefix."""
 
     prefix: str
-    connection: dict[str, Any]  # libpq's keywords; `prefix` is the application_name of whoever creates them
+    connection: dict[str, Any]  # libpq's keywords; `prefix` is the application_name of the sessions that create them
     library: str  # the directory that holds psycopg2
 
     def undo(self) -> None:
@@ -135,8 +135,8 @@ class Databases:
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                # A CREATE DATABASE that was under way when the gate was killed goes on in the server: it must end
-                # first, or its database appears after we have looked.
+                # A CREATE DATABASE that was running when the gate was killed continues in the server: it must end
+                # first, or its database appears after the query below.
                 wait_until(lambda: not self._end_creators(cursor))
                 cursor.execute(
                     "SELECT datname FROM pg_database WHERE left(datname, %s) = %s", [len(self.prefix), self.prefix]
@@ -156,10 +156,10 @@ class Databases:
             try:
                 return psycopg2.connect(**self.connection)
             except psycopg2.OperationalError:
-                # The sessions of a target that was just killed may fill every slot of the server for a moment.
+                # The sessions of a target that was just killed may use all connections of the server for a moment.
                 if time.monotonic() > deadline:
                     raise ConnectionError(
-                        f"no connection to the server to drop the databases whose names begin with {self.prefix}"
+                        f"no connection to the server, to drop the databases whose names begin with {self.prefix}"
                     ) from None
                 time.sleep(0.1)
 
@@ -180,49 +180,52 @@ KINDS: Mapping[str, type[Cleanup]] = {
 
 
 def to_message(cleanup: Cleanup) -> dict[str, Any]:
-    """As JSON can say it: {"kind": "Group", "fields": {"pgid": 4711}}."""
+    """For JSON: {"kind": "ProcessGroup", "fields": {"pgid": 4711}}."""
     return {"kind": type(cleanup).__name__, "fields": asdict(cleanup)}
 
 
 def from_message(message: Mapping[str, Any]) -> Cleanup:
-    """What `told` said."""
+    """The cleanup of which `to_message` made the message."""
     return KINDS[message["kind"]](**message["fields"])
 
 
 class Ledger:
-    """What there is to undo, in the order in which it was begun."""
+    """What is to be cleaned up, in the order of creation."""
 
     def __init__(self) -> None:
-        self._undoings: list[Cleanup] = []
+        self._cleanups: list[Cleanup] = []
 
     def note(self, cleanup: Cleanup) -> None:
-        self._undoings.append(cleanup)
+        self._cleanups.append(cleanup)
 
     def forget(self, cleanup: Cleanup) -> None:
         with suppress(ValueError):
-            self._undoings.remove(cleanup)
+            self._cleanups.remove(cleanup)
 
     def undo(self) -> bool:
-        """Undo everything: the target's processes, then the rest with the last first. False if something stays."""
-        cleanups = self._undoings[::-1]
+        """Clean up everything: the target's processes, then the rest, the last first.
+
+        False if something could not be.
+        """
+        cleanups = self._cleanups[::-1]
         cleanups.sort(key=lambda cleanup: not isinstance(cleanup, ProcessGroup | Marked))
-        self._undoings = []
+        self._cleanups = []
         went_well = True
         for cleanup in cleanups:
             try:
                 cleanup.undo()
-            except Exception as error:  # noqa: BLE001 - the others must be undone nevertheless
+            except Exception as error:  # noqa: BLE001 - the others must be cleaned up nevertheless
                 went_well = False
-                with suppress(OSError, ValueError):  # whoever read our errors may be gone
+                with suppress(OSError, ValueError):  # the reader of stderr may be gone
                     print(f"overproof: could not clean up: {error}", file=sys.stderr, flush=True)
         return went_well
 
 
 def exists(process: int) -> bool:
-    """Whether a process is there, or, told by a negative number, anyone in a process group."""
+    """Whether a process exists; for a negative number, any process of that group."""
     if process > 0:
         with suppress(ChildProcessError):
-            os.waitpid(process, os.WNOHANG)  # a child of ours that ended stays listed until it is waited for
+            os.waitpid(process, os.WNOHANG)  # a child that ended exists until it is waited for
     try:
         os.kill(process, 0)
     except ProcessLookupError:

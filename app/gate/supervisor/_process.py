@@ -1,7 +1,7 @@
-"""The supervisor's own process: does as the gate tells it until the gate is gone, and then undoes it all.
+"""The supervisor's process: carries out the gate's messages until the gate is gone, and then cleans up.
 
-It has one thread, reads messages from its standard input and answers some of them on its standard output, each a line of
-JSON. It also starts PostgreSQL, so that the server dies with it on Linux (PR_SET_PDEATHSIG is a matter of parent and child).
+It has one thread, reads messages from standard input and answers some of them on standard output, each a line of JSON.
+It also starts PostgreSQL, so that the server dies with it on Linux (PR_SET_PDEATHSIG works between parent and child).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from app.gate.supervisor._cleanup import GROUP_PATIENCE_S, SERVER_PATIENCE_S, Ch
 
 
 def main(owner: int) -> None:
-    """Keep for the process `owner`."""
+    """Supervise the process `owner`."""
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     ledger, locks = Ledger(), []
@@ -49,11 +49,11 @@ def main(owner: int) -> None:
 
 
 def _messages(owner: int) -> Iterator[dict[str, Any]]:
-    """What the gate tells, until it is gone. A line that was cut short by its death is dropped."""
+    """The gate's messages, until it is gone. A line that was cut off by its death is dropped."""
     rest = b""
     while True:
         if not _is_readable(1.0):
-            # A fork of the gate that never became another program holds our pipe open, and may outlive the gate.
+            # A fork of the gate that never called exec keeps the pipe open, and may outlive the gate.
             if os.getppid() != owner:
                 return
             continue
@@ -70,13 +70,13 @@ def _is_readable(patience_s: float) -> bool:
 
 
 def _answer(answer: dict[str, Any]) -> None:
-    with suppress(BrokenPipeError):  # the gate is gone, as the next reading will tell us
+    with suppress(BrokenPipeError):  # the gate is gone, as the next read will show
         os.write(1, json.dumps(answer).encode() + b"\n")
 
 
 def _lock(path: str) -> Any:
-    """The open file, to be held on to, or None."""
-    import fcntl  # not on Windows, where the gate must be able to import this file and say that it does not run there
+    """The open file, which must be kept, or None."""
+    import fcntl  # not on Windows, where the gate must be able to import this file and report that it does not run there
 
     file = Path(path).open("a")  # noqa: SIM115 - open for as long as the supervisor lives
 
@@ -104,7 +104,7 @@ def _run(argv: list[str], account: dict[str, Any] | None, directory: str) -> dic
             start_new_session=True,
         ) as program:
             answers = program.stdout.fileno() if program.stdout else -1
-            # While the gate waits for our answer it has nothing to say: if the pipe becomes readable, the gate is gone.
+            # While the gate waits for the answer it sends nothing: if the pipe becomes readable, the gate is gone.
             while 0 not in select.select([0, answers], [], [])[0]:
                 chunk = os.read(answers, 1 << 16)
                 if not chunk:
@@ -136,7 +136,7 @@ def _serve(
     child = Child(server.pid, stop)
     ledger.note(child)
     deadline = time.monotonic() + SERVER_PATIENCE_S
-    # The same holds here, and then there is no need to start.
+    # If the pipe becomes readable, the gate is gone, and the server is not needed.
     while server.poll() is None and time.monotonic() < deadline and not _is_readable(0.005):
         if _is_ready(data, server.pid):
             return {"pid": server.pid}
@@ -146,17 +146,17 @@ def _serve(
 
 
 def _is_ready(data: str, pid: int) -> bool:
-    """Whether the server says so, in the eighth line of its pid file; a connection need not be tried."""
+    """Whether the eighth line of the server's pid file says so; no connection is needed."""
     try:
         lines = Path(data, "postmaster.pid").read_text().splitlines()
     except OSError:
         return False
-    # A file that an earlier server left behind names another process.
+    # A file left behind by an earlier server has another pid.
     return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
 
 def _environment() -> dict[str, str]:
-    """Ours without what would steer PostgreSQL, and in English, since we quote its messages."""
+    """The environment without settings for PostgreSQL, and in English, since reports quote its messages."""
     steering = ("PG", "LC_", "LANG")
     return {name: value for name, value in os.environ.items() if not name.startswith(steering)} | {"LC_ALL": "C"}
 
@@ -169,19 +169,20 @@ CAPABILITY_VERSION_3 = 0x20080522
 
 
 def _becoming(account: dict[str, Any] | None, stop: int) -> Callable[[], None]:
-    """What a child does between fork and exec: take the account, and ask for a signal when the supervisor dies."""
+    """What a child does between fork and exec: change the account, and request a signal when the supervisor dies."""
     supervisor, is_linux = os.getpid(), sys.platform == "linux"
     libc = ctypes.CDLL(None, use_errno=True)
 
     def become() -> None:
         for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(ignored, signal.SIG_DFL)  # what is ignored stays so over exec, and PostgreSQL needs them
+            signal.signal(ignored, signal.SIG_DFL)  # ignored signals stay ignored after exec, and PostgreSQL needs them
         if account:
             may_search = account["may_search"] and is_linux
             os.setgroups([])
             os.setgid(account["gid"])
             if may_search:
-                # A change of user would take the right away; and so would access(2), with which initdb looks for postgres.
+                # A change of user would drop the capability; access(2), with which initdb looks for postgres, needs it
+                # too.
                 libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
             os.setuid(account["uid"])
             if may_search:
@@ -189,17 +190,17 @@ def _becoming(account: dict[str, Any] | None, stop: int) -> Callable[[], None]:
         if is_linux:
             libc.prctl(PR_SET_PDEATHSIG, stop, 0, 0, 0)  # last: a change of user clears it
             if os.getppid() != supervisor:
-                os._exit(1)  # the supervisor died before we asked
+                os._exit(1)  # the supervisor died before the request
 
     return become
 
 
 def _keep_right_to_search(libc: ctypes.CDLL) -> None:
-    """Keep, of all that root may do, the right to pass through closed directories. Raises PermissionError.
+    """Keep, of root's capabilities, the one to search closed directories. Raises PermissionError.
 
     The alternatives are worse: to open the parents of a directory to everyone, to copy the binaries, or to keep the
-    data where nobody looks for it. Containers often withhold this right, but leave the wider one, to override.
-    See capabilities(7), "Ambient".
+    data in an unexpected place. Containers often drop this capability, but keep the wider CAP_DAC_OVERRIDE. See
+    capabilities(7), "Ambient".
     """
     for capability in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE):
         bit = 1 << capability
@@ -207,4 +208,4 @@ def _keep_right_to_search(libc: ctypes.CDLL) -> None:
         sets = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)  # effective, permitted, inheritable; then the upper 32
         if libc.capset(header, sets) == 0 and libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) == 0:
             return
-    raise PermissionError("this root may not pass through directories that are closed to others")
+    raise PermissionError("this root may not search directories that are closed to others")

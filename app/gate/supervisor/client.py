@@ -1,14 +1,15 @@
-"""The supervisor: a process that outlives the gate and undoes what the gate began, however the gate ended.
+"""The supervisor: a process that outlives the gate and cleans up after it, however the gate ends.
 
-A `finally` does not run after `kill -9`. So whatever must not stay behind (a server, its directory, databases on
-somebody else's server, processes of the target, files that were written over) is told to the supervisor *before* it is
-begun. Between the two is a pipe: its end of file means that the gate is gone, or done. Then the supervisor undoes it all,
-so that a run that ends well and one that is killed leave by the same door.
+A `finally` does not run after `kill -9`. So whatever must not stay behind (a server, its directory, databases on a
+server that the user named, processes of the target, files that were overwritten) is reported to the supervisor *before*
+it is created. Between the two is a pipe: its end of file means that the gate has ended. Then the supervisor cleans up,
+so that a run that ends normally and one that is killed take the same path.
 
-The gate in its turn watches the supervisor and keeps the same ledger. If the supervisor is killed, the gate undoes at once, and
-says so to whoever still wants something of it. PostgreSQL is a child of the supervisor, and on Linux dies with it.
+The gate in turn watches the supervisor and keeps the same ledger. If the supervisor is killed, the gate cleans up
+immediately, and later requests raise ServerUnavailable. PostgreSQL is a child of the supervisor, and on Linux dies with
+it.
 
-Here is the gate's end of the pipe; the other is `keeper_process.py`.
+Here is the gate's end of the pipe; the other is `_process.py`.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ from app.gate.supervisor._cleanup import (
     to_message,
 )
 
-CLOSE_PATIENCE_S = 90.0  # for the supervisor: longer than all that it may have to wait for
+CLOSE_PATIENCE_S = 90.0  # for the supervisor: longer than all of its own waits
 
-LOST = "The process that guards this run was killed, and all that the run had begun has been undone: start it again."
+LOST = "The process that supervises this run was killed, and everything that the run had started was cleaned up: start it again."
 
-# Isolated, because the target's modules may lie on PYTHONPATH; without site-packages, because nothing of them is needed,
-# and it starts sooner.
+# Isolated, because the target's modules may be on PYTHONPATH; without site-packages, because they are not needed and it
+# then starts sooner.
 PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); from app.gate.supervisor._process import main; main(int(sys.argv[2]))"
 )
@@ -53,12 +54,12 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True)
 class Account:
-    """Under whom PostgreSQL runs when we are root, which it refuses to be."""
+    """The account under which PostgreSQL runs if the gate runs as root, which PostgreSQL refuses."""
 
     uid: int
     gid: int
     name: str
-    may_search: bool = False  # may pass through directories that are closed to it, such as a home with mode 0700
+    may_search: bool = False  # may search directories that are closed to it, such as a home with mode 0700
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,18 @@ class Ended:
 
 
 class Supervisor:
-    """The gate's hold on its supervisor. Everything raises ServerUnavailable once the supervisor was killed."""
+    """The gate's connection to its supervisor.
+
+    Every method raises ServerUnavailable after the supervisor was killed.
+    """
 
     def __init__(self) -> None:
         self._owner = os.getpid()
         self._ledger = Ledger()
-        self._lock = threading.Lock()  # guards the ledger and the pipe, which must tell the same story
+        self._lock = threading.Lock()  # guards the ledger and the pipe, which must agree
         self._is_over = False
         try:
-            # A session of its own: Ctrl-C goes to the whole foreground group, and the gate must have ended before the
+            # A separate session: Ctrl-C goes to the whole foreground group, and the gate must end before the
             # supervisor does.
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", PROGRAM, str(ROOT), str(self._owner)],
@@ -90,12 +94,12 @@ class Supervisor:
             )
         except OSError as error:
             raise ServerUnavailable(
-                f"The process that would clean up after this run cannot be started ({error.strerror}): nothing was begun."
+                f"The process that cleans up after this run cannot be started ({error.strerror}): nothing was created."
             ) from error
-        # If it is killed, that must be noticed while the gate waits for something else.
+        # If it is killed, the gate must notice that while it waits for something else.
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._watcher.start()
-        # What a process of the target must have in its environment to be ended even if it leaves its group.
+        # In the environment of the target's processes, so that they are ended even if they leave their group.
         self.mark = {"OVERPROOF_RUN": secrets.token_hex(8)}
         self._note(Marked(*(f"{name}={value}" for name, value in self.mark.items())))
 
@@ -110,17 +114,20 @@ class Supervisor:
         self.close()
 
     def end(self) -> None:
-        """Have everything undone, without waiting for it as `close` does. In a fork of the gate it does nothing: the gate goes on."""
+        """Start the cleanup, without waiting for it.
+
+        In a fork of the gate it does nothing: the gate itself continues.
+        """
         if os.getpid() != self._owner or self._pipe.closed:
             return
         with suppress(ServerUnavailable):
-            # Said in words as well, since a fork may hold the pipe open.
-            self._tell("end")
+            # Sent as a message as well, since a fork may keep the pipe open.
+            self._send("end")
         with self._lock:
             self._pipe.close()
 
     def close(self) -> None:
-        """Have everything undone, and wait until it is. In a fork it does nothing either."""
+        """Clean up, and wait until that is done. In a fork it does nothing either."""
         if os.getpid() != self._owner:
             return
         self.end()
@@ -129,24 +136,27 @@ class Supervisor:
             self._process.stdout.close()
 
     def kill_group(self, pgid: int) -> None:
-        """At the end, kill that process group. To be called at once after starting it."""
+        """At the end, kill that process group. To be called immediately after starting it."""
         try:
             self._note(ProcessGroup(pgid))
         except ServerUnavailable:
-            ProcessGroup(pgid).undo()  # nobody else knows of it
+            ProcessGroup(pgid).undo()  # it is in no ledger
             raise
 
     def forget_group(self, pgid: int) -> None:
-        """That process group has ended, and its number may soon be another's."""
+        """That process group has ended, and another may get its number."""
         with suppress(ServerUnavailable):
             self._forget(ProcessGroup(pgid))
 
     def restore(self, path: str | os.PathLike[str]) -> None:
-        """At the end, give that file what it holds now, or its absence. To be called before writing."""
-        self._note(File.as_it_is(path))
+        """At the end, restore that file, or remove it if it does not exist now. To be called before writing."""
+        self._note(File.read(path))
 
     def remove(self, directory: str | os.PathLike[str]) -> None:
-        """At the end, remove that directory. To be called before making it, under a name that nobody else uses."""
+        """At the end, remove that directory.
+
+        To be called before creating it, under a name that is not used otherwise.
+        """
         self._note(Directory(os.fspath(directory)))
 
     def keep(self, directory: str | os.PathLike[str]) -> None:
@@ -160,7 +170,7 @@ class Supervisor:
         self._note(Databases(prefix, dict(connection), str(Path(psycopg2.__file__).parents[1])))
 
     def lock(self, path: Path) -> bool:
-        """Take that file's lock until the supervisor has undone everything. False if another holds it."""
+        """Lock that file until the supervisor has cleaned up. False if another process holds the lock."""
         return bool(self._ask("lock", path=str(path))["taken"])
 
     def run(self, argv: Sequence[str | Path], account: Account | None, directory: Path) -> Ended:
@@ -182,20 +192,20 @@ class Supervisor:
         if "pid" not in answer:
             return Ended(**answer)
         with self._lock:
-            self._ledger.note(Child(answer["pid"], int(stop)))  # the supervisor itself knows
+            self._ledger.note(Child(answer["pid"], int(stop)))  # the supervisor has noted it
         return None
 
     def check(self) -> None:
         """Raises ServerUnavailable if the supervisor was killed."""
-        self._tell("check")  # the pipe breaks before anything else that its death brings about can be seen
+        self._send("check")  # the pipe breaks before any other effect of its death is visible
 
     def _note(self, cleanup: Cleanup) -> None:
-        self._tell("note", cleanup)
+        self._send("note", cleanup)
 
     def _forget(self, cleanup: Cleanup) -> None:
-        self._tell("forget", cleanup)
+        self._send("forget", cleanup)
 
-    def _tell(self, what: str, cleanup: Cleanup | None = None, **details: Any) -> None:
+    def _send(self, what: str, cleanup: Cleanup | None = None, **details: Any) -> None:
         if cleanup:
             details |= to_message(cleanup)
         line = memoryview(json.dumps({"what": what, **details}).encode() + b"\n")
@@ -211,7 +221,7 @@ class Supervisor:
             self._lost()
 
     def _ask(self, what: str, **details: Any) -> dict[str, Any]:
-        self._tell(what, **details)
+        self._send(what, **details)
         line = self._process.stdout.readline() if self._process.stdout else b""
         if not line.endswith(b"\n"):
             self._lost()
@@ -230,12 +240,8 @@ class Supervisor:
         status = self._process.wait()
         with self._lock:
             self._is_over = True
-        if status < 0:  # by a signal: what it would have undone is left to us
+        if status < 0:  # by a signal: the gate has to clean up
             self._ledger.undo()
-
-
-def _told(account: Account | None) -> dict[str, Any] | None:
-    return asdict(account) if account else None
 
 
 def _as_json(account: Account | None) -> dict[str, Any] | None:

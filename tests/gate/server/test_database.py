@@ -77,3 +77,22 @@ def test_a_plain_url_is_read_as_sqlalchemy_reads_it(
         patch.setattr(database_module, "_PLAIN_URL", re.compile("(?!)"))
         told = read_url(url)
     assert {option: str(value) for option, value in plain.items()} == {option: str(told[option]) for option in told}
+
+
+@pytest.mark.parametrize(
+    ("query", "options"),
+    [
+        ("ssl=require", {"sslmode": "require"}),
+        ("ssl=require&sslmode=verify-full", {"sslmode": "verify-full"}),
+        ("sslmode=verify-ca&sslrootcert=/etc/ca.pem", {"sslmode": "verify-ca", "sslrootcert": "/etc/ca.pem"}),
+        ("prepared_statement_cache_size=0", {}),
+        ("application_name=shop", {"application_name": "shop"}),
+    ],
+)
+@pytest.mark.parametrize("password", ["s3cret", "s%2Fcret"], ids=["plain", "escaped"])
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg", "postgresql+psycopg"])
+def test_options_keep_their_meaning_for_libpq(scheme: str, password: str, query: str, options: dict[str, str]) -> None:
+    keywords = read_url(f"{scheme}://ann:{password}@db.example:5432/shop?{query}")
+
+    identity = ("host", "port", "user", "password", "dbname")
+    assert {name: value for name, value in keywords.items() if name not in identity} == options

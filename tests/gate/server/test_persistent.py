@@ -80,7 +80,7 @@ def test_what_it_keeps_is_closed_to_others_and_unknown_to_git(filled: Path) -> N
 def test_a_second_start_beside_the_first_is_refused_in_one_line(filled: Path) -> None:
     with persistent_database(filled):
         assert refusal_of(filled) == (
-            f"The database server of {filled} is running already, for process {os.getpid()}:"
+            f"The database server of {filled} is already running, for process {os.getpid()}:"
             " stop that one, or start in another directory."
         )
 
@@ -91,7 +91,7 @@ def test_data_of_another_major_version_is_refused_in_one_line(filled: Path, monk
 
     assert refusal_of(filled) == (
         f"The data in {filled}/data is PostgreSQL {real.major}'s, and the programs are those of {real.major + 1}: name the"
-        f" directory with PostgreSQL {real.major}'s programs in OVERPROOF_PG_BINDIR, or move the data away to start anew."
+        f" directory with PostgreSQL {real.major}'s programs in OVERPROOF_PG_BINDIR, or move the data away to start with an empty database."
     )
 
 

