@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.errors import ServerUnavailable
-from app.gate.server import binaries as cluster
-from app.gate.server.binaries import Binaries
+from app.gate.server.binaries import Binaries, find_binaries
 from app.gate.server.database import Database
 from app.gate.server.persistent import persistent_database
 from app.gate.supervisor._cleanup import wait_until
@@ -26,7 +25,7 @@ IS_ROOT = os.geteuid() == 0
 RUN = """
 import json, sys
 from pathlib import Path
-from app.gate.persistent import persistent_database
+from app.gate.server.persistent import persistent_database
 with persistent_database(Path(sys.argv[1])) as database:
     with database.connect() as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE IF NOT EXISTS starts (id serial); INSERT INTO starts DEFAULT VALUES")
@@ -86,8 +85,8 @@ def test_a_second_start_beside_the_first_is_refused_in_one_line(filled: Path) ->
 
 
 def test_data_of_another_major_version_is_refused_in_one_line(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = cluster.find_binaries()
-    monkeypatch.setattr(cluster, "find_binaries", lambda: Binaries(real.directory, real.major + 1))
+    real = find_binaries()
+    monkeypatch.setattr("app.gate.server.persistent.find_binaries", lambda: Binaries(real.directory, real.major + 1))
 
     assert refusal_of(filled) == (
         f"The data in {filled}/data is PostgreSQL {real.major}'s, and the programs are those of {real.major + 1}: name the"

@@ -624,7 +624,7 @@ def test_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert refusal_of(None) == (
         "The user id 4000000 has no entry in /etc/passwd, and PostgreSQL does not start without one:"
-        " add one, or name a server in DATABASE_URL."
+        " add it, or name a server in DATABASE_URL."
     )
 
 

@@ -27,7 +27,8 @@ ROOT = Path(__file__).parents[3]
 RUN = """
 import json, os, subprocess, sys, threading, time
 from pathlib import Path
-from app.gate.server import ServerUnavailable, throwaway_server
+from app.gate.errors import ServerUnavailable
+from app.gate.server.throwaway import throwaway_server
 
 url, file = sys.argv[1:]
 with throwaway_server(url or None) as server:
@@ -180,7 +181,7 @@ def test_ctrl_backslash_leaves_nothing(run: Run) -> None:
 
 
 @pytest.mark.parametrize("run", ["embedded"], indirect=True)
-def test_a_keeper_that_is_told_to_stop_stays_as_long_as_its_run(run: Run) -> None:
+def test_a_supervisor_that_is_told_to_stop_stays_as_long_as_its_run(run: Run) -> None:
     os.kill(run.begun["supervisor"], signal.SIGTERM)
 
     assert run.ask("create").startswith("overproof_")
@@ -210,7 +211,7 @@ def test_a_second_ctrl_c_while_it_cleans_up_leaves_nothing(run: Run) -> None:
     assert nothing_is_left(run)
 
 
-def test_when_the_keeper_is_killed_the_run_undoes_it_all_itself(run: Run) -> None:
+def test_when_the_supervisor_is_killed_the_run_undoes_it_all_itself(run: Run) -> None:
     run.kill("supervisor")
 
     assert nothing_is_left(run)
@@ -218,7 +219,7 @@ def test_when_the_keeper_is_killed_the_run_undoes_it_all_itself(run: Run) -> Non
 
 
 @pytest.mark.parametrize("run", ["embedded"], indirect=True)
-def test_when_the_keeper_is_killed_the_run_says_so_and_begins_nothing_more(run: Run) -> None:
+def test_when_the_supervisor_is_killed_the_run_says_so_and_begins_nothing_more(run: Run) -> None:
     run.kill("supervisor")
 
     assert run.ask("create") == LOST
@@ -227,7 +228,7 @@ def test_when_the_keeper_is_killed_the_run_says_so_and_begins_nothing_more(run: 
 
 @pytest.mark.parametrize("run", ["embedded"], indirect=True)
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
-def test_killed_together_with_its_keeper_it_leaves_no_server(run: Run) -> None:
+def test_killed_together_with_its_supervisor_it_leaves_no_server(run: Run) -> None:
     run.process.send_signal(signal.SIGSTOP)  # or it might begin to clean up in between
     run.kill("supervisor", "gate")
 
@@ -261,7 +262,7 @@ def test_a_run_that_is_killed_while_its_cluster_is_being_made_leaves_nothing(tmp
     script = """
 from pathlib import Path
 from app.gate.server import _embedded
-from app.gate.server import throwaway_server
+from app.gate.server.throwaway import throwaway_server
 _embedded.MEMORY = Path("/nonexistent")
 with throwaway_server(): pass
 """
@@ -358,15 +359,15 @@ def test_a_large_file_passes_through_the_pipe(supervisor: Supervisor, tmp_path: 
 
 
 @pytest.mark.processes
-def test_what_cannot_be_undone_is_told_and_the_rest_is_undone(tmp_path: Path) -> None:
+def test_what_cannot_be_undone_is_reported_and_the_rest_is_undone(tmp_path: Path) -> None:
     script = """
 import shutil, sys
 from pathlib import Path
-from app.gate.supervisor import Keeper
+from app.gate.supervisor.client import Supervisor
 first, folder = Path(sys.argv[1], "first"), Path(sys.argv[1], "folder")
 folder.mkdir()
 (folder / "second").write_text("as it was")
-with Keeper() as supervisor:
+with Supervisor() as supervisor:
     supervisor.restore(first)
     first.write_text("new")
     supervisor.restore(folder / "second")
@@ -419,7 +420,7 @@ def test_a_directory_that_is_kept_stays(supervisor: Supervisor, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
-def test_a_lock_is_held_until_its_keeper_is_done(supervisor: Supervisor, tmp_path: Path) -> None:
+def test_a_lock_is_held_until_its_supervisor_is_done(supervisor: Supervisor, tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     lock.touch()
 
@@ -432,7 +433,7 @@ def test_a_lock_is_held_until_its_keeper_is_done(supervisor: Supervisor, tmp_pat
 
 
 @pytest.mark.processes
-def test_a_group_begun_after_the_keeper_was_killed_is_killed_at_once() -> None:
+def test_a_group_begun_after_the_supervisor_was_killed_is_killed_at_once() -> None:
     with Supervisor() as supervisor:
         os.kill(supervisor.pid, signal.SIGKILL)
         assert wait_until(lambda: not runs(supervisor.pid), 5.0)
