@@ -173,5 +173,5 @@ def test_what_another_user_made_is_refused_in_one_line(filled: Path) -> None:
 
     assert ended.output.splitlines()[-1] == (
         f"app.gate.errors.ServerUnavailable: The database server's directory {place} cannot be used:"
-        f" Permission denied ({place}/.gitignore). If another user made it, start as that user, or move it away."
+        f" Permission denied ({place}/.gitignore). If another user created it, start as that user, or move it away."
     )
