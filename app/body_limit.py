@@ -18,7 +18,7 @@ from typing import ClassVar
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import Refusal, TooLarge, answer_refusal
+from app.errors import Invalid, Refusal, TooLarge, answer_refusal
 
 SLICE_BYTES = 64 * 1024  # that are inflated before others get their turn
 GZIP = 16 + zlib.MAX_WBITS
@@ -71,7 +71,7 @@ class EncodingUnsupported(Refusal):
         super().__init__("A body may be sent as it is or with the Content-Encoding gzip.")
 
 
-class BodyGarbled(Refusal):
+class BodyGarbled(Invalid):
     """The body is not what its Content-Encoding says."""
 
     def __init__(self) -> None:

@@ -11,6 +11,7 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.body_limit import BodyTooLarge, BodyTooSlow, EncodingUnsupported
 from app.errors import Invalid, Refusal
 
 
@@ -32,6 +33,9 @@ class MediaTypeUnsupported(Refusal):
 
     def __init__(self) -> None:
         super().__init__("A body is JSON, and says so: Content-Type: application/json.")
+
+
+OF_A_BODY = (BodyTooLarge, BodyTooSlow, MediaTypeUnsupported, EncodingUnsupported)
 
 
 async def require_known_parameters(request: Request) -> None:

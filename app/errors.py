@@ -112,8 +112,9 @@ async def answer_http_exception(request: Request, exception: HTTPException) -> R
     details = {
         404: f"There is nothing at {request.url.path}. What there is: /docs.",
         405: f"{request.method} is not something that {request.url.path} does.",
-        400: "The body of the request could not be read as JSON.",
     }
+    if exception.status_code == 400:  # what is no JSON, for which there are two ways to fail
+        return problem(422, "invalid-request", "The body of the request could not be read as JSON.")
     if exception.status_code == 405:
         headers["Allow"] = ", ".join(methods_of(request))
     return problem(

@@ -59,6 +59,8 @@ BODIES = {
     "a NUL in a link": rb'{"slug": "shop", "name": "x", "repository": "https://a\u0000"}',
     "a line break": rb'{"slug": "shop", "name": "a\nb"}',
     "blanks": b'{"slug": "shop", "name": "   "}',
+    "blanks that are not ASCII": rb'{"slug": "shop", "name": "\u2003\u00a0"}',
+    "a control character of the second kind": rb'{"slug": "shop", "name": "a\u0085b"}',
     "a name that is a novel": b'{"slug": "shop", "name": "%s"}' % (b"x" * 201),
     "a slug that is a novel": b'{"slug": "%s", "name": "x"}' % (b"x" * 64),
     "a slug that is no path segment": b'{"slug": "Shop/../x", "name": "x"}',
@@ -72,8 +74,7 @@ BODIES = {
 def test_a_body_that_does_not_fit(client: TestClient, admin: Headers, body: bytes) -> None:
     response = client.post("/api/v1/projects", content=body, headers=admin | {"content-type": "application/json"})
 
-    assert response.status_code in (400, 422), response.text
-    assert_problem(response, response.status_code, {400: "bad-request", 422: "invalid-request"}[response.status_code])
+    assert_problem(response, 422, "invalid-request")
 
 
 def test_a_number_too_long_to_be_read_is_no_fault_of_ours(client: TestClient, admin: Headers) -> None:
@@ -81,7 +82,7 @@ def test_a_number_too_long_to_be_read_is_no_fault_of_ours(client: TestClient, ad
 
     response = client.post("/api/v1/projects", content=body, headers=admin | {"content-type": "application/json"})
 
-    assert_problem(response, 400, "bad-request")
+    assert_problem(response, 422, "invalid-request")
 
 
 @pytest.mark.parametrize("media_type", ["", "text/plain", "application/x-www-form-urlencoded", "json", "text/json"])

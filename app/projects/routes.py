@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response, status
 from sqlmodel import Session
 
+from app.conventions import OF_A_BODY
 from app.errors import documented
 from app.pagination import Cursor, InvalidCursor, Limit, Page
 from app.projects import service, tokens
@@ -37,7 +38,7 @@ OF_A_PROJECT = (ProjectNotFound, ScopeMissing)
     status_code=status.HTTP_201_CREATED,
     tags=["projects"],
     summary="Create a project",
-    responses=documented(InstanceAdminNeeded, SlugTaken),
+    responses=documented(InstanceAdminNeeded, SlugTaken, *OF_A_BODY),
 )
 async def create_project(new: ProjectCreate, caller: InstanceAdmin, response: Response) -> ProjectRead:
     def create(session: Session, _: ApiToken) -> ProjectRead:
@@ -65,7 +66,7 @@ async def read_project(caller: ProjectReader) -> ProjectRead:
     "/{slug}",
     tags=["projects"],
     summary="Rename a project, or say where its repository is",
-    responses=documented(*OF_A_PROJECT, InstanceAdminNeeded, SlugTaken),
+    responses=documented(*OF_A_PROJECT, InstanceAdminNeeded, SlugTaken, *OF_A_BODY),
 )
 async def change_project(caller: ProjectAdmin, administrator: InstanceAdmin, change: ProjectChange) -> ProjectRead:
     """Its slug is changed by an administrator of the installation alone: whether one is free tells of other projects."""
@@ -95,7 +96,7 @@ async def restore_project(caller: ProjectAdmin) -> ProjectRead:
     status_code=status.HTTP_201_CREATED,
     tags=["tokens"],
     summary="Issue a token",
-    responses=documented(*OF_A_PROJECT),
+    responses=documented(*OF_A_PROJECT, *OF_A_BODY),
 )
 async def issue_token(caller: ProjectAdmin, new: TokenCreate, response: Response) -> TokenIssued:
     """The answer holds the secret, this once. Only its digest is kept."""

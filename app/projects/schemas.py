@@ -10,12 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.projects.models import SLUG, Scope
 
-# No control characters. PostgreSQL stores no NUL, and a line break has no business in a name.
-LINE = r"^[^\u0000-\u001f\u007f]*$"
+# No control characters: PostgreSQL stores no NUL, and a line break has no business in a name. And not only blanks.
+NO_CONTROL = r"[^\u0000-\u001f\u007f-\u009f]"
+LINE = rf"^{NO_CONTROL}*[^\s\u0000-\u001f\u007f-\u009f]{NO_CONTROL}*$"
 
 Slug = Annotated[str, StringConstraints(pattern=SLUG, max_length=63)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=LINE)]
-Link = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\u0000-\u001f\u007f]+$", max_length=500)]
+Link = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\u0000-\u001f\u007f-\u009f]+$", max_length=500)]
 
 
 def no_default(schema: dict[str, Any]) -> None:

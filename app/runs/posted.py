@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import from_json
 
 from app.database import in_utc
@@ -27,12 +27,17 @@ MOST_ERRORS = 20  # in one answer; whoever sends a thousand has one cause for th
 INTEGER_MAX = 2**31 - 1
 
 Item = TypeVar("Item")
-Short = Annotated[str, Field(max_length=64)]
-Name = Annotated[str, Field(max_length=255)]
-Place = Annotated[str, Field(max_length=4_096)]
-Sentence = Annotated[str, Field(max_length=100_000)]
-Text = Annotated[str, Field(max_length=1_000_000)]
-Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+WITHOUT_NUL: dict[str, JsonValue] = {"pattern": r"^[^\u0000]*$"}  # documented, and checked in the whole report at once
+Short = Annotated[str, Field(max_length=64, json_schema_extra=WITHOUT_NUL)]
+Name = Annotated[str, Field(max_length=255, json_schema_extra=WITHOUT_NUL)]
+Place = Annotated[str, Field(max_length=4_096, json_schema_extra=WITHOUT_NUL)]
+Sentence = Annotated[str, Field(max_length=100_000, json_schema_extra=WITHOUT_NUL)]
+Text = Annotated[str, Field(max_length=1_000_000, json_schema_extra=WITHOUT_NUL)]
+CheckId = Annotated[str, Field(max_length=63, json_schema_extra=WITHOUT_NUL)]
+Fingerprint = Annotated[str, Field(max_length=128, json_schema_extra=WITHOUT_NUL)]
+Flag = Annotated[bool, Field(strict=True)]
+Line = Annotated[int, Field(strict=True, ge=1, le=INTEGER_MAX)]
+Milliseconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 # A list is read up to its first element that does not fit.
 Few = Annotated[list[Item], Field(fail_fast=True, max_length=1_000)]
 Many = Annotated[list[Item], Field(fail_fast=True, max_length=50_000)]
@@ -67,7 +72,7 @@ class Revision(Posted):
     message: Sentence = ""
     path: Place | None = None
     sha256: Short | None = None
-    new: bool = True
+    new: Flag = True
 
 
 class Graph(Posted):
@@ -77,14 +82,14 @@ class Graph(Posted):
 
 
 class Check(Posted):
-    id: Annotated[str, Field(max_length=63)]
+    id: CheckId
     outcome: Outcome
     reason: Sentence | None = None
     duration_ms: Milliseconds = 0.0
 
 
 class Finding(Posted):
-    check: Annotated[str, Field(max_length=63)]
+    check: CheckId
     severity: Severity
     revision: Name | None = None
     object: Place | None = None
@@ -92,8 +97,8 @@ class Finding(Posted):
     detail: Text | None = None
     help: Sentence | None = None
     path: Place | None = None
-    line: Annotated[int, Field(ge=1, le=INTEGER_MAX)] | None = None
-    fingerprint: Annotated[str, Field(max_length=128)]
+    line: Line | None = None
+    fingerprint: Fingerprint
     allowed: Sentence | None = None
 
 
@@ -114,7 +119,7 @@ class Step(Posted):
     revision: Name
     direction: Literal["upgrade", "downgrade"]
     duration_ms: Milliseconds
-    transactional: bool = True
+    transactional: Flag = True
     statements: Many[Statement] = []
     changes: Many[Text] = []
 

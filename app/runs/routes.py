@@ -7,7 +7,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from app.body_limit import BodyTooLarge
+from app.body_limit import TooManyBodies
+from app.conventions import OF_A_BODY
 from app.errors import documented
 from app.gate.report.verdict import Verdict
 from app.large_answers import LargeAnswer, Sending
@@ -64,7 +65,7 @@ EXAMPLE: dict[str, Any] = {
     summary="Post a report",
     responses={
         200: {"description": "The same report was posted before. This is its run.", "model": RunRead},
-        **documented(*OF_A_PROJECT, ProjectArchived, BodyTooLarge, ReportRefused),
+        **documented(*OF_A_PROJECT, ProjectArchived, ReportRefused, TooManyBodies, *OF_A_BODY),
     },
     openapi_extra={
         "requestBody": {

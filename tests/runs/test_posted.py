@@ -74,6 +74,8 @@ UNFIT: dict[str, tuple[dict[str, Any], str]] = {
     "a line before the first": ({"findings": [finding(line=-3)]}, "findings.0.line"),
     "a line beyond an integer": ({"findings": [finding(line=2**31)]}, "findings.0.line"),
     "a line beyond everything": ({"findings": [finding(line=10**300)]}, "findings.0.line"),
+    "a line that is a truth": ({"findings": [finding(line=True)]}, "findings.0.line"),
+    "a duration that is a text": ({"duration_ms": "1.5"}, "duration_ms"),
     "a line that is no number": ({"findings": [finding(line="twelve")]}, "findings.0.line"),
     "a NUL in a message": ({"findings": [finding(message="a\0b")]}, "findings.0.message"),
     "a NUL in a head": ({"graph": {"heads": ["\0"]}}, "graph.heads.0"),
