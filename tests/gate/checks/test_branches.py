@@ -10,7 +10,18 @@ import pytest
 
 from app.gate.checks.base import Check, CheckSkipped
 from app.gate.checks.registry import ALL_CHECKS, get_check
-from app.gate.recording.model import Divergence, Failure, Loss, Populated, Recording, RoundTrip, Step
+from app.gate.recording.model import (
+    Direction,
+    Divergence,
+    Failure,
+    Loss,
+    LossKind,
+    Populated,
+    Recording,
+    RoundTrip,
+    RowKind,
+    Step,
+)
 from tests.gate.checks.builders import (
     added,
     drift,
@@ -26,14 +37,14 @@ from tests.gate.checks.builders import (
 )
 
 NULLS = failure('column "note" of relation "orders" contains null values', sqlstate="23502", table="public.orders")
-LOSS = Loss("public.orders", "note", "values removed", 5, 6, "note-1")
+LOSS = Loss("public.orders", "note", LossKind.VALUES_REMOVED, 5, 6, "note-1")
 EXCLUSIVE = {"orders": "AccessExclusiveLock"}
 SHARE = {"orders": "ShareLock"}
 
 
 def over_rows(name: str, failed: Failure | None = None, *losses: Loss) -> RoundTrip:
-    step = Step(name, "upgrade", 1.0, failure=failed)
-    return replace(trip(name), populated=Populated(step, "plain", {"public.orders": 6}, losses))
+    step = Step(name, Direction.UPGRADE, 1.0, failure=failed)
+    return replace(trip(name), populated=Populated(step, RowKind.ORDINARY, {"public.orders": 6}, losses))
 
 
 def doing(*statements: object) -> Callable[[str], RoundTrip]:
@@ -157,8 +168,8 @@ def test_a_revision_that_follows_an_inserted_one_does_not_hide_an_edited_one() -
 
 
 def test_a_dropped_table_does_not_hide_the_copy_of_the_next_ones_column() -> None:
-    table = Loss("public.lines", None, "table dropped", 6, 6, "id = 1001", None, ("id",))
-    column = Loss("public.orders", "note", "column dropped", 5, 6, "note-1", None, ("id",))
+    table = Loss("public.lines", None, LossKind.TABLE_DROPPED, 6, 6, "id = 1001", None, ("id",))
+    column = Loss("public.orders", "note", LossKind.COLUMN_DROPPED, 5, 6, "note-1", None, ("id",))
 
     [finding] = get_check("data-loss").examine(recording(over_rows("a1", None, table, column)))
 

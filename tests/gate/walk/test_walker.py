@@ -14,6 +14,7 @@ from app.gate.recording.model import ALL_EVIDENCE, Evidence, RoundTrip
 from app.gate.server.throwaway import Server
 from app.gate.snapshot.describe import describe
 from app.gate.target.runner import TargetRunner
+from app.gate.walk.plan import RecordingPlan
 from app.gate.walk.run import walk_all
 from tests.gate.projects import ENV, OF_THE_WALK, script, target, write_project
 from tests.gate.trips import completed, downgraded, failed, upgraded
@@ -27,7 +28,9 @@ DROP_NOTE = "op.drop_column('orders', 'note')"
 
 def walked(place: Path, server: Server, *command: str, timeout_s: float = 60.0) -> dict[str, RoundTrip]:
     """The trips of the project's only walk, by revision."""
-    (walk,) = walk_all(TargetRunner(target(place, *command, timeout_s=timeout_s), server, evidence=OF_THE_WALK))
+    (walk,) = walk_all(
+        TargetRunner(target(place, *command, timeout_s=timeout_s), server), RecordingPlan(evidence=OF_THE_WALK)
+    )
     return walk.trips
 
 
