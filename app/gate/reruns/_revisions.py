@@ -17,9 +17,8 @@ from functools import partial
 from app.gate.errors import CannotReachRevision, CannotVerify, CommandExited, StepTimedOut
 from app.gate.recording.model import Direction, Evidence, Interruption, Statement, Step
 from app.gate.reruns._pool import JobPool, Share
-from app.gate.rows.connection import CommitRefused
-from app.gate.rows.touched import KINDS
-from app.gate.rows.trial import RowsTrial
+from app.gate.rows.steps import Committed, RolledBack
+from app.gate.rows.trial import RowsTrial, TrialResult
 from app.gate.snapshot.incremental import difference_between
 from app.gate.target.runner import TargetRunner, session_of_walk
 from app.gate.walk.client import DriverClient, lost_step
@@ -204,71 +203,35 @@ class RevisionRerun:
         for name in revisions:
             self._come_to(name)
             trial = walk.unpopulated[name]
-            trial.line = self._client.rows
             up = walk.trips[name].up
-            is_held = up is not None and up.transactional and walk.arrival.is_transactional and not trial.must_commit
-            spoiled = (self._populate_held if is_held else self._populate_with_commits)(name, trial)
+            can_roll_back = up is not None and up.transactional and walk.arrival.is_transactional
+            is_rolled_back = can_roll_back and not trial.must_commit
+            result, is_spoiled = (self._try_rolled_back if is_rolled_back else self._try_with_commits)(name, trial)
             walk.note(
                 name,
-                populated=trial.populated,
-                tables_without_rows=trial.tables_without_rows,
-                rows_failure=trial.rows_failure,
+                populated=result.populated,
+                tables_without_rows=result.tables_without_rows,
+                rows_failure=result.rows_failure,
             )
-            if spoiled is not None:
-                self.done += spoiled
+            self.done += result.is_finished
+            if is_spoiled or not result.is_finished:
                 return revisions[self.done :]
-            self.done += 1
         return ()
 
-    def _populate_held(self, name: str, trial: RowsTrial) -> int | None:
-        """In a transaction that is rolled back. Gives 0 if the revision is to be tried again with commits, 1 if the database is spoiled."""
-        self._client.begin_rollback_only()
-        again = trial.upgrade(lambda: self._client.take_step(name, Direction.UPGRADE))
-        if isinstance(again, CommitRefused):
-            trial.must_commit = True
-        elif again.failure is None and not trial.must_commit:
-            trial.after_upgrade()
-        is_undone = self._client.roll_back()
-        if trial.must_commit:
-            return 0
-        return None if is_undone else 1
+    def _try_rolled_back(self, name: str, trial: RowsTrial) -> tuple[TrialResult, bool]:
+        """The result, and whether the database is left in another state."""
+        client = self._client
+        client.begin_rollback_only()
+        result = trial.run(RolledBack(client.rows, lambda: client.take_step(name, Direction.UPGRADE)))
+        return result, not client.roll_back()
 
-    def _populate_with_commits(self, name: str, trial: RowsTrial) -> int | None:
-        """With commits. Gives 0 if the revision is to be tried again with other rows, 1 if the database is spoiled."""
-        down = self._walk.trips[name].down
-        kind = KINDS[0] if trial.populated is None else KINDS[1]
-        self._client.begin_rollback_only()
-        is_filled = trial.fill(kind)
-        self._commit_or_roll_back(is_wanted=is_filled)
-        if not is_filled:
-            return None
-        taken = self._client.commit_step(name, Direction.UPGRADE)
-        trial.note(taken)
-        if taken.failure is not None:
-            return 0 if kind == KINDS[0] and trial.is_worth_another_try(taken.failure) else 1
-        self._in_hold(trial.after_upgrade)
-        if (
-            down is None
-            or down.failure is not None
-            or self._client.commit_step(name, Direction.DOWNGRADE).failure is not None
-        ):
-            return 1
-        self._in_hold(trial.after_downgrade)
-        self._client.begin_rollback_only()
-        is_cleared = trial.clear()
-        self._commit_or_roll_back(is_wanted=is_cleared)
-        return None if is_cleared else 1
-
-    def _commit_or_roll_back(self, *, is_wanted: bool) -> None:
-        if is_wanted:
-            self._client.commit()
-        else:
-            self._client.roll_back()
-
-    def _in_hold(self, look: Callable[[], None]) -> None:
-        self._client.begin_rollback_only()
-        look()
-        self._client.roll_back()
+    def _try_with_commits(self, name: str, trial: RowsTrial) -> tuple[TrialResult, bool]:
+        """The result, and whether the database is left in another state."""
+        client, down = self._client, self._walk.trips[name].down
+        steps = Committed(client.rows, client, lambda: client.commit_step(name, Direction.UPGRADE))
+        if down is not None and down.failure is None:
+            steps.take_downgrade = lambda: client.commit_step(name, Direction.DOWNGRADE)
+        return trial.run(steps), steps.is_spoiled
 
     def _survive(self, name: str, direction: Direction, *, observe: bool = False) -> Step:
         """Take a step. The end of the command in the middle of it is a failure like any other."""

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from app.gate.recording.model import Change, Key, Loss, RowKind, Snapshot, Statement, Step
+from app.gate.recording.model import Change, Key, Loss, Snapshot, Statement, Step
 
 FOLDER = "overproof_rows"
-KINDS = (RowKind.EDGE_CASES, RowKind.ORDINARY)  # of rows, in the order in which they are tried
 
 
 def find_rows(script: Path, script_location: str | None, revision: str) -> Path | None:

@@ -1,14 +1,11 @@
-"""A revision's second upgrade, over rows: which tables get them, what the upgrade does with them, and the way back.
+"""A revision's upgrade over rows: which rows, what the upgrade does to them, and what a downgrade restores.
 
-It happens inside the held transaction of the walk, between the downgrade and the second upgrade, and is rolled back
-with it:
+    edge cases, then ordinary rows, then none       until the upgrade passes
+    upgrade; what is lost?
+    downgrade; what is lost?                        the rows from before the upgrade must be there again, unchanged
 
-    rows in; up                 with awkward rows. If that fails, with plain ones, and then with none
-    what is lost?
-    down; what is lost?         rows that were there before the upgrade are to be there afterwards, as they were
-
-A project may bring rows of its own, in `overproof_rows/<revision>.sql` beside the revision's script. They are loaded
-first, and the tables into which they go get none of ours.
+A project may have its own rows, in `overproof_rows/<revision>.sql` next to the revision's script. They are loaded first, and
+the tables into which they go get no generated ones.
 """
 
 from __future__ import annotations
@@ -16,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from app.gate.errors import CannotVerify, CommandExited
 from app.gate.postgres import sqlstates
@@ -28,11 +25,10 @@ from app.gate.rows._fill import Filled, fill
 from app.gate.rows._losses import losses
 from app.gate.rows._plan import Plan, make_plan
 from app.gate.rows.connection import CommitRefused, QueryRefused, RowConnection
-from app.gate.rows.touched import KINDS, binds_rows, columns_of, new_tables
+from app.gate.rows.steps import Steps
+from app.gate.rows.touched import binds_rows, columns_of, new_tables
 
 T = TypeVar("T")
-
-# "pending trigger events": deferred constraints of rows that are not committed yet, which those of users are.
 
 _INSERTED = """
 SELECT coalesce(json_object_agg(n.nspname || '.' || c.relname, pg_stat_get_xact_tuples_inserted(c.oid)), '{}')::text
@@ -41,204 +37,247 @@ WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384 AND c.relpersistence <> 't'
 """
 
 
+@dataclass(frozen=True)
+class TrialResult:
+    """What a trial showed so far."""
+
+    second_up: Step | CommitRefused | None  # the last upgrade: over rows, unless these made it fail
+    populated: Populated | None
+    tables_without_rows: Mapping[str, str]
+    rows_failure: Failure | None
+    must_commit: bool  # over rows, the script ends the transaction, or needs them committed
+    is_finished: bool  # if not, the next attempt needs another database
+
+
+class _Attempt(NamedTuple):
+    kind: RowKind | None  # of the rows; None: none
+    json_in_text: bool = False
+
+
+_WITHOUT_ROWS = _Attempt(None)
+_ATTEMPTS = (_Attempt(RowKind.EDGE_CASES), _Attempt(RowKind.ORDINARY), _WITHOUT_ROWS)
+_ATTEMPTS_WITH_JSON = (_Attempt(RowKind.EDGE_CASES, True), _Attempt(RowKind.ORDINARY, True), _WITHOUT_ROWS)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows in the tables before an upgrade."""
+
+    kind: RowKind
+    plan: Plan
+    generated: Mapping[str, int]  # how many were inserted, by table
+    contents: Contents
+    made: Mapping[str, int]  # how many of them come neither from a script of the history nor from triggers
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {name: count for name, count in self.contents.counts.items() if count}
+
+    def deletion(self) -> list[str] | None:
+        """The statements that delete the generated rows; None if the tables have others."""
+        if any(count != self.generated.get(name, 0) for name, count in self.contents.counts.items()):
+            return None
+        tables = [table for group in reversed(self.plan.groups) for table in group if table.name in self.generated]
+        return [f"DELETE FROM {table.sql}" for table in tables]
+
+
 @dataclass
 class RowsTrial:
-    """One revision over rows. `populated`, `tables_without_rows` and `rows_failure` are what there is to say of it in the end.
+    """One revision over rows. It keeps what it knows from one database to the next."""
 
-    A revision that can be held goes through `upgrade`, `after_upgrade` and `downgrade`. One that commits by itself is
-    taken through `fill`, `note`, `after_upgrade`, `after_downgrade` and `clear` by whoever runs its steps in between.
-    """
-
-    line: RowConnection
     touched: frozenset[str]
     changes: Sequence[Change]  # of the first upgrade
     own_rows: str | None = None  # the project's SQL script
-    populated: Populated | None = None
-    tables_without_rows: Mapping[str, str] = field(default_factory=dict)
-    rows_failure: Failure | None = None
-    must_commit: bool = False  # over rows, it ends the transaction, or wants them committed
+    must_commit: bool = False
     _catalog_after: Catalog | None = None
-    _plan: Plan | None = None
-    _filled: Filled | None = None
-    _kind: RowKind = RowKind.EDGE_CASES  # of the rows that are in the tables
-    _before: Contents = field(default_factory=lambda: Contents({}))  # what was in them before the upgrade
-    _made: Mapping[str, int] = field(default_factory=dict)  # how many of those rows no script of the history has made
-    _settled: frozenset[tuple[str, str | None]] = (
-        frozenset()
-    )  # where the upgrade lost nothing but what scripts had made
-    _has_passed: bool = False  # the last upgrade over rows
-    _trouble: str = ""  # what was wrong when nothing came of an action
+    _left: list[_Attempt] = field(default_factory=lambda: [*_ATTEMPTS])
+    _populated: Populated | None = None
+    _without_json: Populated | None = None  # the failure over texts without JSON, while others are tried
+    _tables_without_rows: Mapping[str, str] = field(default_factory=dict)
+    _rows_failure: Failure | None = None
+    _problem: str = ""  # why the last action had no result
 
-    def look_ahead(self) -> None:
-        """While the schema is as the upgrade leaves it: read what it will demand of rows."""
+    def look_ahead(self, connection: RowConnection) -> None:
+        """Read what the revision will demand of rows, while the schema is in its state after the upgrade."""
         if any(map(binds_rows, self.changes)):
-            self._catalog_after = self._try(lambda: read_catalog(self.line.ask, self.touched, is_whole=False))
+            self._catalog_after = self._try(lambda: read_catalog(connection.ask, self.touched, is_whole=False))
 
-    def upgrade(self, step: Callable[[], Step | CommitRefused]) -> Step | CommitRefused:
-        """An upgrade in the held transaction: over rows, if these are not what makes it fail. `is_void` tells a step that did
-        not take place."""
-        for json_in_text in (False, True):
-            told = self.populated
-            self.populated = None
-            for kind in KINDS:
-                if self.line.execute(["SAVEPOINT overproof_rows"]) is not None or not self.fill(kind, json_in_text):
-                    break
-                taken = step()
-                if isinstance(taken, CommitRefused):
-                    return taken
-                self.note(taken)
-                if taken.failure is None:
-                    return taken
-                self.must_commit = taken.failure.sqlstate == sqlstates.OBJECT_IN_USE
-                if self.line.execute(["ROLLBACK TO SAVEPOINT overproof_rows"]) is not None:
-                    return taken  # the script has ended the transaction: nothing more can be tried in it
-                if self.must_commit or not self.is_worth_another_try(taken.failure):
-                    break
-            if self.must_commit:
-                self.populated = None
-                break
-            if json_in_text:
-                self.populated = told  # with texts of either kind it fails: what was seen first is told
-            elif not self._may_want_documents():
-                break
-        taken = step()
-        if isinstance(taken, CommitRefused) or taken.failure is not None:
-            self.populated = None  # it is not the rows
-        return taken
+    def run(self, steps: Steps) -> TrialResult:
+        """Try the upgrade over rows until it passes, and then the downgrade.
 
-    def _may_want_documents(self) -> bool:
-        """Whether plain rows failed on what is in their values: a script may have wanted JSON in a text."""
-        failure = self.populated.step.failure if self.populated is not None and self._kind == RowKind.ORDINARY else None
-        return failure is not None and (failure.sqlstate is None or failure.sqlstate.startswith("22"))
-
-    def fill(self, kind: RowKind, json_in_text: bool = False) -> bool:
-        """Put rows of that kind into the tables, with JSON in their texts if that is wanted.
-
-        False if they hold none then.
+        If the result is not finished, run the trial again on another database: with commits, if it must commit.
         """
-        plan = self._try(lambda: make_plan(self.line.ask, self.touched, self._catalog_after))
+        second_up: Step | CommitRefused | None = None
+        while self._left:
+            attempt, *self._left = self._left
+            rows = self._fill(steps, attempt) if attempt.kind is not None else None
+            if rows is None and attempt.kind is not None:
+                self._populated = self._without_json or self._populated
+                self._left = [_WITHOUT_ROWS] if steps.is_repeatable else []
+                continue
+            second_up = steps.upgrade()
+            if isinstance(second_up, CommitRefused):
+                self.must_commit = True
+                break
+            if not self._note(steps, attempt, rows, second_up):
+                break
+        if self.must_commit and steps.is_repeatable:
+            self._left, self._populated, self._without_json = [*_ATTEMPTS], None, None
+        return TrialResult(
+            second_up,
+            self._populated,
+            self._tables_without_rows,
+            self._rows_failure,
+            self.must_commit,
+            is_finished=not self._left,
+        )
+
+    def _note(self, steps: Steps, attempt: _Attempt, rows: _Rows | None, taken: Step) -> bool:
+        """Note an upgrade over those rows, or over none. False if no other attempt can follow on this database."""
+        if rows is None:
+            self._populated = None if taken.failure is not None else self._populated  # the rows were not the reason
+            return True
+        if taken.failure is None:
+            self._left = []
+            populated = self._populated or Populated(taken, rows.kind, rows.counts)
+            self._populated = self._observe(steps, rows, populated)
+            return True
+        self._populated = Populated(taken, rows.kind, rows.counts)
+        self._left = self._attempts_after(steps, attempt, rows, taken.failure)
+        if steps.take_back():
+            return True
+        self._left = [] if steps.is_repeatable else self._left
+        return False
+
+    def _attempts_after(self, steps: Steps, attempt: _Attempt, rows: _Rows, failure: Failure) -> list[_Attempt]:
+        """What is to be tried after an upgrade that failed over those rows."""
+        if steps.is_repeatable and failure.sqlstate == sqlstates.OBJECT_IN_USE:
+            # "pending trigger events": deferred constraints of rows that are not committed, as those of users are.
+            self.must_commit = True
+            self._populated = None
+            return [_WITHOUT_ROWS]
+        # What a script creates exists already: other rows would not change that.
+        if rows.kind is RowKind.EDGE_CASES and failure.sqlstate not in EXISTS_ALREADY:
+            return self._left
+        if not steps.is_repeatable:
+            return []
+        if attempt.json_in_text:
+            self._populated = self._without_json  # it fails with both kinds of texts: the first failure is reported
+        elif rows.kind is RowKind.ORDINARY and _may_want_json(failure):
+            self._without_json, self._populated = self._populated, None
+            return [*_ATTEMPTS_WITH_JSON]
+        return [_WITHOUT_ROWS]
+
+    # Rows.
+
+    def _fill(self, steps: Steps, attempt: _Attempt) -> _Rows | None:
+        """Insert the rows of an attempt. None if the tables have no rows then."""
+        inserted: list[_Rows] = []
+
+        def insert() -> bool:
+            rows = self._insert(steps.connection, attempt)
+            inserted.extend([rows] if rows is not None and rows.counts else [])
+            return bool(inserted)
+
+        return inserted[0] if steps.fill(insert) else None
+
+    def _insert(self, connection: RowConnection, attempt: _Attempt) -> _Rows | None:
+        plan = self._try(lambda: make_plan(connection.ask, self.touched, self._catalog_after))
         if plan is None:
-            self.tables_without_rows = dict.fromkeys(self.touched, self._trouble)
-            return False
-        own = self._load_own()
+            self._tables_without_rows = dict.fromkeys(self.touched, self._problem)
+            return None
+        own = self._load_own(connection)
+        with_edge_cases = attempt.kind is RowKind.EDGE_CASES
         filled = self._try(
             lambda: fill(
                 plan,
-                self.line.ask,
-                with_edge_cases=kind is RowKind.EDGE_CASES,
-                json_in_text=json_in_text,
+                connection.ask,
+                with_edge_cases=with_edge_cases,
+                json_in_text=attempt.json_in_text,
                 except_for=own,
             )
-        ) or Filled({}, dict.fromkeys(plan.touched, self._trouble))
-        self._plan, self._filled = plan, filled
-        self._kind = RowKind.OWN if self.own_rows and not filled.tables else kind
-        self._before = self._read(plan.touched) or Contents({})
-        self._made = {name: filled.tables.get(name, 0) + own.get(name, 0) for name in self._before.tables}
-        counts = self._before.counts
-        self.tables_without_rows = {
-            name: filled.tables_without_rows[name]
-            for name in plan.touched
-            if name in filled.tables_without_rows and not counts.get(name)
+        ) or Filled({}, dict.fromkeys(plan.touched, self._problem))
+        contents = self._read(connection, plan.touched) or Contents({})
+        reasons, counts = filled.tables_without_rows, contents.counts
+        self._tables_without_rows = {
+            name: reasons[name] for name in plan.touched if name in reasons and not counts.get(name)
         }
-        return any(counts.values())
+        made = {name: filled.tables.get(name, 0) + own.get(name, 0) for name in contents.tables}
+        kind = RowKind.OWN if self.own_rows and not filled.tables else attempt.kind or RowKind.ORDINARY
+        return _Rows(kind, plan, filled.tables, contents, made)
 
-    def note(self, taken: Step) -> None:
-        """Write down how the upgrade over those rows ended."""
-        self._has_passed = taken.failure is None
-        if self._has_passed and self.populated is not None:
-            return  # the failure before is what there is to tell; this one says how grave it is
-        counts = {name: count for name, count in self._before.counts.items() if count}
-        self.populated = Populated(taken, self._kind, counts)
-
-    def is_worth_another_try(self, failure: Failure) -> bool:
-        """Whether rows of another kind might fare better than these."""
-        # What a script creates exists already: that is not the rows' fault.
-        return self._kind == RowKind.EDGE_CASES and failure.sqlstate not in EXISTS_ALREADY
-
-    def after_upgrade(self) -> None:
-        """Note what the upgrade lost. The last step was one that ended well."""
-        if self.populated is not None and self._has_passed:
-            after = self._read({*self._before.tables, *new_tables(self.changes)})
-            lost, of_users = self._losses(after, is_return=False)
-            self._settled = columns_of(lost) - columns_of(of_users)
-            self.populated = replace(self.populated, lost_upwards=of_users)
-
-    def downgrade(self, step: Callable[[], Step | CommitRefused]) -> None:
-        """Go down over the rows, if the upgrade went up over them, and note what is lost then."""
-        if self.populated is not None and self._has_passed:
-            taken = step()
-            if isinstance(taken, Step) and taken.failure is None:
-                self.after_downgrade()
-
-    def after_downgrade(self) -> None:
-        """Note what is not as it was before the upgrade, now that it has been taken back."""
-        if self.populated is not None:
-            back = self._read(self._before.tables)
-            lost, of_users = self._losses(back, is_return=True)
-            told = columns_of(of_users)
-            left = (loss for loss in lost if (loss.table, loss.column) not in self._settled | told)
-            self.populated = replace(self.populated, lost_downwards=(*of_users, *left))
-
-    def clear(self) -> bool:
-        """Take our rows away again, after up and down with commits.
-
-        False if others were there that cannot be told from them.
-        """
-        if self._plan is None or self._filled is None:
-            return False
-        ours = self._filled.tables
-        if any(count != ours.get(name, 0) for name, count in self._before.counts.items()):
-            return False
-        filled = [table for group in reversed(self._plan.groups) for table in group if table.name in ours]
-        return self.line.execute([f"DELETE FROM {table.sql}" for table in filled]) is None
-
-    def _load_own(self) -> Mapping[str, int]:
-        """Load the project's own rows. Gives the tables that they went into, and how many."""
+    def _load_own(self, connection: RowConnection) -> Mapping[str, int]:
+        """Load the project's own rows. Returns how many went into which tables."""
         if self.own_rows is None:
             return {}
-        earlier = self._inserted()
-        self.line.execute(["SAVEPOINT overproof_own"])
-        failure = self.line.load(self.own_rows)
+        earlier = self._count_inserted(connection)
+        connection.execute(["SAVEPOINT overproof_own"])
+        failure = connection.load(self.own_rows)
         if failure is None:
-            failure = self.line.execute(["SET CONSTRAINTS ALL IMMEDIATE"])
+            failure = connection.execute(["SET CONSTRAINTS ALL IMMEDIATE"])
         if failure is not None:
-            self.rows_failure = failure
+            self._rows_failure = failure
             self.own_rows = None
-            self.line.execute(["ROLLBACK TO SAVEPOINT overproof_own"])
+            connection.execute(["ROLLBACK TO SAVEPOINT overproof_own"])
             return {}
-        self.line.execute(["RELEASE SAVEPOINT overproof_own"])
-        later = self._inserted()
+        connection.execute(["RELEASE SAVEPOINT overproof_own"])
+        later = self._count_inserted(connection)
         return {name: more for name, count in later.items() if (more := count - earlier.get(name, 0)) > 0}
 
-    def _inserted(self) -> dict[str, int]:
-        return self._try(lambda: json.loads(self.line.ask(_INSERTED))) or {}
+    def _count_inserted(self, connection: RowConnection) -> dict[str, int]:
+        return self._try(lambda: json.loads(connection.ask(_INSERTED))) or {}
 
-    def _losses(self, after: Contents | None, *, is_return: bool) -> tuple[tuple[Loss, ...], tuple[Loss, ...]]:
-        """What is lost of all rows, and of those that a user might have made. None if the tables could not be read: what was not
-        seen is not lost.
+    # Losses.
 
-        What was in a table before it was filled is a script's own, since the history began with nothing: what a script
-        takes away of that was never a user's.
+    def _observe(self, steps: Steps, rows: _Rows, populated: Populated) -> Populated:
+        """Add what the upgrade lost; then take the downgrade, and add what that lost."""
+        tables = {*rows.contents.tables, *new_tables(self.changes)}
+        after = steps.read(lambda: self._read(steps.connection, tables))
+        lost, of_users = self._losses(rows, after, is_return=False)
+        populated = replace(populated, lost_upwards=of_users)
+        down = steps.downgrade()
+        if not isinstance(down, Step) or down.failure is not None:
+            return populated
+        back = steps.read(lambda: self._read(steps.connection, rows.contents.tables))
+        lost_back, of_users_back = self._losses(rows, back, is_return=True)
+        # Where the upgrade lost only what scripts had inserted, there is nothing of a user's to restore.
+        known = (columns_of(lost) - columns_of(of_users)) | columns_of(of_users_back)
+        rest = (loss for loss in lost_back if (loss.table, loss.column) not in known)
+        steps.clear(rows.deletion())
+        return replace(populated, lost_downwards=(*of_users_back, *rest))
+
+    def _losses(
+        self, rows: _Rows, after: Contents | None, *, is_return: bool
+    ) -> tuple[tuple[Loss, ...], tuple[Loss, ...]]:
+        """The losses of all rows, and of those that a user might have inserted; none if the tables could not be read.
+
+        What was in a table before it was filled was inserted by scripts, since the history begins with an empty database: what
+        a script removes of that was never a user's.
         """
         if after is None:
             return (), ()
-        lost = self._try(lambda: losses(self._before, after, is_return=is_return)) or ()
-        if not lost or all(self._made[name] >= count for name, count in self._before.counts.items()):
+        lost = self._try(lambda: losses(rows.contents, after, is_return=is_return)) or ()
+        if not lost or all(rows.made[name] >= count for name, count in rows.contents.counts.items()):
             return lost, lost
-        telling = self._before.with_made(self._made)
-        return lost, self._try(lambda: losses(telling, after, is_return=is_return)) or ()
+        marked = rows.contents.with_made(rows.made)
+        return lost, self._try(lambda: losses(marked, after, is_return=is_return)) or ()
 
-    def _read(self, tables: Iterable[str]) -> Contents | None:
-        return self._try(lambda: read_contents(self.line.ask, tables))
+    def _read(self, connection: RowConnection, tables: Iterable[str]) -> Contents | None:
+        return self._try(lambda: read_contents(connection.ask, tables))
 
     def _try(self, action: Callable[[], T]) -> T | None:
-        """What the action gives, or None if a query of it was refused; the transaction goes on in either case."""
+        """The action's result, or None if PostgreSQL refused a query of it; the transaction continues in either case."""
         try:
             return action()
         except (CannotVerify, CommandExited, TimeoutError):
             raise  # the session is over
-        except Exception as error:  # noqa: BLE001 - a defect of ours is told where the rows would be, and ends no walk
-            is_ours = not isinstance(error, QueryRefused)
-            words = f"this is a defect of Overproof, please report it: {type(error).__name__}: " if is_ours else ""
-            self._trouble = f"{words}{error}"
-            return None
+        except QueryRefused as refused:
+            self._problem = str(refused)
+        except Exception as error:  # noqa: BLE001 - a defect of the gate is reported for the tables, and ends no walk
+            self._problem = f"this is a defect of Overproof, please report it: {type(error).__name__}: {error}"
+        return None
+
+
+def _may_want_json(failure: Failure) -> bool:
+    """Whether an upgrade may have failed on the values of the rows: the script may expect JSON in a text."""
+    return failure.sqlstate is None or failure.sqlstate.startswith("22")

@@ -70,16 +70,13 @@ class Renamed(Exception):
     """A relation has another name, so everything that mentions it has to be read again."""
 
 
-READ_ALL = [SNAPSHOT_SQL]  # the statements of `read_all`
-
-
 def read_all(ask: Ask) -> TrackedSnapshot:
     """The present schema."""
-    return start(ask(READ_ALL))
+    return start(ask([SNAPSHOT_SQL]))
 
 
 def read_changes(state: Snapshot, ask: Ask) -> TrackedSnapshot:
-    """The schema as it is now, `state` having been what it was."""
+    """The present schema, where `state` was an earlier one."""
     if not isinstance(state, TrackedSnapshot):
         return read_all(ask)
     try:

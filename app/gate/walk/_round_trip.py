@@ -7,13 +7,15 @@ are tried where it is rolled back.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from app.gate.errors import DatabaseSpoiled
 from app.gate.postgres.sqlstates import EXISTS_ALREADY
 from app.gate.recording.model import Direction, RoundTrip, Snapshot, Step
 from app.gate.rows.connection import CommitRefused
-from app.gate.rows.trial import RowsTrial
+from app.gate.rows.steps import RolledBack
+from app.gate.rows.trial import RowsTrial, TrialResult
 from app.gate.snapshot.incremental import difference_between
 from app.gate.walk._rows import postpone_rows, rows_trial
 from app.gate.walk.client import DriverClient
@@ -57,12 +59,20 @@ def round_trip(walk: Walk, client: DriverClient, name: str, before: Snapshot, af
         _Committed(upgraded).go()
 
 
+@dataclass(frozen=True)
+class _Again:
+    """The second upgrade, and the schema after it if it passed."""
+
+    step: Step
+    schema: Snapshot | None
+
+
 class _Way(Protocol):
     """How the steps of a round trip are taken."""
 
     def downgrade(self) -> Step | CommitRefused: ...
 
-    def upgrade(self, trip: RoundTrip) -> Step | CommitRefused: ...
+    def upgrade(self, trip: RoundTrip, back: Snapshot) -> _Again | CommitRefused: ...
 
 
 def _down_and_up(way: _Way, upgraded: _Upgraded) -> RoundTrip | CommitRefused:
@@ -78,13 +88,13 @@ def _down_and_up(way: _Way, upgraded: _Upgraded) -> RoundTrip | CommitRefused:
     trip = replace(trip, down=down, left_behind=difference_between(upgraded.before, back))
     if _undid_nothing(trip):
         return trip
-    second_up = way.upgrade(trip)
-    if isinstance(second_up, CommitRefused):
-        return second_up
-    trip = replace(trip, second_up=second_up)
-    if second_up.failure is not None:
+    again = way.upgrade(trip, back)
+    if isinstance(again, CommitRefused):
+        return again
+    trip = replace(trip, second_up=again.step)
+    if again.schema is None:
         return trip
-    return replace(trip, second_up_differences=difference_between(upgraded.after, client.read_schema(back)))
+    return replace(trip, second_up_differences=difference_between(upgraded.after, again.schema))
 
 
 def _undid_nothing(trip: RoundTrip) -> bool:
@@ -99,6 +109,7 @@ class _RolledBack:
         self._upgraded = upgraded
         self._client = upgraded.client
         self._trial: RowsTrial | None = None
+        self._result: TrialResult | None = None
 
     def go(self) -> bool:
         """Note the trip. False if a script wants to commit: then nothing has happened. Raises DatabaseSpoiled."""
@@ -106,7 +117,7 @@ class _RolledBack:
         self._client.begin_rollback_only()
         self._trial = upgraded.rows_trial(upgraded.trip)
         if self._trial is not None:
-            self._trial.look_ahead()
+            self._trial.look_ahead(self._client.rows)
         tried = _down_and_up(self, upgraded)
         if isinstance(tried, CommitRefused):
             # The script may have committed something before that.
@@ -122,32 +133,41 @@ class _RolledBack:
         name, observe = self._upgraded.name, self._upgraded.walk.observes_statements
         return self._client.take_step(name, Direction.DOWNGRADE, observe=observe)
 
-    def upgrade(self, trip: RoundTrip) -> Step | CommitRefused:
+    def upgrade(self, trip: RoundTrip, back: Snapshot) -> _Again | CommitRefused:
         if self._trial is None:  # there may be one for the tables to which the downgrade writes
             self._trial = self._upgraded.rows_trial(trip)
-        return self._trial.upgrade(self._upgrade_again) if self._trial is not None else self._upgrade_again()
+        if self._trial is None:
+            return _again(self._client, self._take(Direction.UPGRADE), back)
+        latest: list[_Again | CommitRefused] = []
 
-    def _upgrade_again(self) -> Step | CommitRefused:
-        return self._client.take_step(self._upgraded.name, Direction.UPGRADE)
+        def upgrade_again() -> Step | CommitRefused:
+            taken = self._take(Direction.UPGRADE)
+            latest.append(_again(self._client, taken, back))  # before a downgrade over the rows changes the schema
+            return taken
+
+        downgrade_again = partial(self._take, Direction.DOWNGRADE)
+        self._result = self._trial.run(RolledBack(self._client.rows, upgrade_again, downgrade_again))
+        return latest[-1]
+
+    def _take(self, direction: Direction) -> Step | CommitRefused:
+        return self._client.take_step(self._upgraded.name, direction)
 
     def _note(self, trip: RoundTrip) -> None:
-        """Note the trip, and the outcome of the trial over rows."""
-        trial, second_up = self._trial, trip.second_up
-        if second_up is not None and not _is_confirmed(trip, second_up, has_rows=trial is not None):
+        """Note the trip, and the result of the trial over rows."""
+        result, second_up = self._result, trip.second_up
+        if second_up is not None and not _is_confirmed(trip, second_up, has_rows=self._trial is not None):
             self._upgraded.walk.unconfirmed.append(trip.revision)
-        if second_up is not None and trial is not None:
-            if second_up.failure is not None:
-                trip = replace(trip, populated=trial.populated)
-            else:
-                trial.after_upgrade()
-                trial.downgrade(lambda: self._client.take_step(trip.revision, Direction.DOWNGRADE))
-                trip = replace(
-                    trip,
-                    populated=trial.populated,
-                    tables_without_rows=trial.tables_without_rows,
-                    rows_failure=trial.rows_failure,
-                )
+        if second_up is not None and result is not None:
+            trip = replace(trip, populated=result.populated)
+            if second_up.failure is None:
+                trip = replace(trip, tables_without_rows=result.tables_without_rows, rows_failure=result.rows_failure)
         self._upgraded.note(trip)
+
+
+def _again(client: DriverClient, taken: Step | CommitRefused, back: Snapshot) -> _Again | CommitRefused:
+    if isinstance(taken, CommitRefused):
+        return taken
+    return _Again(taken, client.read_schema(back) if taken.failure is None else None)
 
 
 def _is_confirmed(trip: RoundTrip, second_up: Step, *, has_rows: bool) -> bool:
@@ -178,8 +198,9 @@ class _Committed:
             upgraded.name, Direction.DOWNGRADE, observe=upgraded.walk.observes_statements
         )
 
-    def upgrade(self, trip: RoundTrip) -> Step:
-        return self._upgraded.client.commit_step(trip.revision, Direction.UPGRADE)
+    def upgrade(self, trip: RoundTrip, back: Snapshot) -> _Again | CommitRefused:
+        client = self._upgraded.client
+        return _again(client, client.commit_step(trip.revision, Direction.UPGRADE), back)
 
     def _has_spoiled(self, trip: RoundTrip) -> bool:
         if trip.down is not None and trip.down.failure is not None:

@@ -19,7 +19,7 @@ def rows_trial(walk: Walk, client: DriverClient, trip: RoundTrip, before: Snapsh
     if not touched and path is None:
         return None
     own_rows = path.read_text("utf-8", "replace") if path else None
-    return RowsTrial(client.rows, touched, trip.up.changes, own_rows)
+    return RowsTrial(touched, trip.up.changes, own_rows)
 
 
 def postpone_rows(walk: Walk, client: DriverClient, trip: RoundTrip, before: Snapshot) -> None:
@@ -32,6 +32,6 @@ def postpone_rows(walk: Walk, client: DriverClient, trip: RoundTrip, before: Sna
     trial = rows_trial(walk, client, trip, before)
     if trial is not None:
         client.begin_rollback_only()
-        trial.look_ahead()
+        trial.look_ahead(client.rows)
         client.roll_back()
         walk.unpopulated[trip.revision] = trial
