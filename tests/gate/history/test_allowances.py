@@ -70,7 +70,7 @@ def test_other_comments_are_other_peoples() -> None:
     assert parse_allowances("# see overproof's manual\n# noqa: E501\n# the overproof gate: allow it\n") == ()
 
 
-def test_a_script_that_python_cannot_read_gives_what_came_before_the_error() -> None:
+def test_a_script_that_python_cannot_read_returns_what_came_before_the_error() -> None:
     assert parse_allowances("# overproof: allow a: b\ndef (:\n  'unterminated\n")[:1] == (Allowance("a", "b", 1),)
     assert parse_allowances("# overproof: allow a: b\nx = (\n")[:1] == (Allowance("a", "b", 1),)
 

@@ -1,4 +1,4 @@
-"""`--base`: what the branch adds is walked, and what it did to older revisions is told."""
+"""`--base`: what the branch adds is walked, and what it did to older revisions is reported."""
 
 import subprocess
 from pathlib import Path
@@ -77,7 +77,7 @@ def test_a_branch_without_a_new_revision_still_gets_its_head(branch: Path, serve
     assert recording.not_observed["concurrent"] == "env.py is as it is on main"
 
 
-def test_new_revisions_that_fail_in_one_transaction_are_told(branch: Path, server: Server) -> None:
+def test_new_revisions_that_fail_in_one_transaction_are_reported(branch: Path, server: Server) -> None:
     names = "op.execute(\"CREATE TYPE mood AS ENUM ('sad')\"); op.execute('CREATE TABLE days (mood mood)')"
     (versions(branch) / "c3.py").write_text(script("c3", "b2", names))
     git(branch, "add", ".")
@@ -94,7 +94,7 @@ def test_new_revisions_that_fail_in_one_transaction_are_told(branch: Path, serve
     assert 'unsafe use of new value "ok"' in finding.message
 
 
-def test_new_revisions_that_wait_for_each_other_in_one_transaction_are_told(
+def test_new_revisions_that_wait_for_each_other_in_one_transaction_are_reported(
     branch: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.gate.target.runner.LONG_START_S", 1.0)
@@ -127,7 +127,7 @@ def test_an_env_py_that_the_branch_changed_is_tried_again(branch: Path, server: 
     assert recording.concurrent is not None
 
 
-def test_an_edited_revision_is_told_and_a_reformatted_one_is_not(branch: Path, server: Server) -> None:
+def test_an_edited_revision_is_reported_and_a_reformatted_one_is_not(branch: Path, server: Server) -> None:
     (versions(branch) / "a1.py").write_text("# A remark.\n" + A1)
     (versions(branch) / "b2.py").write_text(B2.replace("sa.Text", "sa.String"))
 
@@ -137,7 +137,7 @@ def test_an_edited_revision_is_told_and_a_reformatted_one_is_not(branch: Path, s
     assert recording.base.edited == (("b2", "migrations/versions/b2.py"),)
 
 
-def test_a_removed_revision_is_told(branch: Path, server: Server) -> None:
+def test_a_removed_revision_is_reported(branch: Path, server: Server) -> None:
     (versions(branch) / "b2.py").unlink()
 
     recording = verified(branch, server)
@@ -146,7 +146,7 @@ def test_a_removed_revision_is_told(branch: Path, server: Server) -> None:
     assert recording.base.removed == (("b2", "migrations/versions/b2.py"),)
 
 
-def test_a_revision_that_slipped_in_below_an_older_one_is_told(branch: Path, server: Server) -> None:
+def test_a_revision_that_was_inserted_below_an_older_one_is_reported(branch: Path, server: Server) -> None:
     (versions(branch) / "between.py").write_text(script("between", "a1"))
     (versions(branch) / "b2.py").write_text(B2.replace("'a1'", "'between'"))
 
@@ -169,7 +169,7 @@ def test_what_was_merged_into_the_base_since_is_not_missed(branch: Path, server:
     assert recording.base.removed == ()
 
 
-def test_a_base_that_does_not_exist_is_told(branch: Path, server: Server) -> None:
+def test_a_base_that_does_not_exist_is_reported(branch: Path, server: Server) -> None:
     with pytest.raises(CannotVerify, match="names no commit"):
         record(target(branch), server, base_ref="nonsense", evidence=frozenset())
     with pytest.raises(CannotVerify, match="names no commit"):

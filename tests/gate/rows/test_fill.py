@@ -319,7 +319,7 @@ def test_an_index_on_an_expression_or_on_some_rows_is_a_key_too(bench: Bench) ->
     ],
     ids=["a CHECK that nothing meets", "no partition", "a trigger that raises", "a trigger that swallows", "no parent"],
 )
-def test_a_table_that_cannot_be_filled_is_told_with_the_reason(bench: Bench, table: str, reason: str) -> None:
+def test_a_table_that_cannot_be_filled_is_reported_with_the_reason(bench: Bench, table: str, reason: str) -> None:
     bench.run(table)
 
     filled = bench.fill("t")
@@ -552,7 +552,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""').replace("%", "%") + '"'
 
 
-def test_row_level_security_that_lets_nothing_in_is_told(bench: Bench) -> None:
+def test_row_level_security_that_lets_nothing_in_is_reported(bench: Bench) -> None:
     bench.run(
         """
         CREATE ROLE overproof_clerk;

@@ -358,11 +358,11 @@ def test_what_is_lost(bench: Bench, case: Case) -> None:
 
     assert filled.tables_without_rows == {}
     assert sum(before.counts.values()) >= 6
-    assert told(losses(before, after)) == case.up
-    assert told(losses(before, back, is_return=True)) == case.down
+    assert by_column(losses(before, after)) == case.up
+    assert by_column(losses(before, back, is_return=True)) == case.down
 
 
-def told(found: tuple[Loss, ...]) -> dict[str, str]:
+def by_column(found: tuple[Loss, ...]) -> dict[str, str]:
     """{"t.a": "values rounded"}"""
     return {".".join(filter(None, [loss.table.removeprefix("public."), loss.column])): loss.kind for loss in found}
 
@@ -411,7 +411,7 @@ def test_a_long_value_is_compared_by_its_digest(bench: Bench) -> None:
 
     after = read_contents(bench.line.ask, TABLES)
     assert len(before.tables["public.t"].rows[0]["a"] or "") < 1000
-    assert told(losses(before, after)) == {"t.a": "values merged"}
+    assert by_column(losses(before, after)) == {"t.a": "values merged"}
 
 
 def test_a_table_that_is_not_there_or_that_may_not_be_read_is_left_out(bench: Bench) -> None:

@@ -281,7 +281,7 @@ def test_with_commits_a_database_whose_downgrade_did_not_pass_is_left_in_another
     assert (result.is_finished, steps.is_spoiled) == (True, True)
 
 
-def test_with_commits_rows_that_cannot_be_told_from_others_stay(bench: Bench) -> None:
+def test_with_commits_rows_that_cannot_be_distinguished_from_others_stay(bench: Bench) -> None:
     bench.run(f"{T}; INSERT INTO t VALUES (77, 'mine', 1)")
     steps = committed(Script(bench))
 

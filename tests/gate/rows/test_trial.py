@@ -109,7 +109,7 @@ def test_a_required_column_without_a_default_fails_over_any_rows(trips: dict[str
     ],
     ids=["NULLs", "duplicates", "long texts", "a script that reckons with no NULL"],
 )
-def test_awkward_rows_that_the_schema_allows_are_told_from_any_rows(
+def test_edge_cases_that_the_schema_allows_are_distinguished_from_any_rows(
     trips: dict[str, RoundTrip], revision: str, sqlstate: str | None
 ) -> None:
     trip = trips[revision]
@@ -181,7 +181,7 @@ LOSES_AND_FAILS = over_orders(
 )
 
 
-def test_losses_are_noted_even_where_awkward_rows_are_refused(trips: dict[str, RoundTrip]) -> None:
+def test_losses_are_noted_even_where_edge_cases_are_refused(trips: dict[str, RoundTrip]) -> None:
     trip = trips[LOSES_AND_FAILS]
 
     populated = tried(trip)
@@ -221,7 +221,7 @@ def test_what_a_migration_inserted_a_migration_may_take_away(trips: dict[str, Ro
 DELETES_ALL = over_orders("op.execute('DELETE FROM orders')", SEED, SEED)
 
 
-def test_rows_that_may_be_a_user_s_count_beside_those_that_a_migration_inserted(trips: dict[str, RoundTrip]) -> None:
+def test_rows_that_may_be_a_user_s_count_next_to_those_that_a_migration_inserted(trips: dict[str, RoundTrip]) -> None:
     trip = trips[DELETES_ALL]
 
     [loss] = tried(trip).lost_upwards
@@ -301,7 +301,7 @@ READS_KEYS = over_orders(
 )
 
 
-def test_a_script_that_no_text_suits_is_told_of_as_it_failed_first(trips: dict[str, RoundTrip]) -> None:
+def test_a_script_that_no_text_suits_is_reported_with_its_first_failure(trips: dict[str, RoundTrip]) -> None:
     trip = trips[READS_KEYS]
 
     populated = tried(trip)
@@ -316,7 +316,7 @@ INDEX_ON_UNFILLABLE = over_orders(
 )
 
 
-def test_a_table_that_cannot_be_filled_is_told(trips: dict[str, RoundTrip]) -> None:
+def test_a_table_that_cannot_be_filled_is_reported(trips: dict[str, RoundTrip]) -> None:
     trip = trips[INDEX_ON_UNFILLABLE]
 
     assert trip.populated is None
@@ -378,7 +378,7 @@ def test_an_upgrade_without_a_way_down_is_tried_over_rows_too(tmp_path: Path, se
 BLOCK = "with op.get_context().autocommit_block():\n    "
 
 
-def test_a_downgrade_that_takes_away_what_was_there_before_is_told_whoever_put_it_there(
+def test_a_downgrade_that_takes_away_what_was_there_before_is_reported_whatever_inserted_it(
     tmp_path: Path, server: Server
 ) -> None:
     up = BLOCK + "op.create_index('ix', 'orders', ['email'], postgresql_concurrently=True)"
@@ -480,7 +480,7 @@ def test_of_many_revisions_that_commit_the_last_ones_are_tried(
     assert trips["c3"].populated is not None
 
 
-def test_an_upgrade_that_ends_the_process_over_rows_is_told_and_takes_nothing_from_the_others(
+def test_an_upgrade_that_ends_the_process_over_rows_is_reported_and_takes_nothing_from_the_others(
     tmp_path: Path, server: Server
 ) -> None:
     ends = "import os\nif op.get_bind().execute(sa.text('SELECT FROM orders')).fetchall(): os._exit(3)"
@@ -538,7 +538,7 @@ def test_rows_of_the_project_s_own_take_the_place_of_ours(tmp_path: Path, server
     assert populated.step.failure is None
 
 
-def test_rows_of_the_project_s_own_that_the_upgrade_does_not_bear_are_told_apart(
+def test_rows_of_the_project_s_own_that_the_upgrade_does_not_bear_are_reported_as_such(
     tmp_path: Path, server: Server
 ) -> None:
     place = write_project(tmp_path, {"a1": ORDERS, "z9": script("z9", "a1", *SET_NOT_NULL)})
@@ -551,7 +551,9 @@ def test_rows_of_the_project_s_own_that_the_upgrade_does_not_bear_are_told_apart
     assert populated.step.failure is not None
 
 
-def test_rows_of_the_project_s_own_that_do_not_load_are_told_and_ours_are_used(tmp_path: Path, server: Server) -> None:
+def test_rows_of_the_project_s_own_that_do_not_load_are_reported_and_ours_are_used(
+    tmp_path: Path, server: Server
+) -> None:
     place = write_project(tmp_path, {"a1": ORDERS, "z9": script("z9", "a1", *SET_NOT_NULL)})
     own_rows(place, "INSERT INTO orders (id) VALUES (1); INSERT INTO oders VALUES (1)")
 
@@ -564,7 +566,7 @@ def test_rows_of_the_project_s_own_that_do_not_load_are_told_and_ours_are_used(t
     assert tried(trip).rows == RowKind.EDGE_CASES
 
 
-def test_rows_are_found_beside_the_script_or_in_the_folder_of_env_py(tmp_path: Path) -> None:
+def test_rows_are_found_next_to_the_script_or_in_the_folder_of_env_py(tmp_path: Path) -> None:
     versions = tmp_path / "migrations/versions"
     versions.mkdir(parents=True)
     assert find_rows(versions / "a1.py", str(tmp_path / "migrations"), "a1") is None

@@ -76,7 +76,7 @@ def test_what_it_keeps_is_closed_to_others_and_unknown_to_git(filled: Path) -> N
     assert sorted(path.name for path in filled.iterdir()) == [".gitignore", "data", "lock", "log", "password"]
 
 
-def test_a_second_start_beside_the_first_is_refused_in_one_line(filled: Path) -> None:
+def test_a_second_start_next_to_the_first_is_refused_in_one_line(filled: Path) -> None:
     with persistent_database(filled):
         assert refusal_of(filled) == (
             f"The database server of {filled} is already running, for process {os.getpid()}:"
@@ -102,7 +102,9 @@ def test_a_directory_of_something_else_is_refused_in_one_line(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_the_server_ends_with_whoever_started_it_and_the_data_stays(filled: Path, stop: signal.Signals) -> None:
+def test_the_server_ends_with_the_process_that_started_it_and_the_data_stays(
+    filled: Path, stop: signal.Signals
+) -> None:
     command = [sys.executable, "-c", RUN, str(filled)]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

@@ -33,7 +33,7 @@ SCRIPTS = {
 
 
 @pytest.mark.processes
-def test_a_role_that_a_history_makes_is_made_anew_in_each_run_and_gone_at_the_end(tmp_path: Path) -> None:
+def test_a_role_that_a_history_makes_is_created_again_in_each_run_and_gone_at_the_end(tmp_path: Path) -> None:
     with throwaway_server() as server:
         before = server.read_roles()
 
@@ -69,7 +69,7 @@ PASSING = {
 }
 
 
-def test_a_role_that_is_there_for_a_moment_is_in_nobodys_way(tmp_path: Path, server: Server) -> None:
+def test_a_role_that_is_there_for_a_moment_is_in_no_ones_way(tmp_path: Path, server: Server) -> None:
     (recording,) = record(target(write_project(tmp_path, PASSING)), server)
 
     report = judge([recording])

@@ -64,7 +64,7 @@ def test_what_could_disturb_a_proof_is_off(embedded: Server) -> None:
         assert answer(database, f"SHOW {setting}") == "off"
 
 
-def test_nobody_gets_in_without_the_password(embedded: Server) -> None:
+def test_no_one_connects_without_the_password(embedded: Server) -> None:
     database = embedded.create_database()
 
     for door in (database.host, str(embedded_directory(embedded) / "data")):
@@ -114,7 +114,7 @@ def test_a_template_may_be_copied_while_the_last_session_on_it_ends(embedded: Se
     closing.join()
 
 
-def test_a_dropped_database_is_gone_also_with_somebody_connected(embedded: Server) -> None:
+def test_a_dropped_database_is_gone_also_with_sessions_on_it(embedded: Server) -> None:
     database = embedded.create_database()
     with database.connect() as connection:
         embedded.drop_database(database)
@@ -171,7 +171,7 @@ def test_two_at_once_do_not_meet() -> None:
 
 
 @pytest.mark.processes
-def test_it_takes_another_port_if_somebody_was_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_takes_another_port_if_another_process_was_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -431,7 +431,7 @@ def test_where_only_template1_lets_us_in_others_can_go_on_making_databases(
         assert given.maintenance.name == "template1"
 
 
-def test_a_session_that_the_server_ended_is_begun_anew(named: Database) -> None:
+def test_a_session_that_the_server_ended_is_replaced(named: Database) -> None:
     with throwaway_server(named.url()) as given:
         earlier = given.create_database()
         run = earlier.name.rpartition("_")[0] + "_"
@@ -442,7 +442,7 @@ def test_a_session_that_the_server_ended_is_begun_anew(named: Database) -> None:
         assert given.create_database().name != earlier.name
 
 
-def test_a_role_that_may_not_create_databases_is_told_so(embedded: Server, restricted: Database) -> None:
+def test_a_role_that_may_not_create_databases_is_refused(embedded: Server, restricted: Database) -> None:
     with embedded.maintenance.connect() as connection, connection.cursor() as cursor:
         cursor.execute("ALTER ROLE tenant NOCREATEDB")
 

@@ -316,7 +316,7 @@ class Follower:
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(moves=st.lists(moves, min_size=3, max_size=40), is_eager=st.booleans())
-def test_following_a_schema_gives_what_reading_all_of_it_gives(server, moves, is_eager):
+def test_following_a_schema_returns_what_reading_all_of_it_gives(server, moves, is_eager):
     database = server.create_database()
     session = Session(database)
     try:
@@ -417,7 +417,7 @@ def test_a_state_of_another_database_is_not_built_upon(session, server):
         server.drop_database(database)
 
 
-def test_a_snapshot_that_is_no_state_is_read_anew(session):
+def test_a_snapshot_that_is_no_state_is_read_completely(session):
     session.run("CREATE TABLE t (a int)")
 
     assert read_changes(Snapshot({}), session.ask) == read(session.connection)
@@ -433,7 +433,7 @@ def test_what_did_not_change_is_shared(session):
     assert {key.name for key in after.objects if after.objects[key] is not before.objects[key]} == {"b"}
 
 
-# What is told anew though nothing of its own was written: (what there is, what is done, whose definition is another then).
+# What is read again though no row of its own was written: (the schema, the change, the objects whose definition changes).
 @pytest.mark.parametrize(
     ("ground", "change", "names"),
     [
@@ -571,7 +571,7 @@ def test_what_did_not_change_is_shared(session):
         ("CREATE TABLE t (a int); ALTER EXTENSION plpgsql ADD TABLE t", "ALTER EXTENSION plpgsql DROP TABLE t", {"t", "a"}),
     ],
 )  # fmt: skip
-def test_what_is_told_anew_though_nothing_of_its_own_was_written(session, ground, change, names):
+def test_what_is_read_again_though_nothing_of_its_own_was_written(session, ground, change, names):
     session.run(
         "CREATE SCHEMA s; CREATE TYPE e AS ENUM ('x', 'y'); CREATE FUNCTION f() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';"
         "CREATE FUNCTION h(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';"

@@ -216,7 +216,7 @@ def changed_lines(before: Snapshot, after: Snapshot) -> list[str]:
         ),
     ],
 )  # fmt: skip
-def test_a_change_is_seen_and_told(see, statement, expected):
+def test_a_change_is_seen_and_described(see, statement, expected):
     before = see(GROUND)
 
     lines = changed_lines(before, see(GROUND, statement))
@@ -339,7 +339,7 @@ def test_a_difference_that_a_user_could_see_is_one(see, one, other, expected):
     assert changed_lines(see(one), see(other)) == expected
 
 
-def test_names_that_nobody_chose_are_forgiven_where_the_histories_differ(see):
+def test_generated_names_are_ignored_where_the_histories_differ(see):
     migrated = see(
         "CREATE TABLE usr (id serial PRIMARY KEY, mail text UNIQUE, boss integer REFERENCES usr, CHECK (id > 0));"
         "ALTER TABLE usr RENAME TO users; ALTER TABLE users RENAME mail TO email"
@@ -353,7 +353,7 @@ def test_names_that_nobody_chose_are_forgiven_where_the_histories_differ(see):
     assert "sequence public.usr_id_seq is gone" in changed_lines(migrated, models)
 
 
-def test_not_null_that_is_not_valid_or_not_inherited_is_told(see, server):
+def test_not_null_that_is_not_valid_or_not_inherited_is_reported(see, server):
     if int(server.version.split(".")[0]) < 18:
         pytest.skip("PostgreSQL 18 brought such constraints")
     plain = see("CREATE TABLE t (a integer NOT NULL)")
@@ -513,7 +513,7 @@ def index(name: str, before: Definition | None, after: Definition | None) -> Cha
     return Change(Key("index", "public", name, "orders"), before, after)
 
 
-def test_a_rename_is_told_as_one_where_the_definitions_are_equal():
+def test_a_rename_is_described_as_one_where_the_definitions_are_equal():
     email = {"definition": "USING btree (email)"}
 
     assert describe_all([index("a", email, None), index("b", None, email)]) == [
@@ -521,7 +521,7 @@ def test_a_rename_is_told_as_one_where_the_definitions_are_equal():
     ]
 
 
-def test_a_renamed_table_is_told_as_one_if_its_columns_are_the_same(see):
+def test_a_renamed_table_is_described_as_one_if_its_columns_are_the_same(see):
     before = see("CREATE TABLE users (id serial PRIMARY KEY); CREATE TABLE a (b int)")
     after = see(
         "CREATE TABLE users (id serial PRIMARY KEY); ALTER TABLE users RENAME TO people; CREATE TABLE c (b bigint);"
@@ -536,7 +536,7 @@ def test_a_renamed_table_is_told_as_one_if_its_columns_are_the_same(see):
     ]
 
 
-def test_several_candidates_for_a_rename_are_told_as_they_are():
+def test_several_candidates_for_a_rename_are_listed():
     same = {"type": "text", "nullable": True}
 
     assert describe_all([column(same, None, "a"), column(None, same, "b"), column(None, same, "c")]) == [
@@ -554,7 +554,7 @@ def test_the_parts_of_a_table_that_is_gone_go_without_saying():
     ]
 
 
-def test_a_new_label_is_told_with_its_place():
+def test_a_new_label_is_described_with_its_position():
     before, after = {"labels": ["new", "paid"]}, {"labels": ["draft", "new", "paid", "late"]}
 
     assert describe(Change(Key("enum", "public", "status"), before, after)) == (
@@ -562,7 +562,7 @@ def test_a_new_label_is_told_with_its_place():
     )
 
 
-def test_several_properties_are_told_in_one_line():
+def test_several_properties_are_described_in_one_line():
     before = {"type": "text", "nullable": True, "default": "'a'::text"}
     after = {"type": "character varying(9)", "nullable": False}
 
@@ -571,7 +571,7 @@ def test_several_properties_are_told_in_one_line():
     )
 
 
-def test_what_a_definition_says_is_not_told_again():
+def test_what_a_definition_says_is_not_repeated():
     key = Key("constraint", "public", "fk", "orders")
     before = {
         "definition": "FOREIGN KEY (a) REFERENCES x(id)",

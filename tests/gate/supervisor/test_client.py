@@ -167,7 +167,7 @@ def test_a_run_that_is_killed_leaves_nothing(run: Run) -> None:
 
 @pytest.mark.parametrize("run", ["embedded"], indirect=True)
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
-def test_a_run_that_is_told_to_stop_leaves_nothing(run: Run, stop: signal.Signals) -> None:
+def test_a_run_that_is_asked_to_stop_leaves_nothing(run: Run, stop: signal.Signals) -> None:
     run.process.send_signal(stop)
 
     assert nothing_is_left(run)
@@ -181,7 +181,7 @@ def test_ctrl_backslash_leaves_nothing(run: Run) -> None:
 
 
 @pytest.mark.parametrize("run", ["embedded"], indirect=True)
-def test_a_supervisor_that_is_told_to_stop_stays_as_long_as_its_run(run: Run) -> None:
+def test_a_supervisor_that_is_asked_to_stop_stays_as_long_as_its_run(run: Run) -> None:
     os.kill(run.begun["supervisor"], signal.SIGTERM)
 
     assert run.ask("create").startswith("overproof_")
@@ -289,7 +289,7 @@ def test_a_database_that_is_still_being_made_when_the_run_is_killed_is_dropped(s
     assert f"{prefix}1" not in databases_of(server)
 
 
-def test_a_database_is_dropped_while_somebody_is_connected_to_it(server: Server) -> None:
+def test_a_database_is_dropped_with_sessions_on_it(server: Server) -> None:
     with throwaway_server(server.create_database().url()) as given:
         database = given.create_database()
         with suppress(psycopg2.OperationalError), database.connect() as connection:
@@ -395,7 +395,7 @@ def test_a_group_that_was_forgotten_is_left_alone(supervisor: Supervisor) -> Non
 
 
 @pytest.mark.processes
-def test_what_was_begun_is_undone_without_being_waited_for(tmp_path: Path) -> None:
+def test_what_was_created_is_removed_without_being_waited_for(tmp_path: Path) -> None:
     begun, later = tmp_path / "begun", tmp_path / "later"
     supervisor = Supervisor()
     supervisor.remove(begun)
@@ -433,7 +433,7 @@ def test_a_lock_is_held_until_its_supervisor_is_done(supervisor: Supervisor, tmp
 
 
 @pytest.mark.processes
-def test_a_group_begun_after_the_supervisor_was_killed_is_killed_at_once() -> None:
+def test_a_group_started_after_the_supervisor_was_killed_is_killed_immediately() -> None:
     with Supervisor() as supervisor:
         os.kill(supervisor.pid, signal.SIGKILL)
         assert wait_until(lambda: not runs(supervisor.pid), 5.0)
