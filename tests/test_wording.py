@@ -19,7 +19,7 @@ TURNS = {
     r"told": "reported, described, named; of a variable: what it holds",
     r"beside the traffic": "concurrently, without blocking writes",
     r"the way back": "the downgrade",
-    r"nobody": "no session, no caller, unused",
+    r"(?<!\")nobody(?!\")": "no session, no caller, unused",
     r"whoever": "the caller, the user, a maintainer",
     r"(?:get|gets|got|getting) along": "works with",
     r"(?:goes|went) on": "continues",
@@ -42,28 +42,18 @@ MERGED = ("migrations/versions/2026_07_07_0841_store_what_became_of_each_check_9
 
 # Rooms that are still to be reworded: remove each line with the last turn in it.
 EXEMPT = (
-    "app/autogenerate/",
+    "app/body_limit.py",
     "app/database.py",
     "app/errors.py",
     "app/factory.py",
-    "app/gate/base_cache.py",
-    "app/gate/history/",
-    "app/gate/recorder.py",
     "app/gate/reruns/",
     "app/gate/rows/",
-    "app/gate/server/",
-    "app/gate/snapshot/_",
-    "app/gate/snapshot/difference.py",
-    "app/gate/snapshot/incremental.py",
-    "app/gate/snapshot/read.py",
-    "app/gate/supervisor/",
-    "app/gate/target/",
-    "app/gate/walk/",
     "app/health.py",
     "app/projects/",
     "app/runs/",
     "app/serve.py",
     "app/settings.py",
+    "app/workers.py",
 )
 
 
@@ -108,6 +98,6 @@ def test_a_turn_is_found_wherever_it_stands(text: str, turn: str) -> None:
     assert [found for _, found, _ in turns_in(text)] == [turn]
 
 
-@pytest.mark.parametrize("text", ["amendment", "recommended", "their", "it gives a result", "annotold", "the people"])
+@pytest.mark.parametrize("text", ["amendment", "recommended", "their", "it gives a result", "annotold", "the people", '("nobody", "postgres")'])
 def test_other_words_are_no_turn(text: str) -> None:
     assert turns_in(text) == []

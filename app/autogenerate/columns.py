@@ -30,7 +30,7 @@ class AddRequiredColumnOp(ops.AddColumnOp):
 
 
 class ConvertColumnOp(ops.AlterColumnOp):
-    """A change of type for which PostgreSQL must be told how. `info["using"]` is that, in SQL, or None where it knows."""
+    """A change of type that needs a USING clause. `info["using"]` is its SQL, or None where PostgreSQL needs none."""
 
     def reverse(self) -> ops.AlterColumnOp:
         back = super().reverse()

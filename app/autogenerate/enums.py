@@ -77,7 +77,7 @@ class DropEnumOp(ops.MigrateOperation):
 
 @dataclass
 class AlterEnumOp(ops.MigrateOperation):
-    """Other labels for a type that is there. It can be given more; to lose one it must be made anew."""
+    """Other labels for a type that is there. Labels can be added; to remove one, the type must be recreated."""
 
     enum: EnumName
     before: Labels
