@@ -98,6 +98,9 @@ def test_a_turn_is_found_wherever_it_stands(text: str, turn: str) -> None:
     assert [found for _, found, _ in turns_in(text)] == [turn]
 
 
-@pytest.mark.parametrize("text", ["amendment", "recommended", "their", "it gives a result", "annotold", "the people", '("nobody", "postgres")'])
+@pytest.mark.parametrize(
+    "text",
+    ["amendment", "recommended", "their", "it gives a result", "annotold", "the people", '("nobody", "postgres")'],
+)
 def test_other_words_are_no_turn(text: str) -> None:
     assert turns_in(text) == []

@@ -110,15 +110,15 @@ def _build_finding(transaction: Transaction, table: str, found: Sequence[HeldLoc
 
 def _builds(transaction: Transaction, held: HeldLocks, table: str) -> Iterator[Build]:
     statement = held.statement
-    made = [
+    built = [
         change
         for change in changes_by(transaction.step, statement, table)
         if change.key.kind in ("index", "constraint") and change.before is None and not _needs_no_index(change)
     ]
-    for change in made:
+    for change in built:
         of = "the index of " if change.key.kind == "constraint" else ""
         yield Build(f"{change.key.kind} {change.key.name}", f"{of}{short_noun(change)}", concurrently(change))
-    if made:
+    if built:
         return
     # Dropped and recreated, or on a table that was renamed before: only the statement shows it.
     if create := _CREATE_INDEX.match(statement.sql):

@@ -54,7 +54,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if recording.graph.refusal is not None:
         raise CheckSkipped("Alembic refuses the command itself; single-head or upgrade says why")
     if recording.concurrent is None:
-        raise CheckSkipped(recording.not_observed.get("concurrent", "two upgrades at once were not tried"))
+        raise CheckSkipped(recording.not_observed.get("concurrent", "two concurrent upgrades were not tried"))
     if recording.plain is not None and (recording.plain.failures or recording.plain.differences):
         raise CheckSkipped("a single upgrade does not give the schema of the walk either; see upgrade")
     differences = principal(recording.concurrent.differences)

@@ -1,7 +1,7 @@
 """Autogenerate would still write something: the models and the migrations differ.
 
 Catches
-    Whatever `alembic revision --autogenerate` would put into a new script, at head, with the settings of the project's own
+    Everything that `alembic revision --autogenerate` would put into a new script, at head, with the settings of the project's own
     env.py.
 
 Why it hurts

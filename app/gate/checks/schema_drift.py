@@ -107,8 +107,8 @@ def _differences(head: Snapshot, models: Snapshot, recording: Recording) -> Iter
             if (found := _renamed(change, name, models.objects[name])) is not None:
                 yield found
         elif change.key not in names.values():
-            twin = same.get(_identity(change.key, change.after)) if change.before is None else None
-            if (found := _twice(change, twin) if twin else _difference(change)) is not None:
+            existing = same.get(_identity(change.key, change.after)) if change.before is None else None
+            if (found := _twice(change, existing) if existing else _difference(change)) is not None:
                 yield found
 
 
@@ -125,9 +125,9 @@ def _renamed(change: Change, name: Key, there: Definition) -> Difference | None:
     return Difference(_on(change.key), table_of(change.key), short_noun(change), subject, words, Severity.WARNING)
 
 
-def _twice(change: Change, twin: Key) -> Difference:
+def _twice(change: Change, existing: Key) -> Difference:
     """A constraint or index that the models have twice, and the migrations once: the second one has no effect."""
-    words = f"{noun(change)} is in the models only, in addition to {twin.name}, which is the same"
+    words = f"{noun(change)} is in the models only, in addition to {existing.name}, which is the same"
     subject = f"{named(change.key)} twice"
     return Difference(_on(change.key), table_of(change.key), short_noun(change), subject, words, Severity.WARNING)
 

@@ -44,18 +44,18 @@ def examine(recording: Recording) -> Iterator[Finding]:
 
 def _finding(module: str, models: list[UnregisteredModel], dropped: Collection[str]) -> Finding:
     names = listed([f"{model.name} (table {model.table})" for model in models])
-    made = [model.table for model in models if full_table_name(model) in dropped]
-    never_made = [model.table for model in models if full_table_name(model) not in dropped]
+    created = [model.table for model in models if full_table_name(model) in dropped]
+    never_created = [model.table for model in models if full_table_name(model) not in dropped]
     what_follows = []
-    if made:
+    if created:
         what_follows.append(
-            f"would drop {listed(made)}" if never_made else f"would drop {'it' if len(made) == 1 else 'them'}"
+            f"would drop {listed(created)}" if never_created else f"would drop {'it' if len(created) == 1 else 'them'}"
         )
-    if never_made:
+    if never_created:
         what_follows.append(
-            f"will never create {listed(never_made)}"
-            if made
-            else f"will never create {'it' if len(never_made) == 1 else 'them'}"
+            f"will never create {listed(never_created)}"
+            if created
+            else f"will never create {'it' if len(never_created) == 1 else 'them'}"
         )
     return Finding(
         f"Neither env.py nor anything that it imports imports {module}, so Alembic does not know {names}: autogenerate "

@@ -100,11 +100,11 @@ def digest(snapshot: Snapshot) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-_WHOLES = ("table", "foreign table", "view", "materialized view", "domain")
-_PARTS = ("column", "constraint", "index", "trigger", "rule", "policy", "statistics", "domain constraint")
+WHOLES = ("table", "foreign table", "view", "materialized view", "domain")
+PARTS = ("column", "constraint", "index", "trigger", "rule", "policy", "statistics", "domain constraint")
 
 
 def sort_key(key: Key) -> tuple[str, str, int, str, str]:
     """An object's position in a human-readable list: without a schema first, a table's parts after the table."""
-    rank = 0 if key.kind in _WHOLES else 1 + _PARTS.index(key.kind) if key.kind in _PARTS else len(_PARTS) + 1
+    rank = 0 if key.kind in WHOLES else 1 + PARTS.index(key.kind) if key.kind in PARTS else len(PARTS) + 1
     return (key.schema, key.table or key.name, rank, key.kind, key.name)

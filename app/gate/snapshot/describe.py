@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from app.gate.recording.model import Change, Definition, Key
-from app.gate.recording.serialization import _PARTS, _WHOLES
+from app.gate.recording.serialization import PARTS, WHOLES
 
 
 def named(key: Key) -> str:
@@ -54,10 +54,10 @@ def without_parts(changes: Iterable[Change]) -> Iterator[Change]:
     whole = {
         (change.key.schema, change.key.name)
         for change in changes
-        if change.key.kind in _WHOLES and (change.before is None or change.after is None)
+        if change.key.kind in WHOLES and (change.before is None or change.after is None)
     }
     for change in changes:
-        if change.key.kind not in _PARTS or (change.key.schema, change.key.table) not in whole:
+        if change.key.kind not in PARTS or (change.key.schema, change.key.table) not in whole:
             yield change
 
 
@@ -73,7 +73,7 @@ def _renames(shown: list[Change], changes: list[Change]) -> Iterator[tuple[Key, 
         key = change.key
         if change.before is not None and change.after is not None:
             continue
-        own = sorted(columns[Key("", key.schema, key.name)]) if key.kind in _WHOLES else ()
+        own = sorted(columns[Key("", key.schema, key.name)]) if key.kind in WHOLES else ()
         gone, new = groups[key.kind, key.schema, key.table, _canonical(change), *own]
         (new if change.before is None else gone).append(key)
     for gone, new in groups.values():

@@ -99,7 +99,7 @@ def test_an_index_whose_name_is_known_is_not_taken_for_one_over_more_columns():
     assert finding.message == "Writes on orders wait until index ix_a and index ix_ab are built."
 
 
-def test_an_index_that_leaves_no_change_is_told_from_its_statement():
+def test_an_index_that_leaves_no_change_is_reported_from_its_statement():
     build = statement("CREATE UNIQUE INDEX ix ON orders (lower(note)) ;", locks=SHARE, index_builds=["orders"])
 
     [finding] = examine(recording(trip(statements=[build])))
@@ -167,7 +167,7 @@ def test_what_some_of_several_constraints_need_is_said_beside_the_code_for_the_r
     assert "USING INDEX" in str(finding.help)
 
 
-def test_a_column_of_another_type_is_not_advised_to_be_indexed_anew():
+def test_a_column_of_another_type_is_not_advised_to_be_indexed_again():
     sql = "ALTER TABLE orders ALTER COLUMN note TYPE citext"
     retype = statement(sql, locks={"orders": "AccessExclusiveLock"}, index_builds=["orders"])
 

@@ -48,7 +48,7 @@ def test_a_foreign_key_is_one_finding_that_names_both_tables():
     )
 
 
-def test_who_waits_is_told_table_by_table():
+def test_who_waits_is_reported_table_by_table():
     statements = [
         statement("ALTER TABLE orders ADD COLUMN user_id integer", locks=EXCLUSIVE, line=12),
         statement(
@@ -121,7 +121,7 @@ def test_the_scans_of_one_table_are_one_finding_with_all_of_the_code():
     assert str(finding.help).count("VALIDATE CONSTRAINT") == 2
 
 
-def test_a_constraint_that_was_dropped_and_made_again_is_told_from_its_statement():
+def test_a_constraint_that_was_dropped_and_made_again_is_reported_from_its_statement():
     again = statement(
         "ALTER TABLE orders ADD CONSTRAINT fk FOREIGN KEY(a) REFERENCES users (id)", locks=EXCLUSIVE, scans=["orders"]
     )
@@ -149,7 +149,7 @@ def test_each_reason_is_named_where_only_the_statements_tell_them():
     assert 'op.execute("ALTER TABLE orders VALIDATE CONSTRAINT orders_a_fkey")' in str(finding.help)
 
 
-def test_no_number_is_told_where_a_reason_is_not_known():
+def test_no_number_is_reported_where_a_reason_is_not_known():
     statements = [
         statement("ALTER TABLE orders ALTER COLUMN note SET NOT NULL", locks=EXCLUSIVE, scans=["orders"]),
         statement("ALTER TABLE sales ATTACH PARTITION orders DEFAULT", locks=EXCLUSIVE, scans=["orders"]),

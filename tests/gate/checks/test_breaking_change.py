@@ -90,11 +90,11 @@ def messages(*changes, **fields):
         ([removed(key("view", "totals"))], "View totals is dropped: code that still uses it fails."),
     ],
 )
-def test_each_kind_of_break_is_told_with_who_fails(changes, message):
+def test_each_kind_of_break_is_reported_with_who_fails(changes, message):
     assert messages(*changes) == [message]
 
 
-def test_a_renamed_table_is_told_by_its_new_name_and_not_by_its_columns():
+def test_a_renamed_table_is_reported_by_its_new_name_and_not_by_its_columns():
     changes = [
         removed(TABLE),
         removed(NOTE, **TEXT),
@@ -106,7 +106,7 @@ def test_a_renamed_table_is_told_by_its_new_name_and_not_by_its_columns():
     assert messages(*changes) == ["Table orders is renamed to purchases: code that still uses it fails."]
 
 
-def test_a_table_that_is_renamed_and_changed_at_once_is_told_by_its_new_name_and_where_that_was_given():
+def test_a_table_that_is_renamed_and_changed_at_once_is_reported_by_its_new_name_and_where_that_was_given():
     statements = [
         statement("ALTER TABLE orders RENAME note TO remark", line=12),
         statement("ALTER TABLE orders ADD COLUMN total integer", line=13),
@@ -139,7 +139,7 @@ def test_a_dropped_table_is_shown_with_the_statement_that_drops_it():
     assert (finding.message, finding.line) == ("Table orders is dropped: code that still uses it fails.", 13)
 
 
-def test_a_column_that_is_renamed_is_not_told_a_second_time_as_one_that_must_be_given():
+def test_a_column_that_is_renamed_is_not_reported_a_second_time_as_one_that_must_be_given():
     rename = statement('ALTER TABLE "orders" RENAME COLUMN "note" TO "remark"')
     required = {"type": "text", "nullable": False}
     changes = [removed(NOTE, **required), added(key("column", "remark", "orders"), **required)]

@@ -116,7 +116,7 @@ def test_a_table_that_loses_rows_and_columns_is_copied_once():
     assert 'op.execute("CREATE TABLE orders_before_a1 AS SELECT * FROM orders")' in str(finding.help)
 
 
-def test_a_downgrade_that_forgets_values_is_told_at_the_downgrade():
+def test_a_downgrade_that_forgets_values_is_reported_at_the_downgrade():
     changed = Loss("public.orders", "note", LossKind.VALUES_CHANGED, 5, 6, "note-1", "NOTE-1")
 
     [finding] = examine(of([], [changed]))
@@ -125,13 +125,13 @@ def test_a_downgrade_that_forgets_values_is_told_at_the_downgrade():
     assert finding.direction == "downgrade"
 
 
-def test_rows_that_are_gone_after_the_way_back_are_told():
+def test_rows_that_are_gone_after_the_downgrade_are_reported():
     [finding] = examine(of([], [Loss("public.orders", None, LossKind.ROWS_DELETED, 1, 6, "id = 1001")]))
 
     assert finding.message == "After a1 and its downgrade, rows of orders are missing."
 
 
-def test_what_the_upgrade_lost_is_not_told_again_of_the_downgrade():
+def test_what_the_upgrade_lost_is_not_reported_again_of_the_downgrade():
     empty = replace(DROPPED, kind=LossKind.VALUES_REMOVED)
 
     assert len(list(examine(of([DROPPED], [empty])))) == 1

@@ -25,7 +25,7 @@ def test_each_problem_is_a_finding_at_its_file_with_advice(kind):
     assert finding.help
 
 
-def test_a_missing_parent_is_told_in_words_that_lead_to_the_script():
+def test_a_missing_parent_is_reported_in_words_that_lead_to_the_script():
     said = "Revision a1 referenced from a1 -> b2 (head), add the note of an order is not present"
 
     [finding] = examine(
@@ -35,7 +35,7 @@ def test_a_missing_parent_is_told_in_words_that_lead_to_the_script():
     assert finding.message == "b2 follows a1, which no script defines."
 
 
-def test_a_long_error_is_told_in_one_line_with_the_rest_as_detail():
+def test_a_long_error_is_reported_in_one_line_with_the_rest_as_detail():
     found = problem(GraphProblemKind.UNREADABLE, "versions/b2.py: invalid syntax\n    def upgrade(:\n")
 
     [finding] = examine(recording(problems=(found,)))

@@ -9,7 +9,7 @@ from app.gate.recording.model import Interruption
 from tests.gate.checks.builders import failure, recording, trip
 
 
-def test_a_second_run_that_fails_is_told_with_the_statement_after_which_the_first_was_killed():
+def test_a_second_run_that_fails_is_reported_with_the_statement_after_which_the_first_was_killed():
     exists = failure(
         'column "note" of relation "orders" already exists', sqlstate="42701", sql="ALTER TABLE orders ADD note text"
     )

@@ -70,7 +70,7 @@ def test_a_validation_under_the_lock_on_another_table_is_a_finding():
     assert "this ALTER has worked through users" in finding.message
 
 
-def test_only_the_first_piece_of_long_work_is_told():
+def test_only_the_first_piece_of_long_work_is_reported():
     assert len(list(examine(recording(trip(statements=[ORDERS, BACKFILL, BACKFILL]))))) == 1
 
 

@@ -21,7 +21,7 @@ def test_a_revision_that_forgot_it_is_named_with_its_table():
     assert "SET LOCAL lock_timeout" in str(finding.help)
 
 
-def test_a_project_that_never_sets_it_is_told_once():
+def test_a_project_that_never_sets_it_is_reported_once():
     walk = recording(*(trip(name, statements=[FOR_EVER]) for name in ("a1", "b2", "c3")))
 
     [finding] = examine(walk)

@@ -14,7 +14,7 @@ INDEX = key("index", "ix_note", "orders")
 INVALID = {"definition": "USING btree (note)", "valid": False}
 
 
-def test_a_constraint_is_told_at_the_revision_that_left_it_so():
+def test_a_constraint_is_reported_at_the_revision_that_left_it_so():
     walk = recording(trip("a1"), trip("b2", changes=[added(CHECK, **NOT_VALID)]), head=snapshot({CHECK: NOT_VALID}))
 
     [finding] = examine(walk)

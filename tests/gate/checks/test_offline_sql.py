@@ -27,7 +27,7 @@ def test_a_script_that_makes_another_schema_is_a_finding():
     assert "creates a different schema from the upgrade: index ix_note on orders." in finding.message
 
 
-def test_what_differs_is_told_at_the_last_revision_that_made_it():
+def test_what_differs_is_reported_at_the_last_revision_that_made_it():
     walk = recording(trip("a1", changes=[INDEX]), trip("b2", changes=[INDEX]), offline=attempt(differences=[INDEX]))
 
     [finding] = examine(walk)
@@ -35,7 +35,7 @@ def test_what_differs_is_told_at_the_last_revision_that_made_it():
     assert finding.revision == "b2"
 
 
-def test_a_written_script_that_fails_is_told_with_the_statement():
+def test_a_written_script_that_fails_is_reported_with_the_statement():
     sql = "INSERT INTO orders (note) VALUES (%(note)s)"
 
     [finding] = examine(recording(offline=attempt(failure('syntax error at or near "%"', sql=sql, revision="b2"))))

@@ -104,7 +104,7 @@ def test_a_new_column_of_a_foreign_key_gets_no_made_up_default():
     assert "UPDATE orders SET channel = (SELECT id FROM" in str(finding.help)
 
 
-def test_a_new_column_that_is_filled_in_part_is_told_as_such():
+def test_a_new_column_that_is_filled_in_part_is_reported_as_such():
     column = added(key("column", "note", "orders"), type="text", nullable=False)
     failed = replace(NULLS, sql="ALTER TABLE orders ALTER COLUMN note SET NOT NULL")
 
@@ -217,7 +217,7 @@ def test_a_unique_key_over_duplicates_is_a_warning_that_names_the_columns():
     assert "row_number() OVER (PARTITION BY note)" in str(finding.help)
 
 
-def test_what_fails_in_a_table_of_the_revision_s_own_is_told_of_the_older_rows_that_lead_to_it():
+def test_what_fails_in_a_table_of_the_revision_s_own_is_reported_of_the_older_rows_that_lead_to_it():
     changes = [added(key("table", "sessions")), added(key("index", "ix_id", "sessions"), definition="USING btree (id)")]
     failed = failure(
         'duplicate key value violates unique constraint "ix_id"',
@@ -274,7 +274,7 @@ def test_what_the_rows_have_is_said_as_far_as_the_error_tells(failed, words):
     assert words in finding.message
 
 
-def test_a_check_in_the_place_of_another_is_told_as_what_it_no_longer_allows():
+def test_a_check_in_the_place_of_another_is_reported_as_what_it_no_longer_allows():
     status = key("constraint", "ck_status", "orders")
     change = altered(status, {"type": "check", "definition": "CHECK (a)"}, {"type": "check", "definition": "CHECK (b)"})
     failed = failure(
@@ -330,7 +330,7 @@ def test_what_an_update_works_out_of_made_up_contents_is_no_error():
     assert finding.message.startswith("a1 fails on the rows that were generated for orders: ")
 
 
-def test_a_value_in_the_wrong_quotes_is_not_told_as_a_column():
+def test_a_value_in_the_wrong_quotes_is_not_reported_as_a_column():
     failed = failure('column "O\'Neill id-7" does not exist', sqlstate="42703", sql="UPDATE orders SET note = …")
 
     [finding] = examine(of(over_rows([], failed)))

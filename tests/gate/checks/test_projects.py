@@ -38,7 +38,7 @@ def test_the_bad_project_has_this_finding_and_no_other(check: Check, server: Ser
 
     assert [finding.check for finding in report.findings if finding.allowed is None] == [check.id], as_text(report)
     assert report.verdict is not Verdict.ERROR, as_text(report)  # no check crashes for want of what was not observed
-    assert_told_apart(report)
+    assert_distinct(report)
 
 
 @pytest.mark.parametrize("check", IDS)
@@ -56,7 +56,7 @@ def test_every_check_has_a_pair(check):
     assert (folder / "bad").is_dir() or (folder / "good").is_dir() or check.id in ELSEWHERE
 
 
-def assert_told_apart(report: Report) -> None:
+def assert_distinct(report: Report) -> None:
     """Findings of one identity are equal in everything but their words."""
     places: dict[tuple[str | None, ...], set[tuple[object, ...]]] = {}
     for each in report.findings:

@@ -87,7 +87,7 @@ def test_a_long_definition_is_not_quoted_in_the_message_and_cut_in_the_detail():
     assert len(str(finding.detail)) < 1100
 
 
-def test_the_columns_of_a_table_that_stays_are_not_told_one_by_one():
+def test_the_columns_of_a_table_that_stays_are_not_reported_one_by_one():
     left = [added(key("column", name, "orders"), type="text") for name in ("id", "note")] + [TABLE]
 
     [finding] = examine(recording(trip("a1", changes=[TABLE, ENUM], left_behind=left)))

@@ -77,7 +77,7 @@ def test_what_only_the_migrations_make_is_a_warning_for_each_kind():
 
 
 @pytest.mark.parametrize(
-    ("head", "models", "is_told"),
+    ("head", "models", "is_reported"),
     [
         ("'[]'::json", "'[]'::jsonb", False),
         ("'it''s'::text", "'it''s'::character varying(20)", False),
@@ -89,10 +89,10 @@ def test_what_only_the_migrations_make_is_a_warning_for_each_kind():
         ("clock_timestamp()", "now()", True),
     ],
 )
-def test_a_value_by_default_is_the_same_whatever_type_it_is_written_as(head: str, models: str, is_told: bool):
+def test_a_value_by_default_is_the_same_whatever_type_it_is_written_as(head: str, models: str, is_reported: bool):
     findings = compare({TOTAL: {"type": "jsonb", "default": head}}, {TOTAL: {"type": "jsonb", "default": models}})
 
-    assert bool(findings) is is_told
+    assert bool(findings) is is_reported
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_value_by_default_is_the_same_whatever_type_it_is_written_as(head: str
         ({"comment": "net"}, {}, "has the comment net in the migrations only", Severity.WARNING),
     ],
 )
-def test_attributes_of_a_column_are_told_in_words(head, models, words, severity):
+def test_attributes_of_a_column_are_reported_in_words(head, models, words, severity):
     [finding] = compare(
         {TOTAL: {"type": "integer", "nullable": False, **head}},
         {TOTAL: {"type": "integer", "nullable": False, **models}},
@@ -144,7 +144,7 @@ def test_a_column_that_takes_all_that_the_model_does_is_only_a_warning(head, mod
         (["a", "b"], ["b", "a"], "has its labels in another order", Severity.WARNING),
     ],
 )
-def test_labels_of_an_enum_are_told_in_words(head, models, words, severity):
+def test_labels_of_an_enum_are_reported_in_words(head, models, words, severity):
     [finding] = compare({STATUS: {"labels": head}}, {STATUS: {"labels": models}})
 
     assert finding.message.startswith(f"Enum status {words}")
@@ -196,7 +196,7 @@ def test_a_constraint_that_the_models_have_twice_is_only_a_warning():
     )
 
 
-def test_without_autogenerate_tables_and_columns_are_told_here():
+def test_without_autogenerate_tables_and_columns_are_reported_here():
     [finding] = compare({}, {TOTAL: {"type": "integer"}}, drift=None)
 
     assert finding.message == "Column orders.total is in the models, but not in a migrated database."
@@ -209,7 +209,7 @@ def test_the_order_of_findings_follows_the_tables():
     assert [finding.object for finding in compare(tables, {**tables, **checks})] == ["public.items", "public.users"]
 
 
-# What is told elsewhere, or nowhere.
+# What is reported elsewhere, or not at all.
 
 
 def test_stays_quiet_about_what_autogenerate_reports():
@@ -219,13 +219,15 @@ def test_stays_quiet_about_what_autogenerate_reports():
         "columns": ["user_id"],
         "definition": "FOREIGN KEY (user_id) REFERENCES public.users(id)",
     }
-    told = drift("add index public.orders.ix_total", "modify type public.orders.total", "add fk public.orders(user_id)")
+    reported = drift(
+        "add index public.orders.ix_total", "modify type public.orders.total", "add fk public.orders(user_id)"
+    )
 
     assert (
         compare(
             {TOTAL: {"type": "integer"}},
             {TOTAL: {"type": "bigint"}, index: {}, key("constraint", "orders_user_id_fkey", "orders"): unnamed},
-            drift=told,
+            drift=reported,
         )
         == []
     )

@@ -1,4 +1,4 @@
-"""Tables that PostgreSQL wrote anew."""
+"""Tables that PostgreSQL rewrote."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_batches_end_where_the_new_value_of_a_row_is_null():
     assert "WHERE total_new IS NULL AND (nullif(total, 0)) IS NOT NULL LIMIT" in str(finding.help)
 
 
-def test_a_column_that_another_one_is_made_from_is_told_once_by_the_statement_that_alters_it():
+def test_a_column_that_another_one_is_made_from_is_reported_once_by_the_statement_that_alters_it():
     statements = [
         statement(f"ALTER TABLE orders ALTER COLUMN {name} TYPE json USING settings::json", rewrites=["orders"])
         for name in ("settings", "proposed")
@@ -108,7 +108,7 @@ def test_a_default_that_differs_from_row_to_row_is_named():
     assert 'server_default=sa.text("gen_random_uuid()")' in str(finding.help)
 
 
-def test_a_rewrite_without_a_change_of_the_schema_is_told_all_the_same():
+def test_a_rewrite_without_a_change_of_the_schema_is_reported_all_the_same():
     [finding] = examine(
         recording(trip(statements=[statement("VACUUM FULL orders", rewrites=["orders"], transactional=False)]))
     )

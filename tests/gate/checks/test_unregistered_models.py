@@ -9,7 +9,7 @@ from app.gate.checks.unregistered_models import examine
 from tests.gate.checks.builders import drift, recording, unregistered
 
 
-def test_a_module_that_nobody_imports_is_named_with_its_tables_and_the_import():
+def test_a_module_that_no_one_imports_is_named_with_its_tables_and_the_import():
     [finding] = examine(recording(unregistered=(unregistered("shop.orders.models", "Order", "orders", line=7),)))
 
     assert "shop.orders.models" in finding.message
@@ -26,7 +26,7 @@ def test_the_classes_of_one_module_are_one_finding():
     assert "Order (table orders) and Item (table items)" in finding.message
 
 
-def test_what_follows_is_told_table_by_table():
+def test_what_follows_is_reported_table_by_table():
     models = (unregistered("shop.models", "Order", "orders"), unregistered("shop.models", "Item", "items"))
 
     [finding] = examine(recording(unregistered=models, drift=drift("remove table public.orders")))
@@ -46,6 +46,6 @@ def test_is_skipped_without_metadata():
         list(examine(recording(has_metadata=False)))
 
 
-def test_is_skipped_with_the_reason_when_nobody_looked():
+def test_is_skipped_with_the_reason_when_no_one_looked():
     with pytest.raises(CheckSkipped, match="no package"):
         list(examine(recording(not_observed={"unregistered": "no package to look through"})))

@@ -565,7 +565,7 @@ def test_an_interrupted_run_leaves_nothing_behind(
     until(lambda: databases(blank_database) == before)
 
 
-def test_nobody_reading_the_report_is_no_trouble(project: Path, blank_database: Database) -> None:
+def test_no_one_reading_the_report_is_no_trouble(project: Path, blank_database: Database) -> None:
     process = overproof(project, blank_database)
     assert process.stdout is not None
     process.stdout.close()

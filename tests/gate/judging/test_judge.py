@@ -100,7 +100,7 @@ def test_a_check_that_could_not_judge_everything_tells_what_it_found_and_why_it_
     assert (report.checks[0].outcome, report.checks[0].reason) == (Outcome.FAIL, "the rest was not tried")
 
 
-def test_a_check_that_crashes_is_told_of_and_does_not_hide_the_others() -> None:
+def test_a_check_that_crashes_is_reported_of_and_does_not_hide_the_others() -> None:
     report = judge([history()], checks=[check("broken", found(), KeyError("zz")), check("sound", found())])
 
     assert report.verdict is Verdict.ERROR

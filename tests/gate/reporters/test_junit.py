@@ -57,10 +57,10 @@ def test_it_loads_in_a_reader_with_the_words_of_each_finding_and_counts_that_agr
     cases = [case for suite in read for case in suite]
     assert read.tests == len(cases)
     assert read.failures == sum(case.is_failure for case in cases)
-    told = "".join(
+    texts_shown = "".join(
         text for case in cases for text in [case.system_out or "", *((result.text or "") for result in case.result)]
     )
     suites = {suite.name for suite in read}
     for each in sample.findings:
         if each.check in suites and each.message.strip():
-            assert visible(each.message).strip() in told
+            assert visible(each.message).strip() in texts_shown

@@ -98,7 +98,7 @@ def test_a_report_has_no_element_that_a_project_wrote(sample: Report) -> None:
     assert all(link.startswith(PAGES) for link in shown.links)
 
 
-def test_nobody_is_notified_and_no_issue_is_linked() -> None:
+def test_no_one_is_notified_and_no_issue_is_linked() -> None:
     assert prose("@everyone see #12") == "@&#8203;everyone see #&#8203;12"
 
 
@@ -106,7 +106,7 @@ def test_code_in_our_own_messages_stays_code() -> None:
     assert prose("run `alembic merge heads` now") == "run `alembic merge heads` now"
 
 
-def test_a_finding_says_where_it_is_what_happened_and_how_to_mend_it() -> None:
+def test_a_finding_says_where_it_is_what_happened_and_how_to_fix_it() -> None:
     text = render(
         report(
             finding(

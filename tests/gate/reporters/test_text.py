@@ -22,7 +22,7 @@ def test_the_verdict_comes_first_and_a_summary_of_one_line_last() -> None:
     assert lines[-3] == "Details of each check: `overproof explain round-trip`"
 
 
-def test_a_finding_says_where_it_is_what_happened_and_how_to_mend_it() -> None:
+def test_a_finding_says_where_it_is_what_happened_and_how_to_fix_it() -> None:
     text = render(
         report(finding("The index ix_a is still there.", detail="CREATE INDEX ix_a", help="Drop it in `downgrade`."))
     )
@@ -48,7 +48,7 @@ def test_advice_that_many_findings_share_is_given_once() -> None:
     assert text.count("Do this.") == 1
 
 
-def test_a_notice_is_told_in_a_line() -> None:
+def test_a_notice_is_reported_in_a_line() -> None:
     text = render(report(finding("Look.", severity=Severity.NOTICE, detail="a detail", help="some help")))
 
     assert "Look." in text
@@ -104,7 +104,7 @@ def test_code_to_be_copied_is_not_broken_into_lines() -> None:
     assert f"        {code}\n" in render(report(finding(help=f"Write:\n\n    {code}")))
 
 
-def test_a_flood_is_told_by_check_with_a_way_to_start_from_here() -> None:
+def test_a_flood_is_reported_by_check_with_a_way_to_start_from_here() -> None:
     text = render(report(*(finding(str(at)) for at in range(11)), finding(check="upgrade")))
 
     assert "By check: round-trip 11 and upgrade 1.\n" in text

@@ -10,8 +10,7 @@ import json
 import re
 from collections.abc import Iterable
 
-from app.gate.postgres.quoting import quote, quote_table
-from app.gate.postgres.quoting import readable_literal as _literal
+from app.gate.postgres.quoting import quote, quote_table, readable_literal
 from app.gate.recording.model import Change, Definition, Key
 from app.gate.recording.names import table_of
 
@@ -101,7 +100,7 @@ def _create(key: Key, definition: Definition) -> str | None:
         "column": lambda: f"ALTER TABLE {_table(key)} ADD COLUMN {quote(key.name)} {_column(definition)}",
         "domain constraint": lambda: f"ALTER DOMAIN {_table(key)} ADD CONSTRAINT {quote(key.name)} {body}",
         "enum": lambda: (
-            f"CREATE TYPE {_name(key)} AS ENUM ({', '.join(map(_literal, definition.get('labels') or ()))})"
+            f"CREATE TYPE {_name(key)} AS ENUM ({', '.join(map(readable_literal, definition.get('labels') or ()))})"
         ),
         "extension": lambda: f"CREATE EXTENSION IF NOT EXISTS {quote(key.name)}",
         "materialized view": lambda: f"CREATE MATERIALIZED VIEW {_name(key)} AS {body}",
@@ -258,8 +257,10 @@ def _alter_enum(key: Key, before: Definition, after: Definition) -> list[str]:
     for index, label in enumerate(new):
         if label not in old:
             following = next((each for each in new[index:] if each in old), None)
-            place = f" BEFORE {_literal(following)}" if following is not None else ""
-            lines.append(f"    {_execute(f'ALTER TYPE {_name(key)} ADD VALUE IF NOT EXISTS {_literal(label)}{place}')}")
+            place = f" BEFORE {readable_literal(following)}" if following is not None else ""
+            lines.append(
+                f"    {_execute(f'ALTER TYPE {_name(key)} ADD VALUE IF NOT EXISTS {readable_literal(label)}{place}')}"
+            )
     return ["with op.get_context().autocommit_block():", *lines] if lines else []
 
 

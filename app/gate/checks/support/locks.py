@@ -27,7 +27,7 @@ class HeldLocks:
 
 @dataclass(frozen=True)
 class Transaction:
-    """Statements of one upgrade whose locks are released together. Outside a transaction each is one of its own."""
+    """Statements of one upgrade whose locks are released together. Outside a transaction block, each statement is one."""
 
     revision: Revision
     step: Step

@@ -1,6 +1,6 @@
 """What distinguishes two findings of one check, revision and object: the `subject` of a finding, and so part of its fingerprint.
 
-It is made of names, of SQLSTATEs and of words that never change. A sentence would not do: with a better one, another driver, or a
+It is made of names, of SQLSTATEs and of words that never change. A sentence is not suitable: with a better one, another driver, or a
 server of another version or language, every accepted finding would be a new one.
 """
 

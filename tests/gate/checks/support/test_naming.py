@@ -59,11 +59,11 @@ def test_what_is_counted_agrees_with_its_number(number, words):
         ),
     ],
 )
-def test_errors_are_told_in_a_sentence(error, words):
+def test_errors_are_reported_in_a_sentence(error, words):
     assert failure_reason(error) == words
 
 
-def test_what_goes_with_a_column_is_not_told_beside_it():
+def test_what_goes_with_a_column_is_not_reported_beside_it():
     column = added(key("column", "note", "orders"), type="text")
     with_it = [
         added(key("constraint", "ck", "orders"), type="check", definition="CHECK ((note <> ''::text))"),
@@ -76,7 +76,7 @@ def test_what_goes_with_a_column_is_not_told_beside_it():
     assert principal([*with_it, by_itself, column]) == [column, by_itself]
 
 
-def test_what_goes_while_a_column_comes_is_told():
+def test_what_goes_while_a_column_comes_is_reported():
     changes = [
         added(key("column", "note", "orders")),
         removed(key("index", "ix", "orders"), definition="USING btree (note)"),

@@ -122,7 +122,7 @@ def test_a_cause_is_the_sqlstate_else_the_class_without_its_module():
     assert cause(python_failure("KeyError")) == "KeyError"
 
 
-def test_several_subjects_are_told_in_one_order_and_each_counts_even_where_they_are_cut_short():
+def test_several_subjects_are_reported_in_one_order_and_each_counts_even_where_they_are_cut_short():
     many = [f"column orders.c{number}" for number in range(40)]
 
     assert together(["b", "a", "b"]) == "a, b"
