@@ -17,8 +17,11 @@ from pathlib import Path
 from tests.mutants.operators import Mutant
 from tests.mutants.reach import Reach, environment
 
-START_S = 30.0  # pytest's own, on a busy machine
-PATIENCE = 4.0  # times what the tests took without a mutant
+# Of processor time, which does not depend on what else the machine does: pytest's own start, and times what the tests took without a mutant.
+START_S = 30.0
+PATIENCE = 4.0
+# A mutant that waits takes no processor time. It is rarer than one that turns in circles, so this may be long.
+STILL_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def try_mutant(mutant: Mutant, copy: Path, reach: Reach, budget_s: float) -> Tri
     try:
         # Two runs of pytest, as the second has a server to start, which the first can mostly save.
         for part in ([t for t in chosen if t in reach.quick], [t for t in chosen if t not in reach.quick]):
-            killer = _first_failure(part, copy, START_S + PATIENCE * expected_s) if part else None
+            killer = _first_failure(part, copy, int(START_S + PATIENCE * expected_s)) if part else None
             if killer is not None:
                 return Trial("killed", killer, time.monotonic() - began, len(chosen))
     finally:
@@ -76,17 +79,20 @@ def try_mutant(mutant: Mutant, copy: Path, reach: Reach, budget_s: float) -> Tri
     return Trial("survived", "", time.monotonic() - began, len(chosen))
 
 
-def _first_failure(tests: Sequence[str], copy: Path, timeout_s: float) -> str | None:
+def _first_failure(tests: Sequence[str], copy: Path, processor_s: int) -> str | None:
     """The first of the tests that fails, or how the run ended otherwise; None if all pass."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as arguments:
         arguments.write("\n".join(tests))
         arguments.flush()
         process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-q", "-x", "--tb=no", "-p", "no:cacheprovider", f"@{arguments.name}"],
+            [
+                "sh", "-c", 'ulimit -t "$0" && exec "$@"', str(processor_s),
+                sys.executable, "-m", "pytest", "-q", "-x", "--tb=no", "-p", "no:cacheprovider", f"@{arguments.name}",
+            ],
             cwd=copy, env=environment(copy), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
         try:
-            output, _ = process.communicate(timeout=timeout_s)
+            output, _ = process.communicate(timeout=STILL_S)
         except subprocess.TimeoutExpired:
             return "it hangs"
         finally:
@@ -95,7 +101,9 @@ def _first_failure(tests: Sequence[str], copy: Path, timeout_s: float) -> str | 
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, number)
                 with suppress(subprocess.TimeoutExpired):
-                    process.communicate(timeout=10)
+                    process.wait(timeout=10)
+    if process.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        return "it hangs"
     if process.returncode == 0:
         return None
     failed = [line.split(" ", 1)[1] for line in output.splitlines() if line.startswith(("FAILED ", "ERROR "))]
