@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.mutants.operators import Mutant
-from tests.mutants.reach import Reach, load, measure, save
+from tests.mutants.reach import Reach, digest, load, measure, save
 from tests.mutants.sample import STRATA, counts, draw
 from tests.mutants.trial import Trial, copy_tree, try_mutant
 
@@ -49,15 +49,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", default=[], choices=STRATA, help="of this stratum; may be repeated")
     parser.add_argument("--budget", type=float, default=75.0, metavar="S", help="what the tests of a mutant may take")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="mutants that are tried at a time")
-    parser.add_argument("--reach", type=Path, metavar="FILE", help="which tests reach which line: read if it is there")
+    parser.add_argument(
+        "--reach",
+        type=Path,
+        metavar="FILE",
+        help="which tests reach which line: read if it is of this tree, else written",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcomes there")
     parser.add_argument("tests", nargs="*", help="arguments of pytest's that choose the tests")
     return parser
 
 
 def _reach(copy: Path, kept: Path | None, tests: Sequence[str]) -> Reach:
-    if kept is not None and kept.exists():
-        return load(kept)
+    if kept is not None and kept.exists() and (known := load(kept)).tree == digest(copy):
+        return known
     reach = measure(copy, tests or ["--numprocesses", "logical", "--dist", "worksteal"])
     if kept is not None:
         save(reach, kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -20,6 +21,7 @@ class Reach:
     durations: Mapping[str, float]  # of each test that passed, in seconds
     quick: frozenset[str]  # tests that start no program
     lines: Mapping[str, Mapping[int, frozenset[str]]]  # path -> line -> tests
+    tree: str = ""  # the digest of what was run
 
     def tests_of(self, path: str, line: int) -> list[str]:
         """The tests that reach a line: first those that start no program, then those of the file that mirrors it, the shortest first."""
@@ -59,7 +61,15 @@ def measure(copy: Path, arguments: Iterable[str]) -> Reach:
             line: frozenset(context.rpartition("|")[0] for context in contexts if context)
             for line, contexts in by_line.items()
         }
-    return Reach(told["durations"], frozenset(told["quick"]), lines)
+    return Reach(told["durations"], frozenset(told["quick"]), lines, digest(copy))
+
+
+def digest(tree: Path) -> str:
+    """Of the application and its tests, as they are there: lines and tests have other names in another."""
+    seen = hashlib.sha256()
+    for file in sorted(file for folder in ("app", "tests") for file in (tree / folder).rglob("*.py")):
+        seen.update(str(file.relative_to(tree)).encode() + b"\0" + file.read_bytes())
+    return seen.hexdigest()
 
 
 def environment(copy: Path) -> dict[str, str]:
@@ -77,4 +87,4 @@ def load(path: Path) -> Reach:
         path: {int(line): frozenset(tests) for line, tests in by_line.items()}
         for path, by_line in told["lines"].items()
     }
-    return Reach(told["durations"], frozenset(told["quick"]), lines)
+    return Reach(told["durations"], frozenset(told["quick"]), lines, told["tree"])

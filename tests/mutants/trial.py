@@ -106,5 +106,7 @@ def _first_failure(tests: Sequence[str], copy: Path, processor_s: int) -> str | 
         return "it hangs"
     if process.returncode == 0:
         return None
+    if "ERROR: not found" in output or "ERROR: file or directory not found" in output:
+        raise LookupError(output)
     failed = [line.split(" ", 1)[1] for line in output.splitlines() if line.startswith(("FAILED ", "ERROR "))]
     return failed[0].partition(" - ")[0] if failed else f"pytest ends with {process.returncode}"
