@@ -35,6 +35,7 @@ def run(copy: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.processes
 def test_the_stubs_of_a_new_check_are_registered_documented_and_accounted_for(copy: Path) -> None:
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
 
@@ -49,6 +50,7 @@ def test_the_stubs_of_a_new_check_are_registered_documented_and_accounted_for(co
     assert "[blocking-vacuum](blocking-vacuum.md)" in (copy / "docs/checks/README.md").read_text()
 
 
+@pytest.mark.processes
 def test_its_unit_test_is_red_until_the_rule_is_written(copy: Path) -> None:
     write_check("blocking-vacuum", copy)
 
@@ -58,6 +60,7 @@ def test_its_unit_test_is_red_until_the_rule_is_written(copy: Path) -> None:
 
 
 @pytest.mark.skipif(find_spec("ruff") is None, reason="ruff is installed by `tox -e lint`")
+@pytest.mark.processes
 def test_the_stubs_pass_the_linter(copy: Path) -> None:
     # What test_advice.py imports is not all in the copy, so that its imports would be sorted in another way.
     written = [str(path) for path in write_check("blocking-vacuum", copy) if path != ADVICE]
