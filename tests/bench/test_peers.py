@@ -28,7 +28,9 @@ def test_one_transaction_is_one_revision_in_alembics_own() -> None:
 
 
 def test_several_transactions_are_a_revision_each() -> None:
-    first, second = split_transactions("BEGIN; SET LOCAL lock_timeout = '1s'; SELECT 1; COMMIT; BEGIN; SELECT 2; COMMIT;")
+    first, second = split_transactions(
+        "BEGIN; SET LOCAL lock_timeout = '1s'; SELECT 1; COMMIT; BEGIN; SELECT 2; COMMIT;"
+    )
 
     assert first.statements == ["SET LOCAL lock_timeout = '1s'", "SELECT 1"]
     assert second.statements == ["SELECT 2"]

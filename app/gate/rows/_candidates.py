@@ -168,7 +168,7 @@ class Constants:
         return sorted(length for length in near if 0 < length <= LONGEST_TEXT)
 
     def around(self, want: Want) -> list[str]:
-        """The constants and their neighbours, and numbers between two of them, above the largest and below the smallest."""
+        """The constants, their neighbours, and numbers between them, above the largest and below the smallest."""
         values = sorted({float(each) for each in self.numbers if len(each) < 16})
         if not values:
             return []

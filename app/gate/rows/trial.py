@@ -4,8 +4,8 @@
     upgrade; what is lost?
     downgrade; what is lost?                        the rows from before the upgrade must be there again, unchanged
 
-A project may have its own rows, in `overproof_rows/<revision>.sql` next to the revision's script. They are loaded first, and
-the tables into which they go get no generated ones.
+A project may have its own rows, in `overproof_rows/<revision>.sql` next to the revision's script. They are loaded
+first, and the tables into which they go get no generated ones.
 """
 
 from __future__ import annotations
@@ -251,8 +251,8 @@ class RowsTrial:
     ) -> tuple[tuple[Loss, ...], tuple[Loss, ...]]:
         """The losses of all rows, and of those that a user might have inserted; none if the tables could not be read.
 
-        What was in a table before it was filled was inserted by scripts, since the history begins with an empty database: what
-        a script removes of that was never a user's.
+        What was in a table before it was filled was inserted by scripts, since the history begins with an empty
+        database: what a script removes of that was never a user's.
         """
         if after is None:
             return (), ()
@@ -266,7 +266,7 @@ class RowsTrial:
         return self._try(lambda: read_contents(connection.ask, tables))
 
     def _try(self, action: Callable[[], T]) -> T | None:
-        """The action's result, or None if PostgreSQL refused a query of it; the transaction continues in either case."""
+        """The action's result; None if PostgreSQL refused a query of it. The transaction continues in either case."""
         try:
             return action()
         except (CannotVerify, CommandExited, TimeoutError):

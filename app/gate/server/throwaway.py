@@ -164,7 +164,7 @@ class Server:
 def throwaway_server(
     url: str | None = None, *, bindir: Path | None = None, base_backup: Path | None = None
 ) -> Iterator[Server]:
-    """The server that `url` names, or else an embedded one: from the binaries in `bindir`, with the data in `base_backup`, if given.
+    """The server that `url` names, or else an embedded one, by the binaries in `bindir`, from `base_backup`.
 
     When the block is left, or this process is killed, all that was created on it is removed. Raises ServerUnavailable.
     """

@@ -35,7 +35,7 @@ def _finish(definition: dict[str, Any]) -> Definition:
 
 
 def _privileges(given: Sequence[str], normal: Sequence[str] | None, owner: str) -> dict[str, str]:
-    """{"alice": "INSERT, SELECT", "PUBLIC": "nothing"}: the roles whose rights differ from such an object's defaults."""
+    """{"alice": "INSERT, SELECT", "PUBLIC": "nothing"}: the roles whose rights differ from the object's defaults."""
     rights, normal_rights = _rights(given, owner), _rights(normal or (), owner)
     return {
         grantee: rights.get(grantee, "nothing")
