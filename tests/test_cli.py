@@ -132,6 +132,7 @@ def unbuffered() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("arguments", [["explain"], ["explain", "lock-timeout"], ["verify", "--help"]])
 def test_a_reader_that_has_exited_ends_a_command_without_a_complaint(arguments: list[str]) -> None:
     read, write = os.pipe()
@@ -145,6 +146,7 @@ def test_a_reader_that_has_exited_ends_a_command_without_a_complaint(arguments: 
     assert (ended.returncode, ended.stderr) == (141, b"")
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has /dev/full")
 @pytest.mark.parametrize("arguments", [["explain"], ["explain", "lock-timeout"], ["verify", "--help"]])
 def test_a_full_disk_is_one_line_and_status_2(arguments: list[str]) -> None:
@@ -339,6 +341,7 @@ def test_a_reader_who_goes_away_ends_a_command_without_a_word(tmp_path: Path) ->
     assert (ended.returncode, ended.stderr) == (141, "")
 
 
+@pytest.mark.processes
 @pytest.mark.processes
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_disk_that_is_full_is_told_in_one_line() -> None:

@@ -16,6 +16,8 @@ from tests.gate.checks.new import ADVICE, CannotWrite, write_check
 
 ROOT = Path(__file__).parents[3]
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:

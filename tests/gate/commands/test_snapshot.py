@@ -125,7 +125,7 @@ def test_it_could_not_write_if_it_wanted_to(blank_database, monkeypatch):
                 shown[setting] = cursor.fetchone()[0]
             cursor.execute("INSERT INTO alembic_version VALUES ('x')")
 
-    monkeypatch.setattr("app.gate.snapshot.read.read", read_and_try)
+    monkeypatch.setattr(snapshot, "read", read_and_try)
 
     assert main(["snapshot", blank_database.url(), "--timeout", "7"]) == 2
     assert shown == {
@@ -138,7 +138,7 @@ def test_it_could_not_write_if_it_wanted_to(blank_database, monkeypatch):
 
 def test_a_lock_that_is_held_ends_it_with_one_line(blank_database, capsys, monkeypatch):
     execute(blank_database, SCHEMA)
-    monkeypatch.setattr("app.gate.commands.snapshot.LOCK_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(snapshot, "LOCK_TIMEOUT_S", 0.01)
 
     with blank_database.connect(autocommit=False) as migration, migration.cursor() as cursor:
         cursor.execute("LOCK TABLE notes, orders IN ACCESS EXCLUSIVE MODE")
@@ -161,7 +161,7 @@ def test_what_is_dropped_under_its_eyes_is_read_again(blank_database, capsys, mo
                 cursor.execute("SELECT 1::oid FROM no_longer_there")
         return read(connection)
 
-    monkeypatch.setattr("app.gate.snapshot.read.read", fail_once)
+    monkeypatch.setattr(snapshot, "read", fail_once)
 
     assert main(["snapshot", blank_database.url()]) == 0
     assert len(attempts) == 2

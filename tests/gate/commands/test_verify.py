@@ -370,7 +370,7 @@ def test_the_github_format_appends_to_the_summary_of_the_job(gate: Gate, monkeyp
         (["yaml"], "--output: there is no format 'yaml'; the formats are text, json, markdown, github, sarif, junit"),
         (["json:"], "--output: 'json:' names no file after the colon"),
         (["json:."], "--output: . is a directory: name a file"),
-        (["json", "sarif"], "--output: json and sarif would be mixed on standard output: give one of them a file"),
+        (["json", "sarif"], "--output: json and sarif would be mixed on standard output: write one of them to a file"),
     ],
 )
 def test_an_output_that_cannot_be_is_refused_in_one_line(
@@ -433,7 +433,7 @@ def test_the_log_of_a_job_gets_a_line_per_phase(
 
     assert capsys.readouterr().err.splitlines() == [
         "overproof: preparing PostgreSQL: 1 server",
-        "overproof: up, down and up again: 1 revision",
+        "overproof: upgrading, downgrading and upgrading again: 1 revision",
     ]
 
 
