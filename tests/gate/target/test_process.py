@@ -62,6 +62,21 @@ def test_a_command_that_ends_before_it_says_a_word_is_gone_and_leaves_no_socket_
         process.next_session()  # pytest fails for a socket that is left to the garbage collector
 
 
+def test_a_project_whose_alembic_is_too_old_is_refused(tmp_path: Path, server: Server) -> None:
+    refuses = (
+        "import os, socket; s = socket.socket(socket.AF_UNIX); s.connect(os.environ['OVERPROOF_DRIVER']);"
+        """ s.sendall(b'{"unsupported": "Alembic 0.9 is older than 1.5"}\\n')"""
+    )
+    runner = TargetRunner(target(tmp_path, sys.executable, "-c", refuses), server)
+
+    with (
+        runner.blank_database() as database,
+        runner.process(database) as process,
+        pytest.raises(CannotVerify, match=r"Alembic 0.9 is older than 1.5: raise it there"),
+    ):
+        process.next_session()
+
+
 @pytest.mark.parametrize(("template", "takes_turns"), [("[alembic]\n", False), ("url = {url}\n", True)])
 def test_a_file_that_is_right_already_is_left_alone_while_another_run_may_read_it(
     tmp_path: Path, server: Server, template: str, takes_turns: bool

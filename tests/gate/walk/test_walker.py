@@ -344,6 +344,18 @@ def test_a_step_down_or_up_again_that_hangs_is_ended(
     assert trips["c3"].second_up.failure is None
 
 
+def test_a_command_that_ends_as_its_step_is_cancelled_costs_that_step_alone(tmp_path: Path, server: Server) -> None:
+    body = "try:\n    op.execute('SELECT pg_sleep(600)')\nexcept Exception:\n    import os; os._exit(3)"
+    scripts = {"a1": ORDERS, "b2": script("b2", "a1", body), "c3": script("c3", "a1")}
+
+    trips = walked(write_project(tmp_path, scripts), server, timeout_s=2.0)
+
+    assert trips["b2"].up is not None
+    assert trips["b2"].up.failure is not None
+    assert trips["b2"].up.failure.message.startswith("the command ended in the middle of the revision")
+    assert trips["c3"].second_up is not None
+
+
 @pytest.mark.parametrize("body", ["op.execute('SELECT pg_sleep(600)')", "import os; os._exit(3)"])
 def test_a_revision_that_applies_only_once_cannot_be_verified(tmp_path: Path, server: Server, body: str) -> None:
     once = script("b2", "a1", on_the_second_run(tmp_path, body), None)
