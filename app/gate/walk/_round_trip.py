@@ -40,7 +40,7 @@ class _Upgraded:
         self.walk.trips[self.name] = trip
 
     def rows_trial(self, trip: RoundTrip) -> RowsTrial | None:
-        return rows_trial(self.walk, self.client, trip, self.before)
+        return rows_trial(self.walk, trip, self.before)
 
     def database_spoiled(self) -> DatabaseSpoiled:
         """To be raised where the schema is no longer the one after the upgrade."""

@@ -9,7 +9,7 @@ from app.gate.walk.client import DriverClient
 from app.gate.walk.state import Walk
 
 
-def rows_trial(walk: Walk, client: DriverClient, trip: RoundTrip, before: Snapshot) -> RowsTrial | None:
+def rows_trial(walk: Walk, trip: RoundTrip, before: Snapshot) -> RowsTrial | None:
     """The revision's upgrade over rows, if it does something with rows that were there before it."""
     arrival = walk.arrival
     if trip.up is None or not arrival.is_transactional or Evidence.POPULATED not in walk.evidence:
@@ -29,7 +29,7 @@ def postpone_rows(walk: Walk, client: DriverClient, trip: RoundTrip, before: Sna
     """
     if trip.populated is not None or trip.tables_without_rows:
         return
-    trial = rows_trial(walk, client, trip, before)
+    trial = rows_trial(walk, trip, before)
     if trial is not None:
         client.begin_rollback_only()
         trial.look_ahead(client.rows)
