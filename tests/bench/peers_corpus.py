@@ -211,14 +211,12 @@ def prerequisites(file: LabelledFile) -> list[str]:
     """The statements that make the tables which it names."""
     sql = " ".join(split_statements(file.sql))
     statements = list(ALWAYS)
+    indexes = {index: on for index, on in INDEXES.items() if _names(sql, index)}
+    indexed = {table for table, _ in indexes.values()}
     for table, columns in TABLES.items():
-        if _names(sql, table) and not _makes(sql, table):
+        if (_names(sql, table) or table in indexed) and not _makes(sql, table):
             statements += _make_table(table, columns, sql)
-    statements += [
-        f"CREATE INDEX {index} ON {table} ({column})"
-        for index, (table, column) in INDEXES.items()
-        if _names(sql, index)
-    ]
+    statements += [f"CREATE INDEX {index} ON {table} ({column})" for index, (table, column) in indexes.items()]
     for table in re.findall(r"TABLE (?:IF EXISTS )?(\w+) CASCADE", sql):
         statements += [statement.format(table) for statement in CASCADE]
     if "TRIGGER ALL" in sql:
