@@ -236,7 +236,8 @@ def test_killed_together_with_its_supervisor_it_leaves_no_server(run: Run) -> No
     shutil.rmtree(run.begun["directory"])
     run.file.write_text("as it was")
     for name in ("target", "daemon"):
-        os.kill(run.begun[name], signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(run.begun[name], signal.SIGKILL)
 
 
 @pytest.mark.parametrize("run", ["embedded"], indirect=True)
