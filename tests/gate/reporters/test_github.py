@@ -96,3 +96,13 @@ def test_the_summary_keeps_to_the_size_that_github_takes(tmp_path: Path) -> None
     append_summary(report(*(finding(detail="y" * 1000, revision=None) for _ in range(100))), path)
 
     assert SUMMARY_LIMIT_BYTES - 10_000 < path.stat().st_size <= SUMMARY_LIMIT_BYTES
+
+
+def test_a_long_annotation_still_ends_with_the_page_of_its_check() -> None:
+    long = "\n".join(["Fix it."] * 100)
+
+    assert render(report(finding(help=long))).endswith("%0A%0Ahttps://overproof.example/docs/checks/round-trip.md\n")
+
+
+def test_a_check_of_another_version_has_no_page() -> None:
+    assert "overproof.example" not in render(report(finding(check="from-the-future")))

@@ -8,6 +8,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 
+from app.gate.checks.pages import find_url
 from app.gate.checks.registry import CHECKS
 from app.gate.report.model import CheckEntry, Report
 from app.gate.report.verdict import Outcome, Severity, Verdict
@@ -64,6 +65,7 @@ def test_rules_come_from_the_docstrings_of_the_checks() -> None:
 
     assert [rule["id"] for rule in rules] == [check.id for check in CHECKS]
     for rule in rules:
+        assert rule["helpUri"] == find_url(rule["id"])
         assert rule["shortDescription"]["text"].endswith(".")
         assert len(rule["fullDescription"]["text"]) > 40
         assert "How to fix" in rule["help"]["text"]
