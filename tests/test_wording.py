@@ -47,7 +47,6 @@ EXEMPT = (
     "app/errors.py",
     "app/factory.py",
     "app/gate/reruns/",
-    "app/gate/rows/",
     "app/health.py",
     "app/projects/",
     "app/runs/",

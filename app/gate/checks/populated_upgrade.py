@@ -88,6 +88,14 @@ def examine(recording: Recording) -> Iterator[Finding]:
         yield _uncovered(reason, tables_by_revision)
 
 
+# Apart from the names of the kinds: a subject never changes.
+_SUBJECTS = {
+    RowKind.EDGE_CASES: "edge-case-rows",
+    RowKind.ORDINARY: "ordinary-rows",
+    RowKind.OWN: "own-rows",
+}
+
+
 def _finding(
     revision: Revision, trip: RoundTrip, populated: Populated, failure: Failure, head: Snapshot | None
 ) -> Finding:
@@ -115,7 +123,7 @@ def _finding(
         message = f"{revision.revision} fails on the rows that were generated for {rows_of}"
     return Finding(
         f"{message}: {failure_reason(failure)}.",
-        f"{populated.rows}-rows {cause(failure)}",
+        f"{_SUBJECTS[populated.rows]} {cause(failure)}",
         revision=revision.revision,
         object=f"{table}.{column}" if column else table,
         detail=failure.sql,

@@ -34,7 +34,7 @@ class Steps(Protocol):
         """Read something between two steps."""
 
     def clear(self, statements: Sequence[str] | None) -> None:
-        """Delete the rows after the downgrade. None: they cannot be told apart from others."""
+        """Delete the rows after the downgrade. None: they cannot be distinguished from others."""
 
 
 @dataclass

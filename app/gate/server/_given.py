@@ -10,7 +10,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from app.gate.errors import ServerUnavailable
 from app.gate.postgres.quoting import quote
 from app.gate.server import binaries as cluster
-from app.gate.server.database import CONNECT_PATIENCE_S, Database, _place, _Refused, connect_to, read_url
+from app.gate.server.database import CONNECT_PATIENCE_S, ConnectionRefused, Database, connect_to, location_of, read_url
 
 
 def find_maintenance(url: str) -> Database:
@@ -21,7 +21,7 @@ def find_maintenance(url: str) -> Database:
     for name in candidates:
         try:
             connection = connect_to({"connect_timeout": CONNECT_PATIENCE_S, **named, "dbname": name})
-        except _Refused as refusal:
+        except ConnectionRefused as refusal:
             if name != candidates[-1]:
                 continue
             raise ServerUnavailable(
@@ -46,7 +46,7 @@ def _check_given(connection: Connection, named: Mapping[str, Any], name: str) ->
             "SELECT version(), pg_is_in_recovery(), rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
         )
         version, is_standby, may_create = cursor.fetchone() or ("", False, False)
-    place = _place(database)
+    place = location_of(database)
     if not version.startswith("PostgreSQL "):
         raise ServerUnavailable(f"The server at {place} is not PostgreSQL but {version[:40]!r}: name another one.")
     if info.server_version < cluster.OLDEST_MAJOR * 10000:

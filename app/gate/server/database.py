@@ -132,7 +132,7 @@ def _is_known_to_libpq(name: str) -> bool:
     return False
 
 
-class _Refused(ServerUnavailable):
+class ConnectionRefused(ServerUnavailable):
     """The server answered, and refused the connection."""
 
 
@@ -147,14 +147,14 @@ def connect_to(keywords: Mapping[str, Any]) -> Connection:
         place = f"{keywords.get('host') or 'the local socket'}:{keywords.get('port') or 5432}"
         reached, _, words = re.sub(r"^connection to server .*? failed: ", "", said).rpartition(":  ")
         if reached:  # 'FATAL:  password authentication failed for user "ann"', with FATAL in the server's language
-            raise _Refused(f"PostgreSQL at {place} refused the connection: {words}") from None
+            raise ConnectionRefused(f"PostgreSQL at {place} refused the connection: {words}") from None
         raise ServerUnavailable(f"No PostgreSQL could be reached at {place}: {words}") from None
 
 
-def _place(database: Database) -> str:
+def location_of(database: Database) -> str:
     return f"{database.host}:{database.port}"
 
 
-def _words(error: psycopg2.Error) -> str:
+def reason_of(error: psycopg2.Error) -> str:
     """What the server said, in one line: "permission denied to create database"."""
     return error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]

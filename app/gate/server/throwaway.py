@@ -21,10 +21,10 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells
 
 from app.gate.errors import ServerUnavailable
 from app.gate.postgres.quoting import identifier
-from app.gate.server import _accounts as cluster
+from app.gate.server._accounts import refuse_windows
 from app.gate.server._embedded import start_embedded
 from app.gate.server._given import find_maintenance
-from app.gate.server.database import Database, _place, _words, connect_to
+from app.gate.server.database import Database, connect_to, location_of, reason_of
 from app.gate.supervisor.client import Supervisor
 
 TEMPLATE_PATIENCE_S = 5.0  # for sessions on a template that are about to end
@@ -138,7 +138,9 @@ class Server:
             self.supervisor.check()  # if it was killed, that is the reason
             if isinstance(error, ServerUnavailable):
                 raise
-            raise ServerUnavailable(f"PostgreSQL at {_place(self.maintenance)} {failure}: {_words(error)}.") from error
+            raise ServerUnavailable(
+                f"PostgreSQL at {location_of(self.maintenance)} {failure}: {reason_of(error)}."
+            ) from error
 
     def _open_session(self) -> Connection:
         """The session, kept since a new one takes 20 ms; a new one if the server ended it, as it may an idle one."""
@@ -168,7 +170,7 @@ def throwaway_server(
 
     When the block is left, or this process is killed, all that was created on it is removed. Raises ServerUnavailable.
     """
-    cluster.refuse_windows()
+    refuse_windows()
     prefix = f"overproof_{secrets.token_hex(6)}_"
     given = find_maintenance(url) if url else None
     with Supervisor() as supervisor:

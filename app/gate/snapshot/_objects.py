@@ -15,12 +15,12 @@ def class_of(catalog: str) -> str:
     return f"'pg_catalog.{catalog}'::regclass::oid"
 
 
-def _privileges(acl: str, kind: str, owner: str) -> str:
+def privileges_of(acl: str, kind: str, owner: str) -> str:
     """[the access control list, the default one of such an object, the owner's name]."""
     return f"CASE WHEN {acl} IS NOT NULL THEN json_build_array({acl}, acldefault('{kind}', {owner}), pg_get_userbyid({owner})) END"
 
 
-def _on_its_own(catalog: str, oid: str) -> str:
+def standalone(catalog: str, oid: str) -> str:
     """Neither a member of an extension nor created together with another object, as a range type's constructors."""
     return f"""NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
         WHERE d.classid = {class_of(catalog)} AND d.objid = {oid} AND d.deptype IN ('e', 'i') OFFSET 0)"""
@@ -75,7 +75,7 @@ OBJECTS = {
             JOIN pg_catalog.pg_foreign_server AS s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid),
         'foreign_options', (SELECT f.ftoptions FROM pg_catalog.pg_foreign_table AS f
             WHERE f.ftrelid = c.oid),
-        'privileges', {_privileges("c.relacl", "r", "c.relowner")})
+        'privileges', {privileges_of("c.relacl", "r", "c.relowner")})
     FROM some_class AS c JOIN homes AS h ON h.oid = c.oid""",
     "columns": f"""
     SELECT {class_of("pg_class")}, a.attrelid, a.attnum, 'column', h.space, a.attname, h.name, json_build_object(
@@ -99,7 +99,7 @@ OBJECTS = {
         'statistics', nullif(a.attstattarget, -1),
         'options', a.attoptions,
         'foreign_options', a.attfdwoptions,
-        'privileges', {_privileges("a.attacl", "c", "h.owner")})
+        'privileges', {privileges_of("a.attacl", "c", "h.owner")})
     FROM some_attribute AS a
     JOIN homes AS h ON h.oid = a.attrelid
     JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
@@ -152,7 +152,7 @@ OBJECTS = {
     FROM some_class AS c
     JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
     JOIN homes AS h ON h.oid = i.indrelid
-    WHERE c.relkind IN ('i', 'I') AND NOT c.relispartition AND {_on_its_own("pg_class", "c.oid")}""",
+    WHERE c.relkind IN ('i', 'I') AND NOT c.relispartition AND {standalone("pg_class", "c.oid")}""",
     # The sequence of an identity column is read with the column.
     "sequences": f"""
     SELECT {class_of("pg_class")}, c.oid, 0, 'sequence', n.nspname, c.relname, '', json_build_object(
@@ -164,11 +164,11 @@ OBJECTS = {
             JOIN pg_catalog.pg_attribute AS a ON a.attrelid = o.refobjid AND a.attnum = o.refobjsubid
             WHERE o.classid = {class_of("pg_class")} AND o.objid = c.oid AND o.deptype = 'a'
               AND o.refclassid = {class_of("pg_class")}),
-        'privileges', {_privileges("c.relacl", "s", "c.relowner")})
+        'privileges', {privileges_of("c.relacl", "s", "c.relowner")})
     FROM some_class AS c
     JOIN spaces AS n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_sequence AS s ON s.seqrelid = c.oid
-    WHERE {_on_its_own("pg_class", "c.oid")}""",
+    WHERE {standalone("pg_class", "c.oid")}""",
     "types": f"""
     SELECT {class_of("pg_type")}, t.oid, 0,
         CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'c' THEN 'composite type'
@@ -178,14 +178,14 @@ OBJECTS = {
         WHEN 'e' THEN json_build_object(
             'labels', (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum AS e
                 WHERE e.enumtypid = t.oid),
-            'privileges', {_privileges("t.typacl", "T", "t.typowner")})
+            'privileges', {privileges_of("t.typacl", "T", "t.typowner")})
         WHEN 'd' THEN json_build_object(
             'type', format_type(t.typbasetype, t.typtypmod),
             'collation', (SELECT t.typcollation::regcollation::text FROM pg_catalog.pg_type AS b
                 WHERE b.oid = t.typbasetype AND b.typcollation <> t.typcollation),
             'nullable', NOT t.typnotnull,
             'default', coalesce(pg_get_expr(t.typdefaultbin, 0), t.typdefault),
-            'privileges', {_privileges("t.typacl", "T", "t.typowner")})
+            'privileges', {privileges_of("t.typacl", "T", "t.typowner")})
         WHEN 'c' THEN json_build_object(
             'attributes', (
                 SELECT json_agg(concat_ws(' ', quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
@@ -193,7 +193,7 @@ OBJECTS = {
                          THEN 'COLLATE ' || a.attcollation::regcollation::text END) ORDER BY a.attnum)
                 FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS b ON b.oid = a.atttypid
                 WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped),
-            'privileges', {_privileges("t.typacl", "T", "t.typowner")})
+            'privileges', {privileges_of("t.typacl", "T", "t.typowner")})
         WHEN 'r' THEN (
             SELECT json_build_object(
                 'subtype', format_type(r.rngsubtype, NULL),
@@ -204,13 +204,13 @@ OBJECTS = {
                 'canonical', nullif(r.rngcanonical, 0)::regproc::text,
                 'difference', nullif(r.rngsubdiff, 0)::regproc::text,
                 'multirange', format_type(r.rngmultitypid, NULL),
-                'privileges', {_privileges("t.typacl", "T", "t.typowner")})
+                'privileges', {privileges_of("t.typacl", "T", "t.typowner")})
             FROM pg_catalog.pg_range AS r WHERE r.rngtypid = t.oid)
         ELSE json_build_object(
             'input', t.typinput::text, 'output', t.typoutput::text, 'length', t.typlen, 'by_value', t.typbyval,
             'alignment', t.typalign, 'storage', t.typstorage, 'category', t.typcategory,
             'preferred', nullif(t.typispreferred, false), 'default', t.typdefault,
-            'privileges', {_privileges("t.typacl", "T", "t.typowner")})
+            'privileges', {privileges_of("t.typacl", "T", "t.typowner")})
         END
     FROM some_type AS t JOIN spaces AS n ON n.oid = t.typnamespace
     WHERE {IS_LISTED_TYPE}
@@ -238,7 +238,7 @@ OBJECTS = {
                 'moving_initial_condition', g.aggminitval,
                 'sort_operator', nullif(g.aggsortop, 0)::regoperator::text,
                 'parallel', p.proparallel,
-                'privileges', {_privileges("p.proacl", "f", "p.proowner")})
+                'privileges', {privileges_of("p.proacl", "f", "p.proowner")})
             FROM pg_catalog.pg_aggregate AS g WHERE g.aggfnoid = p.oid)
         ELSE json_build_object(
             'arguments', pg_get_function_arguments(p.oid),
@@ -257,10 +257,10 @@ OBJECTS = {
             'settings', p.proconfig,
             'library', p.probin,
             'body', coalesce(pg_get_function_sqlbody(p.oid), p.prosrc),
-            'privileges', {_privileges("p.proacl", "f", "p.proowner")})
+            'privileges', {privileges_of("p.proacl", "f", "p.proowner")})
         END
     FROM some_proc AS p JOIN spaces AS n ON n.oid = p.pronamespace
-    WHERE {_on_its_own("pg_proc", "p.oid")}""",
+    WHERE {standalone("pg_proc", "p.oid")}""",
     # PostgreSQL's internal triggers implement foreign keys and deferred constraints, which are read as constraints.
     "triggers": f"""
     SELECT {class_of("pg_trigger")}, g.oid, 0, 'trigger', h.space, g.tgname, h.name, json_build_object(

@@ -19,7 +19,7 @@ _RIGHTS = {
 _ACL_ITEM = re.compile(r'("(?:[^"]|"")*"|[^=]*)=([A-Za-z*]*)/.*', re.DOTALL)
 
 
-def _finish(definition: dict[str, Any]) -> Definition:
+def resolve_privileges(definition: dict[str, Any]) -> Definition:
     for field in _UNORDERED:
         value = definition.get(field)
         if isinstance(value, list):

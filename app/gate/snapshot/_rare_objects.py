@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from app.gate.snapshot._objects import _on_its_own, _privileges, class_of
+from app.gate.snapshot._objects import class_of, privileges_of, standalone
 
 # Kinds of which a schema has few or none. They are always read completely.
 RARE_OBJECTS = {
     "schemas": f"""
     SELECT {class_of("pg_namespace")}, n.oid, 0, 'schema', '', n.nspname, '', json_build_object(
-        'privileges', {_privileges("n.nspacl", "n", "n.nspowner")})
+        'privileges', {privileges_of("n.nspacl", "n", "n.nspowner")})
     FROM spaces AS n""",
     "extensions": f"""
     SELECT {class_of("pg_extension")}, e.oid, 0, 'extension', '', e.extname, '', json_build_object(
@@ -32,7 +32,7 @@ RARE_OBJECTS = {
         'context', CASE c.castcontext WHEN 'e' THEN 'explicit' WHEN 'a' THEN 'assignment' ELSE 'implicit' END,
         'method', CASE c.castmethod WHEN 'f' THEN 'function' WHEN 'i' THEN 'input and output' ELSE 'binary' END)
     FROM pg_catalog.pg_cast AS c
-    WHERE c.oid >= 16384 AND {_on_its_own("pg_cast", "c.oid")}""",
+    WHERE c.oid >= 16384 AND {standalone("pg_cast", "c.oid")}""",
     "collations": f"""
     SELECT {class_of("pg_collation")}, c.oid, 0, 'collation', n.nspname, c.collname, '', json_build_object(
         'provider', CASE c.collprovider WHEN 'i' THEN 'icu' WHEN 'c' THEN 'libc' WHEN 'b' THEN 'builtin'
@@ -84,7 +84,7 @@ RARE_OBJECTS = {
         json_build_object(
         'handler', nullif(w.fdwhandler, 0)::regproc::text, 'validator', nullif(w.fdwvalidator, 0)::regproc::text,
         'options', w.fdwoptions,
-        'privileges', {_privileges("w.fdwacl", "F", "w.fdwowner")})
+        'privileges', {privileges_of("w.fdwacl", "F", "w.fdwowner")})
     FROM pg_catalog.pg_foreign_data_wrapper AS w
     WHERE NOT EXISTS (SELECT FROM members AS m
         WHERE m.classid = {class_of("pg_foreign_data_wrapper")} AND m.objid = w.oid)""",
@@ -92,7 +92,7 @@ RARE_OBJECTS = {
     SELECT {class_of("pg_foreign_server")}, s.oid, 0, 'foreign server', '', s.srvname, '', json_build_object(
         'wrapper', (SELECT w.fdwname FROM pg_catalog.pg_foreign_data_wrapper AS w WHERE w.oid = s.srvfdw),
         'type', s.srvtype, 'version', s.srvversion, 'options', s.srvoptions,
-        'privileges', {_privileges("s.srvacl", "S", "s.srvowner")})
+        'privileges', {privileges_of("s.srvacl", "S", "s.srvowner")})
     FROM pg_catalog.pg_foreign_server AS s
     WHERE NOT EXISTS (SELECT FROM members AS m
         WHERE m.classid = {class_of("pg_foreign_server")} AND m.objid = s.oid)""",

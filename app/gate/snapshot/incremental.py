@@ -29,7 +29,7 @@ from typing import Any
 
 from app.gate.postgres.prepared import WITH_SEQSCANS, WITHOUT_SEQSCANS
 from app.gate.recording.model import Change, Definition, Key, Snapshot
-from app.gate.snapshot._privileges import _finish
+from app.gate.snapshot._privileges import resolve_privileges
 from app.gate.snapshot._queries import CHANGES, CHANGES_OF_TABLES, PREPARED, SNAPSHOT_SQL, set_marker_sql
 from app.gate.snapshot.difference import difference
 
@@ -248,7 +248,7 @@ def _is_renamed(entries: Entries | None, part: int, key: Key) -> bool:
 
 def _entries(rows: Iterable[Row]) -> Iterator[tuple[Unit, int, Key, Definition]]:
     for class_, object_, part, kind, schema, name, table, definition in rows:
-        yield f"{class_} {object_}", part, Key(kind, schema, name, table), _finish(definition)
+        yield f"{class_} {object_}", part, Key(kind, schema, name, table), resolve_privileges(definition)
 
 
 def _comments(rows: Iterable[Row]) -> dict[str, str]:
