@@ -46,7 +46,6 @@ EXEMPT = (
     "app/database.py",
     "app/errors.py",
     "app/factory.py",
-    "app/gate/reruns/",
     "app/health.py",
     "app/projects/",
     "app/runs/",

@@ -1,12 +1,12 @@
-"""The recorder: runs the target's command on throwaway databases, and writes down what PostgreSQL did.
+"""The recorder: runs the target's command on throwaway databases, and records what PostgreSQL does.
 
-The first run is the walk (see `walk.py`), one for each time that the command calls Alembic. More runs of the same command then
-go over parts of it again (see `reruns`), and take other paths to head.
+The first run takes the walks (see `walk/walker.py`), one for each time that the command calls Alembic. Further runs of
+the same command follow: see `reruns`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,6 @@ from app.gate.recording.model import (
     ALL_EVIDENCE,
     CONTINUED_BY_A_LATER_WALK,
     AlternativePath,
-    Change,
     Evidence,
     Recording,
     RoundTrip,
@@ -48,10 +47,9 @@ def record(
     base_cache: BaseCache | None = None,
     evidence: frozenset[Evidence] = ALL_EVIDENCE,
 ) -> list[Recording]:
-    """One recording for each walk that the command makes; of what is not on the git ref `base_ref`, if that is given.
+    """One recording for each walk that the command makes. With `base_ref`, only of what is not on that Git ref.
 
-    `evidence` is what is recorded beyond the walk. `base_cache` is where the schema at the base is kept from run to run. Raises
-    CannotVerify and StaleBaseCache.
+    `evidence` is what is recorded beyond the walk. Raises CannotVerify and StaleBaseCache.
     """
     check_command(target)
     runner = TargetRunner(target, server)
@@ -65,21 +63,21 @@ def record(
         walks = walk_all(runner, plan, on_progress, on_begin)
         if base_cache is not None:
             base_cache.commit(walks)
-        _leave_out_stops(walks)
+        _leave_out_heads_on_the_way(walks)
         runner.must_run_serially |= any(map(_changes_the_server, walks))
-        seen = run_all(walks, runner, partial(on_progress, "jobs"))
+        results = run_all(walks, runner, partial(on_progress, "jobs"))
     except TimeoutError as error:
         raise CannotVerify(
             f"the command did not answer within {target.timeout_s:g} s: give it more with --timeout"
         ) from error
     if base_cache is not None and base_cache.needs_unchanged:
-        unchanged = {walk.index: _like_their_models(walk, seen[walk.index]) for walk in walks}
-        base_cache.note_unchanged({index: tables for index, tables in unchanged.items() if tables is not None})
+        base_cache.note_unchanged(_like_their_models(walks, results))
     root = repository_root(target.directory)
-    return [_recording(walk, seen[walk.index], server, root) for walk in walks]
+    return [_recording(walk, results[walk.index], server, root) for walk in walks]
 
 
 def _find_base(runner: TargetRunner, plan: RecordingPlan, base_cache: BaseCache | None) -> Database:
+    """The database of which every run gets a copy."""
     if base_cache is None:
         return _build_base(runner, plan)
     if base_cache.found is not None:
@@ -90,7 +88,7 @@ def _find_base(runner: TargetRunner, plan: RecordingPlan, base_cache: BaseCache 
 
 
 def _build_base(runner: TargetRunner, plan: RecordingPlan) -> Database:
-    """A database with all that is older than the branch, of which every other run gets a copy."""
+    """A new database with all that is older than the branch."""
     database = runner.server.create_database()
     runner.prepare(database)
     with runner.process(database) as process:
@@ -113,8 +111,8 @@ def _changes_the_server(walk: Walk) -> bool:
     return any(is_cluster_wide(statement.sql) for up in ups for statement in up.statements)
 
 
-def _leave_out_stops(walks: Sequence[Walk]) -> None:
-    """Of walks through one history (to one head first, say, and then to another), only the last one ends where the models are."""
+def _leave_out_heads_on_the_way(walks: Sequence[Walk]) -> None:
+    """Of walks through one history, to one head after the other, only the last one ends where the models are."""
     last = {walk.arrival.history: walk for walk in walks}
     for walk in walks:
         if walk is not last[walk.arrival.history] and walk.head is not None:
@@ -123,12 +121,15 @@ def _leave_out_stops(walks: Sequence[Walk]) -> None:
             walk.not_observed.update(dict.fromkeys(NEEDS_HEAD, CONTINUED_BY_A_LATER_WALK))
 
 
-def _like_their_models(walk: Walk, seen: RerunResults) -> dict[str, str] | None:
-    """The tables that a later run from the same base need not compare with their models. None if this run has not compared them."""
-    if walk.start is None or walk.head is None or walk.drift is None or seen.models is None:
-        return None
-    mentioned = [*(each.object for each in walk.drift), *walk.hidden, *walk.unchanged.refused]
-    return list_unchanged(walk.unchanged.models, walk.start, walk.head, seen.models, mentioned)
+def _like_their_models(walks: Sequence[Walk], results: Mapping[int, RerunResults]) -> dict[int, dict[str, str]]:
+    """By the walk's index, the tables that are like their models. Walks that were not compared are left out."""
+    unchanged = {}
+    for walk in walks:
+        models = results[walk.index].models
+        if walk.start is not None and walk.head is not None and walk.drift is not None and models is not None:
+            mentioned = [*(each.object for each in walk.drift), *walk.hidden, *walk.unchanged.refused]
+            unchanged[walk.index] = list_unchanged(walk.unchanged.models, walk.start, walk.head, models, mentioned)
+    return unchanged
 
 
 def _env_path(walk: Walk, root: Path) -> str | None:
@@ -136,47 +137,47 @@ def _env_path(walk: Walk, root: Path) -> str | None:
     return relative(env, root) if env.is_file() else None
 
 
-def _steady(attempt: AlternativePath | None, nondeterministic: tuple[Change, ...]) -> AlternativePath | None:
-    """The attempt less what differs from run to run in any case."""
-    return attempt and replace(attempt, differences=without_nondeterministic(attempt.differences, nondeterministic))
+def _without_nondeterministic(path: AlternativePath | None, results: RerunResults) -> AlternativePath | None:
+    """The path, less the differences that any two runs of the command have."""
+    return path and replace(path, differences=without_nondeterministic(path.differences, results.nondeterministic))
 
 
-def _steady_trip(trip: RoundTrip, nondeterministic: tuple[Change, ...]) -> RoundTrip:
-    return (
-        replace(trip, second_up_differences=without_nondeterministic(trip.second_up_differences, nondeterministic))
-        if nondeterministic
-        else trip
-    )
+def _trips(walk: Walk, results: RerunResults) -> Iterator[RoundTrip]:
+    """The walk's trips in the order of its plan, less the differences that any two runs of the command have."""
+    for trip in (walk.trips[name] for name in walk.plan if name in walk.trips):
+        differences = without_nondeterministic(trip.second_up_differences, results.nondeterministic)
+        yield replace(trip, second_up_differences=differences) if results.nondeterministic else trip
 
 
 def _is_of(name: str, tables: Sequence[str]) -> bool:
-    """Whether it is one of the tables, or belongs to one: "public.orders.note"."""
+    """Whether the name is that of one of the tables or of a part of it, as "public.orders.note" is."""
     return any(name == table or name.startswith(f"{table}.") for table in tables)
 
 
-def _recording(walk: Walk, seen: RerunResults, server: Server, root: Path) -> Recording:
+def _recording(walk: Walk, results: RerunResults, server: Server, root: Path) -> Recording:
     unregistered = walk.unregistered
     if unregistered is not None:
         unregistered = tuple(replace(model, path=relative(Path(model.path), root)) for model in unregistered)
+    arrival = walk.arrival
     return Recording(
-        script_location=walk.arrival.handshake["script_location"] or "",
+        script_location=arrival.handshake["script_location"] or "",
         postgres=server.version,
-        alembic=walk.arrival.handshake["alembic"],
-        sqlalchemy=walk.arrival.handshake["sqlalchemy"],
-        graph=walk.arrival.graph,
-        trips=tuple(_steady_trip(walk.trips[name], seen.nondeterministic) for name in walk.plan if name in walk.trips),
+        alembic=arrival.handshake["alembic"],
+        sqlalchemy=arrival.handshake["sqlalchemy"],
+        graph=arrival.graph,
+        trips=tuple(_trips(walk, results)),
         head=walk.head,
-        models=seen.models,
-        model_failure=seen.model_failure,
+        models=results.models,
+        model_failure=results.model_failure,
         drift=walk.drift and tuple(each for each in walk.drift if not _is_of(each.object, walk.late)),
         hidden=walk.hidden + walk.late,
         unregistered=unregistered,
-        plain=_steady(seen.plain, seen.nondeterministic),
-        offline=_steady(seen.offline, seen.nondeterministic),
-        concurrent=_steady(seen.concurrent, seen.nondeterministic),
-        nondeterministic=seen.nondeterministic,
-        has_metadata=walk.arrival.has_metadata,
-        base=walk.arrival.base,
+        whole_command=_without_nondeterministic(results.whole_command, results),
+        offline=_without_nondeterministic(results.offline, results),
+        concurrent=_without_nondeterministic(results.concurrent, results),
+        nondeterministic=results.nondeterministic,
+        has_metadata=arrival.has_metadata,
+        base=arrival.base,
         env_path=_env_path(walk, root),
-        not_observed={**walk.not_observed, **seen.not_observed},
+        not_observed={**walk.not_observed, **results.not_observed},
     )

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -13,7 +14,7 @@ from app.gate.history import scripts
 from app.gate.history.scripts import Script
 from app.gate.recorder import _build_base, record
 from app.gate.recording.model import Allowance, Body, Recording
-from app.gate.reruns import results as attempts
+from app.gate.reruns.results import RerunResults
 from app.gate.server.throwaway import throwaway_server
 from app.gate.target.runner import TargetRunner
 from app.gate.walk.plan import RecordingPlan
@@ -41,7 +42,9 @@ def verify(
         return build(runner, plan)
 
     monkeypatch.setattr("app.gate.recorder._build_base", build_and_note)
-    monkeypatch.setattr("app.gate.reruns.schedule.add_all", lambda jobs, walks, *rest: {0: attempts.RerunResults()})
+    monkeypatch.setattr(
+        "app.gate.recorder.run_all", lambda walks, *rest: {walk.index: RerunResults() for walk in walks}
+    )
 
     def run() -> tuple[Recording, bool]:
         built.clear()
@@ -153,13 +156,19 @@ def test_only_the_newest_backups_stay(verify: Verify, branch: Path) -> None:
     }
 
 
-def test_a_run_that_fails_leaves_no_backup_behind(verify: Verify, branch: Path) -> None:
-    (versions(branch) / "c3.py").write_text("nonsense =")
+def test_a_run_that_fails_leaves_no_backup_behind(verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = verify.cache  # type: ignore[attr-defined]
 
-    with pytest.raises(CannotVerify):
+    def fail(*_: object) -> NoReturn:
+        assert list(cache.glob("pending-*.tar"))
+        raise CannotVerify("the command did not answer")
+
+    monkeypatch.setattr("app.gate.recorder.walk_all", fail)
+
+    with pytest.raises(CannotVerify, match="did not answer"):
         verify()
 
-    assert list(verify.cache.iterdir()) == []  # type: ignore[attr-defined]
+    assert list(cache.iterdir()) == []
 
 
 def test_only_the_scripts_of_the_branch_are_parsed_again(verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:

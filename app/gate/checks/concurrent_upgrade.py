@@ -55,7 +55,9 @@ def examine(recording: Recording) -> Iterator[Finding]:
         raise CheckSkipped("Alembic refuses the command itself; single-head or upgrade says why")
     if recording.concurrent is None:
         raise CheckSkipped(recording.not_observed.get("concurrent", "two concurrent upgrades were not tried"))
-    if recording.plain is not None and (recording.plain.failures or recording.plain.differences):
+    if recording.whole_command is not None and (
+        recording.whole_command.failures or recording.whole_command.differences
+    ):
         raise CheckSkipped("a single upgrade does not give the schema of the walk either; see upgrade")
     differences = principal(recording.concurrent.differences)
     if recording.concurrent.failures:

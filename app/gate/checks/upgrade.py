@@ -56,25 +56,25 @@ def examine(recording: Recording) -> Iterator[Finding]:
     for trip in recording.trips:
         if trip.up is not None and trip.up.failure is not None:
             yield _finding(trip.up, trip.up.failure, _not_tried_after(recording, trip.revision))
-    if recording.plain is not None and graph.refusal is None:
+    if recording.whole_command is not None and graph.refusal is None:
         start = "an empty database" if recording.base is None else f"a database at {recording.base.ref}"
-        yield from _lost(recording.plain, start, recording.env_path)
+        yield from _lost(recording.whole_command, start, recording.env_path)
     if recording.nondeterministic:
         yield _nondeterministic(principal(recording.nondeterministic), recording)
 
 
-def _lost(plain: AlternativePath, start: str, env_path: str | None) -> Iterator[Finding]:
+def _lost(path: AlternativePath, start: str, env_path: str | None) -> Iterator[Finding]:
     """The command without the gate, which would end the transaction of each revision: it fails, or nothing remains of what it did."""
-    if plain.failures:
+    if path.failures:
         yield Finding(
             f"Each revision applies in a separate transaction, but the whole command fails on {start}: "
-            f"{failure_reason(plain.failures[0])}.",
-            f"whole-command fails {cause(plain.failures[0])}",
+            f"{failure_reason(path.failures[0])}.",
+            f"whole-command fails {cause(path.failures[0])}",
             help="Set transaction_per_migration=True in env.py's context.configure(), if it runs all revisions in one transaction.",
             path=env_path,
         )
         return
-    differences = principal(plain.differences)
+    differences = principal(path.differences)
     is_lost = all(change.after is None for change in differences)
     if differences:
         names = listed([noun(change) for change in differences], limit=2)

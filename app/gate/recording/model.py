@@ -185,7 +185,7 @@ class Evidence(StrEnum):
     DRIFT = "drift"
     MODELS = "models"
     OFFLINE = "offline"
-    CONCURRENT = "concurrent"  # and `plain`
+    CONCURRENT = "concurrent"  # and `whole_command`
     UNREGISTERED = "unregistered"
 
 
@@ -323,7 +323,7 @@ class Recording:
     drift: tuple[Drift, ...] | None = None
     hidden: tuple[str, ...] = ()  # what include_object or include_name hide from autogenerate: "public.orders"
     unregistered: tuple[UnregisteredModel, ...] | None = None
-    plain: AlternativePath | None = None  # the whole command, where another attempt gave reason to doubt it
+    whole_command: AlternativePath | None = None  # where another path gave reason to doubt it
     offline: AlternativePath | None = None
     concurrent: AlternativePath | None = None
     nondeterministic: tuple[Change, ...] = ()  # between two runs of the same command; no attempt has them

@@ -1,1 +1,8 @@
-"""Further runs of the command: what one walk cannot show, or cannot be trusted with."""
+"""Reruns: further runs of the command, for what one walk cannot show, or has shown in a way that users do not run.
+
+    of the whole command    offline SQL, two concurrent upgrades, the command without the driver    `_paths.py`
+    of the models           the schema that they create                                            `_models.py`
+    of single revisions     unconfirmed second upgrades, interrupted upgrades, upgrades over rows  `_revisions.py`
+
+`schedule.py` says which of them there are, and runs them in the job pool.
+"""

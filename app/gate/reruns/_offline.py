@@ -1,4 +1,4 @@
-"""What `upgrade --sql` prints, and what comes of it when it is run."""
+"""Offline mode: what the command prints with `--sql`, and the schema that this makes."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _REFUSES_SQL = ("--sql", "unrecognized arguments", "no such option", "unexpected
 
 @dataclass(frozen=True)
 class OfflineSql:
-    """The pieces that were printed, each with its revision, or why there are none."""
+    """The SQL that the command prints, in pieces, each with its revision; or why there is none."""
 
     pieces: Sequence[tuple[str | None, str]] = ()
     failure: Failure | None = None
-    missing: str | None = None
+    not_supported: str | None = None  # why the command has no offline mode
 
     @property
-    def is_of_the_command(self) -> bool:
+    def is_command_failure(self) -> bool:
         """Whether the command itself failed, and not a revision."""
         return self.failure is not None and self.failure.error == COMMAND_FAILED
 
 
 def print_offline_sql(runner: TargetRunner, start: Sequence[str]) -> OfflineSql:
-    """Have the command print SQL for a database at those revisions."""
+    """Have the command print the SQL for a database at those revisions."""
     pieces: list[tuple[str | None, str]] = []
     with runner.database() as database, runner.process(database, "--sql") as process:
         while (session := process.next_session()) is not None:
             if not session.handshake["as_sql"]:
-                return OfflineSql(missing="the command does not take --sql")
+                return OfflineSql(not_supported="the command does not take --sql")
             answer = session.request("offline", runner.target.timeout_s, start=list(start))
             pieces += answer["pieces"]
             if failure := answer.get("failure"):
@@ -44,19 +44,19 @@ def print_offline_sql(runner: TargetRunner, start: Sequence[str]) -> OfflineSql:
         if not process.sessions or status != 0:
             words = process.last_words()
             if not process.sessions and any(sign in process.output().lower() for sign in _REFUSES_SQL):
-                return OfflineSql(missing="the command does not take --sql")
+                return OfflineSql(not_supported="the command does not take --sql")
             return OfflineSql(failure=Failure(COMMAND_FAILED, words))
     return OfflineSql(pieces)
 
 
 def run_offline_sql(printed: OfflineSql, runner: TargetRunner) -> Snapshot | Failure:
-    """The schema that the pieces make."""
+    """The schema that the SQL makes."""
     with runner.database() as database:
         return _run(printed.pieces, database) or read_schema(database)
 
 
 def _run(pieces: Sequence[tuple[str | None, str]], database: Database) -> Failure | None:
-    """Run what `--sql` printed, as psql would, up to what fails. What env.py printed before its call of Alembic, a BEGIN, is set anew."""
+    """Run the SQL as psql would, up to the first error, after the BEGIN that env.py prints before it calls Alembic."""
     with database.connect() as connection, connection.cursor() as cursor:
         cursor.execute("BEGIN")
         for revision, piece in [*pieces, (None, "COMMIT")]:

@@ -1,6 +1,22 @@
-"""Other ways to head than the walk: the models' own schema, the SQL of `--sql`, two upgrades at once.
+"""Alternative paths to head: the SQL of offline mode, two concurrent upgrades, and the whole command as users run it.
 
-Each is one more run of the command on an empty database. They do not touch each other, so they run side by side.
+The walk takes the command apart into revisions, each in a separate transaction. Where another path leaves another
+schema, one more run decides what the difference means:
+
+    path        outcome         next run                what that decides
+    ----------  --------------  ----------------------  ----------------------------------------------------------------
+    offline     any             none                    a failure or a difference is one of the SQL
+    concurrent  both runs fail  the same, no other job  a failure that another job caused is not reported
+                other schema    the whole command       only what the whole command does not leave when it runs alone is
+                                                        due to concurrency
+    whole       it fails        the same, no other job  a failure that another job caused is not reported
+                other schema    step by step, to its    what the command does once Alembic is done, as for plugins, is
+                                end                     no difference
+                still another   whole, a third time     what differs between two runs is nondeterministic
+
+The whole command runs only where the concurrent upgrades leave another schema, or in place of them where the base has
+the same env.py. What is nondeterministic is left out of all other differences. So one finding may have four runs of the
+command behind it, and a history without differences costs none of these.
 """
 
 from __future__ import annotations
@@ -18,59 +34,60 @@ from app.gate.walk.client import DriverClient
 from app.gate.walk.state import Walk
 
 
-def run_offline(jobs: JobPool, walk: Walk, seen: RerunResults, runner: TargetRunner) -> None:
+def run_offline(jobs: JobPool, walk: Walk, results: RerunResults, runner: TargetRunner) -> None:
+    """Have the command print its SQL, and run that."""
     printed = print_offline_sql(runner, walk.arrival.current)
-    if printed.is_of_the_command:
+    if printed.is_command_failure:
         jobs.retry_alone()
-    if printed.missing is not None:
-        seen.not_observed["offline"] = printed.missing
+    if printed.not_supported is not None:
+        results.not_observed["offline"] = printed.not_supported
         return
-    made = printed.failure or run_offline_sql(printed, runner)
-    if isinstance(made, Failure):
-        seen.offline = AlternativePath(failures=(made,))
+    schema = printed.failure or run_offline_sql(printed, runner)
+    if isinstance(schema, Failure):
+        results.offline = AlternativePath(failures=(schema,))
     else:
-        seen.offline = AlternativePath(
-            differences=difference(walk.get_head(), walk.arrival.without_version_table(made))
-        )
+        differences = difference(walk.get_head(), walk.arrival.without_version_table(schema))
+        results.offline = AlternativePath(differences=differences)
 
 
-def upgrade_twice_concurrently(jobs: JobPool, walk: Walk, seen: RerunResults, runner: TargetRunner) -> None:
-    raced = upgrade_concurrently(runner)
-    if len(raced.failures) > 1:  # neither got there
+def run_concurrently(jobs: JobPool, walk: Walk, results: RerunResults, runner: TargetRunner) -> None:
+    """Run two concurrent upgrades; where they leave another schema than the walk, the whole command as well."""
+    upgrade = upgrade_concurrently(runner)
+    if len(upgrade.failures) > 1:
         jobs.retry_alone()
-    schema = walk.arrival.without_version_table(raced.schema)
+    schema = walk.arrival.without_version_table(upgrade.schema)
     differences = difference(walk.get_head(), schema)
     if differences:
-        # Is it the race, or does the command never get there? An env.py whose transaction nobody commits ends well, and in vain.
-        alone = _upgrade_in_one_go(jobs, walk, seen, runner)
+        # The command may never get to head: where env.py commits nothing, for example, it succeeds all the same.
+        alone = _make_whole(jobs, walk, results, runner)
         differences = difference(alone, schema) if alone is not None else differences
-    seen.concurrent = AlternativePath(failures=raced.failures, differences=differences)
+    results.concurrent = AlternativePath(failures=upgrade.failures, differences=differences)
 
 
-def upgrade_alone(jobs: JobPool, walk: Walk, seen: RerunResults, runner: TargetRunner) -> None:
-    _upgrade_in_one_go(jobs, walk, seen, runner)
+def run_whole_command(jobs: JobPool, walk: Walk, results: RerunResults, runner: TargetRunner) -> None:
+    """Run the command as users do, perhaps with one transaction for all revisions."""
+    _make_whole(jobs, walk, results, runner)
 
 
-def _upgrade_in_one_go(jobs: JobPool, walk: Walk, seen: RerunResults, runner: TargetRunner) -> Snapshot | None:
-    """As users do it: one transaction for all revisions is another thing than one for each. Gives what that makes."""
-    made = make_schema(walk, runner)
-    if isinstance(made, Failure):
+def _make_whole(jobs: JobPool, walk: Walk, results: RerunResults, runner: TargetRunner) -> Snapshot | None:
+    """The schema that the whole command makes. None if it fails."""
+    schema = make_schema(walk, runner)
+    if isinstance(schema, Failure):
         jobs.retry_alone()
-        seen.plain = AlternativePath(failures=(made,))
+        results.whole_command = AlternativePath(failures=(schema,))
         return None
-    differences = difference(walk.get_head(), made)
+    differences = difference(walk.get_head(), schema)
     if differences:
-        # It may be what the command does to the database once Alembic is done: plugins with migrations of their own.
         step_by_step = _make_step_by_step(walk, runner)
-        differences = difference(step_by_step, made) if step_by_step is not None else differences
-    seen.plain = AlternativePath(differences=differences)
-    if differences and not isinstance(again := make_schema(walk, runner), Failure):
-        seen.nondeterministic = difference(made, again)
-    return made
+        differences = difference(step_by_step, schema) if step_by_step is not None else differences
+    results.whole_command = AlternativePath(differences=differences)
+    if differences and not isinstance(other := make_schema(walk, runner), Failure):
+        results.nondeterministic = difference(schema, other)
+    return schema
 
 
 def _make_step_by_step(walk: Walk, runner: TargetRunner) -> Snapshot | None:
-    """What the whole command makes of one with each revision in a transaction of its own. None if it does not get through."""
+    """The schema that the whole command makes with each revision in a separate transaction. None if it fails."""
     with runner.database() as database, runner.process(database) as process:
         try:
             while (session := process.next_session(runner.patience_s)) is not None:

@@ -1,4 +1,7 @@
-"""What is left to do once the walk is over, side by side: each job is one more run of the command, on a database of its own."""
+"""The job pool: what runs once the walk is over, several jobs at the same time.
+
+Each job runs the command once or more, on separate databases.
+"""
 
 from __future__ import annotations
 
@@ -7,79 +10,86 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from app.gate.errors import CannotVerify, DisturbedByOtherRun
+from app.gate.errors import CannotVerify, DisturbedByOtherRun, ServerUnavailable
 from app.gate.target.runner import TargetRunner
 
-Job = Callable[[], "Sequence[Share] | None"]  # gives what it leaves for others
 # A command that imports its whole application takes a processor for seconds, and some hundred megabytes.
 _PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 AT_ONCE = max(2, min(4, _PROCESSORS))
 
 
 @dataclass(frozen=True)
-class Share:
-    """A job, and how much of the whole it is worth, what it leaves for others included."""
+class Job:
+    """Something to run, which may return further jobs. `units` is its part of the whole, these included."""
 
-    job: Job
+    run: Callable[[], Sequence[Job] | None]
     units: int = 1
 
 
 class JobPool:
-    """Jobs that need nothing of each other. What they are to find out they write where they were told to."""
+    """Jobs that are independent of each other, and note what they find out where it belongs."""
 
-    def __init__(self, runner: TargetRunner, on_progress: Callable[[int, int], None]) -> None:
-        self._stage = runner
+    def __init__(
+        self, runner: TargetRunner, on_progress: Callable[[int, int], None], at_once: int | None = None
+    ) -> None:
+        self._runner = runner
         self._on_progress = on_progress  # units done, of how many
-        self._waiting: list[Share] = []
+        self._waiting: list[Job] = []
         self._total = 0
-        self.at_once = 1 if runner.must_run_serially else AT_ONCE
-        self._is_alone = self.at_once == 1  # whether a job that runs has no other beside it
+        self.at_once = 1 if runner.must_run_serially else at_once or AT_ONCE
+        self._is_alone = self.at_once == 1  # whether no other job runs while one does
 
-    def add(self, *shares: Share) -> None:
-        """To be done by `run`."""
-        self._waiting += shares
+    def add(self, *jobs: Job) -> None:
+        """Have `run` run these as well."""
+        self._waiting += jobs
 
     def run(self) -> None:
-        """Do all of them. What cannot be told beside others is done once more alone. Raises what a job raises."""
-        self._total = self._worth(self._waiting)
+        """Run all jobs; those that others may have disturbed once more, alone. Raises what a job raises."""
+        self._total = _units(self._waiting)
         if not self._is_alone:
-            self._run_side_by_side()
+            self._run_concurrently()
             self._is_alone = True
         while self._waiting:
-            self._tell(self._waiting)
-            self._waiting += self._waiting.pop(0).job() or ()
-        self._tell(())
+            self._report(self._waiting)
+            self._waiting += self._waiting.pop(0).run() or ()
+        self._report(())
 
     def retry_alone(self) -> None:
-        """To be called where the command failed outside of any revision. Raises Disturbed unless that cannot be another job's fault."""
+        """To be called by a job where the command failed outside of any revision.
+
+        Raises DisturbedByOtherRun, unless no other job can be the cause.
+        """
         if not self._is_alone:
             raise DisturbedByOtherRun
 
-    def _run_side_by_side(self) -> None:
-        """All but what was disturbed, which is left waiting."""
-        disturbed: list[Share] = []
-        running: dict[Future[Sequence[Share] | None], Share] = {}
+    def _run_concurrently(self) -> None:
+        """Run all jobs. Those that were disturbed are left waiting."""
+        disturbed: list[Job] = []
+        running: dict[Future[Sequence[Job] | None], Job] = {}
         with ThreadPoolExecutor(self.at_once) as pool:
             try:
                 while self._waiting or running:
                     while self._waiting and len(running) < self.at_once:
-                        share = self._waiting.pop(0)
-                        running[pool.submit(share.job)] = share
-                    self._tell((*running.values(), *self._waiting, *disturbed))
+                        job = self._waiting.pop(0)
+                        running[pool.submit(job.run)] = job
+                    self._report((*running.values(), *self._waiting, *disturbed))
                     ended, _ = wait(running, return_when=FIRST_COMPLETED)
                     for future in ended:
-                        share = running.pop(future)
+                        job = running.pop(future)
                         try:
                             self._waiting += future.result() or ()
+                        except ServerUnavailable:
+                            raise  # a job on its own would not have a server either
                         except (DisturbedByOtherRun, CannotVerify):
-                            disturbed.append(share)
+                            disturbed.append(job)
             except BaseException:
-                self._stage.close()
+                self._runner.close()
                 raise
         self._waiting = disturbed
 
-    def _tell(self, left: Iterable[Share]) -> None:
-        self._on_progress(self._total - self._worth(left), self._total)
+    def _report(self, left: Iterable[Job]) -> None:
+        self._on_progress(self._total - _units(left), self._total)
 
-    def _worth(self, shares: Iterable[Share]) -> int:
-        return sum(share.units for share in shares)
+
+def _units(jobs: Iterable[Job]) -> int:
+    return sum(job.units for job in jobs)

@@ -1,4 +1,4 @@
-"""The command as users run it, without the driver in it, on a database of its own."""
+"""The command as users run it, without the driver in it, on a separate database."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from app.gate.walk.state import Walk
 
 
 def make_schema(walk: Walk, runner: TargetRunner) -> Snapshot | Failure:
-    """What the command makes of a database of its own, without the gate in it."""
+    """The schema that the command makes."""
     with runner.database() as database:
         return run_undriven(runner, database) or schema_of(database, walk)
 
 
 def run_undriven(runner: TargetRunner, database: Database) -> Failure | None:
-    """The command without the gate in it."""
+    """Run the command on that database, and return its failure."""
     with runner.process(database, is_driven=False) as process:
         try:
-            is_well = runner.wait(process, database) == 0
+            has_succeeded = runner.wait(process, database) == 0
         except TimeoutError:
             return Failure(COMMAND_FAILED, f"for {runner.patience_s:g} s it did nothing, and did not end")
-        return None if is_well else Failure(COMMAND_FAILED, process.last_words())
+        return None if has_succeeded else Failure(COMMAND_FAILED, process.last_words())
 
 
 def schema_of(database: Database, walk: Walk) -> Snapshot:
-    """What is in that database now, less Alembic's own table."""
+    """The schema of that database, less Alembic's own table."""
     return walk.arrival.without_version_table(read_schema(database))

@@ -1,4 +1,4 @@
-"""What the further runs found out about one walk."""
+"""What the reruns found out about one walk."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from app.gate.recording.model import AlternativePath, Change, Failure, Snapshot
 
 @dataclass
 class RerunResults:
-    """What the attempts say of one walk."""
+    """What the reruns found out, and why they did not find out the rest. See `Recording` for the fields."""
 
     models: Snapshot | None = None
     model_failure: Failure | None = None
-    plain: AlternativePath | None = None
+    whole_command: AlternativePath | None = None
     offline: AlternativePath | None = None
     concurrent: AlternativePath | None = None
-    nondeterministic: tuple[Change, ...] = ()  # between two runs of the command
+    nondeterministic: tuple[Change, ...] = ()  # what differs between two runs of the command
     not_observed: dict[str, str] = field(default_factory=dict)

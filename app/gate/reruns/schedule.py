@@ -1,4 +1,4 @@
-"""Which further runs there are for a set of walks."""
+"""Which reruns there are for the walks of a command."""
 
 from __future__ import annotations
 
@@ -6,75 +6,104 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from app.gate.recording.model import TRIED_WITH_THE_LAST_WALK, Evidence, RoundTrip
-from app.gate.reruns._paths import run_offline, upgrade_alone, upgrade_twice_concurrently
-from app.gate.reruns._pool import JobPool, Share
-from app.gate.reruns._revisions import add_revisions
-from app.gate.reruns.models import ask_drift_again, create_models, first_walk_through
+from app.gate.reruns._interruptions import InterruptedUpgrade, points_of_interruption
+from app.gate.reruns._models import ask_drift_again, create_models, first_walk_through
+from app.gate.reruns._paths import run_concurrently, run_offline, run_whole_command
+from app.gate.reruns._pool import Job, JobPool
+from app.gate.reruns._revisions import jobs_of
+from app.gate.reruns._rows import UpgradeOverRows, postponed_revisions
+from app.gate.reruns._second_upgrades import SecondUpgrade
 from app.gate.reruns.results import RerunResults
 from app.gate.target.runner import TargetRunner
 from app.gate.walk.state import Walk
 
 _ROLES_ARE_SHARED = (
-    "the history makes roles, which all databases of a server share, so it can run but once on a server that is given"
+    "the history creates roles, which all databases of a server share, so it can run only once on a given server"
 )
 
 
 def run_all(
     walks: Sequence[Walk], runner: TargetRunner, on_progress: Callable[[int, int], None]
 ) -> dict[int, RerunResults]:
-    """Run everything that is to be run again. Returns what was found out, by the walk's index."""
-    jobs = JobPool(runner, on_progress)
-    add_revisions(jobs, walks, runner)
-    seen = add_all(jobs, walks, runner)
-    jobs.run()
-    return seen
+    """Run all reruns. Returns what they found out, by the walk's index; of revisions it is noted in the walk."""
+    pool = JobPool(runner, on_progress)
+    results = {walk.index: RerunResults() for walk in walks}
+    for walk in walks:
+        pool.add(*_revision_jobs(walk, pool, runner))
+    for walk in walks:
+        if walk.head is not None:
+            pool.add(*_model_jobs(walk, walks, pool, results[walk.index], runner))
+    pool.add(*_command_jobs(walks, pool, results, runner))
+    pool.run()
+    return results
 
 
-def add_all(jobs: JobPool, walks: Sequence[Walk], runner: TargetRunner) -> dict[int, RerunResults]:
-    """Add the attempts to the jobs. Gives where they write what was seen, by the walk's index."""
-    seen = {walk.index: RerunResults() for walk in walks}
-    arrived = [walk for walk in walks if walk.head is not None]
-    for walk in arrived:
-        if walk.arrival.has_metadata and Evidence.MODELS in walk.evidence:
-            history_begins = first_walk_through(walk.arrival.history, walks)
-            jobs.add(Share(partial(create_models, jobs, walk, history_begins, seen[walk.index], runner)))
-        if walk.is_drift_stale:
-            jobs.add(Share(partial(ask_drift_again, jobs, walk, runner)))
-    if arrived and all(walk.is_continued or walk.head is not None for walk in walks):
-        # These run the whole command, so they end at the head of the last walk.
-        last = arrived[-1]
-        has_news = last.arrival.base is None or any(walk.plan for walk in arrived)
-        jobs.add(*_runs_of_all(jobs, last, seen[last.index], runner, has_news=has_news))
-    for walk in arrived[:-1]:
+def _revision_jobs(walk: Walk, pool: JobPool, runner: TargetRunner) -> Iterator[Job]:
+    yield from jobs_of(SecondUpgrade(walk), walk.unconfirmed, pool, runner)
+    if Evidence.INTERRUPTIONS in walk.evidence:
+        points = points_of_interruption(walk)
+        yield from jobs_of(InterruptedUpgrade(walk, points), list(points), pool, runner)
+    yield from jobs_of(UpgradeOverRows(walk), postponed_revisions(walk), pool, runner)
+
+
+def _model_jobs(
+    walk: Walk, walks: Sequence[Walk], pool: JobPool, results: RerunResults, runner: TargetRunner
+) -> Iterator[Job]:
+    if walk.arrival.has_metadata and Evidence.MODELS in walk.evidence:
+        first_walk = first_walk_through(walk.arrival.history, walks)
+        yield Job(partial(create_models, pool, walk, first_walk, results, runner))
+    if walk.is_drift_stale:
+        yield Job(partial(ask_drift_again, pool, walk, runner))
+
+
+def _command_jobs(
+    walks: Sequence[Walk], pool: JobPool, results: dict[int, RerunResults], runner: TargetRunner
+) -> Iterator[Job]:
+    """Runs of the whole command, which end at the head of its last walk."""
+    at_head = [walk for walk in walks if walk.head is not None]
+    for walk in at_head[:-1]:
         for part in ("offline", "concurrent"):
-            seen[walk.index].not_observed[part] = TRIED_WITH_THE_LAST_WALK
-    return seen
+            results[walk.index].not_observed[part] = TRIED_WITH_THE_LAST_WALK
+    if at_head and all(walk.is_continued or walk.head is not None for walk in walks):
+        last = at_head[-1]
+        yield from _offline_jobs(last, at_head, pool, results[last.index], runner)
+        yield from _concurrent_jobs(last, pool, results[last.index], runner)
 
 
-def _runs_of_all(
-    jobs: JobPool, last: Walk, seen: RerunResults, runner: TargetRunner, *, has_news: bool
-) -> Iterator[Share]:
-    """Runs of the whole command, and in `seen` why there is none. `has_news`: there are revisions that the base has not."""
-    has_left_roles = not runner.server.is_embedded and any(
-        _names_one_of(runner.roles_made, trip) for trip in last.trips.values()
-    )
-    if last.arrival.base is not None and not has_news:
-        seen.not_observed["offline"] = f"there is no revision that is not on {last.arrival.base.ref}"
-    elif has_left_roles:
-        seen.not_observed["offline"] = _ROLES_ARE_SHARED
+def _offline_jobs(
+    last: Walk, walks: Sequence[Walk], pool: JobPool, results: RerunResults, runner: TargetRunner
+) -> Iterator[Job]:
+    base = last.arrival.base
+    if base is not None and not any(walk.plan for walk in walks):
+        results.not_observed["offline"] = f"there is no revision that is not on {base.ref}"
+    elif _has_left_roles(last, runner):
+        results.not_observed["offline"] = _ROLES_ARE_SHARED
     elif Evidence.OFFLINE in last.evidence:
-        yield Share(partial(run_offline, jobs, last, seen, runner))
-    if last.arrival.base is not None and last.arrival.base.is_env_as_it_was:
-        # Whether two upgrades keep out of each other's way is up to env.py.
-        seen.not_observed["concurrent"] = f"env.py is as it is on {last.arrival.base.ref}"
-        if Evidence.CONCURRENT in last.evidence and len(last.plan) > 1 and not has_left_roles:
-            yield Share(partial(upgrade_alone, jobs, last, seen, runner))
+        yield Job(partial(run_offline, pool, last, results, runner))
+
+
+def _concurrent_jobs(last: Walk, pool: JobPool, results: RerunResults, runner: TargetRunner) -> Iterator[Job]:
+    base = last.arrival.base
+    has_left_roles = _has_left_roles(last, runner)
+    is_wanted = Evidence.CONCURRENT in last.evidence
+    if base is not None and base.is_env_as_it_was:
+        # It depends on env.py whether two upgrades exclude each other.
+        results.not_observed["concurrent"] = f"env.py is the same as on {base.ref}"
+        if is_wanted and len(last.plan) > 1 and not has_left_roles:
+            yield Job(partial(run_whole_command, pool, last, results, runner))
     elif has_left_roles:
-        seen.not_observed["concurrent"] = _ROLES_ARE_SHARED
-    elif Evidence.CONCURRENT in last.evidence:
-        yield Share(partial(upgrade_twice_concurrently, jobs, last, seen, runner))
+        results.not_observed["concurrent"] = _ROLES_ARE_SHARED
+    elif is_wanted:
+        yield Job(partial(run_concurrently, pool, last, results, runner))
 
 
-def _names_one_of(roles: Iterable[str], trip: RoundTrip) -> bool:
-    sent = [statement.sql for statement in trip.up.statements] if trip.up is not None else []
-    return any(role in text for role in roles for text in sent)
+def _has_left_roles(walk: Walk, runner: TargetRunner) -> bool:
+    """Whether the walk has created roles on a given server, which are not dropped."""
+    return not runner.server.is_embedded and any(
+        _mentions_one_of(runner.roles_made, trip) for trip in walk.trips.values()
+    )
+
+
+def _mentions_one_of(roles: Iterable[str], trip: RoundTrip) -> bool:
+    statements = [statement.sql for statement in trip.up.statements] if trip.up is not None else []
+    return any(role in text for role in roles for text in statements)

@@ -11,7 +11,7 @@ from app.gate.judging.judge import judge
 from app.gate.recorder import record
 from app.gate.recording.model import Evidence
 from app.gate.report.model import FindingEntry, Report
-from app.gate.reruns import _revisions
+from app.gate.reruns import _interruptions, _rows
 from app.gate.server.throwaway import Server
 from tests.gate.hazards.case import HAZARDS, Case
 from tests.gate.hazards.project import USUAL, Way, write_history
@@ -30,8 +30,8 @@ def judge_cases(
     """
     revisions = write_history(place, cases, way.env)
     with (
-        patch.object(_revisions, "INTERRUPTED_REVISIONS", len(cases)),
-        patch.object(_revisions, "COMMITTING_REVISIONS", len(cases)),
+        patch.object(_interruptions, "INTERRUPTED_REVISIONS", len(cases)),
+        patch.object(_rows, "COMMITTING_REVISIONS", len(cases)),
     ):
         on_way = replace(target(place), environment={"DATABASE_URL": way.url})
         report = judge(record(on_way, server, evidence=OF_A_MIGRATION))

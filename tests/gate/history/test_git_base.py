@@ -74,7 +74,7 @@ def test_a_branch_without_a_new_revision_still_gets_its_head(branch: Path, serve
     assert recording.trips == ()
     assert recording.head is not None
     assert recording.not_observed["offline"] == "there is no revision that is not on main"
-    assert recording.not_observed["concurrent"] == "env.py is as it is on main"
+    assert recording.not_observed["concurrent"] == "env.py is the same as on main"
 
 
 def test_new_revisions_that_fail_in_one_transaction_are_reported(branch: Path, server: Server) -> None:

@@ -152,7 +152,7 @@ def test_a_default_that_python_computes_is_told_for_what_it_is(tmp_path: Path, s
         "The history gives a different schema each time it is run: column visits.at, index ix_visits_"
     )
     assert recording.trips[1].second_up_differences == ()
-    assert (recording.plain, recording.offline) == (AlternativePath(), AlternativePath())
+    assert (recording.whole_command, recording.offline) == (AlternativePath(), AlternativePath())
     assert recording.concurrent is not None
     assert recording.concurrent.differences == ()
 
@@ -201,7 +201,7 @@ def test_what_the_command_does_once_alembic_is_done_is_no_difference_of_the_hist
         target(place, sys.executable, "migrate.py"), server, evidence=frozenset({Evidence.CONCURRENT})
     )
 
-    assert recording.plain == AlternativePath()
+    assert recording.whole_command == AlternativePath()
     assert recording.concurrent is not None
     assert recording.concurrent.differences == ()
     assert list(upgrade.examine(recording)) == []

@@ -196,4 +196,4 @@ else:
     trips = recorded(place, server, frozenset())  # no other run meets the mark
 
     assert trips["c3"].second_up is None
-    assert trips["c3"].skipped_because == "on a database of its own, it printed nothing"
+    assert trips["c3"].skipped_because == "on a separate database, it printed nothing"

@@ -464,7 +464,7 @@ def test_rows_with_deferred_constraints_are_tried_as_the_committed_ones_that_the
 def test_of_many_revisions_that_commit_the_last_ones_are_tried(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.gate.reruns._revisions.COMMITTING_REVISIONS", 1)
+    monkeypatch.setattr("app.gate.reruns._rows.COMMITTING_REVISIONS", 1)
     update = f"{BLOCK}op.execute('UPDATE orders SET total = 1')"
 
     trips = recorded(
@@ -475,7 +475,7 @@ def test_of_many_revisions_that_commit_the_last_ones_are_tried(
 
     assert trips["b2"].populated is None
     assert trips["b2"].tables_without_rows == {
-        "public.orders": "it commits by itself, and only the last 1 that do are tried over rows"
+        "public.orders": "it commits, and only the last 1 revisions that do are tried over rows"
     }
     assert trips["c3"].populated is not None
 

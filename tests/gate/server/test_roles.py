@@ -93,5 +93,5 @@ def test_a_role_that_a_branch_makes_on_a_given_server_is_made_once(tmp_path: Pat
         server.drop_roles(["overproof_test_reader"])
 
     assert len(recording.trips) == 2
-    assert recording.plain is None
+    assert recording.whole_command is None
     assert [each.message for each in judge([recording]).findings if each.severity is not Severity.NOTICE] == []

@@ -464,8 +464,8 @@ def test_a_command_that_ends_well_in_vain_is_found_out(tmp_path: Path, server: S
     (recording,) = record(target(place), server, evidence=frozenset({Evidence.CONCURRENT}))
 
     assert recording.trips[0].second_up is not None
-    assert recording.plain is not None
-    assert "table public.orders is gone" in [describe(change) for change in recording.plain.differences]
+    assert recording.whole_command is not None
+    assert "table public.orders is gone" in [describe(change) for change in recording.whole_command.differences]
     (finding,) = upgrade.examine(recording)
     assert finding.message.startswith("The command succeeds, but nothing of what it did remains: table orders")
 

@@ -79,7 +79,7 @@ def walks(draw: st.DrawFn) -> Callable[[Say], Recording]:
         last = trip("c3", up_failure=failed[5])
         return recording(
             *(over_rows, again, last),
-            plain=attempt(failed[6]) if is_late else None,
+            whole_command=attempt(failed[6]) if is_late else None,
             offline=attempt(replace(failed[7], revision="b2")),
             concurrent=attempt(failed[8]),
         )

@@ -1,4 +1,4 @@
-"""The schema that the models create."""
+"""The schema that the models create, and what autogenerate sees where scripts have changed the models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.gate.walk.state import Walk
 
 
 def first_walk_through(history: tuple[Any, ...], walks: Sequence[Walk]) -> int:
-    """The first walk that has the models of that history: what a command does after it may rest on what the walk did."""
+    """The index of the first walk with these models: what a command does later may depend on that walk."""
     return min(walk.index for walk in walks if walk.arrival.has_metadata and walk.arrival.history == history)
 
 
@@ -30,12 +30,12 @@ def create_models(jobs: JobPool, walk: Walk, first_walk: int, results: RerunResu
 
 
 def _create_by_sql(walk: Walk, runner: TargetRunner) -> Snapshot | None:
-    """None if SQL is not enough, or some of it fails: the command's error is the one to be reported."""
+    """None if SQL is not enough, or some of it fails: then the command's error is reported."""
     if walk.creation is None:
         return None
     with runner.blank_database() as database:
         with database.connect() as connection, connection.cursor() as cursor:
-            _create_what_models_rest_on(connection, walk)
+            _create_prerequisites(connection, walk)
             try:
                 for statement in walk.creation:
                     cursor.execute(statement)
@@ -47,7 +47,7 @@ def _create_by_sql(walk: Walk, runner: TargetRunner) -> Snapshot | None:
 def _create_by_command(jobs: JobPool, walk: Walk, first_walk: int, results: RerunResults, runner: TargetRunner) -> None:
     with runner.blank_database() as database, runner.process(database) as process:
         with database.connect() as connection:
-            _create_what_models_rest_on(connection, walk)
+            _create_prerequisites(connection, walk)
         session = session_of_walk(first_walk, process, database, earlier="skip")
         if session is None:
             jobs.retry_alone()
@@ -64,7 +64,10 @@ def _create_by_command(jobs: JobPool, walk: Walk, first_walk: int, results: Reru
 
 
 def ask_drift_again(jobs: JobPool, walk: Walk, runner: TargetRunner) -> None:
-    """Ask a process that has run no script, on a database at head: a script that reflects into the models' metadata makes it another."""
+    """Ask autogenerate in a process that has run no script: one that reflects into the models' metadata changes them.
+
+    The database is brought to head by another run of the command.
+    """
     walk.drift = None
     with runner.database() as database:
         run_undriven(runner, database)
@@ -73,15 +76,15 @@ def ask_drift_again(jobs: JobPool, walk: Walk, runner: TargetRunner) -> None:
             if session is None or session.request("prepare").get("plan") != []:
                 jobs.retry_alone()
                 walk.not_observed["drift"] = (
-                    "a script changes the models as it runs, and the command does not get to head by itself"
+                    "a script changes the models as it runs, and the command alone does not get to head"
                 )
                 return
             walk.note_drift(DriverClient(session, runner, database).drift(walk.unchanged.tables))
             session.request("stop")
 
 
-def _create_what_models_rest_on(connection: psycopg2.extensions.connection, walk: Walk) -> None:
-    """The schemas and extensions that the history made: models name them, but it is not models that make them."""
+def _create_prerequisites(connection: psycopg2.extensions.connection, walk: Walk) -> None:
+    """The schemas and extensions of the history, which models refer to and do not create."""
     with connection.cursor() as cursor:
         for kind in ("schema", "extension"):
             for key, definition in walk.get_head().objects.items():
@@ -90,9 +93,9 @@ def _create_what_models_rest_on(connection: psycopg2.extensions.connection, walk
                 if kind == "schema":
                     cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(key.name)))
                 else:
-                    place = definition.get("schema") or "public"
+                    schema = definition.get("schema") or "public"
                     cursor.execute(
                         sql.SQL("CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA {} CASCADE").format(
-                            sql.Identifier(key.name), sql.Identifier(place)
+                            sql.Identifier(key.name), sql.Identifier(schema)
                         )
                     )
