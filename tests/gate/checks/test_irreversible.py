@@ -22,6 +22,11 @@ from tests.gate.checks.builders import (
 
 TABLE = added(key("table", "orders"))
 COLUMN = added(key("column", "note", "orders"), type="text", nullable=True)
+MANY = [
+    added(key("table", "notes")),
+    COLUMN,
+    *(added(key("column", name, "orders"), type="date") for name in ("shipped_at", "sent_at")),
+]
 PGCRYPTO = added(key("extension", "pgcrypto", schema=""))
 BACKFILL = statement("UPDATE orders SET total = 0", written={"orders": 2})
 
@@ -44,6 +49,10 @@ def of_one(body: str, upgrade_body: str = "present", **fields: object) -> Record
             "its downgrade does nothing about column orders.note",
         ),
         (
+            of_one("empty", changes=MANY, undo=[], left_behind=MANY),
+            "its downgrade does nothing about table notes, column orders.note and 2 more",
+        ),
+        (
             of_one("raises", changes=[COLUMN], down_failure=python_failure("NotImplementedError")),
             "its downgrade raises an exception on purpose",
         ),
@@ -53,7 +62,7 @@ def of_one(body: str, upgrade_body: str = "present", **fields: object) -> Record
         ),
         (of_one("present", changes=[COLUMN], undo=[], left_behind=[COLUMN]), "its downgrade does nothing"),
     ],
-    ids=["missing", "empty", "raises", "refuses after a while", "only prints"],
+    ids=["missing", "empty", "empty where much is made", "raises", "refuses after a while", "only prints"],
 )
 def test_an_omission_is_one_finding_here_and_none_of_round_trip(one, reason):
     [finding] = examine(one)

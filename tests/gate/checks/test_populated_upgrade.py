@@ -67,6 +67,27 @@ def test_a_column_that_no_existing_row_can_have_is_an_error_and_the_help_gives_i
     assert "op.execute(\"ALTER TABLE orders ADD COLUMN channel text NOT NULL DEFAULT ''\")" in str(finding.help)
 
 
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("character varying(20)", "''"),
+        ("numeric(10,2)", "0"),
+        ("integer[]", "'{}'"),
+        ("boolean", "false"),
+        ("timestamp with time zone", "now()"),
+        ("date", "current_date"),
+        ("mood", "…"),
+    ],
+)
+def test_the_default_for_advice_is_of_the_columns_type_or_left_to_the_reader(type_: str, value: str):
+    column = added(key("column", "channel", "orders"), type=type_, nullable=False)
+    failed = failure('column "channel" of relation "orders" contains null values', **OF_CHANNEL)
+
+    [finding] = examine(of(over_rows([column], failed, RowKind.ORDINARY)))
+
+    assert f'"ALTER TABLE orders ADD COLUMN channel {type_} NOT NULL DEFAULT {value}"' in str(finding.help)
+
+
 def test_not_null_over_nulls_is_a_warning_and_the_help_fills_them():
     [finding] = examine(of(over_rows([NOT_NULL], NULLS)))
 
