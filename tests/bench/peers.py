@@ -151,6 +151,9 @@ class Section:
             for peer in self.peers
             if peer.unknown
         ]
+        told += [
+            f"{peer.name} could not read {', '.join(sorted(peer.unread))}.\n" for peer in self.peers if peer.unread
+        ]
         return "\n".join(told)
 
     def _misses(self) -> Iterable[list[str]]:
@@ -208,7 +211,7 @@ def measure(server: Server, folder: Path, corpus: Path) -> Section:
         print(f"  {file.place}: {', '.join(sorted(found[file.name].rules)) or 'nothing'}", flush=True)
     gate = Peer(f"Overproof {__version__}", found)
     rule_map = json.loads((corpus / "bench" / "rule-map.json").read_text())
-    peers, missing = judge_all(Material(run, _write_sql(run, folder / "sql"), scripts, rule_map))
+    peers, missing = judge_all(Material(folder, run, _write_sql(run, folder / "sql"), scripts, rule_map))
     published = json.loads((corpus / "bench" / "results.json").read_text())
     return Section(run, [gate, *peers], missing, published, read_commit(corpus), server.version)
 

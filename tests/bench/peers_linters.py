@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from itertools import groupby
 from pathlib import Path
@@ -44,14 +44,16 @@ class Peer:
     name: str
     said: Mapping[str, Said]
     unknown: frozenset[str] = frozenset()  # rules that no table knows; each counts as an alarm
+    unread: frozenset[str] = frozenset()  # files that it could not read
 
 
 @dataclass(frozen=True)
 class Material:
     """The files as a linter finds them."""
 
+    place: Path
     files: Sequence[LabelledFile]
-    sql: Mapping[str, Path]  # by the file's name, without its header
+    sql: Mapping[str, Path]  # in `sql`, by the file's name, without its header
     scripts: Mapping[str, Sequence[Path]]  # the same as Alembic's scripts
     rule_map: Mapping[str, Any]  # MigrationPilot's
 
@@ -134,47 +136,56 @@ def squawk(material: Material) -> Peer:
     rules: dict[str, set[str]] = {}
     for major, files in _by_major(material.files):
         paths = {str(material.sql[file.name]): file.name for file in files}
-        for entry in json.loads(_run(_program("squawk"), "--reporter", "json", "--pg-version", f"{major}.0", *paths)):
+        for entry in json.loads(_run(material, "squawk", "--reporter", "json", "--pg-version", f"{major}.0", *paths)):
             rules.setdefault(paths[entry["file"]], set()).add(entry["rule_name"])
     return _peer("squawk", metadata.version("squawk-cli"), rules, _rules_of(material, "squawk"), material)
 
 
 def pgfence(material: Material) -> Peer:
-    program = _program("pgfence")
+    """One file at a time: one that it cannot read ends the run."""
     rules: dict[str, set[str]] = {}
-    for major, files in _by_major(material.files):
-        paths = {str(material.sql[file.name]): file.name for file in files}
-        output = _run(program, "analyze", "--output", "json", "--format", "sql", "--min-pg-version", str(major), *paths)
-        for entry in json.loads(output)["results"]:
-            said = [*entry["checks"], *entry["policyViolations"]]
-            rules.setdefault(paths[entry["filePath"]], set()).update(each["ruleId"] for each in said)
-    version = _run(program, "--version").strip()
-    return _peer("pgfence", version, rules, _rules_of(material, "pgfence"), material)
+    unread = set()
+    for file in material.files:
+        version = ("--min-pg-version", str(file.major))
+        path = str(material.sql[file.name])
+        output = _run(
+            material, "pgfence", "analyze", "--output", "json", "--format", "sql", *version, path, may_fail=True
+        )
+        if not output:
+            unread.add(file.name)
+            continue
+        (entry,) = json.loads(output)["results"]
+        rules[file.name] = {each["ruleId"] for each in (*entry["checks"], *entry["policyViolations"])}
+    peer = _peer(
+        "pgfence", _run(material, "pgfence", "--version").strip(), rules, _rules_of(material, "pgfence"), material
+    )
+    return replace(peer, unread=frozenset(unread))
 
 
 def safemigrate_lint(material: Material) -> Peer:
     paths = {str(path): name for name, path in material.sql.items()}
     rules: dict[str, set[str]] = {}
-    for entry in json.loads(_run(_program("safemigrate-lint"), "--format", "json", *paths)):
+    for entry in json.loads(_run(material, "safemigrate-lint", "--format", "json", *paths)):
         rules.setdefault(paths[entry["file"]], set()).add(entry["rule_id"])
     return _peer("safemigrate-lint", metadata.version("safemigrate-lint"), rules, SAFEMIGRATE, material)
 
 
 def locksafe(material: Material) -> Peer:
-    program = _program("locksafe")
-    rules = {}
-    for name, path in material.sql.items():
-        output = _run(program, "analyze", "--format", "json", str(path))
-        rules[name] = {entry["rule_id"] for entry in json.loads(output[output.index("[") :])}
+    paths = {str(path): name for name, path in material.sql.items()}
+    output = _run(material, "locksafe", "check", "--format", "json", str(material.place / "sql"))
+    rules: dict[str, set[str]] = {}
+    for entry in json.loads(output):
+        rules.setdefault(paths[entry["file"]], set()).add(entry["rule_id"])
     return _peer("locksafe", metadata.version("locksafe"), rules, LOCKSAFE, material)
 
 
 def migsafe(material: Material) -> Peer:
     """It reads Alembic's scripts, not SQL."""
-    program = _program("migsafe")
     names = {str(path): name for name, paths in material.scripts.items() for path in paths}
     rules: dict[str, set[str]] = {}
-    for entry in json.loads(_run(program, "analyze", "--format", "json", "--no-color", *names))["migrations"]:
+    for entry in json.loads(_run(material, "migsafe", "analyze", "--format", "json", "--no-color", *names))[
+        "migrations"
+    ]:
         rules.setdefault(names[entry["file"]], set()).update(issue["type"] for issue in entry["issues"])
     return _peer("migsafe", metadata.version("migsafe"), rules, MIGSAFE, material)
 
@@ -199,18 +210,14 @@ def _find(name: str) -> str | None:
     return str(beside) if beside.exists() else shutil.which(name)
 
 
-def _program(name: str) -> str:
-    found = _find(name)
-    if found is None:
+def _run(material: Material, name: str, *arguments: str, may_fail: bool = False) -> str:
+    """What the program prints. Its exit status says that it found something; some write logs where they run."""
+    program = _find(name)
+    if program is None:
         raise FileNotFoundError(name)
-    return found
-
-
-def _run(program: str, *arguments: str) -> str:
-    """What the program prints. Its exit status says that it found something."""
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
-    if not done.stdout.strip():
-        sys.exit(f"bench: {program} says nothing ({done.returncode}): {done.stderr[-2000:]}")
+    done = subprocess.run([program, *arguments], cwd=material.place, capture_output=True, text=True, check=False)
+    if not done.stdout.strip() and not may_fail:
+        sys.exit(f"bench: {name} says nothing ({done.returncode}): {done.stderr[-2000:]}")
     return done.stdout
 
 
