@@ -75,6 +75,8 @@ class RunFinding(Table, table=True):
     severity: Severity = Field(sa_type=labels_of(Severity, "finding_severity"))
     revision: str | None = Field(default=None, max_length=255)
     object: str | None = None
+    # What tells it from others of its check, revision and object. NULL where older code stored it.
+    subject: str | None = None
     message: str
     detail: str | None = None
     help: str | None = None

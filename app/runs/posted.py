@@ -93,6 +93,7 @@ class Finding(Posted):
     severity: Severity
     revision: Name | None = None
     object: Place | None = None
+    subject: Sentence | None = None
     message: Sentence
     detail: Text | None = None
     help: Sentence | None = None

@@ -23,7 +23,15 @@ from app.runs.service import SUMMARIES, find_summary
 # What lists and pages show of a report is capped, so that no report spoils them. The report itself has the whole.
 MOST_HEADS = 20
 REASON_LENGTH = 2_000
-FINDING_LENGTHS = {"message": 4_000, "detail": 10_000, "help": 10_000, "object": 1_000, "path": 1_000, "allowed": 2_000}
+FINDING_LENGTHS = {
+    "message": 4_000,
+    "detail": 10_000,
+    "help": 10_000,
+    "object": 1_000,
+    "subject": 1_000,
+    "path": 1_000,
+    "allowed": 2_000,
+}
 
 SAME = SUMMARIES.where(col(Run.project_id) == sa.bindparam("project_id"), col(Run.digest) == sa.bindparam("digest"))
 

@@ -50,6 +50,7 @@ EXAMPLE: dict[str, Any] = {
             "severity": "error",
             "revision": "7b39e1f5a0c4",
             "object": "public.orders.ix_orders_placed_at",
+            "subject": "not-restored index ix_orders_placed_at",
             "message": "The downgrade leaves the index ix_orders_placed_at behind.",
             "path": "migrations/versions/7b39e1f5a0c4_find_orders_by_date.py",
             "line": 22,

@@ -55,12 +55,19 @@ class FindingRead(Answer):
     severity: Severity
     revision: str | None = Field(examples=["7b39e1f5a0c4"])
     object: str | None = Field(examples=["public.orders.note"])
+    subject: str | None = Field(
+        description="Distinguishes findings of one check, revision and object. Null in runs stored before it was kept.",
+        examples=["not-restored index ix_orders_placed_at"],
+    )
     message: str
     detail: str | None
     help: str | None
     path: str | None
     line: int | None
-    fingerprint: str = Field(description="Survives line moves: the same fault in another run has the same one.")
+    fingerprint: str = Field(
+        description="Identifies the finding across runs: made of its check, the content of its revision, its object and "
+        "its subject, so moved lines and other words do not change it."
+    )
     allowed: str | None = Field(description="The reason for which it was accepted.")
 
 

@@ -51,7 +51,17 @@ def test_a_posted_report_is_a_run_with_its_checks_and_findings(client: TestClien
     assert run["finding_counts"] == {"error": 1, "warning": 0, "notice": 0}
     assert run["checks"] == [{"check": "round-trip", "outcome": "fail", "reason": None, "duration_ms": 3.5}]
     assert run["findings"][0]["message"] == "The downgrade leaves the index ix_orders_placed_at behind."
+    assert run["findings"][0]["subject"] == "not-restored index ix_orders_placed_at"
     assert run["findings"][0]["line"] == 22
+
+
+def test_a_finding_has_no_subject_where_its_report_has_none(client: TestClient, pipeline: Headers) -> None:
+    content = report(findings=[finding(), finding(subject="")])
+    place = client.post(RUNS, json=content, headers=pipeline).headers["location"]
+
+    findings = client.get(f"{place}/findings", headers=pipeline).json()["items"]
+
+    assert [each["subject"] for each in findings] == [None, ""]
 
 
 def test_the_same_report_twice_is_one_run(client: TestClient, pipeline: Headers, session: Session) -> None:
@@ -219,7 +229,7 @@ def test_long_texts_are_cut_in_lists_and_whole_in_the_report(client: TestClient,
         reason=long,
         graph={"heads": [f"{number:04}" for number in range(900)]},
         checks=[{"id": "upgrade", "outcome": "skipped", "reason": long}],
-        findings=[finding(message=long, detail=long, help=long, allowed=long, object="o" * 4_000, path="p" * 4_000)],
+        findings=[finding(message=long, detail=long, help=long, allowed=long, subject=long, object="o" * 4_000)],
     )
     place = client.post(RUNS, json=content, headers=pipeline).headers["location"]
 
