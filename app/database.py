@@ -48,7 +48,8 @@ def utcnow() -> datetime:
 
 
 def in_utc(time: datetime) -> datetime:
-    """The same moment in UTC. Raises ValueError: the first and the last day of the calendar have moments without one."""
+    """The same moment in UTC. Raises ValueError: the first and the last day of the calendar have moments without
+    one."""
     try:
         return time.astimezone(UTC)
     except OverflowError:
@@ -129,7 +130,8 @@ def connect(engine: sa.Engine) -> Iterator[sa.Connection]:
 def connection_failure(error: DBAPIError, url: sa.URL) -> str:
     """Why there is no connection, in one line, from what libpq says:
 
-    'connection to server at "db" (10.0.0.7), port 5432 failed: FATAL:  password authentication failed for user "ann"\\n'
+    'connection to server at "db" (10.0.0.7), port 5432 failed: FATAL:  password authentication failed for user
+    "ann"\\n'
     """
     said = [line.strip() for line in str(error.orig).splitlines() if line.strip()] or [type(error.orig).__name__]
     reason = re.sub(r"^.*?(?:FATAL|PANIC|ERROR):\s*", "", said[0])

@@ -158,7 +158,8 @@ def engine_for(settings: Settings) -> sa.Engine:
 
 
 class Service(FastAPI):
-    """FastAPI, with what it does not say by itself: why it does not start, and what the bodies are that it cannot see."""
+    """FastAPI, with what it does not say by itself: why it does not start, and what the bodies are that it cannot
+    see."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A server that may not start says why in one line. Starlette would hand the server a traceback to print."""

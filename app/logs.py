@@ -1,4 +1,5 @@
-"""What the service writes to its log: one line an event, with its time and the number of the request that it belongs to.
+"""What the service writes to its log: one line an event, with its time and the number of the request that it belongs
+to.
 
 The answer to a request has the same number, in `X-Request-ID`, and so may the request itself: what a proxy has named it
 stays its name. No line holds what a statement was sent with.
@@ -39,6 +40,7 @@ def config(format: str) -> dict[str, Any]:  # noqa: A002 - as logging calls it
             "stderr": {"class": "logging.StreamHandler", "filters": ["request"], "formatter": format},
         },
         "root": {"handlers": ["stderr"], "level": "INFO"},
-        # Below its warnings Alembic tells how it looks at the database, each time that somebody asks whether we are ready.
+        # Below its warnings Alembic tells how it looks at the database, each time that somebody asks whether we are
+        # ready.
         "loggers": {"alembic": {"level": "WARNING"}, "asgi_correlation_id": {"level": "ERROR"}},
     }

@@ -93,7 +93,8 @@ class Workers:
 
     @cached_property
     def _unlimited(self) -> CapacityLimiter:
-        """The semaphore counts the threads: a limiter of anyio's sets no bound on the time that is spent in its queue."""
+        """The semaphore counts the threads: a limiter of anyio's sets no bound on the time that is spent in its
+        queue."""
         return CapacityLimiter(math.inf)
 
 

@@ -1,13 +1,14 @@
-"""The cache of the base: its schema from run to run, so that `--base` costs what the branch adds and not what came before.
+"""The cache of the base: its schema from run to run, so that `--base` costs what the branch adds and not what came
+before.
 
-A base backup of the embedded cluster (see `server/backup.py`) is cached under a key made of everything that the schema at
-the base follows from and that is known before anything runs: the base's scripts as they are here, env.py, the command, and
-PostgreSQL's major version. What is not known so early (the versions of Alembic and SQLAlchemy, the revisions at which the
-database is) is compared once the command has reached Alembic, and the schema that is found with the digest of the one that
-was cached. Whatever differs, or is damaged, is removed and made again.
+A base backup of the embedded cluster (see `server/backup.py`) is cached under a key made of everything that the schema
+at the base follows from and that is known before anything runs: the base's scripts as they are here, env.py, the
+command, and PostgreSQL's major version. What is not known so early (the versions of Alembic and SQLAlchemy, the
+revisions at which the database is) is compared once the command has reached Alembic, and the schema that is found with
+the digest of the one that was cached. Whatever differs, or is damaged, is removed and made again.
 
-`Manifest` is what is known of one backup, `_Store` the files, and `BaseCache` the policy: when a backup is used, checked, made and
-removed.
+`Manifest` is what is known of one backup, `_Store` the files, and `BaseCache` the policy: when a backup is used,
+checked, made and removed.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ _FORMAT = 5  # to be raised when what is cached, or how it is made, changes
 
 
 def cache_directory() -> Path:
-    """OVERPROOF_CACHE, else the user's own directory for caches (https://specifications.freedesktop.org/basedir-spec/)."""
+    """OVERPROOF_CACHE, else the user's own directory for caches
+    (https://specifications.freedesktop.org/basedir-spec/)."""
     if given := os.environ.get("OVERPROOF_CACHE"):
         return Path(given).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "overproof"
@@ -201,7 +203,8 @@ class BaseCache:
         self.found = None
 
     def store_pending(self, server: Server, database: Database) -> None:
-        """Back the server up, which holds the base in that database and nothing else. The backup counts once it is committed."""
+        """Back the server up, which holds the base in that database and nothing else. The backup counts once it is
+        committed."""
         if not server.is_embedded:
             return
         with contextlib.suppress(OSError, ServerUnavailable):  # a run without a cache is only slower
@@ -211,14 +214,16 @@ class BaseCache:
             self._pending = _PendingBackup(path, database.name, _sha256_of(path) or "")
 
     def check(self, walk: Walk) -> None:
-        """Compare what is known before the first step, and note which tables were like their models. Raises StaleBaseCache."""
+        """Compare what is known before the first step, and note which tables were like their models. Raises
+        StaleBaseCache."""
         unchanged = self.found.unchanged if self.found is not None else None
         walk.unchanged.known = (unchanged or {}).get(walk.index, {})
         if self.found is not None and _start_of(walk) not in self.found.walks:
             raise StaleBaseCache
 
     def commit(self, walks: Sequence[Walk]) -> None:
-        """Store the pending backup, or compare the one that was found with the schema at the start. Raises StaleBaseCache."""
+        """Store the pending backup, or compare the one that was found with the schema at the start. Raises
+        StaleBaseCache."""
         start = walks[0].start
         if start is None:
             return

@@ -25,7 +25,8 @@ class GateError(Exception):
 
 
 class CannotVerify(GateError):
-    """Nothing can be said about the migrations. The message is one line: what happened, and what to do. Exit status 2."""
+    """Nothing can be said about the migrations. The message is one line: what happened, and what to do. Exit status
+    2."""
 
 
 class UsageError(CannotVerify):
@@ -63,7 +64,8 @@ class StepTimedOut(GateError):
 
 
 class DatabaseSpoiled(GateError):
-    """The database was left in another state than the walk knows. `next_index` is where the walk continues with a new one."""
+    """The database was left in another state than the walk knows. `next_index` is where the walk continues with a new
+    one."""
 
     def __init__(self, next_index: int) -> None:
         super().__init__(next_index)

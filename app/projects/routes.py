@@ -69,7 +69,8 @@ async def read_project(caller: ProjectReader) -> ProjectRead:
     responses=documented(*OF_A_PROJECT, InstanceAdminNeeded, SlugTaken, *OF_A_BODY),
 )
 async def change_project(caller: ProjectAdmin, administrator: InstanceAdmin, change: ProjectChange) -> ProjectRead:
-    """Its slug is changed by an administrator of the installation alone: whether one is free tells of other projects."""
+    """Its slug is changed by an administrator of the installation alone: whether one is free tells of other
+    projects."""
 
     def apply(session: Session, project: Project) -> ProjectRead:
         if "slug" in change.model_fields_set and change.slug != project.slug:

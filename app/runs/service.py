@@ -104,7 +104,8 @@ def list_findings(
 
 
 def report_text(session: Session, project: Project, run_id: UUID) -> str:
-    """The report as JSON, just as PostgreSQL has it: it need not be taken apart to be given back. Raises RunNotFound."""
+    """The report as JSON, just as PostgreSQL has it: it need not be taken apart to be given back. Raises
+    RunNotFound."""
     query = select(cast(Run.report, Text)).where(IS_RUN)
     text: str | None = session.execute(query, {"project_id": project.id, "run_id": run_id}).scalar_one_or_none()
     if text is None:

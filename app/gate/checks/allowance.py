@@ -1,12 +1,12 @@
 """A comment in a revision's script that accepts a finding, but is not right.
 
 Catches
-    A comment that accepts a finding without a reason, one that names a check which does not exist, one that does not have
-    the form below, and (as a notice) one that accepts nothing, because there is no such finding.
+    A comment that accepts a finding without a reason, one that names a check which does not exist, one that does not
+    have the form below, and (as a notice) one that accepts nothing, because there is no such finding.
 
 Why it hurts
-    A maintainer who reads the script next year sees that a warning was silenced, but not why, and cannot tell whether the
-    reason still holds. A comment with a typo accepts nothing, while its author believes that it does.
+    A maintainer who reads the script next year sees that a warning was silenced, but not why, and cannot tell whether
+    the reason still holds. A comment with a typo accepts nothing, while its author believes that it does.
 
 How to fix
     Write the check and the reason, on a separate line or after a statement::
@@ -31,7 +31,8 @@ from app.gate.report.verdict import Severity
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
-    """What the comments alone show. Whether one names a real check, and accepts anything, is found in `judging/allowances.py`."""
+    """What the comments alone show. Whether one names a real check, and accepts anything, is found in
+    `judging/allowances.py`."""
     for revision in recording.graph.revisions:
         for allowance in revision.allowances:
             if not allowance.check:

@@ -32,7 +32,8 @@ class Finding:
 
 
 class CheckSkipped(Exception):
-    """An outcome, not an error. Raised by `examine` when what it judges could not be observed. The argument is the reason, human-readable."""
+    """An outcome, not an error. Raised by `examine` when what it judges could not be observed. The argument is the
+    reason, human-readable."""
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,17 @@
 """An index is built, rebuilt or dropped while writes to its table are blocked.
 
 Catches
-    CREATE INDEX, REINDEX, a unique constraint or a primary key (each of them builds an index) without CONCURRENTLY, on a table
-    that is older than the revision; and DROP INDEX, which needs ACCESS EXCLUSIVE on the table.
+    CREATE INDEX, REINDEX, a unique constraint or a primary key (each of them builds an index) without CONCURRENTLY, on
+    a table that is older than the revision; and DROP INDEX, which needs ACCESS EXCLUSIVE on the table.
 
 Why it hurts
-    Every INSERT, UPDATE and DELETE waits until the index is built: minutes on a large table. For a constraint, reads wait too.
-    A DROP INDEX is fast, but it waits for the longest running query on the table, and everything else waits behind it.
+    Every INSERT, UPDATE and DELETE waits until the index is built: minutes on a large table. For a constraint, reads
+    wait too. A DROP INDEX is fast, but it waits for the longest running query on the table, and everything else waits
+    behind it.
 
 How to fix
-    Build the index concurrently, outside the transaction. A cancelled build leaves an INVALID index behind, so drop that
-    first::
+    Build the index concurrently, outside the transaction. A cancelled build leaves an INVALID index behind, so drop
+    that first::
 
         with op.get_context().autocommit_block():
             op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_orders_placed_at")

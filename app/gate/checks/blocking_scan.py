@@ -1,17 +1,17 @@
 """A table that is already in use is scanned under a lock that blocks others.
 
 Catches
-    A statement that reads every row of an older table to verify something about all of them, while it holds a lock that blocks
-    writes, or reads as well: a CHECK or a foreign key that is validated immediately, `SET NOT NULL` without a CHECK that
-    proves it, a partition that is attached. Also `VALIDATE CONSTRAINT` in the transaction that added the constraint: its lock
-    is still held.
+    A statement that reads every row of an older table to verify something about all of them, while it holds a lock that
+    blocks writes, or reads as well: a CHECK or a foreign key that is validated immediately, `SET NOT NULL` without a
+    CHECK that proves it, a partition that is attached. Also `VALIDATE CONSTRAINT` in the transaction that added the
+    constraint: its lock is still held.
 
 Why it hurts
     The larger the table, the longer the scan, and everything that the lock blocks waits until it ends.
 
 How to fix
-    Add the constraint for new rows first, which is fast, and validate the existing rows in the next revision, which blocks
-    no reads or writes::
+    Add the constraint for new rows first, which is fast, and validate the existing rows in the next revision, which
+    blocks no reads or writes::
 
         def upgrade() -> None:  # first revision
             op.create_check_constraint("ck_orders_total", "orders", "total > 0", postgresql_not_valid=True)
@@ -19,8 +19,8 @@ How to fix
         def upgrade() -> None:  # second revision
             op.execute("ALTER TABLE orders VALIDATE CONSTRAINT ck_orders_total")
 
-    A foreign key takes `postgresql_not_valid=True` too. For NOT NULL, validate a CHECK (note IS NOT NULL) in the same way;
-    PostgreSQL then relies on it and does not scan::
+    A foreign key takes `postgresql_not_valid=True` too. For NOT NULL, validate a CHECK (note IS NOT NULL) in the same
+    way; PostgreSQL then relies on it and does not scan::
 
         op.alter_column("orders", "note", nullable=False)
         op.drop_constraint("ck_orders_note", "orders", type_="check")
@@ -28,9 +28,10 @@ How to fix
     env.py must run each revision in a separate transaction: `transaction_per_migration=True`.
 
 Stays quiet when
-    The same revision creates the table. The lock blocks neither reads nor writes, as that of VALIDATE CONSTRAINT. The scan is part of
-    a rewrite or of an index build, which have checks of their own, or of an UPDATE (lock-pileup). A required column is added
-    without a default: that fails unless the table is empty, and an empty table is scanned in no time.
+    The same revision creates the table. The lock blocks neither reads nor writes, as that of VALIDATE CONSTRAINT. The
+    scan is part of a rewrite or of an index build, which have checks of their own, or of an UPDATE (lock-pileup). A
+    required column is added without a default: that fails unless the table is empty, and an empty table is scanned in
+    no time.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def examine(recording: Recording) -> Iterator[Finding]:
 
 
 def _scanned(transaction: Transaction, held: HeldLocks) -> list[str]:
-    """The table, if any, that a statement scans to verify a constraint. A foreign key may scan both of its tables: one is named."""
+    """The table, if any, that a statement scans to verify a constraint. A foreign key may scan both of its tables: one
+    is named."""
     statement = held.statement
     return [
         table

@@ -1,17 +1,17 @@
 """Code of the previous release fails on the new schema.
 
 Catches
-    A table, view, column or function that is dropped or renamed; a column whose type becomes narrower or different; a column that
-    INSERTs must now provide (NOT NULL without a default); a new CHECK, unique constraint or foreign key on columns that older
-    code writes; a label that is removed from an enum.
+    A table, view, column or function that is dropped or renamed; a column whose type becomes narrower or different; a
+    column that INSERTs must now provide (NOT NULL without a default); a new CHECK, unique constraint or foreign key on
+    columns that older code writes; a label that is removed from an enum.
 
 Why it hurts
-    During a deployment, and after a rollback of the code, the previous release runs on the new schema. It selects the dropped
-    column, inserts rows without the column that is now required, and fails until its last process has stopped.
+    During a deployment, and after a rollback of the code, the previous release runs on the new schema. It selects the
+    dropped column, inserts rows without the column that is now required, and fails until its last process has stopped.
 
 How to fix
-    Split the change over two releases: first make the code and the schema work with both forms, then remove the old one. Drop a
-    column only after no running code uses it. Add a required column with a default, or make it nullable::
+    Split the change over two releases: first make the code and the schema work with both forms, then remove the old
+    one. Drop a column only after no running code uses it. Add a required column with a default, or make it nullable::
 
         op.add_column("orders", sa.Column("channel", sa.Text(), nullable=False, server_default="web"))
 
@@ -20,9 +20,10 @@ How to fix
         # overproof: allow breaking-change: no release has read this column since 4.2
 
 Stays quiet when
-    The same revision creates the table. The type only becomes wider (a longer varchar, integer to bigint). A constraint involves
-    a new column, is an older one under another name, or takes over a unique index. A new unique key contains the columns of an
-    older one. A CHECK had already proved NOT NULL. A new trigger fills the required column. A view replaces a table of the same name.
+    The same revision creates the table. The type only becomes wider (a longer varchar, integer to bigint). A constraint
+    involves a new column, is an older one under another name, or takes over a unique index. A new unique key contains
+    the columns of an older one. A CHECK had already proved NOT NULL. A new trigger fills the required column. A view
+    replaces a table of the same name.
 """
 
 from __future__ import annotations

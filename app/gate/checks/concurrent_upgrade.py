@@ -1,13 +1,13 @@
 """Two upgrades that start at the same time collide.
 
 Catches
-    Two copies of the upgrade command, started at the same time on an empty database: one of them fails, or the schema differs
-    from the one that a single upgrade creates.
+    Two copies of the upgrade command, started at the same time on an empty database: one of them fails, or the schema
+    differs from the one that a single upgrade creates.
 
 Why it hurts
-    If every instance of a service upgrades the database when it starts, two of them will sooner or later start at the same
-    time. The error of the one that loses looks like a broken migration, and outside a transaction each half may have been
-    applied twice.
+    If every instance of a service upgrades the database when it starts, two of them will sooner or later start at the
+    same time. The error of the one that loses looks like a broken migration, and outside a transaction each half may
+    have been applied twice.
 
 How to fix
     Make the second one wait, in env.py, before Alembic reads the revision of the database::

@@ -1,18 +1,19 @@
 """An upgrade destroys rows or values, or its downgrade does not restore them.
 
 Catches
-    In the upgrade: rows that are deleted or truncated; values that become NULL, are truncated or rounded; different values that
-    become equal; timestamps that become another point in time when the type of their column changes; columns and tables that are
-    dropped with values in them. In the downgrade: rows that existed before the upgrade and are missing or changed after up and
-    down.
+    In the upgrade: rows that are deleted or truncated; values that become NULL, are truncated or rounded; different
+    values that become equal; timestamps that become another point in time when the type of their column changes;
+    columns and tables that are dropped with values in them. In the downgrade: rows that existed before the upgrade and
+    are missing or changed after up and down.
 
 Why it hurts
-    No downgrade restores values that are stored nowhere any more; what remains is the last backup. Reviewers notice `drop_column`,
-    but not the rounding in a change of type, and a downgrade is rarely tried on a database with rows before it is needed.
+    No downgrade restores values that are stored nowhere any more; what remains is the last backup. Reviewers notice
+    `drop_column`, but not the rounding in a change of type, and a downgrade is rarely tried on a database with rows
+    before it is needed.
 
 How to fix
-    Keep the values until it is certain that they are not needed: drop the column in a later release than the code that used it, and
-    keep a copy::
+    Keep the values until it is certain that they are not needed: drop the column in a later release than the code that
+    used it, and keep a copy::
 
         op.execute("CREATE TABLE orders_note AS SELECT id, note FROM orders WHERE note IS NOT NULL")
         op.drop_column("orders", "note")
@@ -28,10 +29,10 @@ How to fix
         # overproof: allow data-loss: nothing has written this column since 4.2
 
 Stays quiet when
-    A script of the history inserted the rows. Every value is still found: in another type, under another name, in another column or
-    table. Different values stay different, whatever their new names are. A NULL is replaced by a value. A trigger writes the time of
-    the migration. For the downgrade also: the upgrade already lost the value; the downgrade does nothing, which for a data migration
-    means that older code works with the new values.
+    A script of the history inserted the rows. Every value is still found: in another type, under another name, in
+    another column or table. Different values stay different, whatever their new names are. A NULL is replaced by a
+    value. A trigger writes the time of the migration. For the downgrade also: the upgrade already lost the value; the
+    downgrade does nothing, which for a data migration means that older code works with the new values.
 """
 
 from __future__ import annotations

@@ -1,21 +1,21 @@
 """A history that Alembic cannot read, or reads in a way that was not intended.
 
 Catches
-    A revision that follows one which no script defines, two scripts with the same revision id, revisions that form a cycle, and a
-    script that cannot be imported.
+    A revision that follows one which no script defines, two scripts with the same revision id, revisions that form a
+    cycle, and a script that cannot be imported.
 
 Why it hurts
-    Alembic stops before it connects to the database, whatever the command. A duplicate is worse: Alembic warns, uses one of the
-    two scripts, and never runs the other.
+    Alembic stops before it connects to the database, whatever the command. A duplicate is worse: Alembic warns, uses
+    one of the two scripts, and never runs the other.
 
 How to fix
-    A missing parent is usually a revision that was renamed, or left on another branch: restore its file, or name an existing
-    revision::
+    A missing parent is usually a revision that was renamed, or left on another branch: restore its file, or name an
+    existing revision::
 
         down_revision = "a1b2c3"  # a revision that exists
 
-    If two scripts have the same id, give the newer one another id (any twelve hexadecimal digits) and set the down_revision of the
-    scripts that follow it to the new id::
+    If two scripts have the same id, give the newer one another id (any twelve hexadecimal digits) and set the
+    down_revision of the scripts that follow it to the new id::
 
         revision = "5f2e9c81d7a4"
 

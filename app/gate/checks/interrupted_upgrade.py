@@ -1,16 +1,18 @@
 """An upgrade that was killed half way cannot be run again.
 
 Catches
-    A revision that commits before its end, as an autocommit block does, and that fails when it is run again after it was killed between
-    two of its statements. The gate kills it there, and runs it again.
+    A revision that commits before its end, as an autocommit block does, and that fails when it is run again after it
+    was killed between two of its statements. The gate kills it there, and runs it again.
 
 Why it hurts
-    A stopped deployment, a lost connection or a lock timeout leaves the first half behind, while Alembic still considers the
-    revision as not applied. From then on every attempt fails in the first half, until the database is repaired by hand.
+    A stopped deployment, a lost connection or a lock timeout leaves the first half behind, while Alembic still
+    considers the revision as not applied. From then on every attempt fails in the first half, until the database is
+    repaired by hand.
 
 How to fix
-    Put a statement that commits on its own into a separate revision, so that nothing can be interrupted between two statements; or make each
-    statement repeatable. A cancelled index build leaves an INVALID index behind, hence the drop::
+    Put a statement that commits on its own into a separate revision, so that nothing can be interrupted between two
+    statements; or make each statement repeatable. A cancelled index build leaves an INVALID index behind, hence the
+    drop::
 
         with op.get_context().autocommit_block():
             op.drop_index("ix_orders_note", "orders", postgresql_concurrently=True, if_exists=True)

@@ -4,9 +4,9 @@ Catches
     An upgrade that changes the schema, with a downgrade that is missing, empty, or raises an exception on purpose.
 
 Why it hurts
-    When a deployment goes wrong, the downgrade stops here: an older release needs the older schema. An empty downgrade is the worst of
-    the three: `alembic downgrade` reports success, the database says that it is at the older revision, and the next upgrade
-    fails on what still exists.
+    When a deployment goes wrong, the downgrade stops here: an older release needs the older schema. An empty downgrade
+    is the worst of the three: `alembic downgrade` reports success, the database says that it is at the older revision,
+    and the next upgrade fails on what still exists.
 
 How to fix
     Write the downgrade: undo the steps of the upgrade in reverse order::
@@ -24,8 +24,8 @@ How to fix
             raise NotImplementedError("the old values are gone for good")
 
 Stays quiet when
-    The revision does nothing, such as a merge. It only changes rows, and its downgrade is empty: older code works with the new
-    values. It only creates an extension, which may have existed before.
+    The revision does nothing, such as a merge. It only changes rows, and its downgrade is empty: older code works with
+    the new values. It only creates an extension, which may have existed before.
 """
 
 from __future__ import annotations

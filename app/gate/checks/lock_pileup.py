@@ -1,17 +1,17 @@
 """Tables stay locked longer than their own change takes, because of other work in the transaction.
 
 Catches
-    Strong locks on several older tables, taken by several statements of one transaction; and a statement that reads a whole table
-    (a backfill, a large DELETE) while such a lock is held.
+    Strong locks on several older tables, taken by several statements of one transaction; and a statement that reads a
+    whole table (a backfill, a large DELETE) while such a lock is held.
 
 Why it hurts
     Locks are released at the commit. A fast change therefore blocks everything else until the slowest statement of the
-    transaction has ended; and while it waits for the lock on the second table, the first one stays locked. An application
-    that uses the two tables in the opposite order runs into a deadlock.
+    transaction has ended; and while it waits for the lock on the second table, the first one stays locked. An
+    application that uses the two tables in the opposite order runs into a deadlock.
 
 How to fix
-    Write one revision for each table, and one for the rows, with `transaction_per_migration=True` in env.py so that each is
-    committed separately. Fill rows in batches that are committed one by one::
+    Write one revision for each table, and one for the rows, with `transaction_per_migration=True` in env.py so that
+    each is committed separately. Fill rows in batches that are committed one by one::
 
         with op.get_context().autocommit_block():
             op.execute('''
@@ -78,7 +78,8 @@ def _several_tables(transaction: Transaction) -> Iterator[Finding]:
 
 
 def _long_work(transaction: Transaction) -> Iterator[Finding]:
-    """The first statement that works through a table while the lock of another statement is held: the others add nothing."""
+    """The first statement that works through a table while the lock of another statement is held: the others add
+    nothing."""
     for held in transaction.held_locks:
         statement = held.statement
         worked_through = [
@@ -86,7 +87,8 @@ def _long_work(transaction: Transaction) -> Iterator[Finding]:
             for table in statement.scans
             if not is_blocking_scan(held, table) and table not in (*statement.rewrites, *statement.index_builds)
         ]
-        # A statement that changes rows takes no strong lock itself: it is from an earlier statement, or from another part of the same DO block.
+        # A statement that changes rows takes no strong lock itself: it is from an earlier statement, or from another
+        # part of the same DO block.
         has_its_own = any(changes_rows(statement, table) for table in worked_through)
         locked = sorted(table for table, first in held.since.items() if first is not statement or has_its_own)
         if locked and worked_through:

@@ -1,13 +1,13 @@
 """A table that is in use is locked without a limit on the wait for the lock.
 
 Catches
-    A lock that blocks writes or reads, on a table that is older than the revision, taken while `lock_timeout` is 0, which means
-    no limit.
+    A lock that blocks writes or reads, on a table that is older than the revision, taken while `lock_timeout` is 0,
+    which means no limit.
 
 Why it hurts
-    An ALTER TABLE that takes a millisecond waits for a report that has been running for an hour, and every later query waits
-    behind it, since PostgreSQL grants locks in the order in which they were requested. One slow query and one fast migration
-    are an outage.
+    An ALTER TABLE that takes a millisecond waits for a report that has been running for an hour, and every later query
+    waits behind it, since PostgreSQL grants locks in the order in which they were requested. One slow query and one
+    fast migration are an outage.
 
 How to fix
     In env.py, for all revisions::
@@ -58,7 +58,8 @@ def examine(recording: Recording) -> Iterator[Finding]:
 
 
 def _of_the_project(recording: Recording) -> Finding:
-    """Reported once, and with the same words for each walk of a command that makes several: a project that never sets it has to
+    """Reported once, and with the same words for each walk of a command that makes several: a project that never sets
+    it has to
     set it in env.py."""
     return Finding(
         "No revision that locks tables in use sets a lock_timeout: if one has to wait, all other queries on its table wait behind it.",

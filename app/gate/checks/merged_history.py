@@ -1,13 +1,14 @@
 """A revision that is already merged has been changed.
 
 Catches
-    With `--base`: a revision of the base branch whose script now does something else, one that was removed, and a new one that is
-    inserted below an older one.
+    With `--base`: a revision of the base branch whose script now does something else, one that was removed, and a new
+    one that is inserted below an older one.
 
 Why it hurts
-    Databases that have run the revision never run it again. An edit therefore reaches new databases only, so that production and
-    the tests differ, and nothing reports it. A revision that is inserted below an older one is never run where the older one has
-    been run. A removed revision leaves databases at a revision that Alembic cannot find any more.
+    Databases that have run the revision never run it again. An edit therefore reaches new databases only, so that
+    production and the tests differ, and nothing reports it. A revision that is inserted below an older one is never run
+    where the older one has been run. A removed revision leaves databases at a revision that Alembic cannot find any
+    more.
 
 How to fix
     Restore the script from the base branch, and make the change in a new revision::
@@ -18,7 +19,8 @@ How to fix
     Move an inserted revision to the top: set its `down_revision` to the head of the base branch.
 
 Stays quiet when
-    Only comments, docstrings or layout differ, or the file was renamed: databases are not affected. There is no `--base`.
+    Only comments, docstrings or layout differ, or the file was renamed: databases are not affected. There is no
+    `--base`.
 """
 
 from __future__ import annotations

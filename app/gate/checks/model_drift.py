@@ -1,20 +1,21 @@
 """Autogenerate would still write something: the models and the migrations differ.
 
 Catches
-    Everything that `alembic revision --autogenerate` would put into a new script, at head, with the settings of the project's own
-    env.py.
+    Everything that `alembic revision --autogenerate` would put into a new script, at head, with the settings of the
+    project's own env.py.
 
 Why it hurts
-    Code that uses the new column works on the developer's database, which was created from the models, and fails on every database
-    that was migrated. And the next person who runs autogenerate finds the forgotten change in an unrelated script.
+    Code that uses the new column works on the developer's database, which was created from the models, and fails on
+    every database that was migrated. And the next person who runs autogenerate finds the forgotten change in an
+    unrelated script.
 
 How to fix
     Let Alembic write the missing revision, and review it::
 
         alembic revision --autogenerate -m "add the note of an order"
 
-    If the database is right and the model is not, change the model. If autogenerate wants to drop what is not the project's (a table
-    of another program or of an extension), hide it from autogenerate in env.py::
+    If the database is right and the model is not, change the model. If autogenerate wants to drop what is not the
+    project's (a table of another program or of an extension), hide it from autogenerate in env.py::
 
         def include_object(object, name, type_, reflected, compare_to):
             return not (type_ == "table" and reflected and compare_to is None)
@@ -22,8 +23,8 @@ How to fix
         context.configure(..., include_object=include_object)
 
 Stays quiet when
-    env.py gives Alembic no metadata, or the walk did not reach head: there is nothing to compare. schema-drift reports what
-    autogenerate cannot see, and unregistered-models the table of a model that was not imported.
+    env.py gives Alembic no metadata, or the walk did not reach head: there is nothing to compare. schema-drift reports
+    what autogenerate cannot see, and unregistered-models the table of a model that was not imported.
 """
 
 from __future__ import annotations

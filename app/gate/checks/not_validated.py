@@ -4,8 +4,9 @@ Catches
     A constraint that is NOT VALID after the last revision, and an index that is INVALID.
 
 Why it hurts
-    PostgreSQL enforces a NOT VALID constraint for new rows only: existing rows may violate it, the planner does not rely on it,
-    and a dump of the database may fail to restore. No query uses an invalid index, but every write still maintains it.
+    PostgreSQL enforces a NOT VALID constraint for new rows only: existing rows may violate it, the planner does not
+    rely on it, and a dump of the database may fail to restore. No query uses an invalid index, but every write still
+    maintains it.
 
 How to fix
     Validate the existing rows in a separate revision; writes continue meanwhile::

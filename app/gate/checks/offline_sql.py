@@ -1,12 +1,12 @@
 """`alembic upgrade --sql` fails, or writes a script that creates a different schema.
 
 Catches
-    A revision that queries the database while it runs, which is impossible in offline mode; and an offline script that, run by
-    psql, gives another schema than the upgrade itself.
+    A revision that queries the database while it runs, which is impossible in offline mode; and an offline script that,
+    run by psql, gives another schema than the upgrade itself.
 
 Why it hurts
-    Where a person must read or run the SQL by hand, this is how migrations reach production. A script that stops half way is
-    noticed; one that takes the other branch of an `if` is not.
+    Where a person must read or run the SQL by hand, this is how migrations reach production. A script that stops half
+    way is noticed; one that takes the other branch of an `if` is not.
 
 How to fix
     Let the database decide, not Python::

@@ -45,7 +45,8 @@ def page_of(check: Check) -> CheckPage:
 
 
 def find_url(check_id: str) -> str | None:
-    """The address of a check's page; None for a check that this version does not know, as in a report of another one."""
+    """The address of a check's page; None for a check that this version does not know, as in a report of another
+    one."""
     try:
         return DOCUMENTATION_URL.format(check=get_check(check_id).id)
     except UnknownCheck:

@@ -1,15 +1,15 @@
 """A revision that applies to empty tables, but not to tables with rows.
 
 Catches
-    An upgrade that fails once the older tables that it touches hold rows. It is first tried with edge cases: NULLs, duplicates,
-    extreme values, and values that the revision removes (a label of an enum, what a CHECK allowed), as far as the older schema
-    allows them (a warning). If it fails even with ordinary rows, every database in use will refuse it (an error). Where nothing
-    was proved, because no row could be inserted into a table, or because the script looks for something in its rows that generated
-    rows do not contain, that is a notice.
+    An upgrade that fails once the older tables that it touches hold rows. It is first tried with edge cases: NULLs,
+    duplicates, extreme values, and values that the revision removes (a label of an enum, what a CHECK allowed), as far
+    as the older schema allows them (a warning). If it fails even with ordinary rows, every database in use will refuse
+    it (an error). Where nothing was proved, because no row could be inserted into a table, or because the script looks
+    for something in its rows that generated rows do not contain, that is a notice.
 
 Why it hurts
-    Tests run migrations on empty databases, where nearly everything applies. On the production database the upgrade stops half
-    way, in the middle of a deployment.
+    Tests run migrations on empty databases, where nearly everything applies. On the production database the upgrade
+    stops half way, in the middle of a deployment.
 
 How to fix
     Give existing rows what the new schema requires before it requires it. Add a required column with a default::
@@ -21,11 +21,12 @@ How to fix
         op.execute("UPDATE orders SET note = '' WHERE note IS NULL")
         op.alter_column("orders", "note", nullable=False)
 
-    Before a unique key, make duplicates differ; before a foreign key, delete references to nothing; before a narrower type,
-    shorten what does not fit.
+    Before a unique key, make duplicates differ; before a foreign key, delete references to nothing; before a narrower
+    type, shorten what does not fit.
 
-    The rows are generated from the catalog. If yours look different, put some into `overproof_rows/<revision>.sql`, next to the
-    revision's script: that file is loaded before the revision is tried, and no other rows are put into its tables::
+    The rows are generated from the catalog. If yours look different, put some into `overproof_rows/<revision>.sql`,
+    next to the revision's script: that file is loaded before the revision is tried, and no other rows are put into its
+    tables::
 
         INSERT INTO orders (id, payload) VALUES (1, '[{"sku": "A1"}]');
 
@@ -34,8 +35,8 @@ How to fix
         # overproof: allow populated-upgrade: the duplicates were merged by hand in May
 
 Stays quiet when
-    The revision creates the tables. Rows violate only rules that the revision itself adds (a new CHECK where there was none, a
-    new foreign key): the rows are generated to meet those. The revision fails without rows too.
+    The revision creates the tables. Rows violate only rules that the revision itself adds (a new CHECK where there was
+    none, a new foreign key): the rows are generated to meet those. The revision fails without rows too.
 """
 
 from __future__ import annotations
@@ -147,8 +148,8 @@ def _severity(populated: Populated, failure: Failure) -> Severity:
         return Severity.NOTICE  # what the script inserts meets generated keys and references only
     if failure.sqlstate in _ABOUT_RELATIONS:
         return Severity.WARNING
-    # A script that expects JSON or a number in a text finds neither in a generated one. Nor does a library find what it expects
-    # (39: external_routine_exception): https://www.postgresql.org/docs/current/errcodes-appendix.html
+    # A script that expects JSON or a number in a text finds neither in a generated one. Nor does a library find what it
+    # expects (39: external_routine_exception): https://www.postgresql.org/docs/current/errcodes-appendix.html
     if failure.sqlstate is None or failure.sqlstate.startswith(("22", "39")):
         return Severity.NOTICE
     # What an UPDATE computes from generated values may be NULL or not unique; a definition does not depend on them.
@@ -159,7 +160,8 @@ _COMPUTES_VALUES = re.compile(r"\s*(?:UPDATE|INSERT|MERGE|WITH|DO|SELECT|CALL)\b
 
 
 def _is_filled_before(trip: RoundTrip, failure: Failure, table: str, column: str | None) -> bool:
-    """Whether the revision fills the column, from another table or in the rows that it knows, before it requires values."""
+    """Whether the revision fills the column, from another table or in the rows that it knows, before it requires
+    values."""
     if column is None or trip.up is None:
         return False
     for statement in trip.up.statements:

@@ -1,18 +1,18 @@
 """A downgrade that fails, or does not restore the schema.
 
 Catches
-    A downgrade that raises an error. A downgrade after which `pg_catalog` differs from what it was before the upgrade: an enum type that
-    remains; a default, an index or a CHECK that is not restored. An upgrade that fails, or gives another schema, when it is run
-    again after the downgrade.
+    A downgrade that raises an error. A downgrade after which `pg_catalog` differs from what it was before the upgrade:
+    an enum type that remains; a default, an index or a CHECK that is not restored. An upgrade that fails, or gives
+    another schema, when it is run again after the downgrade.
 
 Why it hurts
-    A downgrade is run when something is already wrong. One that fails leaves the deployment between two releases; one that
-    forgets something reports success, and the next upgrade fails on what still exists, or databases that were downgraded once
-    differ from those that never were.
+    A downgrade is run when something is already wrong. One that fails leaves the deployment between two releases; one
+    that forgets something reports success, and the next upgrade fails on what still exists, or databases that were
+    downgraded once differ from those that never were.
 
 How to fix
-    Undo each step of the upgrade, in reverse order. What is forgotten most often is the type that was created with a column: dropping
-    the column or the table does not drop it::
+    Undo each step of the upgrade, in reverse order. What is forgotten most often is the type that was created with a
+    column: dropping the column or the table does not drop it::
 
         def downgrade() -> None:
             op.drop_column("orders", "status")
@@ -23,9 +23,9 @@ How to fix
             op.alter_column("orders", "note", existing_type=sa.Text(), nullable=False, server_default="")
 
 Stays quiet when
-    There is no downgrade, or it does nothing or raises an exception on purpose: irreversible reports that. Columns in another order, and names that
-    PostgreSQL generates, are no difference. An extension that remains is only a notice, and a label that remains in an enum a
-    warning, if the revision can be applied again.
+    There is no downgrade, or it does nothing or raises an exception on purpose: irreversible reports that. Columns in
+    another order, and names that PostgreSQL generates, are no difference. An extension that remains is only a notice,
+    and a label that remains in an enum a warning, if the revision can be applied again.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def _failed(revision: Revision, failure: Failure) -> Finding:
 
 
 def _hint(failure: Failure) -> str:
-    # https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined table, column or object, and their duplicates.
+    # https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined table, column or object, and their
+    # duplicates.
     if failure.sqlstate in (sqlstates.UNDEFINED_TABLE, sqlstates.UNDEFINED_COLUMN, sqlstates.UNDEFINED_OBJECT):
         return "It does not exist at that point: the upgrade never created it, created it under another name, or the downgrade already dropped it."
     if failure.sqlstate in (sqlstates.DUPLICATE_TABLE, sqlstates.DUPLICATE_COLUMN, sqlstates.DUPLICATE_OBJECT):

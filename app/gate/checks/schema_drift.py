@@ -1,16 +1,17 @@
 """The migrations create a different schema from the models, where autogenerate does not look.
 
 Catches
-    What differs in `pg_catalog` between a database that was migrated and one that was created from the models: a CHECK that is
-    missing or different, an enum with other labels, a server default, identity, the predicate of a partial index, an exclusion
-    constraint. An error where the models have it and the migrations do not, or define it differently. A warning where only the
-    migrations have it (a trigger, a default with which a column was added), where a column merely accepts more than the model's,
-    and where a constraint differs only in its name, or exists once instead of twice.
+    What differs in `pg_catalog` between a database that was migrated and one that was created from the models: a CHECK
+    that is missing or different, an enum with other labels, a server default, identity, the predicate of a partial
+    index, an exclusion constraint. An error where the models have it and the migrations do not, or define it
+    differently. A warning where only the migrations have it (a trigger, a default with which a column was added), where
+    a column merely accepts more than the model's, and where a constraint differs only in its name, or exists once
+    instead of twice.
 
 Why it hurts
-    Tests usually run on tables that the models create. They then prove something about a schema that production does not have: the
-    CHECK that refused the bad row in the test is missing, the label that the code writes does not exist. A constraint with another
-    name goes unnoticed until a revision drops it by the name in the model, and fails.
+    Tests usually run on tables that the models create. They then prove something about a schema that production does
+    not have: the CHECK that refused the bad row in the test is missing, the label that the code writes does not exist.
+    A constraint with another name goes unnoticed until a revision drops it by the name in the model, and fails.
 
 How to fix
     Bring the migrations up to the models with a new revision; autogenerate does not write this one::
@@ -25,14 +26,15 @@ How to fix
 
         total: Mapped[int] = mapped_column(server_default="0")
 
-    What no model can express, such as a trigger, can be created together with the tables, so that the tests have it too::
+    What no model can express, such as a trigger, can be created together with the tables, so that the tests have it
+    too::
 
         event.listen(Order.__table__, "after_create", DDL("CREATE TRIGGER …"))
 
 Stays quiet when
-    Autogenerate sees it too: model-drift reports that. A table or a column exists on one side only, and autogenerate is silent:
-    env.py hides it on purpose. The names differ only because PostgreSQL generated them. It is an extension, which models cannot
-    create. The models cannot be created alone, or there are none.
+    Autogenerate sees it too: model-drift reports that. A table or a column exists on one side only, and autogenerate is
+    silent: env.py hides it on purpose. The names differ only because PostgreSQL generated them. It is an extension,
+    which models cannot create. The models cannot be created alone, or there are none.
 """
 
 from __future__ import annotations
@@ -196,7 +198,8 @@ class _ReportedElsewhere:
         return bool({full_name(change.key), f"{table_of(change.key)}({columns})"} & self._by_autogenerate)
 
     def _follows_from_a_column(self, change: Change) -> bool:
-        """A type or a sequence that differs or is missing on one side, because the column that uses it has another type there."""
+        """A type or a sequence that differs or is missing on one side, because the column that uses it has another
+        type there."""
         key = change.key
         if not is_one_sided(change) and key.kind != "sequence":
             return False  # a sequence follows the type of its column, too

@@ -1,15 +1,17 @@
 """More than one head: `alembic upgrade head` refuses to choose.
 
 Catches
-    A history that forks: two revisions follow the same one, and no later revision joins them. Each pull request was right on
-    its own; the second one to merge created the fork. `depends_on` does not join two heads: Alembic still finds both.
+    A history that forks: two revisions follow the same one, and no later revision joins them. Each pull request was
+    right on its own; the second one to merge created the fork. `depends_on` does not join two heads: Alembic still
+    finds both.
 
 Why it hurts
-    `alembic upgrade head` stops with "Multiple head revisions are present", usually in the middle of a deployment, and so does
-    the next `alembic revision`.
+    `alembic upgrade head` stops with "Multiple head revisions are present", usually in the middle of a deployment, and
+    so does the next `alembic revision`.
 
 How to fix
-    If one of the two has not been applied anywhere yet, put it after the other: in the first of its scripts after the fork, set::
+    If one of the two has not been applied anywhere yet, put it after the other: in the first of its scripts after the
+    fork, set::
 
         down_revision = "a1b2c3"  # the other head
 
@@ -23,8 +25,8 @@ How to fix
         alembic upgrade heads
 
 Stays quiet when
-    The command upgrades `heads` and the branches are separate on purpose: they have different branch labels, or no revision in
-    common (several histories in one database).
+    The command upgrades `heads` and the branches are separate on purpose: they have different branch labels, or no
+    revision in common (several histories in one database).
 """
 
 from __future__ import annotations
@@ -119,7 +121,8 @@ class _History:
         return next((each.revision for each in reversed(self._graph.revisions) if each.revision in common), None)
 
     def first_of_branch(self, head: str, heads: Sequence[str]) -> str:
-        """The first revision of that head's branch. What all heads have in common may be more than the ancestors of the fork."""
+        """The first revision of that head's branch. What all heads have in common may be more than the ancestors of
+        the fork."""
         branch = self._of(head) - self._common(heads)
         return next(each.revision for each in self._graph.revisions if each.revision in branch)
 

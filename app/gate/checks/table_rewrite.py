@@ -1,13 +1,13 @@
 """A table that is already in use is rewritten, under a lock that blocks reads and writes.
 
 Catches
-    A statement after which an older table is stored in new files: a column that changes its type, or is added with a default that
-    must be computed for each row; `VACUUM FULL`, `CLUSTER`, `SET LOGGED`. What counts is what PostgreSQL did: `varchar(10)` to
-    `varchar(20)` rewrites nothing, `integer` to `bigint` does.
+    A statement after which an older table is stored in new files: a column that changes its type, or is added with a
+    default that must be computed for each row; `VACUUM FULL`, `CLUSTER`, `SET LOGGED`. What counts is what PostgreSQL
+    did: `varchar(10)` to `varchar(20)` rewrites nothing, `integer` to `bigint` does.
 
 Why it hurts
-    PostgreSQL copies every row and rebuilds every index, and holds ACCESS EXCLUSIVE all the time: each query on the table waits,
-    and soon every connection of the application does. On a large table that takes minutes or hours.
+    PostgreSQL copies every row and rebuilds every index, and holds ACCESS EXCLUSIVE all the time: each query on the
+    table waits, and soon every connection of the application does. On a large table that takes minutes or hours.
 
 How to fix
     Add a column for the new values, fill it in batches of a few thousand rows, and let the code move to it::
@@ -26,24 +26,25 @@ How to fix
                     END $$
                 ''')
 
-    The block commits what was done before it, hence IF NOT EXISTS: the revision can be run again if it is stopped half way.
-    Release the code that writes both columns before the code that reads the new one, and drop the old column last.
+    The block commits what was done before it, hence IF NOT EXISTS: the revision can be run again if it is stopped half
+    way. Release the code that writes both columns before the code that reads the new one, and drop the old column last.
     Set a default separately, which rewrites no row, and fill the existing rows in batches::
 
         op.execute("ALTER TABLE orders ADD COLUMN IF NOT EXISTS token uuid")
         op.execute("ALTER TABLE orders ALTER COLUMN token SET DEFAULT gen_random_uuid()")
 
-    A timestamp without time zone becomes one with a time zone without a rewrite if the session's time zone is UTC, and the values
-    are meant as UTC::
+    A timestamp without time zone becomes one with a time zone without a rewrite if the session's time zone is UTC, and
+    the values are meant as UTC::
 
         op.execute("SET LOCAL TimeZone = 'UTC'")
         op.execute("ALTER TABLE orders ALTER COLUMN placed_at TYPE timestamp with time zone")
 
 Stays quiet when
-    The same revision creates the table. PostgreSQL changes only the catalog (a longer varchar, a constant default). TRUNCATE
-    emptied the table, which data-loss reports. A timestamp gains or loses its time zone in a session whose time zone is UTC, as it
-    is on the throwaway server unless the project sets another: if production has another one, the table is rewritten and the values
-    shift. breaking-change reports that until the script names the time zone as above.
+    The same revision creates the table. PostgreSQL changes only the catalog (a longer varchar, a constant default).
+    TRUNCATE emptied the table, which data-loss reports. A timestamp gains or loses its time zone in a session whose
+    time zone is UTC, as it is on the throwaway server unless the project sets another: if production has another one,
+    the table is rewritten and the values shift. breaking-change reports that until the script names the time zone as
+    above.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """A table class that Alembic never sees, because nothing that env.py imports imports it.
 
 Catches
-    A class with a table, in a module of the project, that belongs to the metadata which env.py gives Alembic, but is not in it.
+    A class with a table, in a module of the project, that belongs to the metadata which env.py gives Alembic, but is
+    not in it.
 
 Why it hurts
-    Autogenerate compares the database with the metadata. A table that is missing there is no difference: no migration is ever
-    written for it, no check complains, and the first query in production fails. If a migration did create it, the next
-    autogenerate writes one that drops it.
+    Autogenerate compares the database with the metadata. A table that is missing there is no difference: no migration
+    is ever written for it, no check complains, and the first query in production fails. If a migration did create it,
+    the next autogenerate writes one that drops it.
 
 How to fix
     Import the module where the metadata is assembled, so that env.py has it too::

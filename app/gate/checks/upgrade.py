@@ -1,19 +1,20 @@
 """A revision that does not apply, in order, from an empty database.
 
 Catches
-    A revision whose upgrade raises an error or never ends. Each revision is run separately, after those before it, so the one that
-    fails is reported, and not those behind it. Also a command that succeeds but leaves nothing of what it did, or something
-    else each time.
+    A revision whose upgrade raises an error or never ends. Each revision is run separately, after those before it, so
+    the one that fails is reported, and not those behind it. Also a command that succeeds but leaves nothing of what it
+    did, or something else each time.
 
 Why it hurts
-    A new environment, a developer's machine and every test database are built by running the whole history. Once one revision
-    fails, none of them can be created any more, and a deployment stops half way.
+    A new environment, a developer's machine and every test database are built by running the whole history. Once one
+    revision fails, none of them can be created any more, and a deployment stops half way.
 
 How to fix
-    Fix the revision that fails, if it has not been applied anywhere yet. If it has, fix it such that databases that have run it
-    and those that have not end up with the same schema. Some errors have a usual cause:
+    Fix the revision that fails, if it has not been applied anywhere yet. If it has, fix it such that databases that
+    have run it and those that have not end up with the same schema. Some errors have a usual cause:
 
-    - A table that does not exist, in the first revisions: the history starts from tables that other code once created. Either
+    - A table that does not exist, in the first revisions: the history starts from tables that other code once created.
+      Either
       write a first revision that creates them, or tell the gate how to create them with `--prepare`.
     - `type "…" already exists`: two tables share one enum, and both create it. Create it once::
 
@@ -64,7 +65,8 @@ def examine(recording: Recording) -> Iterator[Finding]:
 
 
 def _lost(path: AlternativePath, start: str, env_path: str | None) -> Iterator[Finding]:
-    """The command without the gate, which would end the transaction of each revision: it fails, or nothing remains of what it did."""
+    """The command without the gate, which would end the transaction of each revision: it fails, or nothing remains of
+    what it did."""
     if path.failures:
         yield Finding(
             f"Each revision applies in a separate transaction, but the whole command fails on {start}: "

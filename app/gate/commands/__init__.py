@@ -1,4 +1,5 @@
 """The commands `overproof verify`, `overproof explain` and `overproof snapshot`.
 
-Each module is imported by its name, from `app/cli.py`, and only for its own command. Whatever takes long to import is imported
+Each module is imported by its name, from `app/cli.py`, and only for its own command. Whatever takes long to import is
+imported
 inside the function that needs it."""

@@ -81,6 +81,7 @@ def _language(code: str) -> str:
 
 
 def _prose(line: str) -> str:
-    """Markdown has single backticks where a docstring may have two. Outside them, nothing is Markdown or HTML by accident."""
+    """Markdown has single backticks where a docstring may have two. Outside them, nothing is Markdown or HTML by
+    accident."""
     parts = re.split(r"(`[^`]+`)", line.replace("``", "`"))
     return "".join(part if at % 2 else re.sub(r"([*_<\[|])", r"\\\1", part) for at, part in enumerate(parts))

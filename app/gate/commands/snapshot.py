@@ -80,7 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def take(keywords: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
-    """The database that libpq's keywords name, as it is now: {"format", "database", "postgres", "taken_at", "revisions", "digest",
+    """The database that libpq's keywords name, as it is now: {"format", "database", "postgres", "taken_at",
+    "revisions", "digest",
     "objects"}. Raises ServerUnavailable and psycopg2.Error."""
     connection = connect_to({"connect_timeout": CONNECT_PATIENCE_S, **keywords})
     try:
@@ -127,7 +128,8 @@ def _take_with(connection: Connection, timeout_s: float) -> dict[str, Any]:
 
 
 def find_version_tables(snapshot: Snapshot) -> list[Key]:
-    """The tables in which Alembic keeps revisions, whatever they are called: those with the column `version_num` and no other."""
+    """The tables in which Alembic keeps revisions, whatever they are called: those with the column `version_num` and
+    no other."""
     columns: dict[tuple[str, str], list[Key]] = {}
     for key in snapshot.objects:
         if key.kind == "column":

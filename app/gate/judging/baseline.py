@@ -1,7 +1,7 @@
 """The findings that an existing project accepted when it adopted the gate, so that only new ones fail it.
 
-A JSON file next to the migrations, `overproof-baseline/2`. Only the fingerprints count; the rest is for reviewers of the
-file, who see what is being accepted.
+A JSON file next to the migrations, `overproof-baseline/2`. Only the fingerprints count; the rest is for reviewers of
+the file, who see what is being accepted.
 """
 
 from __future__ import annotations

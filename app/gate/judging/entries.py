@@ -132,7 +132,8 @@ def graph_entry(recordings: Iterable[Recording]) -> GraphEntry:
 
 
 def observed_steps(recording: Recording) -> Iterator[Step]:
-    """The first upgrade and the downgrade of each revision. The second upgrade repeats the first, and is not observed."""
+    """The first upgrade and the downgrade of each revision. The second upgrade repeats the first, and is not
+    observed."""
     for trip in recording.trips:
         yield from (step for step in (trip.up, trip.down) if step is not None)
 

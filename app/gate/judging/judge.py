@@ -49,8 +49,8 @@ def judge(
 ) -> Report:
     """The report on one verification: a recording for each walk that the project's command made.
 
-    A check that crashes gives the verdict `error`, since without it nothing is proved; the findings of the others are in
-    the report all the same.
+    A check that crashes gives the verdict `error`, since without it nothing is proved; the findings of the others are
+    in the report all the same.
     """
     configuration = configuration or Configuration()
     runs = run_checks(recordings, configuration, checks)

@@ -68,7 +68,8 @@ def examine(check: Check, recording: Recording) -> CheckRun:
 
 
 def weigh(runs: Iterable[CheckRun], configuration: Configuration) -> list[WeightedFinding]:
-    """The one place that decides a finding's severity: the configured one, else the finding's own, else that of its check."""
+    """The one place that decides a finding's severity: the configured one, else the finding's own, else that of its
+    check."""
     return [
         WeightedFinding(
             check=each.check,

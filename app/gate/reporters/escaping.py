@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-# What a terminal executes instead of showing (C0, DEL and C1, but for tab and line feed), what turns the order of letters
-# around (bidirectional controls: a line then reads as something else), what is invisible, and what only some programs
-# take for the end of a line.
+# What a terminal executes instead of showing (C0, DEL and C1, but for tab and line feed), what turns the order of
+# letters around (bidirectional controls: a line then reads as something else), what is invisible, and what only some
+# programs take for the end of a line.
 UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
     "\ud800-\udfff\U000e0000-\U000e007f]"

@@ -7,8 +7,8 @@ import re
 from app.gate.report.model import Report
 from app.gate.reporters.escaping import UNSEEN
 
-# Outside strings, JSON has no invisible characters but line feeds; so each one that is left can be written as an escape.
-# "##[" starts a command in the log of a GitHub Actions job.
+# Outside strings, JSON has no invisible characters but line feeds; so each one that is left can be written as an
+# escape. "##[" starts a command in the log of a GitHub Actions job.
 RISKY = re.compile(f"{UNSEEN.pattern}|(?<=##)\\[")
 
 

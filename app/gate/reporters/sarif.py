@@ -105,7 +105,8 @@ def _message(finding: FindingEntry) -> str:
 
 
 def _locations(finding: FindingEntry, report: Report) -> list[dict[str, Any]]:
-    """Where the finding is; code scanning shows no result without a location, so one about the history is put at its head."""
+    """Where the finding is; code scanning shows no result without a location, so one about the history is put at its
+    head."""
     path, line = finding.path, finding.line
     if path is None:
         heads = set(report.graph.heads)

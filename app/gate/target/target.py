@@ -1,7 +1,7 @@
 """The target: nothing but the command with which a project upgrades its own database.
 
-The command runs in the project's own virtual environment and folder. Environment variables, files made from templates, or
-its arguments name the throwaway database, with placeholders filled in.
+The command runs in the project's own virtual environment and folder. Environment variables, files made from templates,
+or its arguments name the throwaway database, with placeholders filled in.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Down and up again, after an upgrade that was committed: rolled back where that is possible, else with commits.
 
-`_down_and_up` has the order of the steps. The two ways differ in their transactions, and in what spoils the database. Rows
-are tried where it is rolled back.
+`_down_and_up` has the order of the steps. The two ways differ in their transactions, and in what spoils the database.
+Rows are tried where it is rolled back.
 """
 
 from __future__ import annotations

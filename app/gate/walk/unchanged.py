@@ -1,10 +1,11 @@
 """Unchanged tables: like their models at the base, and neither the schema nor the model has changed since.
 
-A pull request touches a few tables of hundreds, and to have autogenerate compare all others with their models again takes most of the time
-of a run with `--base`. So a run that has compared everything notes in the base cache which tables are exactly what their models
-create, each with a fingerprint of its model. Later runs have autogenerate compare the others alone: those whose model has another
-fingerprint, those that the branch has changed in the database, and those that were not like their models. A table that
-autogenerate or a filter of the project's mentioned at all is never noted. The schema that the models create is made whole in every run.
+A pull request touches a few tables of hundreds, and to have autogenerate compare all others with their models again
+takes most of the time of a run with `--base`. So a run that has compared everything notes in the base cache which
+tables are exactly what their models create, each with a fingerprint of its model. Later runs have autogenerate compare
+the others alone: those whose model has another fingerprint, those that the branch has changed in the database, and
+those that were not like their models. A table that autogenerate or a filter of the project's mentioned at all is never
+noted. The schema that the models create is made whole in every run.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from app.gate.recording.model import TABLE_KINDS, Definition, Key, Snapshot
 
 Models = Mapping[str, tuple[str, list[str]]]  # "public.orders" -> its model's fingerprint, and the enums in it
 
-# A table's own definition holds all that it takes from these. Of others, such as a domain, it holds no more than the name.
+# A table's own definition holds all that it takes from these. Of others, such as a domain, it holds no more than the
+# name.
 _WITHOUT_INFLUENCE = ("schema", "extension", "function", "procedure", "aggregate", "sequence")
 
 
@@ -52,7 +54,8 @@ def list_unchanged(
 ) -> dict[str, str]:
     """The tables at the base that are like their models, and their models' fingerprints.
 
-    `created` is what the models create. `mentioned` are names from autogenerate's differences and from the project's filters.
+    `created` is what the models create. `mentioned` are names from autogenerate's differences and from the project's
+    filters.
     """
     touched = _touched(start, head)
     if touched is None:

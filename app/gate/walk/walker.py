@@ -32,7 +32,8 @@ class Walker:
         self._client = client
 
     def walk(self, start_at: int, on_step: Callable[[int], None]) -> None:
-        """Take the plan from that index on, then observe head. Raises DatabaseSpoiled, CommandExited and StepTimedOut."""
+        """Take the plan from that index on, then observe head. Raises DatabaseSpoiled, CommandExited and
+        StepTimedOut."""
         walk = self._walk
         self._replay(start_at)
         schema = self._client.read_schema()

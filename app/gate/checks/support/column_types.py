@@ -37,6 +37,7 @@ def is_wider(before: str, after: str) -> bool:
 
 
 def _split_type(type_: str) -> tuple[str, tuple[int, ...]]:
-    """`numeric(10,2)` as ("numeric", (10, 2)); `timestamp(3) without time zone` as ("timestamp without time zone", (3,))."""
+    """`numeric(10,2)` as ("numeric", (10, 2)); `timestamp(3) without time zone` as ("timestamp without time zone",
+    (3,))."""
     limits = re.search(r"\(([\d,]+)\)", type_)
     return re.sub(r"\([\d,]+\)", "", type_), tuple(int(each) for each in limits[1].split(",")) if limits else ()

@@ -13,8 +13,8 @@ from app.gate.recording.names import table_of
 def involves_new_columns(step: Step, change: Change) -> bool:
     """Whether at least one of its columns is new: code that does not know the column cannot violate the constraint.
 
-    A unique key or a foreign key with one NULL column, or with the same default in every row, does restrict older code, but
-    that is reported for the new column.
+    A unique key or a foreign key with one NULL column, or with the same default in every row, does restrict older code,
+    but that is reported for the new column.
     """
     new = {
         each.key.name
@@ -25,7 +25,8 @@ def involves_new_columns(step: Step, change: Change) -> bool:
 
 
 def replaces_another(step: Step, change: Change) -> bool:
-    """Whether a constraint that was dropped allowed the same or less; or a unique index was, which this one may have taken over."""
+    """Whether a constraint that was dropped allowed the same or less; or a unique index was, which this one may have
+    taken over."""
     for each in step.changes:
         if each.after is not None or each.before is None or table_of(each.key) != table_of(change.key):
             continue
@@ -38,7 +39,8 @@ def replaces_another(step: Step, change: Change) -> bool:
 
 
 def follows_from_a_unique_key(recording: Recording, step: Step, change: Change) -> bool:
-    """Whether its columns contain those of another unique key, which was there before this revision and still is at head."""
+    """Whether its columns contain those of another unique key, which was there before this revision and still is at
+    head."""
     columns = _plainly_unique(change.key, change.after or {})
     since = recording.trips[[each.revision for each in recording.trips].index(step.revision) :]
     if not columns or recording.head is None or any(each.up is None or each.up.failure for each in since):

@@ -1,7 +1,7 @@
 """Changes to a schema as lines of an Alembic script, so that advice can be pasted rather than read.
 
-Where an `op` function can express a change it is used; else it is `op.execute` with PostgreSQL's own definition, which is
-right in any case. What neither can do, such as removing a label from an enum, has no code.
+Where an `op` function can express a change it is used; else it is `op.execute` with PostgreSQL's own definition, which
+is right in any case. What neither can do, such as removing a label from an enum, has no code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def reversed_changes(changes: Iterable[Change]) -> list[Change]:
 
 
 def children_first(dropped: Iterable[Change], among: Iterable[Change]) -> list[Change]:
-    """The changes, with tables in an order in which they can be dropped. Foreign keys are known from the changes `among`."""
+    """The changes, with tables in an order in which they can be dropped. Foreign keys are known from the changes
+    `among`."""
     changes = list(dropped)
     parents: dict[str, set[str]] = {}
     for change in among:
@@ -52,8 +53,8 @@ def code(changes: Iterable[Change], limit: int = 12) -> str:
     return "\n".join(lines)
 
 
-# What depends on another object is dropped before it, and created after it. A column is altered once its new type exists
-# and while its old one still does.
+# What depends on another object is dropped before it, and created after it. A column is altered once its new type
+# exists and while its old one still does.
 _TURNS = """
     drop view, drop materialized view, drop trigger, drop policy, drop rule,
     drop table, drop column, drop constraint, drop index,
@@ -155,7 +156,8 @@ def _column(definition: Definition) -> str:
 
 
 def concurrently(change: Change) -> str:
-    """The code that builds or drops an index concurrently, or builds that of a new constraint; empty if PostgreSQL cannot.
+    """The code that builds or drops an index concurrently, or builds that of a new constraint; empty if PostgreSQL
+    cannot.
 
     What a cancelled build left behind is dropped first, so that the revision can be run again.
     """

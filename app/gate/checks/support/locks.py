@@ -18,7 +18,8 @@ from app.gate.wording import listed
 
 @dataclass(frozen=True)
 class HeldLocks:
-    """One statement, and the strong locks on tables that are older than the revision while it runs, its own included."""
+    """One statement, and the strong locks on tables that are older than the revision while it runs, its own
+    included."""
 
     statement: Statement
     modes: Mapping[str, frozenset[str]]  # "public.orders" -> {"AccessExclusiveLock"}
@@ -27,7 +28,8 @@ class HeldLocks:
 
 @dataclass(frozen=True)
 class Transaction:
-    """Statements of one upgrade whose locks are released together. Outside a transaction block, each statement is one."""
+    """Statements of one upgrade whose locks are released together. Outside a transaction block, each statement is
+    one."""
 
     revision: Revision
     step: Step
@@ -35,7 +37,8 @@ class Transaction:
 
 
 def upgrades(recording: Recording) -> Iterator[tuple[Revision, Step, set[str]]]:
-    """The upgrades that are judged and succeeded, each with the tables that earlier revisions of this branch created."""
+    """The upgrades that are judged and succeeded, each with the tables that earlier revisions of this branch
+    created."""
     revisions = {each.revision: each for each in recording.graph.revisions}
     judges_a_branch = not all(each.is_new for each in revisions.values())
     new_in_branch: set[str] = set()
@@ -82,7 +85,8 @@ def is_blocking_scan(held: HeldLocks, table: str) -> bool:
 
 
 def changes_rows(statement: Statement, table: str) -> bool:
-    """Whether a statement, maybe a DO block, inserts, updates or deletes rows of a table that was not written before."""
+    """Whether a statement, maybe a DO block, inserts, updates or deletes rows of a table that was not written
+    before."""
     return "RowExclusiveLock" in statement.locks.get(table, frozenset())
 
 
@@ -91,7 +95,8 @@ def does_several_things(statement: Statement) -> bool:
     return first_word(statement) in ("CALL", "SELECT", "(STATEMENTS") or len(_WHAT_LOCKS.findall(statement.sql)) > 1
 
 
-# https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES: how statements that take a strong lock begin.
+# https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES: how statements that take a strong lock
+# begin.
 _WHAT_LOCKS = re.compile(
     r"\b(?:ALTER|DROP|LOCK|TRUNCATE)\s+TABLE\b|\b(?:CREATE|DROP)\s+(?:UNIQUE\s+)?INDEX\b"
     r"|\b(?:CREATE|DROP)\s+(?:OR\s+REPLACE\s+)?(?:CONSTRAINT\s+)?TRIGGER\b|\bLOOP\b",

@@ -13,7 +13,8 @@ VIEW_KINDS = ("view", "materialized view")
 
 
 def noun(change: Change) -> str:
-    """`index ix_orders_note on orders`, `check constraint ck_total on orders`, `column orders.note`, `function touch()`."""
+    """`index ix_orders_note on orders`, `check constraint ck_total on orders`, `column orders.note`, `function
+    touch()`."""
     if not change.key.table or change.key.kind == "column":
         return f"{change.key.kind} {shorten(full_name(change.key))}"
     return f"{short_noun(change)} on {shorten(table_of(change.key))}"

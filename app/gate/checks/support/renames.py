@@ -28,7 +28,8 @@ def find_new_table(step: Step, key: Key) -> str | None:
 
 
 def find_new_column(step: Step, change: Change) -> str | None:
-    """The column into which a statement renamed this one; if none mentions it, the one new column of its type, if one of that type went."""
+    """The column into which a statement renamed this one; if none mentions it, the one new column of its type, if one
+    of that type went."""
     key, before = change.key, change.before or {}
     mentioning = statements_on_column(step, key)
     for statement in mentioning:

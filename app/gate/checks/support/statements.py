@@ -103,7 +103,8 @@ def _words_in(text: str) -> set[str]:
 
 
 def _mentions_change(statement: Statement, change: Change) -> bool:
-    """Whether a statement names the object and its table; for an unnamed object, whether it contains all words of the definition."""
+    """Whether a statement names the object and its table; for an unnamed object, whether it contains all words of the
+    definition."""
     key = change.key
     if mentions(statement, key.name):
         return not key.table or mentions(statement, key.table) or key.kind in ("constraint", "index")

@@ -1,7 +1,8 @@
-"""What distinguishes two findings of one check, revision and object: the `subject` of a finding, and so part of its fingerprint.
+"""What distinguishes two findings of one check, revision and object: the `subject` of a finding, and so part of its
+fingerprint.
 
-It is made of names, of SQLSTATEs and of words that never change. A sentence is not suitable: with a better one, another driver, or a
-server of another version or language, every accepted finding would be a new one.
+It is made of names, of SQLSTATEs and of words that never change. A sentence is not suitable: with a better one, another
+driver, or a server of another version or language, every accepted finding would be a new one.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def _lasting_name(change: Change, changes: Iterable[Change]) -> str:
 
 
 def _has_random_name(change: Change, changes: Iterable[Change]) -> bool:
-    """Whether another object of its kind, on the same table, replaced it or was replaced by it: only their names differ."""
+    """Whether another object of its kind, on the same table, replaced it or was replaced by it: only their names
+    differ."""
     return is_one_sided(change) and any(
         is_one_sided(other)
         and (other.before is None) != (change.before is None)

@@ -37,7 +37,8 @@ def statements(context: Any, wanted: list[tuple[MetaData, list[Table]]]) -> list
 
 
 def takes_more_than_sql(table: Table, dialect: Any) -> bool:
-    """Whether more may belong to the table than its own definition: code of the project, a parent, a sequence, a domain."""
+    """Whether more may belong to the table than its own definition: code of the project, a parent, a sequence, a
+    domain."""
     if _has_listeners(table) or table.dialect_options["postgresql"].get("inherits"):
         return True
     for column in table.columns:
