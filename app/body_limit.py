@@ -1,8 +1,8 @@
-"""How much of a request's body is taken in, and for how long it may take to arrive.
+"""Limits on the size of a request's body, and on the time in which it must arrive.
 
-Without limits anyone could fill the memory of the process, or keep what a request holds, token or not. The bytes are
-counted as they arrive, since a client need not say how many there will be, nor tell the truth. A body that is sent
-compressed is inflated here, a slice at a time, and what is counted are the bytes that come out.
+Without them any client, even one without a token, could exhaust the memory of the process. The bytes are counted as
+they arrive, since a Content-Length may be missing or wrong. A compressed body is decompressed here, a slice at a time,
+and the limit is on the decompressed bytes.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Invalid, Refusal, TooLarge, answer_refusal
 
-SLICE_BYTES = 64 * 1024  # that are inflated before others get their turn
+SLICE_BYTES = 64 * 1024  # decompressed before other requests get their turn
 GZIP = 16 + zlib.MAX_WBITS
 
 
 class BodyTooLarge(TooLarge):
-    """The body of the request is larger than this resource takes."""
+    """The body of the request is larger than this resource accepts."""
 
     def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"The body is larger than the {limit_bytes} bytes that are taken here.")
+        super().__init__(f"The body is larger than the limit of {limit_bytes} bytes.")
 
 
 class BodyTooSlow(Refusal):
@@ -42,40 +42,42 @@ class BodyTooSlow(Refusal):
 
 
 class TooManyBodies(Refusal):
-    """Other large bodies are being read, and there is no memory for one more."""
+    """Too many large bodies are being received at the moment."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}
 
     def __init__(self) -> None:
-        super().__init__("Too many large bodies are being read at the moment. Send this one again shortly.")
+        super().__init__("Too many large bodies are being received at the moment. Send this one again shortly.")
 
 
 class Stopping(Refusal):
-    """The service was told to stop before the body had arrived."""
+    """The service is shutting down, and the body had not arrived completely."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1", "Connection": "close"}
 
     def __init__(self) -> None:
-        super().__init__("The service is stopping, and the body had not arrived. Send it again to another instance.")
+        super().__init__(
+            "The service is shutting down, and the body had not arrived completely. Send the request again."
+        )
 
 
 class EncodingUnsupported(Refusal):
-    """The body is compressed in a way that is not read here."""
+    """The body has an unsupported Content-Encoding."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     headers: ClassVar[Mapping[str, str]] = {"Accept-Encoding": "gzip"}
 
     def __init__(self) -> None:
-        super().__init__("A body may be sent as it is or with the Content-Encoding gzip.")
+        super().__init__("The Content-Encoding of a body must be gzip or identity.")
 
 
 class BodyGarbled(Invalid):
-    """The body is not what its Content-Encoding says."""
+    """The body does not match its Content-Encoding."""
 
     def __init__(self) -> None:
-        super().__init__("The body is not one complete gzip stream, as its Content-Encoding says.")
+        super().__init__("The body is not one complete gzip stream, although its Content-Encoding is gzip.")
 
 
 class Abandoned(Exception):
@@ -88,7 +90,7 @@ class Limits:
     large_bytes: int
     takes_large: tuple[tuple[str, str], ...]  # methods and ends of paths, such as ("POST", "/runs")
     timeout_s: float  # for one body
-    together_bytes: int  # what all bodies may hold that are larger than the small limit
+    together_bytes: int  # for all bodies together that are larger than the small limit
 
     def limit_for(self, scope: Scope) -> int:
         is_large = any(scope["method"] == method and scope["path"].endswith(end) for method, end in self.takes_large)
@@ -97,7 +99,7 @@ class Limits:
 
 @dataclass
 class Held:
-    """What the bodies that are being read hold together, in bytes."""
+    """The bytes of all large bodies that are being received."""
 
     total: int = 0
 
@@ -111,14 +113,14 @@ class Body:
     limit_bytes: int
     held: Held
     inflater: zlib._Decompress | None
-    has_arrived: bool = False  # with its last piece, which may not be inflated yet
+    has_arrived: bool = False  # including its last piece, which may not be decompressed yet
     has_ended: bool = False
     received: int = 0
     counted: int = 0  # in `held`
     deadline: float = 0.0
 
     async def receive(self) -> Message:
-        """The next piece, inflated. Raises the refusals of this module."""
+        """The next piece, decompressed. Raises the refusals of this module."""
         if self.has_ended:
             return await self.raw_receive()
         rest = self.inflater.unconsumed_tail if self.inflater is not None else b""
@@ -146,7 +148,7 @@ class Body:
                 return await self.raw_receive()
         except TimeoutError:
             raise BodyTooSlow(self.limits.timeout_s) from None
-        except asyncio.CancelledError:  # by the server, which stops and has no more patience
+        except asyncio.CancelledError:  # by the server, which is shutting down
             raise Stopping from None
 
     def _inflate(self, inflater: zlib._Decompress, piece: bytes) -> bytes:
@@ -175,7 +177,7 @@ class Body:
 
 
 class BodyLimit:
-    """ASGI middleware: refuses a body that is too large or too slow before it is in memory."""
+    """ASGI middleware: refuses a body that is too large or too slow before it fills the memory."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self.app = app
@@ -216,7 +218,7 @@ class BodyLimit:
 
         async def silent_send(message: Message) -> None:
             nonlocal has_begun
-            if not has_refused:  # whatever the application makes of `Abandoned`, the client has its answer
+            if not has_refused:  # the client has its answer, however the application handles `Abandoned`
                 has_begun = True
                 await send(message)
 
@@ -225,7 +227,7 @@ class BodyLimit:
 
 
 def declares_more(request: Request, limit: int) -> bool:
-    """Whether the body says by itself that it is longer. Compressed, it says nothing of what comes out."""
+    """Whether Content-Length exceeds the limit. For a compressed body it is the length before decompression."""
     declared = request.headers.get("content-length", "")
     return declared.isascii() and declared.isdigit() and (len(declared) > 18 or int(declared) > limit)
 

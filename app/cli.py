@@ -43,7 +43,7 @@ COMMANDS = (
     Command("explain", "app.gate.commands.explain", "describe a check: what it finds, why it hurts and how to fix it"),
     Command("snapshot", "app.gate.commands.snapshot", "print the schema of a live database as JSON, read-only"),
     Command("serve", "app.serve", "serve the record's API"),
-    Command("token", "app.projects.commands", "issue a token, the first one of an installation included"),
+    Command("token", "app.projects.commands", "issue, list and revoke API tokens"),
 )
 
 
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"overproof: {failure}", file=sys.stderr)
         return failure.status
     except KeyboardInterrupt:
-        print("overproof: interrupted.", file=sys.stderr)
+        print("overproof: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of our output has exited (`overproof explain | head`).

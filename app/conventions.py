@@ -1,4 +1,4 @@
-"""What holds for every path of the API, whatever is behind it."""
+"""Conventions that hold for every path of the API."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from app.errors import Invalid, Refusal
 
 
 class ParameterUnknown(Invalid):
-    """The query has a parameter that this path does not know."""
+    """The query has an unknown parameter."""
 
     def __init__(self, names: list[str]) -> None:
         super().__init__(
-            "The query has parameters that are not known here. What is: /docs.",
+            "The query has unknown parameters. Those of each path are documented at /docs.",
             [(f"query.{name}", "is not a parameter of this path") for name in names[:20]],
         )
 
 
 class MediaTypeUnsupported(Refusal):
-    """The body is not said to be JSON."""
+    """The Content-Type of the body is not JSON."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     headers: ClassVar[Mapping[str, str]] = {"Accept": "application/json"}
 
     def __init__(self) -> None:
-        super().__init__("A body is JSON, and says so: Content-Type: application/json.")
+        super().__init__("The body must be JSON, with the header Content-Type: application/json.")
 
 
 OF_A_BODY = (BodyTooLarge, BodyTooSlow, MediaTypeUnsupported, EncodingUnsupported)
 
 
 async def require_known_parameters(request: Request) -> None:
-    """Raises ParameterUnknown: a filter that was misspelt would otherwise find everything."""
+    """Raises ParameterUnknown: a misspelt filter would otherwise select everything."""
     route: APIRoute = request.scope["route"]
     known = {parameter.alias for parameter in route.dependant.query_params}
     if unknown := sorted(set(request.query_params) - known):
@@ -62,7 +62,7 @@ def has_body(request: Request) -> bool:
 
 
 class Head:
-    """ASGI middleware: HEAD is GET, without the body of its answer."""
+    """ASGI middleware: answers HEAD like GET, without the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,7 +1,7 @@
-"""What we refuse, and how every failure becomes an answer that says what to do (RFC 9457).
+"""Refusals, and how every failure becomes an answer in the format of RFC 9457.
 
-A caller who asks for something that we cannot do gets a `Refusal`. Anything else that rises is a fault of ours: the
-caller is told so and no more, and the traceback goes to the log.
+A request that cannot be fulfilled raises a `Refusal`. Any other exception is a defect of ours: the answer says only
+that, and the traceback goes to the log.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Refusal(Exception):
-    """Base of what a caller can be refused. The message is the sentence for people, and names what was refused."""
+    """Base of all refusals. The message is a human-readable sentence that names what was refused."""
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
     headers: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def name(cls) -> str:
-        """What clients compare: `ProjectNotFound` is `project-not-found`, as long as we live."""
+        """The stable name that clients compare: `ProjectNotFound` is `project-not-found`."""
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
 
 
@@ -61,7 +61,7 @@ class TooLarge(Refusal):
 
 
 class Invalid(Refusal):
-    """What was sent cannot be used. `errors` says where: ("body.slug", "should match …")."""
+    """The request is invalid. `errors` says where: ("body.slug", "should match …")."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -71,13 +71,15 @@ class Invalid(Refusal):
 
 
 class Problem(BaseModel):
-    """Every answer that is not a success, as `application/problem+json` (RFC 9457)."""
+    """The body of every error, as `application/problem+json` (RFC 9457)."""
 
-    type: str = Field(description="Ends in the stable name that clients compare.")
+    type: str = Field(description="Ends in a stable name that clients can compare.")
     title: str
     status: int
-    detail: str = Field(description="For people: what was refused, and what to do.")
-    errors: list[dict[str, str]] | None = Field(default=None, description="Where in the request, for a 422.")
+    detail: str = Field(description="Human-readable: what was refused, and what to do.")
+    errors: list[dict[str, str]] | None = Field(
+        default=None, description="For a 422: the invalid parts of the request."
+    )
 
 
 def problem(
@@ -96,8 +98,13 @@ def problem(
     }
     if errors:
         body["errors"] = [{"where": where, "message": message} for where, message in errors]
-    # In ASCII: a request may hold half of a surrogate pair, which no UTF-8 can repeat.
+    # As ASCII: a request may contain half of a surrogate pair, which cannot be encoded as UTF-8.
     return Response(json.dumps(body), status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def sentence(line: str) -> str:
+    """A line as on standard error, written as a sentence for the detail of an answer."""
+    return f"{line[0].upper()}{line[1:]}."
 
 
 async def answer_refusal(request: Request, refusal: Refusal) -> Response:
@@ -106,14 +113,14 @@ async def answer_refusal(request: Request, refusal: Refusal) -> Response:
 
 
 async def answer_http_exception(request: Request, exception: HTTPException) -> Response:
-    """What the framework refuses by itself: an unknown path, a method that the path does not have, a broken body."""
+    """What the framework itself refuses: an unknown path, a method that the path does not support, a broken body."""
     phrase = HTTPStatus(exception.status_code).phrase
     headers = dict(exception.headers or {})
     details = {
-        404: f"There is nothing at {request.url.path}. What there is: /docs.",
-        405: f"{request.method} is not something that {request.url.path} does.",
+        404: f"{request.url.path} does not exist. All paths are documented at /docs.",
+        405: f"{request.url.path} does not support {request.method}.",
     }
-    if exception.status_code == 400:  # what is no JSON, for which there are two ways to fail
+    if exception.status_code == 400:  # a body that is not JSON, which fails in one of two ways
         return problem(422, "invalid-request", "The body of the request could not be read as JSON.")
     if exception.status_code == 405:
         headers["Allow"] = ", ".join(methods_of(request))
@@ -126,7 +133,7 @@ async def answer_http_exception(request: Request, exception: HTTPException) -> R
 
 
 def methods_of(request: Request) -> list[str]:
-    """All that the path of the request does. The framework names those of the first route alone."""
+    """All methods that the path of the request supports. The framework names only those of the first route."""
     found = []
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         scope = {**request.scope, "method": method}
@@ -136,50 +143,50 @@ def methods_of(request: Request) -> list[str]:
 
 
 async def answer_invalid_request(request: Request, invalid: RequestValidationError) -> Response:
-    """Says where and why, and never repeats the value: it may be a secret, or huge."""
+    """The answer says where and why, and never repeats the value, which may be secret or huge."""
     errors = [(".".join(map(str, error["loc"])), str(error["msg"])) for error in invalid.errors()]
-    return problem(422, "invalid-request", "The request does not fit what is documented at /docs.", errors=errors)
+    return problem(422, "invalid-request", "The request does not match the documentation at /docs.", errors=errors)
 
 
 async def answer_no_database(request: Request, error: DBAPIError) -> Response:
     said = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
-    logger.error("The database did not answer %s %s: %s", request.method, request.url.path, said)
-    detail = f"The database does not answer at the moment. {what_became_of(request)}"
+    logger.error("No answer from the database for %s %s: %s", request.method, request.url.path, said)
+    detail = f"The database does not answer at the moment. {outcome_of(request)}"
     return problem(503, "database-unavailable", detail, headers={"Retry-After": "5"})
 
 
 async def answer_fault(request: Request, fault: Exception) -> Response:
-    """Starlette raises the fault once more after this, so that the server logs its traceback."""
+    """Afterwards Starlette raises the exception again, so that the server logs its traceback."""
     number = correlation_id.get()
-    detail = f"Something went wrong on our side, and is in our log as {number}. {what_became_of(request)}"
+    detail = f"The service failed. Its log has the details under the request ID {number}. {outcome_of(request)}"
     return problem(500, "internal-error", detail, headers={"X-Request-ID": number} if number else None)
 
 
-def what_became_of(request: Request) -> str:
-    """A commit may have reached the database although its answer did not reach us."""
+def outcome_of(request: Request) -> str:
+    """A commit may have succeeded although the database's answer to it was lost."""
     if request.method == "GET":
-        return "Nothing was changed; try again shortly."
-    return "It is not known whether the change was made: look before you send it again."
+        return "Nothing was changed. Try again shortly."
+    return "It is not known whether the change was made: check before you send it again."
 
 
-async def answer_nobody(request: Request, gone: Exception) -> Response:
-    """The client hung up while its body was read. No fault, and nobody is left to answer."""
-    logger.info("The client of %s %s hung up.", request.method, request.url.path)
+async def answer_disconnect(request: Request, gone: Exception) -> Response:
+    """The client closed the connection while its body was read, so the answer goes nowhere."""
+    logger.info("The client of %s %s closed the connection.", request.method, request.url.path)
     return Response(status_code=400)
 
 
 def install(app: FastAPI) -> None:
-    """Have every failure answered by one of the above."""
+    """Register the handlers above for every failure."""
     app.add_exception_handler(Refusal, answer_refusal)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, answer_http_exception)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, answer_invalid_request)  # type: ignore[arg-type]
     app.add_exception_handler(OperationalError, answer_no_database)  # type: ignore[arg-type]
-    app.add_exception_handler(ClientDisconnect, answer_nobody)
+    app.add_exception_handler(ClientDisconnect, answer_disconnect)
     app.add_exception_handler(Exception, answer_fault)
 
 
 def documented(*refusals: type[Refusal]) -> dict[int | str, dict[str, Any]]:
-    """The `responses=` of a route that may refuse in these ways, for the OpenAPI page."""
+    """The `responses=` of a route that may raise these refusals, for the OpenAPI document."""
     responses: dict[int | str, dict[str, Any]] = {}
     for refusal in refusals:
         response = responses.setdefault(

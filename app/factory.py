@@ -1,4 +1,4 @@
-"""create_app(): the one place where the parts of the service are put together."""
+"""create_app(): the one place where the parts of the service are assembled."""
 
 from __future__ import annotations
 
@@ -29,20 +29,21 @@ from app.settings import SettingRefused, Settings
 from app.workers import Overloaded, RefuseWhenFull, Workers
 
 DESCRIPTION = """
-Overproof proves an Alembic migration on a real PostgreSQL before it merges, and remembers what it proved. This is the
-part that remembers.
+Overproof proves an Alembic migration on a real PostgreSQL before it merges, and remembers what it proved. This API is
+the record of what was proved.
 
-Every request shows a token (`Authorization: Bearer ovp_…`) and sees the project that the token belongs to. Lists come in
-pages: send the `next_cursor` of one as `cursor` to get the next. Every failure is `application/problem+json`; the end of
-its `type` is a name that stays, for programs, and its `detail` is for people. A 503 with `Retry-After` was not begun, or
-its database did not answer: send the request again. A report that was stored is found again by its content, so posting
-it twice does no harm. Bodies are JSON and say so in `Content-Type`; they may be sent with `Content-Encoding: gzip`.
+Every request needs a token (`Authorization: Bearer ovp_…`), which gives access to its own project. Lists are paged:
+send the `next_cursor` of a page as `cursor` to get the next one. Every error is `application/problem+json`: its `type`
+ends in a stable name for programs, and its `detail` is human-readable. After a 503 with `Retry-After` the request can
+be sent again: it was not started, or the database did not answer. Reports are identified by their content, so posting
+one twice stores it once. Bodies are JSON, with the `Content-Type` `application/json`, and may have the
+`Content-Encoding` `gzip`.
 """
 TAGS = [
-    {"name": "projects", "description": "A repository whose migrations are gated."},
-    {"name": "tokens", "description": "What a pipeline shows to be let in."},
-    {"name": "runs", "description": "One verification of a project's migrations, as `overproof verify` reported it."},
-    {"name": "health", "description": "For load balancers and orchestrators. No token."},
+    {"name": "projects", "description": "A repository whose migrations are verified."},
+    {"name": "tokens", "description": "The credentials of pipelines and people."},
+    {"name": "runs", "description": "One verification of a project's migrations by `overproof verify`."},
+    {"name": "health", "description": "For load balancers and orchestrators; without a token."},
 ]
 API = "/api/v1"
 API_ROUTERS = (projects.router, runs.router)
@@ -50,11 +51,11 @@ TAKE_REPORTS = (("POST", "/runs"),)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """A fresh, independent application. Its connections open in its lifespan.
+    """A new, independent application. It opens its connections in its lifespan.
 
-    Without settings it reads them from the environment, as under `uvicorn --factory app.factory:create_app`, and tries
-    them at once: a server shows a traceback for whatever rises in here or in the lifespan, but for SystemExit in here,
-    so this is where a deployment that cannot work can be told why in one line.
+    Without settings it reads them from the environment, as under `uvicorn --factory app.factory:create_app`, and checks
+    them immediately: a server shows a traceback for any exception here or in the lifespan except SystemExit here, so
+    this is the place to report in one line why a deployment cannot work.
     """
     if settings is None:
         settings = settings_that_work_or_exit()
@@ -65,7 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_tags=TAGS,
         lifespan=lifespan,
         redoc_url=None,
-        redirect_slashes=False,  # a redirect repeats the Host that the client made up
+        redirect_slashes=False,  # a redirect would repeat the Host header, which the client controls
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
@@ -94,13 +95,13 @@ def settings_that_work_or_exit() -> Settings:
         check_database(settings.database_url)
     except (DatabaseRefused, SettingRefused) as refused:
         print(f"overproof: {refused}", file=sys.stderr)
-        # In a worker of uvicorn's, 3 is what tells its parent that another try would end in the same way.
+        # In a worker of uvicorn, 3 tells the parent not to start it again, since that would fail in the same way.
         raise SystemExit(2 if multiprocessing.parent_process() is None else 3) from None
     return settings
 
 
 def check_database(url: sa.URL) -> None:
-    """Raises DatabaseRefused if it cannot be reached, or is not at the revision that this code needs."""
+    """Raises DatabaseRefused if it is not reachable, or not at the revision that this code needs."""
     with connect(create_engine(url, poolclass=sa.NullPool)) as connection:
         require_head(connection)
 
@@ -134,18 +135,18 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def engine_for(settings: Settings) -> sa.Engine:
-    """With a connection for each thread, and one for whoever asks whether we are ready."""
+    """With a connection for each thread, and one for `/readyz`."""
     engine = create_engine(
         settings.database_url,
         pool_size=settings.pool_size + 1,
         max_overflow=0,
         pool_pre_ping=True,  # the server may have been restarted since the connection was last used
-        hide_parameters=True,  # in what is logged when a statement fails
+        hide_parameters=True,  # in the log, when a statement fails
     )
 
     @sa.event.listens_for(engine, "connect")
     def bound_statements(connection: Any, record: object) -> None:
-        # As statements, because poolers such as PgBouncer refuse to be told when the connection is made.
+        # With statements, because poolers such as PgBouncer refuse these settings as connection parameters.
         with connection.cursor() as cursor:
             for name, seconds in (
                 ("statement_timeout", settings.statement_timeout_s),
@@ -158,11 +159,10 @@ def engine_for(settings: Settings) -> sa.Engine:
 
 
 class Service(FastAPI):
-    """FastAPI, with what it does not say by itself: why it does not start, and what the bodies are that it cannot
-    see."""
+    """FastAPI, with one line for a failed start, and with the bodies that it does not see in the OpenAPI document."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A server that may not start says why in one line. Starlette would hand the server a traceback to print."""
+        """A failed start is reported in one line. Starlette would give the server a traceback to print."""
         if scope["type"] != "lifespan":
             await super().__call__(scope, receive, send)
             return

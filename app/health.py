@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can do its work: for load balancers and orchestrators, without a token."""
+"""Liveness and readiness, for load balancers and orchestrators; without a token."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from app.database import DatabaseRefused, connect
-from app.errors import Refusal, documented
+from app.errors import Refusal, documented, sentence
 from app.schema_version import NotAtHead, require_not_older
 from app.workers import Overloaded, Workers
 
@@ -23,22 +23,22 @@ class Health(BaseModel):
 
 
 class NotReady(Refusal):
-    """The database is not reachable, or at an older revision than this code needs."""
+    """The database is not reachable, or is at an older revision than this code needs."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
-@router.get("/healthz", summary="Is the process alive?")
+@router.get("/healthz", summary="Check liveness")
 async def live() -> Health:
-    """Needs neither a thread nor the database: however busy those are, it answers."""
+    """Needs neither a worker nor the database, so it answers however busy they are."""
     return Health()
 
 
-@router.get("/readyz", summary="Can it do its work?", responses=documented(NotReady, Overloaded))
+@router.get("/readyz", summary="Check readiness", responses=documented(NotReady, Overloaded))
 async def ready(request: Request) -> Health:
-    """Asks the database. Without an answer within seconds, or at an older revision, the status is 503.
+    """503 if the database does not answer within seconds, or is at an older revision than this code needs.
 
-    A database that was upgraded meanwhile is one that this instance can work with until it is replaced.
+    A database that was upgraded while this instance is running is fine: the instance works until it is replaced.
     """
     probe: Workers = request.app.state.probe
 
@@ -49,8 +49,8 @@ async def ready(request: Request) -> Health:
     try:
         await probe.run(ask_database)
     except NotAtHead as refused:
-        raise NotReady(str(refused)) from refused
+        raise NotReady(sentence(str(refused))) from refused
     except DatabaseRefused as refused:
-        logger.error("Not ready: %s", refused)  # it names the server, which is nobody's business here
+        logger.error("Not ready: %s", refused)  # it names the server, which clients need not know
         raise NotReady("The database cannot be reached. The log says why.") from refused
     return Health()

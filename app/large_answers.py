@@ -1,7 +1,7 @@
-"""Answers of many megabytes, to clients that may take their time.
+"""Answers of many megabytes, to clients that may read slowly.
 
-An answer is in memory until its last byte has been sent, and it is the client that decides how fast it reads. So there
-is a bound on what all such answers hold together, and a time in which one has to be read.
+An answer is in memory until its last byte has been sent, and the client decides how fast it reads. So there is a limit
+on the memory of all such answers together, and on the time in which a client must read one.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ PIECE_BYTES = 256 * 1024
 
 @dataclass
 class Sending:
-    """What is being sent at the moment."""
+    """The large answers that are being sent."""
 
     most_bytes: int
     timeout_s: float  # for one answer
     total_bytes: int = 0
 
     def require_room(self) -> None:
-        """Raises Overloaded. Asked before the answer is looked up, whose size is not known until then."""
+        """Raises Overloaded. Called before the answer is read from the database, when its size is not known yet."""
         if self.total_bytes >= self.most_bytes:
             raise Overloaded
 
 
 class LargeAnswer(Response):
-    """JSON that is sent piece by piece, and given up when the client does not read it."""
+    """JSON that is sent in pieces, and aborted if the client does not read it in time."""
 
     media_type = "application/json"
 
@@ -48,7 +48,7 @@ class LargeAnswer(Response):
         try:
             async with asyncio.timeout(self.sending.timeout_s):
                 await self._send_pieces(send)
-        except TimeoutError:  # the server closes the connection, since the answer has no end
+        except TimeoutError:  # the server closes the connection, since the answer is incomplete
             logger.info("The client of %s read too slowly.", scope["path"])
         finally:
             self.sending.total_bytes -= len(self.body)

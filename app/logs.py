@@ -1,8 +1,7 @@
-"""What the service writes to its log: one line an event, with its time and the number of the request that it belongs
-to.
+"""The log of the service: one line per event, with its time and the ID of the request.
 
-The answer to a request has the same number, in `X-Request-ID`, and so may the request itself: what a proxy has named it
-stays its name. No line holds what a statement was sent with.
+The answer has the same ID in `X-Request-ID`. A request that already has that header keeps its ID, so that the log of a
+proxy matches. No line contains the parameters of a statement.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ def config(format: str) -> dict[str, Any]:  # noqa: A002 - as logging calls it
         "()": "pythonjsonlogger.json.JsonFormatter",
         "fmt": fields,
         "datefmt": TIME,
-        "reserved_attrs": [*RESERVED_ATTRS, "color_message"],  # the last is uvicorn's, for terminals
+        "reserved_attrs": [*RESERVED_ATTRS, "color_message"],  # the last one is uvicorn's, for terminals
         "rename_fields": {
             "asctime": "time",
             "levelname": "level",
@@ -40,7 +39,6 @@ def config(format: str) -> dict[str, Any]:  # noqa: A002 - as logging calls it
             "stderr": {"class": "logging.StreamHandler", "filters": ["request"], "formatter": format},
         },
         "root": {"handlers": ["stderr"], "level": "INFO"},
-        # Below its warnings Alembic tells how it looks at the database, each time that somebody asks whether we are
-        # ready.
+        # Alembic would write two lines for every request of `/readyz`.
         "loggers": {"alembic": {"level": "WARNING"}, "asgi_correlation_id": {"level": "ERROR"}},
     }

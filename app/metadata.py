@@ -1,7 +1,7 @@
-"""Every table on one MetaData: the only place where the domains meet, and all that `migrations/env.py` knows of them.
+"""Every table on one MetaData: the only place where the domains meet, and all that `migrations/env.py` imports of them.
 
-A package under `app/` with a `models.py` that is missing here would never reach a migration, so a test compares
-DOMAINS with the files on disk.
+The tables of a package that is missing here would never reach a migration, so a test compares DOMAINS with the files on
+disk.
 """
 
 from __future__ import annotations

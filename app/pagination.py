@@ -1,6 +1,7 @@
-"""Lists are read page by page, by key: a page begins after the last item of the one before.
+"""Keyset pagination: a page begins after the key of the last item on the previous page.
 
-Unlike an offset, a key costs the same on every page, and nothing is skipped or repeated when items are added meanwhile.
+Unlike an offset, a key costs the same on every page, and no item is skipped or repeated when others are added
+meanwhile.
 """
 
 from __future__ import annotations
@@ -20,29 +21,29 @@ from app.errors import Invalid
 
 Item = TypeVar("Item")
 
-# The key of what is listed by time: the identifier tells apart what came at the same moment.
+# The key of lists that are sorted by time: the ID orders items of the same moment.
 TIME_AND_ID: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(
     tuple[Annotated[AwareDatetime, AfterValidator(in_utc)], UUID]
 )
 
-Limit = Annotated[int, Query(ge=1, le=200, description="Items on a page.")]
-Cursor = Annotated[str | None, Query(max_length=500, description="The `next_cursor` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=200, description="The maximum number of items on the page.")]
+Cursor = Annotated[str | None, Query(max_length=500, description="The `next_cursor` of the previous page.")]
 
 
 class Page(BaseModel, Generic[Item]):
     items: list[Item]
-    next_cursor: str | None = Field(default=None, description="Of the next page; null on the last.")
+    next_cursor: str | None = Field(default=None, description="The `cursor` of the next page; null on the last page.")
 
 
 class InvalidCursor(Invalid):
-    """A cursor is what another page gave as `next_cursor`, unchanged."""
+    """The cursor is not the `next_cursor` of another page."""
 
     def __init__(self) -> None:
-        super().__init__("The cursor is not one that this list gave out. Begin without one.")
+        super().__init__("The cursor is invalid. Send the `next_cursor` of a page of this list, or none.")
 
 
 def encode_cursor(key: Any) -> str:
-    """What a client hands back to get the items after `key`. Not for reading: its form may change."""
+    """An opaque text that a client sends back to get the items after `key`."""
     return base64.urlsafe_b64encode(json.dumps(key, default=str).encode()).decode().rstrip("=")
 
 

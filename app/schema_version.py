@@ -1,4 +1,4 @@
-"""Is the database at the revision that this code needs? The service never creates tables: it asks, and says."""
+"""Whether the database is at the revision that this code needs. The service itself never creates tables."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ UPGRADE = "python -m alembic upgrade head"
 
 
 class NotAtHead(DatabaseRefused):
-    """The database is at another revision than the code. The message says at which, and what to do."""
+    """The database is at another revision than the code. The message says at which one, and what to do."""
 
 
 def require_head(connection: sa.Connection) -> None:
-    """What a service needs in order to start. Raises NotAtHead."""
+    """The condition for starting the service. Raises NotAtHead."""
     scripts = _scripts()
     heads = set(scripts.get_heads())
     found = _revisions_of(connection)
@@ -30,20 +30,20 @@ def require_head(connection: sa.Connection) -> None:
         return
     head, at = ", ".join(sorted(heads)), ", ".join(sorted(found))
     if not found:
-        raise NotAtHead(f"The database is at no revision, and the code's head is {head}. Run: {UPGRADE}")
+        raise NotAtHead(f"the database is at no revision, and the code's head is {head}: run {UPGRADE}")
     if unknown := sorted(revision for revision in found if not _knows(scripts, revision)):
         raise NotAtHead(
-            f"The database is at revision {at}, and the code's head is {head}. The code does not know "
-            f"{', '.join(unknown)}: the database is newer. Deploy the code that upgraded it, or downgrade it with that code."
+            f"the database is at revision {at}, and the code's head is {head}: this code does not know "
+            f"{', '.join(unknown)}, so deploy the code that upgraded the database, or downgrade it with that code"
         )
-    raise NotAtHead(f"The database is at revision {at}, and the code's head is {head}. Run: {UPGRADE}")
+    raise NotAtHead(f"the database is at revision {at}, and the code's head is {head}: run {UPGRADE}")
 
 
 def require_not_older(connection: sa.Connection) -> None:
-    """What a service needs that is running. Raises NotAtHead.
+    """The condition for staying ready. Raises NotAtHead.
 
-    In a rolling deployment the database is upgraded first, under instances that do not know its new revision and that
-    the new schema still serves. None of them may be taken out of the traffic before there is another in its place.
+    A rolling deployment upgrades the database first. The running instances do not know its new revision, but the new
+    schema still works for them, and none of them may stop receiving requests before another one has replaced it.
     """
     scripts = _scripts()
     if all(_knows(scripts, revision) for revision in _revisions_of(connection)):
@@ -54,13 +54,13 @@ def _revisions_of(connection: sa.Connection) -> set[str]:
     try:
         return set(MigrationContext.configure(connection).get_current_heads())
     except DBAPIError as error:
-        raise NotAtHead(f"The database does not let its revision be read: {str(error.orig).splitlines()[0]}.") from None
+        raise NotAtHead(f"cannot read the revision of the database: {str(error.orig).splitlines()[0]}") from None
 
 
-@cache  # read from the disk once: the code of a process does not change
+@cache  # read once: the code of a process does not change
 def _scripts() -> ScriptDirectory:
     if not MIGRATIONS.is_dir():
-        raise NotAtHead(f"There are no migrations at {MIGRATIONS}. Serve from a checkout of Overproof, where they are.")
+        raise NotAtHead(f"there are no migrations in {MIGRATIONS}: run the service from a checkout of Overproof")
     return ScriptDirectory(str(MIGRATIONS))
 
 

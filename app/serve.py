@@ -11,26 +11,29 @@ from typing import Any
 from app.cli import CommandFailed
 from app.logs import FORMATS, config
 
-STOP_S = 5  # for the requests under way when we are told to stop; who is slower than that is cut off
+STOP_S = 5  # for the requests in progress at shutdown; slower ones are aborted
 
 
 def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "serve",
         help="serve the record's API",
-        description="Serves the record from the database that DATABASE_URL names, which must be at head: "
-        "`python -m alembic upgrade head` brings it there.",
+        description="Serves the record's API from the database that DATABASE_URL names. It must be at head: run "
+        "`python -m alembic upgrade head` first.",
     )
     parser.add_argument(
         "--embedded",
         action="store_true",
-        help="start a PostgreSQL of its own, which keeps its data in .overproof/serve, and upgrade it; to try things out",
+        help="for trying it out: start a separate PostgreSQL with its data in .overproof/serve, and upgrade it",
     )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, help="the port to listen on (default: PORT, else 8000)")
-    parser.add_argument("--workers", type=int, help="how many processes (default: WEB_CONCURRENCY, else 1)")
+    parser.add_argument("--workers", type=int, help="the number of processes (default: WEB_CONCURRENCY, else 1)")
     parser.add_argument(
-        "--log-format", choices=FORMATS, default="text", help="of the lines on standard error (default: %(default)s)"
+        "--log-format",
+        choices=FORMATS,
+        default="text",
+        help="the format of the log on standard error (default: %(default)s)",
     )
     parser.set_defaults(run=run)
 
@@ -45,12 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def serve(host: str, port: int, workers: int, log_format: str) -> None:
-    """Until the process is told to stop. Raises SystemExit if it cannot begin."""
+    """Until the process receives SIGINT or SIGTERM. Raises SystemExit if it cannot start."""
     import uvicorn
 
     from app.factory import settings_that_work_or_exit
 
-    if workers > 1:  # the parent process starts them whatever happens, and is the one that people see end
+    if workers > 1:  # the parent would start its workers in any case, and its exit status is the one that the user sees
         settings_that_work_or_exit()
     uvicorn.run(
         "app.factory:create_app",
@@ -65,7 +68,7 @@ def serve(host: str, port: int, workers: int, log_format: str) -> None:
 
 @contextmanager
 def embedded_database() -> Iterator[None]:
-    """A PostgreSQL at head that DATABASE_URL names, for as long as the block lasts. Its data stays.
+    """A PostgreSQL at head, named by DATABASE_URL for the duration of the block. Its data is kept.
 
     Raises CommandFailed.
     """
@@ -97,7 +100,7 @@ def upgrade_to_head() -> None:
 
 
 def welcome() -> None:
-    """On the first start, when there is no way in yet: an administrator's token."""
+    """On the first start, when there is no token yet: issue one for an administrator."""
     from sqlmodel import col, select
 
     from app.projects.commands import transaction
@@ -108,14 +111,14 @@ def welcome() -> None:
     with transaction() as session:
         if session.exec(select(ApiToken).where(col(ApiToken.project_id).is_(None))).first() is None:
             _, secret = issue_token(session, None, TokenCreate(name="first start", scope=Scope.ADMIN))
-            print(f"An administrator's token, shown this once:\n\n    {secret}\n", flush=True)
+            print(f"Administrator token, shown only once:\n\n    {secret}\n", flush=True)
 
 
 def number(option: str, given: int | None, variable: str, default: int, *, most: int) -> int:
-    """From the option, else from the variable of the environment, else the default. Raises CommandFailed."""
+    """From the option, else from the environment variable, else the default. Raises CommandFailed."""
     source, text = (option, str(given)) if given is not None else (variable, os.environ.get(variable, "").strip())
     if not text:
         return default
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
-        raise CommandFailed(f"{source} must be a whole number from 1 to {most}, and is {text!r}.")
+        raise CommandFailed(f"{source} must be a whole number from 1 to {most}, not {text!r}")
     return int(text)

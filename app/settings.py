@@ -1,4 +1,4 @@
-"""What the process is told from outside, read once."""
+"""Settings from the environment, read once."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from app.database import database_url
 
 
 class SettingRefused(Exception):
-    """A setting that cannot be used as it stands. The message is one line and says what to set instead."""
+    """A setting has an invalid value. The message is one line and says which values are valid."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`repr` shows no password: that of a `URL` leaves it out."""
+    """Its `repr` shows no password, since that of a `URL` does not."""
 
     database_url: URL
-    pool_size: int = 10  # requests that each process works on at once, each with a connection of its own
-    queue_length: int = 200  # requests that may wait for one of them; more are answered by 503
-    queue_timeout_s: float = 10.0  # how long a request waits before it is answered by 503
-    statement_timeout_s: float = 30.0  # PostgreSQL ends a statement of ours that takes longer
-    idle_timeout_s: float = 30.0  # PostgreSQL ends a transaction of ours in which nothing happens for longer
-    max_body_bytes: int = 64 * 1024  # of every request but the posted reports
-    max_report_bytes: int = 32 * 1024 * 1024  # holds every statement of every revision
-    max_bodies_bytes: int = 64 * 1024 * 1024  # of all reports that are being read at once
+    pool_size: int = 10  # requests that each process handles concurrently, each with its own connection
+    queue_length: int = 200  # requests that may wait for a free connection; further ones get a 503
+    queue_timeout_s: float = 10.0  # how long a request waits before it gets a 503
+    statement_timeout_s: float = 30.0  # PostgreSQL cancels a statement that takes longer
+    idle_timeout_s: float = 30.0  # PostgreSQL ends a session whose transaction is idle for longer
+    max_body_bytes: int = 64 * 1024  # of every request except a posted report
+    max_report_bytes: int = 32 * 1024 * 1024  # a report has every statement of every revision
+    max_bodies_bytes: int = 64 * 1024 * 1024  # of all reports that are being received concurrently
     body_timeout_s: float = 60.0  # for a body to arrive
-    max_answers_bytes: int = 32 * 1024 * 1024  # of all reports that are being sent; one more may begin below that
-    answer_timeout_s: float = 120.0  # for a report to be read
+    max_answers_bytes: int = (
+        32 * 1024 * 1024
+    )  # of all reports that are being sent; another one may start while they are below it
+    answer_timeout_s: float = 120.0  # for a client to receive a report
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -48,5 +50,5 @@ def whole_number(environment: Mapping[str, str], name: str, default: int, *, lea
     if not text:
         return default
     if not text.isascii() or not text.isdigit() or int(text) < least:
-        raise SettingRefused(f"{name} must be a whole number of at least {least}, and is {text!r}.")
+        raise SettingRefused(f"{name} must be a whole number of at least {least}, not {text!r}")
     return int(text)

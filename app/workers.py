@@ -1,9 +1,9 @@
-"""The threads that speak to the database, and the queue in front of them.
+"""The threads that use the database, and the queue in front of them.
 
-A session is not asynchronous, so whatever uses one runs on a thread. There are as many threads as connections: a thread
-that has begun never waits for a connection, and a request that waits for a thread holds none. The queue is bounded, by
-its length and by the time that a request may spend in it. What is beyond that is refused at once, and told when to come
-back.
+A session is not asynchronous, so every function that uses one runs on a thread. There are as many threads as
+connections: a running thread never waits for a connection, and a request that waits for a thread holds none. The queue
+is bounded, in its length and in the time that a request may wait. Further requests are refused immediately, with a
+`Retry-After`.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ Answer = TypeVar("Answer")
 
 
 class Overloaded(Refusal):
-    """More requests are waiting than can be answered soon."""
+    """Too many requests are waiting."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
 
     def __init__(self) -> None:
-        super().__init__("Too many requests are waiting. This one was not begun: send it again in a moment.")
+        super().__init__("Too many requests are waiting. This one was not started: send it again in a moment.")
 
 
 class Workers:
@@ -51,11 +51,11 @@ class Workers:
 
     @property
     def is_full(self) -> bool:
-        """Whether whoever comes now is refused."""
+        """Whether a further request would be refused."""
         return self._free.locked() and self._waiting >= self.queue_length
 
     async def run(self, work: Callable[[], Answer]) -> Answer:
-        """What `work` returns, or raises, on a thread. Raises Overloaded before it has begun."""
+        """Call `work` on a thread. Raises Overloaded if it was not started."""
         await self._wait_for_thread()
         try:
             return await to_thread.run_sync(work, limiter=self._unlimited)
@@ -63,15 +63,15 @@ class Workers:
             self._free.release()
 
     async def run_alone(self, work: Callable[[], Answer]) -> Answer:
-        """The same for what takes much memory: one at a time, and who waits for that keeps no thread from others."""
+        """The same for work that needs much memory: one at a time. Those that wait occupy no thread."""
         async with self._alone:
             return await self.run(work)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """Commits at the end of the block, or rolls back if it raises. To be used on a thread.
+        """Commits at the end of the block, or rolls back if it raises. Call it on a thread.
 
-        What was read can still be used afterwards; what was not cannot be loaded any more.
+        Attributes that were loaded can still be used afterwards; others cannot be loaded any more.
         """
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
@@ -93,15 +93,14 @@ class Workers:
 
     @cached_property
     def _unlimited(self) -> CapacityLimiter:
-        """The semaphore counts the threads: a limiter of anyio's sets no bound on the time that is spent in its
-        queue."""
+        """The semaphore counts the threads, since a limiter of anyio has no timeout for its queue."""
         return CapacityLimiter(math.inf)
 
 
 class RefuseWhenFull:
-    """ASGI middleware: what would be refused by the queue is refused before its path, headers and body are looked at.
+    """ASGI middleware: refuses requests while the queue is full, before their paths, headers and bodies are read.
 
-    Whoever is turned away comes back: to say no must cost much less than to answer.
+    Clients send refused requests again, so a refusal must cost much less than an answer.
     """
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:

@@ -1,6 +1,6 @@
-"""Run by every alembic command that needs the database: connects, waits for its turn, and lets Alembic work.
+"""Run by every alembic command that needs the database: connects, waits for other upgrades, and runs Alembic.
 
-Of the application it knows where the database is, which tables there should be, and how to write scripts for them.
+From the application it uses the database's URL, the metadata of the tables, and the options for autogenerate.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from app.metadata import metadata
 
 logger = logging.getLogger("alembic.env")
 
-# A migration that cannot have a lock at once gives up after this time. Until then everyone who comes after it waits
-# behind it, readers included, even if all that it waits for is one long SELECT.
+# A migration that does not get a lock within this time fails. Until then all later sessions that need the table queue
+# behind it, readers included, even if it waits only for one long SELECT.
 LOCK_TIMEOUT = "5s"
 
-# Any number will do that nothing else in this database locks. These are the bytes of "proof".
+# Any number that nothing else in this database locks. These are the bytes of "proof".
 ADVISORY_LOCK = 0x70726F6F66
 POLL_S = 0.1
 
 OPTIONS: dict[str, Any] = {
     "target_metadata": metadata,
-    # A revision that fails takes back itself alone, and one that leaves the transaction (to build an index
-    # concurrently) does not commit the half of another.
+    # A failing revision rolls back only itself, and one that leaves the transaction (to build an index concurrently)
+    # does not commit half of another one.
     "transaction_per_migration": True,
     **autogenerate.OPTIONS,
 }
@@ -42,7 +42,7 @@ OPTIONS: dict[str, Any] = {
 
 def run_offline() -> None:
     """Print the SQL instead of running it (`--sql`)."""
-    # With psycopg2's own style of parameters every % of a statement would be printed twice.
+    # With psycopg2's own parameter style every % of a statement would be doubled.
     context.configure(url=database_url(), literal_binds=True, dialect_opts={"paramstyle": "named"}, **OPTIONS)
     context.get_context().impl.static_output(f"SET lock_timeout = '{LOCK_TIMEOUT}';\n")
     with context.begin_transaction():
@@ -51,8 +51,8 @@ def run_offline() -> None:
 
 def run_online() -> None:
     with connection_to_use() as connection:
-        # A statement begins a transaction by itself. Were that still open when Alembic comes, it would take it for one
-        # that someone else is going to commit.
+        # A statement implicitly begins a transaction. If it were still open when Alembic starts, Alembic would leave
+        # the commit to its caller.
         end_statement = connection.commit if not connection.in_transaction() else lambda: None
         with one_at_a_time(connection, end_statement) if changes_the_database() else nullcontext():
             context.configure(connection=connection, **OPTIONS)
@@ -67,9 +67,9 @@ def run_online() -> None:
 
 @contextmanager
 def connection_to_use() -> Iterator[sa.Connection]:
-    """The connection that was handed in with `config.attributes["connection"]`, else one of our own.
+    """The connection in `config.attributes["connection"]`, else a new one.
 
-    An engine may be handed in too, or what pytest-alembic wraps around a connection: anything with `.connect()`.
+    It may also be an engine, or pytest-alembic's wrapper of a connection: anything with `.connect()`.
     """
     given = context.config.attributes.get("connection")
     if isinstance(given, sa.Connection):
@@ -85,22 +85,21 @@ def connection_to_use() -> Iterator[sa.Connection]:
 
 
 def changes_the_database() -> bool:
-    """Whether the command is upgrade, downgrade or stamp. Those that only look need not wait for one of these."""
+    """Whether the command is upgrade, downgrade or stamp. Commands that only read need not wait for one of these."""
     try:
         context.get_revision_argument()
-    except (KeyError, CommandError):  # several heads, say: Alembic itself is about to refuse the command
+    except (KeyError, CommandError):  # several heads, for example: Alembic itself will refuse the command
         return False
     return True
 
 
 @contextmanager
 def one_at_a_time(connection: sa.Connection, end_statement: Callable[[], None]) -> Iterator[None]:
-    """Wait until no other upgrade of this database runs, and keep others waiting until this one has ended.
+    """Wait until no other upgrade of this database runs, and make others wait until this one has ended.
 
-    The lock belongs to the session, because a revision that builds an index concurrently ends its transaction, and
-    with it any lock that belongs to that. It is asked for again and again instead of waited for: a session that waits
-    in `pg_advisory_lock` holds a snapshot, and CREATE INDEX CONCURRENTLY waits for all snapshots older than its own,
-    so each would wait for the other.
+    It is a session-level lock, because a revision that builds an index concurrently ends its transaction, and with it
+    any transaction-level lock. It is polled: a session that waits in `pg_advisory_lock` holds a snapshot, and CREATE
+    INDEX CONCURRENTLY waits for all snapshots older than its own, so each would wait for the other.
     """
 
     def ask(question: str) -> Any:
@@ -109,7 +108,7 @@ def one_at_a_time(connection: sa.Connection, end_statement: Callable[[], None]) 
         return answer
 
     if not ask(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})"):
-        logger.info("Another upgrade of this database is under way. Waiting for its end.")
+        logger.info("Waiting for another upgrade of this database to finish.")
         while not ask(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})"):
             time.sleep(POLL_S)
     usual = ask("SHOW lock_timeout")
@@ -117,8 +116,8 @@ def one_at_a_time(connection: sa.Connection, end_statement: Callable[[], None]) 
     try:
         yield
     finally:
-        # Nothing can be asked of a transaction that failed, or of a connection that is lost. The caller takes
-        # the one back; the other took the lock with it.
+        # A failed transaction and a lost connection accept no statement. The caller rolls back the transaction; the
+        # lock ended with the connection.
         with suppress(sa.exc.DBAPIError):
             ask(f"SELECT set_config('lock_timeout', '{usual}', false), pg_advisory_unlock({ADVISORY_LOCK})")
 

@@ -190,7 +190,7 @@ def test_with_nothing_to_change_no_file_is_written_and_that_is_said(checkout: Ch
 
     said = checkout.alembic("revision", "--autogenerate", "-m", "change nothing")
 
-    assert "There is nothing to write." in said
+    assert "no script was written" in said
     assert "Generating" not in said
     assert checkout.scripts() == before
 

@@ -166,7 +166,7 @@ def test_the_first_administrators_token_comes_from_the_command_line(
 
     assert re.fullmatch(r"ovp_[\w-]{43}", secret)
     listed = said(capsys, "token", "list")
-    assert f"…{secret[-4:]}  admin   in force, never used  from the command line" in listed
+    assert f"…{secret[-4:]}  admin   valid, never used  from the command line" in listed
     assert secret not in listed
 
 
@@ -187,7 +187,7 @@ def test_a_projects_token_is_made_for_that_project(in_database: Database, capsys
 
     said(capsys, "token", "create", "--project", "shop", "--scope", "report", "--name", "CI")
 
-    assert "report  in force, never used  CI" in said(capsys, "token", "list", "--project", "shop")
+    assert "report  valid, never used  CI" in said(capsys, "token", "list", "--project", "shop")
     assert said(capsys, "token", "list") == ""
 
 
@@ -195,10 +195,10 @@ def test_a_projects_token_is_made_for_that_project(in_database: Database, capsys
     ("arguments", "line"),
     [
         (["create", "--scope", "report"], "belongs to a project: add --project SLUG"),
-        (["create", "--admin", "--project", "nowhere"], "There is no project 'nowhere'"),
+        (["create", "--admin", "--project", "nowhere"], "there is no project 'nowhere'"),
         (["create", "--admin", "--name", "a\nb"], "--name"),
-        (["list", "--project", "nowhere"], "There is no project 'nowhere'"),
-        (["revoke", "00000000-0000-0000-0000-000000000000"], "`overproof token list` shows those that there are"),
+        (["list", "--project", "nowhere"], "there is no project 'nowhere'"),
+        (["revoke", "00000000-0000-0000-0000-000000000000"], "`overproof token list` lists the tokens"),
     ],
 )
 def test_a_token_that_cannot_be_had_is_one_line(

@@ -48,7 +48,7 @@ WRONG_URLS = {
     "shop": "is malformed",
     f"ann:{SECRET}@db/shop": "is malformed",
     f"postgresql://ann:{SECRET}@db:port/shop": "is malformed",
-    f"postgresql://ann:{SECRET}@db:70000/shop": "70000 is no port",
+    f"postgresql://ann:{SECRET}@db:70000/shop": "70000 is not a port number",
     f"postgresql://ann:{SECRET}@db": "it names no database",
     f"postgresql://ann:x@{SECRET}@db/shop": "must be percent-encoded",
     f"postgresql://ann:x@{SECRET}:y@db/shop": "is malformed",
@@ -87,10 +87,10 @@ def with_unknown_option(server: Database) -> str:
 
 
 NO_CONNECTION: dict[Callable[[Database], str], str] = {
-    unreachable: "Cannot connect to the database 'shop' on 127.0.0.1:1, which DATABASE_URL names: Connection refused",
+    unreachable: "cannot connect to the database 'shop' on 127.0.0.1:1, which DATABASE_URL names: Connection refused",
     with_wrong_password: "refused the user or password of DATABASE_URL",
-    without_database: "There is no database",
-    with_unknown_option: "Cannot connect to the database",
+    without_database: "there is no database",
+    with_unknown_option: "cannot connect to the database",
 }
 
 
@@ -164,7 +164,7 @@ def test_printing_the_sql_asks_for_the_url_as_well(
         print_upgrade()
 
     assert end.value.code == 2
-    assert capfd.readouterr().err.startswith("alembic: DATABASE_URL is not set.")
+    assert capfd.readouterr().err.startswith("alembic: DATABASE_URL is not set:")
 
 
 @pytest.mark.parametrize(

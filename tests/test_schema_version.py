@@ -63,7 +63,7 @@ def test_an_empty_database_is_refused_with_the_command_and_stays_empty(blank_dat
 
     assert message["type"] == "lifespan.startup.failed"
     assert message["message"] == (
-        f"The database is at no revision, and the code's head is {HEAD}. Run: python -m alembic upgrade head"
+        f"the database is at no revision, and the code's head is {HEAD}: run python -m alembic upgrade head"
     )
     with blank_database.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
@@ -76,7 +76,7 @@ def test_a_database_behind_the_head_is_refused_with_both_revisions(migrated_data
     (message,) = startup_messages(application_on(migrated_database))
 
     assert message["message"] == (
-        f"The database is at revision {BEFORE}, and the code's head is {HEAD}. Run: python -m alembic upgrade head"
+        f"the database is at revision {BEFORE}, and the code's head is {HEAD}: run python -m alembic upgrade head"
     )
 
 
@@ -86,7 +86,7 @@ def test_a_database_ahead_of_the_code_is_not_told_to_be_upgraded(migrated_databa
     (message,) = startup_messages(application_on(migrated_database))
 
     assert f"is at revision f0f0f0f0f0f0, and the code's head is {HEAD}" in message["message"]
-    assert "Deploy the code" in message["message"]
+    assert "deploy the code" in message["message"]
     assert "upgrade head" not in message["message"]
 
 
@@ -149,7 +149,7 @@ def test_every_command_says_the_same(
 
     assert status == 2
     said = capfd.readouterr().err
-    assert said.startswith("overproof: The database is at no revision")
+    assert said.startswith("overproof: the database is at no revision")
     assert len(said.splitlines()) == 1
 
 
@@ -165,7 +165,7 @@ def test_uvicorn_ends_with_one_line_and_no_traceback(blank_database: Database) -
 
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [
-        f"overproof: The database is at no revision, and the code's head is {HEAD}. Run: python -m alembic upgrade head"
+        f"overproof: the database is at no revision, and the code's head is {HEAD}: run python -m alembic upgrade head"
     ]
 
 

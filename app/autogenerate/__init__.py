@@ -1,17 +1,18 @@
-"""Makes `alembic revision --autogenerate` write scripts that run as they stand, and that stay true.
+"""Makes `alembic revision --autogenerate` write scripts that run without edits, and that do not depend on the models.
 
-Alembic by itself, asked to write a script for a change of a SQLModel class,
+By default, for a change of a SQLModel class, Alembic
 
-- names the types of SQLModel and of the application, so that a script means something else when those change
+- writes the types of SQLModel and of the application, so that the meaning of a script changes when those change
   (`types.py`: a column has the type that PostgreSQL will see, and a script imports only Alembic and SQLAlchemy);
-- never creates the type of an enum column that is added, never drops the type of one that goes, and does not notice
-  a label that comes or goes (`enums.py`: a statement for each, in the right order, with its way back);
-- adds a NOT NULL column in a way that fails on the first table with rows, though the model knows a default, and
-  changes a column's type in a way that PostgreSQL refuses where it knows no cast to take by itself (`columns.py`);
-- doubles each % of an expression, and lets a colon stand where it means a parameter (`expressions.py`);
-- does not compare CHECKs, and if asked to, their names alone (`checks.py`: what they say, in PostgreSQL's words).
+- never creates the type of an added enum column, never drops the type of a removed one, and does not detect added or
+  removed labels (`enums.py`: a statement for each, in the right order, and its downgrade);
+- adds a NOT NULL column without the model's default, which fails on a table with rows, and changes a column's type
+  without the USING clause that PostgreSQL requires where it has no implicit cast (`columns.py`);
+- doubles each % of an expression, and leaves a colon that SQLAlchemy would read as a parameter (`expressions.py`);
+- does not compare CHECK constraints, or only their names (`checks.py`: compares their expressions as PostgreSQL
+  prints them).
 
-`migrations/env.py` hands `OPTIONS` to Alembic. All this is used when a script is written or compared, never when one
+`migrations/env.py` passes `OPTIONS` to Alembic. They are used when a script is written or compared, never when one
 runs: a script imports nothing of the application.
 """
 
@@ -32,14 +33,14 @@ PLUGIN = "app.autogenerate"
 
 
 def complete(context: AutogenContext, upgrade: ops.UpgradeOps) -> PriorityDispatchResult:
-    """Adds what Alembic left out. Runs after its own comparisons; the downgrade is derived from the result."""
+    """Adds what Alembic omits. Runs after its own comparisons; the downgrade is derived from the result."""
     enums.complete(context, upgrade)
     columns.complete(context, upgrade)
     return PriorityDispatchResult.CONTINUE
 
 
 def render_item(kind: str, item: Any, context: AutogenContext) -> str | bool | None:
-    """How a script writes a part of a table. None: not at all. False: as Alembic does."""
+    """How a script writes a part of a table. None: not at all. False: as Alembic writes it."""
     if kind == "type":
         return types.render_type(item, context)
     if kind == "check":
@@ -50,15 +51,15 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | bool | N
 def write_nothing_if_nothing_changed(
     context: MigrationContext, revision: str | Iterable[str | None], scripts: list[ops.MigrationScript]
 ) -> None:
-    """Alembic would write a script that does nothing."""
+    """Alembic would write an empty script."""
     environment = context.environment_context
     if environment is None or not scripts or not all(each.is_empty() for each in scripts[0].upgrade_ops_list):
         return
-    # `alembic check` comes by here as well, and takes an empty list of scripts for an error.
+    # `alembic check` calls this as well, and takes an empty list of scripts for an error.
     command = context.opts["revision_context"].command_args
     if command["message"] is not None or getattr(environment.config.cmd_opts, "autogenerate", False):
         scripts.clear()
-        environment.config.print_stdout("The database is what the models say. There is nothing to write.")
+        environment.config.print_stdout("The database matches the models, so no script was written.")
 
 
 plugin = Plugin(PLUGIN)

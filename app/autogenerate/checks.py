@@ -1,7 +1,7 @@
-"""CHECK constraints: those that types bring as well as those of tables, and what they say as well as their names.
+"""CHECK constraints, of tables and of types: compared by their expressions and not only by their names.
 
-Alembic compares the names alone, because PostgreSQL gives an expression back in its own words. Here the models'
-expressions are given to PostgreSQL too, on a table that is gone a moment later, so that both sides are in its words.
+Alembic compares only the names, because PostgreSQL prints an expression in another form than it was written. Here
+PostgreSQL prints the models' expressions as well, on a temporary table, so that both sides have the same form.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ COMPILER = POSTGRESQL.ddl_compiler(POSTGRESQL, cast("Any", None))
 
 
 def is_stored(check: sa.CheckConstraint) -> bool:
-    """Whether PostgreSQL is given it. That of a Boolean, or of an enum with a type of its own, is for other systems."""
+    """Whether it is created on PostgreSQL. That of a Boolean, or of a native enum, is for other database systems."""
     rule = check._create_rule
     return rule is None or bool(rule(COMPILER))
 
 
 def include_object(item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
-    """What takes part in Alembic's comparisons."""
+    """Which objects Alembic compares."""
     return kind != "check_constraint" or reflected or is_stored(item)
 
 
 def render_check(check: sa.CheckConstraint, context: AutogenContext) -> str | bool | None:
-    """Those that types bring stand in a script by themselves, as the types in it bring none. False: as Alembic does."""
+    """A constraint of a type is written separately, as the types in a script have none. False: as Alembic writes it."""
     if not check._type_bound:
         return False
     if not is_stored(check):
@@ -55,7 +55,7 @@ def compare_expressions(
     found: sa.Table | None,
     model: sa.Table | None,
 ) -> PriorityDispatchResult:
-    """Replaces those that are called the same and say something else."""
+    """Replaces constraints that have the same name and another expression."""
     if found is None or model is None:
         return PriorityDispatchResult.CONTINUE
     connection = cast("sa.Connection", context.connection)
@@ -66,7 +66,7 @@ def compare_expressions(
         for check in sqla_compat.all_table_check_constraints(model)
         if is_stored(check)
     }
-    wanted = _as_postgresql_says(connection, table, {each: checks[each] for each in checks if each in stored})
+    wanted = _as_postgresql_prints(connection, table, {each: checks[each] for each in checks if each in stored})
     for each in sorted(checks.keys() & stored.keys()):
         if wanted.get(each) != stored[each]:
             logger.info("Detected changed check constraint %s on %s", each, table)
@@ -89,12 +89,14 @@ def _expressions(connection: sa.Connection, table: str) -> dict[str, str]:
     return {row.name: row.expression for row in rows}
 
 
-def _as_postgresql_says(connection: sa.Connection, table: str, checks: dict[str, sa.CheckConstraint]) -> dict[str, str]:
-    """Without those that do not fit the table as it is: they speak of a column which is only now to come, and so cannot
-    be what is stored."""
+def _as_postgresql_prints(
+    connection: sa.Connection, table: str, checks: dict[str, sa.CheckConstraint]
+) -> dict[str, str]:
+    """Without those that do not fit the stored table: they name a column that this revision adds, so they cannot be
+    the stored ones."""
     if not checks:
         return {}
-    plain = {"no_parameters": True}  # else the driver would look for parameters behind each %
+    plain = {"no_parameters": True}  # otherwise the driver would read each % as a parameter
     with connection.begin_nested() as scratch:
         connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {SCRATCH} (LIKE {table})")
         for name, check in checks.items():
@@ -104,6 +106,6 @@ def _as_postgresql_says(connection: sa.Connection, table: str, checks: dict[str,
                     connection.exec_driver_sql(statement, execution_options=plain)
             except DBAPIError:
                 continue
-        said = _expressions(connection, SCRATCH)
+        printed = _expressions(connection, SCRATCH)
         scratch.rollback()
-    return said
+    return printed

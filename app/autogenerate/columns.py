@@ -1,4 +1,4 @@
-"""Columns that are added to, or change their type in, a table that has rows."""
+"""Columns that are added to a table with rows, or whose type changes there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class AddRequiredColumnOp(ops.AddColumnOp):
-    """A NOT NULL column whose default only the model knows. The rows that are there get it, and no row later."""
+    """A NOT NULL column whose default only the model has. The script sets it in existing rows."""
 
     def __init__(self, table_name: str, column: sa.Column[Any], *, schema: str | None) -> None:
         super().__init__(table_name, column, schema=schema)
@@ -30,7 +30,7 @@ class AddRequiredColumnOp(ops.AddColumnOp):
 
 
 class ConvertColumnOp(ops.AlterColumnOp):
-    """A change of type that needs a USING clause. `info["using"]` is its SQL, or None where PostgreSQL needs none."""
+    """A change of type that needs a USING clause. `info["using"]` is its expression, or None if it needs none."""
 
     def reverse(self) -> ops.AlterColumnOp:
         back = super().reverse()
@@ -41,7 +41,7 @@ class ConvertColumnOp(ops.AlterColumnOp):
 
 def complete(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
     """Replaces the operations that would fail on a table with rows."""
-    connection = cast("sa.Connection", context.connection)  # there is none offline alone
+    connection = cast("sa.Connection", context.connection)  # it is None only in offline mode
     for op in upgrade.ops:
         if isinstance(op, ops.ModifyTableOps):
             op.ops[:] = [_completed(connection, each) for each in op.ops]
@@ -63,10 +63,10 @@ def _completed(connection: sa.Connection, op: ops.MigrateOperation) -> ops.Migra
 
 
 def filling_of(column: sa.Column[Any]) -> str | None:
-    """What the rows that are there get when `column` is added, in SQL. None: the model does not say.
+    """The value for existing rows when `column` is added, in SQL. None: the model has no default.
 
-    A function as default may give another value each time. Where that is its purpose, PostgreSQL has one that does the
-    same; any other is asked once.
+    A function as default may return another value each time. For UUIDs and times PostgreSQL has an equivalent function;
+    any other one is called once.
     """
     default = column.default
     if not isinstance(default, sa.ColumnDefault) or not (default.is_scalar or default.is_callable):
@@ -92,7 +92,7 @@ def _literal(value: Any, column: sa.Column[Any]) -> str | None:
     try:
         literal = sa.literal(value, column.type)
         return str(literal.compile(dialect=POSTGRESQL, compile_kwargs={"literal_binds": True}))
-    except sa.exc.SQLAlchemyError:  # a type that has no such form: the author of the script knows better
+    except sa.exc.SQLAlchemyError:  # a type without literals: left to the author of the script
         return None
 
 
@@ -101,9 +101,9 @@ def _render_add_required_column(context: AutogenContext, op: AddRequiredColumnOp
     column = op.column._copy()
     if op.filling is None:
         name = f"{op.table_name}.{column.name}"
-        logger.warning("%s is NOT NULL and has no default: the script will fail where the table has rows.", name)
+        logger.warning("%s is NOT NULL and has no default: the script will fail if the table has rows.", name)
         return [
-            "# Fails where the table has rows: the column is NOT NULL, and the model has no default for it.",
+            "# Fails if the table has rows: the column is NOT NULL, and the model has no default for it.",
             *render.render_op(context, ops.AddColumnOp(op.table_name, column, schema=op.schema)),
         ]
     column.server_default = sa.DefaultClause(sa.text(for_text(op.filling)))
@@ -112,7 +112,7 @@ def _render_add_required_column(context: AutogenContext, op: AddRequiredColumnOp
         op.table_name, column.name, schema=op.schema, existing_type=column.type, modify_server_default=None
     )
     return [
-        "# For the rows that are there. Later ones get the default from the model, which has it in Python alone.",
+        "# The default is for existing rows. Later ones get it from the model, which sets it in Python.",
         *render.render_op(context, add),
         *render.render_op(context, forget),
     ]
@@ -121,26 +121,25 @@ def _render_add_required_column(context: AutogenContext, op: AddRequiredColumnOp
 def _using(
     connection: sa.Connection, column: str, source: TypeEngine[Any] | None, target: TypeEngine[Any] | None
 ) -> str | None:
-    """The expression that PostgreSQL asks for, or None if it converts by itself.
+    """The expression that PostgreSQL requires after USING, or None if it converts implicitly.
 
-    It does so with a cast that is meant for assignments, and from anything to a string. A type that this revision is
-    about to create is not there to ask about, but only strings are turned into an enum, and explicitly.
+    It does so with an assignment cast, and from any type to a string. A type that this revision creates does not exist
+    yet, but only strings are converted to an enum, and only explicitly.
     """
     if source is None or target is None:
         return None
     rows = connection.execute(
         sa.text("""
             SELECT s.typcategory = 'S' AS from_string,
-                   t.typcategory = 'S' OR s.oid = t.oid OR coalesce(c.castcontext IN ('a', 'i'), false) AS by_itself,
+                   t.typcategory = 'S' OR s.oid = t.oid OR coalesce(c.castcontext IN ('a', 'i'), false) AS is_implicit,
                    c.oid IS NOT NULL AS is_cast
-            FROM (SELECT CAST(to_regtype(:source) AS oid) AS source, CAST(to_regtype(:target) AS oid) AS target) AS named
-            LEFT JOIN pg_type s ON s.oid = named.source
-            LEFT JOIN pg_type t ON t.oid = named.target
-            LEFT JOIN pg_cast c ON c.castsource = s.oid AND c.casttarget = t.oid
+            FROM (SELECT CAST(to_regtype(:source) AS oid) AS source, CAST(to_regtype(:target) AS oid) AS target) AS
+            named LEFT JOIN pg_type s ON s.oid = named.source LEFT JOIN pg_type t ON t.oid = named.target LEFT JOIN
+            pg_cast c ON c.castsource = s.oid AND c.casttarget = t.oid
         """),
         {"source": type_in_sql(source), "target": type_in_sql(target)},
     ).one()
-    if rows.by_itself:
+    if rows.is_implicit:
         return None
     through_text = "" if rows.from_string or rows.is_cast else "::text"
     return f"{quote(column)}{through_text}::{type_in_sql(target)}"
@@ -151,8 +150,8 @@ def _render_convert_column(context: AutogenContext, op: ConvertColumnOp) -> list
     using, lines = op.info["using"], []
     default = op.existing_server_default
     if default:
-        # PostgreSQL would convert the default too. It does not take USING for that, and what it makes of a label still
-        # needs the enum's type, which could not be dropped then.
+        # PostgreSQL would convert the default too, without USING, and the result would still depend on the enum's type,
+        # which could not be dropped then.
         lines = [f"op.alter_column({op.table_name!r}, {op.column_name!r}, schema={op.schema!r}, server_default=None)"]
         if op.modify_server_default is False:
             text = re.sub(r"::[\w\s.\"\[\]()]+$", "", str(getattr(default, "arg", default)))

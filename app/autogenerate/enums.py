@@ -1,4 +1,4 @@
-"""The types of enum columns: created before they are used, dropped after, and given the labels that the models have."""
+"""The types of enum columns: created before their use, dropped after it, and altered when the labels change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Labels = tuple[str, ...]
 
 
 class EnumName(NamedTuple):
-    schema: str | None  # None: the one that tables without a schema are in
+    schema: str | None  # None: the default schema
     name: str
 
     def __str__(self) -> str:
@@ -31,7 +31,7 @@ class EnumName(NamedTuple):
 class EnumUse:
     """A stored column whose type is an enum, or an array of one."""
 
-    table: str  # quoted, and with its schema if that is not the default one
+    table: str  # quoted, and qualified if its schema is not the default one
     column: str  # quoted
     is_array: bool
     default: str | None  # "'draft'::mood"
@@ -39,7 +39,7 @@ class EnumUse:
 
 @dataclass(frozen=True)
 class Dependent:
-    """A CHECK or an index whose text names labels. It must step aside while the type is replaced."""
+    """A CHECK constraint or an index that uses labels. It must be dropped while the type is replaced."""
 
     drop: str
     create: str
@@ -77,7 +77,7 @@ class DropEnumOp(ops.MigrateOperation):
 
 @dataclass
 class AlterEnumOp(ops.MigrateOperation):
-    """Other labels for a type that is there. Labels can be added; to remove one, the type must be recreated."""
+    """Changes the labels of an existing type. Labels can be added; to remove or rename one, the type is replaced."""
 
     enum: EnumName
     before: Labels
@@ -134,10 +134,10 @@ def _literals(labels: Iterable[str]) -> str:
 
 
 def complete(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
-    """Adds the operations on enum types around those that Alembic found."""
-    connection = cast("sa.Connection", context.connection)  # there is none offline alone
+    """Adds the operations on enum types before and after those that Alembic found."""
+    connection = cast("sa.Connection", context.connection)  # it is None only in offline mode
     modelled, stored = _enums_of_models(context), _enums_of_database(connection)
-    abandoned = {name for name in _enums_let_go(upgrade.ops) if name in stored and name not in modelled}
+    abandoned = {name for name in _released_enums(upgrade.ops) if name in stored and name not in modelled}
     upgrade.ops[:] = [
         *(CreateEnumOp(name, labels) for name, labels in modelled.items() if name not in stored),
         *(
@@ -151,7 +151,7 @@ def complete(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
 
 
 def _enums_of_models(context: AutogenContext) -> dict[EnumName, Labels]:
-    """Raises CommandError if two models mean different things by one name."""
+    """Raises CommandError if two models have different labels for the same type."""
     labels_by_enum: dict[EnumName, Labels] = {}
     for table in context.sorted_tables:
         for column in table.columns:
@@ -180,12 +180,12 @@ def _enums_of_database(connection: sa.Connection) -> dict[EnumName, Labels]:
     return {EnumName(schema, name): tuple(labels) for schema, name, labels in rows}
 
 
-def _enums_let_go(operations: Iterable[ops.MigrateOperation]) -> Iterator[EnumName]:
+def _released_enums(operations: Iterable[ops.MigrateOperation]) -> Iterator[EnumName]:
     """The enum types that dropped tables, dropped columns and columns with a new type had."""
     for op in operations:
         types: Iterable[TypeEngine[Any]] = ()
         if isinstance(op, ops.ModifyTableOps):
-            yield from _enums_let_go(op.ops)
+            yield from _released_enums(op.ops)
         elif isinstance(op, ops.DropTableOp):
             types = [column.type for column in op.to_table().columns]
         elif isinstance(op, ops.DropColumnOp):
@@ -221,11 +221,10 @@ def _dependents(connection: sa.Connection, enum: EnumName) -> tuple[Dependent, .
             WITH used AS ({_COLUMNS})
             SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', u.name, k.conname),
                    format('ALTER TABLE %s ADD CONSTRAINT %I %s', u.name, k.conname, pg_get_constraintdef(k.oid))
-            FROM used u JOIN pg_constraint k ON k.conrelid = u.relation AND k.contype = 'c' AND u.attnum = ANY (k.conkey)
-            UNION
-            SELECT format('DROP INDEX %s', i.indexrelid::regclass), pg_get_indexdef(i.indexrelid)
-            FROM used u JOIN pg_index i ON i.indrelid = u.relation AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL)
-            JOIN pg_depend p ON p.classid = 'pg_class'::regclass AND p.objid = i.indexrelid
+            FROM used u JOIN pg_constraint k ON k.conrelid = u.relation AND k.contype = 'c' AND u.attnum = ANY
+            (k.conkey) UNION SELECT format('DROP INDEX %s', i.indexrelid::regclass), pg_get_indexdef(i.indexrelid) FROM
+            used u JOIN pg_index i ON i.indrelid = u.relation AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL) JOIN
+            pg_depend p ON p.classid = 'pg_class'::regclass AND p.objid = i.indexrelid
                             AND p.refobjid = u.relation AND p.refobjsubid = u.attnum
             ORDER BY 1
         """),

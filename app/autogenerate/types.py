@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-# Statements are put together to be read, so nothing is doubled or escaped for a driver.
+# The statements are for scripts, so nothing is doubled or escaped for a driver.
 POSTGRESQL = postgresql.dialect(paramstyle="named")
 quote = POSTGRESQL.identifier_preparer.quote
 
@@ -21,14 +21,14 @@ def stored_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     variant = type_._variant_mapping.get("postgresql")
     if variant is not None:
         return stored_type(variant)
-    # SQLAlchemy has decorators of its own, such as Interval. Those may stand in a script.
+    # SQLAlchemy has its own decorators, such as Interval. Those may appear in a script.
     if isinstance(type_, TypeDecorator) and not type(type_).__module__.startswith("sqlalchemy."):
         return stored_type(type_.load_dialect_impl(POSTGRESQL))
     return type_
 
 
 def native_enum(type_: TypeEngine[Any] | None) -> sa.Enum | None:
-    """The enum that PostgreSQL must know before it can make a column of this type: the type itself, or an array's."""
+    """The enum type that must exist before a column of this type: the type itself, or the element type of an array."""
     if type_ is None:
         return None
     type_ = stored_type(type_)
@@ -43,7 +43,7 @@ def type_in_sql(type_: TypeEngine[Any]) -> str:
 
 
 def render_type(type_: TypeEngine[Any], context: AutogenContext) -> str | bool:
-    """How a script writes a type. False: as Alembic does."""
+    """How a script writes a type. False: as Alembic writes it."""
     plain = stored_type(type_)
     if isinstance(plain, sa.Enum) and not plain.native_enum:
         return f"sa.String(length={plain.length})"
@@ -51,7 +51,7 @@ def render_type(type_: TypeEngine[Any], context: AutogenContext) -> str | bool:
         context.imports.add("from sqlalchemy.dialects import postgresql")
         schema = f", schema={str(plain.schema)!r}" if plain.schema else ""
         labels = ", ".join(map(repr, plain.enums))
-        # The type is created by a statement of its own; Alembic would do it for a new table, and not for a new column.
+        # A separate statement creates the type; Alembic would create it for a new table, but not for a new column.
         return f"postgresql.ENUM({labels}, name={str(plain.name)!r}{schema}, create_type=False)"
     if isinstance(plain, sa.ARRAY):
         dimensions = f", dimensions={plain.dimensions}" if plain.dimensions else ""
@@ -66,7 +66,7 @@ def compare_type(
     found: TypeEngine[Any],
     wanted: TypeEngine[Any],
 ) -> bool | None:
-    """True if the types differ in what Alembic overlooks: to it, `varchar` equals `varchar(80)`. None: let it say."""
+    """True for differences that Alembic overlooks: to it, `varchar` equals `varchar(80)`. None: let Alembic decide."""
     found, wanted = stored_type(found), stored_type(wanted)
     if isinstance(found, sa.String) and isinstance(wanted, sa.String) and not isinstance(wanted, sa.Enum):
         return found.length != wanted.length or None
@@ -79,7 +79,7 @@ def compare_type(
         if not connection.scalar(same, items):
             return True
         return compare_type(context, found_column, model_column, found.item_type, wanted.item_type)
-    # A float is a Numeric to SQLAlchemy, and has no scale to PostgreSQL.
+    # In SQLAlchemy a float is a Numeric; in PostgreSQL it has no scale.
     if isinstance(found, sa.NUMERIC) and isinstance(wanted, sa.Numeric) and not isinstance(wanted, sa.Float):
         return (found.precision, found.scale or 0) != (wanted.precision, wanted.scale or 0) or None
     return None

@@ -1,6 +1,5 @@
-"""A project: a repository whose migrations are gated, and the tokens with which its pipelines speak to us.
+"""A project: a repository whose migrations are verified, and the API tokens of its pipelines.
 
-Every other table of the record hangs on a project, and every request is answered on behalf of a token, so one project
-can be kept from seeing another in one place: `access.project_for` admits nobody to a project that the token may not
-know of.
+Every other table of the record refers to a project, and every request is made with a token. So one place keeps projects
+apart: `access.project_for` gives access to a project only to its own tokens and to administrators of the installation.
 """

@@ -1,13 +1,13 @@
-"""Who is asking, and what they may: the dependencies with which a route says which token it takes.
+"""Authentication and authorization: the dependencies with which a route declares the token that it needs.
 
     async def read_run(caller: Annotated[Caller[Project], project_for(Scope.READ)], run_id: UUID) -> RunDetail:
         return await caller.ask(service.read_run, run_id)
 
-A dependency reads the headers and the path, and nothing else. The token is looked up when the caller asks for
-something, on the thread and in the transaction in which the answer is found: so one request is one transaction, and no
-connection is held while a body is read or an answer is sent.
+A dependency reads the headers and the path, and nothing else. The token is looked up on the same thread and in the same
+transaction as the answer: so one request is one transaction, and no connection is held while a body is read or an
+answer is sent.
 
-A project that the token may not know of is answered as one that is not there, before the scope is looked at.
+A project that the token has no access to is answered like one that does not exist, before the scope is checked.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ Answer = TypeVar("Answer")
 Arguments = ParamSpec("Arguments")
 
 bearer = HTTPBearer(
-    scheme_name="token", description="A token of the project, or of the installation: `ovp_…`", auto_error=False
+    scheme_name="token", description="A token of the project or of an administrator: `ovp_…`", auto_error=False
 )
 
 
 class Caller(Generic[Admitted]):
-    """Whoever sent the request, by the token that was shown and not looked up yet."""
+    """The sender of the request, known by a token that has not been looked up yet."""
 
     def __init__(self, workers: Workers, admit: Callable[[Session], Admitted]) -> None:
-        """`admit` looks the token up, and returns what it opens. It raises the refusals of its kind of caller."""
+        """`admit` looks the token up, and returns what it gives access to. It raises the refusals."""
         self.workers = workers
         self.admit = admit
 
@@ -48,7 +48,7 @@ class Caller(Generic[Admitted]):
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> Answer:
-        """What `verb(session, admitted, …)` returns, in a transaction that is committed. To be used on a thread."""
+        """Returns `verb(session, admitted, …)`, and commits its transaction. Call it on a thread."""
         with self.workers.transaction() as session:
             return verb(session, self.admit(session), *arguments, **options)
 
@@ -58,11 +58,11 @@ class Caller(Generic[Admitted]):
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> Answer:
-        """The same, on a thread."""
+        """The same as `transact`, on a worker's thread."""
         return await self.workers.run(lambda: self.transact(verb, *arguments, **options))
 
     async def authenticate(self) -> None:
-        """Refuse whoever may not ask, in a transaction that is over when this returns."""
+        """Raise the refusal if the caller has no access, in a transaction that has ended when this returns."""
         await self.ask(lambda session, admitted: None)
 
 
@@ -80,16 +80,16 @@ async def workers_of_request(request: Request) -> Workers:
 
 RequestSecret = Annotated[str, Depends(secret_of_request)]
 RequestWorkers = Annotated[Workers, Depends(workers_of_request)]
-ProjectSlug = Annotated[str, Path(description="Of the project.", examples=["shop"])]
+ProjectSlug = Annotated[str, Path(description="The project's slug.", examples=["shop"])]
 
 
 async def anyone(workers: RequestWorkers, secret: RequestSecret) -> Caller[ApiToken]:
-    """With any token of ours. Asking raises TokenUnknown."""
+    """Any valid token. `ask` raises TokenUnknown."""
     return Caller(workers, lambda session: tokens.recognise(session, secret)[0])
 
 
 async def instance_admin(workers: RequestWorkers, secret: RequestSecret) -> Caller[ApiToken]:
-    """Asking raises TokenUnknown and InstanceAdminNeeded."""
+    """`ask` raises TokenUnknown and InstanceAdminNeeded."""
 
     def admit(session: Session) -> ApiToken:
         token, _ = tokens.recognise(session, secret)
@@ -101,7 +101,7 @@ async def instance_admin(workers: RequestWorkers, secret: RequestSecret) -> Call
 
 def require_instance_admin(token: ApiToken) -> None:
     """Raises InstanceAdminNeeded."""
-    if token.project_id is not None:  # the database holds that a token without a project is an administrator's
+    if token.project_id is not None:  # a CHECK constraint ensures that a token without a project has the scope `admin`
         raise InstanceAdminNeeded
 
 
@@ -110,13 +110,13 @@ def allows(token: ApiToken, scope: Scope) -> bool:
 
 
 def project_for(scope: Scope) -> Any:
-    """The project of the path, for a token with this scope. Asking raises ProjectNotFound and ScopeMissing."""
+    """The project in the path, for a token with this scope. `ask` raises ProjectNotFound and ScopeMissing."""
 
     async def caller(workers: RequestWorkers, secret: RequestSecret, slug: ProjectSlug) -> Caller[Project]:
         def admit(session: Session) -> Project:
-            # No project has a name that is none, and PostgreSQL takes no NUL.
+            # An invalid slug names no project, and PostgreSQL accepts no NUL character.
             token, project = tokens.recognise(session, secret, slug if re.fullmatch(SLUG, slug) else "")
-            # Whether there is such a project is told to nobody who may not know of it.
+            # Whether the project exists must not be visible to a token without access to it.
             if project is None or token.project_id not in (None, project.id):
                 raise ProjectNotFound(slug)
             if not allows(token, scope):

@@ -1,4 +1,4 @@
-"""`overproof token …`: the one way to the first token of an installation."""
+"""`overproof token …`: the only way to get the first token of an installation."""
 
 from __future__ import annotations
 
@@ -16,36 +16,40 @@ SCOPES = ("read", "report", "deploy", "admin")  # as projects.models.Scope has t
 def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "token",
-        help="issue a token, the first one of an installation included",
-        description="Issues, lists and revokes tokens, in the database that DATABASE_URL names.",
+        help="issue, list and revoke API tokens",
+        description="Issues, lists and revokes API tokens in the database that DATABASE_URL names.",
     )
-    verbs = parser.add_subparsers(title="what to do", metavar="VERB", required=True)
+    verbs = parser.add_subparsers(title="commands", metavar="VERB", required=True)
 
     create = verbs.add_parser(
         "create",
         help="issue a token and print its secret",
-        description="Prints the secret of a new token, this once. --admin alone makes an administrator's token of the "
-        "whole installation; with --project it belongs to that project.",
+        description="Prints the secret of a new token, which is shown only once. --admin without --project issues a "
+        "token for an administrator of the whole installation.",
     )
-    create.add_argument("--project", metavar="SLUG", help="the project that it belongs to (default: all of them)")
+    create.add_argument(
+        "--project", metavar="SLUG", help="the project that the token belongs to (default: all projects)"
+    )
     what = create.add_mutually_exclusive_group(required=True)
-    what.add_argument("--scope", choices=SCOPES, help="what it is for")
+    what.add_argument("--scope", choices=SCOPES, help="what the token may do")
     what.add_argument("--admin", dest="scope", action="store_const", const="admin", help="short for --scope admin")
-    create.add_argument("--name", default="from the command line", help="who or what will use it")
+    create.add_argument("--name", default="from the command line", help="who or what uses it (default: %(default)s)")
     create.set_defaults(run=create_token)
 
     listing = verbs.add_parser("list", help="list tokens, without their secrets")
-    listing.add_argument("--project", metavar="SLUG", help="of that project (default: of the whole installation)")
+    listing.add_argument(
+        "--project", metavar="SLUG", help="list those of this project (default: those of the whole installation)"
+    )
     listing.set_defaults(run=list_tokens)
 
-    revoke = verbs.add_parser("revoke", help="make a token useless")
-    revoke.add_argument("id", type=UUID, metavar="ID", help="as `overproof token list` shows it")
+    revoke = verbs.add_parser("revoke", help="revoke a token")
+    revoke.add_argument("id", type=UUID, metavar="ID", help="the token's ID, from `overproof token list`")
     revoke.set_defaults(run=revoke_token)
 
 
 @contextmanager
 def transaction() -> Iterator[Any]:
-    """A session on the database of DATABASE_URL. Raises CommandFailed if it cannot be used."""
+    """A session with the database that DATABASE_URL names. Raises CommandFailed if it cannot be used."""
     import sqlalchemy as sa
     from sqlmodel import Session
 
@@ -72,13 +76,13 @@ def find_project(session: Any, slug: str | None) -> Any:
         return None
     project = session.exec(select(Project).where(Project.slug == slug.replace("\0", ""))).one_or_none()
     if project is None:
-        raise CommandFailed(f"There is no project {slug!r}. POST /api/v1/projects creates one.")
+        raise CommandFailed(f"there is no project {slug!r}: create it with POST /api/v1/projects")
     return project
 
 
 def create_token(arguments: argparse.Namespace) -> int:
     if arguments.project is None and arguments.scope != "admin":
-        raise CommandFailed(f"A token with the scope {arguments.scope!r} belongs to a project: add --project SLUG.")
+        raise CommandFailed(f"a token with the scope {arguments.scope!r} belongs to a project: add --project SLUG")
     from pydantic import ValidationError
 
     from app.projects.models import Scope
@@ -88,7 +92,7 @@ def create_token(arguments: argparse.Namespace) -> int:
     try:
         new = TokenCreate(name=arguments.name, scope=Scope(arguments.scope))
     except ValidationError as error:
-        raise CommandFailed(f"--name {arguments.name!r}: {error.errors()[0]['msg']}.") from None
+        raise CommandFailed(f"--name {arguments.name!r}: {error.errors()[0]['msg']}") from None
     with transaction() as session:
         _, secret = issue_token(session, find_project(session, arguments.project), new)
     print(secret)
@@ -104,7 +108,7 @@ def list_tokens(arguments: argparse.Namespace) -> int:
         project = find_project(session, arguments.project)
         query = select(ApiToken).where(col(ApiToken.project_id) == (project.id if project else None))
         for token in session.exec(query.order_by(col(ApiToken.created_at))):
-            state = f"revoked {token.revoked_at:%Y-%m-%d}" if token.revoked_at else "in force"
+            state = f"revoked {token.revoked_at:%Y-%m-%d}" if token.revoked_at else "valid"
             used = f"used {token.last_used_at:%Y-%m-%d}" if token.last_used_at else "never used"
             print(f"{token.id}  …{token.hint}  {token.scope:6}  {state}, {used}  {token.name}")
     return 0
@@ -117,6 +121,6 @@ def revoke_token(arguments: argparse.Namespace) -> int:
     with transaction() as session:
         token = session.get(ApiToken, arguments.id)
         if token is None:
-            raise CommandFailed(f"There is no token {arguments.id}. `overproof token list` shows those that there are.")
+            raise CommandFailed(f"there is no token {arguments.id}: `overproof token list` lists the tokens")
         tokens.revoke_token(session, token)
     return 0

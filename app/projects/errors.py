@@ -1,4 +1,4 @@
-"""What the projects and their tokens can refuse."""
+"""The refusals of projects and tokens."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from app.projects.models import Scope
 
 
 class TokenMissing(Unauthorized):
-    """The request shows no token."""
+    """The request has no token."""
 
     def __init__(self) -> None:
-        super().__init__("Show a token: Authorization: Bearer ovp_… An administrator of the project issues them.")
+        super().__init__("Send a token (Authorization: Bearer ovp_…). An administrator of the project can issue one.")
 
 
 class TokenUnknown(Unauthorized):
-    """The token is not one of ours, or was revoked."""
+    """The token does not exist, or was revoked."""
 
     headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
     def __init__(self) -> None:
-        super().__init__("The token is unknown here, or was revoked. Ask an administrator of the project for another.")
+        super().__init__("The token is unknown or was revoked. Ask an administrator of the project for another one.")
 
 
 class ScopeMissing(Forbidden):
-    """The token is good, and not for this."""
+    """The token is valid, but its scope does not permit this."""
 
     def __init__(self, needed: Scope, shown: Scope) -> None:
-        super().__init__(f"This takes a token with the scope {needed.value!r}, and yours has {shown.value!r}.")
+        super().__init__(f"This needs a token with the scope {needed.value!r}; yours has {shown.value!r}.")
 
 
 class InstanceAdminNeeded(Forbidden):
-    """This concerns all projects, and the token belongs to one."""
+    """The request concerns all projects, and the token belongs to one of them."""
 
     def __init__(self) -> None:
         super().__init__(
-            "This takes an administrator's token of the whole installation: overproof token create --admin makes one."
+            "This needs an administrator's token for the whole installation: overproof token create --admin issues one."
         )
 
 
 class ProjectNotFound(NotFound):
-    """There is no such project, or the token may not know of it."""
+    """The project does not exist, or the token has no access to it."""
 
     def __init__(self, slug: str) -> None:
-        super().__init__(f"There is no project {slug!r} that this token may see.")
+        super().__init__(f"The project {slug!r} does not exist, or this token has no access to it.")
 
 
 class TokenNotFound(NotFound):
@@ -59,11 +59,11 @@ class SlugTaken(Conflict):
     """Another project has that slug."""
 
     def __init__(self, slug: str) -> None:
-        super().__init__(f"A project with the slug {slug!r} is there already.")
+        super().__init__(f"A project with the slug {slug!r} already exists.")
 
 
 class ProjectArchived(Conflict):
-    """The project is archived: it is read, and takes nothing new."""
+    """The project is archived: it can be read, but not written to."""
 
     def __init__(self, slug: str) -> None:
-        super().__init__(f"The project {slug!r} is archived and takes nothing new. Restore it first.")
+        super().__init__(f"The project {slug!r} is archived and read-only. Restore it first.")

@@ -1,4 +1,4 @@
-"""Projects and their tokens, as they are stored."""
+"""The stored tables of projects and tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SLUG = "^[a-z0-9]+(-[a-z0-9]+)*$"
 
 
 class Scope(StrEnum):
-    """What a token is for. `read` is part of every other."""
+    """What a token permits. Every other scope includes `read`."""
 
     READ = "read"
     REPORT = "report"
@@ -24,7 +24,7 @@ class Scope(StrEnum):
 
 
 class Project(Table, table=True):
-    """A repository whose migrations are gated, such as `shop`."""
+    """A repository whose migrations are verified, such as `shop`."""
 
     __table_args__ = (
         CheckConstraint(f"slug ~ '{SLUG}'", name="slug_is_a_path_segment"),
@@ -34,13 +34,13 @@ class Project(Table, table=True):
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     slug: str = Field(unique=True, max_length=63)
     name: str = Field(max_length=200)
-    repository: str | None = Field(default=None, max_length=500)  # where it lives, for a link on its page
+    repository: str | None = Field(default=None, max_length=500)  # its URL, for a link on the project's page
     created_at: datetime = Field(default_factory=utcnow)
-    archived_at: datetime | None = None  # an archived project is read, and takes no new runs
+    archived_at: datetime | None = None  # an archived project is read-only
 
 
 class ApiToken(Table, table=True):
-    """What a pipeline shows to be let in. Only the digest is kept: whoever reads this table cannot use it."""
+    """The credential of a pipeline or a person. Only its digest is stored, which cannot be used to authenticate."""
 
     __table_args__ = (
         CheckConstraint("length(digest) = 32", name="digest_is_a_sha256"),
@@ -48,12 +48,12 @@ class ApiToken(Table, table=True):
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    # A token means nothing without its project. NULL: the installation's own administrator, over all projects.
+    # A token is deleted with its project. NULL: an administrator of the installation, with access to all projects.
     project_id: UUID | None = Field(default=None, foreign_key="project.id", ondelete="CASCADE", index=True)
     name: str = Field(max_length=200)
     scope: Scope = Field(sa_type=labels_of(Scope, "token_scope"))
     digest: bytes = Field(unique=True)
-    hint: str = Field(max_length=8)  # the last characters of the secret, to tell two tokens apart
+    hint: str = Field(max_length=8)  # the last characters of the secret, to identify the token
     created_at: datetime = Field(default_factory=utcnow)
-    last_used_at: datetime | None = None  # to the minute: see service.note_use
+    last_used_at: datetime | None = None  # to the minute: see tokens.note_use
     revoked_at: datetime | None = None

@@ -53,7 +53,7 @@ async def create_project(new: ProjectCreate, caller: InstanceAdmin, response: Re
 async def list_projects(
     caller: Anyone, cursor: Cursor = None, limit: Limit = 50, archived: bool | None = None
 ) -> Page[ProjectRead]:
-    """All of them for an administrator of the installation, else the one that the token belongs to. By slug."""
+    """Sorted by slug. An administrator of the installation sees all projects; any other token sees its own."""
     return await caller.ask(service.list_projects, archived=archived, cursor=cursor, limit=limit)
 
 
@@ -65,12 +65,12 @@ async def read_project(caller: ProjectReader) -> ProjectRead:
 @router.patch(
     "/{slug}",
     tags=["projects"],
-    summary="Rename a project, or say where its repository is",
+    summary="Change a project",
     responses=documented(*OF_A_PROJECT, InstanceAdminNeeded, SlugTaken, *OF_A_BODY),
 )
 async def change_project(caller: ProjectAdmin, administrator: InstanceAdmin, change: ProjectChange) -> ProjectRead:
-    """Its slug is changed by an administrator of the installation alone: whether one is free tells of other
-    projects."""
+    """Omitted fields keep their values. Only an administrator of the installation may change the slug, because the
+    answer shows whether another project has it."""
 
     def apply(session: Session, project: Project) -> ProjectRead:
         if "slug" in change.model_fields_set and change.slug != project.slug:
@@ -82,13 +82,13 @@ async def change_project(caller: ProjectAdmin, administrator: InstanceAdmin, cha
 
 @router.post("/{slug}/archive", tags=["projects"], summary="Archive a project", responses=documented(*OF_A_PROJECT))
 async def archive_project(caller: ProjectAdmin) -> ProjectRead:
-    """It can be read as before, and takes no new runs. Archiving it again changes nothing."""
+    """An archived project can still be read, but accepts no new runs. Archiving it again changes nothing."""
     return await caller.ask(lambda *asked: ProjectRead.model_validate(service.archive_project(*asked)))
 
 
-@router.post("/{slug}/restore", tags=["projects"], summary="Take a project back", responses=documented(*OF_A_PROJECT))
+@router.post("/{slug}/restore", tags=["projects"], summary="Restore a project", responses=documented(*OF_A_PROJECT))
 async def restore_project(caller: ProjectAdmin) -> ProjectRead:
-    """The opposite of archiving it."""
+    """Makes an archived project accept runs again."""
     return await caller.ask(lambda *asked: ProjectRead.model_validate(service.restore_project(*asked)))
 
 
@@ -100,7 +100,7 @@ async def restore_project(caller: ProjectAdmin) -> ProjectRead:
     responses=documented(*OF_A_PROJECT, *OF_A_BODY),
 )
 async def issue_token(caller: ProjectAdmin, new: TokenCreate, response: Response) -> TokenIssued:
-    """The answer holds the secret, this once. Only its digest is kept."""
+    """The answer contains the secret, which is shown only once: the service stores only its digest."""
 
     def issue(session: Session, project: Project) -> TokenIssued:
         token, secret = tokens.issue_token(session, project, new)
@@ -114,7 +114,7 @@ async def issue_token(caller: ProjectAdmin, new: TokenCreate, response: Response
     "/{slug}/tokens", tags=["tokens"], summary="List tokens", responses=documented(*OF_A_PROJECT, InvalidCursor)
 )
 async def list_tokens(caller: ProjectAdmin, cursor: Cursor = None, limit: Limit = 50) -> Page[TokenRead]:
-    """The oldest first, and those that were revoked too."""
+    """The oldest first, including revoked ones."""
     return await caller.ask(tokens.list_tokens, cursor=cursor, limit=limit)
 
 
@@ -126,7 +126,7 @@ async def list_tokens(caller: ProjectAdmin, cursor: Cursor = None, limit: Limit 
     responses=documented(*OF_A_PROJECT, TokenNotFound),
 )
 async def revoke_token(caller: ProjectAdmin, token_id: UUID) -> None:
-    """From the next request on it opens nothing. Revoking it again changes nothing."""
+    """Takes effect with the next request. Revoking it again changes nothing."""
 
     def revoke(session: Session, project: Project) -> None:
         tokens.revoke_token(session, tokens.get_token(session, project, token_id))

@@ -1,4 +1,4 @@
-"""What goes in and out of the routes for projects and tokens."""
+"""The bodies of requests and answers for projects and tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.projects.models import SLUG, Scope
 
-# No control characters: PostgreSQL stores no NUL, and a line break has no business in a name. And not only blanks.
+# No control characters (PostgreSQL stores no NUL, and a name is one line), and not only blanks.
 NO_CONTROL = r"[^\u0000-\u001f\u007f-\u009f]"
 LINE = rf"^{NO_CONTROL}*[^\s\u0000-\u001f\u007f-\u009f]{NO_CONTROL}*$"
 
@@ -24,7 +24,7 @@ def no_default(schema: dict[str, Any]) -> None:
 
 
 class Body(BaseModel):
-    """What a caller sends. A field that is not known is refused, since it is most often one that was misspelt."""
+    """The body of a request. An unknown field is refused, since it is most often a misspelt one."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -34,17 +34,17 @@ class Answer(BaseModel):
 
 
 class ProjectCreate(Body):
-    slug: Slug = Field(description="Its name in paths.", examples=["shop"])
+    slug: Slug = Field(description="The project's name in URLs.", examples=["shop"])
     name: Name = Field(examples=["The shop"])
     repository: Link | None = Field(default=None, examples=["https://github.com/acme/shop"])
 
 
 class ProjectChange(Body):
-    """What is left out stays as it is."""
+    """Omitted fields keep their values."""
 
-    # Left out they stay; null is refused, and so is no part of their types.
+    # They may be omitted, but not null, so null is not part of their types.
     slug: Slug = Field(  # type: ignore[assignment]
-        default=None, description="Pipelines that use the old one are answered by 404.", json_schema_extra=no_default
+        default=None, description="Requests that use the old one get a 404.", json_schema_extra=no_default
     )
     name: Name = Field(  # type: ignore[assignment]
         default=None, examples=["The web shop"], json_schema_extra=no_default
@@ -58,12 +58,12 @@ class ProjectRead(Answer):
     name: str = Field(examples=["The shop"])
     repository: str | None = Field(examples=["https://github.com/acme/shop"])
     created_at: datetime
-    archived_at: datetime | None = Field(description="Since when it takes nothing new.")
+    archived_at: datetime | None = Field(description="When it was archived; null if it is not.")
 
 
 class TokenCreate(Body):
-    name: Name = Field(description="Who or what will use it.", examples=["CI of the shop"])
-    scope: Scope = Field(description="What it is for. `read` is part of every scope; `admin` is all of them.")
+    name: Name = Field(description="Who or what uses it.", examples=["CI of the shop"])
+    scope: Scope = Field(description="What it permits. Every scope includes `read`; `admin` includes all others.")
 
 
 class TokenRead(Answer):
@@ -78,6 +78,6 @@ class TokenRead(Answer):
 
 class TokenIssued(TokenRead):
     token: str = Field(
-        description="The secret. It is shown this once, and kept nowhere.",
+        description="The secret. It is shown only once, and is not stored.",
         examples=["ovp_0aT3N2mPp7cQyXwEJkVv1RrS5uB8dFhGiLoKzAq9x4Qk"],
     )

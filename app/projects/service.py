@@ -1,4 +1,4 @@
-"""What can be done with a project. All of it on behalf of a token, which decides what there is to see."""
+"""Create, change, list and archive projects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _store(session: Session, project: Project) -> Project:
     try:
         with session.begin_nested():
             session.add(project)
-    except IntegrityError as error:  # the slug is the only thing about a project that a caller can have in common
+    except IntegrityError as error:  # the only constraint that a caller can violate is that of the slug
         raise SlugTaken(slug) from error
     return project
 
@@ -38,7 +38,7 @@ def _store(session: Session, project: Project) -> Project:
 def list_projects(
     session: Session, token: ApiToken, *, archived: bool | None, cursor: str | None, limit: int
 ) -> Page[ProjectRead]:
-    """Those that the token may know of, by slug."""
+    """Those that the token has access to, sorted by slug."""
     query = select(Project).order_by(Project.slug).limit(limit + 1)
     if token.project_id is not None:
         query = query.where(Project.id == token.project_id)
@@ -55,7 +55,7 @@ def list_projects(
 
 
 def archive_project(session: Session, project: Project) -> Project:
-    """Takes nothing new from now on. Archiving it again changes nothing."""
+    """Makes it read-only. Archiving it again changes nothing."""
     project.archived_at = project.archived_at or utcnow()
     return _store(session, project)
 

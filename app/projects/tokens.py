@@ -1,7 +1,7 @@
-"""Tokens: how their secrets are made and recognised, who issues and revokes them.
+"""Tokens: generate and recognise their secrets; issue, list and revoke them.
 
-A secret has 256 bits from the system's generator, so its sha256 needs no salt and no slow hash: there is nothing to
-guess. Its prefix lets the scanners of code hosts find one that was committed by mistake.
+A secret has 256 random bits, so its SHA-256 needs no salt and no slow hash: it cannot be guessed. Its prefix lets
+secret scanners of code hosts find one that was committed by mistake.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from app.projects.schemas import TokenCreate, TokenRead
 PREFIX = "ovp_"
 KEY = tuple_(ApiToken.created_at, ApiToken.id)
 USE_IS_NOTED_EVERY = timedelta(minutes=1)
-# Put together once, since every request begins with it.
+# Built once, since every request begins with it.
 SHOWN = (
     select(ApiToken, Project)
     .outerjoin(Project, col(Project.slug) == bindparam("slug"))
@@ -33,7 +33,7 @@ SHOWN = (
 
 
 def issue_token(session: Session, project: Project | None, new: TokenCreate) -> tuple[ApiToken, str]:
-    """A new token and its secret, which only the caller of this has. No project: for the whole installation."""
+    """A new token and its secret, which is not stored. Without a project: for the whole installation."""
     secret = PREFIX + secrets.token_urlsafe(32)
     token = ApiToken(
         project_id=project.id if project else None,
@@ -52,14 +52,14 @@ def digest_of(secret: str) -> bytes:
 
 
 def recognise(session: Session, secret: str, slug: str = "") -> tuple[ApiToken, Project | None]:
-    """The token whose secret this is, and the project that is called `slug`, in one query.
+    """The token with this secret, and the project with this slug, in one query.
 
     Raises TokenUnknown, also for a token that was revoked.
     """
     digest = digest_of(secret)
     token, project = session.execute(SHOWN, {"digest": digest, "slug": slug}).one_or_none() or (None, None)
-    # The index has compared already, and stops at the first byte that differs; but what it compares are digests, and
-    # nobody can choose those byte by byte. The comparison in constant time leaves nothing to argue about.
+    # The index has compared already, and stops at the first byte that differs. It compares digests, which a client
+    # cannot choose byte by byte; the comparison in constant time makes that argument unnecessary.
     if token is None or not hmac.compare_digest(token.digest, digest) or token.revoked_at is not None:
         raise TokenUnknown
     note_use(session, token)
@@ -67,9 +67,9 @@ def recognise(session: Session, secret: str, slug: str = "") -> tuple[ApiToken, 
 
 
 def note_use(session: Session, token: ApiToken) -> None:
-    """Remember that the token is in use: to the minute, so that reading stays reading, nearly always.
+    """Store when the token was used: to the minute, so that nearly all reading requests write nothing.
 
-    Requests that come at once do not wait for each other's note. One of them makes it.
+    Concurrent requests do not wait for each other: one of them stores it.
     """
     now = utcnow()
     if token.last_used_at is None or now - token.last_used_at >= USE_IS_NOTED_EVERY:
@@ -83,7 +83,7 @@ def note_use(session: Session, token: ApiToken) -> None:
 
 
 def list_tokens(session: Session, project: Project | None, *, cursor: str | None, limit: int) -> Page[TokenRead]:
-    """Of the project, or those of the whole installation; the oldest first, and those that were revoked too."""
+    """Those of the project, or of the whole installation; the oldest first, including revoked ones."""
     query = select(ApiToken).where(col(ApiToken.project_id) == (project.id if project else None))
     if cursor:
         query = query.where(tuple_(*decode_cursor(cursor, TIME_AND_ID)) < KEY)
@@ -106,7 +106,7 @@ def get_token(session: Session, project: Project | None, token_id: UUID) -> ApiT
 
 
 def revoke_token(session: Session, token: ApiToken) -> None:
-    """From the next request on it is unknown. Revoking it again changes nothing."""
+    """Takes effect with the next request. Revoking it again changes nothing."""
     token.revoked_at = token.revoked_at or utcnow()
     session.add(token)
     session.flush()

@@ -1,43 +1,43 @@
-"""How much a JSON text holds, told from its bytes, before anything is made of it.
+"""The number and the depth of the values in a JSON text, counted from its bytes before it is parsed.
 
-A parser makes objects as it goes, and `[],[],…` takes thirty times as much memory as text: whoever may send a report
-could fill the memory of the process with one that its size does not give away. Counting brackets and commas takes
-hardly any, and a tenth of a second for the largest one.
+A parser creates objects as it reads, and `[],[],…` takes thirty times as much memory as its text: a report of normal
+size could exhaust the memory of the process. Counting brackets and commas needs hardly any memory, and a tenth of a
+second for the largest body.
 """
 
 from __future__ import annotations
 
 from app.runs.errors import ReportRefused
 
-MOST_VALUES = 1_500_000  # of all kinds, from the report itself to the last text in it
-MOST_LEVELS = 32  # of lists and objects in one another
+MOST_VALUES = 1_500_000  # of all kinds, including the report itself
+MOST_LEVELS = 32  # of nested lists and objects
 
-SLICE_BYTES = 1024 * 1024  # that are looked at at once, so that there is never a copy of the whole
+SLICE_BYTES = 1024 * 1024  # examined at a time, so that the whole is never copied
 _OTHERS = bytes(byte for byte in range(256) if byte not in b'[]{},"')
 _ALIKE = bytes.maketrans(b"{}", b"[]")
 
 
 def require_bounded(body: bytes) -> None:
-    """Raises ReportRefused. Whether the text is JSON at all is for the parser to say."""
+    """Raises ReportRefused. The parser decides whether the text is JSON at all."""
     structure = _structure_of(body)
     values = sum(map(structure.count, (b",", b"[", b"{")))
     if values > MOST_VALUES:
         raise ReportRefused([("body", f"has more than {MOST_VALUES} values")])
     brackets = structure.translate(_ALIKE, delete=b",")
     for _ in range(MOST_LEVELS):
-        # Each round takes the innermost level away.
+        # Each round removes the innermost level.
         brackets = brackets.replace(b"[]", b"")
     if b"[" in brackets:
-        raise ReportRefused([("body", f"is nested more than {MOST_LEVELS} levels deep, or breaks off")])
+        raise ReportRefused([("body", f"is nested more than {MOST_LEVELS} levels deep, or is incomplete")])
 
 
 def _structure_of(body: bytes) -> bytes:
-    """The brackets and commas that are not part of a text."""
+    """The brackets and commas that are not part of a string."""
     structure = []
-    begin, is_within = 0, False  # of a text
+    begin, is_within = 0, False  # a string
     while begin < len(body):
         end = begin + SLICE_BYTES
-        while body[end - 1 : end] == b"\\":  # what it escapes belongs to the same slice
+        while body[end - 1 : end] == b"\\":  # the character that it escapes must be in the same slice
             end += 1
         piece = body[begin:end].replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, delete=_OTHERS)
         parts = piece.split(b'"')

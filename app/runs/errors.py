@@ -1,4 +1,4 @@
-"""What the runs can refuse."""
+"""The refusals of runs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from app.errors import Invalid, NotFound
 
 
 class RunNotFound(NotFound):
-    """The project has no such run."""
+    """The run does not exist in this project."""
 
     def __init__(self, run_id: object) -> None:
         super().__init__(f"The project has no run {run_id}.")
 
 
 class ReportRefused(Invalid):
-    """The body is not a report that can be kept."""
+    """The body is not a valid report."""
 
     def __init__(self, errors: Sequence[tuple[str, str]]) -> None:
-        super().__init__(
-            "The body is not a report that can be kept: see errors. Its format is overproof-report/1.", errors
-        )
+        super().__init__("The body is not a valid report in the format overproof-report/1. See `errors`.", errors)

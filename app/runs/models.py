@@ -1,4 +1,4 @@
-"""Runs with their checks and findings, as they are stored."""
+"""The stored tables of runs, their checks and their findings."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from app.gate.report.verdict import Outcome, Severity, Verdict
 
 
 class Run(Table, table=True):
-    """One report. Its columns repeat those parts of it that are searched or listed."""
+    """One report. Its columns repeat the parts that are searched or listed."""
 
     __table_args__ = (
         UniqueConstraint("project_id", "digest"),
         CheckConstraint("length(digest) = 32", name="digest_is_a_sha256"),
         CheckConstraint("duration_ms >= 0", name="duration_is_not_negative"),
-        # Newest first, page by page: the order of the list of runs and the key of its cursor.
+        # The order of the list of runs, and the key of its cursor.
         Index("ix_run_project_id_received_at_id", "project_id", "received_at", "id"),
         Index("ix_run_project_id_commit", "project_id", "commit"),
-        # The same for one verdict, however rare.
+        # The same for one verdict, however rare it is.
         Index("ix_run_project_id_verdict_received_at_id", "project_id", "verdict", "received_at", "id"),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    # What was proved outlives a slip of the hand: a project with runs is archived, and cannot be deleted.
+    # Evidence must not be deleted by mistake: a project with runs can be archived, but not deleted.
     project_id: UUID = Field(foreign_key="project.id", ondelete="RESTRICT")
     digest: bytes  # sha256 of the canonical report
     verdict: Verdict = Field(sa_type=labels_of(Verdict, "run_verdict"))
@@ -42,13 +42,13 @@ class Run(Table, table=True):
     started_at: datetime
     duration_ms: float
     received_at: datetime = Field(sa_column_kwargs={"server_default": func.clock_timestamp()}, default=None)
-    # Findings by severity, without those that were accepted. NULL in runs that older code stored: they are counted.
+    # The number of findings by severity, without accepted ones. NULL in runs stored by older code: those are counted.
     finding_counts: dict[str, int] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     report: Any = Field(sa_column=Column(JSONB, nullable=False))
 
 
 class RunCheck(Table, table=True):
-    """What became of one check in one run."""
+    """The outcome of one check in one run."""
 
     __table_args__ = (CheckConstraint("duration_ms >= 0", name="duration_is_not_negative"),)
 
@@ -61,7 +61,7 @@ class RunCheck(Table, table=True):
 
 
 class RunFinding(Table, table=True):
-    """One thing that one check saw. Two findings of a run may share a fingerprint: the same fault at two places."""
+    """One finding of one check. Two findings of a run may have the same fingerprint: the same defect in two places."""
 
     __table_args__ = (
         CheckConstraint("line > 0", name="line_is_positive"),
@@ -75,7 +75,7 @@ class RunFinding(Table, table=True):
     severity: Severity = Field(sa_type=labels_of(Severity, "finding_severity"))
     revision: str | None = Field(default=None, max_length=255)
     object: str | None = None
-    # What tells it from others of its check, revision and object. NULL where older code stored it.
+    # Distinguishes it from others of its check, revision and object. NULL if older code stored it.
     subject: str | None = None
     message: str
     detail: str | None = None
@@ -83,6 +83,6 @@ class RunFinding(Table, table=True):
     path: str | None = None
     line: int | None = None
     fingerprint: str = Field(max_length=128)
-    allowed: str | None = None  # the reason for which it was accepted
-    # The run's, so that a fingerprint is searched among the findings of one project. NULL where older code stored it.
+    allowed: str | None = None  # the reason why it was accepted
+    # That of the run, so that a fingerprint is searched in one project. NULL if older code stored it.
     project_id: UUID | None = None

@@ -1,10 +1,9 @@
-"""A report as somebody posted it: anyone can write one, so it is taken apart with care before it is stored.
+"""A posted report: untrusted input, validated before it is stored.
 
-This is the service's own view of a report. It names what is stored in columns, or shown, and says how long each list
-and text may be; the gate's own reports fit. A field that is not named here is kept with the rest of the report and
-ignored, so that a gate that is newer than the service can still be heard. What PostgreSQL would refuse, from a NUL
-character to a year that has no UTC, is refused here, with the place where it stands; otherwise it would rise as a fault
-of ours.
+This is the service's own model of a report. It names the parts that are stored in columns or shown, and limits the
+length of each list and text; the gate's own reports are within the limits. Unknown fields are stored with the rest of
+the report and otherwise ignored, so that a gate may be newer than the service. Values that PostgreSQL would reject,
+such as a NUL character, are refused here with their position; otherwise they would cause an internal error.
 """
 
 from __future__ import annotations
@@ -23,11 +22,13 @@ from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.runs.bounds import require_bounded
 from app.runs.errors import ReportRefused
 
-MOST_ERRORS = 20  # in one answer; whoever sends a thousand has one cause for them
+MOST_ERRORS = 20  # in one answer; a thousand of them have one cause
 INTEGER_MAX = 2**31 - 1
 
 Item = TypeVar("Item")
-WITHOUT_NUL: dict[str, JsonValue] = {"pattern": r"^[^\u0000]*$"}  # documented, and checked in the whole report at once
+WITHOUT_NUL: dict[str, JsonValue] = {
+    "pattern": r"^[^\u0000]*$"
+}  # documented here, and checked for the whole report in one step
 Short = Annotated[str, Field(max_length=64, json_schema_extra=WITHOUT_NUL)]
 Name = Annotated[str, Field(max_length=255, json_schema_extra=WITHOUT_NUL)]
 Place = Annotated[str, Field(max_length=4_096, json_schema_extra=WITHOUT_NUL)]
@@ -38,13 +39,13 @@ Fingerprint = Annotated[str, Field(max_length=128, json_schema_extra=WITHOUT_NUL
 Flag = Annotated[bool, Field(strict=True)]
 Line = Annotated[int, Field(strict=True, ge=1, le=INTEGER_MAX)]
 Milliseconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
-# A list is read up to its first element that does not fit.
+# A list is validated up to its first invalid element.
 Few = Annotated[list[Item], Field(fail_fast=True, max_length=1_000)]
 Many = Annotated[list[Item], Field(fail_fast=True, max_length=50_000)]
 All = Annotated[list[Item], Field(fail_fast=True, max_length=200_000)]
 
 
-# What is checked and then let go, an element at a time: nothing of it is stored beside the report itself.
+# Validated and then discarded, element by element: only the report itself stores it.
 Unkept = AfterValidator(lambda element: None)
 
 
@@ -126,7 +127,7 @@ class Step(Posted):
 
 
 class PostedReport(Posted):
-    """A report in the format `overproof-report/1`. Fields that are not named here are kept and ignored."""
+    """A report in the format `overproof-report/1`. Other fields are stored with it and otherwise ignored."""
 
     format: Literal["overproof-report/1"]
     verdict: Verdict
@@ -146,15 +147,15 @@ class PostedReport(Posted):
 
 
 class ReadReport(NamedTuple):
-    """A report that can be kept."""
+    """A valid report."""
 
     view: PostedReport
-    text: str  # the whole, as JSON
-    digest: bytes  # sha256 of the text; it does not depend on the order of keys or on spaces
+    text: str  # the whole report as JSON
+    digest: bytes  # SHA-256 of the text; independent of the order of keys and of white space
 
 
 def read_report(pieces: list[bytes]) -> ReadReport:
-    """The report that was sent in these pieces, which are let go as soon as they are read. Raises ReportRefused."""
+    """The report in these pieces, whose list is emptied to free their memory early. Raises ReportRefused."""
     content = read_json(pieces)
     try:
         view = PostedReport.model_validate(content)
@@ -179,10 +180,10 @@ def read_json(pieces: list[bytes]) -> Any:
 
 
 def canonical_json(content: Any) -> str:
-    """As it is kept. Raises ReportRefused where it holds what PostgreSQL cannot keep."""
+    """The text that is stored. Raises ReportRefused for values that PostgreSQL cannot store."""
     try:
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except ValueError:  # a number that is none
+    except ValueError:  # NaN or an infinite number
         raise ReportRefused(_first(unstorable(content))) from None
     if "\\u0000" in text and (errors := _first(unstorable(content))):
         raise ReportRefused(errors)
@@ -194,7 +195,7 @@ def _first(errors: Iterator[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def unstorable(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
-    """Where in a JSON value there is something that JSONB and text columns refuse, and what."""
+    """(position, reason) of each part of a JSON value that JSONB and text columns reject."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from unstorable(key, f"{where} (a name)".strip())
@@ -203,6 +204,6 @@ def unstorable(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
         for index, item in enumerate(value):
             yield from unstorable(item, f"{where}.{index}".lstrip("."))
     elif isinstance(value, str) and "\0" in value:
-        yield where, "PostgreSQL stores no NUL character"
+        yield where, "must not contain a NUL character"
     elif isinstance(value, float) and not math.isfinite(value):
         yield where, "must be a finite number"

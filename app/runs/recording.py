@@ -1,4 +1,4 @@
-"""How a report becomes a run: once, whole, and with what is asked for in columns and rows of its own."""
+"""Store a report as a run, once, with the parts that are searched or listed in columns and rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.runs.posted import PostedReport, ReadReport
 from app.runs.schemas import RunRead
 from app.runs.service import SUMMARIES, find_summary
 
-# What lists and pages show of a report is capped, so that no report spoils them. The report itself has the whole.
+# Texts in columns are truncated, so that lists and pages stay readable. The report itself has the full texts.
 MOST_HEADS = 20
 REASON_LENGTH = 2_000
 FINDING_LENGTHS = {
@@ -42,7 +42,7 @@ class Recorded(NamedTuple):
 
 
 def record_run(session: Session, project: Project, report: ReadReport) -> Recorded:
-    """Store a report, once: the same one again gives the run that is there. Raises ProjectArchived."""
+    """Store a report, or return the existing run of the same report. Raises ProjectArchived."""
     values = {"project_id": project.id, "digest": report.digest}
     known = find_summary(session, SAME, values)
     if known is not None:
@@ -52,11 +52,11 @@ def record_run(session: Session, project: Project, report: ReadReport) -> Record
     try:
         with session.begin_nested():
             _store(session, project, report)
-    except IntegrityError as error:  # the digest: the same report came at the same moment, and that request was first
+    except IntegrityError as error:  # the digest: a concurrent request with the same report was first
         conflict = error
     run = find_summary(session, SAME, values)
     if run is None:
-        raise AssertionError("a run that was stored is not there") from conflict
+        raise AssertionError("the run that was stored cannot be found") from conflict
     return Recorded(run, is_new=conflict is None)
 
 
@@ -79,7 +79,7 @@ def _store(session: Session, project: Project, report: ReadReport) -> None:
         report=sa.cast(sa.literal(report.text, sa.Text), JSONB),
     )
     session.add(run)
-    session.flush()  # first, since the rows of the others refer to it
+    session.flush()  # first, since the other rows refer to it
     _insert(session, RunCheck, _checks(run, view))
     _insert(session, RunFinding, _findings(run, view))
 
@@ -110,7 +110,7 @@ def _findings(run: Run, view: PostedReport) -> list[dict[str, Any]]:
 
 
 def _insert(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
-    """As one JSON text: row by row, tens of thousands of them would take ten times as long."""
+    """All rows in one JSON text: for tens of thousands, row by row would take ten times as long."""
     if rows:
         table = sa.inspect(model).local_table.name
         names = ", ".join(f'"{name}"' for name in rows[0])
@@ -121,7 +121,7 @@ def _insert(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str,
 
 
 def cap(text: str | None, length: int) -> str | None:
-    """At most so many characters, and a mark where it was cut. The report has the whole."""
+    """At most `length` characters; a truncated text ends in `…`. The report has the full text."""
     if text is None or len(text) <= length:
         return text
     return f"{text[: length - 1]}…"

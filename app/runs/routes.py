@@ -27,7 +27,7 @@ router = APIRouter(prefix="/projects/{slug}/runs", tags=["runs"])
 Reader = Annotated[Caller[Project], project_for(Scope.READ)]
 Reporter = Annotated[Caller[Project], project_for(Scope.REPORT)]
 OF_A_PROJECT = (ProjectNotFound, ScopeMissing)
-LARGE_BYTES = 1024 * 1024  # of reports that are taken apart one at a time
+LARGE_BYTES = 1024 * 1024  # of reports that are parsed one at a time
 
 EXAMPLE: dict[str, Any] = {
     "format": "overproof-report/1",
@@ -65,7 +65,7 @@ EXAMPLE: dict[str, Any] = {
     status_code=status.HTTP_201_CREATED,
     summary="Post a report",
     responses={
-        200: {"description": "The same report was posted before. This is its run.", "model": RunRead},
+        200: {"description": "The same report was posted before. The answer is its run.", "model": RunRead},
         **documented(*OF_A_PROJECT, ProjectArchived, ReportRefused, TooManyBodies, *OF_A_BODY),
     },
     openapi_extra={
@@ -78,10 +78,8 @@ EXAMPLE: dict[str, Any] = {
     },
 )
 async def post_report(caller: Reporter, slug: str, request: Request, response: Response) -> RunRead:
-    """What `overproof verify --submit` does. The same report posted twice is one run: 201, and then 200.
-
-    The body is read here and not by the framework, after the token was looked at: it may have megabytes.
-    """
+    """Stores a JSON report of `overproof verify`. Posting the same report again answers 200 with the existing run."""
+    # The framework would read the body, which may have megabytes, before the token is checked.
     await caller.authenticate()
     pieces = [piece async for piece in request.stream()]
 
@@ -100,8 +98,8 @@ async def post_report(caller: Reporter, slug: str, request: Request, response: R
 async def list_runs(
     caller: Reader,
     verdict: Verdict | None = None,
-    commit: Annotated[Commit | None, Query(description="In full, as it was reported.")] = None,
-    fingerprint: Annotated[Fingerprint | None, Query(description="Of a finding that they must have.")] = None,
+    commit: Annotated[Commit | None, Query(description="The full SHA, as in the report.")] = None,
+    fingerprint: Annotated[Fingerprint | None, Query(description="Only runs that have a finding with it.")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[RunRead]:
@@ -113,7 +111,7 @@ async def list_runs(
 
 @router.get("/{run_id}", summary="Read a run", responses=documented(*OF_A_PROJECT, RunNotFound))
 async def read_run(caller: Reader, run_id: UUID) -> RunDetail:
-    """With its checks and the first page of its findings."""
+    """Includes its checks and the first page of its findings."""
     return await caller.ask(service.read_run, run_id)
 
 
@@ -135,7 +133,7 @@ async def list_findings(caller: Reader, run_id: UUID, cursor: Cursor = None, lim
     },
 )
 async def read_report_of_run(caller: Reader, run_id: UUID, request: Request) -> Response:
-    """As it was posted: every step with its statements and locks, and the schema at head."""
+    """The report as it was posted, with the statements and locks of every step, and the schema at head."""
     sending: Sending = request.app.state.sending
 
     def read() -> bytes:
@@ -145,4 +143,4 @@ async def read_report_of_run(caller: Reader, run_id: UUID, request: Request) -> 
     return LargeAnswer(await caller.workers.run_alone(read), sending)
 
 
-MODELS_OF_BODIES = (PostedReport,)  # for the OpenAPI page, which cannot see them in the signatures
+MODELS_OF_BODIES = (PostedReport,)  # for the OpenAPI document: the signatures of the routes do not name them

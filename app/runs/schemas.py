@@ -1,4 +1,4 @@
-"""What goes out of the routes for runs. What comes in is a report: see posted.py."""
+"""The answers of the routes for runs. The body of a request is a report: see posted.py."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Answer(BaseModel):
 
 
 class Counts(Answer):
-    """Findings by severity, without those that were accepted."""
+    """The number of findings by severity, without accepted ones."""
 
     error: int = 0
     warning: int = 0
@@ -29,10 +29,10 @@ class Counts(Answer):
 class RunRead(Answer):
     id: UUID
     verdict: Verdict
-    reason: str | None = Field(description="For the verdict `error`: what happened.")
+    reason: str | None = Field(description="Why the verdict is `error`.")
     commit: str | None = Field(examples=["6dcb09b5b57875f334f61aebed695e2e4193db5e"])
     base: str | None = Field(examples=["origin/main"])
-    heads: list[str] = Field(description="The first 20.", examples=[["7b39e1f5a0c4"]])
+    heads: list[str] = Field(description="At most the first 20.", examples=[["7b39e1f5a0c4"]])
     tool_version: str = Field(examples=["0.1.0"])
     postgres: str | None = Field(examples=["18.6"])
     started_at: datetime
@@ -44,12 +44,12 @@ class RunRead(Answer):
 class CheckRead(Answer):
     check: str = Field(examples=["round-trip"])
     outcome: Outcome
-    reason: str | None = Field(description="Why it was skipped.")
+    reason: str | None = Field(description="Why the check was skipped.")
     duration_ms: float
 
 
 class FindingRead(Answer):
-    """Long texts are cut, and end in `…` where they are. The report has the whole of them."""
+    """Truncated texts end in `…`. The report has the full texts."""
 
     check: str = Field(examples=["round-trip"])
     severity: Severity
@@ -65,13 +65,15 @@ class FindingRead(Answer):
     path: str | None
     line: int | None
     fingerprint: str = Field(
-        description="Identifies the finding across runs: made of its check, the content of its revision, its object and "
-        "its subject, so moved lines and other words do not change it."
+        description="Identifies the finding across runs: a hash of its check, the content of its revision, its object "
+        "and its subject. Moved lines and reworded messages do not change it."
     )
-    allowed: str | None = Field(description="The reason for which it was accepted.")
+    allowed: str | None = Field(description="The reason why it was accepted; null if it was not.")
 
 
 class RunDetail(RunRead):
     checks: list[CheckRead]
-    findings: list[FindingRead] = Field(description="The first 50.")
-    findings_next_cursor: str | None = Field(description="For the rest of them, at `findings`; null if there is none.")
+    findings: list[FindingRead] = Field(description="At most the first 50.")
+    findings_next_cursor: str | None = Field(
+        description="The `cursor` for the other findings, at `findings`; null if there are none."
+    )

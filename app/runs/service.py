@@ -1,4 +1,4 @@
-"""What can be asked about runs: a list of them, one, its findings, its report."""
+"""Read runs, their findings and their reports."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from app.runs.schemas import CheckRead, Counts, FindingRead, RunDetail, RunRead
 
 KEY = tuple_(Run.received_at, Run.id)
 POSITION: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=INTEGER_MAX)])
-FINDINGS_OF_A_RUN = 50  # that are shown with it
+FINDINGS_OF_A_RUN = 50  # included in the answer for the run
 
 
 def columns_for(answer: type[BaseModel], model: type[SQLModel]) -> Select[Any]:
-    """The columns that an answer shows, and no others: of a run never its report, which may be large."""
+    """Only the columns that the answer has: never the report of a run, which may be large."""
     columns: Select[Any] = select(*(getattr(model, name) for name in answer.model_fields))
     return columns
 
 
-# Put together once, since that takes longer than to run them.
+# Built once, since that takes longer than running them.
 SUMMARIES = columns_for(RunRead, Run)
 IS_RUN = (col(Run.project_id) == bindparam("project_id")) & (col(Run.id) == bindparam("run_id"))
 SUMMARY = SUMMARIES.where(IS_RUN)
@@ -56,7 +56,7 @@ def list_runs(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[RunRead]:
-    """The newest first. With `fingerprint`, those that have a finding with it."""
+    """The newest first. With `fingerprint`, only those that have a finding with it."""
     query = SUMMARIES.where(col(Run.project_id) == project.id)
     if verdict is not None:
         query = query.where(col(Run.verdict) == verdict)
@@ -74,13 +74,13 @@ def list_runs(
 
 
 def runs_with(project: Project, fingerprint: str) -> Select[Any]:
-    """The runs that have such a finding; those of other projects too, where a finding does not say whose it is."""
+    """The runs that have such a finding, also those of other projects whose findings were stored without a project."""
     is_of_project = or_(col(RunFinding.project_id) == project.id, col(RunFinding.project_id).is_(None))
     return select(RunFinding.run_id).where(is_of_project, RunFinding.fingerprint == fingerprint)
 
 
 def read_run(session: Session, project: Project, run_id: UUID) -> RunDetail:
-    """The run with its checks and the first of its findings, in the order of the report. Raises RunNotFound."""
+    """The run with its checks and its first findings, in the order of the report. Raises RunNotFound."""
     values = {"project_id": project.id, "run_id": run_id}
     summary = find_summary(session, SUMMARY, values)
     if summary is None:
@@ -104,8 +104,7 @@ def list_findings(
 
 
 def report_text(session: Session, project: Project, run_id: UUID) -> str:
-    """The report as JSON, just as PostgreSQL has it: it need not be taken apart to be given back. Raises
-    RunNotFound."""
+    """The report as JSON text from PostgreSQL, without parsing it. Raises RunNotFound."""
     query = select(cast(Run.report, Text)).where(IS_RUN)
     text: str | None = session.execute(query, {"project_id": project.id, "run_id": run_id}).scalar_one_or_none()
     if text is None:
@@ -114,12 +113,12 @@ def report_text(session: Session, project: Project, run_id: UUID) -> str:
 
 
 def find_summary(session: Session, query: Select[Any], values: Mapping[str, Any]) -> RunRead | None:
-    """Of the one run that the query finds, if it finds one."""
+    """The one run that the query selects, or None."""
     return next(iter(summaries(session, session.execute(query, values).all())), None)
 
 
 def summaries(session: Session, rows: Sequence[Row[Any]]) -> list[RunRead]:
-    """With the number of their findings."""
+    """The rows as answers, with the number of findings."""
     counts_by_run = count_findings(session, [row.id for row in rows if row.finding_counts is None])
     return [
         RunRead(**{**row._mapping, "finding_counts": Counts(**(row.finding_counts or counts_by_run[row.id]))})
@@ -128,7 +127,7 @@ def summaries(session: Session, rows: Sequence[Row[Any]]) -> list[RunRead]:
 
 
 def count_findings(session: Session, run_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
-    """By severity, for runs that do not hold the numbers themselves. In one query for all of them."""
+    """By severity, for runs stored without these numbers, in one query."""
     counts_by_run: dict[UUID, dict[str, int]] = defaultdict(dict)
     if run_ids:
         rows = session.exec(

@@ -20,7 +20,7 @@ COLUMNS = ["project_id", "verdict", "received_at", "id"]
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # It waits for every transaction that is under way, and no session waits for it: so it may take its time.
+        # It waits for every transaction that is in progress, and no session waits for it, so it may take long.
         op.execute("SET lock_timeout = 0")
         # A build that was cut short leaves an INVALID index, which the next try must not take for the real one.
         op.drop_index(NAME, table_name="run", if_exists=True, postgresql_concurrently=True)

@@ -161,6 +161,6 @@ def test_the_digest_does_not_depend_on_how_the_report_was_written() -> None:
 
 def test_what_cannot_be_stored_is_found_however_deep_it_lies() -> None:
     assert list(unstorable({"a": [1, {"b": "\0"}], "c": float("nan")})) == [
-        ("a.1.b", "PostgreSQL stores no NUL character"),
+        ("a.1.b", "must not contain a NUL character"),
         ("c", "must be a finite number"),
     ]
