@@ -19,7 +19,7 @@ TURNS = {
     r"told": "reported, described, named; of a variable: what it holds",
     r"beside the traffic": "concurrently, without blocking writes",
     r"the way back": "the downgrade",
-    r"nobody": "no session, no caller, unused",
+    r'(?<!")nobody(?!")': "no session, no caller, unused",  # in quotes it is an account of the operating system
     r"whoever": "the caller, the user, a maintainer",
     r"(?:get|gets|got|getting) along": "works with",
     r"(?:goes|went) on": "continues",
