@@ -90,7 +90,7 @@ def test_new_revisions_that_fail_in_one_transaction_are_reported(branch: Path, s
 
     assert [trip.up is not None and trip.up.failure for trip in recording.trips] == [None, None]
     (finding,) = upgrade.examine(recording)
-    assert "the command by itself fails on a database at main: " in finding.message
+    assert "the whole command fails on a database at main: " in finding.message
     assert 'unsafe use of new value "ok"' in finding.message
 
 
@@ -114,7 +114,7 @@ def test_new_revisions_that_wait_for_each_other_in_one_transaction_are_reported(
 
     assert [trip.up is not None and trip.up.failure for trip in recording.trips] == [None, None]
     (finding,) = upgrade.examine(recording)
-    assert "the command by itself fails on a database at main: " in finding.message
+    assert "the whole command fails on a database at main: " in finding.message
     assert "for 5 s it did nothing" in finding.message
 
 
