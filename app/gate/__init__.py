@@ -9,7 +9,7 @@ What judges (left) has the recording and no database; what observes (right) has 
 
     commands/                           what people type
     recorder.py                         the order of the whole recording
-    judging/     base_cache.py reruns/  the verdict | the schema of the base, kept | further runs of the command
+    judging/     base_cache.py reruns/  the verdict | the schema of the base, cached | further runs of the command
     reporters/   configuration.py walk/ formats | settings | up, down, up
     checks/      target/                one rule per file | the command, its process, the session with the driver
     snapshot/    history/ server/ rows/ pg_catalog | scripts on disk and in Git | PostgreSQL | test rows

@@ -213,6 +213,12 @@ class BaseCache:
             backup.take(server.maintenance, find_binaries().directory, path)
             self._pending = _PendingBackup(path, database.name, _sha256_of(path) or "")
 
+    @property
+    def start(self) -> Sequence[str] | None:
+        """The revisions at which the walk will find the database, if a backup was found and the command takes one walk."""
+        walks = self.found.walks if self.found is not None else ()
+        return walks[0].current if len(walks) == 1 else None
+
     def check(self, walk: Walk) -> None:
         """Compare what is known before the first step, and note which tables were like their models. Raises
         StaleBaseCache."""

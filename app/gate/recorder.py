@@ -6,13 +6,14 @@ the same command follow: see `reruns`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from app.gate.base_cache import BaseCache
-from app.gate.errors import CannotVerify
+from app.gate.errors import CannotVerify, CommandNeverReachedAlembic
 from app.gate.history.paths import relative, repository_root
 from app.gate.postgres.statements import is_cluster_wide
 from app.gate.recording.model import (
@@ -23,6 +24,7 @@ from app.gate.recording.model import (
     Recording,
     RoundTrip,
 )
+from app.gate.reruns.early import EarlyRuns, begin_early_runs
 from app.gate.reruns.results import RerunResults
 from app.gate.reruns.schedule import run_all
 from app.gate.server.database import Database
@@ -60,12 +62,15 @@ def record(
         if base_ref is not None:
             on_progress("base", 0, 1)
             runner.base = _find_base(runner, plan, base_cache)
-        walks = walk_all(runner, plan, on_progress, on_begin)
-        if base_cache is not None:
-            base_cache.commit(walks)
-        _leave_out_heads_on_the_way(walks)
-        runner.must_run_serially |= any(map(_changes_the_server, walks))
-        results = run_all(walks, runner, partial(on_progress, "jobs"))
+        take_walks = partial(walk_all, runner, plan, on_progress, on_begin)
+        with ExitStack() as stack:
+            early = stack.enter_context(begin_early_runs(runner, plan, _find_start(runner, plan, base_cache)))
+            walks, early = _walk_next_to(early, take_walks, stack, runner)
+            if base_cache is not None:
+                base_cache.commit(walks)
+            _leave_out_heads_on_the_way(walks)
+            runner.must_run_serially |= any(map(_changes_the_server, walks))
+            results = run_all(walks, runner, early, partial(on_progress, "jobs"))
     except TimeoutError as error:
         raise CannotVerify(
             f"the command did not answer within {target.timeout_s:g} s: give it more with --timeout"
@@ -74,6 +79,29 @@ def record(
         base_cache.note_unchanged(_like_their_models(walks, results))
     root = repository_root(target.directory)
     return [_recording(walk, results[walk.index], server, root) for walk in walks]
+
+
+def _find_start(runner: TargetRunner, plan: RecordingPlan, base_cache: BaseCache | None) -> Sequence[str] | None:
+    """The revisions at which the walk will find the database. None if that is not known before it begins."""
+    if plan.base_ref is not None:
+        return base_cache.start if base_cache is not None else None
+    return None if runner.target.prepare else ()
+
+
+def _walk_next_to(
+    early: EarlyRuns | None, take_walks: Callable[[], list[Walk]], stack: ExitStack, runner: TargetRunner
+) -> tuple[list[Walk], EarlyRuns | None]:
+    """Take the walks. Where the command does not get to Alembic, end the early runs, and take them once more, alone."""
+    try:
+        return take_walks(), early
+    except CommandNeverReachedAlembic:
+        if early is None:
+            raise
+        # An early run may have been in its way: a port that is taken, a file that is locked.
+        stack.close()
+        runner.reopen()
+        runner.must_run_serially = True
+        return take_walks(), None
 
 
 def _find_base(runner: TargetRunner, plan: RecordingPlan, base_cache: BaseCache | None) -> Database:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import psycopg2
 
+from app.gate.postgres.statements import is_cluster_wide
 from app.gate.recording.model import COMMAND_FAILED, Failure, Snapshot
 from app.gate.server.database import Database
 from app.gate.target.runner import TargetRunner, read_schema
@@ -21,6 +22,12 @@ class OfflineSql:
     pieces: Sequence[tuple[str | None, str]] = ()
     failure: Failure | None = None
     not_supported: str | None = None  # why the command has no offline mode
+
+    @property
+    def stays_in_database(self) -> bool:
+        """Whether all of it can be run next to other runs: no statement is about the whole server, by its SQL text."""
+        is_whole = self.failure is None and self.not_supported is None
+        return is_whole and not any(is_cluster_wide(piece) for _, piece in self.pieces)
 
     @property
     def is_command_failure(self) -> bool:

@@ -27,6 +27,7 @@ from app.gate.reruns._concurrent import upgrade_concurrently
 from app.gate.reruns._offline import print_offline_sql, run_offline_sql
 from app.gate.reruns._pool import JobPool
 from app.gate.reruns._whole_command import make_schema, schema_of
+from app.gate.reruns.early import EarlyRuns
 from app.gate.reruns.results import RerunResults
 from app.gate.snapshot.difference import difference
 from app.gate.target.runner import TargetRunner, check_database
@@ -34,15 +35,19 @@ from app.gate.walk.client import DriverClient
 from app.gate.walk.state import Walk
 
 
-def run_offline(jobs: JobPool, walk: Walk, results: RerunResults, runner: TargetRunner) -> None:
+def run_offline(
+    jobs: JobPool, walk: Walk, results: RerunResults, runner: TargetRunner, early: EarlyRuns | None
+) -> None:
     """Have the command print its SQL, and run that."""
-    printed = print_offline_sql(runner, walk.arrival.current)
+    printed = early.offline_sql.result() if early else print_offline_sql(runner, walk.arrival.current)
     if printed.is_command_failure:
         jobs.retry_alone()
+        if early:  # which was not alone
+            printed = print_offline_sql(runner, walk.arrival.current)
     if printed.not_supported is not None:
         results.not_observed["offline"] = printed.not_supported
         return
-    schema = printed.failure or run_offline_sql(printed, runner)
+    schema = printed.failure or (early.offline_schema.result() if early else None) or run_offline_sql(printed, runner)
     if isinstance(schema, Failure):
         results.offline = AlternativePath(failures=(schema,))
     else:
@@ -50,11 +55,15 @@ def run_offline(jobs: JobPool, walk: Walk, results: RerunResults, runner: Target
         results.offline = AlternativePath(differences=differences)
 
 
-def run_concurrently(jobs: JobPool, walk: Walk, results: RerunResults, runner: TargetRunner) -> None:
+def run_concurrently(
+    jobs: JobPool, walk: Walk, results: RerunResults, runner: TargetRunner, early: EarlyRuns | None
+) -> None:
     """Run two concurrent upgrades; where they leave another schema than the walk, the whole command as well."""
-    upgrade = upgrade_concurrently(runner)
+    upgrade = (early.concurrent_upgrade.result() if early else None) or upgrade_concurrently(runner)
     if len(upgrade.failures) > 1:
         jobs.retry_alone()
+        if early:
+            upgrade = upgrade_concurrently(runner)
     schema = walk.arrival.without_version_table(upgrade.schema)
     differences = difference(walk.get_head(), schema)
     if differences:

@@ -13,6 +13,7 @@ from app.gate.reruns._pool import Job, JobPool
 from app.gate.reruns._revisions import jobs_of
 from app.gate.reruns._rows import UpgradeOverRows, postponed_revisions
 from app.gate.reruns._second_upgrades import SecondUpgrade
+from app.gate.reruns.early import EarlyRuns
 from app.gate.reruns.results import RerunResults
 from app.gate.target.runner import TargetRunner
 from app.gate.walk.state import Walk
@@ -23,7 +24,7 @@ _ROLES_ARE_SHARED = (
 
 
 def run_all(
-    walks: Sequence[Walk], runner: TargetRunner, on_progress: Callable[[int, int], None]
+    walks: Sequence[Walk], runner: TargetRunner, early: EarlyRuns | None, on_progress: Callable[[int, int], None]
 ) -> dict[int, RerunResults]:
     """Run all reruns. Returns what they found out, by the walk's index; of revisions it is noted in the walk."""
     pool = JobPool(runner, on_progress)
@@ -33,7 +34,7 @@ def run_all(
     for walk in walks:
         if walk.head is not None:
             pool.add(*_model_jobs(walk, walks, pool, results[walk.index], runner))
-    pool.add(*_command_jobs(walks, pool, results, runner))
+    pool.add(*_command_jobs(walks, pool, results, runner, early))
     pool.run()
     return results
 
@@ -57,7 +58,11 @@ def _model_jobs(
 
 
 def _command_jobs(
-    walks: Sequence[Walk], pool: JobPool, results: dict[int, RerunResults], runner: TargetRunner
+    walks: Sequence[Walk],
+    pool: JobPool,
+    results: dict[int, RerunResults],
+    runner: TargetRunner,
+    early: EarlyRuns | None,
 ) -> Iterator[Job]:
     """Runs of the whole command, which end at the head of its last walk."""
     at_head = [walk for walk in walks if walk.head is not None]
@@ -66,12 +71,19 @@ def _command_jobs(
             results[walk.index].not_observed[part] = TRIED_WITH_THE_LAST_WALK
     if at_head and all(walk.is_continued or walk.head is not None for walk in walks):
         last = at_head[-1]
-        yield from _offline_jobs(last, at_head, pool, results[last.index], runner)
-        yield from _concurrent_jobs(last, pool, results[last.index], runner)
+        if early is not None and early.start != last.arrival.current:
+            early = None
+        yield from _offline_jobs(last, at_head, pool, results[last.index], runner, early)
+        yield from _concurrent_jobs(last, pool, results[last.index], runner, early)
 
 
 def _offline_jobs(
-    last: Walk, walks: Sequence[Walk], pool: JobPool, results: RerunResults, runner: TargetRunner
+    last: Walk,
+    walks: Sequence[Walk],
+    pool: JobPool,
+    results: RerunResults,
+    runner: TargetRunner,
+    early: EarlyRuns | None,
 ) -> Iterator[Job]:
     base = last.arrival.base
     if base is not None and not any(walk.plan for walk in walks):
@@ -79,10 +91,12 @@ def _offline_jobs(
     elif _has_left_roles(last, runner):
         results.not_observed["offline"] = _ROLES_ARE_SHARED
     elif Evidence.OFFLINE in last.evidence:
-        yield Job(partial(run_offline, pool, last, results, runner))
+        yield Job(partial(run_offline, pool, last, results, runner, early))
 
 
-def _concurrent_jobs(last: Walk, pool: JobPool, results: RerunResults, runner: TargetRunner) -> Iterator[Job]:
+def _concurrent_jobs(
+    last: Walk, pool: JobPool, results: RerunResults, runner: TargetRunner, early: EarlyRuns | None
+) -> Iterator[Job]:
     base = last.arrival.base
     has_left_roles = _has_left_roles(last, runner)
     is_wanted = Evidence.CONCURRENT in last.evidence
@@ -94,7 +108,7 @@ def _concurrent_jobs(last: Walk, pool: JobPool, results: RerunResults, runner: T
     elif has_left_roles:
         results.not_observed["concurrent"] = _ROLES_ARE_SHARED
     elif is_wanted:
-        yield Job(partial(run_concurrently, pool, last, results, runner))
+        yield Job(partial(run_concurrently, pool, last, results, runner, early))
 
 
 def _has_left_roles(walk: Walk, runner: TargetRunner) -> bool:

@@ -118,6 +118,10 @@ class TargetRunner:
         for end in list(self._running):
             end()
 
+    def reopen(self) -> None:
+        """Allow commands to be started again."""
+        self._is_closed = False
+
     def prepare(self, database: Database) -> None:
         """Run the target's `--prepare`, if it has one, on an empty database. Raises CannotVerify."""
         if not self.target.prepare:
