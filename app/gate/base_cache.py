@@ -215,7 +215,7 @@ class BaseCache:
 
     @property
     def start(self) -> Sequence[str] | None:
-        """The revisions at which the walk will find the database, if a backup was found and the command takes one walk."""
+        """The revisions at which the walk finds the database, if a backup was found and the command takes one walk."""
         walks = self.found.walks if self.found is not None else ()
         return walks[0].current if len(walks) == 1 else None
 

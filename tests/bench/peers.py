@@ -1,14 +1,13 @@
 """The gate and its peers on the migrations that MigrationPilot's authors labelled: `tox -e bench -- --part peers --corpus DIRECTORY`.
 
-DIRECTORY is a checkout of MigrationPilot's repository, of which nothing is kept here. Each file becomes a small Alembic project
-(peers_corpus.py), which the gate runs as a user would; the linters (peers_linters.py) get the file itself. The last section of
+DIRECTORY is a checkout of MigrationPilot's repository, of which nothing is kept here. Each file becomes a few Alembic
+revisions (peers_corpus.py), which the gate tries as hard as new ones; the linters (peers_linters.py) get the file itself. The last section of
 docs/peers.md is written from what they say.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +19,10 @@ from app.gate.checks.registry import CHECKS as OF_THE_GATE
 from app.gate.report.model import FindingEntry
 from app.gate.report.verdict import Severity
 from app.gate.server.throwaway import Server
-from tests.bench.overproof import UPGRADE, clean_environment, overproof
 from tests.bench.page import format_table, write_section
-from tests.bench.peers_corpus import SCHEMA, LabelledFile, read_commit, read_corpus, write_migrations
+from tests.bench.peers_corpus import LabelledFile, read_commit, read_corpus, split_transactions, write_history
 from tests.bench.peers_linters import Material, Peer, Said, judge_all
+from tests.gate.hazards.verdicts import judge_history
 
 PAGE = Path(__file__).parents[2] / "docs" / "peers.md"
 TITLE = "On labelled migrations"
@@ -207,14 +206,8 @@ def measure(server: Server, folder: Path, corpus: Path) -> Section:
     """What everything says, the gate on that server. The folder is empty."""
     major = int(server.version.partition(".")[0])
     files = read_corpus(corpus)
-    run = [file for file in files if file.major <= major]
-    found, scripts = {}, {}
-    for file in run:
-        project = folder / "projects" / file.name
-        revisions = write_migrations(file, project)
-        scripts[file.name] = [project / "migrations" / "versions" / f"{revision}.py" for revision in revisions]
-        found[file.name] = _verify(file, project, server)
-        print(f"  {file.place}: {', '.join(sorted(found[file.name].rules)) or 'nothing'}", flush=True)
+    run = sorted((file for file in files if file.major <= major), key=lambda file: file.name)
+    found, scripts = _judge(run, server, folder)
     gate = Peer(f"Overproof {__version__}", found)
     rule_map = json.loads((corpus / "bench" / "rule-map.json").read_text())
     peers, missing = judge_all(Material(folder, run, _write_sql(run, folder / "sql"), scripts, rule_map))
@@ -222,30 +215,53 @@ def measure(server: Server, folder: Path, corpus: Path) -> Section:
     return Section(run, [gate, *peers], missing, published, read_commit(corpus), server.version)
 
 
-def _verify(file: LabelledFile, project: Path, server: Server) -> Said:
-    """What the gate finds in the file's own revisions. Exits if it could not run them."""
-    database = server.create_database()
-    try:
-        ignored = (f"--ignore={check}" for check in LEFT_OUT)
-        command = [*overproof(), "verify", "--database-url", database.url(), *ignored, "--output", "json"]
-        done = subprocess.run(
-            [*command, "--", *UPGRADE], cwd=project, env=clean_environment(), stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    finally:
-        server.drop_database(database)
-    if not done.stdout.startswith("{"):
-        sys.exit(f"bench: {file.place}: the gate says nothing ({done.returncode}): {done.stderr[-2000:]}")
-    findings = json.loads(done.stdout)["findings"]
-    for finding in findings:
-        if finding["check"] == "upgrade" and (finding["revision"] == SCHEMA or "does not exist" in finding["message"]):
-            sys.exit(f"bench: {file.place} meets what peers_corpus.py does not make: {finding['message']}")
-    own = [finding for finding in findings if finding["revision"] != SCHEMA]
-    checks = frozenset(finding["check"] for finding in own)
+def _judge(
+    files: Iterable[LabelledFile], server: Server, folder: Path
+) -> tuple[dict[str, Said], dict[str, list[Path]]]:
+    """What the gate says of each file, and the scripts that it became.
+
+    All are one history, as far as they can be applied: after one that cannot, the others are a history of their own.
+    """
+    said: dict[str, Said] = {}
+    scripts: dict[str, list[Path]] = {}
+    left = sorted(files, key=_order)
+    while left:
+        place = folder / f"history_{len(left)}"
+        revisions = write_history(left, place)
+        report = judge_history(place, server, sum(map(len, revisions.values())))
+        walked = {step.revision for step in report.steps if step.direction == "upgrade"}
+        judged = [file for file in left if revisions[file.name][0] in walked]
+        if not judged:
+            sys.exit(
+                f"bench: {left[0].place} meets what peers_corpus.py does not make: {report.findings or report.reason}"
+            )
+        for file in judged:
+            own = [finding for finding in report.findings if finding.revision in revisions[file.name]]
+            said[file.name] = _said(file, own)
+            scripts[file.name] = [place / "migrations" / "versions" / f"{name}.py" for name in revisions[file.name]]
+            print(f"  {file.place}: {', '.join(sorted(said[file.name].rules)) or 'nothing'}", flush=True)
+        left = [file for file in left if file not in judged]
+    return said, scripts
+
+
+def _order(file: LabelledFile) -> tuple[bool, bool, str]:
+    """What commits half way is tried from the start of the history, so it comes first; what fails by itself ends it, so it comes last."""
+    parts = split_transactions(file.sql)
+    fails = any(hazard.endswith("-in-transaction") for hazard in file.hazards)
+    return fails, not (len(parts) > 1 or parts[0].autocommit), file.name
+
+
+def _said(file: LabelledFile, findings: Iterable[FindingEntry]) -> Said:
+    """What the findings amount to. Exits if the file met something that is not there."""
+    own = [finding for finding in findings if finding.check not in LEFT_OUT]
+    for finding in own:
+        if finding.check == "upgrade" and "does not exist" in finding.message:
+            sys.exit(f"bench: {file.place} meets what peers_corpus.py does not make: {finding.message}")
+    checks = frozenset(finding.check for finding in own)
     return Said(
         checks,
         frozenset(hazard for hazard, by in CHECKS.items() if checks & by),
-        frozenset(finding["check"] for finding in own if finding["severity"] in ("error", "warning")),
+        frozenset(finding.check for finding in own if finding.severity in (Severity.ERROR, Severity.WARNING)),
     )
 
 

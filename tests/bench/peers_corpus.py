@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import subprocess
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,17 +106,44 @@ def read_commit(repository: Path) -> str:
     return done.stdout.strip()
 
 
-def write_migrations(file: LabelledFile, place: Path) -> list[str]:
-    """Write a project whose first revision makes what the file meets. Gives the revisions that execute the file."""
-    scripts = {SCHEMA: script(SCHEMA, None, _execute(prerequisites(file)), None)}
+def write_history(files: Iterable[LabelledFile], place: Path) -> dict[str, list[str]]:
+    """Write a project with all these files, each in a PostgreSQL schema of its own. Gives the revisions that execute each.
+
+    The first revision makes what they meet.
+    """
+    files = list(files)
+    prepared = [
+        f"op.execute('CREATE SCHEMA {file.name}')\n{_within(file, _execute(prerequisites(file)))}" for file in files
+    ]
+    scripts = {SCHEMA: script(SCHEMA, None, "\n".join(prepared), None)}
+    revisions: dict[str, list[str]] = {}
     last = SCHEMA
-    for number, part in enumerate(split_transactions(file.sql), start=1):
-        revision = f"{file.name}_{number}"
-        scripts[revision] = script(revision, last, part.body(), None)
-        last = revision
-    env = ENV.replace("connection=connection", "connection=connection, transaction_per_migration=True")
-    write_project(place, scripts, env=env)
-    return [revision for revision in scripts if revision != SCHEMA]
+    for file in files:
+        parts = split_transactions(file.sql)
+        revisions[file.name] = [f"{file.name}_{number}" for number in range(1, len(parts) + 1)]
+        for revision, part in zip(revisions[file.name], parts, strict=True):
+            scripts[revision] = script(revision, last, _within(file, part.body()), None)
+            last = revision
+    write_project(place, scripts, env=_ENV)
+    return revisions
+
+
+# Alembic's own table is found from every schema.
+_ENV = ENV.replace(
+    "connection=connection", "connection=connection, version_table_schema='public', transaction_per_migration=True"
+)
+
+
+def _within(file: LabelledFile, text: str) -> str:
+    """Those lines of a script with `search_path` led to the file's schema, and back again past SQLAlchemy, and so past the gate."""
+    enter = [f"SET search_path TO {file.name}", "RESET lock_timeout", "RESET statement_timeout"]
+    return "\n".join(
+        [
+            *(f"op.get_bind().exec_driver_sql({statement!r})" for statement in enter),
+            text,
+            "op.get_bind().connection.cursor().execute('RESET search_path')",
+        ]
+    )
 
 
 # The statements of a file.
@@ -222,7 +249,7 @@ def prerequisites(file: LabelledFile) -> list[str]:
     if "TRIGGER ALL" in sql:
         statements += TRIGGERS
     if PUBLISHED in file.hazards:
-        statements.append(f"CREATE PUBLICATION everything FOR TABLE {', '.join(_made(statements))}")
+        statements.append(f"CREATE PUBLICATION {file.name} FOR TABLE {', '.join(_made(statements))}")
     return statements
 
 
