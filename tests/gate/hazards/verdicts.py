@@ -29,13 +29,18 @@ def judge_cases(
     Each migration is tried as hard as a new one. What says nothing of a single one (offline SQL, two upgrades at once) is not recorded.
     """
     revisions = write_history(place, cases, way.env)
-    with (
-        patch.object(_interruptions, "INTERRUPTED_REVISIONS", len(cases)),
-        patch.object(_rows, "COMMITTING_REVISIONS", len(cases)),
-    ):
-        on_way = replace(target(place), environment={"DATABASE_URL": way.url})
-        report = judge(record(on_way, server, evidence=OF_A_MIGRATION))
+    report = judge_history(place, server, len(cases), way.url)
     return {case.name: _outcome(report, revisions[case.name], checks) for case in cases}
+
+
+def judge_history(place: Path, server: Server, revisions: int, url: str = USUAL.url) -> Report:
+    """What the gate says of the project in that folder, so many of whose revisions are tried as hard as new ones."""
+    with (
+        patch.object(_interruptions, "INTERRUPTED_REVISIONS", revisions),
+        patch.object(_rows, "COMMITTING_REVISIONS", revisions),
+    ):
+        on_way = replace(target(place), environment={"DATABASE_URL": url})
+        return judge(record(on_way, server, evidence=OF_A_MIGRATION))
 
 
 def major_version(server: Server) -> int:
