@@ -85,6 +85,11 @@ def read_changes(state: Snapshot, ask: Ask) -> TrackedSnapshot:
         return advance(state, _changes_since(state, ask, has_renamed=True), may_rename=True) or read_all(ask)
 
 
+def statements_for_changes(state: Snapshot) -> list[str]:
+    """The statements that `read_changes` runs first. None where it reads everything."""
+    return _statements(state) if isinstance(state, TrackedSnapshot) else []
+
+
 def has_rare(state: Snapshot) -> bool:
     """Whether objects of rare kinds may exist, such as event triggers; schemas and extensions do not count."""
     return not isinstance(state, TrackedSnapshot) or any(

@@ -12,11 +12,12 @@ from typing import Protocol
 
 from app.gate.errors import DatabaseSpoiled
 from app.gate.postgres.sqlstates import EXISTS_ALREADY
+from app.gate.postgres.statements import is_literal
 from app.gate.recording.model import Direction, RoundTrip, Snapshot, Step
 from app.gate.rows.connection import CommitRefused
 from app.gate.rows.steps import RolledBack
 from app.gate.rows.trial import RowsTrial, TrialResult
-from app.gate.snapshot.incremental import difference_between
+from app.gate.snapshot.incremental import difference_between, has_rare
 from app.gate.walk._rows import postpone_rows, rows_trial
 from app.gate.walk.client import DriverClient
 from app.gate.walk.state import Walk
@@ -130,27 +131,32 @@ class _RolledBack:
         return True
 
     def downgrade(self) -> Step | CommitRefused:
-        name, observe = self._upgraded.name, self._upgraded.walk.observes_statements
-        return self._client.take_step(name, Direction.DOWNGRADE, observe=observe)
+        upgraded = self._upgraded
+        return self._client.take_step(
+            upgraded.name, Direction.DOWNGRADE, observe=upgraded.walk.observes_statements, since=upgraded.after
+        )
 
     def upgrade(self, trip: RoundTrip, back: Snapshot) -> _Again | CommitRefused:
+        has_to_read = _has_to_read(self._upgraded, trip)
         if self._trial is None:  # there may be one for the tables to which the downgrade writes
             self._trial = self._upgraded.rows_trial(trip)
         if self._trial is None:
-            return _again(self._client, self._take(Direction.UPGRADE), back)
+            taken = self._take(Direction.UPGRADE, since=back if has_to_read else None)
+            return _again(self._upgraded, taken, back, has_to_read)
         latest: list[_Again | CommitRefused] = []
 
         def upgrade_again() -> Step | CommitRefused:
-            taken = self._take(Direction.UPGRADE)
-            latest.append(_again(self._client, taken, back))  # before a downgrade over the rows changes the schema
+            taken = self._take(Direction.UPGRADE, since=back if has_to_read else None)
+            # Before a downgrade over the rows changes the schema.
+            latest.append(_again(self._upgraded, taken, back, has_to_read))
             return taken
 
         downgrade_again = partial(self._take, Direction.DOWNGRADE)
         self._result = self._trial.run(RolledBack(self._client.rows, upgrade_again, downgrade_again))
         return latest[-1]
 
-    def _take(self, direction: Direction) -> Step | CommitRefused:
-        return self._client.take_step(self._upgraded.name, direction)
+    def _take(self, direction: Direction, since: Snapshot | None = None) -> Step | CommitRefused:
+        return self._client.take_step(self._upgraded.name, direction, since=since)
 
     def _note(self, trip: RoundTrip) -> None:
         """Note the trip, and the result of the trial over rows."""
@@ -164,10 +170,32 @@ class _RolledBack:
         self._upgraded.note(trip)
 
 
-def _again(client: DriverClient, taken: Step | CommitRefused, back: Snapshot) -> _Again | CommitRefused:
+def _again(
+    upgraded: _Upgraded, taken: Step | CommitRefused, back: Snapshot, has_to_read: bool
+) -> _Again | CommitRefused:
     if isinstance(taken, CommitRefused):
         return taken
-    return _Again(taken, client.read_schema(back) if taken.failure is None else None)
+    if taken.failure is not None:
+        return _Again(taken, None)
+    if not has_to_read and _texts(taken) == _texts(upgraded.trip.up):
+        return _Again(taken, upgraded.after)
+    return _Again(taken, upgraded.client.read_schema(back))
+
+
+def _has_to_read(upgraded: _Upgraded, trip: RoundTrip) -> bool:
+    """Whether a second upgrade by the same statements could leave another schema than the first one.
+
+    It cannot where the downgrade restored the schema and each statement is literal. To read the schema all the same
+    would cost 7 % of a run (docs/decisions/second-reading.md).
+    """
+    may_have_event_triggers = has_rare(upgraded.before) and any(
+        key.kind == "event trigger" for key in upgraded.before.objects
+    )
+    return bool(trip.left_behind) or may_have_event_triggers or not all(map(is_literal, _texts(trip.up)))
+
+
+def _texts(step: Step | None) -> list[str]:
+    return [statement.sql for statement in step.statements] if step is not None else []
 
 
 def _is_confirmed(trip: RoundTrip, second_up: Step, *, has_rows: bool) -> bool:
@@ -195,12 +223,15 @@ class _Committed:
     def downgrade(self) -> Step:
         upgraded = self._upgraded
         return upgraded.client.commit_step(
-            upgraded.name, Direction.DOWNGRADE, observe=upgraded.walk.observes_statements
+            upgraded.name,
+            Direction.DOWNGRADE,
+            observe=upgraded.walk.observes_statements,
+            since=upgraded.after,
         )
 
     def upgrade(self, trip: RoundTrip, back: Snapshot) -> _Again | CommitRefused:
-        client = self._upgraded.client
-        return _again(client, client.commit_step(trip.revision, Direction.UPGRADE), back)
+        taken = self._upgraded.client.commit_step(trip.revision, Direction.UPGRADE, since=back)
+        return _again(self._upgraded, taken, back, has_to_read=True)
 
     def _has_spoiled(self, trip: RoundTrip) -> bool:
         if trip.down is not None and trip.down.failure is not None:

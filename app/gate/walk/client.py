@@ -10,7 +10,7 @@ from app.gate.errors import CommandExited, StepTimedOut
 from app.gate.recording.model import Direction, Failure, Snapshot, Statement, Step
 from app.gate.rows.connection import CommitRefused, QueryRefused, RowConnection
 from app.gate.server.database import Database
-from app.gate.snapshot.incremental import TrackedSnapshot, read_all, read_changes
+from app.gate.snapshot.incremental import TrackedSnapshot, read_all, read_changes, statements_for_changes
 from app.gate.target.runner import TargetRunner
 from app.gate.target.session import DriverSession
 
@@ -32,12 +32,17 @@ class DriverClient:
         self._database = database
         self.timeout_s = runner.target.timeout_s
         self.handshake = session.handshake
+        self._read_ahead: tuple[list[str], Any] | None = None  # statements of `read_schema` that came with a step
+
+    def _request(self, do: protocol.Request | protocol.Ending, timeout_s: float | None = None, **arguments: Any) -> Any:
+        self._read_ahead = None
+        return self._session.request(do, timeout_s, **arguments)
 
     # The beginning and the end.
 
     def prepare(self) -> protocol.Prepared | Failure:
         """Take Alembic's place, and read the history and the plan."""
-        answer = self._session.request("prepare")
+        answer = self._request("prepare")
         if failure := answer.get("failure"):
             return Failure(**failure)
         prepared: protocol.Prepared = answer
@@ -45,22 +50,27 @@ class DriverClient:
 
     def end(self, ending: protocol.Ending) -> None:
         """Leave the rest to the command."""
-        self._session.request(ending)
+        self._request(ending)
 
     def late_tables(self, timeout_s: float) -> tuple[str, ...]:
         """After `end`: tables that the command has added to the models since Alembic was done. Raises TimeoutError."""
         answer: protocol.LateTables = self._session.receive(timeout_s)
         return tuple(answer["late"])
 
-    # Steps. They raise StepTimedOut.
+    # Steps. They raise StepTimedOut. `observe`: note locks, rewrites and scans. `since`: the schema before the step,
+    # for a `read_schema(since)` right after it, which mostly comes with the answer to the step then.
 
-    def commit_step(self, revision: str, direction: Direction, *, observe: bool = False) -> Step:
-        """Take a step and commit it, as a deployment would. `observe`: note locks, rewrites and scans."""
-        return _step(revision, direction, self._request_step(revision, direction, observe=observe))
+    def commit_step(
+        self, revision: str, direction: Direction, *, observe: bool = False, since: Snapshot | None = None
+    ) -> Step:
+        """Take a step and commit it, as a deployment would."""
+        return _step(revision, direction, self._request_step(revision, direction, observe=observe, since=since))
 
-    def take_step(self, revision: str, direction: Direction, *, observe: bool = False) -> Step | CommitRefused:
+    def take_step(
+        self, revision: str, direction: Direction, *, observe: bool = False, since: Snapshot | None = None
+    ) -> Step | CommitRefused:
         """Take a step in the rollback-only transaction."""
-        answer = self._request_step(revision, direction, observe=observe)
+        answer = self._request_step(revision, direction, observe=observe, since=since)
         return CommitRefused() if answer.get("commits") else _step(revision, direction, answer)
 
     def interrupt_upgrade(self, revision: str, stop_before: int) -> None:
@@ -68,27 +78,37 @@ class DriverClient:
         self._request_step(revision, Direction.UPGRADE, observe=False, stop_before=stop_before)
 
     def _request_step(
-        self, revision: str, direction: Direction, *, observe: bool, stop_before: int | None = None
+        self,
+        revision: str,
+        direction: Direction,
+        *,
+        observe: bool,
+        stop_before: int | None = None,
+        since: Snapshot | None = None,
     ) -> protocol.StepAnswer:
         at = (revision, direction)
+        then = statements_for_changes(since) if since is not None else []
         try:
             try:
-                answer: protocol.StepAnswer = self._session.request(
+                answer: protocol.StepAnswer = self._request(
                     "step",
                     self.timeout_s,
                     revision=revision,
                     direction=direction,
                     observe=observe,
                     stop_before=stop_before,
+                    then=then,
                 )
             except TimeoutError:
-                answer = self._cancel_step(StepTimedOut(f"did not end within {self.timeout_s:g} s", at))
+                answer = self._cancel_step(StepTimedOut(f"did not end within {self.timeout_s:g} s", at), bool(then))
         except CommandExited as exited:
             exited.at = at
             raise
+        if "value" in answer:
+            self._read_ahead = (then, answer["value"])
         return answer
 
-    def _cancel_step(self, timed_out: StepTimedOut) -> protocol.StepAnswer:
+    def _cancel_step(self, timed_out: StepTimedOut, has_query: bool) -> protocol.StepAnswer:
         """Cancel the statement that runs, and return the step's answer. Raises StepTimedOut if that does not come."""
         self._runner.cancel(self._database, self.handshake["backend"])
         try:
@@ -97,22 +117,24 @@ class DriverClient:
             raise timed_out from None
         if failure := answer.get("failure"):
             answer["failure"] = {**failure, "error": "Timeout", "message": str(timed_out), "sqlstate": None}
+        elif has_query and "value" not in answer:
+            raise timed_out  # the step ended just then, and the query after it was cancelled
         return answer
 
     # The rollback-only transaction.
 
     def begin_rollback_only(self) -> None:
         """Begin a transaction for steps and rows that are to leave no trace: a script's commit is refused in it."""
-        self._session.request("begin_rollback_only")
+        self._request("begin_rollback_only")
 
     def roll_back(self) -> bool:
         """Roll the rollback-only transaction back. False if something in it was committed after all."""
-        answer: protocol.RollBackAnswer = self._session.request("roll_back")
+        answer: protocol.RollBackAnswer = self._request("roll_back")
         return answer["undone"]
 
     def commit(self) -> None:
         """Commit the rollback-only transaction after all, with rows of the gate's in it."""
-        self._session.request("commit")
+        self._request("commit")
 
     @cached_property
     def rows(self) -> RowConnection:
@@ -120,17 +142,17 @@ class DriverClient:
         return RowConnection(self._ask, self._execute, self._load)
 
     def _ask(self, sql: str, *before: str) -> str:
-        answer = self._session.request("ask", sql=sql, before=before)
+        answer = self._request("ask", sql=sql, before=before)
         if failure := answer.get("failure"):
             raise QueryRefused(Failure(**failure))
         return str(answer["value"])
 
     def _execute(self, statements: Sequence[str]) -> Failure | None:
-        failure = self._session.request("execute", statements=list(statements)).get("failure")
+        failure = self._request("execute", statements=list(statements)).get("failure")
         return Failure(**failure) if failure else None
 
     def _load(self, script: str) -> Failure | None:
-        failure = self._session.request("script", sql=script).get("failure")
+        failure = self._request("script", sql=script).get("failure")
         return Failure(**failure) if failure else None
 
     # The schema and the models.
@@ -140,7 +162,9 @@ class DriverClient:
         return read_all(self._query) if since is None else read_changes(since, self._query)
 
     def _query(self, statements: Sequence[str]) -> Any:
-        answer: protocol.ValueAnswer = self._session.request("query", statements=list(statements))
+        if self._read_ahead is not None and self._read_ahead[0] == statements:
+            return self._read_ahead[1]
+        answer: protocol.ValueAnswer = self._request("query", statements=list(statements))
         return answer["value"]
 
     def begin_fingerprints(self) -> None:
@@ -154,12 +178,12 @@ class DriverClient:
 
     def creation(self) -> list[str] | None:
         """The SQL that creates the models' tables. None where SQL is not enough."""
-        answer: protocol.CreationAnswer = self._session.request("creation")
+        answer: protocol.CreationAnswer = self._request("creation")
         return answer["statements"]
 
     def drift(self, unchanged: Collection[str]) -> protocol.Drift | Failure:
         """What autogenerate would still write, except for the unchanged tables. Raises TimeoutError."""
-        answer = self._session.request("drift", self.timeout_s, unchanged=sorted(unchanged))
+        answer = self._request("drift", self.timeout_s, unchanged=sorted(unchanged))
         if failure := answer.get("failure"):
             return Failure(**failure)
         drift: protocol.Drift = answer
@@ -167,12 +191,12 @@ class DriverClient:
 
     def hidden_tables(self) -> tuple[str, ...]:
         """The tables that the project's filters hide from autogenerate."""
-        answer: protocol.HiddenAnswer = self._session.request("hidden")
+        answer: protocol.HiddenAnswer = self._request("hidden")
         return tuple(answer["tables"])
 
     def unregistered_models(self) -> list[protocol.UnregisteredModel]:
         """Table classes that Alembic does not know. Raises TimeoutError."""
-        answer: protocol.UnregisteredAnswer = self._session.request("unregistered", self.timeout_s)
+        answer: protocol.UnregisteredAnswer = self._request("unregistered", self.timeout_s)
         return answer["models"]
 
 

@@ -67,7 +67,7 @@ class Walker:
     def _visit(self, revision: Revision, before: TrackedSnapshot) -> TrackedSnapshot:
         """Upgrade, committed, then try the way down and up again. Returns the schema that the upgrade makes."""
         walk, name = self._walk, revision.revision
-        up = self._client.commit_step(name, Direction.UPGRADE, observe=walk.observes_statements)
+        up = self._client.commit_step(name, Direction.UPGRADE, observe=walk.observes_statements, since=before)
         if up.failure is not None:
             self._note_failure(up, before)
             return before

@@ -179,6 +179,7 @@ class StepAnswer(TypedDict, total=False):
     failure: Failure
     commits: bool  # the script wants to commit in the rollback-only transaction
     stopped: bool  # before the statement that was asked for
+    value: Any  # of the query that was to run after the step
 
 
 class RollBackAnswer(TypedDict):

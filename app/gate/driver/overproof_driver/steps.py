@@ -6,17 +6,19 @@ import logging
 import time
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import TYPE_CHECKING, Any, Iterable, Iterator
 
 import sqlalchemy
 from alembic.runtime.migration import HeadMaintainer, RevisionStep
 
-from . import history, metadata
-from .errors import CommitInRollbackOnly, Stopped, is_defect_of_ours
+from . import history, metadata, statements
+from .errors import CommitInRollbackOnly, Stopped, is_defect_of_ours, sqlstate
 
 if TYPE_CHECKING:
     from . import protocol
     from .state import State
+
+_QUERY_CANCELED = "57014"
 
 log = logging.getLogger("alembic.runtime.migration")
 
@@ -66,11 +68,17 @@ def _read_plan(state: State) -> protocol.PrepareAnswer:
 
 
 def step(
-    state: State, revision: str, direction: str, observe: bool = True, stop_before: int | None = None
+    state: State,
+    revision: str,
+    direction: str,
+    observe: bool = True,
+    stop_before: int | None = None,
+    then: Iterable[str] = (),
 ) -> protocol.StepAnswer:
     """Run one revision in one direction, and commit it unless a rollback-only transaction was begun.
 
     `stop_before` is the number of a statement, from 0, before which the step ends as if it were killed there.
+    `then` is a query (see `statements.query`) to run once the step was taken, which saves a request.
     """
     script = state.scripts[revision]
     getattr(state.context.impl, "memo", {}).clear()  # a fresh context would not know the enum types either
@@ -99,7 +107,18 @@ def step(
         state.observer.abort()
         state.connection.is_untouched = False
     answer["duration_ms"] = (time.perf_counter() - begun) * 1000
+    if then and not answer.keys() & {"failure", "commits", "stopped"}:
+        _add_value(state, answer, then)
     return answer
+
+
+def _add_value(state: State, answer: protocol.StepAnswer, query: Iterable[str]) -> None:
+    """Run a query after a step. Without a value where the gate has cancelled it instead of the step."""
+    try:
+        answer["value"] = statements.query(state, query)["value"]
+    except Exception as error:
+        if sqlstate(error) != _QUERY_CANCELED:
+            raise
 
 
 def _take(state: State, move: RevisionStep, module: Any, observe: bool, stop_before: int | None) -> protocol.StepAnswer:
@@ -111,7 +130,7 @@ def _take(state: State, move: RevisionStep, module: Any, observe: bool, stop_bef
     log.info("Running %s", move)
     with _forgotten_tables(state, module):
         move.migration_fn(**state.arguments)
-    statements = observer.stop()
+    noted = observer.stop()
     connection.check_rollback_only()
     _set_version(state, maintainer, move)
     for callback in state.context.on_version_apply_callbacks:
@@ -123,7 +142,7 @@ def _take(state: State, move: RevisionStep, module: Any, observe: bool, stop_bef
         is_transactional = not (connection.has_committed or first != connection.transaction_id())
         connection.commit()
     state.heads = set(maintainer.heads)
-    return {"statements": statements, "transactional": is_transactional}
+    return {"statements": noted, "transactional": is_transactional}
 
 
 @contextmanager
