@@ -50,7 +50,7 @@ WRONG_URLS = {
     f"postgresql://ann:{SECRET}@db:port/shop": "is malformed",
     f"postgresql://ann:{SECRET}@db:70000/shop": "70000 is not a port number",
     f"postgresql://ann:{SECRET}@db": "it names no database",
-    f"postgresql://ann:x@{SECRET}@db/shop": "must be percent-encoded",
+    f"postgresql://ann:x@{SECRET}@db/shop": "percent-encode special characters",
     f"postgresql://ann:x@{SECRET}:y@db/shop": "is malformed",
     f"postgresql://ann:{SECRET}@db/shop\0": "NUL",
     f"mysql://ann:{SECRET}@db/shop": "another database system ('mysql')",
