@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from email.message import Message as HeaderFields
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from fastapi import Request
+from fastapi import Header, Request
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.body_limit import BodyTooLarge, BodyTooSlow, EncodingUnsupported
@@ -33,6 +35,32 @@ class MediaTypeUnsupported(Refusal):
 
     def __init__(self) -> None:
         super().__init__("The body must be JSON, with the header Content-Type: application/json.")
+
+
+class VersionOutdated(Refusal):
+    """The resource was changed since the version that If-Match names."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
+
+    def __init__(self) -> None:
+        super().__init__("The resource was changed since the version in If-Match. Read it again before you change it.")
+
+
+IfMatch = Annotated[
+    str | None, Header(max_length=1_000, description="The `ETag` of the version to change; others are refused by 412.")
+]
+
+
+def etag_of(answer: BaseModel) -> str:
+    """Of the version that an answer shows."""
+    return f'"{hashlib.sha256(answer.model_dump_json().encode()).hexdigest()[:32]}"'
+
+
+def require_version(answer: BaseModel, if_match: str | None) -> None:
+    """Raises VersionOutdated."""
+    accepted = {etag.strip() for etag in (if_match or "*").split(",")}
+    if not accepted & {"*", etag_of(answer)}:
+        raise VersionOutdated
 
 
 OF_A_BODY = (BodyTooLarge, BodyTooSlow, MediaTypeUnsupported, EncodingUnsupported)

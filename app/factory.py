@@ -32,12 +32,12 @@ DESCRIPTION = """
 Overproof proves an Alembic migration on a real PostgreSQL before it merges, and remembers what it proved. This API is
 the record of what was proved.
 
-Every request needs a token (`Authorization: Bearer ovp_…`), which gives access to its own project. Lists are paged:
-send the `next_cursor` of a page as `cursor` to get the next one. Every error is `application/problem+json`: its `type`
-ends in a stable name for programs, and its `detail` is human-readable. After a 503 with `Retry-After` the request can
-be sent again: it was not started, or the database did not answer. Reports are identified by their content, so posting
-one twice stores it once. Bodies are JSON, with the `Content-Type` `application/json`, and may have the
-`Content-Encoding` `gzip`.
+Every request needs a token (`Authorization: Bearer ovp_…`), which gives access to its own project. Lists are paged: send
+the `next_cursor` of a page as `cursor` to get the next one, or follow the header `Link` with `rel="next"`. Every error
+is `application/problem+json`: its `type` ends in a stable name for programs, and its `detail` is human-readable. After a
+503 with `Retry-After` the request can be sent again: it was not started, or the database did not answer. Reports are
+identified by their content, so posting one twice stores it once. Bodies are JSON, with the `Content-Type`
+`application/json`, and may have the `Content-Encoding` `gzip`.
 """
 TAGS = [
     {"name": "projects", "description": "A repository whose migrations are verified."},

@@ -11,9 +11,10 @@ import binascii
 import json
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
+from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Depends, Query, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
 
 from app.database import in_utc
@@ -33,6 +34,29 @@ Cursor = Annotated[str | None, Query(max_length=500, description="The `next_curs
 class Page(BaseModel, Generic[Item]):
     items: list[Item]
     next_cursor: str | None = Field(default=None, description="The `cursor` of the next page; null on the last page.")
+
+
+class Paging:
+    """Adds the header `Link` to the answer with a page."""
+
+    def __init__(self, request: Request, response: Response) -> None:
+        self._request = request
+        self._response = response
+
+    def link(self, page: Page[Item]) -> Page[Item]:
+        """The page itself. A relative link, since the Host header is the client's."""
+        if page.next_cursor is not None:
+            query = [(name, value) for name, value in self._request.query_params.multi_items() if name != "cursor"]
+            query.append(("cursor", page.next_cursor))
+            self._response.headers["Link"] = f'<{self._request.url.path}?{urlencode(query)}>; rel="next"'
+        return page
+
+
+async def paging_of_request(request: Request, response: Response) -> Paging:
+    return Paging(request, response)
+
+
+RequestPaging = Annotated[Paging, Depends(paging_of_request)]
 
 
 class InvalidCursor(Invalid):

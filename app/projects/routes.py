@@ -8,9 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response, status
 from sqlmodel import Session
 
-from app.conventions import OF_A_BODY
+from app.conventions import OF_A_BODY, IfMatch, VersionOutdated, etag_of, require_version
 from app.errors import documented
-from app.pagination import Cursor, InvalidCursor, Limit, Page
+from app.pagination import Cursor, InvalidCursor, Limit, Page, RequestPaging
 from app.projects import service, tokens
 from app.projects.access import Caller, anyone, instance_admin, project_for
 from app.projects.errors import InstanceAdminNeeded, ProjectNotFound, ScopeMissing, SlugTaken, TokenNotFound
@@ -51,45 +51,67 @@ async def create_project(new: ProjectCreate, caller: InstanceAdmin, response: Re
 
 @router.get("", tags=["projects"], summary="List projects", responses=documented(InvalidCursor))
 async def list_projects(
-    caller: Anyone, cursor: Cursor = None, limit: Limit = 50, archived: bool | None = None
+    caller: Anyone, paging: RequestPaging, cursor: Cursor = None, limit: Limit = 50, archived: bool | None = None
 ) -> Page[ProjectRead]:
     """Sorted by slug. An administrator of the installation sees all projects; any other token sees its own."""
-    return await caller.ask(service.list_projects, archived=archived, cursor=cursor, limit=limit)
+    return paging.link(await caller.ask(service.list_projects, archived=archived, cursor=cursor, limit=limit))
 
 
 @router.get("/{slug}", tags=["projects"], summary="Read a project", responses=documented(*OF_A_PROJECT))
-async def read_project(caller: ProjectReader) -> ProjectRead:
-    return await caller.ask(lambda _, project: ProjectRead.model_validate(project))
+async def read_project(caller: ProjectReader, response: Response) -> ProjectRead:
+    """Its `ETag` names this version; sent as `If-Match`, it keeps a change from overwriting another one."""
+    return tagged(response, await caller.ask(lambda _, project: ProjectRead.model_validate(project)))
+
+
+def tagged(response: Response, project: ProjectRead) -> ProjectRead:
+    response.headers["ETag"] = etag_of(project)
+    return project
+
+
+def require_unchanged(session: Session, project: Project, if_match: str | None) -> None:
+    """Raises VersionOutdated. Locks the project, so that no other request changes it before this one is committed."""
+    if if_match is not None:
+        session.refresh(project, with_for_update=True)
+        require_version(ProjectRead.model_validate(project), if_match)
 
 
 @router.patch(
     "/{slug}",
     tags=["projects"],
     summary="Change a project",
-    responses=documented(*OF_A_PROJECT, InstanceAdminNeeded, SlugTaken, *OF_A_BODY),
+    responses=documented(*OF_A_PROJECT, InstanceAdminNeeded, SlugTaken, VersionOutdated, *OF_A_BODY),
 )
-async def change_project(caller: ProjectAdmin, administrator: InstanceAdmin, change: ProjectChange) -> ProjectRead:
+async def change_project(
+    caller: ProjectAdmin,
+    administrator: InstanceAdmin,
+    change: ProjectChange,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ProjectRead:
     """Omitted fields keep their values. Only an administrator of the installation may change the slug, because the
     answer shows whether another project has it."""
 
     def apply(session: Session, project: Project) -> ProjectRead:
+        require_unchanged(session, project, if_match)
         if "slug" in change.model_fields_set and change.slug != project.slug:
             administrator.admit(session)
         return ProjectRead.model_validate(service.change_project(session, project, change))
 
-    return await caller.ask(apply)
+    return tagged(response, await caller.ask(apply))
 
 
 @router.post("/{slug}/archive", tags=["projects"], summary="Archive a project", responses=documented(*OF_A_PROJECT))
-async def archive_project(caller: ProjectAdmin) -> ProjectRead:
+async def archive_project(caller: ProjectAdmin, response: Response) -> ProjectRead:
     """An archived project can still be read, but accepts no new runs. Archiving it again changes nothing."""
-    return await caller.ask(lambda *asked: ProjectRead.model_validate(service.archive_project(*asked)))
+    project = await caller.ask(lambda *asked: ProjectRead.model_validate(service.archive_project(*asked)))
+    return tagged(response, project)
 
 
 @router.post("/{slug}/restore", tags=["projects"], summary="Restore a project", responses=documented(*OF_A_PROJECT))
-async def restore_project(caller: ProjectAdmin) -> ProjectRead:
+async def restore_project(caller: ProjectAdmin, response: Response) -> ProjectRead:
     """Makes an archived project accept runs again."""
-    return await caller.ask(lambda *asked: ProjectRead.model_validate(service.restore_project(*asked)))
+    project = await caller.ask(lambda *asked: ProjectRead.model_validate(service.restore_project(*asked)))
+    return tagged(response, project)
 
 
 @router.post(
@@ -113,9 +135,11 @@ async def issue_token(caller: ProjectAdmin, new: TokenCreate, response: Response
 @router.get(
     "/{slug}/tokens", tags=["tokens"], summary="List tokens", responses=documented(*OF_A_PROJECT, InvalidCursor)
 )
-async def list_tokens(caller: ProjectAdmin, cursor: Cursor = None, limit: Limit = 50) -> Page[TokenRead]:
+async def list_tokens(
+    caller: ProjectAdmin, paging: RequestPaging, cursor: Cursor = None, limit: Limit = 50
+) -> Page[TokenRead]:
     """The oldest first, including revoked ones."""
-    return await caller.ask(tokens.list_tokens, cursor=cursor, limit=limit)
+    return paging.link(await caller.ask(tokens.list_tokens, cursor=cursor, limit=limit))
 
 
 @router.delete(

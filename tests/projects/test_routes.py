@@ -130,6 +130,32 @@ def test_a_project_is_renamed_and_keeps_what_was_left_out(client: TestClient, ad
     assert response.json()["repository"] == "https://example.org/shop"
 
 
+def test_a_change_that_names_an_outdated_version_is_refused(client: TestClient, admin: Headers) -> None:
+    ProjectFactory(slug="shop", name="The shop")
+    path = "/api/v1/projects/shop"
+    seen = client.get(path, headers=admin).headers["etag"]
+
+    first = client.patch(path, json={"name": "The first"}, headers=admin | {"If-Match": seen})
+    second = client.patch(path, json={"name": "The second"}, headers=admin | {"If-Match": seen})
+
+    assert (first.status_code, second.status_code) == (200, 412)
+    assert second.json()["type"].endswith(":version-outdated")
+    now = client.get(path, headers=admin)
+    assert now.json()["name"] == "The first"
+    assert now.headers["etag"] == first.headers["etag"] != seen
+
+
+@pytest.mark.parametrize("if_match", ["*", '"another", {etag}'])
+def test_a_change_may_name_any_of_several_versions(client: TestClient, admin: Headers, if_match: str) -> None:
+    ProjectFactory(slug="shop")
+    etag = client.get("/api/v1/projects/shop", headers=admin).headers["etag"]
+
+    headers = admin | {"If-Match": if_match.format(etag=etag)}
+    response = client.patch("/api/v1/projects/shop", json={"name": "x"}, headers=headers)
+
+    assert response.status_code == 200
+
+
 def test_a_repository_can_be_taken_away_and_a_name_cannot(client: TestClient, admin: Headers) -> None:
     ProjectFactory(slug="shop", repository="https://example.org/shop")
 
