@@ -39,6 +39,13 @@ class Run(Table, table=True):
     heads: list[str] = Field(sa_type=ARRAY(String), default_factory=list)
     tool_version: str = Field(max_length=64)
     postgres: str | None = Field(default=None, max_length=64)
+    # The context in which it was posted, as the CI describes it. `commit` is what was checked out: of a pull request
+    # that may be a merge commit, which is on no branch.
+    head_sha: str | None = Field(default=None, max_length=64)
+    branch: str | None = Field(default=None, max_length=255)
+    change: str | None = Field(default=None, max_length=64)
+    base_sha: str | None = Field(default=None, max_length=64)
+    ci_url: str | None = Field(default=None, max_length=500)
     started_at: datetime
     duration_ms: float
     received_at: datetime = Field(sa_column_kwargs={"server_default": func.clock_timestamp()}, default=None)

@@ -17,7 +17,7 @@ from app.projects.models import Project
 from app.projects.service import require_open
 from app.runs.models import Run, RunCheck, RunFinding
 from app.runs.posted import PostedReport, ReadReport
-from app.runs.schemas import RunRead
+from app.runs.schemas import RunContext, RunRead
 from app.runs.service import SUMMARIES, find_summary
 
 # Texts in columns are truncated, so that lists and pages stay readable. The report itself has the full texts.
@@ -41,7 +41,7 @@ class Recorded(NamedTuple):
     is_new: bool
 
 
-def record_run(session: Session, project: Project, report: ReadReport) -> Recorded:
+def record_run(session: Session, project: Project, report: ReadReport, context: RunContext) -> Recorded:
     """Store a report, or return the existing run of the same report. Raises ProjectArchived."""
     values = {"project_id": project.id, "digest": report.digest}
     known = find_summary(session, SAME, values)
@@ -51,7 +51,7 @@ def record_run(session: Session, project: Project, report: ReadReport) -> Record
     conflict = None
     try:
         with session.begin_nested():
-            _store(session, project, report)
+            _store(session, project, report, context)
     except IntegrityError as error:  # the digest: a concurrent request with the same report was first
         conflict = error
     run = find_summary(session, SAME, values)
@@ -60,7 +60,7 @@ def record_run(session: Session, project: Project, report: ReadReport) -> Record
     return Recorded(run, is_new=conflict is None)
 
 
-def _store(session: Session, project: Project, report: ReadReport) -> None:
+def _store(session: Session, project: Project, report: ReadReport, context: RunContext) -> None:
     view = report.view
     counts = Counter(finding.severity for finding in view.findings if finding.allowed is None)
     run = Run(
@@ -73,6 +73,7 @@ def _store(session: Session, project: Project, report: ReadReport) -> None:
         heads=view.graph.heads[:MOST_HEADS],
         tool_version=view.tool.version,
         postgres=view.postgres,
+        **context._asdict(),
         started_at=view.started_at,
         duration_ms=view.duration_ms,
         finding_counts={severity: counts[severity] for severity in Severity},

@@ -12,15 +12,16 @@ from app.conventions import OF_A_BODY
 from app.errors import documented
 from app.gate.report.verdict import Verdict
 from app.large_answers import LargeAnswer, Sending
-from app.pagination import Cursor, InvalidCursor, Limit, Page
+from app.pagination import Cursor, InvalidCursor, Limit, Page, RequestPaging
 from app.projects.access import Caller, project_for
 from app.projects.errors import ProjectArchived, ProjectNotFound, ScopeMissing
 from app.projects.models import Project, Scope
+from app.projects.schemas import Link
 from app.runs import service
 from app.runs.errors import ReportRefused, RunNotFound
 from app.runs.posted import PostedReport, read_report
 from app.runs.recording import Recorded, record_run
-from app.runs.schemas import Commit, FindingRead, Fingerprint, RunDetail, RunRead
+from app.runs.schemas import Branch, ChangeId, Commit, FindingRead, Fingerprint, RunContext, RunDetail, RunRead
 
 router = APIRouter(prefix="/projects/{slug}/runs", tags=["runs"])
 
@@ -77,14 +78,27 @@ EXAMPLE: dict[str, Any] = {
         }
     },
 )
-async def post_report(caller: Reporter, slug: str, request: Request, response: Response) -> RunRead:
-    """Stores a JSON report of `overproof verify`. Posting the same report again answers 200 with the existing run."""
+async def post_report(
+    caller: Reporter,
+    slug: str,
+    request: Request,
+    response: Response,
+    head_sha: Annotated[Commit | None, Query(description="The commit at the head of the branch.")] = None,
+    branch: Annotated[Branch | None, Query(description="The branch that was verified.")] = None,
+    change: Annotated[ChangeId | None, Query(description="The number of its pull request.")] = None,
+    base_sha: Annotated[Commit | None, Query(description="The commit with which the pull request is compared.")] = None,
+    ci_url: Annotated[Link | None, Query(description="The page of the CI job.")] = None,
+) -> RunRead:
+    """Stores a JSON report of `overproof verify`, with its context in the parameters.
+
+    Posting the same report again answers 200 with the existing run, whose context does not change."""
     # The framework would read the body, which may have megabytes, before the token is checked.
     await caller.authenticate()
+    context = RunContext(head_sha, branch, change, base_sha, ci_url)
     pieces = [piece async for piece in request.stream()]
 
     def record() -> Recorded:
-        return caller.transact(record_run, read_report(pieces))
+        return caller.transact(record_run, read_report(pieces), context)
 
     is_large = sum(map(len, pieces)) > LARGE_BYTES
     run, is_new = await (caller.workers.run_alone if is_large else caller.workers.run)(record)
@@ -97,6 +111,7 @@ async def post_report(caller: Reporter, slug: str, request: Request, response: R
 @router.get("", summary="List runs", responses=documented(*OF_A_PROJECT, InvalidCursor))
 async def list_runs(
     caller: Reader,
+    paging: RequestPaging,
     verdict: Verdict | None = None,
     commit: Annotated[Commit | None, Query(description="The full SHA, as in the report.")] = None,
     fingerprint: Annotated[Fingerprint | None, Query(description="Only runs that have a finding with it.")] = None,
@@ -104,9 +119,10 @@ async def list_runs(
     limit: Limit = 50,
 ) -> Page[RunRead]:
     """The newest first."""
-    return await caller.ask(
+    page = await caller.ask(
         service.list_runs, verdict=verdict, commit=commit, fingerprint=fingerprint, cursor=cursor, limit=limit
     )
+    return paging.link(page)
 
 
 @router.get("/{run_id}", summary="Read a run", responses=documented(*OF_A_PROJECT, RunNotFound))
@@ -118,9 +134,11 @@ async def read_run(caller: Reader, run_id: UUID) -> RunDetail:
 @router.get(
     "/{run_id}/findings", summary="List the findings of a run", responses=documented(*OF_A_PROJECT, RunNotFound)
 )
-async def list_findings(caller: Reader, run_id: UUID, cursor: Cursor = None, limit: Limit = 50) -> Page[FindingRead]:
+async def list_findings(
+    caller: Reader, run_id: UUID, paging: RequestPaging, cursor: Cursor = None, limit: Limit = 50
+) -> Page[FindingRead]:
     """In the order of the report."""
-    return await caller.ask(service.list_findings, run_id, cursor=cursor, limit=limit)
+    return paging.link(await caller.ask(service.list_findings, run_id, cursor=cursor, limit=limit))
 
 
 @router.get(

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.gate.report.verdict import Outcome, Severity, Verdict
+from app.projects.schemas import LINE
 
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,64}$")]
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[^\u0000]*$", max_length=128)]
+Branch = Annotated[str, StringConstraints(pattern=LINE, max_length=255)]
+ChangeId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]*$", max_length=64)]
+
+
+class RunContext(NamedTuple):
+    """Where a report comes from, as the CI describes it."""
+
+    head_sha: str | None = None
+    branch: str | None = None
+    change: str | None = None
+    base_sha: str | None = None
+    ci_url: str | None = None
 
 
 class Answer(BaseModel):
@@ -35,6 +48,14 @@ class RunRead(Answer):
     heads: list[str] = Field(description="At most the first 20.", examples=[["7b39e1f5a0c4"]])
     tool_version: str = Field(examples=["0.1.0"])
     postgres: str | None = Field(examples=["18.6"])
+    head_sha: str | None = Field(
+        description="The commit at the head of the branch. For a pull request `commit` may be a merge commit instead.",
+        examples=["6dcb09b5b57875f334f61aebed695e2e4193db5e"],
+    )
+    branch: str | None = Field(examples=["orders-by-date"])
+    change: str | None = Field(description="The number of the pull request.", examples=["42"])
+    base_sha: str | None = Field(examples=["9d2b1f0c5a7e4d3f8b6a1c2e3d4f5a6b7c8d9e0f"])
+    ci_url: str | None = Field(examples=["https://github.com/acme/shop/actions/runs/1"])
     started_at: datetime
     duration_ms: float
     received_at: datetime

@@ -75,6 +75,44 @@ def test_the_same_report_twice_is_one_run(client: TestClient, pipeline: Headers,
     assert session.exec(select(sa.func.count()).select_from(RunFinding)).one() == 1
 
 
+CONTEXT = {
+    "head_sha": "6dcb09b5b57875f334f61aebed695e2e4193db5e",
+    "branch": "größe & more",
+    "change": "42",
+    "base_sha": "9d2b1f0c5a7e4d3f8b6a1c2e3d4f5a6b7c8d9e0f",
+    "ci_url": "https://github.com/acme/shop/actions/runs/1",
+}
+
+
+def test_a_run_has_the_context_in_which_it_was_posted_first(client: TestClient, pipeline: Headers) -> None:
+    first = client.post(RUNS, params=CONTEXT, json=report(), headers=pipeline)
+    again = client.post(RUNS, params=CONTEXT | {"change": "43"}, json=report(), headers=pipeline)
+    without = client.post(RUNS, json=report(reason="none"), headers=pipeline)
+
+    assert {name: first.json()[name] for name in CONTEXT} == CONTEXT
+    assert again.json() == first.json()
+    assert {without.json()[name] for name in CONTEXT} == {None}
+    assert client.get(first.headers["location"], headers=pipeline).json()["change"] == "42"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("head_sha", "HEAD"),
+        ("branch", "a\nb"),
+        ("branch", "b" * 256),
+        ("change", "42/merge"),
+        ("base_sha", "a" * 65),
+        ("ci_url", "javascript:alert(1)"),
+    ],
+)
+def test_a_context_that_cannot_be_is_refused(client: TestClient, pipeline: Headers, name: str, value: str) -> None:
+    response = client.post(RUNS, params={name: value}, json=report(), headers=pipeline)
+
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["where"] == f"query.{name}"
+
+
 def test_the_order_of_keys_and_spaces_make_no_other_report(client: TestClient, pipeline: Headers) -> None:
     content = report(started_at="2026-11-22T10:00:00Z")
     first = client.post(RUNS, json=content, headers=pipeline)
@@ -143,6 +181,18 @@ def pages_of(client: TestClient, path: str, headers: Headers, *, limit: int) -> 
         pages.append(page["items"])
         cursor = page["next_cursor"]
     return pages
+
+
+def test_a_page_links_to_the_next_one_with_the_same_filters(client: TestClient, admin: Headers, shop: Any) -> None:
+    for _ in range(3):
+        RunFactory(project=shop, verdict=Verdict.FAIL)
+
+    first = client.get(RUNS, params={"verdict": "fail", "limit": 2}, headers=admin)
+    last = client.get(first.links["next"]["url"], headers=admin)
+
+    assert first.links["next"]["url"].startswith(f"{RUNS}?verdict=fail&limit=2&cursor=")
+    assert [len(page.json()["items"]) for page in (first, last)] == [2, 1]
+    assert "link" not in last.headers
 
 
 @pytest.mark.parametrize("there_are", [0, 2, 4])
