@@ -23,6 +23,7 @@ from app.gate.errors import CannotVerify, UsageError
 from app.gate.reporters import FORMATS
 
 if TYPE_CHECKING:
+    from app.gate.commands._submission import Destination
     from app.gate.report.model import Report
 
 
@@ -117,6 +118,15 @@ def _add_output_options(group: argparse._ArgumentGroup) -> None:
         help=f"{', '.join(FORMATS)}; to PATH, or else to standard output; repeatable (default: text)",
     )
     group.add_argument(
+        "--submit",
+        metavar="URL",
+        help="post the report to this project in a record, as in https://HOST/api/v1/projects/SLUG, with the token in"
+        " OVERPROOF_TOKEN; if that fails, warn and keep the exit status",
+    )
+    group.add_argument(
+        "--submit-required", action="store_true", help="exit with status 2 if the report could not be submitted"
+    )
+    group.add_argument(
         "--recording", metavar="FILE", help="write everything that was observed to FILE, to develop a check on it"
     )
 
@@ -124,15 +134,43 @@ def _add_output_options(group: argparse._ArgumentGroup) -> None:
 def run(arguments: argparse.Namespace) -> int:
     try:
         outputs = read_outputs(arguments.output)
+        destination = _read_destination(arguments)
     except UsageError as error:
         complain(str(error))
         return NOT_VERIFIED
     with _termination_as_interrupt():
         try:
-            return deliver(verify(arguments, Path.cwd(), os.environ), outputs)
+            report = verify(arguments, Path.cwd(), os.environ)
+            status = deliver(report, outputs)
+            return status if destination is None else _submit(report, destination, arguments.submit_required, status)
         except KeyboardInterrupt:  # while the reports were written
             complain("interrupted")
             return NOT_VERIFIED
+
+
+def _read_destination(arguments: argparse.Namespace) -> Destination | None:
+    """Raises UsageError. The token is taken from the environment, which the project's command inherits."""
+    if arguments.submit is None:
+        if arguments.submit_required:
+            raise UsageError("--submit-required needs a record: add --submit URL")
+        return None
+    from app.gate.commands._submission import TOKEN, read_destination
+
+    destination = read_destination(arguments.submit, os.environ)
+    os.environ.pop(TOKEN, None)
+    return destination
+
+
+def _submit(report: Report, destination: Destination, is_required: bool, status: int) -> int:
+    """Returns the exit status: a record that is down does not fail a build, unless it is required."""
+    from app.gate.commands._submission import NotSubmitted, submit
+
+    try:
+        complain(f"submitted to {submit(report, destination, os.environ)}")
+    except NotSubmitted as failure:
+        complain(f"could not submit the report to {destination.project_url}: {failure}")
+        return NOT_VERIFIED if is_required else status
+    return status
 
 
 def verify(arguments: argparse.Namespace, directory: Path, environ: Mapping[str, str]) -> Report:

@@ -21,7 +21,7 @@ from app.cli import main
 from app.gate.base_cache import BaseCache
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.registry import CHECKS
-from app.gate.commands import _verification
+from app.gate.commands import _submission, _verification
 from app.gate.errors import CannotVerify, ServerUnavailable
 from app.gate.judging import judge as judging
 from app.gate.recording.model import ALL_EVIDENCE, Evidence, Recording
@@ -81,7 +81,14 @@ def gate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gate:
     monkeypatch.setattr(_verification, "throwaway_server", gate.throwaway_server)
     monkeypatch.setattr("app.gate.recorder.record", gate.record)
     monkeypatch.chdir(tmp_path)
-    for name in ("OVERPROOF_DATABASE_URL", "DATABASE_URL", "VIRTUAL_ENV", "GITHUB_STEP_SUMMARY", "CI"):
+    for name in (
+        "OVERPROOF_DATABASE_URL",
+        "OVERPROOF_TOKEN",
+        "DATABASE_URL",
+        "VIRTUAL_ENV",
+        "GITHUB_STEP_SUMMARY",
+        "CI",
+    ):
         monkeypatch.delenv(name, raising=False)
     return gate
 
@@ -591,3 +598,55 @@ def test_the_command_line_does_not_wait_for_what_it_does_not_need() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert loaded.stdout.strip() == ""
+
+
+# The record
+
+SHOP = "https://record.example/api/v1/projects/shop"
+
+
+def test_a_report_is_submitted_after_it_was_written_and_the_run_is_named(
+    gate: Gate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitted: list[tuple[str, str | None, Report]] = []
+
+    def submit(report: Report, destination: _submission.Destination, environ: object) -> str:
+        submitted.append((destination.runs_url, destination.token, report_at("report.json")))
+        return f"{destination.runs_url}/0000"
+
+    monkeypatch.setattr(_submission, "submit", submit)
+    monkeypatch.setenv("OVERPROOF_TOKEN", "ovp_secret")
+    gate.result = [BROKEN]
+
+    assert run("--submit", SHOP, "--output", "json:report.json") == 1
+
+    ((url, token, report),) = submitted
+    assert (url, token, report.verdict) == (f"{SHOP}/runs", "ovp_secret", "fail")
+    assert capsys.readouterr().err.endswith(f"overproof: submitted to {SHOP}/runs/0000\n")
+
+
+@pytest.mark.parametrize(("options", "status"), [([], 0), (["--submit-required"], 2)])
+def test_a_report_that_cannot_be_submitted_is_one_line_and_fails_the_command_only_if_that_is_required(
+    gate: Gate, capsys: pytest.CaptureFixture[str], options: list[str], status: int
+) -> None:
+    assert run("--submit", SHOP, *options) == status
+
+    captured = capsys.readouterr()
+    assert captured.err == f"overproof: could not submit the report to {SHOP}: OVERPROOF_TOKEN is not set\n"
+    assert captured.out.startswith("PASSED")
+
+
+@pytest.mark.parametrize("options", [["--submit", "shop"], ["--submit-required"]])
+def test_a_record_that_cannot_be_is_refused_before_anything_runs(gate: Gate, options: list[str]) -> None:
+    assert run(*options) == 2
+    assert gate.target is None
+
+
+def test_the_projects_command_does_not_get_the_token(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OVERPROOF_TOKEN", "ovp_secret")
+    monkeypatch.setattr(_submission, "submit", lambda *arguments: "")
+
+    run("--submit", SHOP)
+
+    assert gate.target is not None
+    assert "OVERPROOF_TOKEN" not in os.environ
