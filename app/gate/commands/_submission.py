@@ -133,7 +133,7 @@ def _retry_after_s(refused: HTTPError) -> float:
 
 
 def read_context(report: Report, environ: Mapping[str, str]) -> dict[str, str]:
-    """`head_sha`, `branch`, `change`, `base_sha` and `ci_url`, as far as the environment has them and the record takes them."""
+    """The context as query parameters: what the environment has, if the record would accept it."""
     if environ.get("GITHUB_ACTIONS") == "true":
         found = _github(environ)
     elif environ.get("GITLAB_CI") == "true":

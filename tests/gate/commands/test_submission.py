@@ -32,6 +32,9 @@ MERGE = "f" * 40
 BASE = "9d2b1f0c5a7e4d3f8b6a1c2e3d4f5a6b7c8d9e0f"
 
 
+Answer = tuple[int | None, dict[str, str], Any]  # status, headers, body
+
+
 def report(commit: str | None = COMMIT) -> Report:
     return Report(
         verdict=Verdict.PASS,
@@ -45,7 +48,7 @@ def report(commit: str | None = COMMIT) -> Report:
 class Record:
     """Answers in this order, and remembers what was posted. An answer without a status closes the connection."""
 
-    def __init__(self, *answers: tuple[int | None, dict[str, str], Any]) -> None:
+    def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.paused: list[float] = []
@@ -84,8 +87,8 @@ def record() -> Iterator[Record]:
     record.server.server_close()
 
 
-STORED = (201, {}, {"id": "0000"})
-DOWN = (503, {}, {"detail": "Too many requests are waiting."})
+STORED: Answer = (201, {}, {"id": "0000"})
+DOWN: Answer = (503, {}, {"detail": "Too many requests are waiting."})
 
 
 def test_the_report_is_posted_with_its_context_and_the_url_of_its_run_comes_back(record: Record) -> None:
