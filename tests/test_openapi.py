@@ -1,0 +1,87 @@
+"""The service does what its OpenAPI document says: generated requests, valid and invalid, to every operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import ignored_auth
+from sqlmodel import Session
+
+from app.factory import create_app
+from app.gate.server.database import Database
+from app.settings import Settings
+from tests import factories
+
+EXAMPLES = 4  # of each operation, each time the same
+
+
+@pytest.fixture
+def client(migrated_database: Database) -> Iterator[TestClient]:
+    """The service as it runs, with a project and a run."""
+    url = sa.make_url(migrated_database.url("psycopg2"))
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with Session(engine) as session, session.begin():
+        factories.store_in(session)
+        factories.ApiTokenFactory(secret="ovp_administrator")
+        factories.RunFindingFactory(run=factories.RunFactory(project=factories.ProjectFactory(slug="shop")))
+        factories.store_in(None)
+    with TestClient(create_app(Settings(database_url=url)), raise_server_exceptions=False) as client:
+        yield client
+
+
+WITH_TOKEN = {"Authorization": "Bearer ovp_administrator"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "headers"),
+    [
+        pytest.param(GenerationMode.POSITIVE, WITH_TOKEN, id="valid"),
+        pytest.param(GenerationMode.NEGATIVE, WITH_TOKEN, id="invalid"),
+        pytest.param(GenerationMode.POSITIVE, {}, id="without a token"),
+    ],
+)
+def test_every_answer_is_one_that_the_document_describes(
+    client: TestClient, mode: GenerationMode, headers: dict[str, str]
+) -> None:
+    document: Any = schemathesis.openapi.from_dict(client.app.openapi())  # type: ignore[attr-defined]
+    tried = 0
+    for result in document.get_all_operations():
+        operation = result.ok()
+
+        @settings(
+            max_examples=EXAMPLES,
+            derandomize=True,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def ask(case: Any) -> None:
+            if mode is GenerationMode.POSITIVE:
+                # Generated ones would be those of no project, no page and no version.
+                case.path_parameters.update({"slug": "shop"} if "slug" in case.path_parameters else {})
+                case.query.pop("cursor", None)
+                case.headers.pop("if-match", None)
+            request = case.as_transport_kwargs(base_url=str(client.base_url), headers=headers)
+            request.pop("cookies", None)
+            if "data" in request:
+                request["content"] = request.pop("data")
+            response = client.request(**request)
+            case.validate_response(response, excluded_checks=[ignored_auth])
+
+        try:
+            ask()
+        except Unsatisfiable:  # nothing of such a request can be invalid
+            assert mode is GenerationMode.NEGATIVE
+        else:
+            tried += 1
+    assert tried >= 10
