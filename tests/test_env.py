@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 HEAD = ScriptDirectory(str(MIGRATIONS)).get_current_head()
 Start = Callable[[], subprocess.Popen[str]]
 ADVISORY_LOCK = 0x70726F6F66
-WAITS = "Another upgrade of this database is under way"
+WAITS = "Waiting for another upgrade of this database to finish"
 
 
 @pytest.fixture

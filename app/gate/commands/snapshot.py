@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     print()
     for table, revisions in taken["revisions"].items():
         if revisions is None:
-            print(f"overproof: the role may not read {table}, so the revision is unknown.", file=sys.stderr)
+            print(f"overproof: the role may not read {table}, so the revision is unknown", file=sys.stderr)
     return 0
 
 

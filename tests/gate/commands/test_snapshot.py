@@ -96,7 +96,7 @@ def test_a_revision_that_the_role_may_not_read_is_unknown(reader, blank_database
 
     captured = capsys.readouterr()
     assert json.loads(captured.out)["revisions"] == {"public.alembic_version": None}
-    assert captured.err == "overproof: the role may not read public.alembic_version, so the revision is unknown.\n"
+    assert captured.err == "overproof: the role may not read public.alembic_version, so the revision is unknown\n"
 
 
 def test_it_only_reads(blank_database, capsys):
