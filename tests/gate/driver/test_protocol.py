@@ -145,9 +145,13 @@ def test_each_request_is_answered_as_the_protocol_says(tmp_path: Path, server: S
         assert statement["locks"] == {"public.orders": ["AccessExclusiveLock"]}
         assert statement["lock_timeout_ms"] == 0
         ask("begin_rollback_only")
-        ask("step", revision="b2", direction="downgrade", observe=False)
+        count = ["SELECT count(*) FROM pg_constraint WHERE conrelid = 'orders'::regclass AND contype = 'c'"]
+        assert ask("step", revision="b2", direction="downgrade", observe=False, then=count)["value"] == 0
+        assert ask("step", revision="b2", direction="upgrade", observe=False, then=count)["value"] == 1
         assert ask("roll_back") == {"undone": True}
-        assert ask("step", revision="c3", direction="upgrade")["failure"]["table"] == "public.orders"
+        failed = ask("step", revision="c3", direction="upgrade", then=count)
+        assert failed["failure"]["table"] == "public.orders"
+        assert "value" not in failed
         ask("execute", statements=["DELETE FROM orders"])
         assert "failure" not in ask("step", revision="c3", direction="upgrade")
         assert "add column public.orders.size" in [each["operation"] for each in ask("drift")["operations"]]
