@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import signal
 import socket
 import subprocess
@@ -359,3 +360,14 @@ def test_a_disk_that_is_full_is_told_in_one_line() -> None:
 
     assert ended.returncode == 2
     assert ended.stderr == "overproof: cannot write to standard output: No space left on device\n"
+
+
+def test_the_script_takes_only_another_package_called_app_off_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "app").mkdir()
+    script = runpy.run_path(str(ROOT / "app" / "bin" / "overproof"), run_name="overproof")
+
+    assert script["holds_another_app"](str(tmp_path))
+    assert not script["holds_another_app"](str(ROOT))
