@@ -321,42 +321,36 @@ def test_embedded_it_needs_nothing_gives_out_the_first_token_and_keeps_what_it_i
     assert first.returncode == second.returncode == 0
 
 
-@pytest.mark.processes
-def test_a_reader_who_goes_away_ends_a_command_without_a_word(tmp_path: Path) -> None:
-    """As in `overproof explain lock-timeout | true`: what was printed is still in Python's own buffer when it ends."""
+def explain_to(stdout: int) -> subprocess.CompletedProcess[str]:
+    """`overproof explain lock-timeout`, which leaves what it prints in Python's own buffer until it ends."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    reader, writer = os.pipe()
-    os.close(reader)
-
-    ended = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "app", "explain", "lock-timeout"],
         cwd=ROOT,
         env=environment,
-        stdout=writer,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.processes
+def test_a_reader_who_goes_away_ends_a_command_without_a_word() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    ended = explain_to(writer)
 
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (141, "")
 
 
 @pytest.mark.processes
-@pytest.mark.processes
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_disk_that_is_full_is_told_in_one_line() -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with Path("/dev/full").open("w") as full:
-        ended = subprocess.run(
-            [sys.executable, "-m", "app", "explain", "lock-timeout"],
-            cwd=ROOT,
-            env=environment,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        ended = explain_to(full.fileno())
 
     assert ended.returncode == 2
     assert ended.stderr == "overproof: cannot write to standard output: No space left on device\n"

@@ -36,12 +36,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.support.fix_code import concurrently, python, quote_table
+from app.gate.checks.support.fix_code import concurrently, python
 from app.gate.checks.support.locks import HeldLocks, Transaction, by_table, transactions
 from app.gate.checks.support.naming import short_noun
 from app.gate.checks.support.statements import changes_by, sql_of
 from app.gate.checks.support.subjects import named, together
 from app.gate.postgres.locks import who_waits
+from app.gate.postgres.quoting import quote_table
 from app.gate.recording.model import Change, Evidence, Recording
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity

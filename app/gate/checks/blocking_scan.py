@@ -42,11 +42,12 @@ from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.support.column_types import is_required
-from app.gate.checks.support.fix_code import python, quote, quote_table
+from app.gate.checks.support.fix_code import python
 from app.gate.checks.support.locks import HeldLocks, Transaction, by_table, is_blocking_scan, transactions, waiting
 from app.gate.checks.support.naming import short_noun
 from app.gate.checks.support.statements import changes_by, sql_of
 from app.gate.checks.support.subjects import together
+from app.gate.postgres.quoting import quote, quote_table
 from app.gate.recording.model import Change, Evidence, Recording, Statement
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity

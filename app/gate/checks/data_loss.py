@@ -43,6 +43,7 @@ from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support import fix_code
 from app.gate.checks.support.downgrades import find_omission
 from app.gate.checks.support.subjects import together
+from app.gate.postgres.quoting import quote, quote_table
 from app.gate.recording.model import Evidence, Loss, LossKind, Populated, Recording, Revision, RoundTrip
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
@@ -214,8 +215,8 @@ def _copies(revision: Revision, losses: Sequence[Loss]) -> Iterator[str]:
             continue
         names = [loss.column for loss in lost if loss.column is not None]
         is_of_columns = len(names) == len(lost)
-        chosen = ", ".join(map(fix_code.quote, dict.fromkeys([*lost[0].key, *names]))) if is_of_columns else "*"
-        sql = f"CREATE TABLE {fix_code.quote_table(f'{schema}.{kept}')} AS SELECT {chosen} FROM {fix_code.quote_table(table)}"
+        chosen = ", ".join(map(quote, dict.fromkeys([*lost[0].key, *names]))) if is_of_columns else "*"
+        sql = f"CREATE TABLE {quote_table(f'{schema}.{kept}')} AS SELECT {chosen} FROM {quote_table(table)}"
         yield f"op.execute({fix_code.python(sql, is_sql=True)})"
 
 

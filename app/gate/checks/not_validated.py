@@ -28,8 +28,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
-from app.gate.checks.support.fix_code import concurrently, python, quote, quote_table
+from app.gate.checks.support.fix_code import concurrently, python
 from app.gate.checks.support.naming import noun
+from app.gate.postgres.quoting import quote, quote_table
 from app.gate.recording.model import Change, Definition, Key, Recording, Revision
 from app.gate.recording.names import full_name, table_of
 from app.gate.report.verdict import Severity

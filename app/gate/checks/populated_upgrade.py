@@ -45,11 +45,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
-from app.gate.checks.support import fix_code
 from app.gate.checks.support.naming import failure_reason
 from app.gate.checks.support.row_advice import NO_LABEL, find_column_change, help_for, help_for_new_table
 from app.gate.checks.support.subjects import cause, together
 from app.gate.postgres import sqlstates
+from app.gate.postgres.quoting import quote_table
 from app.gate.recording.model import (
     Change,
     Evidence,
@@ -315,7 +315,7 @@ def _uncovered(reason: str, tables_by_revision: Mapping[str, Sequence[str]]) -> 
     first, *later = tables_by_revision
     tables = list(dict.fromkeys(table for some in tables_by_revision.values() for table in some))
     revisions = f"{first} and {counted(len(later), 'later revision')}" if later else first
-    rows = [f"INSERT INTO {fix_code.quote_table(table)} (…) VALUES (…);" for table in tables_by_revision[first]]
+    rows = [f"INSERT INTO {quote_table(table)} (…) VALUES (…);" for table in tables_by_revision[first]]
     lines = [f"{name}: {', '.join(map(shorten, some))}" for name, some in tables_by_revision.items()]
     return Finding(
         f"Could not verify {revisions} over rows in {listed([shorten(table) for table in tables])}: {first_line(reason)}.",

@@ -54,10 +54,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.support.fix_code import escape_colons, python, quote, quote_table
+from app.gate.checks.support.fix_code import escape_colons, python
 from app.gate.checks.support.locks import Transaction, by_table, transactions
 from app.gate.checks.support.statements import changes_by, mentions, sql_of
 from app.gate.checks.support.subjects import together
+from app.gate.postgres.quoting import quote, quote_table
 from app.gate.recording.model import Change, Evidence, Recording, Statement
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity

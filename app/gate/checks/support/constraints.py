@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from app.gate.checks.support.fix_code import quote
 from app.gate.checks.support.naming import columns_in
+from app.gate.postgres.quoting import quote
 from app.gate.recording.model import Change, Definition, Key, Recording, Step
 from app.gate.recording.names import table_of
 

@@ -6,6 +6,7 @@ import re
 
 from app.gate.checks.support import fix_code
 from app.gate.postgres import sqlstates
+from app.gate.postgres.quoting import quote, quote_table
 from app.gate.recording.model import Change, Failure, Key, Revision, RoundTrip, Snapshot
 from app.gate.recording.names import shorten, table_of
 from app.gate.wording import indented
@@ -67,19 +68,19 @@ def _code(
         statement = (failure.sql or "").upper()
         if "PRIMARY KEY" in statement:
             return None  # no single value will do
-        add = f"ALTER TABLE {fix_code.quote_table(table)} ADD COLUMN {fix_code.quote(column)} {type_}"
+        add = f"ALTER TABLE {quote_table(table)} ADD COLUMN {quote(column)} {type_}"
         is_added = change.before is None and "SET NOT NULL" not in statement
         if is_added and not referred:
             add += f" NOT NULL DEFAULT {value}"
             drop = f"op.alter_column({fix_code.python(label)}, {fix_code.python(column)}, server_default=None{named})  # in a later release"
             return "default", f"op.execute({fix_code.python(add, is_sql=True)})\n{drop}"
-        fill = f"UPDATE {fix_code.quote_table(table)} SET {fix_code.quote(column)} = {value} WHERE {fix_code.quote(column)} IS NULL"
+        fill = f"UPDATE {quote_table(table)} SET {quote(column)} = {value} WHERE {quote(column)} IS NULL"
         alter = f"op.alter_column({fix_code.python(label)}, {fix_code.python(column)}, nullable=False{named})"
         lines = [*([add] if is_added else []), fill]
         code = "\n".join(f"op.execute({fix_code.python(line, is_sql=True)})" for line in lines)
         return "refer" if referred else "fill", f"{code}\n{alter}"
     if failure.sqlstate == sqlstates.UNIQUE_VIOLATION and column is not None:
-        one, sql = fix_code.quote(column), fix_code.quote_table(table)
+        one, sql = quote(column), quote_table(table)
         lines = [
             f"UPDATE {sql} AS o SET {one} = o.{one} || '-' || d.n",
             f"FROM (SELECT ctid, row_number() OVER (PARTITION BY {one}) AS n FROM {sql} WHERE {one} IS NOT NULL) AS d",
