@@ -1,7 +1,7 @@
 """The cache of the base: used where it fits, rebuilt where it does not, and never trusted blindly."""
 
 import os
-from collections.abc import Callable
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -18,47 +18,70 @@ from app.gate.reruns.results import RerunResults
 from app.gate.server.throwaway import throwaway_server
 from app.gate.target.runner import TargetRunner
 from app.gate.walk.plan import RecordingPlan
-from tests.gate.history.test_git_base import B2, branch, versions
+from tests.gate.history.test_git_base import B2, branch, versions, write_branch
 from tests.gate.projects import script, target
 
 __all__ = ["branch"]
 
 C3 = script("c3", "b2", "op.add_column('orders', sa.Column('c', sa.Text))", "op.drop_column('orders', 'c')")
-Verify = Callable[[], tuple[Recording, bool]]
+
+
+class Verify:
+    """Verifies a branch. Returns the recording, and whether the base had to be built."""
+
+    def __init__(self, branch: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.branch = branch
+        self.cache = cache
+        self._built: list[TargetRunner] = []
+        build = _build_base
+
+        def build_and_note(runner: TargetRunner, plan: RecordingPlan) -> object:
+            self._built.append(runner)
+            return build(runner, plan)
+
+        monkeypatch.setattr("app.gate.recorder._build_base", build_and_note)
+        monkeypatch.setattr(
+            "app.gate.recorder.run_all", lambda walks, *rest: {walk.index: RerunResults() for walk in walks}
+        )
+
+    def __call__(self) -> tuple[Recording, bool]:
+        self._built.clear()
+        base_cache = BaseCache(target(self.branch), "main", self.cache)
+
+        def record_with(base_backup: Path | None) -> list[Recording]:
+            with throwaway_server(base_backup=base_backup) as server:
+                return record(target(self.branch), server, base_ref="main", base_cache=base_cache)
+
+        (recording,) = with_base_cache(base_cache, record_with)
+        return recording, bool(self._built)
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A branch, and the cache that its first run has left."""
+    place, cache = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache")
+    write_branch(place)
+    (versions(place) / "c3.py").write_text(C3)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _, was_built = Verify(place, cache, monkeypatch)()
+    assert was_built
+    return place, cache
+
+
+@pytest.fixture
+def cached(processes: None, first_run: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verify:
+    """Verifies the branch, beginning with a copy of that cache."""
+    place, cache = first_run
+    return Verify(place, Path(shutil.copytree(cache, tmp_path / "cache")), monkeypatch)
 
 
 @pytest.fixture
 def verify(
     processes: None, branch: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Verify:
-    """Verifies the branch. Returns the recording, and whether the base had to be built."""
-    cache = tmp_path_factory.mktemp("cache")
+    """Verifies a branch of the test's own, beginning with an empty cache."""
     (versions(branch) / "c3.py").write_text(C3)
-    built = []
-    build = _build_base
-
-    def build_and_note(runner: TargetRunner, plan: RecordingPlan) -> object:
-        built.append(runner)
-        return build(runner, plan)
-
-    monkeypatch.setattr("app.gate.recorder._build_base", build_and_note)
-    monkeypatch.setattr(
-        "app.gate.recorder.run_all", lambda walks, *rest: {walk.index: RerunResults() for walk in walks}
-    )
-
-    def run() -> tuple[Recording, bool]:
-        built.clear()
-        base_cache = BaseCache(target(branch), "main", cache)
-
-        def record_with(base_backup: Path | None) -> list[Recording]:
-            with throwaway_server(base_backup=base_backup) as server:
-                return record(target(branch), server, base_ref="main", base_cache=base_cache)
-
-        (recording,) = with_base_cache(base_cache, record_with)
-        return recording, bool(built)
-
-    run.cache = cache  # type: ignore[attr-defined]
-    return run
+    return Verify(branch, tmp_path_factory.mktemp("cache"), monkeypatch)
 
 
 def test_the_second_run_starts_from_what_the_first_one_cached(verify: Verify) -> None:
@@ -91,14 +114,13 @@ def test_an_edited_base_is_rebuilt(verify: Verify, branch: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["tar", "manifest", "target.json"])
-def test_a_damaged_file_is_replaced(verify: Verify, ending: str) -> None:
-    verify()
-    (path,) = verify.cache.glob(f"*.{ending}")  # type: ignore[attr-defined]
+def test_a_damaged_file_is_replaced(cached: Verify, ending: str) -> None:
+    (path,) = cached.cache.glob(f"*.{ending}")
     content = path.read_bytes()
     path.write_bytes(content[:1000] + b"!" + content[1001:] if ending == "tar" else content[:-3])
 
-    recording, was_built = verify()
-    _, was_built_again = verify()
+    recording, was_built = cached()
+    _, was_built_again = cached()
 
     assert (was_built, was_built_again) == (True, False)
     assert recording.trips[0].second_up is not None
@@ -115,13 +137,12 @@ def test_a_damaged_file_is_replaced(verify: Verify, ending: str) -> None:
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_a_base_that_is_not_what_its_manifest_says_is_rebuilt(verify: Verify, changes: dict[str, object]) -> None:
-    verify()
-    (path,) = verify.cache.glob("*.manifest")  # type: ignore[attr-defined]
+def test_a_base_that_is_not_what_its_manifest_says_is_rebuilt(cached: Verify, changes: dict[str, object]) -> None:
+    (path,) = cached.cache.glob("*.manifest")
     manifest = Manifest.from_text(path.read_text())
     path.write_text(replace(manifest, **changes).to_text())  # type: ignore[arg-type]
 
-    recording, was_built = verify()
+    recording, was_built = cached()
 
     assert was_built
     assert recording.trips[0].second_up is not None
@@ -142,7 +163,7 @@ def test_another_text_is_not_a_manifest(text: str) -> None:
 
 
 def test_only_the_newest_backups_stay(verify: Verify, branch: Path) -> None:
-    cache = verify.cache  # type: ignore[attr-defined]
+    cache = verify.cache
     for number in range(MAX_BACKUPS):
         for ending in ("tar", "manifest"):
             path = cache / f"old-{number}.{ending}"
@@ -157,7 +178,7 @@ def test_only_the_newest_backups_stay(verify: Verify, branch: Path) -> None:
 
 
 def test_a_run_that_fails_leaves_no_backup_behind(verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = verify.cache  # type: ignore[attr-defined]
+    cache = verify.cache
 
     def fail(*_: object) -> NoReturn:
         assert list(cache.glob("pending-*.tar"))
@@ -171,8 +192,8 @@ def test_a_run_that_fails_leaves_no_backup_behind(verify: Verify, monkeypatch: p
     assert list(cache.iterdir()) == []
 
 
-def test_only_the_scripts_of_the_branch_are_parsed_again(verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, _ = verify()
+def test_only_the_scripts_of_the_branch_are_parsed_again(cached: Verify, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, _ = cached()
     parsed = []
     parse = scripts.parse_allowances
 
@@ -182,7 +203,7 @@ def test_only_the_scripts_of_the_branch_are_parsed_again(verify: Verify, monkeyp
 
     monkeypatch.setattr(scripts, "parse_allowances", parse_and_note)
 
-    second, _ = verify()
+    second, _ = cached()
 
     assert parsed == [C3]
     assert second.graph == first.graph

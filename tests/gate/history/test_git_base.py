@@ -27,7 +27,11 @@ def git(place: Path, *words: str) -> str:
 @pytest.fixture
 def branch(tmp_path: Path) -> Path:
     """A project with two revisions on `main`, and a branch of it checked out."""
-    place = write_project(tmp_path, {"a1": A1, "b2": B2})
+    return write_branch(tmp_path)
+
+
+def write_branch(place: Path) -> Path:
+    write_project(place, {"a1": A1, "b2": B2})
     git(place, "init", "-q", "-b", "main")
     git(place, "add", ".")
     git(place, "commit", "-qm", "two revisions")
