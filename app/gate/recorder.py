@@ -194,6 +194,7 @@ def _recording(walk: Walk, results: RerunResults, server: Server, root: Path) ->
         sqlalchemy=arrival.handshake["sqlalchemy"],
         graph=arrival.graph,
         trips=tuple(_trips(walk, results)),
+        schema_digests=walk.schema_digests,
         head=walk.head,
         models=results.models,
         model_failure=results.model_failure,

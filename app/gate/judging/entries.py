@@ -110,7 +110,14 @@ def _reason(run: CheckRun, *, alone: bool) -> str:
 
 def graph_entry(recordings: Iterable[Recording]) -> GraphEntry:
     """The histories of all walks, each once."""
+    recordings = list(recordings)
     graphs = [recording.graph for recording in recordings]
+    digests = {
+        revision: recording.schema_digests[revision.revision]
+        for recording in recordings
+        for revision in recording.graph.revisions
+        if revision.revision in recording.schema_digests
+    }
     revisions = dict.fromkeys(revision for graph in graphs for revision in graph.revisions)
     return GraphEntry(
         heads=list(dict.fromkeys(redact(head) for graph in graphs for head in graph.heads)),
@@ -125,6 +132,8 @@ def graph_entry(recordings: Iterable[Recording]) -> GraphEntry:
                 path=redact(each.path),
                 sha256=each.sha256 or None,
                 new=each.is_new,
+                schema_digest_before=digests[each][0] if each in digests else None,
+                schema_digest=digests[each][1] if each in digests else None,
             )
             for each in revisions
         ],

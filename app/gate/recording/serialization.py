@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from app.gate.files import write_atomically
-from app.gate.recording.model import Key, Recording, Snapshot
+from app.gate.recording.model import Definition, Key, Recording, Snapshot
 
 
 def save(recordings: Sequence[Recording], path: Path) -> None:
@@ -95,9 +95,40 @@ def from_json(objects: Iterable[dict[str, Any]]) -> Snapshot:
 
 
 def digest(snapshot: Snapshot) -> str:
-    """SHA-256 of all objects, in hexadecimal. It depends neither on their order nor on the process."""
-    text = json.dumps(to_json(snapshot), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    """64 hexadecimal digits that identify the schema, in whatever order and process its objects were read."""
+    return RunningDigest().of(snapshot)
+
+
+class RunningDigest:
+    """The digest of a schema that changes. Only objects that have changed since the last time are hashed again.
+
+    The digest is that of the sum of the objects' hashes, which does not depend on their order, and from which an object
+    can be subtracted. With hashes of 2,048 bits, nobody can find another set of objects with the same sum.
+    """
+
+    _BYTES = 256
+
+    def __init__(self) -> None:
+        self._objects: dict[Key, Definition] = {}
+        self._sum = 0
+
+    def of(self, snapshot: Snapshot) -> str:
+        old, new = self._objects, dict(snapshot.objects)
+        for key in old.keys() - new.keys():
+            self._sum -= self._hash(key, old[key])
+        for key, definition in new.items():
+            before = old.get(key)
+            if before is definition:
+                continue
+            if before is not None:
+                self._sum -= self._hash(key, before)
+            self._sum += self._hash(key, definition)
+        self._objects = new
+        return hashlib.sha256((self._sum % (1 << 8 * self._BYTES)).to_bytes(self._BYTES, "big")).hexdigest()
+
+    def _hash(self, key: Key, definition: Definition) -> int:
+        text = json.dumps([*key, definition], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return int.from_bytes(hashlib.shake_256(text.encode(errors="surrogatepass")).digest(self._BYTES), "big")
 
 
 WHOLES = ("table", "foreign table", "view", "materialized view", "domain")

@@ -45,6 +45,8 @@ class RevisionEntry(ReportModel):
     path: str | None = None
     sha256: str | None = None
     new: bool = True
+    schema_digest_before: str | None = None  # of the schema before its upgrade; None where it was not applied
+    schema_digest: str | None = None  # of the schema after it
 
 
 class GraphEntry(ReportModel):

@@ -95,6 +95,7 @@ class Walk:
     start: Snapshot | None = None
     trips: dict[str, RoundTrip] = field(default_factory=dict)
     applied: set[str] = field(default_factory=set)
+    schema_digests: dict[str, tuple[str, str]] = field(default_factory=dict)  # revision -> before and after it
     blocked_by: dict[str, str] = field(default_factory=dict)  # skipped revision -> the one below it that failed
     unconfirmed: list[str] = field(default_factory=list)  # revisions whose second upgrade is to be tried with commits
     unpopulated: dict[str, RowsTrial] = field(default_factory=dict)  # revisions that are still to be tried over rows

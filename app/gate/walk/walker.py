@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from app.gate.errors import CannotVerify, CommandExited, DatabaseSpoiled, StepTimedOut
 from app.gate.recording.model import Body, Direction, Revision, RoundTrip, Snapshot, Step
+from app.gate.recording.serialization import RunningDigest
 from app.gate.snapshot.incremental import TrackedSnapshot, difference_between
 from app.gate.walk._head import observe_head
 from app.gate.walk._round_trip import round_trip
@@ -30,6 +31,7 @@ class Walker:
     def __init__(self, walk: Walk, client: DriverClient) -> None:
         self._walk = walk
         self._client = client
+        self._digest = RunningDigest()
 
     def walk(self, start_at: int, on_step: Callable[[int], None]) -> None:
         """Take the plan from that index on, then observe head. Raises DatabaseSpoiled, CommandExited and
@@ -73,6 +75,7 @@ class Walker:
             return before
         walk.applied.add(name)
         after = self._client.read_schema(before)
+        walk.schema_digests[name] = (self._digest_of(before), self._digest_of(after))
         has_downgrade = revision.downgrade_body != Body.MISSING
         walk.trips[name] = RoundTrip(
             name,
@@ -81,6 +84,9 @@ class Walker:
         )
         round_trip(walk, self._client, name, before, after)
         return after
+
+    def _digest_of(self, schema: Snapshot) -> str:
+        return self._digest.of(self._walk.arrival.without_version_table(schema))
 
     def _note_failure(self, up: Step, before: Snapshot) -> None:
         self._walk.trips[up.revision] = RoundTrip(up.revision, up=up)

@@ -41,6 +41,15 @@ def history(*comments: Allowance) -> Recording:
 # Verdict and outcomes
 
 
+def test_a_revision_has_the_digests_of_the_schemas_between_which_it_was_applied() -> None:
+    walked = replace(history(), schema_digests={"b2": ("before", "after")})
+
+    a1, b2 = judge([walked], checks=[]).graph.revisions
+
+    assert (a1.schema_digest_before, a1.schema_digest) == (None, None)
+    assert (b2.schema_digest_before, b2.schema_digest) == ("before", "after")
+
+
 def test_a_run_without_findings_passes() -> None:
     report = judge([history()], checks=[check("quiet")])
 

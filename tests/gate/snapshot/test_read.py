@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.gate.postgres.prepared import WITH_SEQSCANS, WITHOUT_SEQSCANS
 from app.gate.recording.model import Change, Definition, Key, Snapshot
-from app.gate.recording.serialization import digest, from_json, to_json
+from app.gate.recording.serialization import RunningDigest, digest, from_json, to_json
 from app.gate.snapshot._queries import PREPARED, SNAPSHOT_SQL, set_marker_sql
 from app.gate.snapshot.describe import describe, describe_all
 from app.gate.snapshot.difference import difference
@@ -463,6 +463,18 @@ def test_a_snapshot_survives_being_written_down(see):
 def test_the_digest_tells_schemas_apart_and_nothing_else(see):
     assert digest(see("CREATE TABLE t (a integer, b integer)")) == digest(see("CREATE TABLE t (b integer, a integer)"))
     assert digest(see("CREATE TABLE t (a integer)")) != digest(see("CREATE TABLE t (a bigint)"))
+
+
+def test_the_digest_of_a_schema_that_changes_is_that_of_a_schema_read_whole(see):
+    running = RunningDigest()
+
+    for schema in (
+        ["CREATE TABLE t (a integer)"],
+        ["CREATE TABLE t (a bigint)", "CREATE TABLE u (b text)"],
+        [],
+        ["CREATE TABLE u (b text)"],
+    ):
+        assert running.of(see(*schema)) == digest(see(*schema))
 
 
 def apply(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:

@@ -3,11 +3,13 @@
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from app.gate.checks import upgrade
+from app.gate.commands.snapshot import take
 from app.gate.errors import CannotVerify
 from app.gate.recorder import record
 from app.gate.recording.model import ALL_EVIDENCE, Evidence, RoundTrip
@@ -45,6 +47,37 @@ def test_a_sound_history_goes_up_down_and_up_and_leaves_the_same_schema(tmp_path
         assert [step.failure for step in trip.steps] == [None, None, None]
         assert trip.left_behind == trip.second_up_differences == ()
     assert [describe(change) for change in upgraded(trips["b2"]).changes] == ["column public.orders.note is new"]
+
+
+def test_each_applied_revision_has_the_digests_of_the_schema_before_and_after_it(
+    tmp_path: Path, server: Server
+) -> None:
+    """They are those of `overproof snapshot`, which leaves out Alembic's table, whatever happened in between."""
+    scripts = {
+        "a1": ORDERS,
+        "b2": script(
+            "b2", "a1", "op.add_column('orders', sa.Column('note', sa.Text))", "op.drop_column('orders', 'note')"
+        ),
+        "c3": script("c3", "b2"),
+        "d4": script("d4", "c3", DROP_NOTE, "op.add_column('orders', sa.Column('note', sa.Text))"),
+        "e5": script("e5", "d4", "op.drop_table('there_is_none')"),
+    }
+    place = write_project(tmp_path, scripts)
+
+    (walk,) = walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=OF_THE_WALK))
+
+    digests = walk.schema_digests
+    assert list(digests) == ["a1", "b2", "c3", "d4"]
+    for earlier, later in pairwise(digests.values()):
+        assert earlier[1] == later[0]
+    database = server.create_database()
+    assert take({"dsn": database.url()}, 60.0)["digest"] == digests["a1"][0]
+    assert digests["c3"][0] == digests["c3"][1] != digests["a1"][1]
+    assert digests["d4"][1] == digests["a1"][1]
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE orders (id serial PRIMARY KEY)")
+    assert take({"dsn": database.url()}, 60.0)["digest"] == digests["a1"][1]
+    server.drop_database(database)
 
 
 def test_what_a_statement_locks_is_seen_with_its_line(tmp_path: Path, server: Server) -> None:
