@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive, Scope, Send
 
 from app import __version__, errors, health
+from app.audit import routes as audit
 from app.body_limit import BodyLimit, Limits
 from app.conventions import Head, require_json, require_known_parameters
 from app.database import DatabaseRefused, connect, create_engine
@@ -43,10 +44,11 @@ TAGS = [
     {"name": "projects", "description": "A repository whose migrations are verified."},
     {"name": "tokens", "description": "The credentials of pipelines and people."},
     {"name": "runs", "description": "One verification of a project's migrations by `overproof verify`."},
+    {"name": "audit", "description": "Who changed what in a project. Entries are only ever added."},
     {"name": "health", "description": "For load balancers and orchestrators; without a token."},
 ]
 API = "/api/v1"
-API_ROUTERS = (projects.router, runs.router)
+API_ROUTERS = (projects.router, runs.router, audit.router)
 TAKE_REPORTS = (("POST", "/runs"),)
 
 

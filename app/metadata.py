@@ -6,10 +6,11 @@ disk.
 
 from __future__ import annotations
 
+from app.audit import models as audit
 from app.database import Table
 from app.projects import models as projects
 from app.runs import models as runs
 
-DOMAINS = (projects, runs)
+DOMAINS = (audit, projects, runs)
 
 metadata = Table.metadata

@@ -192,9 +192,25 @@ def test_a_projects_token_is_made_for_that_project(in_database: Database, capsys
     assert said(capsys, "token", "list") == ""
 
 
+def test_a_token_is_listed_with_its_restrictions(in_database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    with in_database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO project (id, slug, name, created_at) VALUES (gen_random_uuid(), 'shop', 'The shop', now())"
+        )
+
+    said(capsys, "token", "create", "--project", "shop", "--scope", "report", "--trusted", "--expires-in-days", "30")
+    said(capsys, "token", "create", "--project", "shop", "--scope", "deploy", "--environment", "staging")
+
+    report, deploy = said(capsys, "token", "list", "--project", "shop").splitlines()
+    assert re.search(r"valid until 20\d\d-\d\d-\d\d trusted, never used", report)
+    assert "valid for staging, never used" in deploy
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
+        (["create", "--admin", "--environment", "staging"], "only a token with the scope deploy can be for one"),
+        (["create", "--admin", "--expires-in-days", "0"], "--expires-in-days must be a whole number from 1 to"),
         (["create", "--scope", "report"], "belongs to a project: add --project SLUG"),
         (["create", "--admin", "--project", "nowhere"], "there is no project 'nowhere'"),
         (["create", "--admin", "--name", "a\nb"], "--name"),

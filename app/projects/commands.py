@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from app.cli import CommandFailed
 
+MOST_DAYS = 36_500
 SCOPES = ("read", "report", "deploy", "admin")  # as projects.models.Scope has them, whose import takes a second
 
 
@@ -33,6 +35,13 @@ def add_parser(subparsers: Any) -> None:
     what = create.add_mutually_exclusive_group(required=True)
     what.add_argument("--scope", choices=SCOPES, help="what the token may do")
     what.add_argument("--admin", dest="scope", action="store_const", const="admin", help="short for --scope admin")
+    create.add_argument(
+        "--trusted", action="store_true", help="its reports prove revisions: only a protected branch may have it"
+    )
+    create.add_argument(
+        "--expires-in-days", type=int, metavar="DAYS", help="until when it is valid (default: for ever)"
+    )
+    create.add_argument("--environment", metavar="NAME", help="the only environment to which it may deploy")
     create.add_argument("--name", default="from the command line", help="who or what uses it (default: %(default)s)")
     create.set_defaults(run=create_token)
 
@@ -85,18 +94,37 @@ def create_token(arguments: argparse.Namespace) -> int:
         raise CommandFailed(f"a token with the scope {arguments.scope!r} belongs to a project: add --project SLUG")
     from pydantic import ValidationError
 
+    from app.database import utcnow
     from app.projects.models import Scope
     from app.projects.schemas import TokenCreate
     from app.projects.tokens import issue_token
 
+    days = arguments.expires_in_days
+    if days is not None and not 1 <= days <= MOST_DAYS:
+        raise CommandFailed(f"--expires-in-days must be a whole number from 1 to {MOST_DAYS}, not {days}")
     try:
-        new = TokenCreate(name=arguments.name, scope=Scope(arguments.scope))
+        new = TokenCreate(
+            name=arguments.name,
+            scope=Scope(arguments.scope),
+            trusted=arguments.trusted,
+            expires_at=None if days is None else utcnow() + timedelta(days=days),
+            environment=arguments.environment,
+        )
     except ValidationError as error:
-        raise CommandFailed(f"--name {arguments.name!r}: {error.errors()[0]['msg']}") from None
+        raise CommandFailed(_first_error(error, arguments)) from None
     with transaction() as session:
         _, secret = issue_token(session, find_project(session, arguments.project), new)
     print(secret)
     return 0
+
+
+def _first_error(error: Any, arguments: argparse.Namespace) -> str:
+    first = error.errors()[0]
+    message = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return str(message)
+    name = first["loc"][0]
+    return f"--{name} {getattr(arguments, name)!r}: {message}"
 
 
 def list_tokens(arguments: argparse.Namespace) -> int:
@@ -108,10 +136,21 @@ def list_tokens(arguments: argparse.Namespace) -> int:
         project = find_project(session, arguments.project)
         query = select(ApiToken).where(col(ApiToken.project_id) == (project.id if project else None))
         for token in session.exec(query.order_by(col(ApiToken.created_at))):
-            state = f"revoked {token.revoked_at:%Y-%m-%d}" if token.revoked_at else "valid"
             used = f"used {token.last_used_at:%Y-%m-%d}" if token.last_used_at else "never used"
-            print(f"{token.id}  …{token.hint}  {token.scope:6}  {state}, {used}  {token.name}")
+            print(f"{token.id}  …{token.hint}  {token.scope:6}  {_state_of(token)}, {used}  {token.name}")
     return 0
+
+
+def _state_of(token: Any) -> str:
+    if token.revoked_at:
+        return f"revoked {token.revoked_at:%Y-%m-%d}"
+    if token.expires_at and token.expires_at <= datetime.now(UTC):
+        return f"expired {token.expires_at:%Y-%m-%d}"
+    parts = ["valid"]
+    parts += [f"until {token.expires_at:%Y-%m-%d}"] if token.expires_at else []
+    parts += [f"for {token.environment}"] if token.environment else []
+    parts += ["trusted"] if token.trusted else []
+    return " ".join(parts)
 
 
 def revoke_token(arguments: argparse.Namespace) -> int:

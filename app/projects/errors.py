@@ -17,12 +17,14 @@ class TokenMissing(Unauthorized):
 
 
 class TokenUnknown(Unauthorized):
-    """The token does not exist, or was revoked."""
+    """The token does not exist, was revoked, or has expired."""
 
     headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
     def __init__(self) -> None:
-        super().__init__("The token is unknown or was revoked. Ask an administrator of the project for another one.")
+        super().__init__(
+            "The token is unknown, was revoked or has expired. Ask an administrator of the project for another one."
+        )
 
 
 class ScopeMissing(Forbidden):

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, false
 from sqlmodel import Field
 
 from app.database import Table, labels_of, utcnow
@@ -57,3 +57,7 @@ class ApiToken(Table, table=True):
     created_at: datetime = Field(default_factory=utcnow)
     last_used_at: datetime | None = None  # to the minute: see tokens.note_use
     revoked_at: datetime | None = None
+    # Its reports prove revisions: nothing but a protected branch has the secret.
+    trusted: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    expires_at: datetime | None = None
+    environment: str | None = Field(default=None, max_length=63)  # the only one to which it may deploy

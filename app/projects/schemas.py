@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
+from app.database import in_utc
 from app.projects.models import SLUG, Scope
 
 # No control characters (PostgreSQL stores no NUL, and a name is one line), and not only blanks.
@@ -16,6 +25,7 @@ LINE = rf"^{NO_CONTROL}*[^\s\u0000-\u001f\u007f-\u009f]{NO_CONTROL}*$"
 
 Slug = Annotated[str, StringConstraints(pattern=SLUG, max_length=63)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=LINE)]
+EnvironmentName = Annotated[str, StringConstraints(pattern=SLUG, max_length=63)]
 Link = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\u0000-\u001f\u007f-\u009f]+$", max_length=500)]
 
 
@@ -64,6 +74,24 @@ class ProjectRead(Answer):
 class TokenCreate(Body):
     name: Name = Field(description="Who or what uses it.", examples=["CI of the shop"])
     scope: Scope = Field(description="What it permits. Every scope includes `read`; `admin` includes all others.")
+    trusted: bool = Field(
+        default=False,
+        description="Whether its reports prove revisions. Only for a token that nothing but a protected branch has.",
+    )
+    expires_at: Annotated[AwareDatetime, AfterValidator(in_utc)] | None = Field(
+        default=None, examples=["2027-11-30T00:00:00Z"]
+    )
+    environment: EnvironmentName | None = Field(
+        default=None, description="The only environment to which it may deploy.", examples=["staging"]
+    )
+
+    @model_validator(mode="after")
+    def restrictions_fit_the_scope(self) -> Self:
+        if self.trusted and self.scope not in (Scope.REPORT, Scope.ADMIN):
+            raise ValueError("only a token with the scope report or admin can be trusted, since others post no reports")
+        if self.environment is not None and self.scope is not Scope.DEPLOY:
+            raise ValueError("only a token with the scope deploy can be for one environment")
+        return self
 
 
 class TokenRead(Answer):
@@ -74,6 +102,9 @@ class TokenRead(Answer):
     created_at: datetime
     last_used_at: datetime | None = Field(description="To the minute.")
     revoked_at: datetime | None
+    trusted: bool
+    expires_at: datetime | None
+    environment: str | None
 
 
 class TokenIssued(TokenRead):

@@ -6,6 +6,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
+from app.audit import service as audit
 from app.database import utcnow
 from app.pagination import Page, decode_cursor, encode_cursor
 from app.projects.errors import ProjectArchived, SlugTaken
@@ -15,14 +16,21 @@ from app.projects.schemas import ProjectChange, ProjectCreate, ProjectRead, Slug
 
 def create_project(session: Session, new: ProjectCreate) -> Project:
     """Raises SlugTaken."""
-    return _store(session, Project(slug=new.slug, name=new.name, repository=new.repository))
+    project = _store(session, Project(slug=new.slug, name=new.name, repository=new.repository))
+    audit.note(session, project.id, "project.create", project.slug)
+    return project
 
 
 def change_project(session: Session, project: Project, change: ProjectChange) -> Project:
     """Raises SlugTaken."""
-    for field, value in change.model_dump(exclude_unset=True).items():
+    fields = change.model_dump(exclude_unset=True)
+    before = {field: getattr(project, field) for field in fields}
+    for field, value in fields.items():
         setattr(project, field, value)
-    return _store(session, project)
+    _store(session, project)
+    if fields != before:
+        audit.note(session, project.id, "project.change", project.slug, before=before, after=fields)
+    return project
 
 
 def _store(session: Session, project: Project) -> Project:
@@ -56,12 +64,16 @@ def list_projects(
 
 def archive_project(session: Session, project: Project) -> Project:
     """Makes it read-only. Archiving it again changes nothing."""
-    project.archived_at = project.archived_at or utcnow()
+    if project.archived_at is None:
+        project.archived_at = utcnow()
+        audit.note(session, project.id, "project.archive", project.slug)
     return _store(session, project)
 
 
 def restore_project(session: Session, project: Project) -> Project:
-    project.archived_at = None
+    if project.archived_at is not None:
+        project.archived_at = None
+        audit.note(session, project.id, "project.restore", project.slug)
     return _store(session, project)
 
 

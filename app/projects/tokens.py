@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, text, tuple_
 from sqlmodel import Session, col, select
 
+from app.audit import service as audit
 from app.database import utcnow
 from app.pagination import TIME_AND_ID, Page, decode_cursor, encode_cursor
 from app.projects.errors import TokenNotFound, TokenUnknown
@@ -41,9 +42,14 @@ def issue_token(session: Session, project: Project | None, new: TokenCreate) -> 
         scope=new.scope,
         digest=digest_of(secret),
         hint=secret[-4:],
+        trusted=new.trusted,
+        expires_at=new.expires_at,
+        environment=new.environment,
     )
     session.add(token)
     session.flush()
+    details = new.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+    audit.note(session, token.project_id, "token.issue", token.name, id=str(token.id), **details)
     return token, secret
 
 
@@ -54,16 +60,29 @@ def digest_of(secret: str) -> bytes:
 def recognise(session: Session, secret: str, slug: str = "") -> tuple[ApiToken, Project | None]:
     """The token with this secret, and the project with this slug, in one query.
 
-    Raises TokenUnknown, also for a token that was revoked.
+    Raises TokenUnknown, also for a token that was revoked or has expired. From here on the audit notes changes in this
+    session as made with the token.
     """
     digest = digest_of(secret)
     token, project = session.execute(SHOWN, {"digest": digest, "slug": slug}).one_or_none() or (None, None)
     # The index has compared already, and stops at the first byte that differs. It compares digests, which a client
     # cannot choose byte by byte; the comparison in constant time makes that argument unnecessary.
-    if token is None or not hmac.compare_digest(token.digest, digest) or token.revoked_at is not None:
+    if token is None or not hmac.compare_digest(token.digest, digest) or not is_valid(token):
         raise TokenUnknown
     note_use(session, token)
+    audit.act_as(session, audit.Actor(token.id, token.name))
+    session.info["token"] = token
     return token, project
+
+
+def is_valid(token: ApiToken) -> bool:
+    return token.revoked_at is None and (token.expires_at is None or token.expires_at > utcnow())
+
+
+def token_of(session: Session) -> ApiToken:
+    """The token with which the request was made."""
+    token: ApiToken = session.info["token"]
+    return token
 
 
 def note_use(session: Session, token: ApiToken) -> None:
@@ -107,6 +126,8 @@ def get_token(session: Session, project: Project | None, token_id: UUID) -> ApiT
 
 def revoke_token(session: Session, token: ApiToken) -> None:
     """Takes effect with the next request. Revoking it again changes nothing."""
-    token.revoked_at = token.revoked_at or utcnow()
-    session.add(token)
-    session.flush()
+    if token.revoked_at is None:
+        token.revoked_at = utcnow()
+        session.add(token)
+        session.flush()
+        audit.note(session, token.project_id, "token.revoke", token.name, id=str(token.id))

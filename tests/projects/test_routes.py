@@ -98,6 +98,7 @@ def test_the_token_of_a_project_sees_that_project_alone(client: TestClient, sess
         ("GET", "/other/tokens"),
         ("POST", "/other/tokens"),
         ("DELETE", f"/other/tokens/{ApiTokenFactory(project=other).id}"),
+        ("GET", "/other/audit"),
         ("GET", "/other/runs"),
         ("POST", "/other/runs"),
         ("GET", f"/other/runs/{uuid4()}"),
@@ -306,6 +307,49 @@ def test_a_revoked_token_opens_nothing_from_the_next_request_on(client: TestClie
     refused = client.get("/api/v1/projects/shop", headers=headers)
     assert refused.status_code == 401
     assert refused.json()["type"].endswith(":token-unknown")
+
+
+def test_an_expired_token_opens_nothing(client: TestClient, session: Session) -> None:
+    now = utcnow()
+    project = ProjectFactory(slug="shop")
+    for secret, expires_at in (("ovp_past", now - timedelta(seconds=1)), ("ovp_ahead", now + timedelta(hours=1))):
+        ApiTokenFactory(project=project, secret=secret, expires_at=expires_at)
+
+    past = client.get("/api/v1/projects/shop", headers={"Authorization": "Bearer ovp_past"})
+    ahead = client.get("/api/v1/projects/shop", headers={"Authorization": "Bearer ovp_ahead"})
+
+    assert (past.status_code, ahead.status_code) == (401, 200)
+    assert past.json()["type"].endswith(":token-unknown")
+
+
+def test_a_token_has_the_restrictions_with_which_it_was_issued(client: TestClient, admin: Headers) -> None:
+    ProjectFactory(slug="shop")
+    deployer = {"name": "x", "scope": "deploy", "environment": "staging", "expires_at": "2099-01-01T01:00:00+01:00"}
+
+    issued = client.post("/api/v1/projects/shop/tokens", json=deployer, headers=admin).json()
+
+    assert (issued["environment"], issued["expires_at"]) == ("staging", "2099-01-01T00:00:00Z")
+    assert issued["trusted"] is False
+
+
+@pytest.mark.parametrize(
+    "restriction",
+    [
+        {"scope": "read", "trusted": True},
+        {"scope": "deploy", "trusted": True},
+        {"scope": "report", "environment": "staging"},
+        {"scope": "deploy", "environment": "Not a name"},
+        {"scope": "deploy", "expires_at": "2099-01-01T00:00:00"},
+    ],
+)
+def test_a_restriction_that_means_nothing_is_refused(
+    client: TestClient, admin: Headers, restriction: dict[str, object]
+) -> None:
+    ProjectFactory(slug="shop")
+
+    response = client.post("/api/v1/projects/shop/tokens", json={"name": "x", **restriction}, headers=admin)
+
+    assert response.status_code == 422
 
 
 def test_a_token_of_another_project_cannot_be_revoked_here(client: TestClient, admin: Headers) -> None:

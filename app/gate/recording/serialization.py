@@ -103,7 +103,7 @@ class RunningDigest:
     """The digest of a schema that changes. Only objects that have changed since the last time are hashed again.
 
     The digest is that of the sum of the objects' hashes, which does not depend on their order, and from which an object
-    can be subtracted. With hashes of 2,048 bits, nobody can find another set of objects with the same sum.
+    can be subtracted. With hashes of 2,048 bits, another set of objects with the same sum cannot be found.
     """
 
     _BYTES = 256
