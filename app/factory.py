@@ -24,6 +24,7 @@ from app.database import DatabaseRefused, connect, create_engine
 from app.large_answers import Sending
 from app.projects import routes as projects
 from app.projects.errors import TokenMissing, TokenUnknown
+from app.revisions import routes as revisions
 from app.runs import routes as runs
 from app.schema_version import require_head
 from app.settings import SettingRefused, Settings
@@ -44,11 +45,12 @@ TAGS = [
     {"name": "projects", "description": "A repository whose migrations are verified."},
     {"name": "tokens", "description": "The credentials of pipelines and people."},
     {"name": "runs", "description": "One verification of a project's migrations by `overproof verify`."},
+    {"name": "revisions", "description": "Revisions by the content of their scripts, and what was proved about them."},
     {"name": "audit", "description": "Who changed what in a project. Entries are only ever added."},
     {"name": "health", "description": "For load balancers and orchestrators; without a token."},
 ]
 API = "/api/v1"
-API_ROUTERS = (projects.router, runs.router, audit.router)
+API_ROUTERS = (projects.router, runs.router, revisions.router, audit.router)
 TAKE_REPORTS = (("POST", "/runs"),)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from app.audit import models as audit
 from app.database import Table
 from app.projects import models as projects
+from app.revisions import models as revisions
 from app.runs import models as runs
 
-DOMAINS = (audit, projects, runs)
+DOMAINS = (audit, projects, revisions, runs)
 
 metadata = Table.metadata

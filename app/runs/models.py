@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ARRAY, CheckConstraint, Column, Index, String, UniqueConstraint, func
+from sqlalchemy import ARRAY, CheckConstraint, Column, Index, String, UniqueConstraint, false, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -24,6 +24,7 @@ class Run(Table, table=True):
         # The order of the list of runs, and the key of its cursor.
         Index("ix_run_project_id_received_at_id", "project_id", "received_at", "id"),
         Index("ix_run_project_id_commit", "project_id", "commit"),
+        Index("ix_run_project_id_head_sha_received_at", "project_id", "head_sha", "received_at"),
         # The same for one verdict, however rare it is.
         Index("ix_run_project_id_verdict_received_at_id", "project_id", "verdict", "received_at", "id"),
     )
@@ -49,6 +50,9 @@ class Run(Table, table=True):
     started_at: datetime
     duration_ms: float
     received_at: datetime = Field(sa_column_kwargs={"server_default": func.clock_timestamp()}, default=None)
+    # Whether it came with a trusted token.
+    trusted: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    history: str | None = Field(default=None, max_length=64)  # the digest of revisions.History; NULL in older runs
     # The number of findings by severity, without accepted ones. NULL in runs stored by older code: those are counted.
     finding_counts: dict[str, int] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     report: Any = Field(sa_column=Column(JSONB, nullable=False))

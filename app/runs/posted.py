@@ -11,14 +11,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, cast
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import from_json
 
 from app.database import in_utc
 from app.gate.report.verdict import Outcome, Severity, Verdict
+from app.revisions.schemas import ReportedHistory, Script
 from app.runs.bounds import require_bounded
 from app.runs.errors import ReportRefused
 
@@ -30,6 +32,7 @@ WITHOUT_NUL: dict[str, JsonValue] = {
     "pattern": r"^[^\u0000]*$"
 }  # documented here, and checked for the whole report in one step
 Short = Annotated[str, Field(max_length=64, json_schema_extra=WITHOUT_NUL)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(max_length=255, json_schema_extra=WITHOUT_NUL)]
 Place = Annotated[str, Field(max_length=4_096, json_schema_extra=WITHOUT_NUL)]
 Sentence = Annotated[str, Field(max_length=100_000, json_schema_extra=WITHOUT_NUL)]
@@ -72,14 +75,35 @@ class Revision(Posted):
     branch_labels: Few[Name] = []
     message: Sentence = ""
     path: Place | None = None
-    sha256: Short | None = None
+    sha256: Sha256 | None = None
     new: Flag = True
+    schema_digest_before: Sha256 | None = None
+    schema_digest: Sha256 | None = None
+
+
+def compact(revision: Revision) -> Script:
+    """Without what pydantic adds: a history may have tens of thousands of revisions."""
+    return Script(
+        revision.revision,
+        revision.sha256,
+        revision.down_revisions,
+        revision.depends_on,
+        revision.message,
+        revision.path,
+        revision.new,
+        revision.schema_digest_before,
+        revision.schema_digest,
+    )
 
 
 class Graph(Posted):
     heads: Few[Name] = []
     bases: Few[Name] = []
-    revisions: Many[Annotated[Revision, Unkept]] = []
+    revisions: Many[Annotated[Revision, AfterValidator(compact)]] = []
+
+    @property
+    def scripts(self) -> Sequence[Script]:
+        return cast("Sequence[Script]", self.revisions)
 
 
 class Check(Posted):
@@ -144,6 +168,36 @@ class PostedReport(Posted):
     findings: Many[Finding] = []
     steps: All[Annotated[Step, Unkept]] = []
     snapshot: All[Annotated[dict[str, Any], Unkept]] | None = Field(default=None, description="The schema at head.")
+
+    def derived_verdict(self) -> Verdict:
+        """By the findings, however the gate was configured: `--fail-on never` makes no sound migration of a broken one.
+
+        Raises ReportRefused if the report contradicts itself.
+        """
+        open_severities = {finding.severity for finding in self.findings if finding.allowed is None}
+        if contradictions := list(self._contradictions(open_severities)):
+            raise ReportRefused(contradictions[:MOST_ERRORS])
+        if self.verdict is Verdict.ERROR:
+            return Verdict.ERROR
+        return Verdict.FAIL if Severity.ERROR in open_severities else self.verdict
+
+    def _contradictions(self, open_severities: Collection[Severity]) -> Iterator[tuple[str, str]]:
+        if self.verdict is Verdict.FAIL and not open_severities:
+            yield "verdict", "is fail, and there is no open finding"
+        open_checks = {finding.check for finding in self.findings if finding.allowed is None}
+        for index, check in enumerate(self.checks):
+            if check.outcome in (Outcome.PASS, Outcome.SKIPPED) and check.id in open_checks:
+                yield f"checks.{index}.outcome", f"is {check.outcome}, and {check.id} has an open finding"
+            elif check.outcome in (Outcome.FAIL, Outcome.WARN, Outcome.NOTICE) and check.id not in open_checks:
+                yield f"checks.{index}.outcome", f"is {check.outcome}, and {check.id} has no open finding"
+
+    def reported_history(self) -> ReportedHistory:
+        findings: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for finding in self.findings:
+            if finding.revision is not None:
+                findings[finding.revision].append(dict(finding))
+        was_applied = any(check.id == "upgrade" and check.outcome is not Outcome.SKIPPED for check in self.checks)
+        return ReportedHistory(self.graph.heads, self.graph.scripts, findings, was_applied)
 
 
 class ReadReport(NamedTuple):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, SQLModel, col
+from sqlmodel import Session, col
 
-from app.gate.report.verdict import Severity
+from app.database import cap, insert_rows
+from app.gate.report.verdict import Severity, Verdict
 from app.projects.models import Project
 from app.projects.service import require_open
+from app.projects.tokens import token_of
+from app.revisions.recording import record_history, record_proofs
 from app.runs.models import Run, RunCheck, RunFinding
 from app.runs.posted import PostedReport, ReadReport
 from app.runs.schemas import RunContext, RunRead
@@ -42,7 +43,7 @@ class Recorded(NamedTuple):
 
 
 def record_run(session: Session, project: Project, report: ReadReport, context: RunContext) -> Recorded:
-    """Store a report, or return the existing run of the same report. Raises ProjectArchived."""
+    """Store a report, or return the existing run of the same report. Raises ProjectArchived and ReportRefused."""
     values = {"project_id": project.id, "digest": report.digest}
     known = find_summary(session, SAME, values)
     if known is not None:
@@ -62,11 +63,13 @@ def record_run(session: Session, project: Project, report: ReadReport, context: 
 
 def _store(session: Session, project: Project, report: ReadReport, context: RunContext) -> None:
     view = report.view
+    reported = view.reported_history()
+    trusted = token_of(session).trusted
     counts = Counter(finding.severity for finding in view.findings if finding.allowed is None)
     run = Run(
         project_id=project.id,
         digest=report.digest,
-        verdict=view.verdict,
+        verdict=view.derived_verdict(),
         reason=cap(view.reason, REASON_LENGTH),
         commit=view.target.commit,
         base=view.target.base,
@@ -74,6 +77,8 @@ def _store(session: Session, project: Project, report: ReadReport, context: RunC
         tool_version=view.tool.version,
         postgres=view.postgres,
         **context._asdict(),
+        trusted=trusted,
+        history=record_history(session, project.id, reported),
         started_at=view.started_at,
         duration_ms=view.duration_ms,
         finding_counts={severity: counts[severity] for severity in Severity},
@@ -81,8 +86,10 @@ def _store(session: Session, project: Project, report: ReadReport, context: RunC
     )
     session.add(run)
     session.flush()  # first, since the other rows refer to it
-    _insert(session, RunCheck, _checks(run, view))
-    _insert(session, RunFinding, _findings(run, view))
+    insert_rows(session, RunCheck, _checks(run, view))
+    insert_rows(session, RunFinding, _findings(run, view))
+    if run.verdict is not Verdict.ERROR:
+        record_proofs(session, project.id, run.id, reported, trusted=trusted)
 
 
 def _checks(run: Run, view: PostedReport) -> list[dict[str, Any]]:
@@ -108,21 +115,3 @@ def _findings(run: Run, view: PostedReport) -> list[dict[str, Any]]:
         | {name: cap(getattr(finding, name), length) for name, length in FINDING_LENGTHS.items()}
         for position, finding in enumerate(view.findings)
     ]
-
-
-def _insert(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
-    """All rows in one JSON text: for tens of thousands, row by row would take ten times as long."""
-    if rows:
-        table = sa.inspect(model).local_table.name
-        names = ", ".join(f'"{name}"' for name in rows[0])
-        session.execute(
-            sa.text(f"INSERT INTO {table} ({names}) SELECT {names} FROM json_populate_recordset(NULL::{table}, :rows)"),
-            {"rows": json.dumps(rows)},
-        )
-
-
-def cap(text: str | None, length: int) -> str | None:
-    """At most `length` characters; a truncated text ends in `…`. The report has the full text."""
-    if text is None or len(text) <= length:
-        return text
-    return f"{text[: length - 1]}…"

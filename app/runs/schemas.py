@@ -41,7 +41,7 @@ class Counts(Answer):
 
 class RunRead(Answer):
     id: UUID
-    verdict: Verdict
+    verdict: Verdict = Field(description="As the findings have it: `fail` where there is an open error.")
     reason: str | None = Field(description="Why the verdict is `error`.")
     commit: str | None = Field(examples=["6dcb09b5b57875f334f61aebed695e2e4193db5e"])
     base: str | None = Field(examples=["origin/main"])
@@ -56,6 +56,7 @@ class RunRead(Answer):
     change: str | None = Field(description="The number of the pull request.", examples=["42"])
     base_sha: str | None = Field(examples=["9d2b1f0c5a7e4d3f8b6a1c2e3d4f5a6b7c8d9e0f"])
     ci_url: str | None = Field(examples=["https://github.com/acme/shop/actions/runs/1"])
+    trusted: bool = Field(description="Whether it came with a trusted token, so that it proves its revisions.")
     started_at: datetime
     duration_ms: float
     received_at: datetime

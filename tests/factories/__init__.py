@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlmodel import Session
 
 from tests.factories.projects import ApiTokenFactory, ProjectFactory, bearer
-from tests.factories.reports import finding, report
+from tests.factories.reports import finding, proof, report, revision, sha256
 from tests.factories.runs import RunCheckFactory, RunFactory, RunFindingFactory
 
 __all__ = [
@@ -16,7 +16,10 @@ __all__ = [
     "RunFindingFactory",
     "bearer",
     "finding",
+    "proof",
     "report",
+    "revision",
+    "sha256",
     "store_in",
 ]
 

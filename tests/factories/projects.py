@@ -43,8 +43,8 @@ class ApiTokenFactory(StoredFactory):
         revoked = Trait(revoked_at=datetime(2026, 11, 1, tzinfo=UTC))
 
 
-def bearer(project: Project | None = None, scope: str = "admin") -> dict[str, str]:
+def bearer(project: Project | None = None, scope: str = "admin", **restrictions: Any) -> dict[str, str]:
     """The headers of somebody with a new token. Without a project: of an administrator of the installation."""
     secret = PREFIX + secrets.token_urlsafe(32)
-    ApiTokenFactory(secret=secret, project=project, scope=Scope(scope))
+    ApiTokenFactory(secret=secret, project=project, scope=Scope(scope), **restrictions)
     return {"Authorization": f"Bearer {secret}"}

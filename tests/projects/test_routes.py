@@ -99,6 +99,8 @@ def test_the_token_of_a_project_sees_that_project_alone(client: TestClient, sess
         ("POST", "/other/tokens"),
         ("DELETE", f"/other/tokens/{ApiTokenFactory(project=other).id}"),
         ("GET", "/other/audit"),
+        ("GET", "/other/revisions"),
+        ("GET", f"/other/revisions/a1/{'0' * 64}"),
         ("GET", "/other/runs"),
         ("POST", "/other/runs"),
         ("GET", f"/other/runs/{uuid4()}"),
