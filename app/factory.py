@@ -21,6 +21,7 @@ from app.audit import routes as audit
 from app.body_limit import BodyLimit, Limits
 from app.conventions import Head, require_json, require_known_parameters
 from app.database import DatabaseRefused, connect, create_engine
+from app.environments import routes as environments
 from app.large_answers import Sending
 from app.projects import routes as projects
 from app.projects.errors import TokenMissing, TokenUnknown
@@ -46,12 +47,24 @@ TAGS = [
     {"name": "tokens", "description": "The credentials of pipelines and people."},
     {"name": "runs", "description": "One verification of a project's migrations by `overproof verify`."},
     {"name": "revisions", "description": "Revisions by the content of their scripts, and what was proved about them."},
+    {
+        "name": "environments",
+        "description": "The databases to which a project is deployed, and what may be deployed there.",
+    },
+    {"name": "waivers", "description": "Findings that are accepted until some day."},
     {"name": "audit", "description": "Who changed what in a project. Entries are only ever added."},
     {"name": "health", "description": "For load balancers and orchestrators; without a token."},
 ]
 API = "/api/v1"
-API_ROUTERS = (projects.router, runs.router, revisions.router, audit.router)
-TAKE_REPORTS = (("POST", "/runs"),)
+API_ROUTERS = (
+    projects.router,
+    runs.router,
+    revisions.router,
+    environments.router,
+    environments.waivers_router,
+    audit.router,
+)
+TAKE_REPORTS = (("POST", "/runs"), ("POST", "/snapshots"))
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -196,7 +209,10 @@ class Service(FastAPI):
                 tags=self.openapi_tags,
                 routes=self.routes,
             )
-            models = [(model, "validation") for model in (errors.Problem, *runs.MODELS_OF_BODIES)]
+            models = [
+                (model, "validation")
+                for model in (errors.Problem, *runs.MODELS_OF_BODIES, *environments.MODELS_OF_BODIES)
+            ]
             _, definitions = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
             schema["components"]["schemas"].update(definitions["$defs"])
             self.openapi_schema = schema

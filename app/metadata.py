@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from app.audit import models as audit
 from app.database import Table
+from app.environments import models as environments
 from app.projects import models as projects
 from app.revisions import models as revisions
 from app.runs import models as runs
 
-DOMAINS = (audit, projects, revisions, runs)
+DOMAINS = (audit, environments, projects, revisions, runs)
 
 metadata = Table.metadata

@@ -22,10 +22,16 @@ from app.errors import Invalid
 
 Item = TypeVar("Item")
 
-# The key of lists that are sorted by time: the ID orders items of the same moment.
-TIME_AND_ID: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(
-    tuple[Annotated[AwareDatetime, AfterValidator(in_utc)], UUID]
-)
+Time = Annotated[AwareDatetime, AfterValidator(in_utc)]
+
+
+def time_and(*others: Any) -> TypeAdapter[Any]:
+    """The key of lists that are sorted by time: the others order items of the same moment."""
+    key: Any = tuple.__class_getitem__((Time, *others))
+    return TypeAdapter(key)
+
+
+TIME_AND_ID: TypeAdapter[tuple[datetime, UUID]] = time_and(UUID)
 
 Limit = Annotated[int, Query(ge=1, le=200, description="The maximum number of items on the page.")]
 Cursor = Annotated[str | None, Query(max_length=500, description="The `next_cursor` of the previous page.")]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from http import HTTPStatus
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import sqlalchemy as sa
 from anyio import CapacityLimiter, to_thread
@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import Refusal, answer_refusal
 
 Answer = TypeVar("Answer")
+IsolationLevel = Literal["READ COMMITTED", "REPEATABLE READ"]
 
 
 class Overloaded(Refusal):
@@ -68,12 +69,14 @@ class Workers:
             return await self.run(work)
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def transaction(self, isolation_level: IsolationLevel = "READ COMMITTED") -> Iterator[Session]:
         """Commits at the end of the block, or rolls back if it raises. Call it on a thread.
 
         Attributes that were loaded can still be used afterwards; others cannot be loaded any more.
         """
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        is_default = isolation_level == "READ COMMITTED"
+        engine = self.engine if is_default else self.engine.execution_options(isolation_level=isolation_level)
+        with Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     async def _wait_for_thread(self) -> None:

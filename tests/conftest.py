@@ -116,7 +116,7 @@ class WorkersOfTest(Workers):
         self.session = session
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def transaction(self, isolation_level: str = "READ COMMITTED") -> Iterator[Session]:
         with self.session.begin_nested():
             yield self.session
 

@@ -23,7 +23,7 @@ from sqlmodel import Session
 from app.projects import tokens
 from app.projects.errors import InstanceAdminNeeded, ProjectNotFound, ScopeMissing, TokenMissing
 from app.projects.models import SLUG, ApiToken, Project, Scope
-from app.workers import Workers
+from app.workers import IsolationLevel, Workers
 
 Admitted = TypeVar("Admitted")
 Answer = TypeVar("Answer")
@@ -37,10 +37,19 @@ bearer = HTTPBearer(
 class Caller(Generic[Admitted]):
     """The sender of the request, known by a token that has not been looked up yet."""
 
-    def __init__(self, workers: Workers, admit: Callable[[Session], Admitted]) -> None:
-        """`admit` looks the token up, and returns what it gives access to. It raises the refusals."""
+    def __init__(
+        self,
+        workers: Workers,
+        admit: Callable[[Session], Admitted],
+        isolation_level: IsolationLevel = "READ COMMITTED",
+    ) -> None:
+        """`admit` looks the token up, and returns what it gives access to. It raises the refusals.
+
+        With "REPEATABLE READ" all that a verb reads is of one moment.
+        """
         self.workers = workers
         self.admit = admit
+        self.isolation_level = isolation_level
 
     def transact(
         self,
@@ -49,7 +58,7 @@ class Caller(Generic[Admitted]):
         **options: Arguments.kwargs,
     ) -> Answer:
         """Returns `verb(session, admitted, …)`, and commits its transaction. Call it on a thread."""
-        with self.workers.transaction() as session:
+        with self.workers.transaction(self.isolation_level) as session:
             return verb(session, self.admit(session), *arguments, **options)
 
     async def ask(

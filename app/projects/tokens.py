@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import bindparam, text, tuple_
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, select
 
 from app.audit import service as audit
@@ -91,7 +93,10 @@ def note_use(session: Session, token: ApiToken) -> None:
     Concurrent requests do not wait for each other: one of them stores it.
     """
     now = utcnow()
-    if token.last_used_at is None or now - token.last_used_at >= USE_IS_NOTED_EVERY:
+    if token.last_used_at is not None and now - token.last_used_at < USE_IS_NOTED_EVERY:
+        return
+    # In a transaction that reads one moment, the update fails if another request has stored it since that moment.
+    with suppress(OperationalError), session.begin_nested():
         session.execute(
             text(
                 "UPDATE api_token SET last_used_at = :now "

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from app.database import cap, insert_rows
 from app.gate.report.verdict import Severity
@@ -45,10 +45,11 @@ def record_history(session: Session, project_id: UUID, reported: ReportedHistory
     graph = [[each.revision, each.sha256, [*each.down_revisions, *each.depends_on]] for each in reported.scripts]
     digest = hashlib.sha256(json.dumps([sorted(graph, key=str), sorted(reported.heads)]).encode()).hexdigest()
     values = {"project_id": str(project_id), "digest": digest}
-    if session.get(History, (project_id, digest)) is not None:
+    is_known = select(History.digest).where(History.project_id == project_id, History.digest == digest)
+    if session.exec(is_known).first() is not None:
         return digest
     insert_rows(session, Revision, list(_revisions(project_id, reported)), KEEP_FIRST)
-    heads = list(reported.heads[:MOST_HEADS])
+    heads = sorted(reported.heads)[:MOST_HEADS]
     insert_rows(session, History, [values | {"heads": heads, "revisions": graph}], KEEP_FIRST)
     return digest
 

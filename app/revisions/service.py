@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 import sqlalchemy as sa
-from pydantic import AfterValidator, AwareDatetime, TypeAdapter
 from sqlalchemy import tuple_
 from sqlmodel import Session, col, select
 
-from app.database import in_utc
-from app.pagination import Page, decode_cursor, encode_cursor
+from app.pagination import Page, decode_cursor, encode_cursor, time_and
 from app.projects.models import Project
 from app.revisions.errors import RevisionNotFound
 from app.revisions.models import History, Proof, Revision
@@ -23,9 +19,7 @@ from app.revisions.schemas import ProofRead, RevisionDetail, RevisionId, Revisio
 Content = tuple[str, str]  # a revision's ID, and the SHA-256 of its script
 
 KEY = tuple_(Revision.first_seen_at, Revision.revision, Revision.sha256)
-CURSOR: TypeAdapter[tuple[datetime, str, str]] = TypeAdapter(
-    tuple[Annotated[AwareDatetime, AfterValidator(in_utc)], RevisionId, Sha256]
-)
+CURSOR = time_and(RevisionId, Sha256)
 
 
 def list_revisions(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlmodel import Session
 
 from tests.factories.projects import ApiTokenFactory, ProjectFactory, bearer
-from tests.factories.reports import finding, proof, report, revision, sha256
+from tests.factories.reports import finding, proof, report, revision, sha256, snapshot
 from tests.factories.runs import RunCheckFactory, RunFactory, RunFindingFactory
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "report",
     "revision",
     "sha256",
+    "snapshot",
     "store_in",
 ]
 

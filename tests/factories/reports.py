@@ -60,3 +60,17 @@ def proof(*revisions: dict[str, Any], findings: Sequence[dict[str, Any]] = (), *
         findings=list(findings),
         **parts,
     )
+
+
+def snapshot(at: str | None, *, schema: str | None = None, **parts: Any) -> dict[str, Any]:
+    """Of a database at that revision, with the schema that `revision` gives it if a test does not name another."""
+    return {
+        "format": "overproof-snapshot/1",
+        "database": "shop",
+        "postgres": "18.6",
+        "taken_at": "2026-11-30T12:00:00Z",
+        "revisions": {"public.alembic_version": [] if at is None else [at]},
+        "digest": sha256(schema or f"schema of {at or ''}"),
+        "objects": [],
+        **parts,
+    }
