@@ -19,6 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 from app import __version__, errors, health
 from app.audit import routes as audit
 from app.body_limit import BodyLimit, Limits
+from app.changes import routes as changes
 from app.conventions import Head, require_json, require_known_parameters
 from app.database import DatabaseRefused, connect, create_engine
 from app.environments import routes as environments
@@ -47,6 +48,7 @@ TAGS = [
     {"name": "tokens", "description": "The credentials of pipelines and people."},
     {"name": "runs", "description": "One verification of a project's migrations by `overproof verify`."},
     {"name": "revisions", "description": "Revisions by the content of their scripts, and what was proved about them."},
+    {"name": "changes", "description": "Open pull requests with the revisions that each adds, and forks between them."},
     {
         "name": "environments",
         "description": "The databases to which a project is deployed, and what may be deployed there.",
@@ -60,6 +62,7 @@ API_ROUTERS = (
     projects.router,
     runs.router,
     revisions.router,
+    changes.router,
     environments.router,
     environments.waivers_router,
     audit.router,

@@ -7,12 +7,13 @@ disk.
 from __future__ import annotations
 
 from app.audit import models as audit
+from app.changes import models as changes
 from app.database import Table
 from app.environments import models as environments
 from app.projects import models as projects
 from app.revisions import models as revisions
 from app.runs import models as runs
 
-DOMAINS = (audit, environments, projects, revisions, runs)
+DOMAINS = (audit, changes, environments, projects, revisions, runs)
 
 metadata = Table.metadata

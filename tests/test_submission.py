@@ -14,7 +14,8 @@ from fastapi.testclient import TestClient
 from sqlmodel import Session
 
 from app.factory import create_app
-from app.gate.commands._submission import NotSubmitted, read_destination, submit
+from app.gate.commands._record import RecordFailed, read_destination
+from app.gate.commands._submission import submit
 from app.gate.report.model import FindingEntry, GraphEntry, Report, RevisionEntry, TargetEntry, Tool
 from app.gate.report.verdict import Severity, Verdict
 from app.gate.server.database import Database
@@ -73,8 +74,8 @@ def test_a_submitted_report_is_a_run_with_its_context(url: str, migrated_databas
     assert first == again
     app = create_app(Settings(database_url=sa.make_url(migrated_database.url("psycopg2"))))
     with TestClient(app, headers={"Authorization": f"Bearer {SECRET}"}) as client:
-        run = client.get(f"/{first.split('/', 3)[3]}").json()
-        report = client.get(f"/{first.split('/', 3)[3]}/report").json()
+        run = client.get(f"/{first.run_url.split('/', 3)[3]}").json()
+        report = client.get(f"/{first.run_url.split('/', 3)[3]}/report").json()
     assert (run["head_sha"], run["change"], run["branch"]) == (COMMIT, "7", None)
     assert run["findings"][0]["subject"] == "fails 42P01"
     assert Report.model_validate(report) == REPORT
@@ -83,5 +84,5 @@ def test_a_submitted_report_is_a_run_with_its_context(url: str, migrated_databas
 def test_a_refusal_of_the_record_is_its_own_sentence(url: str) -> None:
     environ = {"OVERPROOF_TOKEN": "ovp_nonsense"}
 
-    with pytest.raises(NotSubmitted, match=r"^the token is unknown or was revoked\. Ask an administrator"):
+    with pytest.raises(RecordFailed, match=r"^the token is unknown, was revoked or has expired\. Ask an administrator"):
         submit(REPORT, read_destination(url, environ), environ)

@@ -25,6 +25,7 @@ class Script(NamedTuple):
     message: str
     path: str | None
     is_new: bool
+    starts_branch: bool  # has a branch label
     schema_before: str | None  # digests; None where it was not applied
     schema_after: str | None
 

@@ -91,6 +91,7 @@ def compact(revision: Revision) -> Script:
         revision.message,
         revision.path,
         revision.new,
+        bool(revision.branch_labels),
         revision.schema_digest_before,
         revision.schema_digest,
     )

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
+from app.changes.service import Source, list_forks, note_report
 from app.database import cap, insert_rows
 from app.gate.report.verdict import Severity, Verdict
 from app.projects.models import Project
@@ -18,7 +19,7 @@ from app.projects.tokens import token_of
 from app.revisions.recording import record_history, record_proofs
 from app.runs.models import Run, RunCheck, RunFinding
 from app.runs.posted import PostedReport, ReadReport
-from app.runs.schemas import RunContext, RunRead
+from app.runs.schemas import RunContext, RunPosted, RunRead
 from app.runs.service import SUMMARIES, find_summary
 
 # Texts in columns are truncated, so that lists and pages stay readable. The report itself has the full texts.
@@ -38,7 +39,7 @@ SAME = SUMMARIES.where(col(Run.project_id) == sa.bindparam("project_id"), col(Ru
 
 
 class Recorded(NamedTuple):
-    run: RunRead
+    run: RunPosted
     is_new: bool
 
 
@@ -47,7 +48,7 @@ def record_run(session: Session, project: Project, report: ReadReport, context: 
     values = {"project_id": project.id, "digest": report.digest}
     known = find_summary(session, SAME, values)
     if known is not None:
-        return Recorded(known, is_new=False)
+        return Recorded(_with_forks(session, project, known), is_new=False)
     require_open(project)
     conflict = None
     try:
@@ -58,7 +59,13 @@ def record_run(session: Session, project: Project, report: ReadReport, context: 
     run = find_summary(session, SAME, values)
     if run is None:
         raise AssertionError("the run that was stored cannot be found") from conflict
-    return Recorded(run, is_new=conflict is None)
+    return Recorded(_with_forks(session, project, run), is_new=conflict is None)
+
+
+def _with_forks(session: Session, project: Project, run: RunRead) -> RunPosted:
+    """Those that its change is part of. A build of a branch is part of none."""
+    forks = list_forks(session, project.id, run.change) if run.change is not None else []
+    return RunPosted(**run.model_dump(), forks=forks)
 
 
 def _store(session: Session, project: Project, report: ReadReport, context: RunContext) -> None:
@@ -90,6 +97,8 @@ def _store(session: Session, project: Project, report: ReadReport, context: RunC
     insert_rows(session, RunFinding, _findings(run, view))
     if run.verdict is not Verdict.ERROR:
         record_proofs(session, project.id, run.id, reported, trusted=trusted)
+        source = Source(context.change, context.branch, context.head_sha, trusted)
+        note_report(session, project.id, source, reported, run.history)
 
 
 def _checks(run: Run, view: PostedReport) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 
 from app.body_limit import TooManyBodies
+from app.changes.schemas import ChangeId
 from app.conventions import OF_A_BODY
 from app.errors import documented
 from app.gate.report.verdict import Verdict
@@ -21,7 +22,16 @@ from app.runs import service
 from app.runs.errors import ReportRefused, RunNotFound
 from app.runs.posted import PostedReport, read_report
 from app.runs.recording import Recorded, record_run
-from app.runs.schemas import Branch, ChangeId, Commit, FindingRead, Fingerprint, RunContext, RunDetail, RunRead
+from app.runs.schemas import (
+    Branch,
+    Commit,
+    FindingRead,
+    Fingerprint,
+    RunContext,
+    RunDetail,
+    RunPosted,
+    RunRead,
+)
 
 router = APIRouter(prefix="/projects/{slug}/runs", tags=["runs"])
 
@@ -66,7 +76,7 @@ EXAMPLE: dict[str, Any] = {
     status_code=status.HTTP_201_CREATED,
     summary="Post a report",
     responses={
-        200: {"description": "The same report was posted before. The answer is its run.", "model": RunRead},
+        200: {"description": "The same report was posted before. The answer is its run.", "model": RunPosted},
         **documented(*OF_A_PROJECT, ProjectArchived, ReportRefused, TooManyBodies, *OF_A_BODY),
     },
     openapi_extra={
@@ -88,7 +98,7 @@ async def post_report(
     change: Annotated[ChangeId | None, Query(description="The number of its pull request.")] = None,
     base_sha: Annotated[Commit | None, Query(description="The commit with which the pull request is compared.")] = None,
     ci_url: Annotated[Link | None, Query(description="The page of the CI job.")] = None,
-) -> RunRead:
+) -> RunPosted:
     """Stores a JSON report of `overproof verify`, with its context in the parameters.
 
     Posting the same report again answers 200 with the existing run, whose context does not change."""

@@ -8,13 +8,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from app.changes.schemas import Fork
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.projects.schemas import LINE
 
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,64}$")]
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[^\u0000]*$", max_length=128)]
 Branch = Annotated[str, StringConstraints(pattern=LINE, max_length=255)]
-ChangeId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]*$", max_length=64)]
 
 
 class RunContext(NamedTuple):
@@ -61,6 +61,10 @@ class RunRead(Answer):
     duration_ms: float
     received_at: datetime
     finding_counts: Counts
+
+
+class RunPosted(RunRead):
+    forks: list[Fork] = Field(description="Those that its pull request is part of.")
 
 
 class CheckRead(Answer):

@@ -5,131 +5,41 @@ The record must not stop a build: whatever goes wrong is one line, and fails the
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from http.client import HTTPException
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
-from urllib.error import HTTPError
-from urllib.parse import urlencode, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from app.gate.errors import GateError, UsageError
+from app.gate.commands._record import Destination, Sleep, ask
 from app.gate.reporters import renderer_for
 
 if TYPE_CHECKING:
     from app.gate.report.model import Report
 
-TOKEN: Final = "OVERPROOF_TOKEN"
-TIMEOUT_S: Final = 30.0  # for the connection, and for each part of the answer
-PAUSES_S: Final = (1.0, 4.0)  # before the second and the third try
-LONGEST_PAUSE_S: Final = 20.0  # however long the record says to wait
-WORTH_ANOTHER_TRY: Final = frozenset({429, 500, 502, 503, 504})
-ANSWER_BYTES: Final = 1024 * 1024
 
-Sleep = Callable[[float], None]
+class Submitted(NamedTuple):
+    run_url: str
+    forks: list[str]  # a line for each fork of the history that the pull request is part of
 
 
-class NotSubmitted(GateError):
-    """The record does not have the report. The message says why, in one line."""
+def submit(
+    report: Report, destination: Destination, environ: Mapping[str, str], sleep: Sleep = time.sleep
+) -> Submitted:
+    """Post the report. A report that was stored by a try whose answer was lost is found again by the next one.
+
+    Raises RecordFailed."""
+    content = renderer_for("json")(report)
+    run = ask(destination, "POST", "/runs", content, query=read_context(report, environ), sleep=sleep)
+    return Submitted(destination.url(f"/runs/{run['id']}"), list(_lines_for(run.get("forks"))))
 
 
-@dataclass(frozen=True)
-class Destination:
-    """A project in a record, and the token that may report on it."""
-
-    project_url: str  # https://overproof.example/api/v1/projects/shop
-    token: str | None
-
-    @property
-    def runs_url(self) -> str:
-        return f"{self.project_url.rstrip('/')}/runs"
-
-
-def read_destination(text: str, environ: Mapping[str, str]) -> Destination:
-    """The project that --submit names. Raises UsageError."""
-    url = urlsplit(text)
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
-        raise UsageError(f"--submit: {text!r} is not the URL of a project: https://HOST/api/v1/projects/SLUG")
-    if url.username is not None or url.password is not None:
-        raise UsageError(f"--submit: put the token into {TOKEN}, not into the URL")
-    if not re.search(r"/projects/[a-z0-9-]+/?$", url.path):
-        raise UsageError(f"--submit: {text!r} names no project: it must end in /api/v1/projects/SLUG")
-    return Destination(text, environ.get(TOKEN, "").strip() or None)
-
-
-def submit(report: Report, destination: Destination, environ: Mapping[str, str], sleep: Sleep = time.sleep) -> str:
-    """Post the report. Returns the URL of its run. Raises NotSubmitted."""
-    if destination.token is None:
-        raise NotSubmitted(f"{TOKEN} is not set")
-    query = urlencode(read_context(report, environ))
-    request = Request(  # noqa: S310 - the scheme is checked in read_destination
-        f"{destination.runs_url}?{query}",
-        data=gzip.compress(renderer_for("json")(report).encode()),
-        headers={
-            "Authorization": f"Bearer {destination.token}",
-            "Content-Type": "application/json",
-            "Content-Encoding": "gzip",
-            "Accept": "application/json",
-            "User-Agent": f"overproof/{report.tool.version}",
-        },
-        method="POST",
-    )
-    run = _post(request, sleep)
-    return f"{destination.runs_url}/{run}"
-
-
-def _post(request: Request, sleep: Sleep) -> str:
-    """The ID of the run. A report that was stored by a try whose answer was lost is found again by the next one."""
-    opener = build_opener(_NoRedirect)
-    for pause_s in (*PAUSES_S, None):
-        try:
-            with opener.open(request, timeout=TIMEOUT_S) as answer:
-                return _run_of(answer)
-        except HTTPError as refused:
-            with refused:
-                reason = _reason_of(refused)
-                asked_s = _retry_after_s(refused)
-            if refused.code not in WORTH_ANOTHER_TRY or pause_s is None:
-                raise NotSubmitted(reason) from None
-            sleep(min(max(pause_s, asked_s), LONGEST_PAUSE_S))
-        except (OSError, HTTPException) as error:
-            if pause_s is None:
-                raise NotSubmitted(f"no answer from the record: {getattr(error, 'reason', None) or error}") from None
-            sleep(pause_s)
-    raise AssertionError("the last try returns or raises")
-
-
-class _NoRedirect(HTTPRedirectHandler):
-    """A redirect would send the token to another place."""
-
-    def redirect_request(self, *arguments: object) -> None:
-        return None
-
-
-def _run_of(answer: IO[bytes]) -> str:
-    try:
-        return str(json.loads(answer.read(ANSWER_BYTES))["id"])
-    except (ValueError, KeyError, TypeError):
-        raise NotSubmitted("the answer is not that of a record: is the URL right?") from None
-
-
-def _reason_of(refused: HTTPError) -> str:
-    """The detail of the record's answer, or the status of another server's."""
-    try:
-        detail = str(json.loads(refused.read(ANSWER_BYTES))["detail"])
-    except (OSError, HTTPException, ValueError, KeyError, TypeError):
-        return f"the answer is {refused.code} {refused.reason}"
-    return f"{detail[0].lower()}{detail[1:]}".rstrip(".") if detail else f"the answer is {refused.code}"
-
-
-def _retry_after_s(refused: HTTPError) -> float:
-    text = refused.headers.get("Retry-After", "")
-    return float(text) if text.isascii() and text.isdigit() else 0.0
+def _lines_for(forks: Any) -> Iterator[str]:
+    """An older record answers none, and a newer one may answer more than is known here."""
+    for fork in forks if isinstance(forks, list) else ():
+        if isinstance(fork, dict) and fork.get("sentence"):
+            yield f"{fork['sentence']} ({fork.get('command') or 'overproof rebase'})"
 
 
 def read_context(report: Report, environ: Mapping[str, str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from app.gate.errors import CannotVerify, UsageError
 from app.gate.reporters import FORMATS
 
 if TYPE_CHECKING:
-    from app.gate.commands._submission import Destination
+    from app.gate.commands._record import Destination
     from app.gate.report.model import Report
 
 
@@ -154,7 +154,7 @@ def _read_destination(arguments: argparse.Namespace) -> Destination | None:
         if arguments.submit_required:
             raise UsageError("--submit-required needs a record: add --submit URL")
         return None
-    from app.gate.commands._submission import TOKEN, read_destination
+    from app.gate.commands._record import TOKEN, read_destination
 
     destination = read_destination(arguments.submit, os.environ)
     os.environ.pop(TOKEN, None)
@@ -163,11 +163,14 @@ def _read_destination(arguments: argparse.Namespace) -> Destination | None:
 
 def _submit(report: Report, destination: Destination, is_required: bool, status: int) -> int:
     """Returns the exit status: a record that is down does not fail a build, unless it is required."""
-    from app.gate.commands._submission import NotSubmitted, submit
+    from app.gate.commands._record import RecordFailed
+    from app.gate.commands._submission import submit
 
     try:
-        complain(f"submitted to {submit(report, destination, os.environ)}")
-    except NotSubmitted as failure:
+        submitted = submit(report, destination, os.environ)
+        for line in (f"submitted to {submitted.run_url}", *submitted.forks):
+            complain(line)
+    except RecordFailed as failure:
         complain(f"could not submit the report to {destination.project_url}: {failure}")
         return NOT_VERIFIED if is_required else status
     return status

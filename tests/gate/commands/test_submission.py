@@ -14,15 +14,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from app.gate.commands._submission import (
-    LONGEST_PAUSE_S,
-    PAUSES_S,
-    Destination,
-    NotSubmitted,
-    read_context,
-    read_destination,
-    submit,
-)
+from app.gate.commands._record import LONGEST_PAUSE_S, PAUSES_S, Destination, RecordFailed, read_destination
+from app.gate.commands._submission import Submitted, read_context, submit
 from app.gate.errors import UsageError
 from app.gate.report.model import Report, TargetEntry, Tool
 from app.gate.report.verdict import Verdict
@@ -71,7 +64,7 @@ class Record:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
-    def submit(self, report: Report, environ: dict[str, str] | None = None) -> str:
+    def submit(self, report: Report, environ: dict[str, str] | None = None) -> Submitted:
         url = f"http://127.0.0.1:{self.server.server_port}/api/v1/projects/shop"
         return submit(report, Destination(url, "ovp_secret"), environ or {}, self.paused.append)
 
@@ -94,21 +87,34 @@ DOWN: Answer = (503, {}, {"detail": "Too many requests are waiting."})
 def test_the_report_is_posted_with_its_context_and_the_url_of_its_run_comes_back(record: Record) -> None:
     record.answers = [STORED]
 
-    url = record.submit(report(), {"GITLAB_CI": "true", "CI_COMMIT_SHA": COMMIT, "CI_COMMIT_BRANCH": "größe & more"})
+    submitted = record.submit(
+        report(), {"GITLAB_CI": "true", "CI_COMMIT_SHA": COMMIT, "CI_COMMIT_BRANCH": "größe & more"}
+    )
 
     ((path, headers, body),) = record.requests
     assert urlsplit(path).path == "/api/v1/projects/shop/runs"
     assert dict(parse_qsl(urlsplit(path).query)) == {"head_sha": COMMIT, "branch": "größe & more"}
     assert headers["Authorization"] == "Bearer ovp_secret"
     assert json.loads(gzip.decompress(body))["target"]["commit"] == COMMIT
-    assert url.endswith("/api/v1/projects/shop/runs/0000")
+    assert submitted.run_url.endswith("/api/v1/projects/shop/runs/0000")
+    assert submitted.forks == []
+
+
+def test_the_forks_that_come_back_are_one_line_each(record: Record) -> None:
+    fork = {"sentence": "2 open pull requests add a revision on a1.", "command": "overproof rebase origin/main", "x": 1}
+    record.answers = [(200, {}, {"id": "0000", "forks": [fork, {"sentence": "Rebase."}, {}, "unheard of"]})]
+
+    assert record.submit(report()).forks == [
+        "2 open pull requests add a revision on a1. (overproof rebase origin/main)",
+        "Rebase. (overproof rebase)",
+    ]
 
 
 @pytest.mark.parametrize("failure", [DOWN, (None, {}, None), (429, {}, b""), (502, {}, b"<html>")])
 def test_what_may_pass_is_tried_again(record: Record, failure: Any) -> None:
     record.answers = [failure, failure, STORED]
 
-    assert record.submit(report()).endswith("/0000")
+    assert record.submit(report()).run_url.endswith("/0000")
     assert record.paused == list(PAUSES_S)
 
 
@@ -116,7 +122,7 @@ def test_what_may_pass_is_tried_again(record: Record, failure: Any) -> None:
 def test_the_third_failure_is_the_last(record: Record, failure: Any) -> None:
     record.answers = [failure] * 4
 
-    with pytest.raises(NotSubmitted):
+    with pytest.raises(RecordFailed):
         record.submit(report())
 
     assert len(record.requests) == 3
@@ -135,6 +141,10 @@ def test_it_waits_as_long_as_the_record_says_within_a_bound(record: Record, aske
     ("answer", "reason"),
     [
         ((401, {}, {"detail": "The token is unknown or was revoked."}), "the token is unknown or was revoked"),
+        (
+            (422, {}, {"detail": "It is invalid.", "errors": [{"where": "verdict", "message": "is fail"}]}),
+            "it is invalid: verdict is fail",
+        ),
         ((404, {}, b"<html>no such page</html>"), "the answer is 404 Not Found"),
         ((307, {"Location": "http://127.0.0.1:1/elsewhere"}, b""), "the answer is 307 Temporary Redirect"),
         ((200, {}, b"<html>welcome</html>"), "the answer is not that of a record: is the URL right?"),
@@ -144,7 +154,7 @@ def test_it_waits_as_long_as_the_record_says_within_a_bound(record: Record, aske
 def test_what_will_not_pass_is_not_tried_again(record: Record, answer: Any, reason: str) -> None:
     record.answers = [answer]
 
-    with pytest.raises(NotSubmitted, match=f"^{reason.replace('?', '[?]')}$"):
+    with pytest.raises(RecordFailed, match=f"^{reason.replace('?', '[?]')}$"):
         record.submit(report())
 
     assert len(record.requests) == 1
@@ -152,7 +162,7 @@ def test_what_will_not_pass_is_not_tried_again(record: Record, answer: Any, reas
 
 
 def test_without_a_token_nothing_is_sent(record: Record) -> None:
-    with pytest.raises(NotSubmitted, match="OVERPROOF_TOKEN is not set"):
+    with pytest.raises(RecordFailed, match="OVERPROOF_TOKEN is not set"):
         submit(report(), Destination(f"http://127.0.0.1:{record.server.server_port}/projects/shop", None), {})
 
     assert record.requests == []
@@ -185,7 +195,7 @@ def test_a_secret_in_the_url_is_refused_and_not_repeated() -> None:
 def test_a_url_may_end_in_a_slash(end: str) -> None:
     destination = read_destination(f"https://h/api/v1/projects/shop{end}", {"OVERPROOF_TOKEN": " ovp_x\n"})
 
-    assert destination.runs_url == "https://h/api/v1/projects/shop/runs"
+    assert destination.url("/runs") == "https://h/api/v1/projects/shop/runs"
     assert destination.token == "ovp_x"
 
 

@@ -22,6 +22,7 @@ from app.gate.base_cache import BaseCache
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.registry import CHECKS
 from app.gate.commands import _submission, _verification
+from app.gate.commands._record import Destination
 from app.gate.errors import CannotVerify, ServerUnavailable
 from app.gate.judging import judge as judging
 from app.gate.recording.model import ALL_EVIDENCE, Evidence, Recording
@@ -610,9 +611,9 @@ def test_a_report_is_submitted_after_it_was_written_and_the_run_is_named(
 ) -> None:
     submitted: list[tuple[str, str | None, Report]] = []
 
-    def submit(report: Report, destination: _submission.Destination, environ: object) -> str:
-        submitted.append((destination.runs_url, destination.token, report_at("report.json")))
-        return f"{destination.runs_url}/0000"
+    def submit(report: Report, destination: Destination, environ: object) -> _submission.Submitted:
+        submitted.append((destination.url("/runs"), destination.token, report_at("report.json")))
+        return _submission.Submitted(destination.url("/runs/0000"), ["2 open pull requests fork."])
 
     monkeypatch.setattr(_submission, "submit", submit)
     monkeypatch.setenv("OVERPROOF_TOKEN", "ovp_secret")
@@ -622,7 +623,9 @@ def test_a_report_is_submitted_after_it_was_written_and_the_run_is_named(
 
     ((url, token, report),) = submitted
     assert (url, token, report.verdict) == (f"{SHOP}/runs", "ovp_secret", "fail")
-    assert capsys.readouterr().err.endswith(f"overproof: submitted to {SHOP}/runs/0000\n")
+    assert capsys.readouterr().err.endswith(
+        f"overproof: submitted to {SHOP}/runs/0000\noverproof: 2 open pull requests fork.\n"
+    )
 
 
 @pytest.mark.parametrize(("options", "status"), [([], 0), (["--submit-required"], 2)])
@@ -644,7 +647,7 @@ def test_a_record_that_cannot_be_is_refused_before_anything_runs(gate: Gate, opt
 
 def test_the_projects_command_does_not_get_the_token(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OVERPROOF_TOKEN", "ovp_secret")
-    monkeypatch.setattr(_submission, "submit", lambda *arguments: "")
+    monkeypatch.setattr(_submission, "submit", lambda *arguments: _submission.Submitted("", []))
 
     run("--submit", SHOP)
 
