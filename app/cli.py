@@ -42,6 +42,8 @@ COMMANDS = (
     Command("verify", "app.gate.commands.verify", "prove a project's migrations on a throwaway PostgreSQL"),
     Command("explain", "app.gate.commands.explain", "describe a check: what it finds, why it hurts and how to fix it"),
     Command("snapshot", "app.gate.commands.snapshot", "print the schema of a live database as JSON, read-only"),
+    Command("can-deploy", "app.gate.commands.can_deploy", "ask the record whether a commit may be deployed"),
+    Command("deployed", "app.gate.commands.deployed", "tell the record what is deployed"),
     Command("serve", "app.serve", "serve the record's API"),
     Command("token", "app.projects.commands", "issue, list and revoke API tokens"),
 )

@@ -18,13 +18,16 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes so
 
-from app.gate.errors import ServerUnavailable
+from app.gate.commands._deployment import add_record, read_environment, read_record
+from app.gate.commands._record import Destination, RecordFailed, ask
+from app.gate.errors import ServerUnavailable, UsageError
 from app.gate.postgres import sqlstates
 from app.gate.recording.model import Key, Snapshot
 from app.gate.recording.serialization import digest, to_json
 from app.gate.server.binaries import OLDEST_MAJOR
 from app.gate.server.database import CONNECT_PATIENCE_S, connect_to, read_url
 from app.gate.snapshot.read import read, without
+from app.gate.snapshot.sizes import read_sizes
 
 FORMAT = "overproof-snapshot/1"
 
@@ -45,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
         "snapshot",
         help="print the schema of a live database as JSON, read-only",
         description="Prints every object of the schema, sorted, with a digest and the Alembic revision that the database is at."
-        " Alembic's version table is omitted. The role needs only CONNECT, and SELECT on Alembic's table.",
+        " Alembic's version table is omitted; `tables` has PostgreSQL's estimates of rows and bytes. The role needs only CONNECT, and SELECT on Alembic's table.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -58,6 +61,11 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--timeout", metavar="SECONDS", type=float, default=60.0, help="the time limit for a query (default: 60)"
     )
+    parser.add_argument(
+        "--submit", action="store_true", help="send it to the record instead of printing it: needs --environment"
+    )
+    parser.add_argument("--environment", metavar="NAME", help="the environment in the record whose database it is")
+    add_record(parser)
     parser.set_defaults(run=run)
 
 
@@ -66,23 +74,43 @@ def run(arguments: argparse.Namespace) -> int:
     if not url:
         return _refuse("No database given: overproof snapshot postgresql://user@host/name, or set DATABASE_URL.")
     try:
+        submission = _read_submission(arguments)
         taken = take(read_url(url), arguments.timeout)
-    except ServerUnavailable as problem:
+    except (ServerUnavailable, UsageError) as problem:
         return _refuse(str(problem))
     except psycopg2.Error as error:
         return _refuse(_message_for(error))
-    json.dump(taken, sys.stdout, indent=1, ensure_ascii=False)
-    print()
     for table, revisions in taken["revisions"].items():
         if revisions is None:
             print(f"overproof: the role may not read {table}, so the revision is unknown", file=sys.stderr)
+    if submission is not None:
+        return _submit(taken, *submission)
+    json.dump(taken, sys.stdout, indent=1, ensure_ascii=False)
+    print()
+    return 0
+
+
+def _read_submission(arguments: argparse.Namespace) -> tuple[Destination, str] | None:
+    """The project and the environment, or None if the snapshot is to be printed. Raises UsageError."""
+    if not arguments.submit:
+        return None
+    if not arguments.environment:
+        raise UsageError("--submit needs the environment whose database it is: add --environment NAME")
+    return read_record(arguments, os.environ), read_environment(arguments.environment, "--environment")
+
+
+def _submit(taken: Mapping[str, Any], destination: Destination, environment: str) -> int:
+    try:
+        stored = ask(destination, "POST", f"/environments/{environment}/snapshots", json.dumps(taken))
+    except RecordFailed as failure:
+        return _refuse(f"could not submit the snapshot to {destination.project_url}: {failure}")
+    print(f"overproof: submitted the snapshot {stored['id']} of {environment}", file=sys.stderr)
     return 0
 
 
 def take(keywords: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
     """The database that libpq's keywords name, as it is now: {"format", "database", "postgres", "taken_at",
-    "revisions", "digest",
-    "objects"}. Raises ServerUnavailable and psycopg2.Error."""
+    "revisions", "digest", "tables", "objects"}. Raises ServerUnavailable and psycopg2.Error."""
     connection = connect_to({"connect_timeout": CONNECT_PATIENCE_S, **keywords})
     try:
         if connection.info.server_version < OLDEST_MAJOR * 10000:
@@ -105,6 +133,7 @@ def _take_with(connection: Connection, timeout_s: float) -> dict[str, Any]:
                 )
                 taken_at = datetime.now(UTC)
                 snapshot = read(connection)
+                sizes = read_sizes(connection)
                 tables = find_version_tables(snapshot)
                 revisions = {f"{key.schema}.{key.name}": _revisions_in(connection, key) for key in tables}
                 cursor.execute("SELECT current_database(), split_part(current_setting('server_version'), ' ', 1)")
@@ -116,6 +145,7 @@ def _take_with(connection: Connection, timeout_s: float) -> dict[str, Any]:
                 raise
     for key in tables:
         snapshot = without(snapshot, key.schema, key.name)
+        sizes.pop(f"{key.schema}.{key.name}", None)
     return {
         "format": FORMAT,
         "database": name,
@@ -123,6 +153,7 @@ def _take_with(connection: Connection, timeout_s: float) -> dict[str, Any]:
         "taken_at": taken_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "revisions": revisions,
         "digest": digest(snapshot),
+        "tables": {name: size._asdict() for name, size in sizes.items()},
         "objects": to_json(snapshot),
     }
 

@@ -59,6 +59,30 @@ def test_it_prints_the_schema_and_the_revision_without_alembics_table(blank_data
     ]
 
 
+def test_tables_have_the_sizes_that_postgresql_estimates(blank_database, capsys):
+    execute(
+        blank_database,
+        f"""{SCHEMA}
+        INSERT INTO orders SELECT n, 'x' FROM generate_series(1, 5000) n;
+        CREATE TABLE events (at date) PARTITION BY RANGE (at);
+        CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+        CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+        INSERT INTO events SELECT '2026-01-05'::date + n / 40 FROM generate_series(1, 1000) n;
+        CREATE TABLE never_counted (id integer);
+        ANALYZE orders, events_1, events_2""",
+    )
+
+    main(["snapshot", blank_database.url()])
+
+    tables = json.loads(capsys.readouterr().out)["tables"]
+    assert tables["public.orders"]["rows"] == 5000
+    assert tables["public.orders"]["bytes"] > 100_000
+    assert tables["public.events"]["rows"] == 1000
+    assert tables["public.events"]["bytes"] == tables["public.events_1"]["bytes"] + tables["public.events_2"]["bytes"]
+    assert tables["public.never_counted"]["rows"] is None
+    assert tables.keys().isdisjoint({"public.alembic_version", "public.notes"})
+
+
 def test_it_finds_version_tables_of_any_name(blank_database, capsys):
     execute(
         blank_database,

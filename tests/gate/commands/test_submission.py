@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -15,17 +12,15 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from app.gate.commands._record import LONGEST_PAUSE_S, PAUSES_S, Destination, RecordFailed, read_destination
-from app.gate.commands._submission import Submitted, read_context, submit
+from app.gate.commands._submission import read_context, submit
 from app.gate.errors import UsageError
 from app.gate.report.model import Report, TargetEntry, Tool
 from app.gate.report.verdict import Verdict
+from tests.gate.commands.conftest import Answer, Record
 
 COMMIT = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
 MERGE = "f" * 40
 BASE = "9d2b1f0c5a7e4d3f8b6a1c2e3d4f5a6b7c8d9e0f"
-
-
-Answer = tuple[int | None, dict[str, str], Any]  # status, headers, body
 
 
 def report(commit: str | None = COMMIT) -> Report:
@@ -36,48 +31,6 @@ def report(commit: str | None = COMMIT) -> Report:
         started_at=datetime(2026, 11, 22, tzinfo=UTC),
         duration_ms=1.0,
     )
-
-
-class Record:
-    """Answers in this order, and remembers what was posted. An answer without a status closes the connection."""
-
-    def __init__(self, *answers: Answer) -> None:
-        self.answers = list(answers)
-        self.requests: list[tuple[str, dict[str, str], bytes]] = []
-        self.paused: list[float] = []
-        record = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                record.requests.append((self.path, dict(self.headers), body))
-                status, headers, content = record.answers.pop(0)
-                if status is None:
-                    return
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content if isinstance(content, bytes) else json.dumps(content).encode())
-
-            def log_message(self, *arguments: object) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-    def submit(self, report: Report, environ: dict[str, str] | None = None) -> Submitted:
-        url = f"http://127.0.0.1:{self.server.server_port}/api/v1/projects/shop"
-        return submit(report, Destination(url, "ovp_secret"), environ or {}, self.paused.append)
-
-
-@pytest.fixture
-def record() -> Iterator[Record]:
-    record = Record()
-    thread = threading.Thread(target=record.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield record
-    record.server.shutdown()
-    thread.join()
-    record.server.server_close()
 
 
 STORED: Answer = (201, {}, {"id": "0000"})
