@@ -33,6 +33,10 @@ from app.gate.recording.model import Evidence
 from app.gate.report.verdict import IGNORED, NOT_SELECTED, Severity
 
 DEFAULT_TIMEOUT_S = 300.0
+NO_CHECK_SELECTED = (
+    "nothing would be checked: no check is left of those that are selected, less those that are ignored"
+    " (`overproof explain` lists them)"
+)
 
 
 class FailOn(StrEnum):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.migrations.conftest import Repository, Verdict, copy_repository
+from app.gate.configuration import FailOn, read_configuration
+from tests.migrations.conftest import ROOT, Repository, Verdict, copy_repository
 
 # What is forgotten: an upgrade in two steps, the words that should name what its downgrade leaves, and how to undo each
 # step. The downgrade undoes the second step alone.
@@ -111,6 +112,11 @@ def test_a_downgrade_that_forgets(what, forgetful):
 
 def test_nothing_but_the_forgetful_downgrades_is_at_fault(forgetful):
     assert {error["revision"] for error in forgetful.errors()} == {names_for(what)[0] for what in FORGOTTEN}
+
+
+def test_every_warning_fails():
+    """A downgrade that does nothing is one."""
+    assert read_configuration(ROOT).fail_on is FailOn.WARNING
 
 
 def test_a_check_that_differs_only_in_its_expression(drifted):

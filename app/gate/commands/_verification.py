@@ -13,9 +13,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from app.gate.checks.registry import CHECKS
 from app.gate.commands._options import override
 from app.gate.commands._progress import progress_on
-from app.gate.configuration import Configuration, read_configuration
+from app.gate.configuration import NO_CHECK_SELECTED, Configuration, read_configuration
 from app.gate.errors import BaselineError, CannotVerify, UsageError
 from app.gate.files import write_atomically
 from app.gate.history.paths import find_commit
@@ -55,6 +56,8 @@ class Verification:
             raise CannotVerify("the gate runs on Linux and macOS; on Windows, run it in WSL")
         if not configuration.command:
             self.configuration = replace(configuration, command=default_command(self.directory))
+        if all(configuration.deselects(check) is not None for check in CHECKS):
+            raise UsageError(NO_CHECK_SELECTED)
         self.base = arguments.base
         self.recording = Path(arguments.recording) if arguments.recording else None
         self.is_baseline_written = arguments.write_baseline

@@ -9,7 +9,7 @@ from app import __version__
 from app.gate.checks import allowance
 from app.gate.checks.base import Check
 from app.gate.checks.registry import CHECKS
-from app.gate.configuration import Configuration
+from app.gate.configuration import NO_CHECK_SELECTED, Configuration
 from app.gate.judging.allowances import judge_allowances
 from app.gate.judging.baseline import Baseline
 from app.gate.judging.entries import (
@@ -31,8 +31,9 @@ from app.gate.judging.weighing import (
 )
 from app.gate.recording.model import Recording
 from app.gate.recording.serialization import digest, to_json
-from app.gate.report.model import FindingEntry, Report, TargetEntry, Tool
-from app.gate.report.verdict import Verdict
+from app.gate.report.model import CheckEntry, FindingEntry, Report, TargetEntry, Tool
+from app.gate.report.verdict import Outcome, Verdict
+from app.gate.wording import listed
 
 TOOL = Tool(name="overproof", version=__version__)
 
@@ -55,7 +56,10 @@ def judge(
     configuration = configuration or Configuration()
     runs = run_checks(recordings, configuration, checks)
     findings = finding_entries(_weigh(recordings, configuration, runs, checks), baseline)
+    entries = [check_entry(check, configuration, runs, findings) for check in checks]
     verdict, reason = _conclude(configuration, runs, findings)
+    if verdict is Verdict.PASS and not _is_nothing_new(recordings) and (nothing := _why_nothing_was_judged(entries)):
+        verdict, reason = Verdict.ERROR, nothing
     head = next((each.head for each in reversed(recordings) if each.head is not None), None)
     last = recordings[-1] if recordings else None
     return Report(
@@ -69,7 +73,7 @@ def judge(
         started_at=started_at or datetime.now(UTC),
         duration_ms=duration_ms,
         graph=graph_entry(recordings),
-        checks=[check_entry(check, configuration, runs, findings) for check in checks],
+        checks=entries,
         findings=findings,
         steps=[step_entry(step) for recording in recordings for step in observed_steps(recording)],
         snapshot=None if head is None else to_json(head),
@@ -97,6 +101,21 @@ def _conclude(
         return Verdict.ERROR, f"a check crashed, which is a defect of Overproof: {'; '.join(crashes)}"
     is_failing = any(configuration.fail_on.fails(each.severity) for each in findings if each.allowed is None)
     return (Verdict.FAIL if is_failing else Verdict.PASS), None
+
+
+def _why_nothing_was_judged(entries: Sequence[CheckEntry]) -> str | None:
+    """A run in which every selected check was skipped proves nothing. None if one was judged."""
+    selected = [each for each in entries if not each.is_deselected]
+    if any(each.outcome is not Outcome.SKIPPED for each in selected):
+        return None
+    reasons = listed([f"{each.id} ({each.reason})" for each in selected])
+    return f"nothing was checked: no selected check could be judged: {reasons}" if reasons else NO_CHECK_SELECTED
+
+
+def _is_nothing_new(recordings: Sequence[Recording]) -> bool:
+    """Whether there is a base, and the branch adds nothing to it: then there may be nothing to judge."""
+    graphs = [each.graph for each in recordings if each.base is not None]
+    return bool(graphs) and not any(revision.is_new for graph in graphs for revision in graph.revisions)
 
 
 def report_error(

@@ -70,6 +70,7 @@ def _read_arrival(
         is_stamp=is_stamp,
         base=base,
         paths={each["revision"]: Path(each["path"]) for each in prepared["revisions"]},
+        locations=tuple(map(Path, prepared["locations"])),
     )
 
 

@@ -14,8 +14,9 @@ from app.gate.target.runner import TargetRunner, check_database
 from app.gate.walk.begin import begin_walk
 from app.gate.walk.client import DriverClient, lost_step
 from app.gate.walk.plan import WHOLE_RECORDING, RecordingPlan
-from app.gate.walk.state import Walk
+from app.gate.walk.state import Arrival, Walk
 from app.gate.walk.walker import Walker
+from app.gate.wording import listed
 
 OnProgress = Callable[[str, int, int], None]  # phase, done, total
 OnWalk = Callable[[Walk], None]
@@ -141,6 +142,8 @@ def never_reached_alembic(process: Process) -> CommandNeverReachedAlembic:
 def _refuse_if_nothing_ran(walks: Sequence[Walk], *, has_prepare: bool) -> None:
     """Raises CannotVerify if the command had no revision to run in any walk."""
     arrivals = [walk.arrival for walk in walks]
+    if not any(map(_has_revisions, arrivals)):
+        raise CannotVerify(_why_there_is_no_revision(arrivals))
     if any(arrival.plan or arrival.base or arrival.graph.problems for arrival in arrivals):
         return
     if any(arrival.is_stamp for arrival in arrivals):
@@ -148,8 +151,6 @@ def _refuse_if_nothing_ran(walks: Sequence[Walk], *, has_prepare: bool) -> None:
             "the command does not upgrade: it only stamps an empty database with a revision, and runs none; name the command that"
             " brings an empty database to head by its revisions, after --"
         )
-    if not all(arrival.graph.revisions for arrival in arrivals):
-        return  # an empty history is for a check to judge
     current = ", ".join(arrivals[-1].current) or "none"
     if has_prepare and arrivals[-1].current:
         raise CannotVerify(
@@ -159,6 +160,29 @@ def _refuse_if_nothing_ran(walks: Sequence[Walk], *, has_prepare: bool) -> None:
     raise CannotVerify(
         f"the command reached Alembic but had no revision to run (the database is at: {current}): name the command that"
         " upgrades an empty database to head, after --"
+    )
+
+
+def _has_revisions(arrival: Arrival) -> bool:
+    """Whether there is a history to judge: one that cannot be read, or that the branch has removed, is one."""
+    is_removed = arrival.base is not None and bool(arrival.base.removed)
+    return bool(arrival.graph.revisions or arrival.graph.problems or is_removed)
+
+
+def _why_there_is_no_revision(arrivals: Sequence[Arrival]) -> str:
+    """What was searched, and what to do: a history without a revision proves nothing."""
+    folders = list(dict.fromkeys(folder for arrival in arrivals for folder in arrival.locations))
+    missing = [str(folder) for folder in folders if not folder.is_dir()]
+    if missing:
+        are = "is no such folder" if len(missing) == 1 else "are no such folders"
+        return (
+            f"there is no revision, so nothing was checked: {listed(missing)} {are}, and Alembic looks for revisions there:"
+            " correct version_locations or script_location in the Alembic configuration"
+        )
+    place = listed(list(map(str, folders))) or "the script location"
+    return (
+        f"there is no revision in {place}, so nothing was checked: write the first one"
+        ' (alembic revision --autogenerate -m "…"), or name the folder that has them in version_locations'
     )
 
 

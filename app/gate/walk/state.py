@@ -44,6 +44,7 @@ class Arrival:
     is_stamp: bool  # the command only marks the database with a revision, as after tables were created by code
     base: Divergence | None
     paths: Mapping[str, Path]  # of the scripts, by revision
+    locations: tuple[Path, ...] = ()  # the folders in which Alembic looks for scripts
 
     @cached_property
     def revisions(self) -> dict[str, Revision]:

@@ -281,6 +281,7 @@ def test_the_server_is_named_by_option_or_variable(
         (["--file", "a=missing.ini"], "cannot read the template "),
         (["--baseline", "known.json"], "there is no baseline known.json: create it with --write-baseline"),
         (["--write-baseline"], "--write-baseline needs a file: add --baseline FILE"),
+        (["--select", "upgrade", "--ignore", "upgrade"], "nothing would be checked: no check is left of those"),
     ],
 )
 def test_an_option_that_cannot_be_used_is_refused_in_one_line_and_reported(

@@ -12,7 +12,7 @@ from app.gate.configuration import Configuration, FailOn
 from app.gate.judging.baseline import Baseline, Known
 from app.gate.judging.judge import judge
 from app.gate.judging.redaction import redact
-from app.gate.recording.model import CONTINUED_BY_A_LATER_WALK, Allowance, Recording
+from app.gate.recording.model import CONTINUED_BY_A_LATER_WALK, Allowance, Divergence, Recording
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from tests.gate.checks.builders import added, failure, key, recording, revision, snapshot, statement, trip
 
@@ -97,10 +97,26 @@ def test_a_configured_severity_takes_the_place_of_any_other() -> None:
 
 
 def test_a_check_that_could_not_judge_is_skipped_with_its_reason() -> None:
-    report = judge([history()], checks=[check("a", CheckSkipped("there is no metadata"))])
+    report = judge([history()], checks=[check("a", CheckSkipped("there is no metadata")), check("b")])
 
     assert (report.checks[0].outcome, report.checks[0].reason) == (Outcome.SKIPPED, "there is no metadata")
     assert report.verdict is Verdict.PASS
+
+
+def test_where_no_check_could_judge_nothing_is_verified() -> None:
+    report = judge([history()], checks=[check("a", CheckSkipped("there is no metadata"))])
+
+    assert report.verdict is Verdict.ERROR
+    assert report.reason == "nothing was checked: no selected check could be judged: a (there is no metadata)"
+
+
+def test_a_branch_that_adds_nothing_may_leave_nothing_to_judge() -> None:
+    old = replace(history(), base=Divergence("main", "abc"))
+    old = replace(
+        old, graph=replace(old.graph, revisions=tuple(replace(each, is_new=False) for each in old.graph.revisions))
+    )
+
+    assert judge([old], checks=[check("a", CheckSkipped("there is no new revision"))]).verdict is Verdict.PASS
 
 
 def test_a_check_that_could_not_judge_everything_tells_what_it_found_and_why_it_stopped() -> None:

@@ -36,6 +36,25 @@ def walked(place: Path, server: Server, *command: str, timeout_s: float = 60.0) 
     return walk.trips
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("", r"there is no revision in .*/migrations/versions, so nothing was checked: write the first one"),
+        (
+            "version_locations = %(here)s/nowhere",
+            r"nothing was checked: .*/nowhere is no such folder, and Alembic looks",
+        ),
+    ],
+)
+def test_a_history_without_a_revision_is_no_success(tmp_path: Path, server: Server, setting: str, message: str) -> None:
+    place = write_project(tmp_path, {})
+    with (place / "alembic.ini").open("a") as ini:
+        ini.write(f"{setting}\n")
+
+    with pytest.raises(CannotVerify, match=message):
+        walked(place, server)
+
+
 def test_a_sound_history_goes_up_down_and_up_and_leaves_the_same_schema(tmp_path: Path, server: Server) -> None:
     note = script("b2", "a1", "op.add_column('orders', sa.Column('note', sa.Text))", "op.drop_column('orders', 'note')")
     place = write_project(tmp_path, {"a1": ORDERS, "b2": note})
