@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str]) -> int:
     command = next((each for each in COMMANDS if argv[:1] == [each.name]), None)
     try:
-        arguments = parser_for(command).parse_args(argv)
+        arguments = parser_for(command).parse_args(argv, argparse.Namespace(typed=tuple(argv)))
         return int(arguments.run(arguments) or 0)
     finally:
         sys.stdout.flush()  # Python would flush it at exit, too late to report a failure; `--help` ends with SystemExit

@@ -316,7 +316,8 @@ def with_base_cache(base_cache: BaseCache, run: Callable[[Path | None], Result])
 def _settings(target: Target) -> list[Any]:
     """What the schema may follow from in how the command is run."""
     files = {str(path): text for path, text in target.files.items()}
-    return [_FORMAT, target.command, sorted(target.environment.items()), files, target.prepare]
+    environment = sorted(target.environment.items())
+    return [_FORMAT, target.command, environment, files, sorted(target.options.items()), target.prepare]
 
 
 def _script_of(facts: Mapping[str, Any]) -> Script:

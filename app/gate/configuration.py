@@ -6,6 +6,8 @@ A project has one such section. The same names are options of the command line, 
     command = flask db upgrade
     env =
         DATABASE_URL={url+psycopg2}
+    set =
+        sqlalchemy.url={url}
     ignore = irreversible, lock-timeout
     severity =
         data-loss = error
@@ -59,6 +61,9 @@ class Configuration:
     command: tuple[str, ...] = ()  # empty: `alembic upgrade head`
     env: Mapping[str, str] = field(default_factory=dict)  # placeholders not yet filled
     files: Mapping[Path, Path] = field(default_factory=dict)  # written file -> its template
+    options: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of the Alembic configuration, placeholders not yet filled
     prepare: tuple[str, ...] = ()
     timeout_s: float = DEFAULT_TIMEOUT_S  # one step of the walk
     select: frozenset[str] | None = None  # None: every check
@@ -173,6 +178,7 @@ READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "command": ("command", read_words),
     "env": ("env", _pairs),
     "file": ("files", lambda value: {Path(path): Path(template) for path, template in _pairs(value).items()}),
+    "set": ("options", _pairs),
     "prepare": ("prepare", read_words),
     "timeout": ("timeout_s", read_timeout),
     "select": ("select", lambda value: read_checks(_names(value))),

@@ -17,6 +17,8 @@ What a check cannot judge is an outcome and no error: `checks.base.CheckSkipped`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 StepId = tuple[str, str]  # revision, direction: ("b2", "upgrade")
 
 
@@ -26,7 +28,14 @@ class GateError(Exception):
 
 class CannotVerify(GateError):
     """Nothing can be said about the migrations. The message is one line: what happened, and what to do. Exit status
-    2."""
+    2.
+
+    `options` are to be added to the command line: the command shows what to type.
+    """
+
+    def __init__(self, message: str, options: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.options = tuple(options)
 
 
 class UsageError(CannotVerify):

@@ -122,7 +122,7 @@ def _build_base(runner: TargetRunner, plan: RecordingPlan) -> Database:
     with runner.process(database) as process:
         index = 0
         while (session := process.next_session()) is not None:
-            check_database(session, database)
+            check_database(session, database, runner.target)
             client = DriverClient(session, runner, database)
             walk = begin_walk(index, client, runner.target.directory, plan)
             if not walk.arrival.is_stamp:

@@ -23,6 +23,9 @@ def override(configuration: Configuration, arguments: argparse.Namespace) -> Con
         if arguments.env:
             option = "--env"
             changes["env"] = {**configuration.env, **dict(read_pair(pair) for pair in arguments.env)}
+        if arguments.set:
+            option = "--set"
+            changes["options"] = {**configuration.options, **dict(read_pair(pair) for pair in arguments.set)}
         if arguments.file:
             option = "--file"
             pairs = (read_pair(pair) for pair in arguments.file)

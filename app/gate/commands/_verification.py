@@ -26,7 +26,8 @@ from app.gate.recording.serialization import save
 from app.gate.report.verdict import Verdict
 from app.gate.server.throwaway import throwaway_server
 from app.gate.target.discovery import default_command, default_environment, is_supported_platform, read_template
-from app.gate.target.target import Target
+from app.gate.target.environments import command_environment
+from app.gate.target.target import Target, find_misspelt_placeholder
 
 if TYPE_CHECKING:
     from app.gate.base_cache import BaseCache
@@ -56,6 +57,7 @@ class Verification:
             raise CannotVerify("the gate runs on Linux and macOS; on Windows, run it in WSL")
         if not configuration.command:
             self.configuration = replace(configuration, command=default_command(self.directory))
+        _refuse_misspelt_placeholders(configuration)
         if all(configuration.deselects(check) is not None for check in CHECKS):
             raise UsageError(NO_CHECK_SELECTED)
         self.base = arguments.base
@@ -110,14 +112,19 @@ class Verification:
 
     def _target(self) -> Target:
         configuration = self.configuration
-        environment = dict(configuration.env) or default_environment(configuration.command, self.directory)
+        activation = command_environment(self.directory)
+        environment = dict(configuration.env) or default_environment(
+            configuration.command, self.directory, activation.get("PATH")
+        )
         return Target(
             command=configuration.command,
             environment=environment,
+            activation=activation,
             files={
                 self.directory / path: read_template(self.directory / template)
                 for path, template in configuration.files.items()
             },
+            options=configuration.options,
             prepare=configuration.prepare,
             directory=self.directory,
             timeout_s=configuration.timeout_s,
@@ -179,6 +186,22 @@ class Verification:
 
     def _duration_ms(self) -> float:
         return round((perf_counter() - self.clock) * 1000, 3)
+
+
+def _refuse_misspelt_placeholders(configuration: Configuration) -> None:
+    """Raises UsageError: {ur} would be handed to the command as it is."""
+    texts = {
+        "the command": configuration.command,
+        "--prepare": configuration.prepare,
+        **{f"--env {name}": (value,) for name, value in configuration.env.items()},
+        **{f"--set {name}": (value,) for name, value in configuration.options.items()},
+        **{f"--file {path}": (str(path),) for path in configuration.files},
+    }
+    for place, words in texts.items():
+        for word in words:
+            if (misspelt := find_misspelt_placeholder(word)) is not None:
+                wrong, right = misspelt
+                raise UsageError(f"{place}: there is no placeholder {wrong}: did you mean {right}?")
 
 
 def _import(*names: str) -> None:

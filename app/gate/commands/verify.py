@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import shlex
 import signal
 import traceback
 from collections.abc import Iterator, Mapping
@@ -71,6 +73,14 @@ def _add_target_options(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         help="an environment variable for COMMAND (default: DATABASE_URL={url}, with the driver that the project uses)",
+    )
+    group.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="an option of the Alembic configuration, set in COMMAND's process, for a project whose URL is in alembic.ini:"
+        " sqlalchemy.url={url}; of another section: SECTION:KEY=VALUE",
     )
     group.add_argument(
         "--file",
@@ -183,12 +193,33 @@ def verify(arguments: argparse.Namespace, directory: Path, environ: Mapping[str,
         verification.settle(arguments)
         return verification.go(arguments.database_url or environ.get("OVERPROOF_DATABASE_URL") or None)
     except CannotVerify as error:
-        return verification.error(str(error))
+        return verification.error(f"{error}{_what_to_type(error, arguments)}")
     except KeyboardInterrupt:
         return verification.error("interrupted")
     except Exception as error:  # noqa: BLE001 - a report is owed in every case
         traceback.print_exc()
         return verification.error(f"this is a defect of Overproof, please report it: {type(error).__name__}: {error}")
+
+
+def _what_to_type(error: CannotVerify, arguments: argparse.Namespace) -> str:
+    """The command line as it was typed, with the options that the error recommends in place of those of their names."""
+    if not error.options:
+        return ""
+    _, *typed = arguments.typed
+    pairs = list(zip(error.options[::2], error.options[1::2], strict=True))
+    for option, value in pairs:
+        named = f"{value.partition('=')[0]}="
+        for at, word in enumerate(typed[1:], 1):
+            if typed[at - 1] == option and word.startswith(named):
+                del typed[at - 1 : at + 1]
+                break
+    words = [word for option, value in pairs for word in (option, value)]
+    return f": type overproof verify {' '.join(map(_quoted, [*words, *typed]))}"
+
+
+def _quoted(word: str) -> str:
+    """As a shell takes it. Braces around one name are ordinary characters, and easier to read without quotes."""
+    return word if re.fullmatch(r"[\w@%+=:,./{}-]+", word, re.ASCII) else shlex.quote(word)
 
 
 @contextmanager

@@ -18,19 +18,25 @@ if TYPE_CHECKING:
     from typing import Any, Sequence
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-_AWAITED = "alembic.runtime.migration"
+# What is awaited, the variable of the environment for which it is, and the module of the driver that takes it over.
+_AWAITED = {
+    "alembic.runtime.migration": ("OVERPROOF_DRIVER", "overproof_driver"),
+    "alembic.config": ("OVERPROOF_SET", "overproof_driver.options"),
+}
 
 
 class _Finder:
-    """Finds the awaited module as usual, and has its loader call the driver right after the module was executed."""
+    """Finds an awaited module as usual, and has its loader call the driver right after the module was executed."""
 
-    def __init__(self) -> None:
+    def __init__(self, awaited: str, driver: str) -> None:
+        self._awaited = awaited
+        self._driver = driver
         self._is_searching = False
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != _AWAITED or self._is_searching:
+        if name != self._awaited or self._is_searching:
             return None
         self._is_searching = True
         try:
@@ -38,15 +44,21 @@ class _Finder:
         finally:
             self._is_searching = False
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)  # type: ignore[assignment]
+            spec.loader = _Loader(spec.loader, self)  # type: ignore[assignment]
         return spec
+
+    def take_over(self, module: ModuleType) -> None:
+        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
+        _load_driver()
+        importlib.import_module(self._driver).take_over(module)
 
 
 class _Loader:
     """The module's own loader, followed by the driver."""
 
-    def __init__(self, loader: Any) -> None:
+    def __init__(self, loader: Any, finder: _Finder) -> None:
         self._loader = loader
+        self._finder = finder
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
@@ -56,13 +68,14 @@ class _Loader:
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
-        sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
-        _load_driver().take_over(module)
+        self._finder.take_over(module)
 
 
-def _load_driver() -> Any:
-    """The driver, loaded by its path, since this folder is not on the path any more."""
+def _load_driver() -> None:
+    """Load the driver by its path, since this folder is not on the path any more."""
     name = "overproof_driver"
+    if name in sys.modules:
+        return
     directory = os.path.join(_HERE, name)
     spec: Any = importlib.util.spec_from_file_location(
         name, os.path.join(directory, "__init__.py"), submodule_search_locations=[directory]
@@ -70,7 +83,6 @@ def _load_driver() -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    return module
 
 
 def _hand_on() -> None:
@@ -100,5 +112,7 @@ def _spare_the_collector() -> None:
 
 if os.environ.get("OVERPROOF_DRIVER"):
     _spare_the_collector()
-    sys.meta_path.insert(0, _Finder())
+for _name, (_variable, _driver) in _AWAITED.items():
+    if os.environ.get(_variable):
+        sys.meta_path.insert(0, _Finder(_name, _driver))
 _hand_on()

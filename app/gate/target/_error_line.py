@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Sequence
+
+from app.gate.wording import listed
 
 # "sqlalchemy.exc.ProgrammingError: (psycopg2.errors.UndefinedTable) ...", perhaps behind what a logger puts before it.
 _EXCEPTION = re.compile(
@@ -28,6 +31,8 @@ def last_line(text: str) -> str:
         # Of Flask's two, the first is why there is no such command as the second one says.
         return " ".join(line for line in lines if line.startswith("Error: "))[:500]
     number, reason = named[-1]
+    if _OF_PYDANTIC.search(reason):
+        return _with_all_fields(reason, lines[number + 1 :])[:500]
     if _OF_A_DATABASE.search(reason):
         # Its statement and its parameters follow, unless the line itself is too long already.
         following = itertools.takewhile(lambda line: line[0].islower(), lines[number + 1 : number + 3])
@@ -35,6 +40,19 @@ def last_line(text: str) -> str:
     elif reason == lines[number]:
         reason = " ".join([reason, *lines[number + 1 : number + 4]])
     return reason[:500]
+
+
+_OF_PYDANTIC = re.compile(r"ValidationError: \d+ validation errors? for ")
+_HINT = re.compile(r"For further information visit ")
+
+
+def _with_all_fields(reason: str, following: Sequence[str]) -> str:
+    """pydantic's error with each field that is wrong, and why, in one line: two lines follow for each of them."""
+    lines = [line for line in following if not _HINT.match(line)]
+    whys: dict[str, list[str]] = {}
+    for field, why in zip(lines[::2], lines[1::2], strict=False):
+        whys.setdefault(re.sub(r" \[type=.*", "", why), []).append(field)
+    return f"{reason}: {'; '.join(f'{listed(fields, 99)}: {why}' for why, fields in whys.items())}"
 
 
 _OF_A_DATABASE = re.compile(r"psycopg|sqlalchemy|asyncpg|pg8000")

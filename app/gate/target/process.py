@@ -22,9 +22,8 @@ from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.target._error_line import last_line
 from app.gate.target.session import DriverSession
-from app.gate.target.target import Target
+from app.gate.target.target import Target, put_driver_first
 
-DRIVER = Path(__file__).parent.parent / "driver"
 _TAIL_BYTES = 65_536
 
 
@@ -34,7 +33,7 @@ class Process:
     def __init__(
         self, target: Target, server: Server, database: Database, extra: Sequence[str] = (), *, is_driven: bool = True
     ) -> None:
-        self._target = target
+        self.target = target
         self._server = server
         self.command = [*target.command_for(database), *extra]
         environment = target.environment_for(database)
@@ -47,9 +46,7 @@ class Process:
             self._listener.bind(str(self._place / "driver"))
             self._listener.listen()
             environment["OVERPROOF_DRIVER"] = str(self._place / "driver")
-            environment["PYTHONPATH"] = os.pathsep.join(
-                [str(DRIVER), *filter(None, [environment.get("PYTHONPATH", "")])]
-            )
+            put_driver_first(environment)
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = start_command(self.command, environment, target.directory, server, self._output)
         self.sessions: list[DriverSession] = []

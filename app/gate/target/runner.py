@@ -14,6 +14,7 @@ from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.snapshot import read as snapshots
 from app.gate.target._error_line import last_line
+from app.gate.target.advice import advise_on_database
 from app.gate.target.process import Process, kill_group, start_command
 from app.gate.target.session import DriverSession
 from app.gate.target.target import Target, fill_placeholders
@@ -179,23 +180,25 @@ def read_schema(database: Database) -> Snapshot:
         return snapshots.read(connection)
 
 
-def check_database(session: DriverSession, database: Database) -> None:
+def check_database(session: DriverSession, database: Database, target: Target) -> None:
     """Make sure that the command works on our database and on no other. Raises CannotVerify.
 
     The walk goes down as well as up, so this is what protects a database that is in use.
     """
     handshake = session.handshake
     if handshake["dialect"] != "postgresql":
+        advice = advise_on_database(None, target)
         raise CannotVerify(
-            f"the command migrates a database of another system ({handshake['dialect']}): name the variable from which it reads its"
-            " URL, as in --env DATABASE_URL={url}"
+            f"the command migrates a database of another system ({handshake['dialect']}): {advice.text}", advice.options
         )
     if handshake["as_sql"]:
         raise CannotVerify("the command only prints SQL (--sql): name the one that upgrades the database, after --")
     if handshake["database"] != database.name:
+        advice = advise_on_database(handshake["database"], target)
         raise CannotVerify(
             f"the command connected to the database {handshake['database']!r} and not to the throwaway one, so nothing was run:"
-            " name the variable from which it reads its URL, as in --env DATABASE_URL={url}, or the file, with --file"
+            f" {advice.text}",
+            advice.options,
         )
 
 
@@ -207,9 +210,9 @@ def session_of_walk(
         session = process.next_session()
         if session is None:
             return None
-        check_database(session, database)
+        check_database(session, database, process.target)
         session.request(earlier)
     session = process.next_session()
     if session is not None:
-        check_database(session, database)
+        check_database(session, database, process.target)
     return session

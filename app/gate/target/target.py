@@ -6,6 +6,8 @@ or its arguments name the throwaway database, with placeholders filled in.
 
 from __future__ import annotations
 
+import difflib
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -22,6 +24,9 @@ _LIBPQ_VARIABLES = (
     "PGSSLMAXPROTOCOLVERSION", "PGGSSENCMODE", "PGKRBSRVNAME", "PGGSSLIB", "PGGSSDELEGATION", "PGCLIENTENCODING",
     "PGTARGETSESSIONATTRS", "PGLOADBALANCEHOSTS", "PGDATESTYLE", "PGTZ", "PGGEQO",
 )  # fmt: skip
+DRIVER = Path(__file__).parent.parent / "driver"
+PLACEHOLDERS = ("url", "host", "port", "user", "password", "database")
+_SYNONYMS = {"dbname": "database", "db": "database", "dsn": "url", "uri": "url", "username": "user"}
 _PLACEHOLDER = re.compile(r"\{(url(?:\+[a-z0-9_]+)?|host|port|user|password|database)\}")
 
 
@@ -33,6 +38,12 @@ class Target:
     environment: Mapping[str, str] = field(default_factory=dict)  # {"DATABASE_URL": "{url}"}
     # {Path("app.ini"): "url = {url}\n"}: templates, already read. With {database} in the path each run has its file.
     files: Mapping[Path, str] = field(default_factory=dict)
+    # {"sqlalchemy.url": "{url}"}: options of the Alembic configuration, set in the command's process. Those of another
+    # section than the one that the command uses have its name before a colon: "engine2:sqlalchemy.url".
+    options: Mapping[str, str] = field(default_factory=dict)
+    activation: Mapping[str, str] = field(
+        default_factory=dict
+    )  # variables that make a Python environment the active one
     prepare: tuple[str, ...] = ()  # runs on the empty database first
     directory: Path = field(default_factory=Path.cwd)
     timeout_s: float = 300.0  # for each step
@@ -56,15 +67,53 @@ class Target:
             for path, template in self.files.items()
         )
 
+    @property
+    def path(self) -> str:
+        """Where the command's programs are looked for."""
+        return self.environment.get("PATH") or self.activation.get("PATH") or os.environ.get("PATH", os.defpath)
+
     def environment_for(self, database: Database) -> dict[str, str]:
         """The environment of the command: ours, with the variables of the target in that database's terms."""
         environment = dict(os.environ)
         if database.is_embedded:
             for name in _LIBPQ_VARIABLES:
                 environment.pop(name, None)  # PGSSLMODE=require, say, is about another server
+        environment.update(self.activation)
         for name, template in self.environment.items():
             environment[name] = fill_placeholders(template, database)
+        if self.options:
+            options = [
+                [*_section_and_key(name), fill_placeholders(value, database)] for name, value in self.options.items()
+            ]
+            environment["OVERPROOF_SET"] = json.dumps(options)
+            put_driver_first(environment)
         return environment
+
+
+def find_misspelt_placeholder(template: str) -> tuple[str, str] | None:
+    """("{ur}", "{url}") for the first word in braces that is nearly a placeholder. Others may be the project's own."""
+    for found in re.finditer(r"\{([A-Za-z][\w+-]*)\}", template):
+        if _PLACEHOLDER.fullmatch(found[0]):
+            continue
+        name = found[1].lower().partition("+")[0]
+        near = (
+            [_SYNONYMS[name]] if name in _SYNONYMS else difflib.get_close_matches(name, PLACEHOLDERS, n=1, cutoff=0.75)
+        )
+        if near:
+            return found[0], f"{{{near[0]}}}"
+    return None
+
+
+def put_driver_first(environment: dict[str, str]) -> None:
+    """Have the Python of that environment import the driver as it starts."""
+    others = [each for each in environment.get("PYTHONPATH", "").split(os.pathsep) if each and each != str(DRIVER)]
+    environment["PYTHONPATH"] = os.pathsep.join([str(DRIVER), *others])
+
+
+def _section_and_key(name: str) -> tuple[str, str]:
+    """("engine2", "sqlalchemy.url") from "engine2:sqlalchemy.url". Without a section: that which the command uses."""
+    section, colon, key = name.rpartition(":")
+    return (section, key) if colon else ("", name)
 
 
 def fill_placeholders(template: str, database: Database) -> str:

@@ -53,7 +53,9 @@ def _read_arrival(
 ) -> Arrival:
     graph = read_graph(prepared, directory, plan.scripts)
     is_stamp = prepared.get("is_stamp", False)
-    if not prepared.get("is_upgrade", True) and not is_stamp:
+    # What `alembic check` and `alembic revision --autogenerate` say of an empty database.
+    only_compares = "database is not up to date" in (prepared["refusal"] or "")
+    if only_compares or (not prepared.get("is_upgrade", True) and not is_stamp):
         raise CannotVerify("the command does not upgrade: name the one that brings the database to head, after --")
     base = None
     if plan.base_ref is not None:

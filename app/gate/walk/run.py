@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
 from app.gate.errors import CannotVerify, CommandExited, CommandNeverReachedAlembic, DatabaseSpoiled, StepTimedOut
 from app.gate.recording.model import Direction, RoundTrip
 from app.gate.server.database import Database
+from app.gate.target.advice import advise
 from app.gate.target.process import Process
 from app.gate.target.runner import TargetRunner, check_database
 from app.gate.walk.begin import begin_walk
@@ -92,13 +92,14 @@ class CommandRun:
         if not walks:
             raise never_reached_alembic(self._process)
         _refuse_if_nothing_ran(walks, has_prepare=bool(self._runner.target.prepare))
+        _refuse_if_it_stops_below_head(walks)
 
     def next_client(self) -> DriverClient | None:
         """The driver in the command's next call of Alembic. None once the command has ended."""
         session = self._process.next_session()
         if session is None:
             return None
-        check_database(session, self._database)
+        check_database(session, self._database, self._process.target)
         return DriverClient(session, self._runner, self._database)
 
     def begin_walk(self, index: int, client: DriverClient, walks: list[Walk]) -> Walk:
@@ -129,14 +130,12 @@ class CommandRun:
 
 def never_reached_alembic(process: Process) -> CommandNeverReachedAlembic:
     """The error for a command that has ended, with advice."""
-    status, words = process.wait(), process.last_words()
-    if re.search(r"No module named '(psycopg2?|asyncpg|pg8000)'", words):
-        advice = "name a driver that the project has, as in --env DATABASE_URL={url+psycopg2}"
-    elif status != 0:
-        advice = "if it is the right command, give it what it needs to run (--env NAME=VALUE, --file), else name another after --"
-    else:
-        advice = "name the command that upgrades the project's database after --"
-    return CommandNeverReachedAlembic(f"the command never reached Alembic (exit status {status}): {words}; {advice}")
+    status = process.wait()
+    advice = advise(process.output(), status, process.target)
+    return CommandNeverReachedAlembic(
+        f"the command never reached Alembic (exit status {status}): {process.last_words()}; {advice.text}",
+        advice.options,
+    )
 
 
 def _refuse_if_nothing_ran(walks: Sequence[Walk], *, has_prepare: bool) -> None:
@@ -161,6 +160,25 @@ def _refuse_if_nothing_ran(walks: Sequence[Walk], *, has_prepare: bool) -> None:
         f"the command reached Alembic but had no revision to run (the database is at: {current}): name the command that"
         " upgrades an empty database to head, after --"
     )
+
+
+def _refuse_if_it_stops_below_head(walks: Sequence[Walk]) -> None:
+    """Raises CannotVerify if the command reaches no head of a history, as `upgrade +1` does not.
+
+    The schema that it ends with is not the one that the models are to be compared with. One head of several is enough.
+    """
+    for last in {walk.arrival.history: walk.arrival for walk in walks}.values():
+        of_history = [walk.arrival for walk in walks if walk.arrival.history == last.history]
+        reached = {revision for arrival in of_history for revision in (*arrival.plan, *arrival.current)}
+        below = [
+            each for each in last.plan if not any(each in last.revisions[child].down_revisions for child in last.plan)
+        ]
+        if not last.plan or not last.graph.heads or last.graph.problems or reached & set(last.graph.heads):
+            continue
+        raise CannotVerify(
+            f"the command stops at {listed(below)}, below the head {listed(last.graph.heads)}, so what comes after was not"
+            " checked: name the command that upgrades an empty database to head, after --"
+        )
 
 
 def _has_revisions(arrival: Arrival) -> bool:

@@ -242,6 +242,7 @@ def test_without_a_command_it_is_alembic_of_the_projects_environment(gate: Gate,
     alembic = tmp_path / ".venv" / "bin" / "alembic"
     alembic.parent.mkdir(parents=True)
     alembic.write_text("#!/bin/sh\n")
+    (tmp_path / "alembic.ini").write_text("[alembic]\n")
 
     assert main(["verify", "--output", "json:report.json"]) == 0
 

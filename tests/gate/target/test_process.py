@@ -36,7 +36,11 @@ from tests.gate.projects import target
         ),
         (
             "Traceback:\npydantic_core.ValidationError: 1 validation error for Settings\nsecret\n  Field required\n",
-            "pydantic_core.ValidationError: 1 validation error for Settings secret Field required",
+            "pydantic_core.ValidationError: 1 validation error for Settings: secret: Field required",
+        ),
+        (
+            "ValidationError: 3 validation errors for Settings\na\n  Field required [type=missing]\n    For further information visit x\nb\n  Input should be an int [type=int]\nc\n  Field required [type=missing]\n",
+            "ValidationError: 3 validation errors for Settings: a and c: Field required; b: Input should be an int",
         ),
         ("2026-11-22 11:01:20.611 27943 ERROR shop [-] no table\n", "ERROR shop [-] no table"),
         ("[12:00:01] no table\n", "no table"),

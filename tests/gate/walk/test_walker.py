@@ -37,6 +37,22 @@ def walked(place: Path, server: Server, *command: str, timeout_s: float = 60.0) 
 
 
 @pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("upgrade", "+1"), "the command stops at a1, below the head b2, so what comes after was not checked"),
+        (("check",), "the command does not upgrade: name the one that brings the database to head"),
+    ],
+)
+def test_a_command_that_does_not_reach_head_is_refused(
+    tmp_path: Path, server: Server, command: tuple[str, ...], message: str
+) -> None:
+    place = write_project(tmp_path, {"a1": ORDERS, "b2": script("b2", "a1")})
+
+    with pytest.raises(CannotVerify, match=message):
+        walked(place, server, sys.executable, "-m", "alembic", *command)
+
+
+@pytest.mark.parametrize(
     ("setting", "message"),
     [
         ("", r"there is no revision in .*/migrations/versions, so nothing was checked: write the first one"),

@@ -13,6 +13,7 @@ it would.
     observer        what PostgreSQL does with each statement: looks, effects, _queries
     metadata        the project's models: unchanged, unregistered
     history         the scripts on disk, and the plan
+    options         options of the Alembic configuration that the gate sets
 """
 
 from __future__ import annotations

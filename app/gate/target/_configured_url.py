@@ -1,0 +1,79 @@
+"""The URL that stands in a project's Alembic configuration, where the project has no other place for it."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from app.gate.target.target import Target
+
+
+@dataclass(frozen=True)
+class ConfiguredUrl:
+    """`sqlalchemy.url` of an Alembic configuration."""
+
+    place: str  # the file, as the command names it: "alembic.ini"
+    url: str
+    is_async: bool  # env.py makes an engine for asyncio
+    is_replaced: bool  # env.py puts another URL in its place
+
+    @property
+    def driver(self) -> str:
+        """The driver that the URL names, or ""."""
+        return urlsplit(self.url).scheme.partition("+")[2]
+
+    @property
+    def database(self) -> str:
+        return urlsplit(self.url).path.lstrip("/")
+
+
+def find_configured_url(target: Target) -> ConfiguredUrl | None:
+    """The URL in the configuration that the target's command reads; None if there is none, or it is made of others."""
+    place = _option(target.command, "-c", "--config") or os.environ.get("ALEMBIC_CONFIG") or "alembic.ini"
+    section = _option(target.command, "-n", "--name") or "alembic"
+    path = target.directory / place
+    parser = configparser.ConfigParser({"here": str(path.parent)}, strict=False)
+    try:
+        parser.read_string(path.read_text("utf-8"))
+        url = parser.get(section, "sqlalchemy.url", fallback="").strip()
+        location = parser.get(section, "script_location", fallback="")
+    except (OSError, UnicodeDecodeError, configparser.Error):
+        return None
+    if not re.match(r"[\w+]+://", url):
+        return None
+    env = _text_of(target.directory / (location or _script_location_in(target.directory / "pyproject.toml")) / "env.py")
+    return ConfiguredUrl(
+        place,
+        url,
+        is_async=bool(re.search(r"\b(?:async_engine_from_config|create_async_engine)\b", env)),
+        is_replaced=bool(re.search(r"[\"']sqlalchemy\.url[\"']\s*(?:,|\]\s*=)", env)),
+    )
+
+
+def _option(command: Sequence[str], short: str, long: str) -> str | None:
+    """The value of an option of Alembic's: "-c x", "-cx", "--config x", "--config=x"."""
+    for word, following in zip(command, [*command[1:], ""], strict=True):
+        if word in (short, long):
+            return following
+        if word.startswith(f"{long}="):
+            return word.removeprefix(f"{long}=")
+        if word.startswith(short) and not word.startswith("--"):
+            return word.removeprefix(short)
+    return None
+
+
+def _script_location_in(pyproject: Path) -> str:
+    found = re.search(r'^script_location\s*=\s*"([^"]+)"', _text_of(pyproject), re.MULTILINE)
+    return found[1].replace("%(here)s", str(pyproject.parent)) if found else "."
+
+
+def _text_of(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text("utf-8", "replace")
+    return ""

@@ -1,0 +1,134 @@
+"""What to type after a command that did not get to Alembic, or got to another database, from what it printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.gate.target._configured_url import find_configured_url
+from app.gate.target.discovery import importable_drivers
+from app.gate.target.target import Target
+from app.gate.wording import listed
+
+ASYNC_DRIVERS = ("asyncpg", "psycopg")
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do next, and the options to be added to the command line for it."""
+
+    text: str
+    options: tuple[str, ...] = ()
+
+
+def advise(words: str, status: int, target: Target) -> Advice:
+    """After a command that ended before it reached Alembic. `words`: the end of what it printed."""
+    return (
+        _about_the_driver(words, target)
+        or _about_settings(words, target)
+        or _about_the_configured_url(words, target)
+        or (
+            Advice(
+                "if it is the right command, give it what it needs to run (--env NAME=VALUE, --set), else name another after --"
+            )
+            if status
+            else Advice("name the command that upgrades the project's database after --")
+        )
+    )
+
+
+def advise_on_database(name: str | None, target: Target) -> Advice:
+    """After a command that connected to the database of that name, or to one of another system."""
+    configured = find_configured_url(target)
+    if configured is not None and not configured.is_replaced and name in (None, configured.database):
+        return _set_url(configured.place, _driver_for(target, is_async=configured.is_async, named=configured.driver))
+    return Advice(
+        "name the variable from which it reads its URL, as in --env DATABASE_URL={url}, or the option of the Alembic"
+        " configuration, as in --set sqlalchemy.url={url}"
+    )
+
+
+def _set_url(place: str, driver: str) -> Advice:
+    return Advice(f"its URL is in {place}", ("--set", f"sqlalchemy.url={_placeholder(driver)}"))
+
+
+def _placeholder(driver: str) -> str:
+    return f"{{url+{driver}}}" if driver else "{url}"
+
+
+def _driver_for(target: Target, *, is_async: bool, named: str = "") -> str:
+    """The driver that the project's URL names, else the best one that it can import."""
+    if named and named not in ("psycopg2", "pass") and (not is_async or named in ASYNC_DRIVERS):
+        return named
+    found = importable_drivers(target.command, target.directory, target.path)
+    if is_async:
+        return next((each for each in ASYNC_DRIVERS if each in found), ASYNC_DRIVERS[0])
+    return next((each for each in found if each != "asyncpg"), "")
+
+
+_NO_ASYNC = re.compile(r"requires an async driver|The loaded '\w+' is not async")
+_NO_SYNC = re.compile(r"greenlet_spawn has not been called|MissingGreenlet")
+_NO_DRIVER = re.compile(r"No module named '(?:psycopg2?|asyncpg|pg8000)'")
+
+
+def _about_the_driver(words: str, target: Target) -> Advice | None:
+    is_async = bool(_NO_ASYNC.search(words))
+    if not (is_async or _NO_SYNC.search(words) or (_NO_DRIVER.search(words) and _is_url_ours(target))):
+        return None
+    driver = _driver_for(target, is_async=is_async) or "psycopg2"
+    kind = "an async driver" if is_async else "a driver that the project has"
+    return Advice(f"name {kind}", _with_driver(target, driver))
+
+
+def _is_url_ours(target: Target) -> bool:
+    configured = find_configured_url(target)
+    return configured is None or configured.is_replaced or "sqlalchemy.url" in target.options
+
+
+def _with_driver(target: Target, driver: str) -> tuple[str, ...]:
+    """The options that name the URL, with another driver."""
+    for option, pairs in (("--set", target.options), ("--env", target.environment)):
+        for name, value in pairs.items():
+            if "{url" in value:
+                return (option, f"{name}={re.sub(r'{url[^}]*}', f'{{url+{driver}}}', value)}")
+    return ("--env", f"DATABASE_URL={{url+{driver}}}")
+
+
+_PLACEHOLDER = re.compile(r"Can't load plugin: sqlalchemy\.dialects:driver\b")
+_NOT_CONNECTED = re.compile(
+    r"OperationalError|ConnectionRefusedError|gaierror|ConnectionDoesNotExist|Invalid(?:CatalogName|Password|Authorization)\w*Error|"
+    r"No module named '(?:psycopg2?|asyncpg|pg8000)'|Connect call failed|authentication failed"
+)
+
+
+def _about_the_configured_url(words: str, target: Target) -> Advice | None:
+    is_placeholder = bool(_PLACEHOLDER.search(words))
+    if "sqlalchemy.url" in target.options or not (is_placeholder or _NOT_CONNECTED.search(words)):
+        return None
+    configured = find_configured_url(target)
+    if configured is None or (configured.is_replaced and not is_placeholder):
+        return None
+    named = "" if is_placeholder else configured.driver
+    return _set_url(configured.place, _driver_for(target, is_async=configured.is_async, named=named))
+
+
+# "3 validation errors for Settings", then for each a line with its name and one with what is wrong.
+_INVALID = re.compile(r"validation errors? for \w+$(?P<lines>(?:\n.*)+)", re.MULTILINE)
+_MISSING = re.compile(r"^(?P<name>\w[\w.]*)\n\s+(?:Field required|field required)", re.MULTILINE)
+_UNSET = re.compile(r"^\s*KeyError: '(?P<name>[A-Z][A-Z0-9_]*)'\s*$", re.MULTILINE)
+_OF_A_URL = re.compile(r"(?:^|_)(?:urls?|uri|dsn|database|db)(?:_|$)", re.IGNORECASE)
+
+
+def _about_settings(words: str, target: Target) -> Advice | None:
+    """The variables that the command misses, all at once."""
+    names: Sequence[str] = [found["name"] for found in _UNSET.finditer(words)][-1:]
+    if invalid := _INVALID.search(words):
+        names = [found["name"].upper() for found in _MISSING.finditer(invalid["lines"])]
+    if not names:
+        return None
+    urls = [name for name in names if _OF_A_URL.search(name)]
+    url = _placeholder(_driver_for(target, is_async=False)) if urls else ""
+    options = [word for name in names for word in ("--env", f"{name}={url if name in urls[:1] else 'x'}")]
+    missing = f"it misses {listed(list(names), 99)} in its environment"
+    return Advice(missing, tuple(options))

@@ -1,0 +1,120 @@
+"""What to type next, from what a command printed. The program is not there, so no driver of its environment is known."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.gate.server.database import Database
+from app.gate.target.advice import advise, advise_on_database
+from app.gate.target.target import Target, find_misspelt_placeholder
+from tests.gate.projects import write_project
+
+PLACEHOLDER = "sqlalchemy.exc.NoSuchModuleError: Can't load plugin: sqlalchemy.dialects:driver\n"
+REFUSED = (
+    "sqlalchemy.exc.OperationalError: (psycopg2.OperationalError) connection to server failed: Connection refused\n"
+)
+NOT_ASYNC = "sqlalchemy.exc.InvalidRequestError: The asyncio extension requires an async driver to be used. The loaded 'psycopg2' is not async.\n"
+SETTINGS = """\
+pydantic_core._pydantic_core.ValidationError: 2 validation errors for Settings
+db_url
+  Field required [type=missing, input_value={}, input_type=dict]
+    For further information visit https://errors.pydantic.dev/2.12/v/missing
+secret_key
+  Field required [type=missing, input_value={}, input_type=dict]
+"""
+
+
+def project(place: Path, url: str, env: str = "engine_from_config(config)") -> Target:
+    write_project(place, {}, env=env)
+    with (place / "alembic.ini").open("a") as ini:
+        ini.write(f"sqlalchemy.url = {url}\n")
+    return Target(("nowhere/alembic", "upgrade", "head"), {"DATABASE_URL": "{url}"}, directory=place)
+
+
+@pytest.mark.parametrize(
+    ("url", "env", "words", "options"),
+    [
+        ("driver://user:pass@localhost/dbname", "", PLACEHOLDER, "--set sqlalchemy.url={url}"),
+        ("driver://user:pass@localhost/dbname", "async_engine_from_config()", PLACEHOLDER, "--set sqlalchemy.url={url+asyncpg}"),
+        ("postgresql://me@localhost/shop", "", REFUSED, "--set sqlalchemy.url={url}"),
+        ("postgresql+pg8000://me@localhost/shop", "", REFUSED, "--set sqlalchemy.url={url+pg8000}"),
+        ("postgresql://me@localhost/shop", "config.set_main_option('sqlalchemy.url', url)", REFUSED, ""),
+        ("postgresql://me@localhost/shop", "", "KeyError: 'SHOP_DB_URL'\n", "--env SHOP_DB_URL={url}"),
+        ("postgresql://me@localhost/shop", "", SETTINGS, "--env DB_URL={url} --env SECRET_KEY=x"),
+        ("%(DB)s", "", NOT_ASYNC, "--env DATABASE_URL={url+asyncpg}"),
+        ("postgresql://me@localhost/shop", "", "FAILED: Can't locate revision identified by 'x'\n", ""),
+    ],
+)  # fmt: skip
+def test_what_the_command_printed_says_what_to_add(
+    tmp_path: Path, url: str, env: str, words: str, options: str
+) -> None:
+    assert " ".join(advise(words, 1, project(tmp_path, url, env)).options) == options
+
+
+@pytest.mark.parametrize(
+    "command", [("-c", "deploy.ini"), ("-cdeploy.ini",), ("--config", "deploy.ini"), ("--config=deploy.ini",)]
+)
+def test_the_configuration_is_the_one_that_the_command_names(tmp_path: Path, command: tuple[str, ...]) -> None:
+    target = project(tmp_path, "%(DB)s")
+    (tmp_path / "deploy.ini").write_text("[alembic]\nsqlalchemy.url = postgresql://me@localhost/shop\n")
+
+    advice = advise(REFUSED, 1, replace(target, command=("nowhere/alembic", *command, "upgrade", "head")))
+
+    assert advice.text == "its URL is in deploy.ini"
+
+
+def test_a_driver_that_is_not_async_is_replaced_where_it_was_named(tmp_path: Path) -> None:
+    target = replace(project(tmp_path, "driver://x/y"), options={"sqlalchemy.url": "{url+psycopg2}?a=b"})
+
+    assert advise(NOT_ASYNC, 1, target).options == ("--set", "sqlalchemy.url={url+asyncpg}?a=b")
+
+
+def test_another_database_is_that_of_the_configuration_only_if_it_has_its_name(tmp_path: Path) -> None:
+    target = project(tmp_path, "postgresql://me@localhost/shop")
+
+    assert advise_on_database("shop", target).options == ("--set", "sqlalchemy.url={url}")
+    assert advise_on_database("other", target).options == ()
+    assert "--env DATABASE_URL={url}" in advise_on_database("other", target).text
+
+
+@pytest.mark.parametrize(
+    ("template", "misspelt"),
+    [
+        ("{url}", None),
+        ("{url+psycopg2}", None),
+        ("postgresql://{user}@{host}:{port}/{database}", None),
+        ("{ur}", ("{ur}", "{url}")),
+        ("{URL}", ("{URL}", "{url}")),
+        ("x={url+Psycopg2}", ("{url+Psycopg2}", "{url}")),
+        ("{dbname}", ("{dbname}", "{database}")),
+        ("{passwort}", ("{passwort}", "{password}")),
+        ('{"a": 1} {} {print} {message} {levelname}', None),
+    ],
+)
+def test_a_placeholder_that_is_misspelt_is_found(template: str, misspelt: tuple[str, str] | None) -> None:
+    assert find_misspelt_placeholder(template) == misspelt
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("section", "place"), [("", "alembic"), ("other", "other"), ("absent", "absent")])
+def test_an_option_is_set_in_the_commands_own_process(tmp_path: Path, section: str, place: str) -> None:
+    (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s\n[other]\na = b\n")
+    target = Target(("x",), options={f"{section}:sqlalchemy.url" if section else "sqlalchemy.url": "{url}"})
+    database = Database("c", "b", 1, "a", "p@")
+    code = f"from alembic.config import Config; print(Config('alembic.ini').get_section({place!r})['sqlalchemy.url'])"
+
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=target.environment_for(database),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert printed.stdout == "postgresql://a:p%40@b:1/c\n"
