@@ -6,6 +6,7 @@
     │  ├─ ConfigurationError              a setting of the project
     │  ├─ BaselineError                   the file of accepted findings
     │  ├─ ServerUnavailable               no PostgreSQL to work on
+    │  ├─ FileInUse                       another run writes the same file
     │  └─ CommandNeverReachedAlembic
     ├─ CommandExited, StepTimedOut        the project's command, in the middle of a step
     ├─ DatabaseSpoiled                    the walk continues on another database
@@ -52,6 +53,10 @@ class BaselineError(CannotVerify):
 
 class ServerUnavailable(CannotVerify):
     """There is no PostgreSQL to work on. The message never holds a password."""
+
+
+class FileInUse(CannotVerify):
+    """Another run writes the same file at the same time."""
 
 
 class CommandNeverReachedAlembic(CannotVerify):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a UTF-8 file, with its folder if need be. Raises OSError, and then what was there before is still there."""
+    """Write a UTF-8 file. Raises OSError, and then what was there before is still there."""
     path = Path(os.path.realpath(path))  # A link stays a link.
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = text.encode("utf-8", "backslashreplace")
     if path.exists() and not path.is_file():
         path.write_bytes(content)  # A pipe or a device, such as /dev/stderr, cannot be replaced.
@@ -24,3 +25,20 @@ def write_atomically(path: Path, text: str) -> None:
         with suppress(OSError):
             beside.unlink()
         raise
+
+
+def why_not_writable(path: Path) -> str | None:
+    """Why `write_atomically` would fail, found out without writing anything; None if it would not."""
+    path = Path(os.path.realpath(path))
+    if not path.parent.is_dir():
+        return f"there is no directory {path.parent}"
+    if path.exists() and not path.is_file():
+        return None if os.access(path, os.W_OK) else os.strerror(errno.EACCES)
+    # Root may write anywhere, but not in /proc or on a disk that can only be read: so it is tried.
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+    except OSError as error:
+        return error.strerror or str(error)
+    os.close(descriptor)
+    Path(name).unlink()
+    return None

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.gate.configuration import Configuration, read_checks, read_fail_on, read_pair, read_timeout, read_words
 from app.gate.errors import UsageError
+from app.gate.files import why_not_writable
 from app.gate.reporters import FORMATS
 
 
@@ -87,4 +88,15 @@ def _read_output(text: str) -> Output:
         raise UsageError(f"--output: {text!r} names no file after the colon")
     if path and Path(path).is_dir():
         raise UsageError(f"--output: {path} is a directory: name a file")
-    return Output(name, Path(path) if path and path != "-" else None)
+    if not path or path == "-":
+        return Output(name)
+    check_writable("--output", Path(path))
+    return Output(name, Path(path))
+
+
+def check_writable(option: str, path: Path) -> None:
+    """Refuse now what could not be written after the run. Raises UsageError."""
+    if not path.parent.is_dir():
+        raise UsageError(f"{option}: there is no directory {path.parent}, so {path} cannot be written: create it first")
+    if (reason := why_not_writable(path)) is not None:
+        raise UsageError(f"{option}: {path} cannot be written: {reason}")

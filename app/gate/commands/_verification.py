@@ -14,7 +14,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from app.gate.checks.registry import CHECKS
-from app.gate.commands._options import override
+from app.gate.commands._delivery import complain
+from app.gate.commands._options import check_writable, override
 from app.gate.commands._progress import progress_on
 from app.gate.configuration import NO_CHECK_SELECTED, Configuration, read_configuration
 from app.gate.errors import BaselineError, CannotVerify, UsageError
@@ -25,6 +26,7 @@ from app.gate.recording.model import ALL_EVIDENCE, Recording
 from app.gate.recording.serialization import save
 from app.gate.report.verdict import Verdict
 from app.gate.server.throwaway import throwaway_server
+from app.gate.supervisor.claims import recover
 from app.gate.target.discovery import default_command, default_environment, is_supported_platform, read_template
 from app.gate.target.environments import command_environment
 from app.gate.target.target import Target, find_misspelt_placeholder
@@ -61,17 +63,23 @@ class Verification:
         if all(configuration.deselects(check) is not None for check in CHECKS):
             raise UsageError(NO_CHECK_SELECTED)
         self.base = arguments.base
-        self.recording = Path(arguments.recording) if arguments.recording else None
+        if arguments.recording:
+            self.recording = Path(arguments.recording)
+            check_writable("--recording", self.recording)
         self.is_baseline_written = arguments.write_baseline
         if configuration.baseline is None:
             if arguments.write_baseline:
                 raise UsageError("--write-baseline needs a file: add --baseline FILE")
-        elif not arguments.write_baseline:
+        elif arguments.write_baseline:
+            check_writable("--baseline", self.directory / configuration.baseline)
+        else:
             self.baseline = read_baseline(self.directory / configuration.baseline, str(configuration.baseline))
 
     def go(self, database_url: str | None) -> Report:
         # They take long to import, and the run mostly waits until they are needed.
         threading.Thread(target=_import, args=["app.gate.recorder", "app.gate.judging.judge"], daemon=True).start()
+        for name in recover(self.directory):
+            complain(f"{name} was left behind by a run that was killed, and is restored")
         target = self._target()
         # A recording is for developing checks, so it has everything.
         evidence = ALL_EVIDENCE if self.recording else self.configuration.needed_evidence()

@@ -1,6 +1,7 @@
 """`overproof verify`: run a project's migrations on a throwaway PostgreSQL, judge them, and write the reports.
 
-Exit status: 0 passed, 1 failed by findings, 2 could not verify. Every requested report is written in each case.
+Exit status: 0 passed, 1 failed by findings, 2 could not verify, 130 interrupted. Every requested report is written in
+each case.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from app.gate.commands._record import Destination
     from app.gate.report.model import Report
 
+
+INTERRUPTED = "interrupted"
+INTERRUPTED_STATUS = 130  # as a shell reports a command that Ctrl-C has ended
 
 DESCRIPTION = """\
 Run a project's migrations on a throwaway PostgreSQL, each of them up, down and up again, and judge what they did.
@@ -152,10 +156,12 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             report = verify(arguments, Path.cwd(), os.environ)
             status = deliver(report, outputs)
+            if report.reason == INTERRUPTED:
+                return INTERRUPTED_STATUS
             return status if destination is None else _submit(report, destination, arguments.submit_required, status)
         except KeyboardInterrupt:  # while the reports were written
-            complain("interrupted")
-            return NOT_VERIFIED
+            complain(INTERRUPTED)
+            return INTERRUPTED_STATUS
 
 
 def _read_destination(arguments: argparse.Namespace) -> Destination | None:
@@ -195,7 +201,7 @@ def verify(arguments: argparse.Namespace, directory: Path, environ: Mapping[str,
     except CannotVerify as error:
         return verification.error(f"{error}{_what_to_type(error, arguments)}")
     except KeyboardInterrupt:
-        return verification.error("interrupted")
+        return verification.error(INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - a report is owed in every case
         traceback.print_exc()
         return verification.error(f"this is a defect of Overproof, please report it: {type(error).__name__}: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -17,7 +18,7 @@ from app.gate.server._cluster import SETTINGS, Address, Cluster, initialise, sta
 from app.gate.server.backup import renew_password, unpack
 from app.gate.server.binaries import find_binaries
 from app.gate.server.database import Database
-from app.gate.supervisor.client import Supervisor
+from app.gate.supervisor.client import Account, Supervisor
 
 
 def start_embedded(supervisor: Supervisor, bindir: Path | None, base_backup: Path | None = None) -> Database:
@@ -27,6 +28,8 @@ def start_embedded(supervisor: Supervisor, bindir: Path | None, base_backup: Pat
 
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - directories in it have names that cannot be guessed, and mode 0700
+LOCK = "lock"  # in the directory of a run, held by its supervisor
+_NAME = re.compile(r"overproof-[0-9a-f]{16}")
 SPACE_BYTES = 512 * 2**20  # a cluster begins with 40 MB, and each database adds 8
 # The data is temporary, so nothing has to survive a power failure. Background work is off: whatever happens on this
 # server is attributed to the migration.
@@ -50,6 +53,7 @@ def start_throwaway(supervisor: Supervisor, bindir: Path | None = None, base_bac
     refuse_windows()
     binaries = find_binaries(bindir)
     account = find_account()
+    _remove_leftovers(account)
     problems = []
     for base in _bases():
         root = base / f"overproof-{secrets.token_hex(8)}"
@@ -57,6 +61,8 @@ def start_throwaway(supervisor: Supervisor, bindir: Path | None = None, base_bac
         cluster = Cluster(binaries, root / "data", account, password=secrets.token_hex(16))
         try:
             make_private_directory(root, account)
+            (root / LOCK).touch(mode=0o600)
+            supervisor.lock(root / LOCK)
             cluster = replace(cluster, account=find_able_account(supervisor, account, [root, binaries.directory]))
             if base_backup:
                 unpack(base_backup, cluster)
@@ -74,6 +80,26 @@ def start_throwaway(supervisor: Supervisor, bindir: Path | None = None, base_bac
         f"No PostgreSQL could be created ({'; '.join(problems)}). Set TMPDIR to a directory that anyone may enter and that has"
         f" {SPACE_BYTES >> 20} MB free, or DATABASE_URL to a server."
     )
+
+
+def _remove_leftovers(account: Account | None) -> None:
+    """Remove the directories of runs that were killed together with their supervisor, which would have removed them."""
+    owners = {os.geteuid(), account.uid if account else os.geteuid()}
+    for base in {MEMORY, Path(tempfile.gettempdir())}:
+        for root in base.glob("overproof-*"):
+            # The lock is there from the beginning to the end of a run, and ends with the supervisor.
+            with suppress(OSError):
+                if _NAME.fullmatch(root.name) and root.lstat().st_uid in owners and _is_unlocked(root / LOCK):
+                    shutil.rmtree(root)
+
+
+def _is_unlocked(path: Path) -> bool:
+    """Whether no process holds the lock. Raises OSError if the file is not there."""
+    import fcntl  # not on Windows
+
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return True
 
 
 def _bases() -> list[Path]:

@@ -99,6 +99,7 @@ class File:
     content: str | None  # base64
     mode: int = 0
     modified_ns: int = 0
+    record: str = ""  # to be removed once it is restored (see `claims.py`)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> File:
@@ -115,11 +116,13 @@ class File:
         path = Path(self.path)
         if self.content is None:
             path.unlink(missing_ok=True)
-            return
-        # In place, not by renaming: the file keeps its owner, its hard links and its mounts.
-        path.write_bytes(base64.b64decode(self.content))
-        path.chmod(self.mode)
-        os.utime(path, ns=(self.modified_ns, self.modified_ns))
+        else:
+            # In place, not by renaming: the file keeps its owner, its hard links and its mounts.
+            path.write_bytes(base64.b64decode(self.content))
+            path.chmod(self.mode)
+            os.utime(path, ns=(self.modified_ns, self.modified_ns))
+        if self.record:
+            Path(self.record).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,27 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from app.gate.supervisor._cleanup import GROUP_PATIENCE_S, SERVER_PATIENCE_S, Child, Ledger, from_message, wait_until
+from app.gate.supervisor._cleanup import (
+    GROUP_PATIENCE_S,
+    PATIENCE_S,
+    SERVER_PATIENCE_S,
+    Child,
+    Ledger,
+    from_message,
+    wait_until,
+)
+from app.gate.supervisor.claims import Claim, record_of
 
 
 def main(owner: int) -> None:
     """Supervise the process `owner`."""
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
-    ledger, locks = Ledger(), []
+    ledger, locks, claims = Ledger(), [], []
     try:
         for message in _messages(owner):
             what = message.pop("what")
@@ -39,6 +49,10 @@ def main(owner: int) -> None:
             elif what == "lock":
                 locks.append(_lock(**message))
                 _answer({"taken": locks[-1] is not None})
+            elif what == "claim":
+                answer, claim = _claim(ledger, **message)
+                claims.append(claim)
+                _answer(answer)
             elif what == "run":
                 _answer(_run(**message))
             elif what == "serve":
@@ -90,6 +104,19 @@ def _lock(path: str) -> Any:
     return file if wait_until(is_taken, GROUP_PATIENCE_S) else None
 
 
+def _claim(ledger: Ledger, path: str) -> tuple[dict[str, Any], Claim | None]:
+    """The cleanup that restores the file, and the claim, which must be kept."""
+    try:
+        claim = Claim.take(path)
+    except OSError as error:
+        return {"error": error.strerror or str(error)}, None
+    if claim is None:
+        return {}, None
+    cleanup = replace(claim.file, record=str(record_of(path)))
+    ledger.note(cleanup)
+    return {"file": asdict(cleanup)}, claim
+
+
 def _run(argv: list[str], account: dict[str, Any] | None, directory: str) -> dict[str, Any]:
     output = b""
     try:
@@ -100,7 +127,7 @@ def _run(argv: list[str], account: dict[str, Any] | None, directory: str) -> dic
             stderr=subprocess.STDOUT,
             cwd=directory,
             env=_environment(),
-            preexec_fn=_becoming(account, signal.SIGKILL),  # noqa: PLW1509 - the supervisor has one thread
+            preexec_fn=_becoming(account, signal.SIGTERM),  # noqa: PLW1509 - the supervisor has one thread
             start_new_session=True,
         ) as program:
             answers = program.stdout.fileno() if program.stdout else -1
@@ -111,10 +138,23 @@ def _run(argv: list[str], account: dict[str, Any] | None, directory: str) -> dic
                     break
                 output += chunk
             else:
-                os.killpg(program.pid, signal.SIGKILL)
+                _end(program)
     except (OSError, subprocess.SubprocessError) as error:
         return {"status": 127, "output": str(error)}
     return {"status": program.returncode, "output": output.decode(errors="replace")}
+
+
+def _end(program: subprocess.Popen[bytes]) -> None:
+    """End a program, which may have children.
+
+    It is asked first: initdb then ends with the child that it waits for. A postgres that is killed leaves its shared
+    memory behind.
+    """
+    program.terminate()
+    try:
+        program.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(program.pid, signal.SIGKILL)
 
 
 def _serve(

@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-from app.gate.errors import ServerUnavailable
+from app.gate.errors import FileInUse, ServerUnavailable
 from app.gate.supervisor._cleanup import (
     Child,
     Cleanup,
@@ -39,6 +39,7 @@ from app.gate.supervisor._cleanup import (
     ProcessGroup,
     to_message,
 )
+from app.gate.supervisor.claims import note_text
 
 CLOSE_PATIENCE_S = 90.0  # for the supervisor: longer than all of its own waits
 
@@ -81,6 +82,7 @@ class Supervisor:
         self._ledger = Ledger()
         self._lock = threading.Lock()  # guards the ledger and the pipe, which must agree
         self._is_over = False
+        self._claimed: set[str] = set()  # files
         try:
             # A separate session: Ctrl-C goes to the whole foreground group, and the gate must end before the
             # supervisor does.
@@ -149,8 +151,27 @@ class Supervisor:
             self._forget(ProcessGroup(pgid))
 
     def restore(self, path: str | os.PathLike[str]) -> None:
-        """At the end, restore that file, or remove it if it does not exist now. To be called before writing."""
-        self._note(File.read(path))
+        """At the end, restore that file, or remove it if it does not exist now. To be called before writing.
+
+        No other run may write it until then. Raises FileInUse if one does, and OSError.
+        """
+        real = os.path.realpath(path)
+        if real in self._claimed:
+            return
+        answer = self._ask("claim", path=real)
+        if "error" in answer:
+            raise OSError(0, answer["error"])
+        if "file" not in answer:
+            raise FileInUse(f"another run of overproof writes {path} at this moment")
+        self._claimed.add(real)
+        with self._lock:
+            self._ledger.note(File(**answer["file"]))  # the supervisor has noted it
+
+    def write(self, path: str | os.PathLike[str], text: str) -> None:
+        """Write a file, which is restored at the end, whatever is killed. Raises FileInUse and OSError."""
+        self.restore(path)
+        note_text(path, text)
+        Path(path).write_text(text, "utf-8")
 
     def remove(self, directory: str | os.PathLike[str]) -> None:
         """At the end, remove that directory.

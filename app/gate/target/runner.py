@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from app.gate.errors import CannotVerify
+from app.gate.errors import CannotVerify, FileInUse
 from app.gate.recording.model import Snapshot
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
@@ -108,8 +108,12 @@ class TargetRunner:
             for path, text in self.target.files_for(database).items():
                 try:
                     if not path.is_file() or path.read_text("utf-8", "replace") != text:
-                        self.server.supervisor.restore(path)
-                        path.write_text(text, "utf-8")
+                        self.server.supervisor.write(path, text)
+                except FileInUse as error:
+                    raise CannotVerify(
+                        f"{error}: wait until it has ended, or let each run have a file of its own, with {{database}} in --file's"
+                        " path, or use --set sqlalchemy.url={url}, which writes no file"
+                    ) from error
                 except OSError as error:
                     raise CannotVerify(f"cannot write {path}, which --file names: {error.strerror}") from error
 

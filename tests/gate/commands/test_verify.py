@@ -137,7 +137,7 @@ def test_what_cannot_be_verified_is_said_in_one_line(
 def test_an_interrupted_run_says_so_and_reports_it(gate: Gate, capsys: pytest.CaptureFixture[str]) -> None:
     gate.result = KeyboardInterrupt()
 
-    assert run("--output", "json:report.json") == 2
+    assert run("--output", "json:report.json") == 130
 
     assert capsys.readouterr().err == "overproof: interrupted\n"
     assert report_at("report.json").reason == "interrupted"
@@ -321,6 +321,7 @@ def test_an_abbreviated_option_is_no_option(gate: Gate, capsys: pytest.CaptureFi
 
 def test_every_report_that_is_asked_for_is_written(gate: Gate, capsys: pytest.CaptureFixture[str]) -> None:
     gate.result = [BROKEN]
+    Path("out").mkdir()
 
     status = run(*(f"--output={name}:out/{name}" for name in ("text", "json", "markdown", "github", "sarif", "junit")))
 
@@ -340,6 +341,7 @@ def test_every_report_that_is_asked_for_is_written(gate: Gate, capsys: pytest.Ca
 
 def test_every_report_that_is_asked_for_is_written_when_nothing_could_be_verified(gate: Gate) -> None:
     gate.result = CannotVerify("the command never reached Alembic")
+    Path("out").mkdir()
 
     status = run(*(f"--output={name}:out/{name}" for name in ("text", "json", "markdown", "github", "sarif", "junit")))
 
@@ -380,6 +382,15 @@ def test_the_github_format_appends_to_the_summary_of_the_job(gate: Gate, monkeyp
         (["yaml"], "--output: there is no format 'yaml'; the formats are text, json, markdown, github, sarif, junit"),
         (["json:"], "--output: 'json:' names no file after the colon"),
         (["json:."], "--output: . is a directory: name a file"),
+        (
+            ["json:missing/report.json"],
+            "--output: there is no directory missing, so missing/report.json cannot be written",
+        ),
+        (
+            ["json:/proc/version/x"],
+            "--output: there is no directory /proc/version, so /proc/version/x cannot be written",
+        ),
+        (["text:a.txt", "json:/proc/x"], "--output: /proc/x cannot be written: "),
         (["json", "sarif"], "--output: json and sarif would be mixed on standard output: write one of them to a file"),
     ],
 )
@@ -390,6 +401,7 @@ def test_an_output_that_cannot_be_is_refused_in_one_line(
 
     assert capsys.readouterr().err.startswith(f"overproof: {message}")
     assert gate.target is None
+    assert list(Path().iterdir()) == []
 
 
 def test_a_report_that_cannot_be_written_is_status_2_in_one_line_and_leaves_the_old_one(
@@ -570,7 +582,7 @@ def test_an_interrupted_run_leaves_nothing_behind(
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
 
-    assert (process.returncode, out, err) == (2, "", "overproof: interrupted\n")
+    assert (process.returncode, out, err) == (130, "", "overproof: interrupted\n")
     assert report_at(project / "report.json").reason == "interrupted"
     until(lambda: databases(blank_database) == before)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -21,6 +22,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.gate.errors import ServerUnavailable
+from app.gate.server import _embedded
 from app.gate.server._accounts import ACCOUNTS
 from app.gate.server._cluster import free_port
 from app.gate.server.binaries import find_binaries, list_places
@@ -643,3 +645,21 @@ def test_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
 
     assert refusal_of(None) == "Overproof does not run on Windows itself: run it in WSL, or on Linux in CI."
+
+
+def test_what_a_killed_run_left_in_memory_is_removed_by_the_next_and_what_is_in_use_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_embedded, "MEMORY", tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    names = {name: f"overproof-{at:016x}" for at, name in enumerate(["left", "used", "begun"])}
+    for name in (*names.values(), "overproof-notes"):
+        (tmp_path / name / "data").mkdir(parents=True)
+    for name in ("left", "used"):
+        (tmp_path / names[name] / _embedded.LOCK).touch()
+
+    with (tmp_path / names["used"] / _embedded.LOCK).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _embedded._remove_leftovers(None)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [names["used"], names["begun"], "overproof-notes"]

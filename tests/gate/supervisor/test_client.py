@@ -16,9 +16,10 @@ from typing import Any
 import psycopg2
 import pytest
 
-from app.gate.errors import ServerUnavailable
+from app.gate.errors import FileInUse, ServerUnavailable
 from app.gate.server.throwaway import Server, throwaway_server
 from app.gate.supervisor._cleanup import Databases, wait_until
+from app.gate.supervisor.claims import Claim, note_text, recover
 from app.gate.supervisor.client import LOST, Supervisor
 
 ROOT = Path(__file__).parents[3]
@@ -39,8 +40,7 @@ with throwaway_server(url or None) as server:
     daemon = subprocess.Popen(["sleep", "600"], start_new_session=True, env={**os.environ, **supervisor.mark})
     for process in (target, daemon):  # whoever starts a process waits for it, and so it is gone once it was killed
         threading.Thread(target=process.wait, daemon=True).start()
-    supervisor.restore(file)
-    Path(file).write_text("written over")
+    supervisor.write(file, "written over")
     begun = {"database": database.name, "supervisor": supervisor.pid, "target": target.pid, "daemon": daemon.pid}
     if server.is_embedded:
         with database.connect() as connection, connection.cursor() as cursor:
@@ -322,6 +322,68 @@ def test_a_file_gets_back_its_bytes_its_mode_and_its_time(supervisor: Supervisor
     assert file.read_bytes() == b"\xff\0as it was"
     assert file.stat().st_mode & 0o7777 == 0o640
     assert file.stat().st_mtime_ns == 1_000_000_000
+
+
+def test_two_runs_do_not_write_one_file(supervisor: Supervisor, tmp_path: Path) -> None:
+    file, link = tmp_path / "settings.ini", tmp_path / "link.ini"
+    file.write_text("as it was")
+    link.symlink_to(file)
+    supervisor.write(file, "of one run")
+
+    with Supervisor() as other, pytest.raises(FileInUse, match="another run of overproof writes"):
+        other.write(link, "of the other")
+    assert file.read_text() == "of one run"
+    supervisor.close()
+
+    assert file.read_text() == "as it was"
+    with Supervisor() as other:
+        other.write(link, "of the other")
+    assert file.read_text() == "as it was"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.ini", "settings.ini"]
+
+
+def leave_behind(file: Path, *texts: str) -> None:
+    """As a run does that is killed together with its supervisor."""
+    claim = Claim.take(file)
+    assert claim is not None
+    for text in texts:
+        note_text(file, text)
+        file.write_text(text)
+    claim._record.close()
+
+
+@pytest.mark.parametrize("content", ["as it was", None])
+@pytest.mark.parametrize("left", ["of the second", "of the", ""])
+def test_a_file_that_was_left_behind_is_restored_before_it_is_written_again(
+    tmp_path: Path, content: str | None, left: str
+) -> None:
+    file = tmp_path / "settings.ini"
+    if content is not None:
+        file.write_text(content)
+    leave_behind(file, "of the first", "of the second")
+    file.write_text(left)  # it may have been killed while it wrote
+
+    claim = Claim.take(file)
+
+    assert claim is not None
+    assert claim.is_recovered
+    assert (file.read_text() if file.exists() else None) == content
+    claim.release()
+    assert recover(tmp_path) == []
+    assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else ["settings.ini"])
+
+
+def test_all_files_that_were_left_behind_are_restored_and_what_was_edited_since_is_not(tmp_path: Path) -> None:
+    for name in ("one.ini", "two.ini"):
+        (tmp_path / name).write_text("as it was")
+        leave_behind(tmp_path / name, "written over")
+    (tmp_path / "two.ini").write_text("edited since")
+
+    assert recover(tmp_path) == ["one.ini"]
+
+    assert (tmp_path / "one.ini").read_text() == "as it was"
+    assert (tmp_path / "two.ini").read_text() == "edited since"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_file_that_was_not_there_is_removed(supervisor: Supervisor, tmp_path: Path) -> None:
