@@ -194,7 +194,8 @@ class BaseCache:
     def find(self) -> None:
         """Look for a backup that fits."""
         sources = self._store.read_sources(self._target_id())
-        self.found = self._store.read(self._key(sources)) if sources is not None else None
+        is_of_use = sources is not None and self._adds_something(sources)
+        self.found = self._store.read(self._key(sources)) if sources is not None and is_of_use else None
 
     def discard(self) -> None:
         """Remove the backup that was found."""
@@ -280,6 +281,14 @@ class BaseCache:
 
     def _target_id(self) -> str:
         return _sha256([str(self.target.directory.resolve()), *_settings(self.target)])
+
+    def _adds_something(self, sources: _Sources) -> bool:
+        """Whether there is a revision that is not on the base: else the whole history is walked, from its beginning."""
+        folders = [Path(folder) for folder in sources.folders]
+        base = read_base(self.ref, repository_root(self.target.directory), folders)
+        inside = [folder for folder in folders if folder.is_relative_to(repository_root(self.target.directory))]
+        texts = (path.read_text("utf-8", "replace") for folder in inside for path in folder.glob("*.py"))
+        return any(revision is not None and revision not in base.scripts for revision in map(revision_of, texts))
 
     def _key(self, sources: _Sources) -> str:
         """Of everything that the schema at the base follows from."""

@@ -14,6 +14,7 @@ A project has one such section. The same names are options of the command line, 
     fail-on = warning
     timeout = 600
     baseline = migrations/overproof-baseline.json
+    base = origin/main
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from app.gate.checks.base import Check
-from app.gate.checks.registry import CHECKS, UnknownCheck, get_check
+from app.gate.checks.registry import CHECKS, HAZARDS, UnknownCheck, get_check
 from app.gate.errors import ConfigurationError
 from app.gate.recording.model import Evidence
 from app.gate.report.verdict import IGNORED, NOT_SELECTED, Severity
@@ -71,6 +72,7 @@ class Configuration:
     severities: Mapping[str, Severity] = field(default_factory=dict)  # in place of the check's own
     fail_on: FailOn = FailOn.ERROR
     baseline: Path | None = None
+    base: str = "auto"  # a Git ref, "auto" or "none"
 
     def deselects(self, check: Check) -> str | None:
         """Why a check is not to be run; None if it is."""
@@ -80,9 +82,10 @@ class Configuration:
             return NOT_SELECTED
         return None
 
-    def needed_evidence(self) -> frozenset[Evidence]:
-        """The evidence that the selected checks need."""
-        return frozenset().union(*(check.needs for check in CHECKS if self.deselects(check) is None))
+    def needed_evidence(self, *, of_merged: bool = False) -> frozenset[Evidence]:
+        """The evidence that the selected checks need; of revisions that are on the base, without the hazards."""
+        checks = (check for check in CHECKS if not (of_merged and check.id in HAZARDS))
+        return frozenset().union(*(check.needs for check in checks if self.deselects(check) is None))
 
 
 # Each reads one value as it is in the file: text in an ini file; text, numbers, lists and tables in a TOML file.
@@ -185,6 +188,7 @@ READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "ignore": ("ignore", lambda value: read_checks(_names(value))),
     "severity": ("severities", lambda value: read_severities(_pairs(value))),
     "fail-on": ("fail_on", read_fail_on),
+    "base": ("base", _text),
     "baseline": ("baseline", lambda value: Path(_text(value))),
 }
 

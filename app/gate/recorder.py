@@ -48,20 +48,27 @@ def record(
     base_ref: str | None = None,
     base_cache: BaseCache | None = None,
     evidence: frozenset[Evidence] = ALL_EVIDENCE,
+    evidence_of_merged: frozenset[Evidence] = ALL_EVIDENCE,
 ) -> list[Recording]:
-    """One recording for each walk that the command makes. With `base_ref`, only of what is not on that Git ref.
+    """One recording for each walk that the command makes. With `base_ref`, only of what is not on that Git ref; of the
+    whole history where nothing is new.
 
-    `evidence` is what is recorded beyond the walk. Raises CannotVerify and StaleBaseCache.
+    `evidence` is what is recorded beyond the walk, `evidence_of_merged` where nothing is new. Raises CannotVerify and
+    StaleBaseCache.
     """
     check_command(target)
     runner = TargetRunner(target, server)
     scripts = base_cache.scripts if base_cache is not None else {}
-    plan = RecordingPlan(base_ref, evidence, scripts, is_cached=base_cache is not None)
+    is_cached = base_cache is not None
+    plan = RecordingPlan(base_ref, base_ref is not None, evidence, scripts, is_cached=is_cached)
     on_begin: OnWalk = base_cache.check if base_cache is not None else lambda walk: None
     try:
         if base_ref is not None:
             on_progress("base", 0, 1)
             runner.base = _find_base(runner, plan, base_cache)
+            if runner.base is None:  # nothing is new
+                plan = replace(plan, starts_at_base=False, evidence=evidence & evidence_of_merged, is_cached=False)
+                base_cache, on_begin = None, lambda walk: None
         take_walks = partial(walk_all, runner, plan, on_progress, on_begin)
         with ExitStack() as stack:
             early = stack.enter_context(begin_early_runs(runner, plan, _find_start(runner, plan, base_cache)))
@@ -83,7 +90,7 @@ def record(
 
 def _find_start(runner: TargetRunner, plan: RecordingPlan, base_cache: BaseCache | None) -> Sequence[str] | None:
     """The revisions at which the walk will find the database. None if that is not known before it begins."""
-    if plan.base_ref is not None:
+    if plan.starts_at_base:
         return base_cache.start if base_cache is not None else None
     return None if runner.target.prepare else ()
 
@@ -104,34 +111,40 @@ def _walk_next_to(
         return take_walks(), None
 
 
-def _find_base(runner: TargetRunner, plan: RecordingPlan, base_cache: BaseCache | None) -> Database:
-    """The database of which every run gets a copy."""
+def _find_base(runner: TargetRunner, plan: RecordingPlan, base_cache: BaseCache | None) -> Database | None:
+    """The database of which every run gets a copy. None if the branch adds nothing to the base."""
     if base_cache is None:
         return _build_base(runner, plan)
     if base_cache.found is not None:
         return runner.server.database(base_cache.found.database)
     database = _build_base(runner, replace(plan, is_cached=False))
-    base_cache.store_pending(runner.server, database)
+    if database is not None:
+        base_cache.store_pending(runner.server, database)
     return database
 
 
-def _build_base(runner: TargetRunner, plan: RecordingPlan) -> Database:
-    """A new database with all that is older than the branch."""
+def _build_base(runner: TargetRunner, plan: RecordingPlan) -> Database | None:
+    """A new database with all that is older than the branch. None if the branch adds nothing to the base."""
     database = runner.server.create_database()
     runner.prepare(database)
     with runner.process(database) as process:
         index = 0
+        is_something_new = False
         while (session := process.next_session()) is not None:
             check_database(session, database, runner.target)
             client = DriverClient(session, runner, database)
             walk = begin_walk(index, client, runner.target.directory, plan)
+            is_something_new |= walk.arrival.adds_something
             if not walk.arrival.is_stamp:
                 apply_base(walk, client)
             client.end("stamp" if walk.arrival.is_stamp else "finish")
             index += 1
         if index == 0:
             raise never_reached_alembic(process)
-    return database
+    if is_something_new:
+        return database
+    runner.server.drop_database(database)
+    return None
 
 
 def _changes_the_server(walk: Walk) -> bool:

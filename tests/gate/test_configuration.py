@@ -110,7 +110,7 @@ def test_two_places_are_one_too_many(tmp_path: Path) -> None:
     [
         ("ignores = upgrade", "there is no setting 'ignores': did you mean 'ignore'?"),
         ("fail_on = error", "there is no setting 'fail_on': did you mean 'fail-on'?"),
-        ("zzz = 1", "there is no setting 'zzz': the settings are baseline, command, env,"),
+        ("zzz = 1", "there is no setting 'zzz': the settings are base, baseline, command, env,"),
         ("ignore = round-tripp", "ignore: there is no check called 'round-tripp': did you mean 'round-trip'?"),
         ("severity = round-trip = fatal", "severity: round-trip can be error, warning or notice, not 'fatal'"),
         ("severity = nothing = error", "severity: there is no check called 'nothing'"),

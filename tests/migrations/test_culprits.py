@@ -116,7 +116,10 @@ def test_nothing_but_the_forgetful_downgrades_is_at_fault(forgetful):
 
 def test_every_warning_fails():
     """A downgrade that does nothing is one."""
-    assert read_configuration(ROOT).fail_on is FailOn.WARNING
+    configuration = read_configuration(ROOT)
+
+    assert configuration.fail_on is FailOn.WARNING
+    assert configuration.base == "none"
 
 
 def test_a_check_that_differs_only_in_its_expression(drifted):

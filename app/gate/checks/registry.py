@@ -59,6 +59,25 @@ ALL_CHECKS: tuple[Check, ...] = (
 # The comments that accept findings are judged after everything else, so their check is not among the others.
 CHECKS: tuple[Check, ...] = (*ALL_CHECKS, allowances.CHECK)
 
+# What endangers a deployment, and is over once it was deployed: not tried for revisions that are on the base already.
+# A check that is not among them keeps a history alive.
+HAZARDS = frozenset(
+    {
+        "access-change",
+        "blocking-index",
+        "blocking-scan",
+        "breaking-change",
+        "bulk-update",
+        "data-loss",
+        "interrupted-upgrade",
+        "lock-pileup",
+        "lock-timeout",
+        "populated-upgrade",
+        "table-rewrite",
+        "unindexed-foreign-key",
+    }
+)
+
 
 class UnknownCheck(Exception):
     """No check has this name. One human-readable line, with the name that may have been meant."""

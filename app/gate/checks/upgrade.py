@@ -58,7 +58,8 @@ def examine(recording: Recording) -> Iterator[Finding]:
         if trip.up is not None and trip.up.failure is not None:
             yield _finding(trip.up, trip.up.failure, _not_tried_after(recording, trip.revision))
     if recording.whole_command is not None and graph.refusal is None:
-        start = "an empty database" if recording.base is None else f"a database at {recording.base.ref}"
+        base = recording.base
+        start = "an empty database" if base is None or not base.is_start else f"a database at {base.ref}"
         yield from _lost(recording.whole_command, start, recording.env_path)
     if recording.nondeterministic:
         yield _nondeterministic(principal(recording.nondeterministic), recording)

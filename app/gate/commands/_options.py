@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,42 +17,36 @@ from app.gate.reporters import FORMATS
 def override(configuration: Configuration, arguments: argparse.Namespace) -> Configuration:
     """The project's settings, overridden by the command line. Raises UsageError."""
     changes: dict[str, Any] = {}
-    option = ""
-    try:
-        if arguments.command_words:
-            changes["command"] = tuple(arguments.command_words)
-        if arguments.env:
-            option = "--env"
-            changes["env"] = {**configuration.env, **dict(read_pair(pair) for pair in arguments.env)}
-        if arguments.set:
-            option = "--set"
-            changes["options"] = {**configuration.options, **dict(read_pair(pair) for pair in arguments.set)}
-        if arguments.file:
-            option = "--file"
-            pairs = (read_pair(pair) for pair in arguments.file)
-            changes["files"] = {**configuration.files, **{Path(path): Path(template) for path, template in pairs}}
-        if arguments.prepare is not None:
-            option = "--prepare"
-            changes["prepare"] = read_words(arguments.prepare)
-        if arguments.timeout is not None:
-            option = "--timeout"
-            changes["timeout_s"] = read_timeout(arguments.timeout)
-        if arguments.select:
-            option = "--select"
-            changes["select"] = read_checks(arguments.select)
-            # A check that is selected by name is run, even if the project ignores it.
-            changes["ignore"] = configuration.ignore - changes["select"]
-        if arguments.ignore:
-            option = "--ignore"
-            changes["ignore"] = read_checks(arguments.ignore)
-        if arguments.fail_on is not None:
-            option = "--fail-on"
-            changes["fail_on"] = read_fail_on(arguments.fail_on)
-        if arguments.baseline is not None:
-            changes["baseline"] = Path(arguments.baseline)
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from None
+    readers: dict[str, tuple[str, Callable[[Any], Any]]] = {
+        # option: (field of Configuration, how to read its value)
+        "command_words": ("command", tuple),
+        "env": ("env", lambda pairs: {**configuration.env, **dict(map(read_pair, pairs))}),
+        "set": ("options", lambda pairs: {**configuration.options, **dict(map(read_pair, pairs))}),
+        "file": ("files", lambda pairs: {**configuration.files, **_paths(pairs)}),
+        "prepare": ("prepare", read_words),
+        "timeout": ("timeout_s", read_timeout),
+        "select": ("select", read_checks),
+        "ignore": ("ignore", read_checks),
+        "fail_on": ("fail_on", read_fail_on),
+        "base": ("base", str),
+        "baseline": ("baseline", Path),
+    }
+    for option, (name, read) in readers.items():
+        value = getattr(arguments, option)
+        if value is None or value == []:
+            continue
+        try:
+            changes[name] = read(value)
+        except ValueError as error:
+            raise UsageError(f"--{option.replace('_', '-')}: {error}") from None
+    if "select" in changes and "ignore" not in changes:
+        # A check that is selected by name is run, even if the project ignores it.
+        changes["ignore"] = configuration.ignore - changes["select"]
     return replace(configuration, **changes)
+
+
+def _paths(pairs: Iterable[str]) -> dict[Path, Path]:
+    return {Path(path): Path(template) for path, template in map(read_pair, pairs)}
 
 
 # Reports

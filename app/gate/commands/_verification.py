@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from app.gate.commands._progress import progress_on
 from app.gate.configuration import NO_CHECK_SELECTED, Configuration, read_configuration
 from app.gate.errors import BaselineError, CannotVerify, UsageError
 from app.gate.files import write_atomically
+from app.gate.history.choose_base import choose_base
 from app.gate.history.paths import find_commit
 from app.gate.judging.baseline import Baseline, read_baseline, render_baseline, renew
 from app.gate.recording.model import ALL_EVIDENCE, Recording
@@ -45,6 +47,7 @@ class Verification:
     clock: float  # perf_counter() at the start
     configuration: Configuration = field(default_factory=Configuration)
     base: str | None = None
+    not_covered: list[str] = field(default_factory=list)
     recording: Path | None = None
     baseline: Baseline | None = None
     is_baseline_written: bool = False
@@ -62,7 +65,11 @@ class Verification:
         _refuse_misspelt_placeholders(configuration)
         if all(configuration.deselects(check) is not None for check in CHECKS):
             raise UsageError(NO_CHECK_SELECTED)
-        self.base = arguments.base
+        chosen = choose_base(configuration.base, self.directory, os.environ)
+        self.base = chosen.ref
+        if chosen.note is not None:
+            self.not_covered.append(chosen.note)
+            complain(chosen.note)
         if arguments.recording:
             self.recording = Path(arguments.recording)
             check_writable("--recording", self.recording)
@@ -83,6 +90,7 @@ class Verification:
         target = self._target()
         # A recording is for developing checks, so it has everything.
         evidence = ALL_EVIDENCE if self.recording else self.configuration.needed_evidence()
+        of_merged = ALL_EVIDENCE if self.recording else self.configuration.needed_evidence(of_merged=True)
         with progress_on(sys.stderr) as on_progress:
 
             def run(base_backup: Path | None = None, base_cache: BaseCache | None = None) -> Report:
@@ -91,7 +99,7 @@ class Verification:
                     from app.gate.recorder import record
 
                     self.postgres = server.version
-                    self.recordings = record(target, server, on_progress, self.base, base_cache, evidence)
+                    self.recordings = record(target, server, on_progress, self.base, base_cache, evidence, of_merged)
                     server.end()  # which takes a while: the checks run in the meantime
                     return self._conclude()
 
@@ -145,6 +153,7 @@ class Verification:
             self.recordings,
             self.configuration,
             target=self._entry(),
+            not_covered=self.not_covered,
             baseline=self.baseline,
             started_at=self.started_at,
             duration_ms=self._duration_ms(),

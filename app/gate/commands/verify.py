@@ -103,8 +103,9 @@ def _add_target_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--base",
-        metavar="REF",
-        help="a Git ref (origin/main): judge only what HEAD adds to it, starting from its schema",
+        metavar="REF|auto|none",
+        help="judge what HEAD adds to this Git ref, starting from its schema; auto: the target of the pull request, else the"
+        " remote's default branch; none: judge every revision as if it were new (default: auto)",
     )
     group.add_argument(
         "--timeout", metavar="SECONDS", help="the limit for one upgrade or downgrade of one revision (default: 300)"

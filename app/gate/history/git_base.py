@@ -42,15 +42,11 @@ def read_base(ref: str, root: Path, locations: Sequence[Path]) -> Base:
     try:
         commit = repository.find_commit(ref)
     except GitFailed as error:
-        raise CannotVerify(
-            f"--base {ref} names no commit ({error}): fetch it first, or name another (origin/main)"
-        ) from error
+        raise CannotVerify(f"--base {ref} names no commit ({error})") from error
     try:
         common = repository.find_merge_base(commit, "HEAD")
         if common is None:
-            raise CannotVerify(
-                f"--base {ref} and HEAD have no commit in common: in a shallow clone, fetch the whole history (fetch-depth: 0)"
-            )
+            raise CannotVerify(f"--base {ref} and HEAD have no commit in common")
         inside = tuple(str(location.relative_to(root)) for location in locations if location.is_relative_to(root))
         return Base(ref, common, _scripts_at(root, common, inside))
     except GitFailed as error:

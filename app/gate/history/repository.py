@@ -31,6 +31,14 @@ class Repository:
         """The id of the commit that `ref` names."""
         return self._run("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}").strip()
 
+    def list_remotes(self) -> list[str]:
+        """The names of the remotes."""
+        return self._run("remote").split()
+
+    def find_default_branch(self, remote: str) -> str:
+        """ "origin/main", if that is the default branch of the remote as it was cloned."""
+        return self._run("symbolic-ref", "--short", f"refs/remotes/{remote}/HEAD").strip()
+
     def find_merge_base(self, commit: str, other: str) -> str | None:
         """The newest commit from which both descend; None if there is none."""
         found = self._call("merge-base", commit, other)

@@ -6,14 +6,23 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from app.gate.checks.base import Check, Finding
+from app.gate.checks.registry import HAZARDS
 from app.gate.configuration import Configuration
 from app.gate.judging.baseline import Baseline
 from app.gate.judging.fingerprints import fingerprint_of
 from app.gate.judging.redaction import redact, redact_or_none
 from app.gate.judging.weighing import CheckRun, WeightedFinding, find_revision
 from app.gate.recording.model import CONTINUED_BY_A_LATER_WALK, TRIED_WITH_THE_LAST_WALK, Recording, Revision, Step
-from app.gate.report.model import CheckEntry, FindingEntry, GraphEntry, RevisionEntry, StatementEntry, StepEntry
-from app.gate.report.verdict import Outcome, Severity
+from app.gate.report.model import (
+    CheckEntry,
+    FindingEntry,
+    GraphEntry,
+    JudgedEntry,
+    RevisionEntry,
+    StatementEntry,
+    StepEntry,
+)
+from app.gate.report.verdict import NOTHING_NEW, Outcome, Severity
 from app.gate.snapshot.describe import describe_all
 
 
@@ -79,9 +88,13 @@ def check_entry(
     configuration: Configuration,
     runs: Iterable[CheckRun],
     findings: Iterable[FindingEntry],
+    *,
+    nothing_new: bool = False,
 ) -> CheckEntry:
     """The outcome by the check's most severe open finding."""
     reason = configuration.deselects(check)
+    if reason is None and nothing_new and check.id in HAZARDS:
+        reason = NOTHING_NEW
     if reason is not None:
         return CheckEntry(id=check.id, outcome=Outcome.SKIPPED, reason=reason)
     own = [
@@ -106,6 +119,17 @@ def check_entry(
 def _reason(run: CheckRun, *, alone: bool) -> str:
     reason = f"it crashed: {run.crash}" if run.crash else run.skipped or ""
     return reason if alone else f"{redact(run.recording.script_location)}: {reason}"
+
+
+def judged_entry(recordings: Iterable[Recording]) -> JudgedEntry:
+    """What the verdict is about: the base, and the revisions that were run, in all walks."""
+    recordings = list(recordings)
+    base = next((each.base for each in recordings if each.base is not None), None)
+    return JudgedEntry(
+        base=redact(base.ref) if base else None,
+        commit=base.commit if base else None,
+        revisions=list(dict.fromkeys(redact(trip.revision) for each in recordings for trip in each.trips)),
+    )
 
 
 def graph_entry(recordings: Iterable[Recording]) -> GraphEntry:

@@ -16,6 +16,7 @@ from app.gate.judging.entries import (
     check_entry,
     finding_entries,
     graph_entry,
+    judged_entry,
     observed_steps,
     script_locations,
     step_entry,
@@ -25,6 +26,7 @@ from app.gate.judging.weighing import (
     CheckRun,
     WeightedFinding,
     accept_by_comments,
+    is_nothing_new,
     run_checks,
     weigh,
     without_repetitions,
@@ -43,6 +45,7 @@ def judge(
     configuration: Configuration | None = None,
     *,
     target: TargetEntry | None = None,
+    not_covered: Sequence[str] = (),
     baseline: Baseline | None = None,
     started_at: datetime | None = None,
     duration_ms: float = 0.0,
@@ -56,9 +59,10 @@ def judge(
     configuration = configuration or Configuration()
     runs = run_checks(recordings, configuration, checks)
     findings = finding_entries(_weigh(recordings, configuration, runs, checks), baseline)
-    entries = [check_entry(check, configuration, runs, findings) for check in checks]
+    nothing_new = is_nothing_new(recordings)
+    entries = [check_entry(check, configuration, runs, findings, nothing_new=nothing_new) for check in checks]
     verdict, reason = _conclude(configuration, runs, findings)
-    if verdict is Verdict.PASS and not _is_nothing_new(recordings) and (nothing := _why_nothing_was_judged(entries)):
+    if verdict is Verdict.PASS and not nothing_new and (nothing := _why_nothing_was_judged(entries)):
         verdict, reason = Verdict.ERROR, nothing
     head = next((each.head for each in reversed(recordings) if each.head is not None), None)
     last = recordings[-1] if recordings else None
@@ -67,6 +71,8 @@ def judge(
         reason=reason and redact(reason),
         tool=TOOL,
         target=target or TargetEntry(command=[], script_location=script_locations(recordings)),
+        judged=judged_entry(recordings),
+        not_covered=[redact(each) for each in not_covered],
         postgres=last.postgres if last else None,
         alembic=last.alembic if last else None,
         sqlalchemy=last.sqlalchemy if last else None,
@@ -110,12 +116,6 @@ def _why_nothing_was_judged(entries: Sequence[CheckEntry]) -> str | None:
         return None
     reasons = listed([f"{each.id} ({each.reason})" for each in selected])
     return f"nothing was checked: no selected check could be judged: {reasons}" if reasons else NO_CHECK_SELECTED
-
-
-def _is_nothing_new(recordings: Sequence[Recording]) -> bool:
-    """Whether there is a base, and the branch adds nothing to it: then there may be nothing to judge."""
-    graphs = [each.graph for each in recordings if each.base is not None]
-    return bool(graphs) and not any(revision.is_new for graph in graphs for revision in graph.revisions)
 
 
 def report_error(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
 from app.gate.checks import allowance
 from app.gate.checks.base import Check, CheckSkipped, Finding
+from app.gate.checks.registry import HAZARDS
 from app.gate.configuration import Configuration
 from app.gate.judging.redaction import redact
 from app.gate.recording.model import Recording, Revision
@@ -40,14 +41,21 @@ class WeightedFinding:
 def run_checks(
     recordings: Iterable[Recording], configuration: Configuration, checks: Iterable[Check]
 ) -> list[CheckRun]:
-    """Every selected check on every recording."""
+    """Every selected check on every recording; hazards only where something is new."""
     recordings = list(recordings)
+    with_hazards = [] if is_nothing_new(recordings) else recordings
     return [
         examine(check, recording)
         for check in checks
         if configuration.deselects(check) is None
-        for recording in recordings
+        for recording in (with_hazards if check.id in HAZARDS else recordings)
     ]
+
+
+def is_nothing_new(recordings: Sequence[Recording]) -> bool:
+    """Whether there is a base, and the branch adds no revision to it."""
+    graphs = [each.graph for each in recordings if each.base is not None]
+    return bool(graphs) and not any(revision.is_new for graph in graphs for revision in graph.revisions)
 
 
 def examine(check: Check, recording: Recording) -> CheckRun:

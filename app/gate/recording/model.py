@@ -297,6 +297,9 @@ class Divergence:
     removed: tuple[tuple[str, str], ...] = ()
     inserted_below: tuple[tuple[str, str], ...] = ()  # new revisions that one of the base's comes after
     is_env_as_it_was: bool = False  # env.py does what it did there
+    is_start: bool = (
+        True  # the walk started from its schema; False where nothing is new, and the whole history is walked
+    )
 
 
 # Why one walk did not observe something, where another walk of the same command did: not shown to users.

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.gate.report.verdict import IGNORED, IN_BASELINE, NOT_SELECTED, Outcome, Severity, Verdict
+from app.gate.report.verdict import IGNORED, IN_BASELINE, NOT_SELECTED, NOTHING_NEW, Outcome, Severity, Verdict
 
 FORMAT: Final = "overproof-report/1"
 
@@ -34,6 +34,14 @@ class TargetEntry(ReportModel):
     script_location: str | None = None
     commit: str | None = None
     base: str | None = None
+
+
+class JudgedEntry(ReportModel):
+    """What the verdict is about."""
+
+    base: str | None = None  # the Git ref with which the history was compared; None: everything is new
+    commit: str | None = None  # the newest one that the base and HEAD have in common
+    revisions: list[str] = []  # those that were run
 
 
 class RevisionEntry(ReportModel):
@@ -63,7 +71,7 @@ class CheckEntry(ReportModel):
 
     @property
     def is_deselected(self) -> bool:
-        return self.reason in (IGNORED, NOT_SELECTED)
+        return self.reason in (IGNORED, NOT_SELECTED, NOTHING_NEW)
 
 
 class FindingEntry(ReportModel):
@@ -111,6 +119,8 @@ class Report(ReportModel):
     reason: str | None = None  # for the verdict `error`: the one line that says what happened
     tool: Tool
     target: TargetEntry
+    judged: JudgedEntry = JudgedEntry()
+    not_covered: list[str] = []  # what a reader might expect to be covered and was not, a sentence each
     postgres: str | None = None
     alembic: str | None = None
     sqlalchemy: str | None = None

@@ -61,6 +61,7 @@ def _read_arrival(
     if plan.base_ref is not None:
         env = directory / (handshake["script_location"] or "") / "env.py"
         graph, base = _compare_with_base(graph, prepared, directory, plan.base_ref, env)
+        base = replace(base, is_start=plan.starts_at_base)
     return Arrival(
         index=index,
         handshake=handshake,

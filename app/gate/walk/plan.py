@@ -13,7 +13,8 @@ from app.gate.recording.model import ALL_EVIDENCE, Evidence
 class RecordingPlan:
     """What is to be recorded, and what is known already."""
 
-    base_ref: str | None = None  # the Git ref from which the branch starts: its revisions are not walked
+    base_ref: str | None = None  # the Git ref from which the branch starts
+    starts_at_base: bool = False  # whether the base's revisions are not walked: the branch adds others to them
     evidence: frozenset[Evidence] = ALL_EVIDENCE  # what is recorded beyond the walk
     scripts: Mapping[str, Script] = field(default_factory=dict)  # as they were read before, by their SHA-256
     is_cached: bool = False  # whether a base cache knows, or is to know, which tables are unchanged

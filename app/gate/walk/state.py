@@ -58,6 +58,11 @@ class Arrival:
         return (handshake["script_location"], handshake["version_table"], handshake["version_table_schema"])
 
     @property
+    def adds_something(self) -> bool:
+        """Whether a revision is not on the base."""
+        return any(each.is_new for each in self.graph.revisions)
+
+    @property
     def is_news(self) -> bool:
         """Whether there is something to walk or report. An application that upgrades again as it starts has nothing."""
         return not self.is_stamp and bool(self.plan or self.base or self.graph.problems)

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from app.gate.checks import upgrade
+from app.gate.configuration import Configuration
 from app.gate.errors import CannotVerify
 from app.gate.history.git_base import does_other_things, read_base
+from app.gate.judging.judge import judge
 from app.gate.recorder import record
-from app.gate.recording.model import Evidence, Recording
+from app.gate.recording.model import ALL_EVIDENCE, Evidence, Recording
+from app.gate.report.verdict import NOTHING_NEW, Outcome
 from app.gate.server.throwaway import Server
 from tests.gate.projects import script, target, write_project
 
@@ -72,13 +75,34 @@ def test_only_what_the_branch_adds_is_walked(branch: Path, server: Server) -> No
     assert not (recording.offline.differences)
 
 
-def test_a_branch_without_a_new_revision_still_gets_its_head(branch: Path, server: Server) -> None:
-    recording = verified(branch, server, Evidence.OFFLINE, Evidence.CONCURRENT)
+def test_where_nothing_is_new_the_whole_history_is_walked_and_hazards_are_not_tried(
+    branch: Path, server: Server
+) -> None:
+    before = names_of_databases(server)
+    without_hazards = Configuration().needed_evidence(of_merged=True) - {Evidence.UNREGISTERED, Evidence.MODELS}
 
-    assert recording.trips == ()
+    (recording,) = record(
+        target(branch), server, base_ref="main", evidence=ALL_EVIDENCE, evidence_of_merged=without_hazards
+    )
+    report = judge([recording])
+
+    assert [trip.revision for trip in recording.trips] == ["a1", "b2"]
+    assert recording.trips[0].up is not None
+    assert recording.trips[0].up.statements[0].locks == {}
     assert recording.head is not None
-    assert recording.not_observed["offline"] == "there is no revision that is not on main"
+    assert recording.offline is not None
     assert recording.not_observed["concurrent"] == "env.py is the same as on main"
+    outcomes = {each.id: each for each in report.checks}
+    assert outcomes["table-rewrite"].reason == NOTHING_NEW
+    assert outcomes["round-trip"].outcome is Outcome.PASS
+    assert (report.judged.base, len(report.judged.revisions)) == ("main", 2)
+    assert names_of_databases(server) == before
+
+
+def names_of_databases(server: Server) -> set[str]:
+    with server.maintenance.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database")
+        return {name for (name,) in cursor.fetchall()}
 
 
 def test_new_revisions_that_fail_in_one_transaction_are_reported(branch: Path, server: Server) -> None:
