@@ -2,7 +2,7 @@
 
 Catches
     A revision that follows one which no script defines, two scripts with the same revision id, revisions that form a
-    cycle, and a script that cannot be imported.
+    cycle, a branch label that is in use already, and a script that cannot be imported.
 
 Why it hurts
     Alembic stops before it connects to the database, whatever the command. A duplicate is worse: Alembic warns, uses
@@ -34,11 +34,13 @@ from app.gate.report.verdict import Severity
 from app.gate.wording import first_line
 
 _HELP = {
-    GraphProblemKind.MISSING_PARENT: "Restore the missing script (was it renamed, or left on another branch?), or set down_revision to an "
-    "existing revision.",
+    GraphProblemKind.MISSING_PARENT: "Restore the missing script (was it renamed, or left on another branch?), or name an "
+    "existing revision instead.",
     GraphProblemKind.DUPLICATE: "Give the newer of the two scripts another id, and set the down_revision of the scripts that follow it to that id.",
     GraphProblemKind.CYCLE: "Every revision must descend from one without a parent. Set the down_revision of the oldest of these to the revision "
     "that came before it, or to None.",
+    GraphProblemKind.LABEL_IN_USE: "Branch labels and revision ids are names of one kind, each of which stands for one revision: give the branch "
+    "another label.",
     GraphProblemKind.UNREADABLE: "Alembic imports every script before it does anything else. A script must import only what is installed "
     "wherever it runs, and no application code that can change or be removed.",
 }

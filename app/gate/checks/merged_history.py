@@ -35,6 +35,8 @@ from app.gate.report.verdict import Severity
 def examine(recording: Recording) -> Iterator[Finding]:
     if recording.base is None:
         raise CheckSkipped("there is no base to compare with; --base names one")
+    if recording.graph.problems and not recording.graph.revisions:
+        raise CheckSkipped("Alembic cannot read the history; see graph-integrity")
     base = recording.base
     inserted_below = {revision for revision, _ in base.inserted_below}
     children = {

@@ -49,7 +49,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     graph = recording.graph
     if graph.problems and not recording.trips:
         raise CheckSkipped("Alembic cannot read the history; see graph-integrity")
-    if graph.refusal is not None and len(graph.heads) < 2:
+    if graph.refusal is not None and not graph.problems and "multiple head" not in graph.refusal.lower():
         # The target is not in this history, or the database names a revision that is not.
         yield Finding(f"Alembic refuses to upgrade: {first_line(graph.refusal)}.", "refused", help=_REFUSAL_HELP)
     elif graph.revisions and not recording.trips:

@@ -80,10 +80,11 @@ def compare(base: Base, graph: Graph, root: Path, env: Path) -> Divergence:
     edited, removed = [], []
     for revision, script in base.scripts.items():
         if revision not in revisions:
-            removed.append((revision, script.path))
+            if revisions or not graph.problems:  # else Alembic cannot read the history, and gave none
+                removed.append((revision, script.path))
         elif script.sha256 == revisions[revision].sha256:
             continue
-        elif does_other_things(script.text, (root / paths[revision]).read_text("utf-8")):
+        elif does_other_things(script.text, (root / paths[revision]).read_text("utf-8", "replace")):
             edited.append((revision, paths[revision]))
     new = {each.revision for each in graph.revisions} - base.scripts.keys()
     parents = {each.revision: (*each.down_revisions, *each.depends_on) for each in graph.revisions}

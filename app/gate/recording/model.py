@@ -234,6 +234,7 @@ class GraphProblemKind(StrEnum):
     MISSING_PARENT = "missing-parent"
     DUPLICATE = "duplicate"
     CYCLE = "cycle"
+    LABEL_IN_USE = "label-in-use"  # by another revision, as a label or as its id
     UNREADABLE = "unreadable"
 
 
