@@ -30,12 +30,14 @@ Stays quiet when
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.subjects import changed
-from app.gate.recording.model import Evidence, Recording
+from app.gate.recording.model import Evidence, Failure, Recording
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity
 from app.gate.snapshot.describe import describe
@@ -48,6 +50,17 @@ _HELP = (
     "        time.sleep(0.2)\n"
     "    connection.commit()  # the lock belongs to the session; Alembic begins its own transaction"
 )
+
+
+# What SQLAlchemy and the drivers put before PostgreSQL's words, as in the last line of a traceback:
+# "sqlalchemy.exc.IntegrityError: (psycopg2.errors.UniqueViolation) duplicate key …".
+_CLASSES = re.compile(
+    r"^(?:[\w.]+: )?(?:\((?:psycopg|asyncpg|pg8000|sqlalchemy\.dialects)[\w.]*\) |(?:psycopg|asyncpg|pg8000)[\w.]*: )(?:<class '[\w.]+'>: )?"
+)
+
+
+def _words_of(failure: Failure) -> str:
+    return failure_reason(replace(failure, message=_CLASSES.sub("", failure.message))).rstrip(".")
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
@@ -63,7 +76,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if recording.concurrent.failures:
         failure = recording.concurrent.failures[0]
         yield Finding(
-            f"Of two upgrades that start at the same time on an empty database, one fails: {failure_reason(failure)}.",
+            f"Of two upgrades that start at the same time on an empty database, one fails: {_words_of(failure)}.",
             "fails",  # the error and the revision depend on chance
             revision=failure.revision,
             detail=failure.sql and failure.sql.strip(),

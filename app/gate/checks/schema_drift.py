@@ -180,7 +180,8 @@ class _ReportedElsewhere:
         key = change.key
         if key.kind in ("extension", "schema"):
             return True  # models cannot create one; both were created before the models' tables
-        if self._recording.hidden and {table_of(key), full_name(key)} & set(self._recording.hidden):
+        # Functions are listed without their arguments.
+        if {table_of(key), full_name(key), full_name(key).partition("(")[0]} & set(self._recording.hidden):
             return True
         if self._recording.drift is not None and self._is_table_or_column_of_one_side(change):
             return True  # autogenerate reports each of them, unless env.py hides it on purpose

@@ -12,7 +12,8 @@ from app.gate.recording.model import Failure, Snapshot
 from app.gate.reruns._pool import JobPool
 from app.gate.reruns._whole_command import run_undriven, schema_of
 from app.gate.reruns.results import RerunResults
-from app.gate.target.runner import TargetRunner, session_of_walk
+from app.gate.server.database import Database
+from app.gate.target.runner import TargetRunner, align_schema, session_of_walk
 from app.gate.walk.client import DriverClient
 from app.gate.walk.state import Walk
 
@@ -41,7 +42,12 @@ def _create_by_sql(walk: Walk, runner: TargetRunner) -> Snapshot | None:
                     cursor.execute(statement)
             except psycopg2.Error:
                 return None
-        return schema_of(database, walk)
+        return _schema_of_models(database, walk)
+
+
+def _schema_of_models(database: Database, walk: Walk) -> Snapshot:
+    """The schema that was created, with the words of the one at head for definitions that mean the same."""
+    return align_schema(walk.get_head(), schema_of(database, walk), database, same_history=False)
 
 
 def _create_by_command(jobs: JobPool, walk: Walk, first_walk: int, results: RerunResults, runner: TargetRunner) -> None:
@@ -60,7 +66,7 @@ def _create_by_command(jobs: JobPool, walk: Walk, first_walk: int, results: Reru
             results.not_observed["models"] = f"the models' own tables cannot be created: {failure['message']}"
         session.request("stop")
         if results.model_failure is None:
-            results.models = schema_of(database, walk)
+            results.models = _schema_of_models(database, walk)
 
 
 def ask_drift_again(jobs: JobPool, walk: Walk, runner: TargetRunner) -> None:

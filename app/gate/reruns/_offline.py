@@ -10,7 +10,7 @@ import psycopg2
 from app.gate.postgres.statements import is_cluster_wide
 from app.gate.recording.model import COMMAND_FAILED, Failure, Snapshot
 from app.gate.server.database import Database
-from app.gate.target.runner import TargetRunner, read_schema
+from app.gate.target.runner import TargetRunner, align_schema, read_schema
 
 _REFUSES_SQL = ("--sql", "unrecognized arguments", "no such option", "unexpected extra argument", "usage:")
 
@@ -56,10 +56,13 @@ def print_offline_sql(runner: TargetRunner, start: Sequence[str]) -> OfflineSql:
     return OfflineSql(pieces)
 
 
-def run_offline_sql(printed: OfflineSql, runner: TargetRunner) -> Snapshot | Failure:
-    """The schema that the SQL makes."""
+def run_offline_sql(printed: OfflineSql, runner: TargetRunner, like: Snapshot | None = None) -> Snapshot | Failure:
+    """The schema that the SQL makes, with the words of the one that it is `like` for definitions that mean the same."""
     with runner.database() as database:
-        return _run(printed.pieces, database) or read_schema(database)
+        if failure := _run(printed.pieces, database):
+            return failure
+        schema = read_schema(database)
+        return schema if like is None else align_schema(like, schema, database)
 
 
 def _run(pieces: Sequence[tuple[str | None, str]], database: Database) -> Failure | None:

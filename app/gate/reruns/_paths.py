@@ -22,7 +22,7 @@ command behind it, and a history without differences costs none of these.
 from __future__ import annotations
 
 from app.gate.errors import CommandExited, StepTimedOut
-from app.gate.recording.model import AlternativePath, Direction, Failure, Snapshot
+from app.gate.recording.model import AlternativePath, Change, Direction, Failure, Snapshot
 from app.gate.reruns._concurrent import upgrade_concurrently
 from app.gate.reruns._offline import print_offline_sql, run_offline_sql
 from app.gate.reruns._pool import JobPool
@@ -48,11 +48,22 @@ def run_offline(
         results.not_observed["offline"] = printed.not_supported
         return
     schema = printed.failure or (early.offline_schema.result() if early else None) or run_offline_sql(printed, runner)
+    if not isinstance(schema, Failure) and (differences := _from_head(walk, schema)):
+        # Once more, to see whether they are differences of PostgreSQL's words only. That is rare.
+        schema = run_offline_sql(printed, runner, like=walk.get_head()) if _has_definitions(differences) else schema
     if isinstance(schema, Failure):
         results.offline = AlternativePath(failures=(schema,))
     else:
-        differences = difference(walk.get_head(), walk.arrival.without_version_table(schema))
-        results.offline = AlternativePath(differences=differences)
+        results.offline = AlternativePath(differences=_from_head(walk, schema))
+
+
+def _from_head(walk: Walk, schema: Snapshot) -> tuple[Change, ...]:
+    return difference(walk.get_head(), walk.arrival.without_version_table(schema))
+
+
+def _has_definitions(changes: tuple[Change, ...]) -> bool:
+    """Whether an object has another definition on each side."""
+    return any(change.before is not None and change.after is not None for change in changes)
 
 
 def run_concurrently(

@@ -29,9 +29,11 @@ class SecondUpgrade:
             down = replace(down, changes=first.changes)
         second_up = survive_step(client, revision, Direction.UPGRADE) if down.failure is None else None
         is_up = second_up is not None and second_up.failure is None
-        differences = difference_between(before, client.read_schema(before)) if is_up else ()
+        after = client.read_schema(before) if is_up else before
+        differences = difference_between(before, client.align(before, after))
+        is_as_before = is_up and not difference_between(before, after)
         self.walk.note(revision, down=down, second_up=second_up, second_up_differences=differences)
-        return Outcome.DONE if is_up and not differences else Outcome.DATABASE_SPOILED
+        return Outcome.DONE if is_as_before else Outcome.DATABASE_SPOILED
 
     def give_up(self, revision: str, reason: Exception) -> None:
         skipped_because = f"on a separate database, {reason}"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.gate.errors import CannotVerify, FileInUse
 from app.gate.recording.model import Snapshot
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.snapshot import read as snapshots
+from app.gate.snapshot.meaning import align
 from app.gate.target._error_line import last_line
 from app.gate.target.advice import advise_on_database
 from app.gate.target.process import Process, kill_group, start_command
@@ -182,6 +183,18 @@ def read_schema(database: Database) -> Snapshot:
     """The schema of that database."""
     with database.connect(autocommit=False) as connection:
         return snapshots.read(connection)
+
+
+def align_schema(before: Snapshot, now: Snapshot, database: Database, *, same_history: bool = True) -> Snapshot:
+    """The database's schema `now`, with the words of another one for definitions that mean the same."""
+
+    def ask(statements: Sequence[str]) -> Any:
+        with database.connect(autocommit=False) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return cursor.fetchall()[0][0]
+
+    return align(before, now, ask, same_history=same_history)
 
 
 def check_database(session: DriverSession, database: Database, target: Target) -> None:

@@ -65,7 +65,8 @@ class _Again:
     """The second upgrade, and the schema after it if it passed."""
 
     step: Step
-    schema: Snapshot | None
+    schema: Snapshot | None  # in the words of the first upgrade where it means the same
+    read: Snapshot | None = None  # the same, as it was read
 
 
 class _Way(Protocol):
@@ -86,7 +87,9 @@ def _down_and_up(way: _Way, upgraded: _Upgraded) -> RoundTrip | CommitRefused:
         return replace(trip, down=down)
     back = client.read_schema(upgraded.after)
     down = replace(down, changes=difference_between(upgraded.after, back))
-    trip = replace(trip, down=down, left_behind=difference_between(upgraded.before, back))
+    trip = replace(
+        trip, down=down, left_behind=difference_between(upgraded.before, client.align(upgraded.before, back))
+    )
     if _undid_nothing(trip):
         return trip
     again = way.upgrade(trip, back)
@@ -179,7 +182,8 @@ def _again(
         return _Again(taken, None)
     if not has_to_read and _texts(taken) == _texts(upgraded.trip.up):
         return _Again(taken, upgraded.after)
-    return _Again(taken, upgraded.client.read_schema(back))
+    schema = upgraded.client.read_schema(back)
+    return _Again(taken, upgraded.client.align(upgraded.after, schema), schema)
 
 
 def _has_to_read(upgraded: _Upgraded, trip: RoundTrip) -> bool:
@@ -211,6 +215,7 @@ class _Committed:
 
     def __init__(self, upgraded: _Upgraded) -> None:
         self._upgraded = upgraded
+        self._is_in_other_words = False  # the second upgrade's definitions
 
     def go(self) -> None:
         """Note the trip. Raises DatabaseSpoiled if the schema is another one afterwards."""
@@ -231,11 +236,15 @@ class _Committed:
 
     def upgrade(self, trip: RoundTrip, back: Snapshot) -> _Again | CommitRefused:
         taken = self._upgraded.client.commit_step(trip.revision, Direction.UPGRADE, since=back)
-        return _again(self._upgraded, taken, back, has_to_read=True)
+        again = _again(self._upgraded, taken, back, has_to_read=True)
+        self._is_in_other_words = isinstance(again, _Again) and again.read is not again.schema
+        return again
 
     def _has_spoiled(self, trip: RoundTrip) -> bool:
         if trip.down is not None and trip.down.failure is not None:
             return self._upgraded.client.read_schema(self._upgraded.after) != self._upgraded.after
         # If the downgrade undid nothing, the revision is there, and the version table does not have it.
         second_up = trip.second_up
-        return second_up is None or second_up.failure is not None or bool(trip.second_up_differences)
+        if second_up is None or second_up.failure is not None:
+            return True
+        return self._is_in_other_words or bool(trip.second_up_differences)

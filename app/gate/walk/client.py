@@ -11,6 +11,7 @@ from app.gate.recording.model import Direction, Failure, Snapshot, Statement, St
 from app.gate.rows.connection import CommitRefused, QueryRefused, RowConnection
 from app.gate.server.database import Database
 from app.gate.snapshot.incremental import TrackedSnapshot, read_all, read_changes, statements_for_changes
+from app.gate.snapshot.meaning import align
 from app.gate.target.runner import TargetRunner
 from app.gate.target.session import DriverSession
 
@@ -161,6 +162,10 @@ class DriverClient:
         """The schema now. `since` is an earlier state of it: then only what may have changed is read."""
         return read_all(self._query) if since is None else read_changes(since, self._query)
 
+    def align(self, before: Snapshot, now: Snapshot) -> Snapshot:
+        """The present schema, with the words of an earlier one for definitions that mean the same."""
+        return align(before, now, self._query)
+
     def _query(self, statements: Sequence[str]) -> Any:
         if self._read_ahead is not None and self._read_ahead[0] == statements:
             return self._read_ahead[1]
@@ -190,9 +195,9 @@ class DriverClient:
         return drift
 
     def hidden_tables(self) -> tuple[str, ...]:
-        """The tables that the project's filters hide from autogenerate."""
+        """The tables that the project's filters hide from autogenerate, and what alembic_utils compares in it."""
         answer: protocol.HiddenAnswer = self._request("hidden")
-        return tuple(answer["tables"])
+        return (*answer["tables"], *answer["entities"])
 
     def unregistered_models(self) -> list[protocol.UnregisteredModel]:
         """Table classes that Alembic does not know. Raises TimeoutError."""

@@ -39,3 +39,25 @@ def test_is_skipped_when_alembic_refuses_the_command_itself():
 
     with pytest.raises(CheckSkipped, match="single-head"):
         list(examine(recording(concurrent=refused, refusal="Multiple head revisions are present")))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sqlalchemy.exc.IntegrityError: (psycopg2.errors.UniqueViolation) {}",
+        "psycopg.errors.UniqueViolation: {}",
+        "(psycopg.errors.UniqueViolation) {}",
+        (
+            "sqlalchemy.exc.IntegrityError: (sqlalchemy.dialects.postgresql.asyncpg.IntegrityError) "
+            "<class 'asyncpg.exceptions.UniqueViolationError'>: {}"
+        ),
+        "{}",
+    ],
+)
+def test_of_a_traceback_only_the_words_of_postgresql_are_shown(words):
+    said = 'duplicate key value violates unique constraint "pg_type_typname_nsp_index"'
+    collision = failure(words.format(said), error="CommandFailed", sqlstate=None)
+
+    [finding] = examine(recording(concurrent=attempt(collision)))
+
+    assert finding.message == f"Of two upgrades that start at the same time on an empty database, one fails: {said}."

@@ -250,6 +250,15 @@ def test_stays_quiet_about_what_env_py_hides():
     assert compare({}, {CHECK: POSITIVE}, hidden=("public.orders",)) == []
 
 
+def test_stays_quiet_about_what_autogenerate_compares_by_a_library():
+    keys = [key("function", "touch(integer)"), key("view", "fr"), key("trigger", "touched", "orders")]
+    entities: Objects = {each: {} for each in keys}
+    registered = ("public.touch", "public.fr", "public.orders.touched")
+
+    assert compare(entities, {}, hidden=registered) == []
+    assert len(compare(entities, {}, hidden=())) == 3
+
+
 def test_stays_quiet_about_a_view_that_the_models_map_as_a_table():
     view = {key("view", "totals"): {"definition": "SELECT 1"}, key("column", "total", "totals"): {"type": "integer"}}
     table = {key("table", "totals"): {}, key("column", "total", "totals"): {"type": "integer"}}

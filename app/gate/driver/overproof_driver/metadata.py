@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any, Callable, Collection, Iterable, Iterator
 
@@ -58,6 +59,21 @@ def hidden(context: Any) -> list[str]:
                 found.append(place)
                 continue
             found.extend(place + "." + name for item, name, kind in _parts(table) if not is_included(item, name, kind))
+    return found
+
+
+def entities() -> list[str]:
+    """["public.touch", "public.orders.touched"]: functions, views, triggers and the like that are registered with
+    alembic_utils. Autogenerate compares them, and no model creates them."""
+    registry = getattr(sys.modules.get("alembic_utils.replaceable_entity"), "registry", None)
+    found: list[str] = []
+    for each in registry.entities() if registry is not None else ():
+        name = str(each.signature).partition("(")[0].strip().replace('"', "")
+        table = str(getattr(each, "on_entity", "") or "").replace('"', "")  # of a trigger or a policy
+        if table and "." in table:
+            found.append(table + "." + name)
+        else:
+            found.append(full_name(each.schema, *([table] if table else []), name))
     return found
 
 

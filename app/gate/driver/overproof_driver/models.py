@@ -60,7 +60,7 @@ def hidden(state: State) -> protocol.HiddenAnswer:
     """The tables that the project's include_object or include_name hides from autogenerate."""
     state.connection.begin()
     try:
-        return {"tables": metadata.hidden(state.context)}
+        return {"tables": metadata.hidden(state.context), "entities": metadata.entities()}
     finally:
         state.connection.roll_back()
 

@@ -236,6 +236,7 @@ DriftAnswer = Union[Drift, Failed]
 
 class HiddenAnswer(TypedDict):
     tables: list[str]
+    entities: list[str]  # registered with alembic_utils, which compares them: "public.touch", without arguments
 
 
 class UnregisteredModel(TypedDict):
