@@ -36,7 +36,7 @@ from app.gate.target.target import Target
 from app.gate.walk.begin import apply_base, begin_walk
 from app.gate.walk.client import DriverClient
 from app.gate.walk.plan import RecordingPlan
-from app.gate.walk.run import OnProgress, OnWalk, never_reached_alembic, walk_all
+from app.gate.walk.run import OnProgress, OnWalk, never_reached_alembic, refuse_several_engines, walk_all
 from app.gate.walk.state import NEEDS_HEAD, Walk
 from app.gate.walk.unchanged import list_unchanged
 
@@ -130,8 +130,10 @@ def _build_base(runner: TargetRunner, plan: RecordingPlan) -> Database | None:
     with runner.process(database) as process:
         index = 0
         is_something_new = False
+        engines: set[str] = set()
         while (session := process.next_session()) is not None:
             check_database(session, database, runner.target)
+            refuse_several_engines(session, database, engines)
             client = DriverClient(session, runner, database)
             walk = begin_walk(index, client, runner.target.directory, plan)
             is_something_new |= walk.arrival.adds_something

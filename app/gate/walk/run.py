@@ -11,6 +11,7 @@ from app.gate.server.database import Database
 from app.gate.target.advice import advise
 from app.gate.target.process import Process
 from app.gate.target.runner import TargetRunner, check_database
+from app.gate.target.session import DriverSession
 from app.gate.walk.begin import begin_walk
 from app.gate.walk.client import DriverClient, lost_step
 from app.gate.walk.plan import WHOLE_RECORDING, RecordingPlan
@@ -69,6 +70,7 @@ class CommandRun:
         self._process = process
         self._on_progress = on_progress
         self._on_begin = on_begin
+        self._engines: set[str] = set()  # named by the calls so far
 
     def take_walks(self, walks: list[Walk], start_at: int) -> None:
         """Take the walks that are not over, and append new ones. The first begins at that index of its plan."""
@@ -100,6 +102,7 @@ class CommandRun:
         if session is None:
             return None
         check_database(session, self._database, self._process.target)
+        refuse_several_engines(session, self._database, self._engines)
         return DriverClient(session, self._runner, self._database)
 
     def begin_walk(self, index: int, client: DriverClient, walks: list[Walk]) -> Walk:
@@ -126,6 +129,36 @@ class CommandRun:
         """After the command has ended: note the tables that it added to the models once Alembic was done."""
         with suppress(CommandExited, TimeoutError):  # it may not end as Python does
             walk.late = client.late_tables(_LATE_TABLES_S)
+
+
+def refuse_several_engines(session: DriverSession, database: Database, known: set[str]) -> None:
+    """Raises CannotVerify where env.py migrates several databases, which would all be the throwaway one.
+
+    They are known by the names that it gives to its engines: an engine that earlier calls did not name, or a connection
+    next to the named one, as where env.py opens all of them first. They would wait for each other's locks.
+    """
+    engine = session.handshake["engine"]
+    if engine is None:
+        return
+    known.add(engine)
+    if len(known) < 2 and not _has_other_connections(database, session.handshake["backend"]):
+        return
+    raise CannotVerify(
+        f"the command migrates several databases with one history (engine {listed(sorted(known))}), and here they would all be the same"
+        " throwaway one: verify one at a time. With Alembic's multidb template, add a section for each to alembic.ini, such as"
+        f" [only_{engine}] with its script_location and `databases = {engine}`, and name it:"
+        f" overproof verify … -- alembic -n only_{engine} upgrade head"
+    )
+
+
+def _has_other_connections(database: Database, backend: str) -> bool:
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
+            " AND pid NOT IN (pg_backend_pid(), %s)",
+            [int(backend)],
+        )
+        return cursor.rowcount > 0
 
 
 def never_reached_alembic(process: Process) -> CommandNeverReachedAlembic:

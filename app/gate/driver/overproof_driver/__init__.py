@@ -29,6 +29,10 @@ OLDEST = {"sqlalchemy": (1, 4), "alembic": (1, 8)}
 
 def take_over(module: Any) -> None:
     """Replace `MigrationContext.run_migrations` of Alembic's freshly imported module."""
+    if "--sql" in sys.argv:
+        from .offline import keep_sql_files_away
+
+        keep_sql_files_away()
     original = module.MigrationContext.run_migrations
     at_work: set[int] = set()  # threads
 

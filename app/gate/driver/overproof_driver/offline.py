@@ -1,12 +1,32 @@
-"""Request: the SQL of Alembic's offline mode."""
+"""Request: the SQL of Alembic's offline mode. And where env.py itself writes it: nowhere."""
 
 from __future__ import annotations
 
+import builtins
+import io
+import os
 from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 if TYPE_CHECKING:
     from . import protocol
     from .state import State
+
+
+def keep_sql_files_away() -> None:
+    """Have files named *.sql that are opened for writing lead nowhere.
+
+    In offline mode env.py may write one for each of its databases into the project, as Alembic's multidb template does,
+    over those of the same names that are there. What Alembic prints is written down in any case.
+    """
+    original = builtins.open
+
+    def open_elsewhere(file: Any, mode: str = "r", *arguments: Any, **named: Any) -> Any:
+        is_name = isinstance(file, (str, bytes, os.PathLike))
+        if is_name and isinstance(mode, str) and os.fsdecode(file).lower().endswith(".sql") and set(mode) & set("wax+"):
+            file, mode = os.devnull, mode.replace("x", "w")
+        return original(file, mode, *arguments, **named)
+
+    builtins.open = io.open = open_elsewhere
 
 
 class _Printer:

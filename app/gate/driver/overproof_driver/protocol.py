@@ -86,6 +86,9 @@ class _Handshake(TypedDict):
     version_table_schema: str | None
     script_location: str | None
     directory: str
+    engine: (
+        str | None
+    )  # which of several, where env.py tells scripts apart by engine as Alembic's multidb template does
 
 
 class Handshake(_Handshake, total=False):

@@ -76,11 +76,21 @@ def _handshake(state: State) -> protocol.Handshake:
         "version_table_schema": context.version_table_schema,
         "script_location": context.script.dir if context.script is not None else None,
         "directory": os.getcwd(),
+        "engine": _engine_of(state),
     }
     if not context.as_sql and context.dialect.name == "postgresql":
         handshake["database"] = state.connection.scalar_outside("SELECT current_database()::text")
         handshake["backend"] = state.connection.scalar_outside("SELECT pg_backend_pid()::text")
     return handshake
+
+
+def _engine_of(state: State) -> str | None:
+    """The name that env.py gives to the engine, as `run_migrations(engine_name=…)` in Alembic's multidb template."""
+    name = state.arguments.get("engine_name")
+    token = state.context.opts.get("upgrade_token")
+    if name is None and token not in (None, "upgrades"):
+        name = token
+    return None if name is None else str(name)
 
 
 def _answer(state: State, do: protocol.Request, **request: Any) -> Mapping[str, Any]:
