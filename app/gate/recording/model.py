@@ -150,11 +150,14 @@ class Populated:
 
 @dataclass(frozen=True)
 class Interruption:
-    """A second upgrade that fails where the first was killed between two statements, and half of it was committed."""
+    """A second upgrade that fails, or leaves invalid indexes, where the first was killed and part of it was
+    committed."""
 
     after: str  # the last statement that ran
     line: int | None  # of that statement, in the revision's script
-    failure: Failure
+    failure: Failure | None  # None if it succeeds
+    is_inside: bool = False  # the statement itself was cancelled half way
+    invalid: tuple[Key, ...] = ()  # the indexes that are invalid after it, and are not where nothing is killed
 
 
 @dataclass(frozen=True)

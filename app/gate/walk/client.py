@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from app.gate.driver.overproof_driver import protocol
 
 CANCEL_PATIENCE_S = 15.0  # how long a cancelled step may take to end
+_LOOK_EVERY_S = 0.02
 
 
 class DriverClient:
@@ -30,7 +32,7 @@ class DriverClient:
     def __init__(self, session: DriverSession, runner: TargetRunner, database: Database) -> None:
         self._session = session
         self._runner = runner
-        self._database = database
+        self.database = database
         self.timeout_s = runner.target.timeout_s
         self.handshake = session.handshake
         self._read_ahead: tuple[list[str], Any] | None = None  # statements of `read_schema` that came with a step
@@ -78,6 +80,38 @@ class DriverClient:
         """Upgrade as if the command were killed before the statement of that number, from 0."""
         self._request_step(revision, Direction.UPGRADE, observe=False, stop_before=stop_before)
 
+    def pause_upgrade(self, revision: str, before: int) -> str | None:
+        """Begin an upgrade that waits before the statement of that number, from 0. Returns the backend that will run
+        it, None if the upgrade ended before."""
+        answer = self._request(
+            "step",
+            self.timeout_s,
+            revision=revision,
+            direction=Direction.UPGRADE,
+            observe=False,
+            pause_before=before,
+        )
+        backend: str | None = answer.get("backend")
+        return backend
+
+    def cancel_paused_upgrade(self, backend: str, is_waiting: Callable[[], bool]) -> bool:
+        """Continue the upgrade, and cancel its statement when that waits. False if it never did, and the upgrade has
+        ended in another way. Raises TimeoutError."""
+        self._session.send("continue")
+        deadline = time.monotonic() + self.timeout_s
+        has_waited = False
+        while True:
+            try:
+                answer: protocol.StepAnswer = self._session.receive(_LOOK_EVERY_S)
+                return has_waited and "failure" in answer
+            except TimeoutError:
+                if time.monotonic() > deadline:
+                    raise
+            if not has_waited and is_waiting():
+                has_waited = True
+                deadline = time.monotonic() + CANCEL_PATIENCE_S
+                self._runner.cancel(self.database, backend)
+
     def _request_step(
         self,
         revision: str,
@@ -111,7 +145,7 @@ class DriverClient:
 
     def _cancel_step(self, timed_out: StepTimedOut, has_query: bool) -> protocol.StepAnswer:
         """Cancel the statement that runs, and return the step's answer. Raises StepTimedOut if that does not come."""
-        self._runner.cancel(self._database, self.handshake["backend"])
+        self._runner.cancel(self.database, self.handshake["backend"])
         try:
             answer: protocol.StepAnswer = self._session.receive(CANCEL_PATIENCE_S)
         except TimeoutError:

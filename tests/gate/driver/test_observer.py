@@ -15,6 +15,10 @@ from app.gate.server.database import Database
 ALTER = "ALTER TABLE orders ADD note text"
 
 
+def stop() -> None:
+    raise Stopped()
+
+
 class Step:
     """A step whose script is this file."""
 
@@ -27,7 +31,8 @@ class Step:
         self.connection.keeps_queries_prepared = observe
         if self.connection.is_rollback_only:
             self.connection.prepare_queries()
-        self.observer.start(__file__, observe, self.connection.begin_step(), stop_before)
+        halts = {} if stop_before is None else {stop_before: stop}
+        self.observer.start(__file__, observe, self.connection.begin_step(), halts)
 
     def run(self, *statements: str) -> None:
         for statement in statements:

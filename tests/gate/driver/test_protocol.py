@@ -182,6 +182,16 @@ def test_what_does_not_go_well_is_answered_as_the_protocol_says(
         check(session.request(**request_), hint, request_["do"])
 
 
+def test_a_pause_is_announced_as_the_protocol_says(tmp_path: Path, server: Server) -> None:
+    with a_session(tmp_path, server) as (session, _):
+        session.request("prepare")
+
+        paused = session.request("step", revision="a1", direction="upgrade", pause_before=0)
+        check(paused, protocol.Paused, "pause")
+        session.send("continue")
+        check(session.receive(), protocol.StepAnswer, "step")
+
+
 @pytest.mark.parametrize("name", sorted(serve.ENDINGS.keys() - {"finish"}))
 def test_each_ending_is_answered_as_the_protocol_says(tmp_path: Path, server: Server, name: protocol.Ending) -> None:
     with a_session(tmp_path, server) as (session, process):

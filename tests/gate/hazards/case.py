@@ -42,6 +42,7 @@ class Case:
     upgrade: str
     downgrade: str | None = None  # None: the script has none
     expected: frozenset[str] | set[str] = frozenset()  # ids of the checks that find something; empty where it is safe
+    notices: frozenset[str] | set[str] = frozenset()  # those of them that only mention it, though they can warn
     because: str  # what PostgreSQL does
     since: int = 0  # the first major version that knows the statement
     expected_on: Mapping[int, set[str]] = field(default_factory=dict)  # major version -> what is expected there instead

@@ -21,13 +21,50 @@ CASES = [
         before=ORDERS,
         upgrade="""
             with op.get_context().autocommit_block():
+                op.drop_index('ix_note', if_exists=True, postgresql_concurrently=True)
                 op.create_index('ix_note', 'orders', ['note'], postgresql_concurrently=True)
         """,
         downgrade="""
             with op.get_context().autocommit_block():
                 op.drop_index('ix_note', postgresql_concurrently=True)
         """,
-        because="SHARE UPDATE EXCLUSIVE keeps neither readers nor writers out.",
+        because="SHARE UPDATE EXCLUSIVE keeps neither readers nor writers out, and what a cancelled build left goes first.",
+    ),
+    Case(
+        name="index CONCURRENTLY that cannot be built twice",
+        before=ORDERS,
+        upgrade="""
+            with op.get_context().autocommit_block():
+                op.create_index('ix_note', 'orders', ['note'], postgresql_concurrently=True)
+        """,
+        downgrade=DROP,
+        expected={"interrupted-upgrade"},
+        because="Cancelled in the middle, it leaves an INVALID index, and the next try is 'relation \"ix_note\" already exists'.",
+    ),
+    Case(
+        name="index CONCURRENTLY IF NOT EXISTS",
+        before=ORDERS,
+        upgrade=autocommit("CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_note ON orders (note)"),
+        downgrade=DROP,
+        expected={"interrupted-upgrade"},
+        because="The next try finds the INVALID index of a cancelled build by its name, and leaves it as it is.",
+    ),
+    Case(
+        name="index CONCURRENTLY without a name",
+        before=ORDERS,
+        upgrade=autocommit("CREATE INDEX CONCURRENTLY ON orders (note)"),
+        downgrade=sql("DROP INDEX orders_note_idx"),
+        expected={"interrupted-upgrade"},
+        because="The next try builds orders_note_idx1 beside the INVALID orders_note_idx of a cancelled one.",
+    ),
+    Case(
+        name="unique index CONCURRENTLY",
+        before=ORDERS,
+        upgrade=autocommit("CREATE UNIQUE INDEX CONCURRENTLY ix_note ON orders (note)"),
+        downgrade=DROP,
+        expected={"breaking-change", "populated-upgrade", "interrupted-upgrade"},
+        notices={"interrupted-upgrade"},
+        because="Two equal rows end it; what it leaves has to be dropped by whoever removes them.",
     ),
     Case(
         name="index in an autocommit block but not CONCURRENTLY",
@@ -103,7 +140,8 @@ CASES = [
         name="index is replaced beside the traffic",
         before=INDEXED,
         upgrade=autocommit(
-            "CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_note_id ON orders (note, id)",
+            "DROP INDEX CONCURRENTLY IF EXISTS ix_note_id",
+            "CREATE INDEX CONCURRENTLY ix_note_id ON orders (note, id)",
             "DROP INDEX CONCURRENTLY IF EXISTS ix_note",
         ),
         downgrade=body(CREATE, "op.drop_index('ix_note_id')"),
@@ -163,14 +201,18 @@ CASES = [
         before=INDEXED,
         upgrade=autocommit("REINDEX INDEX CONCURRENTLY ix_note"),
         downgrade="pass",
-        because="SHARE UPDATE EXCLUSIVE keeps neither readers nor writers out.",
+        expected={"interrupted-upgrade"},
+        notices={"interrupted-upgrade"},
+        because="Nobody waits; cancelled in the middle, it leaves the INVALID ix_note_ccnew beside ix_note, which still serves.",
     ),
     Case(
         name="REINDEX of a table CONCURRENTLY",
         before=INDEXED,
         upgrade=autocommit("REINDEX TABLE CONCURRENTLY orders"),
         downgrade="pass",
-        because="SHARE UPDATE EXCLUSIVE keeps neither readers nor writers out.",
+        expected={"interrupted-upgrade"},
+        notices={"interrupted-upgrade"},
+        because="Nobody waits; cancelled in the middle, it leaves INVALID copies beside the indexes, which still serve.",
     ),
     Case(
         name="REINDEX of a schema",
@@ -185,6 +227,8 @@ CASES = [
         before=INDEXED,
         upgrade=autocommit("REINDEX SCHEMA CONCURRENTLY reindex_of_a_schema_concurrently"),
         downgrade="pass",
+        expected={"interrupted-upgrade"},
+        notices={"interrupted-upgrade"},
         because="SHARE UPDATE EXCLUSIVE on one table after the other keeps neither readers nor writers out.",
     ),
     Case(

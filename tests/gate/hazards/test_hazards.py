@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from app.gate.checks.registry import CHECKS
+from app.gate.report.verdict import Severity
 from app.gate.server.throwaway import Server
 from tests.gate.hazards import connections
 from tests.gate.hazards.case import HAZARDS, Case
@@ -45,7 +47,7 @@ def assert_right(cases: Sequence[Case], outcomes: Mapping[str, Outcome], major: 
     wrong = [
         _words(case, case.expected_by(major), outcomes[case.name])
         for case in cases
-        if _found(outcomes[case.name]) != case.expected_by(major)
+        if _found(outcomes[case.name]) != case.expected_by(major) or _notices(outcomes[case.name]) != case.notices
     ]
     assert not wrong, f"{len(wrong)} of {len(cases)} are judged wrong\n" + "\n".join(wrong)
 
@@ -54,16 +56,25 @@ def _found(outcome: Outcome) -> frozenset[str] | None:
     return None if isinstance(outcome, str) else frozenset(finding.check for finding in outcome)
 
 
+def _notices(outcome: Outcome) -> frozenset[str]:
+    """The checks that only mention something, of those that can warn."""
+    findings = [] if isinstance(outcome, str) else outcome
+    usual = {check.id for check in CHECKS if check.severity is Severity.NOTICE}
+    louder = {finding.check for finding in findings if finding.severity is not Severity.NOTICE}
+    return frozenset(finding.check for finding in findings) - usual - louder
+
+
 def _words(case: Case, expected: frozenset[str], outcome: Outcome) -> str:
     if isinstance(outcome, str):
         found = [f"  it did not run: {outcome}"]
     else:
-        found = [f"  {finding.check}: {finding.message}" for finding in outcome] or ["  nothing"]
+        found = [f"  {finding.check} ({finding.severity}): {finding.message}" for finding in outcome] or ["  nothing"]
     return "\n".join(
         [
             f"case:     {case.name}",
             f"          {case.because}",
             f"expected: {', '.join(sorted(expected)) or 'nothing'}",
+            f"          as notices only: {', '.join(sorted(case.notices)) or 'nothing'}",
             "found:",
             *found,
             "upgrade:",

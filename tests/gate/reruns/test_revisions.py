@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from app.gate.recorder import record
 from app.gate.recording.model import Evidence, RoundTrip
+from app.gate.reruns import _interruptions
 from app.gate.server.throwaway import Server
 from tests.gate.projects import ENV, script, target, write_project
 
@@ -76,7 +78,10 @@ def test_however_many_are_gone_over_side_by_side_each_is_told_of_by_itself(
 
     failed = {name for name, trip in trips.items() if trip.second_up is not None and trip.second_up.failure is not None}
     assert failed == {"b2", "d4", "a7"}
-    interrupted = {name: [each.failure.message for each in trip.interruptions] for name, trip in trips.items()}
+    interrupted = {
+        name: [each.failure.message for each in trip.interruptions if each.failure is not None]
+        for name, trip in trips.items()
+    }
     assert {name: messages for name, messages in interrupted.items() if messages} == {
         "c3": ['relation "three" already exists'],
         "e5": ['relation "five" already exists'],
@@ -107,6 +112,7 @@ def test_an_upgrade_that_is_killed_half_way_is_run_again(tmp_path: Path, server:
     assert found["a1"] == found["c3"] == found["d4"] == ()
     (interruption,) = found["b2"]
     assert interruption.after == "CREATE TABLE one ()"
+    assert interruption.failure is not None
     assert interruption.failure.message == 'relation "one" already exists'
 
 
@@ -120,7 +126,8 @@ def test_a_script_that_commits_before_its_autocommit_block_can_be_killed_and_run
         op.get_bind().commit()
         with op.get_context().autocommit_block():
             op.execute("SET lock_timeout = 4000")
-            op.create_index("ix", "orders", ["id"], if_not_exists=True, postgresql_concurrently=True)
+            op.drop_index("ix", "orders", if_exists=True, postgresql_concurrently=True)
+            op.create_index("ix", "orders", ["id"], postgresql_concurrently=True)
     """
     env = ENV.replace(
         "            context.configure(connection", f"            {first}\n            context.configure(connection"
@@ -197,3 +204,66 @@ else:
 
     assert trips["c3"].second_up is None
     assert trips["c3"].skipped_because == "on a separate database, it printed nothing"
+
+
+def test_a_statement_that_commits_between_its_phases_is_cancelled_in_the_middle(tmp_path: Path, server: Server) -> None:
+    before = """
+        op.execute("CREATE TABLE orders (id integer PRIMARY KEY, note text)")
+        op.execute("CREATE INDEX ix_old ON orders (note)")
+        op.execute("CREATE TABLE events (day date) PARTITION BY RANGE (day)")
+        op.execute("CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')")
+    """
+    index = "CREATE {0}INDEX CONCURRENTLY {1} ON orders (note)"
+    upgrades = {
+        "loud": [index.format("", "ix_loud")],
+        "silent": [index.format("", "IF NOT EXISTS ix_silent")],
+        "unnamed": [index.format("", "")],
+        "unique": [index.format("UNIQUE ", "uq")],
+        "silently_unique": [index.format("UNIQUE ", "IF NOT EXISTS uq_2")],
+        "sturdy": ["DROP INDEX CONCURRENTLY IF EXISTS ix_sturdy", index.format("", "ix_sturdy")],
+        "locks": [
+            "ALTER TABLE orders ADD COLUMN IF NOT EXISTS extra text",
+            "CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_locks ON orders (extra)",
+        ],
+        "there": [index.format("", "IF NOT EXISTS ix_old")],
+        "drops": ["DROP INDEX CONCURRENTLY ix_old"],
+        "rebuilds": ["/* again */ REINDEX INDEX CONCURRENTLY ix_loud"],
+        "detaches": ["ALTER TABLE events DETACH PARTITION events_2025 CONCURRENTLY"],
+    }
+    downgrades = {
+        "unnamed": ["DROP INDEX orders_note_idx"],
+        "locks": ["ALTER TABLE orders DROP COLUMN extra"],
+        "drops": ["CREATE INDEX ix_old ON orders (note)"],
+        "there": [],
+        "rebuilds": [],
+        "detaches": [
+            "ALTER TABLE events ATTACH PARTITION events_2025 FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')"
+        ],
+    }
+    names = {"loud": "ix_loud", "silent": "ix_silent", "unique": "uq", "silently_unique": "uq_2", "sturdy": "ix_sturdy"}
+    scripts, last = {"before": script("before", None, before)}, "before"
+    for name, statements in upgrades.items():
+        up = BLOCK + "\n    ".join(f"op.execute({sql!r})" for sql in statements)
+        undo = downgrades.get(name, [f"DROP INDEX {names.get(name)}"])
+        scripts[name] = script(name, last, up, "\n".join(f"op.execute({sql!r})" for sql in undo) or "pass")
+        last = name
+
+    with patch.object(_interruptions, "INTERRUPTED_REVISIONS", len(upgrades)):
+        trips = recorded(write_project(tmp_path, scripts), server, EVIDENCE)
+
+    found = {
+        name: (each.failure.message if each.failure else [key.name for key in each.invalid])
+        for name, trip in trips.items()
+        for each in trip.interruptions
+    }
+    assert found == {
+        "loud": 'relation "ix_loud" already exists',
+        "silent": ["ix_silent"],
+        "unnamed": ["orders_note_idx"],
+        "unique": 'relation "uq" already exists',
+        "silently_unique": ["uq_2"],
+        "locks": ["ix_locks"],
+        "rebuilds": ["ix_loud_ccnew"],
+        "detaches": 'partition "events_2025" already pending detach in partitioned table "public.events"',
+    }
+    assert all(each.is_inside for trip in trips.values() for each in trip.interruptions)

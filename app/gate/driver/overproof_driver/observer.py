@@ -12,12 +12,12 @@ from __future__ import annotations
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Dict
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from .errors import DatabaseError, Stopped, sqlstate
+from .errors import DatabaseError, sqlstate
 from .looks import Baseline, Looks, without_comments
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ _STEERS_TRANSACTIONS = re.compile(
 # active_sql_transaction, invalid_transaction_termination: "cannot run inside a transaction block", and COMMIT in a
 # procedure.
 _WANTS_NO_TRANSACTION = ("25001", "2D000")
+
+Halts = Dict[int, Callable[[], None]]  # what to do before the statements of those numbers, from 0
 
 
 class Counted:
@@ -79,7 +81,7 @@ class StepObserver:
         self._listeners: list[tuple[Any, str, Callable[..., Any]]] = []
         self._is_on = False
         self._has_to_look = True
-        self._stop_before: int | None = None
+        self._halts: Halts = {}
         self._begun_statements = 0
         self._running = _Running(None, is_alone=False)
         self._transaction: Counted | Ended | Autocommit = Counted(Baseline())
@@ -107,13 +109,13 @@ class StepObserver:
         for listener in self._listeners:
             event.remove(*listener)
 
-    def start(self, script: str | None, observe: bool, transaction: int, stop_before: int | None = None) -> None:
+    def start(self, script: str | None, observe: bool, transaction: int, halts: Halts | None = None) -> None:
         """Begin a step of the script at that path, in the transaction of that id. `observe` False only notes errors."""
         self._script = script
         self._statements = []
         self.first_error = None
         self._has_to_look = observe
-        self._stop_before = stop_before
+        self._halts = halts or {}
         self._begun_statements = 0
         if observe:
             self.looks.begin_step(transaction)
@@ -169,9 +171,9 @@ class StepObserver:
         self._running = _Running(_line_in(self._script), is_alone)
 
     def _note_begun(self) -> None:
-        """Raises Stopped before the statement that is not to run."""
-        if self._begun_statements == self._stop_before:
-            raise Stopped()
+        """Raises Stopped before a statement that is not to run."""
+        if self._begun_statements in self._halts:
+            self._halts[self._begun_statements]()
         self._begun_statements += 1
 
     def _execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:

@@ -1,8 +1,8 @@
 """What the gate and the driver say to each other: the requests by their names, and what their answers consist of.
 
 Each message is one JSON object on one line. The gate sends `{"do": "step", "revision": "b2", …}` and receives one
-answer to it. Two messages come without a request: the handshake, when the driver has connected, and `LateTables`, as
-the command ends.
+answer to it. Three messages come without a request: the handshake, when the driver has connected; `Paused`, in the
+middle of a step; and `LateTables`, as the command ends.
 
 It is for type checkers alone. The gate imports nothing of the driver, which runs in another interpreter, and the driver
 has to start quickly there. That may be Python 3.8, hence the base classes where a later `typing` has `NotRequired`.
@@ -32,7 +32,7 @@ Request = Literal[
 ]
 # The last request of a walk: how `run_migrations` ends.
 Ending = Literal["run_whole", "run_concurrently", "skip", "finish", "stamp", "stop"]
-# What `run_concurrently` waits for.
+# What `run_concurrently`, and a step that pauses, wait for.
 Continue = Literal["continue"]
 
 
@@ -183,6 +183,13 @@ class StepAnswer(TypedDict, total=False):
     commits: bool  # the script wants to commit in the rollback-only transaction
     stopped: bool  # before the statement that was asked for
     value: Any  # of the query that was to run after the step
+
+
+class Paused(TypedDict):
+    """Comes before the answer to a step, in front of the statement that was named. The driver waits for one more
+    message before it runs that."""
+
+    backend: str  # SQLAlchemy connects again after a step that was stopped
 
 
 class RollBackAnswer(TypedDict):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import warnings
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Iterable, Iterator
 
 import sqlalchemy
@@ -16,6 +18,7 @@ from .errors import CommitInRollbackOnly, Stopped, is_defect_of_ours, sqlstate
 
 if TYPE_CHECKING:
     from . import protocol
+    from .observer import Halts
     from .state import State
 
 _QUERY_CANCELED = "57014"
@@ -73,11 +76,13 @@ def step(
     direction: str,
     observe: bool = True,
     stop_before: int | None = None,
+    pause_before: int | None = None,
     then: Iterable[str] = (),
 ) -> protocol.StepAnswer:
     """Run one revision in one direction, and commit it unless a rollback-only transaction was begun.
 
-    `stop_before` is the number of a statement, from 0, before which the step ends as if it were killed there.
+    `stop_before` is the number of a statement, from 0, before which the step ends as if it were killed there;
+    `pause_before` of one before which it waits for the gate.
     `then` is a query (see `statements.query`) to run once the step was taken, which saves a request.
     """
     script = state.scripts[revision]
@@ -88,8 +93,9 @@ def step(
         return {"failure": state.failure(AttributeError(f"the script has no {direction}()"))}
     begun = time.perf_counter()
     _get_ready_to_observe(state, observe)
+    halts = _halts(state, stop_before, pause_before)
     try:
-        answer = _take(state, move, script.module, observe, stop_before)
+        answer = _take(state, move, script.module, observe, halts)
     except CommitInRollbackOnly:
         answer = {"commits": True, "statements": state.observer.abort()}
     except Stopped:
@@ -121,12 +127,34 @@ def _add_value(state: State, answer: protocol.StepAnswer, query: Iterable[str]) 
             raise
 
 
-def _take(state: State, move: RevisionStep, module: Any, observe: bool, stop_before: int | None) -> protocol.StepAnswer:
+def _halts(state: State, stop_before: int | None, pause_before: int | None) -> Halts:
+    """What is done before some of the step's statements, by their numbers."""
+    halts: Halts = {}
+    if stop_before is not None:
+        halts[stop_before] = _stop
+    if pause_before is not None:
+        halts[pause_before] = partial(_pause, state)
+    return halts
+
+
+def _stop() -> None:
+    raise Stopped()
+
+
+def _pause(state: State) -> None:
+    """Wait until the gate has another session in the statement's way."""
+    paused: protocol.Paused = {"backend": state.connection.rows("SELECT pg_backend_pid()::text")[0][0]}
+    state.channel.send(paused)
+    if state.channel.receive() is None:
+        os._exit(70)  # the gate is gone
+
+
+def _take(state: State, move: RevisionStep, module: Any, observe: bool, halts: Halts) -> protocol.StepAnswer:
     connection, observer = state.connection, state.observer
     maintainer = HeadMaintainer(state.context, set(state.heads))
     first = connection.begin_step()
     connection.has_committed = False
-    observer.start(module.__file__, observe, first, stop_before)
+    observer.start(module.__file__, observe, first, halts)
     log.info("Running %s", move)
     with _forgotten_tables(state, module):
         move.migration_fn(**state.arguments)
