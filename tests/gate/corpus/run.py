@@ -121,7 +121,16 @@ def install(project: Project) -> None:
 def verify(project: Project, *, database_url: str | None) -> tuple[dict[str, Any], float]:
     """The gate's report, and how many seconds it took in all. Raises SystemExit if there is no report."""
     work = _fresh_work(project)
-    command = [*overproof(), "verify", "--base", "none", "--output", f"json:{project.home / 'report.json'}", "--output", "text"]
+    command = [
+        *overproof(),
+        "verify",
+        "--base",
+        "none",
+        "--output",
+        f"json:{project.home / 'report.json'}",
+        "--output",
+        "text",
+    ]
     command += ["--env", "DATABASE_URL={url}"] if not project.env else []
     for name, value in project.env.items():
         command += ["--env", f"{name}={value}"]
