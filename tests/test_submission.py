@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
-import uvicorn
 from fastapi.testclient import TestClient
 from sqlmodel import Session
 
@@ -21,6 +18,7 @@ from app.gate.report.verdict import Severity, Verdict
 from app.gate.server.database import Database
 from app.settings import Settings
 from tests import factories
+from tests.serving import serving
 
 SECRET = "ovp_of_the_pipeline"
 COMMIT = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
@@ -52,16 +50,8 @@ def url(migrated_database: Database) -> Iterator[str]:
         factories.store_in(session)
         factories.ApiTokenFactory(secret=SECRET, project=factories.ProjectFactory(slug="shop"))
         factories.store_in(None)
-    app = create_app(Settings(database_url=database_url))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
-    with socket.create_server(
-        ("127.0.0.1", 0)
-    ) as listener:  # a request waits in its queue until the service has started
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1/projects/shop"
-        server.should_exit = True
-        thread.join()
+    with serving(database_url) as url:
+        yield f"{url}/api/v1/projects/shop"
 
 
 def test_a_submitted_report_is_a_run_with_its_context(url: str, migrated_database: Database) -> None:
