@@ -154,7 +154,7 @@ def _branches(session: Session, project_id: UUID) -> list[Branch]:
         )
         .where(ProtectedBranch.project_id == project_id, History.project_id == project_id)
         .order_by(col(ProtectedBranch.seen_at).desc())
-        .limit(20)
+        .limit(5)
     )
     return [
         Branch(branch.branch, branch.heads, {revision for revision, _, _ in revisions})

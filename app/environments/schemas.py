@@ -53,8 +53,17 @@ class EnvironmentRead(Answer):
     created_at: datetime
 
 
+def only(field: str, kind: str, other: str) -> dict[str, Any]:
+    """In JSON Schema: one of two fields."""
+    return {"required": [field], "properties": {field: {"type": kind}, other: {"type": "null"}}}
+
+
 class Version(Body):
     """A version of the project's code."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [only("commit", "string", "heads"), only("heads", "array", "commit")]}
+    )
 
     commit: Commit | None = Field(default=None, examples=["6dcb09b5b57875f334f61aebed695e2e4193db5e"])
     heads: list[RevisionId] | None = Field(

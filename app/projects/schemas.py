@@ -71,7 +71,24 @@ class ProjectRead(Answer):
     archived_at: datetime | None = Field(description="When it was archived; null if it is not.")
 
 
+def implies(field: dict[str, Any], scopes: list[str]) -> dict[str, Any]:
+    """In JSON Schema: a token with that field has one of these scopes."""
+    return {
+        "if": {"properties": field, "required": list(field)},
+        "then": {"properties": {"scope": {"enum": scopes}}},
+    }
+
+
 class TokenCreate(Body):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                implies({"trusted": {"const": True}}, ["report", "admin"]),
+                implies({"environment": {"type": "string"}}, ["deploy"]),
+            ]
+        }
+    )
+
     name: Name = Field(description="Who or what uses it.", examples=["CI of the shop"])
     scope: Scope = Field(description="What it permits. Every scope includes `read`; `admin` includes all others.")
     trusted: bool = Field(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from sqlmodel import Session
 
+from tests.factories.environments import EnvironmentFactory
 from tests.factories.projects import ApiTokenFactory, ProjectFactory, bearer
 from tests.factories.reports import finding, proof, report, revision, sha256, snapshot
 from tests.factories.runs import RunCheckFactory, RunFactory, RunFindingFactory
 
 __all__ = [
     "ApiTokenFactory",
+    "EnvironmentFactory",
     "ProjectFactory",
     "RunCheckFactory",
     "RunFactory",
@@ -24,7 +26,7 @@ __all__ = [
     "store_in",
 ]
 
-FACTORIES = (ProjectFactory, ApiTokenFactory, RunFactory, RunCheckFactory, RunFindingFactory)
+FACTORIES = (ProjectFactory, ApiTokenFactory, EnvironmentFactory, RunFactory, RunCheckFactory, RunFindingFactory)
 
 
 def store_in(session: Session | None) -> None:
