@@ -45,6 +45,7 @@ COMMANDS = (
     Command("can-deploy", "app.gate.commands.can_deploy", "ask the record whether a commit may be deployed"),
     Command("deployed", "app.gate.commands.deployed", "tell the record what is deployed"),
     Command("serve", "app.serve", "serve the record's API"),
+    Command("prune", "app.retention", "delete what the record no longer keeps"),
     Command("token", "app.projects.commands", "issue, list and revoke API tokens"),
 )
 

@@ -52,7 +52,7 @@ def test_the_answer_to_head_is_without_a_body_whatever_the_server_does_with_it()
     ("path", "methods"),
     [
         ("/api/v1/projects", "GET, HEAD, POST"),
-        ("/api/v1/projects/shop", "GET, HEAD, PATCH"),
+        ("/api/v1/projects/shop", "GET, HEAD, PATCH, DELETE"),
         ("/api/v1/projects/shop/archive", "POST"),
         ("/api/v1/projects/shop/tokens/00000000-0000-4000-8000-000000000000", "DELETE"),
         ("/healthz", "GET, HEAD"),

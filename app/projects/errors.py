@@ -64,6 +64,13 @@ class SlugTaken(Conflict):
         super().__init__(f"A project with the slug {slug!r} already exists.")
 
 
+class ProjectNotArchived(Conflict):
+    """Only an archived project can be purged."""
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(f"The project {slug!r} is in use. Archive it before you purge it.")
+
+
 class ProjectArchived(Conflict):
     """The project is archived: it can be read, but not written to."""
 

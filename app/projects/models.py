@@ -37,6 +37,7 @@ class Project(Table, table=True):
     repository: str | None = Field(default=None, max_length=500)  # its URL, for a link on the project's page
     created_at: datetime = Field(default_factory=utcnow)
     archived_at: datetime | None = None  # an archived project is read-only
+    purged_at: datetime | None = None  # no request can see it any more; `overproof prune` deletes its rows
 
 
 class ApiToken(Table, table=True):

@@ -13,7 +13,14 @@ from app.errors import documented
 from app.pagination import Cursor, InvalidCursor, Limit, Page, RequestPaging
 from app.projects import service, tokens
 from app.projects.access import Caller, anyone, instance_admin, project_for
-from app.projects.errors import InstanceAdminNeeded, ProjectNotFound, ScopeMissing, SlugTaken, TokenNotFound
+from app.projects.errors import (
+    InstanceAdminNeeded,
+    ProjectNotArchived,
+    ProjectNotFound,
+    ScopeMissing,
+    SlugTaken,
+    TokenNotFound,
+)
 from app.projects.models import ApiToken, Project, Scope
 from app.projects.schemas import (
     ProjectChange,
@@ -112,6 +119,25 @@ async def restore_project(caller: ProjectAdmin, response: Response) -> ProjectRe
     """Makes an archived project accept runs again."""
     project = await caller.ask(lambda *asked: ProjectRead.model_validate(service.restore_project(*asked)))
     return tagged(response, project)
+
+
+@router.delete(
+    "/{slug}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    tags=["projects"],
+    summary="Purge a project",
+    responses=documented(*OF_A_PROJECT, InstanceAdminNeeded, ProjectNotArchived),
+)
+async def purge_project(caller: ProjectAdmin, administrator: InstanceAdmin) -> None:
+    """For ever, with its runs, proofs and decisions; only its audit is kept. It must be archived.
+
+    No request sees it any more from now on, and `overproof prune` deletes its rows."""
+
+    def purge(session: Session, project: Project) -> None:
+        administrator.admit(session)
+        service.purge_project(session, project)
+
+    await caller.ask(purge)
 
 
 @router.post(

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 from app.audit import service as audit
 from app.database import utcnow
 from app.pagination import Page, decode_cursor, encode_cursor
-from app.projects.errors import ProjectArchived, SlugTaken
+from app.projects.errors import ProjectArchived, ProjectNotArchived, SlugTaken
 from app.projects.models import ApiToken, Project
 from app.projects.schemas import ProjectChange, ProjectCreate, ProjectRead, Slug
 
@@ -47,7 +47,7 @@ def list_projects(
     session: Session, token: ApiToken, *, archived: bool | None, cursor: str | None, limit: int
 ) -> Page[ProjectRead]:
     """Those that the token has access to, sorted by slug."""
-    query = select(Project).order_by(Project.slug).limit(limit + 1)
+    query = select(Project).where(col(Project.purged_at).is_(None)).order_by(Project.slug).limit(limit + 1)
     if token.project_id is not None:
         query = query.where(Project.id == token.project_id)
     if archived is not None:
@@ -75,6 +75,17 @@ def restore_project(session: Session, project: Project) -> Project:
         project.archived_at = None
         audit.note(session, project.id, "project.restore", project.slug)
     return _store(session, project)
+
+
+def purge_project(session: Session, project: Project) -> None:
+    """From now on no request sees it, and its slug is free. Raises ProjectNotArchived."""
+    if project.archived_at is None:
+        raise ProjectNotArchived(project.slug)
+    audit.note(session, project.id, "project.purge", project.slug)
+    audit.note(session, None, "project.purge", project.slug, id=str(project.id))
+    project.slug = f"purged-{project.id}"
+    project.purged_at = utcnow()
+    _store(session, project)
 
 
 def require_open(project: Project) -> None:

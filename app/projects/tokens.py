@@ -30,7 +30,7 @@ USE_IS_NOTED_EVERY = timedelta(minutes=1)
 # Built once, since every request begins with it.
 SHOWN = (
     select(ApiToken, Project)
-    .outerjoin(Project, col(Project.slug) == bindparam("slug"))
+    .outerjoin(Project, (col(Project.slug) == bindparam("slug")) & col(Project.purged_at).is_(None))
     .where(col(ApiToken.digest) == bindparam("digest"))
 )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
-from app.errors import Invalid, NotFound
+from app.errors import Invalid, NotFound, Refusal
 
 
 class RunNotFound(NotFound):
@@ -12,6 +13,15 @@ class RunNotFound(NotFound):
 
     def __init__(self, run_id: object) -> None:
         super().__init__(f"The project has no run {run_id}.")
+
+
+class ReportExpired(Refusal):
+    """The report is no longer kept. The run, its findings and what it proved are."""
+
+    status = HTTPStatus.GONE
+
+    def __init__(self, run_id: object) -> None:
+        super().__init__(f"The report of the run {run_id} has expired. The run and its findings are still there.")
 
 
 class ReportRefused(Invalid):

@@ -55,7 +55,7 @@ class Run(Table, table=True):
     history: str | None = Field(default=None, max_length=64)  # the digest of revisions.History; NULL in older runs
     # The number of findings by severity, without accepted ones. NULL in runs stored by older code: those are counted.
     finding_counts: dict[str, int] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
-    report: Any = Field(sa_column=Column(JSONB, nullable=False))
+    report: Any = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))  # NULL: it has expired
 
 
 class RunCheck(Table, table=True):

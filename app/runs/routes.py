@@ -19,7 +19,7 @@ from app.projects.errors import ProjectArchived, ProjectNotFound, ScopeMissing
 from app.projects.models import Project, Scope
 from app.projects.schemas import Link
 from app.runs import service
-from app.runs.errors import ReportRefused, RunNotFound
+from app.runs.errors import ReportExpired, ReportRefused, RunNotFound
 from app.runs.posted import PostedReport, read_report
 from app.runs.recording import Recorded, record_run
 from app.runs.schemas import (
@@ -157,7 +157,7 @@ async def list_findings(
     response_class=Response,
     responses={
         200: {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/PostedReport"}}}},
-        **documented(*OF_A_PROJECT, RunNotFound),
+        **documented(*OF_A_PROJECT, RunNotFound, ReportExpired),
     },
 )
 async def read_report_of_run(caller: Reader, run_id: UUID, request: Request) -> Response:

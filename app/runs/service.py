@@ -14,7 +14,7 @@ from sqlmodel import Session, SQLModel, col, select
 from app.gate.report.verdict import Verdict
 from app.pagination import TIME_AND_ID, Page, decode_cursor, encode_cursor
 from app.projects.models import Project
-from app.runs.errors import RunNotFound
+from app.runs.errors import ReportExpired, RunNotFound
 from app.runs.models import Run, RunCheck, RunFinding
 from app.runs.posted import INTEGER_MAX
 from app.runs.schemas import CheckRead, Counts, FindingRead, RunDetail, RunRead
@@ -104,11 +104,14 @@ def list_findings(
 
 
 def report_text(session: Session, project: Project, run_id: UUID) -> str:
-    """The report as JSON text from PostgreSQL, without parsing it. Raises RunNotFound."""
+    """The report as JSON text from PostgreSQL, without parsing it. Raises RunNotFound and ReportExpired."""
     query = select(cast(Run.report, Text)).where(IS_RUN)
-    text: str | None = session.execute(query, {"project_id": project.id, "run_id": run_id}).scalar_one_or_none()
-    if text is None:
+    found = session.execute(query, {"project_id": project.id, "run_id": run_id}).first()
+    if found is None:
         raise RunNotFound(run_id)
+    text: str | None = found[0]
+    if text is None:
+        raise ReportExpired(run_id)
     return text
 
 

@@ -94,6 +94,7 @@ def test_the_token_of_a_project_sees_that_project_alone(client: TestClient, sess
         ("GET", "/other"),
         ("PATCH", "/other"),
         ("POST", "/other/archive"),
+        ("DELETE", "/other"),
         ("POST", "/other/restore"),
         ("GET", "/other/tokens"),
         ("POST", "/other/tokens"),
@@ -231,6 +232,28 @@ def test_the_last_page_of_tokens_is_known_to_be_the_last(client: TestClient, adm
         cursor = page["next_cursor"]
 
     assert sizes == [2] * (there_are // 2)
+
+
+def test_a_purged_project_is_gone_for_every_request_and_its_slug_is_free(
+    client: TestClient, admin: Headers, session: Session
+) -> None:
+    own = bearer(ProjectFactory(slug="shop"), "admin")
+    in_use = client.delete("/api/v1/projects/shop", headers=admin)
+    client.post("/api/v1/projects/shop/archive", headers=admin)
+    by_its_own = client.delete("/api/v1/projects/shop", headers=own)
+
+    purged = client.delete("/api/v1/projects/shop", headers=admin)
+
+    assert (in_use.status_code, in_use.json()["type"].rpartition(":")[2]) == (409, "project-not-archived")
+    assert (by_its_own.status_code, by_its_own.json()["type"].rpartition(":")[2]) == (403, "instance-admin-needed")
+    assert purged.status_code == 204
+    hidden = session.exec(select(Project.slug)).one()
+    for slug in ("shop", hidden):
+        for headers in (own, admin):
+            assert client.get(f"/api/v1/projects/{slug}", headers=headers).status_code == 404
+    assert client.get("/api/v1/projects", headers=admin).json()["items"] == []
+    assert client.get("/api/v1/projects", headers=own).json()["items"] == []
+    assert client.post("/api/v1/projects", json={"slug": "shop", "name": "x"}, headers=admin).status_code == 201
 
 
 def test_archiving_is_remembered_once_and_can_be_taken_back(client: TestClient, admin: Headers) -> None:
