@@ -16,7 +16,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive, Scope, Send
 
-from app import __version__, errors, health
+from app import __version__, errors, health, metrics
 from app.audit import routes as audit
 from app.body_limit import BodyLimit, Limits
 from app.changes import routes as changes
@@ -24,6 +24,7 @@ from app.conventions import Head, require_json, require_known_parameters
 from app.database import DatabaseRefused, connect, create_engine
 from app.environments import routes as environments
 from app.large_answers import Sending
+from app.metrics import Measure, Metrics
 from app.projects import routes as projects
 from app.projects.errors import TokenMissing, TokenUnknown
 from app.revisions import routes as revisions
@@ -90,11 +91,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
+    app.state.metrics = Metrics()
     app.state.sending = Sending(settings.max_answers_bytes, settings.answer_timeout_s)
     app.add_middleware(BodyLimit, limits=body_limits(settings))
     app.add_middleware(Head)
     app.add_middleware(RefuseWhenFull, prefix=API)
     app.add_middleware(CorrelationIdMiddleware)
+    app.add_middleware(Measure, metrics=app.state.metrics)
     errors.install(app)
     api = APIRouter(
         prefix=API,
@@ -105,6 +108,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         api.include_router(router)
     app.include_router(api)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     return app
 
 

@@ -51,6 +51,11 @@ class Workers:
         self._alone = asyncio.Lock()
 
     @property
+    def waiting(self) -> int:
+        """The requests in the queue."""
+        return self._waiting
+
+    @property
     def is_full(self) -> bool:
         """Whether a further request would be refused."""
         return self._free.locked() and self._waiting >= self.queue_length
