@@ -64,9 +64,10 @@ OBJECTS = {
         'toast_options', (SELECT toast.reloptions FROM pg_catalog.pg_class AS toast WHERE toast.oid = c.reltoastrelid),
         'row_security', CASE WHEN c.relrowsecurity AND c.relforcerowsecurity THEN 'enabled and forced'
                              WHEN c.relrowsecurity THEN 'enabled' WHEN c.relforcerowsecurity THEN 'forced' END,
-        'replica_identity', CASE c.relreplident WHEN 'n' THEN CASE WHEN c.relkind IN ('r', 'p', 'm') THEN 'nothing' END WHEN 'f' THEN 'full' WHEN 'i' THEN (
+        'replica_identity', CASE c.relreplident WHEN 'n' THEN CASE WHEN c.relkind IN ('r', 'p', 'm') THEN 'nothing' END WHEN 'f' THEN 'full' WHEN 'i' THEN coalesce((
             SELECT 'index ' || quote_ident(x.relname) FROM pg_catalog.pg_index AS i
-            JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisreplident) END,
+            JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisreplident),
+            'an index that is gone') END,
         'tablespace', (SELECT t.spcname FROM pg_catalog.pg_tablespace AS t WHERE t.oid = c.reltablespace),
         'access_method', (SELECT a.amname FROM pg_catalog.pg_am AS a WHERE a.oid = c.relam AND a.amname <> 'heap'),
         'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END,

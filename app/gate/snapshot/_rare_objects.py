@@ -109,8 +109,8 @@ RARE_OBJECTS = {
             SELECT json_agg(y.entry ORDER BY y.entry COLLATE "C") FROM (
                 SELECT concat(r.prrelid::regclass::text,
                     ' (' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname COLLATE "C")
-                        FROM unnest(string_to_array(to_jsonb(r) ->> 'prattrs', ' ')::int2[]) AS n
-                        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.prrelid AND a.attnum = n) || ')',
+                        FROM jsonb_array_elements_text(nullif(to_jsonb(r) -> 'prattrs', 'null')) AS n
+                        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.prrelid AND a.attnum = n::int2) || ')',
                     ' WHERE ' || pg_get_expr(prqual, r.prrelid)) AS entry
                 FROM pg_catalog.pg_publication_rel AS r WHERE r.prpubid = p.oid) AS y),
         'schemas', (

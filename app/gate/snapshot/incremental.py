@@ -149,7 +149,7 @@ def advance(state: TrackedSnapshot, text: str, *, may_rename: bool = False) -> T
     inherits = frozenset(_split(answer["inherits"], ","))
     gone = state.units.keys() - state.rare_units - _alive(answer["alive"])
     outdated = gone | state.rare_units | state.units.keys() & set(answer["reached"])
-    if not _accounts_for(state.inherits - inherits, outdated):
+    if not _accounts_for(state.inherits - inherits, outdated) or _leaves_replica_identity(state, outdated):
         return None
     rows = [*_entries(itertools.chain(answer["objects"], answer["rare"]))]
     if not may_rename and any(_is_renamed(state.units.get(unit), part, key) for unit, part, key, _ in rows):
@@ -271,6 +271,23 @@ def _alive(objects_by_class: Mapping[str, str]) -> set[Unit]:
         if objects:
             alive.update(f"{class_} {objects.replace(' ', f',{class_} ')}".split(","))
     return alive
+
+
+def _leaves_replica_identity(state: TrackedSnapshot, outdated: set[Unit]) -> bool:
+    """Whether the index of a replica identity has changed, and its table was not read again, to which no dependency
+    leads from the index."""
+    changed = (key for unit in outdated for key, _ in state.units[unit].values() if key.kind in ("index", "constraint"))
+    for key in changed:
+        table = Key("table", key.schema, key.table)
+        identity = str(state.objects.get(table, {}).get("replica_identity", ""))
+        is_it = identity.removeprefix("index ").strip('"').replace('""', '"') == key.name
+        if is_it and not _is_among(table, state, outdated):
+            return True
+    return False
+
+
+def _is_among(key: Key, state: TrackedSnapshot, units: set[Unit]) -> bool:
+    return any(entry[0] == key for unit in units for part, entry in state.units[unit].items() if part == 0)
 
 
 def _accounts_for(lost: Iterable[str], outdated: set[Unit]) -> bool:
