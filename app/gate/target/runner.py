@@ -178,6 +178,19 @@ class TargetRunner:
         with database.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SELECT pg_cancel_backend(%s)", (int(backend),))
 
+    def cancel_blocked(self, database: Database, backend: str) -> bool:
+        """Cancel what waits for a lock of that backend, while that one runs nothing. False if there is nothing."""
+        with database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(pg_cancel_backend(waiting.pid)) FROM pg_stat_activity AS blocker"
+                " JOIN pg_stat_activity AS waiting ON waiting.datname = blocker.datname AND waiting.wait_event_type = 'Lock'"
+                " AND blocker.pid = ANY (pg_blocking_pids(waiting.pid))"
+                " WHERE blocker.pid = %s AND blocker.state = 'idle in transaction'",
+                (int(backend),),
+            )
+            (count,) = cursor.fetchone() or (0,)
+            return bool(count)
+
 
 def read_schema(database: Database) -> Snapshot:
     """The schema of that database."""

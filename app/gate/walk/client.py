@@ -19,6 +19,7 @@ from app.gate.target.session import DriverSession
 if TYPE_CHECKING:
     from app.gate.driver.overproof_driver import protocol
 
+LOCK_PATIENCE_S = 0.5  # after which a step in the rollback-only transaction is looked after
 CANCEL_PATIENCE_S = 15.0  # how long a cancelled step may take to end
 _LOOK_EVERY_S = 0.02
 
@@ -35,6 +36,7 @@ class DriverClient:
         self.database = database
         self.timeout_s = runner.target.timeout_s
         self.handshake = session.handshake
+        self._waits_for_us = False  # the script of the step that was taken last
         self._read_ahead: tuple[list[str], Any] | None = None  # statements of `read_schema` that came with a step
 
     def _request(self, do: protocol.Request | protocol.Ending, timeout_s: float | None = None, **arguments: Any) -> Any:
@@ -72,9 +74,14 @@ class DriverClient:
     def take_step(
         self, revision: str, direction: Direction, *, observe: bool = False, since: Snapshot | None = None
     ) -> Step | CommitRefused:
-        """Take a step in the rollback-only transaction."""
-        answer = self._request_step(revision, direction, observe=observe, since=since)
-        return CommitRefused() if answer.get("commits") else _step(revision, direction, answer)
+        """Take a step in the rollback-only transaction.
+
+        A script that waits for that transaction on a separate connection is like one that wants to commit: there is no
+        such transaction when users run it.
+        """
+        self._waits_for_us = False
+        answer = self._request_step(revision, direction, observe=observe, since=since, is_rollback_only=True)
+        return CommitRefused() if answer.get("commits") or self._waits_for_us else _step(revision, direction, answer)
 
     def interrupt_upgrade(self, revision: str, stop_before: int) -> None:
         """Upgrade as if the command were killed before the statement of that number, from 0."""
@@ -120,20 +127,22 @@ class DriverClient:
         observe: bool,
         stop_before: int | None = None,
         since: Snapshot | None = None,
+        is_rollback_only: bool = False,
     ) -> protocol.StepAnswer:
         at = (revision, direction)
         then = statements_for_changes(since) if since is not None else []
         try:
             try:
-                answer: protocol.StepAnswer = self._request(
+                self._read_ahead = None
+                self._session.send(
                     "step",
-                    self.timeout_s,
                     revision=revision,
                     direction=direction,
                     observe=observe,
                     stop_before=stop_before,
                     then=then,
                 )
+                answer: protocol.StepAnswer = self._receive_step(is_rollback_only)
             except TimeoutError:
                 answer = self._cancel_step(StepTimedOut(f"did not end within {self.timeout_s:g} s", at), bool(then))
         except CommandExited as exited:
@@ -142,6 +151,22 @@ class DriverClient:
         if "value" in answer:
             self._read_ahead = (then, answer["value"])
         return answer
+
+    def _receive_step(self, is_rollback_only: bool) -> protocol.StepAnswer:
+        """The answer to a step. What waits for the rollback-only transaction meanwhile is cancelled. Raises
+        TimeoutError."""
+        deadline = time.monotonic() + self.timeout_s
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                answer: protocol.StepAnswer = self._session.receive(
+                    min(left, LOCK_PATIENCE_S) if is_rollback_only else left
+                )
+                return answer
+            except TimeoutError:
+                if time.monotonic() >= deadline:
+                    raise
+            self._waits_for_us |= self._runner.cancel_blocked(self.database, self.handshake["backend"])
 
     def _cancel_step(self, timed_out: StepTimedOut, has_query: bool) -> protocol.StepAnswer:
         """Cancel the statement that runs, and return the step's answer. Raises StepTimedOut if that does not come."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.gate.driver.overproof_driver.errors import DatabaseError, describe_failure, is_defect_of_ours
+from app.gate.driver.overproof_driver.errors import DatabaseError, call_projects, describe_failure, is_defect_of_ours
 
 
 class RefusedByPostgres(Exception):
@@ -78,6 +78,18 @@ def test_the_line_is_that_of_the_script():
 
     assert line == test_the_line_is_that_of_the_script.__code__.co_firstlineno + 2
     assert describe_failure(raised.value, "/another.py", None)["line"] is None
+
+
+def needs_no_arguments() -> None:
+    """As `def downgrade():` where env.py calls `run_migrations(prefix="")`."""
+
+
+@pytest.mark.parametrize("function", [needs_no_arguments, 5, None, len])
+def test_what_cannot_be_called_so_is_a_failure_of_the_script(function):
+    with pytest.raises(TypeError) as raised:
+        call_projects(function, prefix="")
+
+    assert not is_defect_of_ours(raised.value)
 
 
 def test_an_error_of_a_script_is_no_defect_of_the_driver():

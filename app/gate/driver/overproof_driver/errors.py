@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import traceback
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 if TYPE_CHECKING:
     from . import protocol
@@ -82,12 +82,20 @@ def named_objects(error: BaseException) -> protocol.NamedObjects:
     return names
 
 
+def call_projects(function: Callable[..., Any], **arguments: Any) -> None:
+    """Call a function of the project's. One that does not take the arguments, or is no function, fails right here."""
+    function(**arguments)
+
+
 def is_defect_of_ours(error: BaseException) -> bool:
-    """Whether it is a defect of the driver: raised in its own files, and not by the database."""
+    """Whether it is a defect of the driver: raised in its own files, and neither by the database nor by a call of the
+    project's."""
     if not isinstance(error, (AttributeError, IndexError, KeyError, NameError, TypeError, ValueError)):
         return False
     frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and os.path.dirname(frames[-1].filename) == os.path.dirname(__file__)
+    if not frames or frames[-1].name == call_projects.__name__:
+        return False
+    return os.path.dirname(frames[-1].filename) == os.path.dirname(__file__)
 
 
 def _without_wrapping(error: BaseException) -> BaseException:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 import warnings
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, NoReturn
 
 import sqlalchemy
 from alembic.runtime.migration import HeadMaintainer, RevisionStep
 
 from . import history, metadata, statements
-from .errors import CommitInRollbackOnly, Stopped, is_defect_of_ours, sqlstate
+from .errors import CommitInRollbackOnly, Stopped, call_projects, is_defect_of_ours, sqlstate
 
 if TYPE_CHECKING:
     from . import protocol
@@ -106,6 +107,8 @@ def step(
     except BaseException as error:
         if is_defect_of_ours(error):
             raise
+        if state.context.connection.closed:
+            _end_command("the script has closed the connection of the migration")
         answer = _what_failed(state, error, script.module.__file__)
         if not state.connection.is_rollback_only:
             state.connection.undo()
@@ -116,6 +119,12 @@ def step(
     if then and not answer.keys() & {"failure", "commits", "stopped"}:
         _add_value(state, answer, then)
     return answer
+
+
+def _end_command(reason: str) -> NoReturn:
+    """End as a command ends that cannot continue: the gate starts another one for what comes after the step."""
+    print(f"RuntimeError: {reason}", file=sys.stderr, flush=True)
+    os._exit(70)
 
 
 def _add_value(state: State, answer: protocol.StepAnswer, query: Iterable[str]) -> None:
@@ -157,12 +166,14 @@ def _take(state: State, move: RevisionStep, module: Any, observe: bool, halts: H
     observer.start(module.__file__, observe, first, halts)
     log.info("Running %s", move)
     with _forgotten_tables(state, module):
-        move.migration_fn(**state.arguments)
+        call_projects(move.migration_fn, **state.arguments)
     noted = observer.stop()
     connection.check_rollback_only()
     _set_version(state, maintainer, move)
     for callback in state.context.on_version_apply_callbacks:
-        callback(ctx=state.context, step=move.info, heads=set(maintainer.heads), run_args=state.arguments)
+        call_projects(
+            callback, ctx=state.context, step=move.info, heads=set(maintainer.heads), run_args=state.arguments
+        )
     if connection.is_rollback_only:
         connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # what a commit would check
         is_transactional = True
