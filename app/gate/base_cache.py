@@ -38,7 +38,7 @@ from app.gate.walk.state import Walk
 
 MAX_BACKUPS = 4  # each has about 50 MB
 Result = TypeVar("Result")
-_FORMAT = 5  # to be raised when what is cached, or how it is made, changes
+_FORMAT = 6  # to be raised when what is cached, or how it is made, changes
 
 
 def cache_directory() -> Path:

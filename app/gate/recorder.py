@@ -39,6 +39,7 @@ from app.gate.walk.plan import RecordingPlan
 from app.gate.walk.run import OnProgress, OnWalk, never_reached_alembic, refuse_several_engines, walk_all
 from app.gate.walk.state import NEEDS_HEAD, Walk
 from app.gate.walk.unchanged import list_unchanged
+from app.gate.wording import listed
 
 
 def record(
@@ -73,6 +74,7 @@ def record(
         with ExitStack() as stack:
             early = stack.enter_context(begin_early_runs(runner, plan, _find_start(runner, plan, base_cache)))
             walks, early = _walk_next_to(early, take_walks, stack, runner)
+            _refuse_if_nothing_new_ran(walks)
             if base_cache is not None:
                 base_cache.commit(walks)
             _leave_out_heads_on_the_way(walks)
@@ -127,6 +129,28 @@ def _build_base(runner: TargetRunner, plan: RecordingPlan) -> Database | None:
     """A new database with all that is older than the branch. None if the branch adds nothing to the base."""
     database = runner.server.create_database()
     runner.prepare(database)
+    is_something_new = _apply_base(runner, plan, database)
+    if is_something_new is None:
+        is_something_new = _apply_base(runner, plan, database)
+        if is_something_new is None:
+            raise CannotVerify(
+                f"on a database at {plan.base_ref} too, the command only creates the tables by code and stamps them: name the command"
+                " that runs the revisions, after --"
+            )
+    if is_something_new:
+        return database
+    runner.server.drop_database(database)
+    return None
+
+
+def _apply_base(runner: TargetRunner, plan: RecordingPlan, database: Database) -> bool | None:
+    """Bring the database to the base by the command. Returns whether the branch adds anything; None if the rest is left
+    to another run of it.
+
+    A command that creates all tables of an empty database from the branch's models, and stamps it, would leave nothing
+    to run. So what it has created is dropped, and the base's revisions are applied instead: the next run finds a
+    database that is in use, and upgrades it.
+    """
     with runner.process(database) as process:
         index = 0
         is_something_new = False
@@ -137,21 +161,39 @@ def _build_base(runner: TargetRunner, plan: RecordingPlan) -> Database | None:
             client = DriverClient(session, runner, database)
             walk = begin_walk(index, client, runner.target.directory, plan)
             is_something_new |= walk.arrival.adds_something
+            if walk.arrival.stamps_what_is_new:
+                revisions = client.empty_database()
+                runner.prepare(database)
+                apply_base(walk, client, revisions)
+                client.end("stop")
+                return None
             if not walk.arrival.is_stamp:
-                apply_base(walk, client)
+                apply_base(walk, client, walk.plan)
             client.end("stamp" if walk.arrival.is_stamp else "finish")
             index += 1
         if index == 0:
             raise never_reached_alembic(process)
-    if is_something_new:
-        return database
-    runner.server.drop_database(database)
-    return None
+    return is_something_new
 
 
 def _changes_the_server(walk: Walk) -> bool:
     ups = (trip.up for trip in walk.trips.values() if trip.up is not None)
     return any(is_cluster_wide(statement.sql) for up in ups for statement in up.statements)
+
+
+def _refuse_if_nothing_new_ran(walks: Sequence[Walk]) -> None:
+    """Raises CannotVerify if the branch adds revisions and the command ran none of them: nothing would be proved."""
+    graphs = [walk.arrival.graph for walk in walks if walk.arrival.base is not None]
+    new = {each.revision for graph in graphs for each in graph.revisions if each.is_new}
+    for walk in walks:  # those were run to get to the base, and merged-history reports them
+        new -= {revision for revision, _ in walk.arrival.base.inserted_below} if walk.arrival.base else set()
+    if not new or any(new & walk.trips.keys() for walk in walks) or any(graph.problems for graph in graphs):
+        return
+    current = ", ".join(walks[-1].arrival.current) or "no revision"
+    raise CannotVerify(
+        f"the branch adds {listed(sorted(new))}, and the command ran none of it on the base's database, which is at {current}: name the"
+        " command that upgrades such a database to head, after --"
+    )
 
 
 def _leave_out_heads_on_the_way(walks: Sequence[Walk]) -> None:

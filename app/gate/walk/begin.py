@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,12 +33,12 @@ def begin_walk(index: int, client: DriverClient, directory: Path, plan: Recordin
     return Walk(arrival, plan.evidence, Unchanged(models=models))
 
 
-def apply_base(walk: Walk, client: DriverClient) -> None:
+def apply_base(walk: Walk, client: DriverClient, plan: Sequence[str]) -> None:
     """Apply what the base has of the plan, and nothing else. Raises CannotVerify."""
     arrival = walk.arrival
     # A new revision that was inserted below an old one has to be there for the old one to apply.
     inserted_below = {revision for revision, _ in arrival.base.inserted_below} if arrival.base else set()
-    for revision in walk.plan:
+    for revision in plan:
         if arrival.revisions[revision].is_new and revision not in inserted_below:
             continue
         if failure := client.commit_step(revision, Direction.UPGRADE).failure:
@@ -71,6 +71,7 @@ def _read_arrival(
         is_transactional=prepared["is_transactional"],
         has_metadata=prepared["has_metadata"],
         is_stamp=is_stamp,
+        stamped=tuple(prepared.get("stamped", ())),
         base=base,
         paths={each["revision"]: Path(each["path"]) for each in prepared["revisions"]},
         locations=tuple(map(Path, prepared["locations"])),

@@ -53,6 +53,11 @@ class DriverClient:
         prepared: protocol.Prepared = answer
         return prepared
 
+    def empty_database(self) -> list[str]:
+        """Drop all that is in the database. Returns the revisions that would bring it to the heads again."""
+        answer: protocol.EmptiedAnswer = self._request("empty")
+        return answer["plan"]
+
     def end(self, ending: protocol.Ending) -> None:
         """Leave the rest to the command."""
         self._request(ending)

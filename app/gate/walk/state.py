@@ -42,6 +42,7 @@ class Arrival:
     is_transactional: bool  # False where the connection commits each statement on its own
     has_metadata: bool
     is_stamp: bool  # the command only marks the database with a revision, as after tables were created by code
+    stamped: tuple[str, ...]  # the revisions with which it does so
     base: Divergence | None
     paths: Mapping[str, Path]  # of the scripts, by revision
     locations: tuple[Path, ...] = ()  # the folders in which Alembic looks for scripts
@@ -50,6 +51,11 @@ class Arrival:
     def revisions(self) -> dict[str, Revision]:
         """The scripts by their revision."""
         return {each.revision: each for each in self.graph.revisions}
+
+    @property
+    def stamps_what_is_new(self) -> bool:
+        """Whether the command marks a database as having revisions that only the branch has, and runs none of them."""
+        return any(name in self.revisions and self.revisions[name].is_new for name in self.stamped)
 
     @property
     def history(self) -> tuple[Any, ...]:

@@ -42,6 +42,7 @@ SCRIPTS = {
 
 ANSWERS: dict[str, Any] = {
     "prepare": protocol.Prepared,
+    "empty": protocol.EmptiedAnswer,
     "step": protocol.StepAnswer,
     "begin_rollback_only": protocol.Done,
     "roll_back": protocol.RollBackAnswer,
@@ -158,6 +159,8 @@ def test_each_request_is_answered_as_the_protocol_says(tmp_path: Path, server: S
         ask("hidden")
         ask("create_models")
         assert [each["name"] for each in ask("unregistered")["models"]] == ["Line"]
+        assert ask("empty")["plan"] == ["a1", "b2", "c3"]
+        assert "failure" not in ask("step", revision="a1", direction="upgrade")
         ask("finish")
         assert sent == serve.REQUESTS.keys() | {"finish"}
         late = session.receive(60.0)

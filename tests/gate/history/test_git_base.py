@@ -1,6 +1,7 @@
 """`--base`: what the branch adds is walked, and what it did to older revisions is reported."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -208,3 +209,57 @@ def test_only_what_a_script_does_counts() -> None:
     assert not does_other_things('"""Old."""\nx = 1  # one\n', '"""New."""\n\n\nx = (1)\n')
     assert does_other_things("x = 1\n", "x = 2\n")
     assert does_other_things("def upgrade():\n    pass\n", "def upgrade():\n    go()\n")
+
+
+START = """
+import os
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import MetaData, Column, Integer, Table, Text, create_engine, inspect
+
+metadata = MetaData()
+Table("orders", metadata, Column("id", Integer, primary_key=True), Column("note", Text), Column("new", Text))
+engine = create_engine(os.environ["DATABASE_URL"])
+config = Config("alembic.ini")
+if {condition}:
+    metadata.create_all(engine)
+    command.stamp(config, "head")
+else:
+    command.upgrade(config, "head")
+"""
+C3 = script("c3", "b2", "op.add_column('orders', sa.Column('new', sa.Text))", "op.drop_column('orders', 'note')")
+
+
+def verified_by_start(place: Path, server: Server, condition: str) -> Recording:
+    (place / "start.py").write_text(START.format(condition=condition))
+    (versions(place) / "c3.py").write_text(C3)
+    command = target(place, sys.executable, "start.py")
+    (recording,) = record(command, server, base_ref="main", evidence=frozenset())
+    return recording
+
+
+@pytest.mark.parametrize(
+    "condition", ["not inspect(engine).has_table('alembic_version')", "not inspect(engine).get_table_names()"]
+)
+def test_a_command_that_makes_the_tables_of_an_empty_database_by_code_upgrades_the_base(
+    branch: Path, server: Server, condition: str
+) -> None:
+    recording = verified_by_start(branch, server, condition)
+
+    (trip,) = recording.trips
+    assert trip.revision == "c3"
+    assert [change.key.name for change in trip.left_behind] == ["new", "note"]
+
+
+def test_a_command_that_runs_nothing_of_what_the_branch_adds_proves_nothing(branch: Path, server: Server) -> None:
+    with pytest.raises(CannotVerify, match="on a database at main too, the command only creates the tables by code"):
+        verified_by_start(branch, server, "True")
+
+
+def test_a_command_that_stops_before_what_the_branch_adds_proves_nothing(branch: Path, server: Server) -> None:
+    (versions(branch) / "c3.py").write_text(C3)
+    to_b2 = target(branch, sys.executable, "-m", "alembic", "upgrade", "b2")
+
+    with pytest.raises(CannotVerify, match="the branch adds c3, and the command ran none of it"):
+        record(to_b2, server, base_ref="main", evidence=frozenset())

@@ -61,7 +61,9 @@ def _add_plan(found: protocol.History, context: Any, heads: tuple[str, ...]) -> 
             found["error"] = _describe_error(deeper)
             return
     found["is_upgrade"] = all(getattr(step, "is_upgrade", False) and hasattr(step, "revision") for step in steps)
-    found["is_stamp"] = any(not hasattr(step, "revision") for step in steps)
+    stamps = [step for step in steps if not hasattr(step, "revision")]
+    found["is_stamp"] = bool(stamps)
+    found["stamped"] = [str(name) for step in stamps for name in getattr(step, "to_", ())]
     if found["is_upgrade"]:
         found["plan"] = [step.revision.revision for step in steps]
 

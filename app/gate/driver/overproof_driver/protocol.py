@@ -14,6 +14,7 @@ from typing import Any, Literal, TypedDict, Union
 
 Request = Literal[
     "prepare",
+    "empty",
     "step",
     "begin_rollback_only",
     "roll_back",
@@ -132,10 +133,11 @@ class _History(TypedDict):
 
 
 class History(_History, total=False):
-    """The scripts and the plan. Without the last two where the history or the plan cannot be read."""
+    """The scripts and the plan. Without the last three where the history or the plan cannot be read."""
 
     is_upgrade: bool
     is_stamp: bool  # the command marks the database with a revision and runs no script
+    stamped: list[str]  # the revisions with which it does so
 
 
 class Prepared(History):
@@ -148,6 +150,10 @@ class Prepared(History):
 
 
 PrepareAnswer = Union[Prepared, Failed]  # failed: Alembic cannot begin on this database
+
+
+class EmptiedAnswer(TypedDict):
+    plan: list[str]  # revisions that bring the emptied database to the heads, in their order
 
 
 class Effects(TypedDict, total=False):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 REQUESTS: Mapping[protocol.Request, Callable[..., Mapping[str, Any]]] = {
     "prepare": steps.prepare,
+    "empty": steps.empty,
     "step": steps.step,
     "begin_rollback_only": steps.begin_rollback_only,
     "roll_back": steps.roll_back,

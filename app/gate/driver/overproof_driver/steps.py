@@ -71,6 +71,30 @@ def _read_plan(state: State) -> protocol.PrepareAnswer:
     }
 
 
+# Back to an empty database, where an application has created its tables by code, to have the revisions create them.
+_EMPTY = """DO $$
+DECLARE name text;
+BEGIN
+    FOR name IN SELECT quote_ident(nspname) FROM pg_namespace
+            WHERE NOT starts_with(nspname, 'pg_') AND nspname <> 'information_schema' LOOP
+        EXECUTE 'DROP SCHEMA ' || name || ' CASCADE';
+    END LOOP;
+    CREATE SCHEMA public;
+    COMMENT ON SCHEMA public IS 'standard public schema';
+    GRANT USAGE ON SCHEMA public TO PUBLIC;
+END $$"""
+
+
+def empty(state: State) -> protocol.EmptiedAnswer:
+    """Drop all that is in the database, and plan to apply the whole history to it."""
+    state.connection.begin()
+    state.connection.execute(_EMPTY)
+    state.context._ensure_version_table()
+    state.connection.commit()
+    state.heads = set()
+    return {"plan": [each.revision.revision for each in state.context.script._upgrade_revs("heads", ())]}
+
+
 def step(
     state: State,
     revision: str,
