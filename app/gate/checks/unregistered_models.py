@@ -1,8 +1,9 @@
 """A table class that Alembic never sees, because nothing that env.py imports imports it.
 
 Catches
-    A class with a table, in a module of the project, that belongs to the metadata which env.py gives Alembic, but is
-    not in it.
+    A class with a table, in a module of the project that nothing imports, that belongs to the metadata which env.py
+    gives Alembic, but is not in it. The modules are parsed, and never imported: those in the packages of the models and
+    of their base, and in packages next to them.
 
 Why it hurts
     Autogenerate compares the database with the metadata. A table that is missing there is no difference: no migration
@@ -15,7 +16,9 @@ How to fix
         import app.orders.models  # noqa: F401
 
 Stays quiet when
-    The class has a separate metadata (for another database), or is abstract.
+    The class has a separate metadata (for another database), or is abstract. A table of its name is registered from
+    elsewhere. It is in a test, an example or a migration, in a program (`if __name__ == "__main__"`), or in a module
+    that imports what is not installed. Its base, its table's name or its schema cannot be known from the source.
 """
 
 from __future__ import annotations

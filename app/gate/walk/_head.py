@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from app.gate.errors import CannotVerify
 from app.gate.recording.model import Evidence, Snapshot, UnregisteredModel
 from app.gate.walk.client import DriverClient
 from app.gate.walk.state import NEEDS_HEAD, Walk
@@ -52,10 +51,4 @@ def _compare_with_models(walk: Walk, client: DriverClient, schema: Snapshot) -> 
 
 
 def _find_unregistered(client: DriverClient) -> tuple[UnregisteredModel, ...]:
-    try:
-        return tuple(UnregisteredModel(**each) for each in client.unregistered_models())
-    except TimeoutError:
-        raise CannotVerify(
-            "a module of the models' packages, which env.py does not import, was imported to see whether it has models,"
-            f" and that did not end within {client.timeout_s:g} s: --ignore unregistered-models leaves such modules alone"
-        ) from None
+    return tuple(UnregisteredModel(**each) for each in client.unregistered_models())

@@ -1,71 +1,133 @@
-"""Models that Alembic never saw, because `env.py` does not import their files."""
+"""Models that Alembic never saw, because nothing that `env.py` imports imports their files."""
 
 from __future__ import annotations
 
-import ast
-import importlib
 import os
+import re
 import sys
-import warnings
 from typing import TYPE_CHECKING, Any, Iterable, Iterator
 
+from .declared import Project
+
 if TYPE_CHECKING:
-    from sqlalchemy import MetaData, Table
+    from sqlalchemy import MetaData
 
     from . import protocol
 
+# Folders and files that have tables of their own for a purpose: tests, examples, what is not the project's.
+_OTHERS = re.compile(
+    r"(?:tests?|testing|conftest|examples?|samples?|demos?|docs?|fixtures?|benchmarks?|scripts|tools|build|dist|node_modules|"
+    r"(?:.*_)?migrations?|alembic|versions|venv|env|virtualenv|site-packages|dist-packages|setup|noxfile|test_.*|.*_tests?)"
+    r"(?:\.py)?"
+)
+_MOST_FILES = 5000
+
 
 def find_unregistered(known: list[MetaData]) -> list[protocol.UnregisteredModel]:
-    """Table classes in files that `env.py` did not import, whose tables are added to the same metadata.
+    """Tables that files of the project declare on the metadata that Alembic has, and that are not in it.
 
-    Only files whose text defines a table are imported, after everything else is done, and only what then appears in the
-    metadata counts: a class on another base, in a test or an example, is none of Alembic's business.
+    Such a file is in a package in which registered models or their bases live, or in one beside it. It is parsed and
+    never imported. A table of the same name that is registered from elsewhere is enough.
     """
+    registered = {key for metadata in known for key in metadata.tables}
+    paths = dict(_files_not_imported(known))
+    project = Project(paths, known)
     found: list[protocol.UnregisteredModel] = []
-    before = {id(metadata): set(metadata.tables) for metadata in known}
-    for module, path in sorted(_candidates(known)):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                importlib.import_module(module)
-        except BaseException:  # a module that cannot be imported here, or that exits, proves nothing
-            if isinstance(sys.exc_info()[1], KeyboardInterrupt):
-                raise
-        for metadata in known:
-            new = sorted(set(metadata.tables) - before[id(metadata)])
-            found.extend(_model(metadata.tables[key], key, module, path) for key in new)
-            before[id(metadata)] = set(metadata.tables)
+    for module in sorted(paths):
+        for each in project.declared_in(module):
+            if each.table not in registered:
+                registered.add(each.table)
+                found.append(
+                    {"module": module, "name": each.name, "path": paths[module], "line": each.line, "table": each.table}
+                )
     return found
 
 
-def _candidates(known: list[MetaData]) -> Iterator[tuple[str, str]]:
-    """(module, path) of each file in the models' packages that defines a table and was not imported."""
-    packages = {mapped.__module__.split(".")[0] for mapped in _mapped_classes(known)}
+def _files_not_imported(known: list[MetaData]) -> Iterator[tuple[str, str]]:
+    """(module, path) of each file in the models' packages and in those beside them, less those that were imported."""
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     loaded = {os.path.realpath(file) for file in files if file}
-    for package in sorted(packages):
-        for top in getattr(sys.modules.get(package), "__path__", ()):
-            for path in _python_files(top):
-                if os.path.realpath(path) not in loaded and _table_classes(path):
-                    inner = os.path.relpath(path, top)[: -len(".py")].split(os.sep)
-                    inner = inner[:-1] if inner[-1] == "__init__" else inner
-                    yield ".".join([package, *inner]), path
+    left = _MOST_FILES
+    for root, name in sorted(_places(known)):
+        for module, file in _modules_of(name, os.path.join(root, name)):
+            left -= 1
+            if left < 0:
+                return
+            if module not in sys.modules and os.path.realpath(file) not in loaded:
+                yield module, file
 
 
-def _python_files(top: str) -> Iterator[str]:
-    """The files of a package, without its tests."""
-    for directory, names, files in os.walk(top):
-        names[:] = sorted(name for name in names if name.isidentifier() and name not in ("tests", "test", "testing"))
-        yield from (os.path.join(directory, file) for file in sorted(files) if file.endswith(".py"))
+def _places(known: list[MetaData]) -> set[tuple[str, str]]:
+    """(folder, file or package in it): where models may be.
+
+    Next to a base of the project's, anywhere: what is declared on it belongs to it. On a library's (SQLModel), which
+    other programs in the same folder may use too, only in the packages that have registered models; or, if there are
+    none at all, in the folder where the command runs.
+    """
+    mapped, bases = list(_mapped_classes(known)), list(_bases(known))
+    roots = {place[0] for place in map(_place_of, bases) if place is not None}
+    if not mapped and not roots:
+        here = os.path.realpath(os.curdir)
+        roots = {here} if _is_of_the_project(here) else set()
+    found = {(root, name) for root in roots for name in os.listdir(root)}
+    return found | {place for place in map(_place_of, mapped) if place is not None}
+
+
+def _place_of(cls: Any) -> tuple[str, str] | None:
+    """Where the top package or module of a class is, if it is the project's."""
+    top = sys.modules.get(cls.__module__.split(".")[0])
+    file = getattr(top, "__file__", None) or next(iter(getattr(top, "__path__", ())), None)
+    if not file:
+        return None
+    path = os.path.realpath(file)
+    if os.path.basename(path) == "__init__.py":
+        path = os.path.dirname(path)
+    root, name = os.path.split(path)
+    return (root, name) if _is_of_the_project(root) else None
+
+
+def _is_of_the_project(root: str) -> bool:
+    """Whether it is no folder of installed packages, and none of the system's."""
+    parts = root.split(os.sep)
+    if any(part in ("site-packages", "dist-packages") for part in parts) or len(parts) < 2 or not parts[1]:
+        return False
+    return not (
+        root == os.path.realpath(sys.prefix) or root.startswith(os.path.realpath(sys.base_prefix) + os.sep + "lib")
+    )
+
+
+def _modules_of(name: str, path: str) -> Iterator[tuple[str, str]]:
+    """The modules of one file or package in a folder of the path."""
+    if _OTHERS.fullmatch(name.lower()) or name.startswith("."):
+        return
+    if name.endswith(".py") and name[:-3].isidentifier() and os.path.isfile(path):
+        yield name[:-3], path
+    elif name.isidentifier() and not _is_environment(path) and os.path.isfile(os.path.join(path, "__init__.py")):
+        for directory, folders, files in os.walk(path):
+            folders[:] = sorted(
+                each
+                for each in folders
+                if each.isidentifier()
+                and not _OTHERS.fullmatch(each.lower())
+                and not _is_environment(os.path.join(directory, each))
+            )
+            inner = os.path.relpath(directory, os.path.dirname(path)).split(os.sep)
+            for file in sorted(files):
+                if file == "__init__.py":
+                    yield ".".join(inner), os.path.join(directory, file)
+                elif file.endswith(".py") and file[:-3].isidentifier() and not _OTHERS.fullmatch(file.lower()):
+                    yield ".".join([*inner, file[:-3]]), os.path.join(directory, file)
+
+
+def _is_environment(path: str) -> bool:
+    """Whether it is a virtual environment: https://docs.python.org/3/library/venv.html."""
+    return os.path.exists(os.path.join(path, "pyvenv.cfg"))
 
 
 def _mapped_classes(known: Iterable[MetaData]) -> Iterator[Any]:
     """Classes that are mapped to the tables of that metadata."""
-    from sqlalchemy.orm import mapperlib
-
     known_tables = {id(table) for metadata in known for table in metadata.tables.values()}
-    registries = mapperlib._all_registries() if hasattr(mapperlib, "_all_registries") else ()
-    for registry in list(registries):
+    for registry in _registries():
         for manager in list(registry._managers):
             # None of a class that is mapped only once others are: AbstractConcreteBase.
             mapper = manager.__dict__.get("mapper")
@@ -73,40 +135,20 @@ def _mapped_classes(known: Iterable[MetaData]) -> Iterator[Any]:
                 yield mapper.class_
 
 
-def _table_classes(path: str) -> dict[str, int]:
-    """{class name: line} of the classes that look like tables, judging by the text alone."""
-    try:
-        with open(path, "rb") as file:
-            text = file.read(2000000)
-        if b"__tablename__" not in text and b"table=True" not in text.replace(b" ", b"") and b"Table(" not in text:
-            return {}
-        tree = ast.parse(text)
-    except (OSError, SyntaxError, ValueError, RecursionError):
-        return {}
-    return {
-        node.name: node.lineno for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and _is_table_class(node)
-    }
+def _bases(known: Iterable[MetaData]) -> Iterator[Any]:
+    """Classes of loaded modules that have the metadata, among them bases of which no model was imported."""
+    for module in list(sys.modules.values()):
+        try:
+            values = list(vars(module).values())
+        except TypeError:  # no module
+            continue
+        for value in values:
+            # Asked of the type alone, since a proxy may refuse to be asked.
+            if issubclass(type(value), type) and any(vars(value).get("metadata") is each for each in known):
+                yield value
 
 
-def _is_table_class(node: ast.ClassDef) -> bool:
-    has_keyword = any(
-        keyword.arg == "table" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True
-        for keyword in node.keywords
-    )
-    has_name = any(
-        isinstance(target, ast.Name) and target.id == "__tablename__"
-        for statement in node.body
-        for target in getattr(statement, "targets", [getattr(statement, "target", None)])
-    )
-    return has_keyword or has_name
+def _registries() -> list[Any]:
+    from sqlalchemy.orm import mapperlib
 
-
-def _model(table: Table, key: str, module: str, path: str) -> protocol.UnregisteredModel:
-    """The class that is mapped to the table; without one, the module that was imported."""
-    for mapped in _mapped_classes([table.metadata]):
-        if getattr(mapped, "__table__", None) is table:
-            defined_in = sys.modules.get(mapped.__module__)
-            file = getattr(defined_in, "__file__", None) or path
-            line = _table_classes(file).get(mapped.__name__)
-            return {"module": mapped.__module__, "name": mapped.__name__, "path": file, "line": line, "table": key}
-    return {"module": module, "name": table.name, "path": path, "line": None, "table": key}
+    return list(mapperlib._all_registries()) if hasattr(mapperlib, "_all_registries") else []
