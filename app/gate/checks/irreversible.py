@@ -25,7 +25,8 @@ How to fix
 
 Stays quiet when
     The revision does nothing, such as a merge. It only changes rows, and its downgrade is empty: older code works with
-    the new values. It only creates an extension, which may have existed before.
+    the new values. It only creates an extension, which may have existed before. A downgrade that refuses and says why
+    is a notice.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             "history",
             help=_ALLOW_ALL,
             is_of_all=True,
+            severity=Severity.NOTICE if all(_is_explained(trip, omission) for _, trip, omission in omissions) else None,
         )
         return
     for revision, trip, omission in omissions:
@@ -72,7 +74,8 @@ def _finding(revision: Revision, trip: RoundTrip, omission: Omission) -> Finding
         f"downgrade {omission.value}",
         revision=revision.revision,
         detail=_left(trip),
-        help=_help(revision, trip),
+        help=_ACCEPT if _is_explained(trip, omission) else f"{_help(revision, trip)}\n\n{_ACCEPT}",
+        severity=Severity.NOTICE if _is_explained(trip, omission) else None,
         direction="upgrade" if omission is Omission.MISSING else "downgrade",
     )
 
@@ -81,11 +84,20 @@ def _reason(trip: RoundTrip, omission: Omission) -> str:
     if omission is Omission.MISSING:
         return "its script has no downgrade"
     if omission is Omission.REFUSED:
-        said = first_line(trip.down.failure.message) if trip.down is not None and trip.down.failure is not None else ""
+        said = _words_of_refusal(trip)
         return "its downgrade raises an exception on purpose" + (f" ({said})" if said else "")
     if trip.second_up is not None and trip.second_up.failure is not None:
         return f"its downgrade does nothing, and the next upgrade fails ({first_line(trip.second_up.failure.message)})"
     return f"its downgrade does nothing about {_made(trip)}"
+
+
+def _words_of_refusal(trip: RoundTrip) -> str:
+    return first_line(trip.down.failure.message) if trip.down is not None and trip.down.failure is not None else ""
+
+
+def _is_explained(trip: RoundTrip, omission: Omission) -> bool:
+    """Whether the downgrade refuses and says why: the author has thought about it."""
+    return omission is Omission.REFUSED and bool(_words_of_refusal(trip))
 
 
 def _made(trip: RoundTrip) -> str:
@@ -99,14 +111,19 @@ def _left(trip: RoundTrip) -> str | None:
 
 
 def _help(revision: Revision, trip: RoundTrip) -> str:
-    """The downgrade, if it can be written from what is known; and how to accept that there is none."""
+    """The downgrade, if it can be written from what is known."""
     changes = trip.up.changes if trip.up is not None else ()
     cleanup = fix_code.children_first(fix_code.reversed_changes(principal(changes)), changes)
     text = "Write a downgrade that undoes the steps of the upgrade in reverse order."
     if cleanup and all(fix_code.lines_for(change) for change in cleanup):
         code = indented(f"def downgrade() -> None:\n{indented(fix_code.code(cleanup, limit=40))}")
         text = f"A downgrade that restores the schema, in {revision.path}:\n\n{code}"
-    return f"{text}\n\nIf a downgrade is not needed, say so there:\n\n    # overproof: allow irreversible: <why it is not needed>"
+    return text
+
+
+_ACCEPT = (
+    "If a downgrade is not needed, say so in the script:\n\n    # overproof: allow irreversible: <why it is not needed>"
+)
 
 
 _ALLOW_ALL = (

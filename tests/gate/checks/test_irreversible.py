@@ -9,6 +9,7 @@ import pytest
 from app.gate.checks.irreversible import examine
 from app.gate.checks.round_trip import examine as examine_round_trip
 from app.gate.recording.model import Recording
+from app.gate.report.verdict import Severity
 from tests.gate.checks.builders import (
     added,
     failure,
@@ -106,6 +107,19 @@ def test_rows_that_stop_the_next_upgrade_are_an_omission_of_the_empty_downgrade(
 
     assert len(list(examine(one))) == 1
     assert list(examine_round_trip(one)) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "severity", "has_code"),
+    [("the old values are gone", Severity.NOTICE, False), ("", None, True)],
+    ids=["it says why", "it says nothing"],
+)
+def test_a_downgrade_that_refuses_and_says_why_is_a_notice_without_code(said, severity, has_code):
+    [finding] = examine(of_one("raises", changes=[COLUMN], down_failure=python_failure("NotImplementedError", said)))
+
+    assert finding.severity is severity
+    assert ("def downgrade" in str(finding.help)) is has_code
+    assert "# overproof: allow irreversible" in str(finding.help)
 
 
 @pytest.mark.parametrize("body", ["missing", "raises"])
