@@ -42,6 +42,14 @@ class Change:
     after: Definition | None
 
 
+@dataclass(frozen=True)
+class Rename:
+    """One object by its two names. PostgreSQL knows that it is the same: a table by its oid, a column by its number."""
+
+    before: Key
+    after: Key
+
+
 COMMAND_FAILED = "CommandFailed"  # the `error` of a command that ended with a failure
 
 
@@ -96,6 +104,7 @@ class Step:
     statements: tuple[Statement, ...] = ()
     changes: tuple[Change, ...] = ()  # against the schema before the step
     failure: Failure | None = None
+    renamed: tuple[Rename, ...] = ()  # which of the changes are one object that has gone and come
 
 
 class LossKind(StrEnum):

@@ -28,7 +28,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.gate.postgres.prepared import WITH_SEQSCANS, WITHOUT_SEQSCANS
-from app.gate.recording.model import Change, Definition, Key, Snapshot
+from app.gate.recording.model import Change, Definition, Key, Rename, Snapshot
+from app.gate.recording.serialization import sort_key
 from app.gate.snapshot._privileges import resolve_privileges
 from app.gate.snapshot._queries import CHANGES, CHANGES_OF_TABLES, PREPARED, SNAPSHOT_SQL, set_marker_sql
 from app.gate.snapshot.difference import difference
@@ -237,6 +238,24 @@ def difference_between(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
             if serial == before.serial:
                 return difference(before, after, among=frozenset().union(*(keys for _, keys in after.touched[index:])))
     return difference(before, after)
+
+
+def renames_between(before: Snapshot, after: Snapshot, changes: Iterable[Change]) -> tuple[Rename, ...]:
+    """The objects that have another name, schema or table, among those that differ. They are known by their oids, and
+    columns by their numbers."""
+    one_sided = [each for each in changes if each.before is None or each.after is None]
+    gone = {each.key for each in one_sided if each.after is None}
+    come = {each.key for each in one_sided if each.before is None}
+    if not gone or not come or not isinstance(before, TrackedSnapshot) or not isinstance(after, TrackedSnapshot):
+        return ()
+    renames = [
+        Rename(key, now[part][0])
+        for unit, then in before.units.items()
+        if (now := after.units.get(unit)) is not None and now is not then
+        for part, (key, _) in then.items()
+        if key in gone and part in now and now[part][0] in come
+    ]
+    return tuple(sorted(renames, key=lambda each: sort_key(each.before)))
 
 
 def _split(text: str, separator: str) -> list[str]:

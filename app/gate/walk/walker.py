@@ -18,7 +18,7 @@ from dataclasses import replace
 from app.gate.errors import CannotVerify, CommandExited, DatabaseSpoiled, StepTimedOut
 from app.gate.recording.model import Body, Direction, Revision, RoundTrip, Snapshot, Step
 from app.gate.recording.serialization import RunningDigest
-from app.gate.snapshot.incremental import TrackedSnapshot, difference_between
+from app.gate.snapshot.incremental import TrackedSnapshot, difference_between, renames_between
 from app.gate.walk._head import observe_head
 from app.gate.walk._round_trip import round_trip
 from app.gate.walk.client import DriverClient, lost_step
@@ -77,9 +77,10 @@ class Walker:
         after = self._client.read_schema(before)
         walk.schema_digests[name] = (self._digest_of(before), self._digest_of(after))
         has_downgrade = revision.downgrade_body != Body.MISSING
+        changes = difference_between(before, after)
         walk.trips[name] = RoundTrip(
             name,
-            up=replace(up, changes=difference_between(before, after)),
+            up=replace(up, changes=changes, renamed=renames_between(before, after, changes)),
             skipped_because=None if has_downgrade else "the script has no downgrade()",
         )
         round_trip(walk, self._client, name, before, after)

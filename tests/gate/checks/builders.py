@@ -17,6 +17,7 @@ from app.gate.recording.model import (
     GraphProblemKind,
     Key,
     Recording,
+    Rename,
     Revision,
     RoundTrip,
     Snapshot,
@@ -62,6 +63,7 @@ def trip(
     *,
     changes: Iterable[Change] = (),
     statements: Iterable[Statement] = (),
+    renamed: Iterable[tuple[Key, Key]] = (),
     undo: Iterable[Statement] | None = None,
     up_failure: Failure | None = None,
     down_failure: Failure | None = None,
@@ -74,7 +76,15 @@ def trip(
     if undo is None:
         undo = [Statement("SELECT 'undone'", 1.0)] if changes else []
     undo = tuple(undo)
-    up = Step(name, Direction.UPGRADE, 1.0, statements=tuple(statements), changes=changes, failure=up_failure)
+    up = Step(
+        name,
+        Direction.UPGRADE,
+        1.0,
+        statements=tuple(statements),
+        changes=changes,
+        renamed=tuple(Rename(before, after) for before, after in renamed),
+        failure=up_failure,
+    )
     if up_failure is not None:
         return RoundTrip(name, up=up)
     undone = (

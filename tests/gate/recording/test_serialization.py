@@ -24,6 +24,7 @@ from app.gate.recording.model import (
     LossKind,
     Populated,
     Recording,
+    Rename,
     Revision,
     RoundTrip,
     RowKind,
@@ -41,7 +42,16 @@ FAILURE = Failure("E", "m", "42P01", "SELECT 1", 3, "a1")
 STATEMENT = Statement(
     "s", 1.5, 7, {"public.orders": frozenset({"ShareLock", "RowShareLock"})}, ("a",), ("b",), ("c",), {"d": 2}, False, 0
 )
-STEP = Step("a1", Direction.UPGRADE, 2.0, False, (STATEMENT,), (Change(KEY, None, {"type": "text"}),), FAILURE)
+STEP = Step(
+    "a1",
+    Direction.UPGRADE,
+    2.0,
+    False,
+    (STATEMENT,),
+    (Change(KEY, None, {"type": "text"}),),
+    FAILURE,
+    (Rename(KEY, KEY),),
+)
 FULL = Recording(
     "migrations",
     "18.6",
@@ -64,7 +74,7 @@ FULL = Recording(
             populated=Populated(
                 STEP, RowKind.EDGE_CASES, {"public.orders": 3}, (Loss("t", None, LossKind.ROWS_DELETED, 1, 2),)
             ),
-            interruptions=(Interruption("s", 4, FAILURE),),
+            interruptions=(Interruption("s", 4, FAILURE), Interruption("s", 4, None, True, (KEY,))),
         ),
     ),
     head=Snapshot({KEY: {"type": "text", "columns": ["a", "b"]}}),

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from app.gate.recording.model import Key, Snapshot
+from app.gate.recording.names import full_name
 from app.gate.snapshot.difference import difference
-from app.gate.snapshot.incremental import TrackedSnapshot, difference_between, read_all, read_changes
+from app.gate.snapshot.incremental import TrackedSnapshot, difference_between, read_all, read_changes, renames_between
 from app.gate.snapshot.read import read
 
 
@@ -606,3 +607,30 @@ def test_the_plan_is_one_for_a_large_schema(session):
         cursor.execute("EXPLAIN EXECUTE overproof_changes")
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "pg_constraint_conrelid_contypid_conname_index" in plan
+
+
+@pytest.mark.processes
+def test_what_has_another_name_is_known_by_its_oid_and_what_only_looks_alike_is_not(session: Session) -> None:
+    session.run(
+        "CREATE TYPE colour AS ENUM ('red'); CREATE SCHEMA shop; CREATE TABLE a (id int PRIMARY KEY, paint colour, gone int);"
+        " CREATE TABLE b (id int); CREATE TABLE c (id int)"
+    )
+    before = read_all(session.ask)
+
+    session.run(
+        "ALTER TABLE a RENAME TO aa; ALTER TABLE aa RENAME paint TO coat; ALTER TABLE aa DROP gone; ALTER TABLE aa ADD new int;"
+        " ALTER TYPE colour RENAME TO shade; ALTER TABLE b SET SCHEMA shop; DROP TABLE c; CREATE TABLE d (id int)"
+    )
+    after = read_changes(before, session.ask)
+
+    renames = renames_between(before, after, difference_between(before, after))
+    assert {(full_name(each.before), full_name(each.after)) for each in renames} == {
+        ("public.a", "public.aa"),
+        ("public.a.id", "public.aa.id"),
+        ("public.a.a_pkey", "public.aa.a_pkey"),
+        ("public.a.paint", "public.aa.coat"),
+        ("public.colour", "public.shade"),
+        ("public.b", "shop.b"),
+        ("public.b.id", "shop.b.id"),
+    }
+    assert renames_between(before, after, ()) == ()
