@@ -25,7 +25,8 @@ How to fix
         op.execute("ALTER TABLE orders ADD CONSTRAINT uq_orders_number UNIQUE USING INDEX uq_orders_number")
 
 Stays quiet when
-    The same revision creates the table: no session uses it yet. The index is rebuilt because the table is rewritten:
+    The same revision creates the table: no session uses it yet. The same revision drops the table: its index goes with
+    it. The index is rebuilt because the table is rewritten:
     table-rewrite reports that.
 """
 
@@ -39,12 +40,13 @@ from app.gate.checks.base import Check, Finding
 from app.gate.checks.support.fix_code import concurrently, python
 from app.gate.checks.support.locks import HeldLocks, Transaction, by_table, transactions
 from app.gate.checks.support.naming import short_noun
+from app.gate.checks.support.renames import find_new_key
 from app.gate.checks.support.statements import changes_by, sql_of
 from app.gate.checks.support.subjects import named, together
 from app.gate.postgres.locks import who_waits
 from app.gate.postgres.quoting import quote_table
-from app.gate.recording.model import Change, Evidence, Recording
-from app.gate.recording.names import shorten
+from app.gate.recording.model import TABLE_KINDS, Change, Evidence, Recording, Step
+from app.gate.recording.names import full_name, shorten
 from app.gate.report.verdict import Severity
 from app.gate.wording import indented, listed
 
@@ -76,7 +78,10 @@ def examine(recording: Recording) -> Iterator[Finding]:
         held_locks = [held for held in transaction.held_locks if not _CONCURRENTLY.search(held.statement.sql)]
         for table, found in by_table((table, held) for held in held_locks for table in _built(held)):
             yield _build_finding(transaction, table, found)
+        gone = _dropped_tables(transaction.step)
         for table, found in by_table((table, held) for held in held_locks for table in _dropped(held)):
+            if table in gone:
+                continue  # the revision drops the table too, and no session waits for that
             yield _drop_finding(transaction, table, found)
 
 
@@ -89,6 +94,14 @@ def _dropped(held: HeldLocks) -> list[str]:
     if not _DROP_INDEX.match(held.statement.sql):
         return []
     return [table for table, modes in held.statement.locks.items() if "AccessExclusiveLock" in modes]
+
+
+def _dropped_tables(step: Step) -> set[str]:
+    return {
+        full_name(each.key)
+        for each in step.changes
+        if each.after is None and each.key.kind in TABLE_KINDS and find_new_key(step, each.key) is None
+    }
 
 
 def _build_finding(transaction: Transaction, table: str, found: Sequence[HeldLocks]) -> Finding:

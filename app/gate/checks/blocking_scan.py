@@ -45,6 +45,7 @@ from app.gate.checks.support.column_types import is_required
 from app.gate.checks.support.fix_code import python
 from app.gate.checks.support.locks import HeldLocks, Transaction, by_table, is_blocking_scan, transactions, waiting
 from app.gate.checks.support.naming import short_noun
+from app.gate.checks.support.renames import is_renamed
 from app.gate.checks.support.statements import changes_by, sql_of
 from app.gate.checks.support.subjects import together
 from app.gate.postgres.quoting import quote, quote_table
@@ -86,7 +87,10 @@ def _scanned(transaction: Transaction, held: HeldLocks) -> list[str]:
 
 def _wants_an_empty_table(transaction: Transaction, statement: Statement, table: str) -> bool:
     return not re.search(r"\bSET\s+NOT\s+NULL\b", statement.sql, re.IGNORECASE) and any(
-        change.before is None and change.key.kind == "column" and is_required(change.after or {})
+        change.before is None
+        and change.key.kind == "column"
+        and is_required(change.after or {})
+        and not is_renamed(transaction.step, change.key)
         for change in changes_by(transaction.step, statement, table)
     )
 

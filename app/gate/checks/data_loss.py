@@ -30,18 +30,21 @@ How to fix
 
 Stays quiet when
     A script of the history inserted the rows. Every value is still found: in another type, under another name, in
-    another column or table. Different values stay different, whatever their new names are. A NULL is replaced by a
-    value. A trigger writes the time of the migration. For the downgrade also: the upgrade already lost the value; the
-    downgrade does nothing, which for a data migration means that older code works with the new values.
+    another column or table, or in a partition that was detached. Different values stay different, whatever their new
+    names are. A NULL is replaced by a value. A trigger writes the time of the migration. For the downgrade also: the
+    upgrade already lost the value; the downgrade does nothing, which for a data migration means that older code works
+    with the new values.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support import fix_code
 from app.gate.checks.support.downgrades import find_omission
+from app.gate.checks.support.inheritance import parents_left
 from app.gate.checks.support.subjects import together
 from app.gate.postgres.quoting import quote, quote_table
 from app.gate.recording.model import Evidence, Loss, LossKind, Populated, Recording, Revision, RoundTrip
@@ -58,8 +61,8 @@ def examine(recording: Recording) -> Iterator[Finding]:
         revision = revisions[trip.revision]
         if trip.populated is None or not revision.is_new:
             continue
-        if trip.populated.lost_upwards:
-            yield _upwards(revision, trip, trip.populated.lost_upwards)
+        if up := [loss for loss in trip.populated.lost_upwards if not _is_detached(trip, loss)]:
+            yield _upwards(revision, trip, up)
         if (lost := _only_downwards(trip.populated)) and not _does_nothing_down(revision, trip):
             yield _downwards(revision, lost)
 
@@ -72,6 +75,17 @@ def _only_downwards(populated: Populated) -> list[Loss]:
         for loss in populated.lost_downwards
         if (loss.table, loss.column) not in gone and (loss.table, None) not in gone
     ]
+
+
+def _is_detached(trip: RoundTrip, loss: Loss) -> bool:
+    """Whether the rows that a table has lost are those of a partition or a child, which is a table by itself now."""
+    if trip.up is None or loss.kind is not LossKind.ROWS_DELETED:
+        return False
+    has_left = any(loss.table in parents_left(change) for change in trip.up.changes)
+    return has_left and not any(_DELETES.search(statement.sql) for statement in trip.up.statements)
+
+
+_DELETES = re.compile(r"\b(?:DELETE|TRUNCATE|MERGE)\b", re.IGNORECASE)
 
 
 def _does_nothing_down(revision: Revision, trip: RoundTrip) -> bool:

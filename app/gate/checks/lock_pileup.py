@@ -1,8 +1,10 @@
 """Tables stay locked longer than their own change takes, because of other work in the transaction.
 
 Catches
-    Strong locks on several older tables, taken by several statements of one transaction; and a statement that reads a
-    whole table (a backfill, a large DELETE) while such a lock is held.
+    Strong locks on several older tables, taken by several statements of one transaction, with a statement among them
+    that works through a table (a scan, a rewrite, an index); and a statement that reads a whole table (a backfill, a
+    large DELETE) while such a lock is held. DETACH PARTITION, which locks a table with all its partitions behind every
+    query on any of them, where CONCURRENTLY would not.
 
 Why it hurts
     Locks are released at the commit. A fast change therefore blocks everything else until the slowest statement of the
@@ -27,14 +29,17 @@ How to fix
 
 Stays quiet when
     One statement locks several tables because it must, as ADD FOREIGN KEY does. The revision creates the tables. Each
-    statement is committed on its own.
+    statement is committed on its own. Two tables are locked for no more than an entry in the catalog each; three or
+    more are a notice. A partition is detached from a table with a default partition, where CONCURRENTLY is refused.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
+from app.gate.checks.support.fix_code import python
 from app.gate.checks.support.locks import (
     HeldLocks,
     Transaction,
@@ -56,12 +61,16 @@ def examine(recording: Recording) -> Iterator[Finding]:
     for transaction in transactions(recording):
         yield from _several_tables(transaction)
         yield from _long_work(transaction)
+        yield from _detached_partitions(recording, transaction)
 
 
 def _several_tables(transaction: Transaction) -> Iterator[Finding]:
     last = transaction.held_locks[-1]
     statements = list({id(statement): statement for statement in last.since.values()}.values())
     if len(last.since) < 2 or (len(statements) < 2 and not does_several_things(statements[0])):
+        return
+    is_quick = not any(_works_through_a_table(held) for held in transaction.held_locks)
+    if is_quick and len(last.since) < _MANY_TABLES:
         return
     waits = {who_waits(last.modes[table]) for table in list(last.since)[:-1]}
     what = "write to" if waits == {"writes"} else "use"
@@ -74,7 +83,14 @@ def _several_tables(transaction: Transaction) -> Iterator[Finding]:
         detail="\n".join(sql_of(statement) for statement in statements),
         help="Change each table in a separate revision, with transaction_per_migration=True in env.py's context.configure().",
         line=statements[min(1, len(statements) - 1)].line,
+        severity=Severity.NOTICE if is_quick else None,
     )
+
+
+def _works_through_a_table(held: HeldLocks) -> bool:
+    """Whether it takes longer than a moment while strong locks are held, its own included."""
+    statement = held.statement
+    return bool(held.since) and bool(statement.scans or statement.rewrites or statement.index_builds)
 
 
 def _long_work(transaction: Transaction) -> Iterator[Finding]:
@@ -113,6 +129,42 @@ def _finding(transaction: Transaction, held: HeldLocks, locked: list[str], table
     )
 
 
+def _detached_partitions(recording: Recording, transaction: Transaction) -> Iterator[Finding]:
+    """A plain DETACH PARTITION, where PostgreSQL could do it without the strong lock on the parent."""
+    if int(recording.postgres.partition(".")[0]) < _FIRST_WITH_DETACH_CONCURRENTLY:
+        return
+    for held in transaction.held_locks:
+        statement = held.statement
+        locked = [table for table, modes in statement.locks.items() if "AccessExclusiveLock" in modes]
+        parents = [table for table in locked if not _has_default_partition(recording, table)]
+        if not _DETACH.fullmatch(statement.sql) or not parents or len(parents) < len(locked):
+            continue
+        names = listed([shorten(table) for table in sorted(parents)])
+        concurrently = f"{statement.sql.strip().rstrip('; ')} CONCURRENTLY"
+        yield Finding(
+            f"Reads and writes on {names} and all partitions wait behind this DETACH PARTITION, which waits for all queries that "
+            "are running on any of them.",
+            "detach-partition",
+            revision=transaction.revision.revision,
+            object=", ".join(sorted(parents)),
+            detail=sql_of(statement),
+            help="Detach it concurrently, outside the transaction, as the only statement of its revision:\n\n"
+            f"    with op.get_context().autocommit_block():\n        op.execute({python(concurrently, is_sql=True)})",
+            line=statement.line,
+        )
+
+
+def _has_default_partition(recording: Recording, table: str) -> bool:
+    """Whether PostgreSQL refuses to detach partitions of that table concurrently. One that goes later counts too."""
+    changes = [each for trip in recording.trips if trip.up is not None for each in trip.up.changes]
+    objects = [*(recording.head.objects.values() if recording.head else ()), *(each.before or {} for each in changes)]
+    wanted = {f"{name} DEFAULT" for name in (table, shorten(table), table.partition(".")[2])}
+    return any(str(each.get("partition_of", "")).replace('"', "") in wanted for each in objects)
+
+
+_FIRST_WITH_DETACH_CONCURRENTLY = 14
+_DETACH = re.compile(r'\s*ALTER\s+TABLE\s+[^;]*?\bDETACH\s+PARTITION\s+(?:"[^"]+"|[\w.])+\s*;?\s*', re.IGNORECASE)
+_MANY_TABLES = 3
 _WORDS = {"DO": "DO block", "WITH": "query", "(STATEMENTS": "script"}
 
 CHECK = Check(id="lock-pileup", severity=Severity.WARNING, examine=examine, needs=frozenset({Evidence.LOCKS}))

@@ -1,8 +1,8 @@
-"""A table that is in use is locked without a limit on the wait for the lock.
+"""A table that is in use is locked without a short limit on the wait for the lock.
 
 Catches
     A lock that blocks writes or reads, on a table that is older than the revision, taken while `lock_timeout` is 0,
-    which means no limit.
+    which means no limit, or a minute and more.
 
 Why it hurts
     An ALTER TABLE that takes a millisecond waits for a report that has been running for an hour, and every later query
@@ -22,7 +22,7 @@ How to fix
     A migration that gives up after two seconds does no harm, and can be run again.
 
 Stays quiet when
-    A limit is set anywhere: for the role, the database or the connection, or in the script.
+    A limit of less than a minute is set anywhere: for the role, the database or the connection, or in the script.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from app.gate.checks.support.locks import HeldLocks, Transaction, held_locks, li
 from app.gate.checks.support.statements import sql_of
 from app.gate.recording.model import Evidence, Recording
 from app.gate.report.verdict import Severity
-from app.gate.wording import listed
+from app.gate.wording import counted, listed
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
@@ -47,14 +47,23 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if locking and not observed:
         raise CheckSkipped("the value of lock_timeout was not observed")
     without: dict[str, list[tuple[Transaction, HeldLocks]]] = {}
+    patient: dict[str, list[tuple[Transaction, HeldLocks]]] = {}
     for transaction, held in observed:
-        if held.statement.lock_timeout_ms == 0:
-            without.setdefault(transaction.revision.revision, []).append((transaction, held))
+        limit = held.statement.lock_timeout_ms or 0
+        if limit == 0 or limit >= _LONG_MS:
+            found = patient if limit else without
+            found.setdefault(transaction.revision.revision, []).append((transaction, held))
     if len(without) >= 3 and len(without) == len({transaction.revision.revision for transaction, _ in observed}):
         yield _of_the_project(recording)
         return
-    for revision, found in without.items():
-        yield _of_a_revision(revision, found)
+    for revision, some in without.items():
+        yield _of_a_revision(revision, some)
+    for revision, some in patient.items():
+        if revision not in without:
+            yield _too_patient(revision, some)
+
+
+_LONG_MS = 60_000
 
 
 def _of_the_project(recording: Recording) -> Finding:
@@ -71,8 +80,28 @@ def _of_the_project(recording: Recording) -> Finding:
     )
 
 
+def _tables(found: Sequence[tuple[Transaction, HeldLocks]]) -> set[str]:
+    return {table for _, held in found for table, first in held.since.items() if first is held.statement}
+
+
+def _too_patient(revision: str, found: Sequence[tuple[Transaction, HeldLocks]]) -> Finding:
+    tables = _tables(found)
+    longest = max(found, key=lambda each: each[1].statement.lock_timeout_ms or 0)[1].statement
+    return Finding(
+        f"{revision} locks {listed(listed_tables(tables))} with a lock_timeout of {counted(round((longest.lock_timeout_ms or 0) / 60_000), 'minute')}: "
+        "that long all other queries on the table wait behind it.",
+        "long-lock-timeout",
+        revision=revision,
+        object=", ".join(sorted(tables)),
+        detail=sql_of(longest),
+        help="A few seconds are enough: an upgrade that gives up does no harm, and can be run again.\n\n"
+        "    op.execute(\"SET LOCAL lock_timeout = '2s'\")",
+        line=longest.line,
+    )
+
+
 def _of_a_revision(revision: str, found: Sequence[tuple[Transaction, HeldLocks]]) -> Finding:
-    tables = {table for _, held in found for table, first in held.since.items() if first is held.statement}
+    tables = _tables(found)
     statement = found[0][1].statement
     return Finding(
         f"{revision} locks {listed(listed_tables(tables))} without a lock_timeout: if it has to wait, all other queries on the table "

@@ -1,12 +1,14 @@
-"""A constraint that is not validated, or an index that cannot be used, is left behind at head.
+"""A constraint that is not validated, an invalid index or a disabled trigger is left behind at head.
 
 Catches
-    A constraint that is NOT VALID after the last revision, and an index that is INVALID.
+    A constraint that is NOT VALID after the last revision, an index that is INVALID, a trigger that is disabled, and a
+    table for which autovacuum is off.
 
 Why it hurts
     PostgreSQL enforces a NOT VALID constraint for new rows only: existing rows may violate it, the planner does not
     rely on it, and a dump of the database may fail to restore. No query uses an invalid index, but every write still
-    maintains it.
+    maintains it. A trigger that was disabled to load rows, and not enabled again, misses all that is written from then
+    on: that is a warning. Without autovacuum a table grows, its statistics age, and VACUUM has to be run by hand.
 
 How to fix
     Validate the existing rows in a separate revision; writes continue meanwhile::
@@ -19,8 +21,12 @@ How to fix
             op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_orders_note")
             op.create_index("ix_orders_note", "orders", ["note"], postgresql_concurrently=True)
 
+    Enable a trigger again in the same revision::
+
+        op.execute("ALTER TABLE orders ENABLE TRIGGER touch")
+
 Stays quiet when
-    A later revision validates it.
+    A later revision validates it, or enables it again.
 """
 
 from __future__ import annotations
@@ -31,7 +37,7 @@ from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.fix_code import concurrently, python
 from app.gate.checks.support.naming import noun
 from app.gate.postgres.quoting import quote, quote_table
-from app.gate.recording.model import Change, Definition, Key, Recording, Revision
+from app.gate.recording.model import Change, Definition, Evidence, Key, Recording, RoundTrip
 from app.gate.recording.names import full_name, table_of
 from app.gate.report.verdict import Severity
 from app.gate.wording import indented
@@ -41,10 +47,11 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if recording.head is None:
         raise CheckSkipped(recording.not_observed.get("head", "the history was not walked to its head"))
     for key, definition in sorted(recording.head.objects.items()):
-        if (found := _finding(key, definition)) is None:
+        if (found := _finding(key, definition) or _switched_off(key, definition)) is None:
             continue
         subject, message, advice = found
-        revision = _find_origin(recording, key)
+        origin = _find_origin(recording, key)
+        revision = recording.get_revision(origin.revision) if origin is not None else None
         if revision is None or revision.is_new:
             yield Finding(
                 f"{message[0].upper()}{message[1:]}.",
@@ -53,6 +60,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
                 object=full_name(key),
                 detail=str(definition["definition"]) if "definition" in definition else None,
                 help=advice,
+                severity=Severity.WARNING if origin is not None and _was_in_the_way(key, origin) else None,
             )
 
 
@@ -92,12 +100,40 @@ def _finding(key: Key, definition: Definition) -> tuple[str, str, str] | None:
     return None
 
 
-def _find_origin(recording: Recording, key: Key) -> Revision | None:
-    """The last revision that created or changed the object."""
-    for trip in reversed(recording.trips):
-        if trip.up is not None and any(change.key == key for change in trip.up.changes):
-            return recording.get_revision(trip.revision)
+def _switched_off(key: Key, definition: Definition) -> tuple[str, str, str] | None:
+    """The same of what somebody has switched off."""
+    if key.kind == "trigger" and definition.get("enabled") == "never":
+        sql = f"ALTER TABLE {quote_table(table_of(key))} ENABLE TRIGGER {quote(key.name)}"
+        return (
+            "trigger disabled",
+            f"{noun(Change(key, None, definition))} is disabled at head: it misses what is written",
+            f"Enable it, or drop it if it is not needed any more:\n\n    op.execute({python(sql)})",
+        )
+    if key.kind == "table" and _AUTOVACUUM_OFF & {str(each).lower() for each in definition.get("options") or ()}:
+        sql = f"ALTER TABLE {quote_table(full_name(key))} RESET (autovacuum_enabled)"
+        return (
+            "autovacuum off",
+            f"autovacuum is off at head for {noun(Change(key, None, definition))}: it grows, and its statistics age",
+            f"Switch it on again once the rows are loaded, or tune it (autovacuum_vacuum_scale_factor):\n\n    op.execute({python(sql)})",
+        )
     return None
 
 
-CHECK = Check(id="not-validated", severity=Severity.NOTICE, examine=examine)
+_AUTOVACUUM_OFF = {f"autovacuum_enabled={off}" for off in ("false", "off", "no", "0", "f", "n")}
+
+
+def _was_in_the_way(key: Key, origin: RoundTrip) -> bool:
+    """Whether a trigger was disabled by a revision that writes rows of its table: to load them, and not for good."""
+    statements = origin.up.statements if origin.up is not None else ()
+    return key.kind == "trigger" and any(table_of(key) in statement.written for statement in statements)
+
+
+def _find_origin(recording: Recording, key: Key) -> RoundTrip | None:
+    """The last revision that created or changed the object."""
+    for trip in reversed(recording.trips):
+        if trip.up is not None and any(change.key == key for change in trip.up.changes):
+            return trip
+    return None
+
+
+CHECK = Check(id="not-validated", severity=Severity.NOTICE, examine=examine, needs=frozenset({Evidence.LOCKS}))

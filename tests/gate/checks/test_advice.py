@@ -40,6 +40,11 @@ INVALID_INDEX = sql(
     "CREATE INDEX ix_orders_note ON orders (note)",
     "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_orders_note'::regclass",
 )
+DISABLED_TRIGGER = sql(
+    "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+    "CREATE TRIGGER touch BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION touch()",
+    "ALTER TABLE orders DISABLE TRIGGER touch",
+)
 ALLOW_NULL = "op.alter_column('orders', 'note', nullable=True, server_default=None)"
 WITHOUT_LIMIT = body(online("SET lock_timeout = 0"), CODE, "op.drop_column('orders', 'note')")
 STATUSES = body(
@@ -151,6 +156,7 @@ BLOCKS: Mapping[str, Sequence[Example | Project | NotRun]] = {
     "not-validated": [
         Example(bad=ADD_CHECK_FOR_NEW_ROWS, good=body(ADD_CHECK_FOR_NEW_ROWS, CODE)),
         Example(bad=INVALID_INDEX, good=body(INVALID_INDEX, CODE)),
+        Example(bad=DISABLED_TRIGGER, good=body(DISABLED_TRIGGER, CODE)),
     ],
     "interrupted-upgrade": [
         Example(

@@ -187,6 +187,16 @@ def test_dropping_an_index_is_a_finding():
     assert 'op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_total")' in str(finding.help)
 
 
+def test_an_index_that_is_dropped_with_its_table_is_no_hazard_unless_the_table_is_only_renamed():
+    drop = statement("DROP INDEX ix_total", locks={"orders": "AccessExclusiveLock"})
+    table = key("table", "orders")
+    changes = [removed(INDEX, **ON_TOTAL), removed(table)]
+
+    assert list(examine(recording(trip(statements=[drop], changes=changes)))) == []
+    renamed = trip(statements=[drop], changes=changes, renamed=[(table, key("table", "purchases"))])
+    assert len(list(examine(recording(renamed)))) == 1
+
+
 @pytest.mark.parametrize(
     "only",
     [

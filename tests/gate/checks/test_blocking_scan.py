@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.gate.checks.blocking_scan import examine
-from tests.gate.checks.builders import added, altered, key, recording, statement, trip
+from tests.gate.checks.builders import added, altered, key, recording, removed, statement, trip
 
 CHECK = added(key("constraint", "ck_total", "orders"), type="check", definition="CHECK ((total > 0))")
 ADD_CHECK = "ALTER TABLE orders ADD CONSTRAINT ck_total CHECK (total > 0)"
@@ -223,3 +223,17 @@ def test_a_do_block_is_seen_like_anything_else():
 )
 def test_stays_quiet_about(statements):
     assert list(examine(recording(trip(statements=statements)))) == []
+
+
+def test_a_required_column_that_is_only_renamed_does_not_make_the_table_one_that_has_to_be_empty():
+    old, new = key("column", "number", "orders"), key("column", "serial_number", "orders")
+    required = {"type": "integer", "nullable": False}
+    check = statement(
+        "ALTER TABLE orders ADD CONSTRAINT ck CHECK (serial_number > 0)",
+        locks={"orders": "AccessExclusiveLock"},
+        scans=["orders"],
+    )
+    changes = [removed(old, **required), added(new, **required)]
+
+    assert len(list(examine(recording(trip(statements=[check], changes=changes, renamed=[(old, new)]))))) == 1
+    assert list(examine(recording(trip(statements=[check], changes=changes)))) == []

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from app.gate.checks.breaking_change import examine
+from app.gate.report.verdict import Severity
 from tests.gate.checks.builders import added, altered, key, recording, removed, revision, snapshot, statement, trip
 
 TABLE = key("table", "orders")
 NOTE = key("column", "note", "orders")
 TEXT = {"type": "text", "nullable": True}
+PRIMARY = {"type": "primary key", "columns": ["id"], "definition": "PRIMARY KEY (id)"}
 STATUS = {"type": "check", "definition": "CHECK ((status = ANY (ARRAY['new'::text, 'paid'::text])))"}
 
 
@@ -26,10 +28,6 @@ def messages(*changes, **fields):
     [
         ([removed(TABLE)], "Table orders is dropped: code that still uses it fails."),
         ([removed(NOTE, **TEXT)], "Column orders.note is dropped: code that still reads or writes it fails."),
-        (
-            [removed(NOTE, **TEXT), added(key("column", "remark", "orders"), **TEXT)],
-            "Column orders.note is renamed to remark: code that still reads or writes it fails.",
-        ),
         (
             [added(NOTE, type="text", nullable=False)],
             "Column orders.note is required and has no default: INSERTs of older code fail.",
@@ -103,7 +101,13 @@ def test_a_renamed_table_is_reported_by_its_new_name_and_not_by_its_columns():
         added(key("constraint", "ck", "purchases"), type="check", definition="CHECK ((note <> ''::text))"),
     ]
 
-    assert messages(*changes) == ["Table orders is renamed to purchases: code that still uses it fails."]
+    renamed = [(TABLE, key("table", "purchases")), (NOTE, key("column", "note", "purchases"))]
+
+    assert messages(*changes, renamed=renamed) == [
+        "Table orders is renamed to purchases: code that still uses it fails."
+    ]
+    # However alike a new table is, it is not the one that is gone.
+    assert messages(*changes) == ["Table orders is dropped: code that still uses it fails."]
 
 
 def test_a_table_that_is_renamed_and_changed_at_once_is_reported_by_its_new_name_and_where_that_was_given():
@@ -121,7 +125,9 @@ def test_a_table_that_is_renamed_and_changed_at_once_is_reported_by_its_new_name
         added(key("column", "total", "Purchases"), type="integer", nullable=True),
     ]
 
-    [finding] = examine(recording(trip(statements=statements, changes=changes)))
+    renamed = [(TABLE, key("table", "Purchases")), (NOTE, key("column", "remark", "Purchases"))]
+
+    [finding] = examine(recording(trip(statements=statements, changes=changes, renamed=renamed)))
 
     assert finding.message == "Table orders is renamed to Purchases: code that still uses it fails."
     assert (finding.line, finding.detail) == (14, 'ALTER TABLE public.orders RENAME TO "Purchases"')
@@ -144,7 +150,9 @@ def test_a_column_that_is_renamed_is_not_reported_a_second_time_as_one_that_must
     required = {"type": "text", "nullable": False}
     changes = [removed(NOTE, **required), added(key("column", "remark", "orders"), **required)]
 
-    assert messages(*changes, statements=[rename]) == [
+    renamed = [(NOTE, key("column", "remark", "orders"))]
+
+    assert messages(*changes, statements=[rename], renamed=renamed) == [
         "Column orders.note is renamed to remark: code that still reads or writes it fails."
     ]
 
@@ -270,8 +278,12 @@ def test_points_at_the_statement_that_makes_and_not_at_the_one_that_cleans_up_be
         ],
         [added(key("constraint", "ck", "orders"), type="check", definition="CHECK ((total > 0)) NOT ENFORCED")],
         [
-            altered(key("table", "orders"), {"partition_of": "public.sales DEFAULT"}, {}),
-            added(key("constraint", "orders_total_check", "orders"), type="check", definition="CHECK ((total > 0))"),
+            altered(TABLE, {"partition_of": "public.sales FOR VALUES IN (1)"}, {"partition_of": "public.sold DEFAULT"}),
+            altered(TABLE, {"inherits": ["a"]}, {"inherits": ["a", "b"]}),
+        ],
+        [
+            removed(key("constraint", "orders_pkey", "orders"), **PRIMARY),
+            altered(TABLE, {}, {"partition_of": "public.sales DEFAULT"}),
         ],
         [altered(NOTE, {"type": "character varying(20)[]"}, {"type": "text[]"})],
         [altered(NOTE, {"type": "cidr"}, {"type": "inet"})],
@@ -297,7 +309,8 @@ def test_points_at_the_statement_that_makes_and_not_at_the_one_that_cleans_up_be
         "an index that goes",
         "a constraint that takes over a unique index",
         "a CHECK that is not enforced",
-        "the bounds of a partition that is detached",
+        "another parent in the place of one, or besides",
+        "a key that is now its parent's",
         "elements of a wider type",
         "networks that become addresses",
     ],
@@ -381,7 +394,6 @@ def test_stays_quiet_about_a_table_that_the_same_branch_creates():
     assert list(examine(walk)) == []
 
 
-PRIMARY = {"type": "primary key", "columns": ["id"], "definition": "PRIMARY KEY (id)"}
 WIDER = {"type": "unique", "columns": ["user_id", "id"], "definition": "UNIQUE (user_id, id)"}
 
 
@@ -458,3 +470,327 @@ def test_two_breaks_of_one_table_are_both_in_the_detail():
         "- column orders.note is dropped: code that still reads or writes it fails",
         "- column orders.total is dropped: code that still reads or writes it fails",
     ]
+
+
+def severities(*changes, **fields):
+    return {finding.message: finding.severity for finding in examine(recording(trip(changes=changes, **fields)))}
+
+
+CK = key("constraint", "ck", "orders")
+UQ = key("constraint", "uq", "orders")
+UNIQUE = {"type": "unique", "columns": ["number"], "definition": "UNIQUE (number)"}
+AUDIT = key("trigger", "audit", "orders")
+AUDITS = {"definition": "AFTER INSERT ON public.orders FOR EACH ROW EXECUTE FUNCTION public.audit()"}
+TOTALS = key("view", "totals")
+FROM = "orders\n  WHERE (a > 0);"
+VIEW = {"definition": f" SELECT a,\n    b\n   FROM {FROM}"}
+TOUCH = key("function", "total(integer)")
+
+
+@pytest.mark.parametrize(
+    ("changes", "statements", "message"),
+    [
+        (
+            [added(CK, type="check", definition="CHECK ((total > 0)) NOT VALID")],
+            [],
+            "Check constraint ck on orders is new",
+        ),
+        ([added(UQ, **UNIQUE)], [], "Unique constraint uq on orders is new"),
+        ([altered(key("index", "ix", "orders"), {}, {"unique": True})], [], "Index ix on orders is new"),
+        ([altered(NOTE, TEXT, {**TEXT, "nullable": False})], [], "Column orders.note is now NOT NULL"),
+        ([removed(AUDIT, **AUDITS)], ["DROP TRIGGER audit ON orders"], "Trigger audit on orders is dropped"),
+        (
+            [
+                altered(TABLE, {"partition_of": "public.sales DEFAULT"}, {}),
+                added(CK, type="check", definition="CHECK (true)"),
+            ],
+            [],
+            "Table orders is detached from sales",
+        ),
+        ([altered(TABLE, {}, {"replica_identity": "full"})], [], "Table orders has REPLICA IDENTITY FULL"),
+        (
+            [altered(TOTALS, VIEW, {"definition": f" SELECT a,\n    b\n   FROM {FROM.replace('0', '1')}"})],
+            ["CREATE OR REPLACE VIEW totals AS SELECT a, b FROM orders WHERE a > 1"],
+            "View totals has another query",
+        ),
+        (
+            [altered(TOUCH, {"body": "SELECT 1"}, {"body": "SELECT 2"})],
+            ["CREATE OR REPLACE FUNCTION total(a integer) …"],
+            "Function total(integer) has another body",
+        ),
+        (
+            [altered(NOTE, {**TEXT, "generated": "lower(a)"}, {**TEXT, "generated": "upper(a)"})],
+            [],
+            "Column orders.note is generated from another expression",
+        ),
+        ([removed(key("domain", "amount"), type="integer")], [], "Domain amount is dropped"),
+        ([removed(key("enum", "status"), labels=["new"])], [], "Enum status is dropped"),
+    ],
+)
+def test_what_older_code_may_or_may_not_mind_is_a_notice(changes, statements, message):
+    found = severities(*changes, statements=[statement(sql) for sql in statements])
+
+    assert [(words.partition(":")[0], severity) for words, severity in found.items()] == [(message, Severity.NOTICE)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            [removed(UQ, **UNIQUE)],
+            "Unique constraint uq on orders is dropped: ON CONFLICT (number) of older code fails, and duplicates are accepted.",
+        ),
+        (
+            [
+                removed(
+                    key("index", "ix", "orders"), unique=True, definition="USING btree (lower(note)) WHERE (total > 0)"
+                )
+            ],
+            "Index ix on orders is dropped: ON CONFLICT (lower(note) WHERE (total > 0)) of older code fails, and duplicates are accepted.",
+        ),
+        (
+            [removed(key("constraint", "pk", "orders"), **PRIMARY)],
+            "Primary key pk on orders is dropped: ON CONFLICT (id) of older code fails, and several rows of the same key are accepted.",
+        ),
+        (
+            [altered(UQ, UNIQUE, {**UNIQUE, "columns": ["number", "shop"], "definition": "UNIQUE (number, shop)"})],
+            "Unique constraint uq on orders is dropped: ON CONFLICT (number) of older code fails, and duplicates are accepted.",
+        ),
+        (
+            [altered(NOTE, {**TEXT, "identity": "by default"}, {**TEXT, "identity": "always"})],
+            "Column orders.note is now GENERATED ALWAYS: older code that writes it fails.",
+        ),
+        (
+            [altered(NOTE, {**TEXT, "generated": "lower(a)"}, TEXT)],
+            "Column orders.note is no longer generated: rows that older code writes have no value in it.",
+        ),
+        (
+            [altered(NOTE, {"nullable": False, "generated": "lower(a)"}, {"nullable": False})],
+            "Column orders.note is no longer generated: INSERTs of older code fail.",
+        ),
+        (
+            [altered(TABLE, {"inherits": ["places", "shop.things"]}, {"inherits": ["places"]})],
+            "Table orders no longer inherits from shop.things: queries on that do not return its rows.",
+        ),
+        (
+            [removed(AUDIT, **AUDITS)],
+            "Trigger audit on orders is gone, and no statement drops it: what older code writes no longer passes through it.",
+        ),
+        (
+            [removed(key("sequence", "numbers"))],
+            "Sequence numbers is dropped: older code that draws numbers from it fails.",
+        ),
+        (
+            [removed(key("extension", "pgcrypto", schema=""))],
+            "Extension pgcrypto is dropped: code that calls its functions or names its types fails.",
+        ),
+        (
+            [altered(TOUCH, {"returns": "integer"}, {"returns": "bigint"})],
+            "Function total(integer) returns bigint in place of integer: code that still calls it fails.",
+        ),
+        (
+            [
+                removed(key("schema", "shop", schema="")),
+                removed(key("table", "a", schema="shop")),
+                removed(key("view", "b", schema="shop")),
+            ],
+            "Schema shop is dropped, with 2 tables: code that still uses what was in it fails.",
+        ),
+    ],
+)
+def test_a_promise_that_older_code_relies_on_is_a_warning(changes, message):
+    assert severities(*changes) == {message: None}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [removed(UQ, **{**UNIQUE, "definition": "UNIQUE (number) DEFERRABLE"})],
+        [removed(key("index", "ix", "orders"), unique=True, valid=False, definition="USING btree (number)")],
+        [removed(UQ, **UNIQUE), removed(key("column", "number", "orders"), type="integer"), removed(TABLE)],
+        [
+            removed(UQ, **UNIQUE),
+            added(key("index", "ix", "orders"), unique=True, definition="USING btree (number DESC)"),
+        ],
+        [removed(key("sequence", "orders_id_seq"), owned_by="public.orders.id")],
+        [removed(AUDIT, **AUDITS), added(key("trigger", "audit_2", "orders"), **AUDITS)],
+        [altered(TOTALS, VIEW, {"definition": " SELECT b AS a\n   FROM sales"})],
+        [altered(TOTALS, VIEW, {"definition": f" SELECT a,\n    upper(b) AS c,\n    b\n   FROM {FROM}"})],
+        [altered(TOUCH, {"body": "SELECT  1"}, {"body": "SELECT 1"})],
+        [
+            removed(TOUCH, returns="integer"),
+            added(key("function", "total(integer, text)"), arguments="a integer, b text DEFAULT 'x'::text"),
+        ],
+        [removed(key("domain", "amount"), type="integer"), altered(NOTE, {"type": "amount"}, {"type": "integer"})],
+    ],
+    ids=[
+        "a key that ON CONFLICT cannot name",
+        "an index that was never built to the end",
+        "a key of a table that is gone",
+        "a key that another one replaces",
+        "the sequence of a column",
+        "a trigger by another name",
+        "a view that a rename has changed",
+        "a view with one column more",
+        "a body that differs in blanks",
+        "a function with one more argument that has a default",
+        "a domain whose columns keep their values",
+    ],
+)
+def test_a_promise_is_kept_by(changes):
+    assert [message for message in messages(*changes) if "Table orders is dropped" not in message] == []
+
+
+def test_a_type_that_is_renamed_is_one_finding_and_not_one_for_each_column():
+    columns = [key("column", "status", f"t{number}") for number in range(33)]
+    changes = [
+        removed(key("enum", "status"), labels=["new"]),
+        added(key("enum", "order_status"), labels=["new"]),
+        *(altered(each, {"type": "status"}, {"type": "order_status"}) for each in columns[:32]),
+        altered(columns[32], {"type": "status[]"}, {"type": "order_status[]"}),
+    ]
+    renamed = [(key("enum", "status"), key("enum", "order_status"))]
+
+    assert messages(*changes, renamed=renamed) == [
+        "Enum status is renamed to order_status: code that names it, as in a cast, fails."
+    ]
+
+
+def test_a_schema_that_is_renamed_is_one_finding():
+    tables = [f"t{number}" for number in range(33)]
+    changes = [
+        removed(key("schema", "shop", schema="")),
+        added(key("schema", "store", schema="")),
+        *(removed(key("table", name, schema="shop")) for name in tables),
+        *(added(key("table", name, schema="store")) for name in tables),
+    ]
+    renamed = [(key("schema", "shop", schema=""), key("schema", "store", schema=""))]
+
+    assert messages(*changes, renamed=renamed) == [
+        "Schema shop is renamed to store, with 33 tables: code that still uses what was in it fails."
+    ]
+
+
+def test_many_tables_of_one_revision_are_one_finding_with_a_list():
+    changes = [removed(key("column", "note", f"t{number:02}"), **TEXT) for number in range(50)]
+
+    [finding] = examine(recording(trip(changes=changes)))
+
+    assert finding.message == "Code of the previous release breaks on 50 objects: t00, t01, t02 and 47 more."
+    assert finding.object is None
+    lines = str(finding.detail).splitlines()
+    assert (lines[0], lines[-1]) == (
+        "- column t00.note is dropped: code that still reads or writes it fails",
+        "- and 10 more",
+    )
+
+
+def test_warnings_and_notices_of_one_table_are_two_findings():
+    found = severities(removed(NOTE, **TEXT), added(UQ, **UNIQUE))
+
+    assert list(found.values()) == [None, Severity.NOTICE]
+
+
+def test_a_key_of_which_another_one_is_left_is_not_missed():
+    walk = recording(trip(changes=[removed(UQ, **UNIQUE)]), head=snapshot({key("constraint", "u2", "orders"): UNIQUE}))
+
+    assert list(examine(walk)) == []
+
+
+def branch(*changes):
+    """b2, the first revision of a branch, adds a column; c3 makes the changes."""
+    return recording(
+        trip("a1"),
+        trip("b2", changes=[added(NOTE, **TEXT)]),
+        trip("c3", changes=changes),
+        revisions=[revision("a1", is_new=False), revision("b2", "a1"), revision("c3", "b2")],
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        added(CK, type="check", definition="CHECK ((note <> ''::text))"),
+        added(UQ, type="unique", columns=["note"], definition="UNIQUE (note)"),
+        altered(NOTE, TEXT, {"type": "integer", "nullable": True}),
+        altered(NOTE, TEXT, {**TEXT, "nullable": False, "default": "''"}),
+        removed(NOTE, **TEXT),
+    ],
+    ids=["a CHECK", "a unique key", "another type", "NOT NULL with a default", "its end"],
+)
+def test_older_code_does_not_mind_what_happens_to_a_column_of_the_same_branch(change):
+    assert list(examine(branch(change))) == []
+
+
+def test_a_column_of_the_same_branch_that_becomes_required_is_a_break():
+    [finding] = examine(branch(altered(NOTE, TEXT, {**TEXT, "nullable": False})))
+
+    assert (
+        finding.message
+        == "Column orders.note, which is new, is now required and has no default: INSERTs of older code fail."
+    )
+    assert finding.severity is None
+
+
+PUBLICATION = key("publication", "feed", schema="")
+WRITES = {"publish": "insert, update, delete, truncate"}
+
+
+@pytest.mark.parametrize(
+    ("publication", "changes", "refused"),
+    [
+        (
+            {**WRITES, "tables": ["orders"]},
+            [removed(key("constraint", "pk", "orders"), **PRIMARY)],
+            "UPDATE and DELETE",
+        ),
+        ({**WRITES, "all_tables": True}, [removed(key("constraint", "pk", "orders"), **PRIMARY)], "UPDATE and DELETE"),
+        ({**WRITES, "schemas": ["public"]}, [altered(TABLE, {"replica_identity": "full"}, {})], "UPDATE and DELETE"),
+        (
+            {"publish": "insert, delete", "tables": ["public.orders (id) WHERE (id > 0)"]},
+            [removed(key("index", "uq", "orders"), unique=True), altered(TABLE, {"replica_identity": "index uq"}, {})],
+            "DELETE",
+        ),
+        ({"publish": "insert", "tables": ["orders"]}, [removed(key("constraint", "pk", "orders"), **PRIMARY)], None),
+        ({**WRITES, "tables": ["others"]}, [removed(key("constraint", "pk", "orders"), **PRIMARY)], None),
+    ],
+    ids=["the table", "all tables", "its schema", "by its index", "only INSERT", "another table"],
+)
+def test_a_published_table_without_a_replica_identity_is_named_with_what_is_refused(publication, changes, refused):
+    head = snapshot({TABLE: {}, PUBLICATION: publication})
+
+    found = [
+        each
+        for each in examine(recording(trip(changes=changes), head=head))
+        if "identity" in f"{each.detail}{each.message}"
+    ]
+
+    words = f"table orders is published and has no replica identity: PostgreSQL refuses {refused} on it"
+    assert [words.lower() in f"{each.detail} {each.message}".lower() for each in found] == ([True] if refused else [])
+
+
+def test_a_table_that_is_published_without_a_replica_identity_is_a_break_with_the_statement_that_helps():
+    head = snapshot({TABLE: {}, PUBLICATION: {**WRITES, "tables": ["orders"]}})
+
+    [finding] = examine(recording(trip(changes=[added(PUBLICATION, **WRITES, tables=["orders"])]), head=head))
+
+    assert finding.message.startswith("Table orders is published and has no replica identity")
+    assert '    op.execute("ALTER TABLE orders REPLICA IDENTITY FULL")' in str(finding.help)
+
+
+def test_what_partitions_and_children_have_from_their_parent_is_one_finding():
+    tables = ["events", "events_2024", "events_2025", "events_2025_1", "old_events"]
+    changes = [removed(key("column", "note", name), **TEXT) for name in tables]
+    head = snapshot(
+        {
+            key("table", "events"): {"partition_by": "RANGE (day)"},
+            key("table", "events_2024"): {"partition_of": "events FOR VALUES FROM (1) TO (2)"},
+            key("table", "events_2025"): {"partition_of": "public.events DEFAULT", "partition_by": "RANGE (day)"},
+            key("table", "events_2025_1"): {"partition_of": '"events_2025" DEFAULT'},
+            key("table", "old_events"): {"inherits": ["events"]},
+        }
+    )
+
+    [finding] = examine(recording(trip(changes=changes), head=head))
+
+    assert finding.message == "Column events.note is dropped: code that still reads or writes it fails."

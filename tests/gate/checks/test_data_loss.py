@@ -10,7 +10,7 @@ import pytest
 from app.gate.checks.base import CheckSkipped
 from app.gate.checks.data_loss import examine
 from app.gate.recording.model import Direction, Loss, LossKind, Populated, Recording, RowKind, Step
-from tests.gate.checks.builders import key, recording, removed, revision, statement, trip
+from tests.gate.checks.builders import altered, key, recording, removed, revision, statement, trip
 
 COLUMN = removed(key("column", "note", "orders"), type="text", nullable=True)
 DROPPED = Loss("public.orders", "note", LossKind.COLUMN_DROPPED, 5, 6, "note-1", None, ("id",))
@@ -150,6 +150,24 @@ def test_what_the_upgrade_lost_is_not_reported_again_of_the_downgrade():
 )
 def test_stays_quiet_about(one):
     assert list(examine(one)) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "sql", "is_lost"),
+    [
+        ({"partition_of": "orders FOR VALUES IN (1)"}, "ALTER TABLE orders DETACH PARTITION old", False),
+        ({"inherits": ["public.orders"]}, "ALTER TABLE old NO INHERIT orders", False),
+        ({"partition_of": "items DEFAULT"}, "ALTER TABLE items DETACH PARTITION old", True),
+        ({"partition_of": "orders DEFAULT"}, "ALTER TABLE orders DETACH PARTITION old; TRUNCATE old", True),
+    ],
+    ids=["of a partition", "of a child", "of another table's partition", "and then emptied"],
+)
+def test_rows_of_a_table_that_is_detached_are_not_lost(before, sql, is_lost):
+    gone = Loss("public.orders", None, LossKind.ROWS_DELETED, 6, 6, "id = 1001")
+    walk = of([gone])
+    up = trip("a1", changes=[altered(key("table", "old"), before, {})], statements=[statement(sql)]).up
+
+    assert bool(list(examine(replace(walk, trips=(replace(walk.trips[0], up=up),))))) is is_lost
 
 
 def test_is_skipped_where_no_rows_could_be_tried():

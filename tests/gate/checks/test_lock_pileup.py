@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.gate.checks.lock_pileup import examine
-from tests.gate.checks.builders import recording, statement, trip
+from app.gate.report.verdict import Severity
+from tests.gate.checks.builders import key, recording, snapshot, statement, trip
 
 ORDERS = statement("ALTER TABLE orders ADD a int", locks={"orders": "AccessExclusiveLock"}, line=12)
-USERS = statement("ALTER TABLE users ADD a int", locks={"users": "AccessExclusiveLock"}, line=13)
+USERS = statement(
+    "ALTER TABLE users ADD UNIQUE (a)", locks={"users": "AccessExclusiveLock"}, index_builds=["users"], line=13
+)
+QUICK = statement("ALTER TABLE users ADD a int", locks={"users": "AccessExclusiveLock"}, line=13)
 BACKFILL = statement("UPDATE orders SET a = 1", locks={"orders": "RowExclusiveLock"}, scans=["orders"], line=14)
 COMMITTED = statement("SELECT 1", transactional=False)
 
@@ -21,7 +27,45 @@ def test_tables_that_are_locked_one_after_the_other_are_one_finding():
     )
     assert finding.object == "public.orders, public.users"
     assert finding.line == 13
-    assert finding.detail == "ALTER TABLE orders ADD a int\nALTER TABLE users ADD a int"
+    assert finding.detail == "ALTER TABLE orders ADD a int\nALTER TABLE users ADD UNIQUE (a)"
+    assert finding.severity is None
+
+
+def test_three_tables_that_are_locked_for_a_moment_each_are_a_notice():
+    items = statement("ALTER TABLE items ADD a int", locks={"items": "AccessExclusiveLock"})
+
+    [finding] = examine(recording(trip(statements=[ORDERS, QUICK, items])))
+
+    assert finding.message.startswith("a1 locks orders, users and items one after the other")
+    assert finding.severity is Severity.NOTICE
+
+
+DETACH = statement(
+    "ALTER TABLE events DETACH PARTITION events_2025;",
+    locks={"events": "AccessExclusiveLock", "events_2025": "AccessExclusiveLock"},
+)
+
+
+def test_a_partition_that_is_detached_under_a_strong_lock_is_a_finding_with_the_statement_that_needs_none():
+    [finding] = examine(recording(trip(statements=[DETACH])))
+
+    assert finding.message.startswith(
+        "Reads and writes on events and events_2025 and all partitions wait behind this DETACH"
+    )
+    assert 'op.execute("ALTER TABLE events DETACH PARTITION events_2025 CONCURRENTLY")' in str(finding.help)
+
+
+def test_a_partition_is_detached_as_postgresql_can():
+    default = key("table", "events_other")
+    with_default = recording(trip(statements=[DETACH]), head=snapshot({default: {"partition_of": "events DEFAULT"}}))
+    older = replace(recording(trip(statements=[DETACH])), postgres="13.9")
+    concurrent = [
+        replace(
+            DETACH, sql="ALTER TABLE events DETACH PARTITION events_2025 CONCURRENTLY", locks={}, transactional=False
+        )
+    ]
+
+    assert [*examine(with_default), *examine(older), *examine(recording(trip(statements=concurrent)))] == []
 
 
 @pytest.mark.parametrize(
@@ -34,7 +78,7 @@ def test_tables_that_are_locked_one_after_the_other_are_one_finding():
 def test_reads_of_the_tables_before_are_said_to_wait_only_where_they_do(mode: str, words: str):
     statements = [
         statement("CREATE TABLE lines (… REFERENCES orders)", locks={"orders": mode}),
-        statement("CREATE TABLE notes (… REFERENCES users)", locks={"users": "ShareRowExclusiveLock"}),
+        statement("ALTER TABLE users ADD FOREIGN KEY …", locks={"users": "ShareRowExclusiveLock"}, scans=["users"]),
     ]
 
     [finding] = examine(recording(trip(statements=statements)))
@@ -84,7 +128,8 @@ def test_only_the_first_piece_of_long_work_is_reported():
     ],
 )
 def test_one_statement_that_does_several_things_locks_tables_one_after_the_other_too(sql):
-    both = statement(sql, locks={"orders": "AccessExclusiveLock", "users": "AccessExclusiveLock"}, line=11)
+    locks = {"orders": "AccessExclusiveLock", "users": "AccessExclusiveLock"}
+    both = statement(sql, locks=locks, index_builds=["users"], line=11)
 
     [finding] = examine(recording(trip(statements=[both])))
 
@@ -110,6 +155,11 @@ def test_a_backfill_in_the_statement_that_takes_the_lock_is_long_work_too():
         [],
         [ORDERS],
         [ORDERS, ORDERS],
+        [ORDERS, QUICK],
+        [
+            statement("CREATE TABLE lines (… REFERENCES orders)", locks={"orders": "ShareRowExclusiveLock"}),
+            statement("CREATE TABLE notes (… REFERENCES users)", locks={"users": "ShareRowExclusiveLock"}),
+        ],
         [
             statement(
                 "ALTER TABLE orders ADD FOREIGN KEY …",
@@ -142,6 +192,8 @@ def test_a_backfill_in_the_statement_that_takes_the_lock_is_long_work_too():
         "nothing",
         "one table",
         "one table twice",
+        "two tables for a moment each",
+        "two older tables to which new ones refer",
         "one statement that must lock two",
         "the same in a DO block",
         "tables in two transactions",

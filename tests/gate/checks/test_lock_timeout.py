@@ -39,6 +39,29 @@ def test_the_tables_of_one_revision_are_one_finding():
     assert "locks orders and users" in finding.message
 
 
+def test_a_limit_of_minutes_is_told_with_its_length():
+    patient = [
+        statement("ALTER TABLE orders ADD a int", locks=EXCLUSIVE, lock_timeout_ms=minutes * 60_000)
+        for minutes in (1, 5)
+    ]
+
+    [finding] = examine(recording(trip("a1", statements=[patient[1]])))
+
+    assert finding.message == (
+        "a1 locks orders with a lock_timeout of 5 minutes: that long all other queries on the table wait behind it."
+    )
+    assert "SET LOCAL lock_timeout" in str(finding.help)
+    assert "of 1 minute:" in next(iter(examine(recording(trip("a1", statements=[patient[0]]))))).message
+
+
+def test_a_revision_without_a_limit_and_with_a_long_one_is_one_finding():
+    long = statement("ALTER TABLE users ADD a int", locks={"users": "AccessExclusiveLock"}, lock_timeout_ms=600_000)
+
+    [finding] = examine(recording(trip("a1", statements=[LIMITED]), trip("b2", statements=[FOR_EVER, long])))
+
+    assert "without a lock_timeout" in finding.message
+
+
 @pytest.mark.parametrize(
     "statements",
     [

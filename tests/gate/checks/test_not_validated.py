@@ -6,7 +6,8 @@ import pytest
 
 from app.gate.checks.base import CheckSkipped
 from app.gate.checks.not_validated import examine
-from tests.gate.checks.builders import added, altered, key, recording, revision, snapshot, trip
+from app.gate.report.verdict import Severity
+from tests.gate.checks.builders import added, altered, key, recording, revision, snapshot, statement, trip
 
 CHECK = key("constraint", "ck_total", "orders")
 NOT_VALID = {"type": "check", "definition": "CHECK ((total > 0)) NOT VALID", "validated": False}
@@ -53,6 +54,34 @@ def test_a_column_can_be_not_null_and_not_valid():
     [finding] = examine(recording(head=snapshot({key("column", "note", "orders"): column})))
 
     assert finding.message.startswith("NOT NULL of column orders.note is still NOT VALID")
+
+
+TRIGGER = key("trigger", "touch", "orders")
+OFF = {"definition": "BEFORE UPDATE …", "enabled": "never"}
+
+
+@pytest.mark.parametrize(("written", "severity"), [({"orders": 3}, Severity.WARNING), ({"users": 3}, None)])
+def test_a_trigger_that_was_disabled_to_load_rows_and_stays_so_is_a_warning(written, severity):
+    loads = trip("b2", changes=[altered(TRIGGER, {}, OFF)], statements=[statement("UPDATE …", written=written)])
+
+    [finding] = examine(recording(trip("a1"), loads, head=snapshot({TRIGGER: OFF})))
+
+    assert finding.message == "Trigger touch on orders is disabled at head: it misses what is written."
+    assert (finding.revision, finding.severity) == ("b2", severity)
+    assert 'op.execute("ALTER TABLE orders ENABLE TRIGGER touch")' in str(finding.help)
+
+
+def test_autovacuum_that_is_off_is_reported_and_other_settings_of_it_are_not():
+    table, other = key("table", "orders"), key("table", "users")
+    options = {
+        table: {"options": ["autovacuum_enabled=false"]},
+        other: {"options": ["autovacuum_enabled=true", "fillfactor=70"]},
+    }
+
+    [finding] = examine(recording(head=snapshot(options)))
+
+    assert finding.message == "Autovacuum is off at head for table orders: it grows, and its statistics age."
+    assert 'op.execute("ALTER TABLE orders RESET (autovacuum_enabled)")' in str(finding.help)
 
 
 def test_stays_quiet_when_a_later_revision_validates_it():

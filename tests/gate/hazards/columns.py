@@ -190,6 +190,7 @@ CASES = [
         upgrade="op.alter_column('orders', 'note', nullable=False)",
         downgrade="op.alter_column('orders', 'note', nullable=True)",
         expected={"blocking-scan", "breaking-change", "populated-upgrade"},
+        notices={"breaking-change"},
         because="Every row is looked at under ACCESS EXCLUSIVE, and one NULL ends it.",
     ),
     Case(
@@ -227,6 +228,7 @@ CASES = [
         ),
         downgrade="op.alter_column('orders', 'note', nullable=True)",
         expected={"blocking-scan", "breaking-change", "populated-upgrade"},
+        notices={"breaking-change"},
         because="A CHECK that is NOT VALID proves nothing about older rows, so each is read all the same.",
     ),
     Case(
@@ -235,6 +237,7 @@ CASES = [
         upgrade=sql("ALTER TABLE orders ADD CONSTRAINT note_is_there NOT NULL note NOT VALID"),
         downgrade=sql("ALTER TABLE orders DROP CONSTRAINT note_is_there"),
         expected={"breaking-change", "not-validated"},
+        notices={"breaking-change"},
         because="No row is read; new ones have to have it, and older ones were never checked.",
         since=18,
     ),
@@ -283,8 +286,9 @@ CASES = [
         ),
         upgrade=sql("ALTER TABLE orders ALTER COLUMN extra SET EXPRESSION AS (length(note) + 1)"),
         downgrade=sql("ALTER TABLE orders ALTER COLUMN extra SET EXPRESSION AS (length(note))"),
-        expected={"table-rewrite"},
-        because="Each value is worked out again and stored.",
+        expected={"breaking-change", "table-rewrite"},
+        notices={"breaking-change"},
+        because="Each value is worked out again and stored; what reads it gets another one.",
         since=17,
     ),
     # What only the planner or the storage of new values is told.

@@ -18,6 +18,7 @@ CASES = [
         upgrade="op.create_check_constraint('ck_total', 'orders', 'total > 0')",
         downgrade=DROP_CHECK,
         expected={"blocking-scan", "breaking-change"},
+        notices={"breaking-change"},
         because="Every row is put to it under ACCESS EXCLUSIVE, and one that does not meet it ends the upgrade.",
     ),
     Case(
@@ -26,6 +27,7 @@ CASES = [
         upgrade="op.create_check_constraint('ck_total', 'orders', 'total > 0', postgresql_not_valid=True)",
         downgrade=DROP_CHECK,
         expected={"breaking-change", "not-validated"},
+        notices={"breaking-change"},
         because="NOT VALID reads no row; new ones have to obey at once, and older ones were never checked.",
     ),
     Case(
@@ -44,6 +46,7 @@ CASES = [
         ),
         downgrade=DROP_CHECK,
         expected={"blocking-scan", "breaking-change"},
+        notices={"breaking-change"},
         because="VALIDATE needs little, but the ACCESS EXCLUSIVE of the statement before it is held until the commit.",
     ),
     Case(
@@ -56,6 +59,7 @@ CASES = [
         ),
         downgrade=DROP_CHECK,
         expected={"breaking-change"},
+        notices={"breaking-change"},
         because="The autocommit block ends the transaction with the strong lock before the rows are read.",
     ),
     Case(
@@ -206,6 +210,7 @@ CASES = [
         upgrade="op.create_foreign_key('fk_customer', 'orders', 'customers', ['customer_id'], ['id'])",
         downgrade=DROP_KEY,
         expected={"blocking-scan", "breaking-change"},
+        notices={"breaking-change"},
         because="Both tables are read with SHARE ROW EXCLUSIVE on them, so nobody writes to either.",
     ),
     Case(
@@ -214,6 +219,7 @@ CASES = [
         upgrade="op.create_foreign_key('fk_customer', 'orders', 'customers', ['customer_id'], ['id'])",
         downgrade=DROP_KEY,
         expected={"blocking-scan", "breaking-change"},
+        notices={"breaking-change"},
         because="An index may help to compare the two tables; all of it is read all the same, and nobody writes meanwhile.",
     ),
     Case(
@@ -222,6 +228,7 @@ CASES = [
         upgrade="op.create_foreign_key('fk_customer', 'orders', 'customers', ['customer_id'], ['id'], postgresql_not_valid=True)",
         downgrade=DROP_KEY,
         expected={"breaking-change", "not-validated"},
+        notices={"breaking-change"},
         because="Both tables are locked for a moment and none is read; new rows have to obey at once.",
     ),
     Case(
@@ -242,6 +249,7 @@ CASES = [
         upgrade="op.create_foreign_key('fk_parent', 'orders', 'orders', ['parent_id'], ['id'])",
         downgrade="op.drop_constraint('fk_parent', 'orders', type_='foreignkey')",
         expected={"blocking-scan", "breaking-change"},
+        notices={"breaking-change"},
         because="Every row is read and looked up, and nobody writes meanwhile.",
     ),
     Case(
@@ -282,6 +290,7 @@ CASES = [
         upgrade="op.create_unique_constraint('uq_number', 'orders', ['number'])",
         downgrade="op.drop_constraint('uq_number', 'orders', type_='unique')",
         expected={"blocking-index", "breaking-change", "populated-upgrade"},
+        notices={"breaking-change"},
         because="Its index is built under ACCESS EXCLUSIVE, and two equal rows end it.",
     ),
     Case(
@@ -316,6 +325,7 @@ CASES = [
         ),
         downgrade="op.drop_constraint('uq_number', 'orders', type_='unique')",
         expected={"breaking-change", "populated-upgrade"},
+        notices={"breaking-change"},
         because="The build lets writers go on and the constraint takes the index over. Duplicates end it, and are refused from then on.",
     ),
     Case(
@@ -324,6 +334,7 @@ CASES = [
         upgrade="op.create_primary_key('pk_orders', 'orders', ['number'])",
         downgrade="op.drop_constraint('pk_orders', 'orders', type_='primary')",
         expected={"blocking-index", "breaking-change", "populated-upgrade"},
+        notices={"breaking-change"},
         because="Its index is built under ACCESS EXCLUSIVE, and two equal rows end it.",
     ),
     Case(
@@ -351,6 +362,7 @@ CASES = [
             "op.create_index('pk_orders', 'orders', ['number'], unique=True)",
         ),
         expected={"blocking-scan", "breaking-change", "populated-upgrade"},
+        notices={"breaking-change"},
         because="A primary key is NOT NULL, for which every row is read under ACCESS EXCLUSIVE.",
     ),
     Case(
@@ -359,6 +371,7 @@ CASES = [
         upgrade=sql("ALTER TABLE bookings ADD CONSTRAINT no_overlap EXCLUDE USING gist (during WITH &&)"),
         downgrade="op.drop_constraint('no_overlap', 'bookings')",
         expected={"blocking-index", "breaking-change", "populated-upgrade"},
+        notices={"breaking-change"},
         because="Its index is built under ACCESS EXCLUSIVE, and no way leads around that: it takes no index that is there.",
     ),
     # What asks nothing of the rows.

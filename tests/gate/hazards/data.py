@@ -149,8 +149,27 @@ CASES = [
             "op.add_column('customers', sa.Column('state', sa.Text))",
         ),
         downgrade=body("op.drop_column('customers', 'state')", DROP_STATE),
-        expected={"lock-pileup"},
-        because="orders stays closed while the upgrade waits for customers.",
+        because="Each takes a moment, and waits no longer than lock_timeout.",
+    ),
+    Case(
+        name="two new tables that refer to older ones",
+        before=SHOP,
+        upgrade=sql(
+            "CREATE TABLE lines (order_id integer REFERENCES orders)",
+            "CREATE TABLE letters (customer_id integer REFERENCES customers)",
+        ),
+        downgrade=sql("DROP TABLE lines, letters"),
+        because="A trigger is put on each older table, which takes a moment; no row is read.",
+    ),
+    Case(
+        name="index while another table is locked",
+        before=SHOP,
+        upgrade=body(
+            "op.add_column('orders', sa.Column('state', sa.Text))", "op.create_index('ix_state', 'customers', ['id'])"
+        ),
+        downgrade=body("op.drop_index('ix_state')", DROP_STATE),
+        expected={"lock-pileup", "blocking-index"},
+        because="orders stays closed until the index on customers is built.",
     ),
     Case(
         name="two changes of one table",

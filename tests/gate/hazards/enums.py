@@ -140,6 +140,8 @@ CASES = [
         before=sql("CREATE TYPE colour AS ENUM ('red', 'blue')"),
         upgrade=sql("DROP TYPE colour"),
         downgrade=sql("CREATE TYPE colour AS ENUM ('red', 'blue')"),
-        because="No table has a column of it.",
+        expected={"breaking-change"},
+        notices={"breaking-change"},
+        because="No table has a column of it; a cast to it is 'type \"colour\" does not exist'.",
     ),
 ]

@@ -24,6 +24,21 @@ CASES = [
         because="After three seconds it gives up, and those behind it go on.",
     ),
     Case(
+        name="lock_timeout of minutes",
+        before=ORDERS,
+        upgrade=body(sql("SET LOCAL lock_timeout = '5min'"), ADD),
+        downgrade=DROP,
+        expected={"lock-timeout"},
+        because="Five minutes long all queries on the table wait behind it.",
+    ),
+    Case(
+        name="lock_timeout of half a minute",
+        before=ORDERS,
+        upgrade=body(WITHOUT, sql("SET LOCAL lock_timeout = 30000"), ADD),
+        downgrade=DROP,
+        because="It is a limit, if not a short one.",
+    ),
+    Case(
         name="lock_timeout by a function",
         before=ORDERS,
         upgrade=body(

@@ -33,6 +33,7 @@ CASES = [
         upgrade="op.create_check_constraint('ck_size', 'events', 'size > 0')",
         downgrade="op.drop_constraint('ck_size', 'events', type_='check')",
         expected={"blocking-scan", "breaking-change"},
+        notices={"breaking-change"},
         because="Every partition is read while all of them are locked.",
     ),
     Case(
@@ -89,6 +90,7 @@ CASES = [
         upgrade="op.create_foreign_key('fk_day', 'visits', 'days', ['day'], ['day'])",
         downgrade="op.drop_constraint('fk_day', 'visits', type_='foreignkey')",
         expected={"blocking-scan", "breaking-change"},
+        notices={"breaking-change"},
         because="Both tables are read with SHARE ROW EXCLUSIVE on them, so nobody writes to either.",
     ),
     # Partitions that come.
@@ -150,9 +152,65 @@ CASES = [
         name="partition is detached CONCURRENTLY",
         before=EVENTS,
         upgrade=autocommit("ALTER TABLE events DETACH PARTITION events_2025 CONCURRENTLY"),
-        expected={"interrupted-upgrade"},
-        notices={"interrupted-upgrade"},
+        expected={"breaking-change", "interrupted-upgrade"},
+        notices={"breaking-change", "interrupted-upgrade"},
         because="Queries on events go on, without the rows of 2025, which are in a table by itself; cancelled, it wants FINALIZE.",
+    ),
+    Case(
+        name="partition is detached",
+        before=EVENTS,
+        upgrade=sql("ALTER TABLE events DETACH PARTITION events_2025"),
+        downgrade=sql(
+            "ALTER TABLE events ATTACH PARTITION events_2025 FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')"
+        ),
+        expected={"lock-pileup", "breaking-change"},
+        notices={"breaking-change"},
+        because="ACCESS EXCLUSIVE on events waits for every query on any partition; the rows are kept in events_2025.",
+    ),
+    Case(
+        name="partition is detached beside a default partition",
+        before=body(EVENTS, sql("CREATE TABLE events_other PARTITION OF events DEFAULT")),
+        upgrade=sql("ALTER TABLE events DETACH PARTITION events_2025"),
+        downgrade=sql(
+            "ALTER TABLE events ATTACH PARTITION events_2025 FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')"
+        ),
+        expected={"breaking-change"},
+        notices={"breaking-change"},
+        because="'cannot detach partitions concurrently when a default partition exists', so there is no other way.",
+    ),
+    Case(
+        name="partition with a key is detached",
+        before=body(EVENTS, sql("ALTER TABLE events ADD PRIMARY KEY (id, day)")),
+        upgrade=autocommit("ALTER TABLE events DETACH PARTITION events_2025 CONCURRENTLY"),
+        downgrade=sql(
+            "ALTER TABLE events ATTACH PARTITION events_2025 FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')"
+        ),
+        expected={"breaking-change", "interrupted-upgrade"},
+        notices={"breaking-change", "interrupted-upgrade"},
+        because="The key that the partition had from events is its own from now on, and refuses no more than before.",
+    ),
+    Case(
+        name="partition with a key is attached",
+        before=body(
+            EVENTS,
+            sql("ALTER TABLE events ADD PRIMARY KEY (id, day)"),
+            OTHER,
+            sql(
+                "ALTER TABLE events_2026 ADD PRIMARY KEY (id, day)",
+                "ALTER TABLE events_2026 ADD CHECK (day >= '2026-01-01' AND day < '2027-01-01')",
+            ),
+        ),
+        upgrade=sql(f"ALTER TABLE events ATTACH PARTITION events_2026 {BOUNDS}"),
+        downgrade=sql("ALTER TABLE events DETACH PARTITION events_2026"),
+        because="Its key becomes a part of that of events, and the CHECK proves its rows.",
+    ),
+    Case(
+        name="column of all partitions is dropped",
+        before=EVENTS,
+        upgrade="op.drop_column('events', 'note')",
+        downgrade="op.add_column('events', sa.Column('note', sa.Text))",
+        expected={"breaking-change", "data-loss"},
+        because="It goes from each partition with the table.",
     ),
     Case(
         name="partition is dropped",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 
 from app.gate.checks.support.naming import columns_in
 from app.gate.postgres.quoting import quote
@@ -10,17 +11,49 @@ from app.gate.recording.model import Change, Definition, Key, Recording, Step
 from app.gate.recording.names import table_of
 
 
-def involves_new_columns(step: Step, change: Change) -> bool:
+@dataclass(frozen=True)
+class UniqueKey:
+    """What ON CONFLICT can name: two are equal if the same text in it means either."""
+
+    columns: frozenset[str]
+    others: str = ""  # the rest of the definition: expressions, and which rows are in a partial index
+    text: str = field(default="", compare=False)  # for a sentence
+
+
+def unique_key(key: Key, definition: Definition) -> UniqueKey | None:
+    """The unique key that a constraint or an index keeps, if ON CONFLICT can name it: it is valid, and not
+    deferrable."""
+    text = str(definition.get("definition", ""))
+    if definition.get("valid") is False or definition.get("index_valid") is False:
+        return None
+    if key.kind == "constraint":
+        columns = list(definition.get("columns") or ())
+        is_key = definition.get("type") in ("unique", "primary key") and not _DEFERRABLE.search(text)
+        return UniqueKey(frozenset(columns), text=", ".join(columns)) if is_key and columns else None
+    found = _UNIQUE_INDEX.fullmatch(text) if key.kind == "index" and definition.get("unique") else None
+    if found is None:
+        return None
+    where = found["where"] or ""
+    if "(" in found["columns"]:
+        return UniqueKey(frozenset(), found["columns"] + where, found["columns"] + where)
+    columns = [name.strip('"').replace('""', '"') for name in _FIRST_NAMES.findall(found["columns"])]
+    return UniqueKey(frozenset(columns), where, ", ".join(columns) + where)
+
+
+_DEFERRABLE = re.compile(r"(?<!NOT )DEFERRABLE")
+_UNIQUE_INDEX = re.compile(
+    r"USING \w+ \((?P<columns>.*?)\)(?: INCLUDE \([^()]*\))?(?: NULLS NOT DISTINCT)?(?: WITH \([^()]*\))?(?P<where> WHERE .*)?",
+    re.DOTALL,
+)
+_FIRST_NAMES = re.compile(r'(?:^|, )("(?:[^"]|"")+"|\w+)')
+
+
+def involves_columns(new: set[str], change: Change) -> bool:
     """Whether at least one of its columns is new: code that does not know the column cannot violate the constraint.
 
     A unique key or a foreign key with one NULL column, or with the same default in every row, does restrict older code,
     but that is reported for the new column.
     """
-    new = {
-        each.key.name
-        for each in step.changes
-        if each.key.kind == "column" and each.before is None and table_of(each.key) == table_of(change.key)
-    }
     return bool(new & columns_in(change.after or {}))
 
 
@@ -34,6 +67,8 @@ def replaces_another(step: Step, change: Change) -> bool:
         if each.key.kind == change.key.kind and (_allows_all_of(new, old) or has_narrower_bounds(new, old) is False):
             return True
         if (unique := _unique_columns(each.key, old)) and unique == _unique_columns(change.key, new):
+            return True
+        if (unique_before := unique_key(each.key, old)) and unique_before == unique_key(change.key, new):
             return True
     return False
 
@@ -51,15 +86,6 @@ def follows_from_a_unique_key(recording: Recording, step: Step, change: Change) 
         for key, definition in recording.head.objects.items()
         if table_of(key) == table_of(change.key)
     )
-
-
-def replaces_partition_bounds(step: Step, change: Change) -> bool:
-    """Whether it is the CHECK that keeps the bounds of a partition which is detached concurrently."""
-    key = Key("table", change.key.schema, change.key.table)
-    detached = next((each for each in step.changes if each.key == key and each.before and each.after is not None), None)
-    if detached is None or (change.after or {}).get("type") != "check":
-        return False
-    return "partition_of" in (detached.before or {}) and "partition_of" not in (detached.after or {})
 
 
 def literals(definition: Definition) -> set[str]:

@@ -40,45 +40,17 @@ def find_statement(step: Step, change: Change) -> Statement | None:
 _NOT_NULL = re.compile(r"\bNOT\s+NULL\b", re.IGNORECASE)
 
 
-def renamed_to(statement: Statement, table: str) -> str | None:
-    """The new name, if the statement renames that table or view. Both without their schema, which stays."""
-    found = _RENAME.search(statement.sql)
-    return _bare(found["new"]) if found and _bare(found["old"]) == table else None
-
-
-def column_renamed_to(statement: Statement, column: str) -> str | None:
-    """The new name, if the statement renames that column."""
-    for found in _RENAME_COLUMN.finditer(statement.sql):
-        if _bare(found["old"]) == column:
-            return _bare(found["new"])
-    return None
-
-
 def drops(statement: Statement, table: str) -> bool:
     """Whether the statement drops that table or view, called by its bare name."""
     return re.search(_DROPS.format(name=_word(table)), statement.sql, re.IGNORECASE) is not None
 
 
-_NAME = r'(?:"(?:[^"]|"")+"|\w+)'
-_RENAME = re.compile(
-    rf"\b(?:TABLE|VIEW)\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?:{_NAME}\s*\.\s*)?(?P<old>{_NAME})\s+RENAME\s+TO\s+(?P<new>{_NAME})",
-    re.IGNORECASE,
-)
-
-
-_RENAME_COLUMN = re.compile(
-    rf"\bRENAME\s+(?:COLUMN\s+)?(?!COLUMN\b|TO\b|CONSTRAINT\b)(?P<old>{_NAME})\s+TO\s+(?P<new>{_NAME})", re.IGNORECASE
-)
 _DROPS = r"\bDROP\s+(?:MATERIALIZED\s+|FOREIGN\s+)?(?:TABLE|VIEW)\b[^;]*{name}"
 
 
 def _word(name: str) -> str:
     """A pattern for a name that is not part of a longer one."""
     return rf'(?<![\w"])"?{re.escape(name)}"?(?![\w"])'
-
-
-def _bare(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
 
 def _removes(statement: Statement, change: Change) -> bool:

@@ -1,7 +1,7 @@
-"""Orders and customers, both with a note."""
+"""Orders and customers, with a note and a name."""
 
 import sqlalchemy as sa
 
 metadata = sa.MetaData()
 orders = sa.Table("orders", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("note", sa.Text))
-customers = sa.Table("customers", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("note", sa.Text))
+customers = sa.Table("customers", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text))

@@ -8,7 +8,7 @@ down_revision = "a1"
 
 
 def upgrade():
-    op.create_table("customers", sa.Column("id", sa.Integer, primary_key=True))
+    op.create_table("customers", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text))
 
 
 def downgrade():
