@@ -18,12 +18,13 @@ from typing import NamedTuple, TypeVar
 from app.gate.errors import CannotVerify, CommandExited
 from app.gate.postgres import sqlstates
 from app.gate.postgres.sqlstates import EXISTS_ALREADY
-from app.gate.recording.model import Change, Failure, Loss, Populated, RowKind, Step
+from app.gate.recording.model import Change, Failure, Loss, Populated, Rename, RowKind, Step
 from app.gate.rows._catalog import Catalog, read_catalog
 from app.gate.rows._contents import Contents, read_contents
 from app.gate.rows._fill import Filled, fill
 from app.gate.rows._losses import losses
 from app.gate.rows._plan import Plan, make_plan
+from app.gate.rows._renames import newer_names, with_older_names
 from app.gate.rows.connection import CommitRefused, QueryRefused, RowConnection
 from app.gate.rows.steps import Steps
 from app.gate.rows.touched import binds_rows, columns_of, new_tables
@@ -88,6 +89,7 @@ class RowsTrial:
     touched: frozenset[str]
     changes: Sequence[Change]  # of the first upgrade
     own_rows: str | None = None  # the project's SQL script
+    renamed: Sequence[Rename] = ()  # of the first upgrade
     must_commit: bool = False
     _catalog_after: Catalog | None = None
     _left: list[_Attempt] = field(default_factory=lambda: [*_ATTEMPTS])
@@ -100,7 +102,10 @@ class RowsTrial:
     def look_ahead(self, connection: RowConnection) -> None:
         """Read what the revision will demand of rows, while the schema is in its state after the upgrade."""
         if any(map(binds_rows, self.changes)):
-            self._catalog_after = self._try(lambda: read_catalog(connection.ask, self.touched, is_whole=False))
+            wanted = self.touched | newer_names(self.renamed, self.touched)
+            self._catalog_after = self._try(
+                lambda: with_older_names(read_catalog(connection.ask, wanted, is_whole=False), self.renamed)
+            )
 
     def run(self, steps: Steps) -> TrialResult:
         """Try the upgrade over rows until it passes, and then the downgrade.

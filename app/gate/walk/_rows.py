@@ -19,7 +19,7 @@ def rows_trial(walk: Walk, trip: RoundTrip, before: Snapshot) -> RowsTrial | Non
     if not touched and path is None:
         return None
     own_rows = path.read_text("utf-8", "replace") if path else None
-    return RowsTrial(touched, trip.up.changes, own_rows)
+    return RowsTrial(touched, trip.up.changes, own_rows, trip.up.renamed)
 
 
 def postpone_rows(walk: Walk, client: DriverClient, trip: RoundTrip, before: Snapshot) -> None:
