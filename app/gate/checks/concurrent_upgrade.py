@@ -35,6 +35,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
+from app.gate.checks.support.failures import failure_detail
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.subjects import changed
 from app.gate.recording.model import Evidence, Failure, Recording
@@ -79,7 +80,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             f"Of two upgrades that start at the same time on an empty database, one fails: {_words_of(failure)}.",
             "fails",  # the error and the revision depend on chance
             revision=failure.revision,
-            detail=failure.sql and failure.sql.strip(),
+            detail=failure_detail(failure),
             help=_HELP,
             path=None if failure.revision else recording.env_path,
         )

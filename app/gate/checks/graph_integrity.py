@@ -29,7 +29,7 @@ import re
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
-from app.gate.recording.model import GraphProblemKind, Recording
+from app.gate.recording.model import GraphProblem, GraphProblemKind, Recording
 from app.gate.report.verdict import Severity
 from app.gate.wording import first_line
 
@@ -61,10 +61,19 @@ def examine(recording: Recording) -> Iterator[Finding]:
             revision=problem.revision,
             object=problem.revision or problem.path,
             detail=problem.message if "\n" in problem.message.strip() else None,
-            help=_HELP.get(problem.kind),
+            help=_help(problem),
             path=problem.path,
             line=problem.line,
         )
+
+
+def _help(problem: GraphProblem) -> str | None:
+    if problem.kind is GraphProblemKind.UNREADABLE and not problem.message.startswith(_CANNOT_IMPORT):
+        return "Alembic imports every script before it does anything else, so every command stops here. Correct the script."
+    return _HELP.get(problem.kind)
+
+
+_CANNOT_IMPORT = ("ImportError", "ModuleNotFoundError")
 
 
 CHECK = Check(id="graph-integrity", severity=Severity.ERROR, examine=examine)

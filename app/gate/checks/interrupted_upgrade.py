@@ -34,6 +34,7 @@ import re
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
+from app.gate.checks.support.failures import failure_detail
 from app.gate.checks.support.fix_code import python
 from app.gate.checks.support.naming import failure_reason
 from app.gate.checks.support.subjects import cause, named, together
@@ -60,7 +61,7 @@ def _between(trip: RoundTrip, interruption: Interruption, failure: Failure) -> F
         f"{trip.revision} cannot be run again after it was killed half way: {failure_reason(failure)}.",
         f"fails {cause(failure)}",
         revision=trip.revision,
-        detail=f"Killed after:\n{interruption.after}\n\nThe second run fails at:\n{failure.sql or '(no statement)'}",
+        detail=f"Killed after:\n{interruption.after}\n\nThe second run fails at:\n{failure_detail(failure) or '(no statement)'}",
         help="Put a statement that commits on its own into a separate revision, or make it repeatable: if_not_exists=True, if_exists=True, "
         "ADD VALUE IF NOT EXISTS; for an index, drop what a cancelled build left behind first.",
         line=interruption.line,
@@ -75,7 +76,7 @@ def _inside(trip: RoundTrip, interruption: Interruption, failure: Failure) -> Fi
         f"{trip.revision} cannot be run again after its {_phrase(sql)} was cancelled in the middle: {failure_reason(failure)}.",
         f"cancelled inside, fails {cause(failure)}",
         revision=trip.revision,
-        detail=f"Cancelled inside:\n{sql}\n\nThe second run fails at:\n{failure.sql or '(no statement)'}",
+        detail=f"Cancelled inside:\n{sql}\n\nThe second run fails at:\n{failure_detail(failure) or '(no statement)'}",
         help=_FINALIZE.format(revision=trip.revision) if _DETACH.search(sql) else _help(trip, interruption),
         line=interruption.line,
         severity=Severity.NOTICE if needs_a_person else None,

@@ -45,6 +45,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
+from app.gate.checks.support.failures import failure_detail
 from app.gate.checks.support.naming import failure_reason
 from app.gate.checks.support.row_advice import NO_LABEL, find_column_change, help_for, help_for_new_table
 from app.gate.checks.support.subjects import cause, together
@@ -127,7 +128,7 @@ def _finding(
         f"{_SUBJECTS[populated.rows]} {cause(failure)}",
         revision=revision.revision,
         object=f"{table}.{column}" if column else table,
-        detail=failure.sql,
+        detail=failure_detail(failure),
         help=help_for_new_table(revision, table, rows_of)
         if is_new
         else help_for(revision, trip, failure, table, column, head),
@@ -244,7 +245,8 @@ def _columns(change: Change) -> list[str]:
     if definition.get("columns"):
         return list(definition["columns"])
     found = re.search(r"USING \w+ \(([^()]*)\)", str(definition.get("definition", "")))
-    return [part.strip().strip('"') for part in found[1].split(",")] if found else []
+    parts = [re.sub(r"\s+WITH\s+\S+$", "", part.strip()) for part in found[1].split(",")] if found else []
+    return [part.strip('"') for part in parts]
 
 
 def _trouble(trip: RoundTrip, failure: Failure, table: str, column: str | None) -> str:
@@ -304,7 +306,7 @@ def _not_loaded(revision: Revision, failure: Failure) -> Finding:
         f"overproof_rows/{revision.revision}.sql cannot be loaded before {revision.revision}: {failure_reason(failure)}.",
         f"own-rows not-loaded {cause(failure)}",
         revision=revision.revision,
-        detail=failure.sql,
+        detail=failure_detail(failure),
         help="The file is run on the schema before the revision, as one script, in a transaction: its rows have to fit that schema.",
         severity=Severity.ERROR,
     )

@@ -35,6 +35,7 @@ from collections.abc import Iterator
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.support import fix_code
 from app.gate.checks.support.downgrades import find_omission, is_refusal
+from app.gate.checks.support.failures import exists_already, explain, failure_detail, is_missing
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object
 from app.gate.postgres import sqlstates
@@ -77,7 +78,7 @@ def _failed(revision: Revision, failure: Failure) -> Finding:
         f"The downgrade of {revision.revision} fails: {failure_reason(failure)}.",
         f"downgrade fails {cause(failure)}",
         revision=revision.revision,
-        detail=failure.sql and failure.sql.strip(),
+        detail=failure_detail(failure),
         help=_hint(failure),
         line=failure.line,
         direction="downgrade",
@@ -85,14 +86,14 @@ def _failed(revision: Revision, failure: Failure) -> Finding:
 
 
 def _hint(failure: Failure) -> str:
-    # https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined table, column or object, and their
-    # duplicates.
-    if failure.sqlstate in (sqlstates.UNDEFINED_TABLE, sqlstates.UNDEFINED_COLUMN, sqlstates.UNDEFINED_OBJECT):
+    if is_missing(failure):
         return "It does not exist at that point: the upgrade never created it, created it under another name, or the downgrade already dropped it."
-    if failure.sqlstate in (sqlstates.DUPLICATE_TABLE, sqlstates.DUPLICATE_COLUMN, sqlstates.DUPLICATE_OBJECT):
+    if exists_already(failure):
         return "It still exists at that point: the upgrade did not drop it, or the downgrade creates it twice."
     if failure.sqlstate == sqlstates.DEPENDENT_OBJECTS_STILL_EXIST:
         return "Undo the steps of the upgrade in reverse order: drop what depends on it first."
+    if explained := explain(failure):
+        return explained
     return "Undo what the upgrade did, in reverse order. To reproduce the error, on a database at this revision:\n\n    alembic downgrade -1"
 
 
@@ -120,7 +121,7 @@ def _not_repeatable(revision: Revision, failure: Failure) -> Finding:
         f"{revision.revision} cannot be applied again after its downgrade: {failure_reason(failure)}.",
         f"not-repeatable {cause(failure)}",
         revision=revision.revision,
-        detail=failure.sql and failure.sql.strip(),
+        detail=failure_detail(failure),
         help="The schema is the same as before, so the rows differ: delete in the downgrade what the upgrade inserted, or insert with "
         "ON CONFLICT DO NOTHING.",
         line=failure.line,

@@ -35,9 +35,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
+from app.gate.checks.support.failures import exists_already, explain, failure_detail, is_missing
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object
-from app.gate.postgres import sqlstates
 from app.gate.recording.model import AlternativePath, Change, Evidence, Failure, Recording, Step
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity
@@ -73,6 +73,7 @@ def _lost(path: AlternativePath, start: str, env_path: str | None) -> Iterator[F
             f"Each revision applies in a separate transaction, but the whole command fails on {start}: "
             f"{failure_reason(path.failures[0])}.",
             f"whole-command fails {cause(path.failures[0])}",
+            detail=failure_detail(path.failures[0]),
             help="Set transaction_per_migration=True in env.py's context.configure(), if it runs all revisions in one transaction.",
             path=env_path,
         )
@@ -140,7 +141,7 @@ def _finding(step: Step, failure: Failure, skipped_because: int) -> Finding:
         message,
         f"fails {cause(failure)}",
         revision=step.revision,
-        detail=failure.sql,
+        detail=failure_detail(failure),
         help=_hint(failure),
         line=failure.line,
     )
@@ -152,8 +153,12 @@ def _hint(failure: Failure) -> str | None:
             "It may wait for a lock that another connection of the same script holds, for input, or for a service that is not running; "
             "or it is slow, and --timeout SECONDS gives it more time."
         )
-    if failure.sqlstate is not None:
-        return _HINTS_BY_SQLSTATE.get(failure.sqlstate)
+    if explained := explain(failure):
+        return explained
+    if is_missing(failure):
+        return _NOT_THERE
+    if exists_already(failure):
+        return "An earlier statement or revision has created it, or it was there before the first one."
     if failure.error.rpartition(".")[2] in {"ImportError", "ModuleNotFoundError"}:
         return (
             "A script that imports application code breaks when that code moves. Copy what it needs into the script: "
@@ -162,31 +167,9 @@ def _hint(failure: Failure) -> str | None:
     return None
 
 
-_AUTOCOMMIT = """Run it outside the transaction:
-
-    with op.get_context().autocommit_block():
-        ..."""
 _NOT_THERE = (
     "No earlier revision creates it on an empty database. If other code once created it, tell the gate how with --prepare COMMAND, "
     "or write a first revision that does. If it exists only in some databases, make this revision check for it first."
 )
-_EXTENSION = (
-    "The server does not have that extension. Use one that does: OVERPROOF_PG_BINDIR names the folder with its programs, "
-    "--database-url a running server."
-)
-# https://www.postgresql.org/docs/current/errcodes-appendix.html
-_HINTS_BY_SQLSTATE = {
-    sqlstates.UNDEFINED_TABLE: _NOT_THERE,
-    sqlstates.UNDEFINED_COLUMN: _NOT_THERE,
-    sqlstates.UNDEFINED_OBJECT: _NOT_THERE,
-    sqlstates.ACTIVE_SQL_TRANSACTION: _AUTOCOMMIT,
-    sqlstates.UNSAFE_NEW_ENUM_VALUE_USAGE: "A new label of an enum can be used only after a commit. " + _AUTOCOMMIT,
-    sqlstates.DUPLICATE_OBJECT: "It was already created before. A type that several tables share is created once: "
-    "postgresql.ENUM(…, create_type=False), and .create(op.get_bind(), checkfirst=True) where it is first needed.",  # duplicate_object
-    sqlstates.DUPLICATE_TABLE: "An earlier revision, or env.py itself (metadata.create_all), has already created it.",
-    sqlstates.FEATURE_NOT_SUPPORTED: _EXTENSION,  # extension "…" is not available
-    sqlstates.UNDEFINED_FILE: _EXTENSION,  # the same, before PostgreSQL 16
-    sqlstates.LOCK_NOT_AVAILABLE: "Another connection held the lock: does the script open a second one?",
-}
 
 CHECK = Check(id="upgrade", severity=Severity.ERROR, examine=examine, needs=frozenset({Evidence.CONCURRENT}))

@@ -78,7 +78,17 @@ def _run(pieces: Sequence[tuple[str | None, str]], database: Database) -> Failur
             except psycopg2.Error as error:
                 message = str(error).strip().splitlines()[0]
                 name = f"{type(error).__module__}.{type(error).__qualname__}"
-                return Failure(name, message, sqlstate=error.pgcode, sql=piece, revision=revision)
+                said = error.diag
+                return Failure(
+                    name,
+                    message,
+                    sqlstate=error.pgcode,
+                    sql=piece,
+                    revision=revision,
+                    detail=said.message_detail,
+                    hint=said.message_hint,
+                    context=said.context,
+                )
     return None
 
 

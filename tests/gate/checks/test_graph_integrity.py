@@ -44,5 +44,19 @@ def test_a_long_error_is_reported_in_one_line_with_the_rest_as_detail():
     assert "def upgrade(:" in str(finding.detail)
 
 
+@pytest.mark.parametrize(
+    ("message", "advice"),
+    [
+        ("ModuleNotFoundError: No module named 'shop'", "must import only"),
+        ("SyntaxError: expected ':'", "Correct the script"),
+        ("KeyError: 'SETTING'", "Correct the script"),
+    ],
+)
+def test_only_of_an_import_that_fails_it_is_said_what_a_script_may_import(message, advice):
+    [finding] = examine(recording(problems=(problem(GraphProblemKind.UNREADABLE, message, path="versions/b2.py"),)))
+
+    assert advice in str(finding.help)
+
+
 def test_stays_quiet_when_the_scripts_can_be_read():
     assert list(examine(recording(revisions=[revision("a1"), revision("b2", "a1")]))) == []

@@ -6,7 +6,18 @@ import pytest
 
 from app.gate.checks.base import CheckSkipped
 from app.gate.checks.offline_sql import examine
-from tests.gate.checks.builders import added, attempt, failure, key, python_failure, recording, trip
+from tests.gate.checks.builders import (
+    added,
+    altered,
+    attempt,
+    failure,
+    key,
+    python_failure,
+    recording,
+    removed,
+    statement,
+    trip,
+)
 
 INDEX = added(key("index", "ix_note", "orders"))
 
@@ -63,3 +74,46 @@ def test_is_skipped_when_alembic_refuses_the_command_itself():
 
     with pytest.raises(CheckSkipped, match="single-head"):
         list(examine(recording(offline=refused, refusal="Multiple head revisions are present")))
+
+
+CHECKED = key("constraint", "ck_note", "orders")
+
+
+@pytest.mark.parametrize(
+    ("differences", "cure"),
+    [
+        ([altered(CHECKED, {"definition": "(note ~~ '%@%')"}, {"definition": "(note ~~ '%%@%%')"})], "paramstyle"),
+        ([removed(key("table", "orders", schema="blue")), added(key("table", "orders"))], "search_path"),
+        ([INDEX], "the offline mode of env.py may"),
+    ],
+)
+def test_where_the_cure_is_in_env_py_no_revision_is_blamed(differences, cure):
+    [finding] = examine(recording(trip("a1", changes=differences), offline=attempt(differences=differences)))
+
+    assert cure in str(finding.help)
+    assert "in Python" not in str(finding.help)
+
+
+def test_a_revision_that_reads_something_online_decides_in_python():
+    walk = trip("a1", changes=[INDEX], statements=[statement("SELECT relname FROM pg_class")])
+
+    [finding] = examine(recording(walk, offline=attempt(differences=[INDEX])))
+
+    assert "decides in Python" in str(finding.help)
+
+
+@pytest.mark.parametrize(
+    ("broken", "cure"),
+    [
+        (
+            failure('schema "blue" does not exist', sql="CREATE TABLE blue.alembic_version ()"),
+            "No revision writes this",
+        ),
+        (failure("unrecognized format", sql="SELECT format('%%s')", revision="a1"), "paramstyle"),
+        (python_failure("CommandFailed", "KeyError: 'url'"), "run_migrations_offline"),
+    ],
+)
+def test_a_failure_says_where_its_cure_is(broken, cure):
+    [finding] = examine(recording(offline=attempt(broken)))
+
+    assert cure in str(finding.help)

@@ -238,6 +238,19 @@ def test_a_unique_key_over_duplicates_is_a_warning_that_names_the_columns():
     assert "row_number() OVER (PARTITION BY note)" in str(finding.help)
 
 
+def test_of_an_exclusion_constraint_the_columns_are_named_without_their_operators():
+    rule = added(
+        key("constraint", "no_overlap", "orders"),
+        type="exclude",
+        definition='EXCLUDE USING gist ("Room" WITH =, nights WITH &&)',
+    )
+    failed = failure("no", sqlstate="23P01", table="public.orders", constraint="no_overlap")
+
+    [finding] = examine(of(over_rows([rule], failed)))
+
+    assert "rows of orders are equal in Room and nights, which" in finding.message
+
+
 def test_what_fails_in_a_table_of_the_revision_s_own_is_reported_of_the_older_rows_that_lead_to_it():
     changes = [added(key("table", "sessions")), added(key("index", "ix_id", "sessions"), definition="USING btree (id)")]
     failed = failure(

@@ -172,23 +172,24 @@ def test_stays_quiet_about_a_merge_without_a_downgrade():
 
 
 @pytest.mark.parametrize(
-    ("sqlstate", "hint"),
+    ("sqlstate", "message", "hint"),
     [
-        ("42P01", "It does not exist at that point"),  # undefined_table
-        ("42703", "It does not exist at that point"),  # undefined_column
-        ("42704", "It does not exist at that point"),  # undefined_object
-        ("42P07", "It still exists at that point"),  # duplicate_table
-        ("42701", "It still exists at that point"),  # duplicate_column
-        ("42710", "It still exists at that point"),  # duplicate_object
-        ("2BP01", "Undo the steps of the upgrade in reverse order: drop what depends on it first."),
-        ("22012", "Undo what the upgrade did, in reverse order."),  # division_by_zero
-        (None, "Undo what the upgrade did, in reverse order."),
+        ("42P01", "… does not exist", "It does not exist at that point"),  # undefined_table
+        ("42703", "… does not exist", "It does not exist at that point"),  # undefined_column
+        ("42704", "… does not exist", "It does not exist at that point"),  # undefined_object
+        ("42P07", "… already exists", "It still exists at that point"),  # duplicate_table
+        ("42701", "… already exists", "It still exists at that point"),  # duplicate_column
+        ("42710", "… already exists", "It still exists at that point"),  # duplicate_object
+        ("2BP01", "…", "Undo the steps of the upgrade in reverse order: drop what depends on it first."),
+        ("22012", "…", "Undo what the upgrade did, in reverse order."),  # division_by_zero
+        ("42704", "data type box has no default operator class", "Undo what the upgrade did"),
+        (None, "…", "Undo what the upgrade did, in reverse order."),
     ],
 )
-def test_the_hint_is_that_of_the_error(sqlstate: str | None, hint: str) -> None:
+def test_the_hint_is_that_of_the_error(sqlstate: str | None, message: str, hint: str) -> None:
     [finding] = examine(
         recording(
-            trip("a1", changes=[COLUMN], down_failure=failure("it broke", sqlstate=sqlstate, error="psycopg2.Error"))
+            trip("a1", changes=[COLUMN], down_failure=failure(message, sqlstate=sqlstate, error="psycopg2.Error"))
         )
     )
 

@@ -39,18 +39,48 @@ def test_a_step_that_never_ends_is_a_finding():
 
 
 @pytest.mark.parametrize(
-    ("sqlstate", "advice"),
+    ("sqlstate", "message", "advice"),
     [
-        ("25001", "autocommit_block"),
-        ("55P04", "after a commit"),
-        ("42710", "create_type=False"),
-        ("58P01", "OVERPROOF_PG_BINDIR"),
+        ("25001", "VACUUM cannot run inside a transaction block", "autocommit_block"),
+        ("42P07", 'relation "users" already exists', "metadata.create_all"),
+        ("42710", 'constraint "ck" for relation "users" already exists', "An earlier statement or revision"),
     ],
 )
-def test_errors_with_a_usual_cause_get_advice(sqlstate, advice):
-    [finding] = examine(recording(trip("a1", up_failure=failure(sqlstate=sqlstate))))
+def test_errors_with_a_usual_cause_get_advice(sqlstate, message, advice):
+    [finding] = examine(recording(trip("a1", up_failure=failure(message, sqlstate=sqlstate))))
 
     assert advice in str(finding.help)
+
+
+def test_what_postgres_says_beyond_its_message_is_shown():
+    said = failure(
+        "no",
+        sqlstate="0A000",
+        sql="ALTER …",
+        detail="rule _RETURN on view v",
+        hint="Use a new name.",
+        context="line 3 at SQL",
+    )
+
+    [finding] = examine(recording(trip("a1", up_failure=said)))
+
+    assert finding.help is None  # the SQLSTATE alone says nothing
+    assert str(finding.detail).splitlines() == [
+        "ALTER …",
+        "DETAIL:  rule _RETURN on view v",
+        "HINT:  Use a new name.",
+        "CONTEXT:  line 3 at SQL",
+    ]
+
+
+def test_an_autocommit_block_in_somebody_else_s_transaction_is_explained():
+    said = python_failure(
+        "AssertionError", "`assert …`, in autocommit_block", raised_in="alembic.runtime.migration.autocommit_block"
+    )
+
+    [finding] = examine(recording(trip("a1", up_failure=said)))
+
+    assert "before context.configure()" in str(finding.help)
 
 
 def test_two_branches_that_fail_are_two_findings():

@@ -100,3 +100,54 @@ def test_an_error_of_a_script_is_no_defect_of_the_driver():
 
     assert not is_defect_of_ours(in_a_script.value)
     assert is_defect_of_ours(in_the_driver.value)
+
+
+def test_what_postgres_says_beyond_its_message_is_kept_whichever_driver_raised_it():
+    said = {"detail": "Key (id)=(1) exists.", "hint": "Try another.", "context": "SQL statement …"}
+    of_psycopg = RefusedByPostgres(
+        "no", "23505", message_detail=said["detail"], message_hint=said["hint"], context=said["context"]
+    )
+    of_asyncpg: Any = Exception("no")
+    of_asyncpg.sqlstate = "23505"
+    of_asyncpg.__dict__.update(said)
+
+    for error in (of_psycopg, of_asyncpg):
+        failure = describe_failure(error, None, None)
+        assert {name: failure[name] for name in said} == said  # type: ignore[literal-required]
+
+
+def test_what_another_library_says_is_not_postgres_s():
+    error: Any = ValueError("no")
+    error.detail = "a detail of its own"
+
+    assert "detail" not in describe_failure(error, None, None)
+
+
+def test_of_an_error_without_words_it_is_said_where_it_was_raised():
+    with pytest.raises(AssertionError) as raised:
+        _assert_something(False)
+    wordless = AssertionError().with_traceback(raised.value.__traceback__)
+
+    failure = describe_failure(wordless, "/versions/a1.py", None)
+
+    assert failure["message"] == f"`assert is_right`, in {__name__}._assert_something"
+    assert failure["raised_in"] == f"{__name__}._assert_something"
+
+
+def test_of_an_error_that_the_script_raises_the_line_says_where():
+    with pytest.raises(AssertionError) as raised:
+        _assert_something(False)
+    wordless = AssertionError().with_traceback(raised.value.__traceback__)
+
+    assert describe_failure(wordless, __file__, None)["message"] == "AssertionError"
+
+
+def _assert_something(is_right: bool) -> None:
+    assert is_right
+
+
+@pytest.mark.parametrize(("paramstyle", "shown"), [("pyformat", "LIKE '5%'"), ("numeric_dollar", "LIKE '5%%'")])
+def test_a_percent_sign_is_shown_as_the_database_got_it(paramstyle, shown):
+    error = wrapped(RefusedByPostgres("no", "42P01"), "LIKE '5%%'")
+
+    assert describe_failure(error, None, None, paramstyle)["sql"] == shown

@@ -7,6 +7,8 @@ import re
 import traceback
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
+from .naming import undoubled
+
 if TYPE_CHECKING:
     from . import protocol
 
@@ -27,9 +29,11 @@ class DatabaseError(NamedTuple):
     line: int | None  # in the script
 
 
-def describe_failure(error: BaseException, path: str | None, first: DatabaseError | None) -> protocol.Failure:
+def describe_failure(
+    error: BaseException, path: str | None, first: DatabaseError | None, paramstyle: str = "named"
+) -> protocol.Failure:
     """What went wrong. `first` is the first database error of the step: a script may have swallowed that and
-    continued."""
+    continued. `paramstyle` is that of the driver which ran the statement."""
     line = line_of(error, path) if path else None
     error = _without_wrapping(error)
     statement = getattr(error, "statement", None)
@@ -38,14 +42,28 @@ def describe_failure(error: BaseException, path: str | None, first: DatabaseErro
         original, statement, line = first.error, first.statement, first.line or line
     is_adapted = "asyncpg" in type(original).__module__
     named = original.__cause__ if is_adapted and original.__cause__ else original
-    return {
+    failure: protocol.Failure = {
         "error": f"{type(named).__module__}.{type(named).__qualname__}".replace("builtins.", ""),
         "message": last_line(named) if isinstance(named, SystemExit) else first_line(named),
         "sqlstate": sqlstate(original),
-        "sql": str(statement)[:20000] if statement else None,
+        "sql": undoubled(str(statement), paramstyle)[:20000] if statement else None,
         "line": line,
-        **named_objects(named),
+        **error_fields(named),
     }
+    if not str(named).strip() and not isinstance(named, SystemExit):
+        _add_place(failure, named, path)
+    return failure
+
+
+def _add_place(failure: protocol.Failure, error: BaseException, path: str | None) -> None:
+    """Where a library raised an error without words, which is all that is known of it."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if not frames or frames[-1].f_code.co_filename == path:
+        return
+    function = f"{frames[-1].f_globals.get('__name__')}.{frames[-1].f_code.co_name}"
+    code = traceback.extract_tb(error.__traceback__)[-1].line
+    failure["message"] = f"`{code}`, in {function}" if code else f"raised in {function}"
+    failure["raised_in"] = function
 
 
 def line_of(error: BaseException, path: str) -> int | None:
@@ -63,23 +81,38 @@ def sqlstate(error: Any) -> str | None:
     return state
 
 
-def named_objects(error: BaseException) -> protocol.NamedObjects:
-    """{"table": "public.orders", "column": "note"}:
-    https://www.postgresql.org/docs/current/protocol-error-fields.html"""
-    fields = getattr(error, "diag", error)
-    schema, table, column, constraint = (
-        getattr(fields, name + "_name", None) for name in ("schema", "table", "column", "constraint")
-    )
-    names: protocol.NamedObjects = {}
-    if not schema or not isinstance(schema, str):
-        return names
-    if table and isinstance(table, str):
-        names["table"] = f"{schema}.{table}"
-    if column and isinstance(column, str):
-        names["column"] = column
-    if constraint and isinstance(constraint, str):
-        names["constraint"] = constraint
-    return names
+def error_fields(error: BaseException) -> protocol.ErrorFields:
+    """{"table": "public.orders", "column": "note", "hint": "…"}:
+    https://www.postgresql.org/docs/current/protocol-error-fields.html
+
+    psycopg2 and psycopg have them in `diag`, asyncpg in the error itself.
+    """
+    diag = getattr(error, "diag", None)
+    fields: protocol.ErrorFields = {}
+    if diag is None and sqlstate(error) is None:
+        return fields  # not PostgreSQL's: another library's errors may have a `detail`, too
+
+    def text(name: str) -> str:
+        value = getattr(error if diag is None else diag, name, None)
+        return value[:_LONGEST_FIELD] if isinstance(value, str) else ""
+
+    if schema := text("schema_name"):
+        if table := text("table_name"):
+            fields["table"] = f"{schema}.{table}"
+        if column := text("column_name"):
+            fields["column"] = column
+        if constraint := text("constraint_name"):
+            fields["constraint"] = constraint
+    if detail := text("detail" if diag is None else "message_detail"):
+        fields["detail"] = detail
+    if hint := text("hint" if diag is None else "message_hint"):
+        fields["hint"] = hint
+    if context := text("context"):
+        fields["context"] = context
+    return fields
+
+
+_LONGEST_FIELD = 4000
 
 
 def call_projects(function: Callable[..., Any], **arguments: Any) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Engine
 
 from .errors import DatabaseError, sqlstate
 from .looks import Baseline, Looks, without_comments
+from .naming import undoubled
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -255,7 +256,7 @@ class StepObserver:
     ) -> None:
         self._statements.append(
             {
-                "sql": sql[:SQL_LIMIT],
+                "sql": undoubled(sql, self._connection.context.dialect.paramstyle)[:SQL_LIMIT],
                 "duration_ms": duration_ms,
                 "line": line,
                 "transactional": transactional,

@@ -58,16 +58,22 @@ class _Failure(TypedDict):
     line: int | None  # in the revision's script
 
 
-class NamedObjects(TypedDict, total=False):
-    """What PostgreSQL names in the fields of an error, next to its message, which may be in any language."""
+class ErrorFields(TypedDict, total=False):
+    """What PostgreSQL says next to the message of an error, less what it leaves out. The names do not depend on the
+    language of the message, the texts do."""
 
     table: str  # "public.orders"
     column: str
     constraint: str
+    detail: str
+    hint: str
+    context: str  # the statements and functions that were running, innermost first
 
 
-class Failure(_Failure, NamedObjects, total=False):
+class Failure(_Failure, ErrorFields, total=False):
     """An error of a script, of the database or of Alembic."""
+
+    raised_in: str  # the function, of an error without words: "alembic.runtime.migration.autocommit_block"
 
 
 class Failed(TypedDict):

@@ -42,4 +42,4 @@ class State:
 
     def failure(self, error: BaseException, path: str | None = None) -> protocol.Failure:
         """What went wrong, in the script at that path if there is one."""
-        return describe_failure(error, path, self.observer.first_error)
+        return describe_failure(error, path, self.observer.first_error, self.context.dialect.paramstyle)
