@@ -60,7 +60,11 @@ class FileInUse(CannotVerify):
 
 
 class CommandNeverReachedAlembic(CannotVerify):
-    """The command ended before it reached Alembic."""
+    """The command ended before it reached Alembic. `refusal`: what PostgreSQL refused to its role."""
+
+    def __init__(self, message: str, options: Sequence[str] = (), refusal: str | None = None) -> None:
+        super().__init__(message, options)
+        self.refusal = refusal
 
 
 class CommandExited(GateError):

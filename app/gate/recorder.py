@@ -59,6 +59,32 @@ def record(
     """
     check_command(target)
     runner = TargetRunner(target, server)
+    refusal = None
+    try:
+        take = partial(_record, runner, on_progress, base_ref, base_cache, (evidence, evidence_of_merged))
+        try:
+            found = take()
+        except CommandNeverReachedAlembic as error:
+            if error.refusal is None or not runner.gain_rights():
+                raise
+            refusal = error.refusal
+            runner.reopen()
+            found = take()
+    finally:
+        runner.return_rights()
+    return [replace(each, refused_before_alembic=refusal) for each in found]
+
+
+def _record(
+    runner: TargetRunner,
+    on_progress: OnProgress,
+    base_ref: str | None,
+    base_cache: BaseCache | None,
+    wanted: tuple[frozenset[Evidence], frozenset[Evidence]],
+) -> list[Recording]:
+    """`wanted`: the evidence of what is new, and of a history in which nothing is."""
+    target, server = runner.target, runner.server
+    evidence, evidence_of_merged = wanted
     scripts = base_cache.scripts if base_cache is not None else {}
     is_cached = base_cache is not None
     plan = RecordingPlan(base_ref, base_ref is not None, evidence, scripts, is_cached=is_cached)
@@ -79,7 +105,8 @@ def record(
                 base_cache.commit(walks)
             _leave_out_heads_on_the_way(walks)
             runner.must_run_serially |= any(map(_changes_the_server, walks))
-            results = run_all(walks, runner, early, partial(on_progress, "jobs"))
+            with server.superuser_rights():  # what lacks them, the walk has found
+                results = run_all(walks, runner, early, partial(on_progress, "jobs"))
     except TimeoutError as error:
         raise CannotVerify(
             f"the command did not answer within {target.timeout_s:g} s: give it more with --timeout"
@@ -103,8 +130,8 @@ def _walk_next_to(
     """Take the walks. Where the command does not get to Alembic, end the early runs, and take them once more, alone."""
     try:
         return take_walks(), early
-    except CommandNeverReachedAlembic:
-        if early is None:
+    except CommandNeverReachedAlembic as error:
+        if early is None or error.refusal is not None:
             raise
         # An early run may have been in its way: a port that is taken, a file that is locked.
         stack.close()
@@ -127,7 +154,7 @@ def _find_base(runner: TargetRunner, plan: RecordingPlan, base_cache: BaseCache 
 
 def _build_base(runner: TargetRunner, plan: RecordingPlan) -> Database | None:
     """A new database with all that is older than the branch. None if the branch adds nothing to the base."""
-    database = runner.server.create_database()
+    database = runner.server.for_command(runner.server.create_database())
     runner.prepare(database)
     is_something_new = _apply_base(runner, plan, database)
     if is_something_new is None:

@@ -3,11 +3,20 @@
 Catches
     A revision whose upgrade raises an error or never ends. Each revision is run separately, after those before it, so
     the one that fails is reported, and not those behind it. Also a command that succeeds but leaves nothing of what it
-    did, or something else each time.
+    did, or something else each time. As warnings: a statement that PostgreSQL allows to superusers alone, and a
+    statement that fails and whose error the script swallows.
 
 Why it hurts
     A new environment, a developer's machine and every test database are built by running the whole history. Once one
     revision fails, none of them can be created any more, and a deployment stops half way.
+
+    No user of a hosted database (Amazon RDS, Google Cloud SQL, Azure Database, Heroku, Supabase) is a superuser. So
+    what applies on a developer's machine stops the upgrade there. On the embedded server, migrations run as an ordinary
+    role that owns the database, and what PostgreSQL refuses to it is repeated with a superuser's rights; on a server
+    that is named with `--database-url`, they run as the role in that URL.
+
+    An error that a script swallows leaves a schema that is not the intended one: what failed is missing, and what fails
+    because of it fails later, elsewhere, without the reason.
 
 How to fix
     Fix the revision that fails, if it has not been applied anywhere yet. If it has, fix it such that databases that
@@ -26,8 +35,23 @@ How to fix
           with op.get_context().autocommit_block():
               op.execute("ALTER TYPE status ADD VALUE IF NOT EXISTS 'refunded'")
 
+    - `must be able to SET ROLE "…"`: only a member of a role may give it something::
+
+          op.execute("GRANT app TO CURRENT_USER")
+          op.execute("GRANT CREATE ON SCHEMA public TO app")
+          op.execute("ALTER TABLE orders OWNER TO app")
+
+    - `"RI_ConstraintTrigger_…" is a system trigger`: DISABLE TRIGGER ALL includes the triggers of foreign keys. Insert
+      parents before children and leave the triggers on; or disable the table's own triggers alone::
+
+          op.execute("ALTER TABLE orders DISABLE TRIGGER USER")
+
+    - An error that is expected: have PostgreSQL not raise it (IF EXISTS, IF NOT EXISTS, ON CONFLICT), or look first
+      (`sa.inspect(op.get_bind())`), instead of swallowing it.
+
 Stays quiet when
-    The revision was not tried because one before it failed: that one is the finding.
+    The revision was not tried because one before it failed: that one is the finding. The extension that is created is
+    one that hosted databases let their users create (postgis, vector, pg_stat_statements, …).
 """
 
 from __future__ import annotations
@@ -37,6 +61,7 @@ from collections.abc import Iterator
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.failures import exists_already, explain, failure_detail, is_missing
 from app.gate.checks.support.naming import failure_reason, noun, principal
+from app.gate.checks.support.refused import needs_of_superuser, swallowed_errors
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object
 from app.gate.recording.model import AlternativePath, Change, Evidence, Failure, Recording, Step
 from app.gate.recording.names import full_name
@@ -57,6 +82,8 @@ def examine(recording: Recording) -> Iterator[Finding]:
     for trip in recording.trips:
         if trip.up is not None and trip.up.failure is not None:
             yield _finding(trip.up, trip.up.failure, _not_tried_after(recording, trip.revision))
+    yield from needs_of_superuser(recording)
+    yield from swallowed_errors(recording)
     if recording.whole_command is not None and graph.refusal is None:
         base = recording.base
         start = "an empty database" if base is None or not base.is_start else f"a database at {base.ref}"

@@ -109,6 +109,8 @@ class Step:
     changes: tuple[Change, ...] = ()  # against the schema before the step
     failure: Failure | None = None
     renamed: tuple[Rename, ...] = ()  # which of the changes are one object that has gone and come
+    refused: tuple[Failure, ...] = ()  # to the ordinary role, and repeated with a superuser's rights
+    swallowed: tuple[Failure, ...] = ()  # errors of PostgreSQL after which the script continued
 
 
 class LossKind(StrEnum):
@@ -347,6 +349,9 @@ class Recording:
     whole_command: AlternativePath | None = None  # where another path gave reason to doubt it
     offline: AlternativePath | None = None
     concurrent: AlternativePath | None = None
+    refused_before_alembic: str | None = (
+        None  # what the command was refused before it reached Alembic, until it was a superuser's
+    )
     nondeterministic: tuple[Change, ...] = ()  # between two runs of the same command; no attempt has them
     has_metadata: bool = True
     base: Divergence | None = None  # with --base

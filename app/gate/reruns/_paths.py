@@ -22,6 +22,7 @@ command behind it, and a history without differences costs none of these.
 from __future__ import annotations
 
 from app.gate.errors import CommandExited, StepTimedOut
+from app.gate.postgres.sqlstates import INSUFFICIENT_PRIVILEGE
 from app.gate.recording.model import AlternativePath, Change, Direction, Failure, Snapshot
 from app.gate.reruns._concurrent import upgrade_concurrently
 from app.gate.reruns._offline import print_offline_sql, run_offline_sql
@@ -47,7 +48,7 @@ def run_offline(
     if printed.not_supported is not None:
         results.not_observed["offline"] = printed.not_supported
         return
-    schema = printed.failure or (early.offline_schema.result() if early else None) or run_offline_sql(printed, runner)
+    schema = printed.failure or _early_schema(early) or run_offline_sql(printed, runner)
     if not isinstance(schema, Failure) and (differences := _from_head(walk, schema)):
         # Once more, to see whether they are differences of PostgreSQL's words only. That is rare.
         schema = run_offline_sql(printed, runner, like=walk.get_head()) if _has_definitions(differences) else schema
@@ -64,6 +65,13 @@ def _from_head(walk: Walk, schema: Snapshot) -> tuple[Change, ...]:
 def _has_definitions(changes: tuple[Change, ...]) -> bool:
     """Whether an object has another definition on each side."""
     return any(change.before is not None and change.after is not None for change in changes)
+
+
+def _early_schema(early: EarlyRuns | None) -> Snapshot | Failure | None:
+    """The schema that an early run of the SQL has made. None if it is to be run now, with all rights."""
+    schema = early.offline_schema.result() if early else None
+    lacks_rights = isinstance(schema, Failure) and schema.sqlstate == INSUFFICIENT_PRIVILEGE
+    return None if lacks_rights else schema
 
 
 def run_concurrently(

@@ -40,6 +40,7 @@ class Cluster:
     data: Path
     account: Account | None
     password: str
+    superuser: str = USER  # the role that initdb creates
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def initialise(supervisor: Supervisor, cluster: Cluster, *, is_lasting: bool = F
     password_file.write_text(cluster.password)
     if cluster.account:
         os.chown(password_file, cluster.account.uid, cluster.account.gid)
-    argv: list[str | Path] = [cluster.binaries.directory / "initdb", "-D", cluster.data, "-U", USER]
+    argv: list[str | Path] = [cluster.binaries.directory / "initdb", "-D", cluster.data, "-U", cluster.superuser]
     argv += ["--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C", "--no-instructions"]
     if cluster.binaries.major >= 17:
         # Knows all letters of Unicode, which C does not, and needs no locale of the operating system.
@@ -83,7 +84,7 @@ def start(supervisor: Supervisor, cluster: Cluster, settings: Mapping[str, str],
             argv += ["-c", f"{name}={value}"]
         ended = supervisor.serve(argv, cluster.account, data=cluster.data, log=cluster.data.with_name("log"), stop=stop)
         if ended is None:
-            return Address(HOST, port, USER, cluster.password)
+            return Address(HOST, port, cluster.superuser, cluster.password)
         output = ended.output
         if "Address already in use" not in output:  # another process took the port in the meantime: try another one
             break

@@ -15,6 +15,7 @@ from pathlib import Path
 from app.gate.errors import ServerUnavailable
 from app.gate.server._accounts import find_able_account, find_account, make_private_directory, refuse_windows
 from app.gate.server._cluster import SETTINGS, Address, Cluster, initialise, start
+from app.gate.server._roles import SUPERUSER
 from app.gate.server.backup import renew_password, unpack
 from app.gate.server.binaries import find_binaries
 from app.gate.server.database import Database
@@ -58,7 +59,7 @@ def start_throwaway(supervisor: Supervisor, bindir: Path | None = None, base_bac
     for base in _bases():
         root = base / f"overproof-{secrets.token_hex(8)}"
         supervisor.remove(root)
-        cluster = Cluster(binaries, root / "data", account, password=secrets.token_hex(16))
+        cluster = Cluster(binaries, root / "data", account, secrets.token_hex(16), SUPERUSER)
         try:
             make_private_directory(root, account)
             (root / LOCK).touch(mode=0o600)

@@ -24,6 +24,7 @@ from app.gate.postgres.quoting import identifier
 from app.gate.server._accounts import refuse_windows
 from app.gate.server._embedded import start_embedded
 from app.gate.server._given import find_maintenance
+from app.gate.server._roles import OrdinaryRole, create_roles
 from app.gate.server.database import Database, connect_to, location_of, reason_of
 from app.gate.supervisor.client import Supervisor
 
@@ -43,6 +44,13 @@ class Server:
         self._lock = threading.Lock()  # guards that session
         with self._cursor("did not return its version") as cursor:
             self._version = cursor.connection.info.server_version
+        self.ordinary: OrdinaryRole | None = (
+            None  # for the command; None on a given server, where it has the given role
+        )
+        self._lenders = 0  # blocks that lend it a superuser's rights
+        if self.is_embedded:
+            with self._cursor("created no roles") as cursor:
+                self.ordinary = create_roles(cursor, self._version, maintenance.password)
 
     @property
     def version(self) -> str:
@@ -52,18 +60,23 @@ class Server:
     def create_database(self, template: Database | None = None) -> Database:
         """An empty database in UTF-8, or a copy of `template`, which must have no sessions meanwhile.
 
-        Raises ServerUnavailable.
+        The ordinary role owns it, if there is one; the gate's own role connects to it. Raises ServerUnavailable.
         """
-        database = replace(self.maintenance, name=f"{self._prefix}{next(self._numbers)}")
+        database = self.database(f"{self._prefix}{next(self._numbers)}")
         with self._cursor("created no database") as cursor:
             if template:
                 self._copy(cursor, template, database)
             else:
                 self._create(cursor, database)
-            if not self.is_embedded:
+            if self.ordinary is not None:
+                cursor.execute(f"ALTER DATABASE {identifier(database.name)} OWNER TO {identifier(self.ordinary.name)}")
+            else:
                 # PostgreSQL would compile the queries of the schema each time, as their plans look expensive: 1 s for
                 # each.
                 cursor.execute(f"ALTER DATABASE {identifier(database.name)} SET jit = off")
+        if self.ordinary is not None and self._version < 150000:
+            with database.connect() as connection, connection.cursor() as cursor:
+                cursor.execute(f"ALTER SCHEMA public OWNER TO {identifier(self.ordinary.name)}")
         try:
             self.supervisor.check()
         except ServerUnavailable:  # the supervisor may have dropped the others before this one existed
@@ -74,6 +87,32 @@ class Server:
     def database(self, name: str) -> Database:
         """An existing database of that name."""
         return replace(self.maintenance, name=name)
+
+    def for_command(self, database: Database) -> Database:
+        """The same database, as the ordinary role connects to it."""
+        if self.ordinary is None:
+            return database
+        return replace(database, user=self.ordinary.name, password=self.ordinary.password)
+
+    @contextmanager
+    def superuser_rights(self) -> Iterator[None]:
+        """While the block runs, the ordinary role is a superuser. Raises ServerUnavailable."""
+        with self._lock:
+            self._lenders += 1
+        try:
+            self._set_rights()
+            yield
+        finally:
+            with self._lock:
+                self._lenders -= 1
+            with suppress(ServerUnavailable):  # then there is no server to use it on
+                self._set_rights()
+
+    def _set_rights(self) -> None:
+        if self.ordinary is not None:
+            with self._cursor("did not change the rights of a role") as cursor:
+                rights = "SUPERUSER" if self._lenders else "NOSUPERUSER"
+                cursor.execute(f"ALTER ROLE {identifier(self.ordinary.name)} {rights}")
 
     def drop_database(self, database: Database) -> None:
         """Drop it, with the sessions on it. Raises ServerUnavailable."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from app.gate.errors import CannotVerify, FileInUse
@@ -40,6 +40,8 @@ class TargetRunner:
         self._running: set[Callable[[], None]] = set()  # what ends each command that runs
         self._roles: frozenset[str] | None = None  # that were there before
         self._in_use = 0  # databases
+        self._lent = ExitStack()  # a superuser's rights, once they were lent
+        self._has_rights = server.ordinary is None
         self._is_closed = False
         self._lock = threading.Lock()
 
@@ -52,7 +54,7 @@ class TargetRunner:
                 self._roles = self.server.read_roles()
         database = None
         try:
-            database = self.server.create_database(template)
+            database = self.server.for_command(self.server.create_database(template))
             yield database
         finally:
             try:
@@ -118,6 +120,18 @@ class TargetRunner:
                 except OSError as error:
                     raise CannotVerify(f"cannot write {path}, which --file names: {error.strerror}") from error
 
+    def gain_rights(self) -> bool:
+        """Have the command's role be a superuser from here on. False if it has all rights that it can have."""
+        if self._has_rights:
+            return False
+        self._lent.enter_context(self.server.superuser_rights())
+        self._has_rights = True
+        return True
+
+    def return_rights(self) -> None:
+        """Take back what `gain_rights` has lent."""
+        self._lent.close()
+
     def close(self) -> None:
         """End every command that runs now, so that no thread waits for one any longer, and start no other."""
         self._is_closed = True
@@ -129,9 +143,13 @@ class TargetRunner:
         self._is_closed = False
 
     def prepare(self, database: Database) -> None:
-        """Run the target's `--prepare`, if it has one, on an empty database. Raises CannotVerify."""
+        """Run the target's `--prepare`, if it has one, on an empty database, with all rights. Raises CannotVerify."""
         if not self.target.prepare:
             return
+        with self.server.superuser_rights():
+            self._run_prepare(database)
+
+    def _run_prepare(self, database: Database) -> None:
         self._write_files(database)
         command = [fill_placeholders(argument, database) for argument in self.target.prepare]
         with tempfile.TemporaryFile() as output:

@@ -47,7 +47,8 @@ class DriverClient:
 
     def prepare(self) -> protocol.Prepared | Failure:
         """Take Alembic's place, and read the history and the plan."""
-        answer = self._request("prepare")
+        ordinary = self._runner.server.ordinary
+        answer = self._request("prepare", superuser=ordinary.lent if ordinary is not None else None)
         if failure := answer.get("failure"):
             return Failure(**failure)
         prepared: protocol.Prepared = answer
@@ -91,6 +92,10 @@ class DriverClient:
     def interrupt_upgrade(self, revision: str, stop_before: int) -> None:
         """Upgrade as if the command were killed before the statement of that number, from 0."""
         self._request_step(revision, Direction.UPGRADE, observe=False, stop_before=stop_before)
+
+    def gain_rights(self) -> bool:
+        """Have the command's role be a superuser from here on. False if it has all rights that it can have."""
+        return self._runner.gain_rights()
 
     def pause_upgrade(self, revision: str, before: int) -> str | None:
         """Begin an upgrade that waits before the statement of that number, from 0. Returns the backend that will run
@@ -287,6 +292,8 @@ def _step(revision: str, direction: Direction, answer: protocol.StepAnswer) -> S
         transactional=answer.get("transactional", True),
         statements=tuple(_statement(each) for each in answer.get("statements", ())),
         failure=Failure(**failure, revision=revision) if failure else None,
+        refused=tuple(Failure(**each) for each in answer.get("refused", ())),
+        swallowed=tuple(Failure(**each) for each in answer.get("swallowed", ())),
     )
 
 

@@ -164,10 +164,12 @@ def _has_other_connections(database: Database, backend: str) -> bool:
 def never_reached_alembic(process: Process) -> CommandNeverReachedAlembic:
     """The error for a command that has ended, with advice."""
     status = process.wait()
+    refusal = process.last_words() if "InsufficientPrivilege" in process.output() else None  # in any driver
     advice = advise(process.output(), status, process.target)
     return CommandNeverReachedAlembic(
         f"the command never reached Alembic (exit status {status}): {process.last_words()}; {advice.text}",
         advice.options,
+        refusal,
     )
 
 

@@ -109,6 +109,7 @@ class Walk:
     applied: set[str] = field(default_factory=set)
     schema_digests: dict[str, tuple[str, str]] = field(default_factory=dict)  # revision -> before and after it
     blocked_by: dict[str, str] = field(default_factory=dict)  # skipped revision -> the one below it that failed
+    refused: dict[str, Failure] = field(default_factory=dict)  # revision -> what it was refused past the driver
     unconfirmed: list[str] = field(default_factory=list)  # revisions whose second upgrade is to be tried with commits
     unpopulated: dict[str, RowsTrial] = field(default_factory=dict)  # revisions that are still to be tried over rows
     head: Snapshot | None = None

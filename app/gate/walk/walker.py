@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app.gate.errors import CannotVerify, CommandExited, DatabaseSpoiled, StepTimedOut
+from app.gate.postgres.sqlstates import INSUFFICIENT_PRIVILEGE
 from app.gate.recording.model import Body, Direction, Revision, RoundTrip, Snapshot, Step
 from app.gate.recording.serialization import RunningDigest
 from app.gate.snapshot.incremental import TrackedSnapshot, difference_between, renames_between
@@ -69,7 +70,7 @@ class Walker:
     def _visit(self, revision: Revision, before: TrackedSnapshot) -> TrackedSnapshot:
         """Upgrade, committed, then try the way down and up again. Returns the schema that the upgrade makes."""
         walk, name = self._walk, revision.revision
-        up = self._client.commit_step(name, Direction.UPGRADE, observe=walk.observes_statements, since=before)
+        up = self._upgrade(name, before)
         if up.failure is not None:
             self._note_failure(up, before)
             return before
@@ -88,6 +89,18 @@ class Walker:
 
     def _digest_of(self, schema: Snapshot) -> str:
         return self._digest.of(self._walk.arrival.without_version_table(schema))
+
+    def _upgrade(self, name: str, before: TrackedSnapshot) -> Step:
+        """The upgrade; with a superuser's rights if it lacks rights where the driver does not reach, as on a connection
+        of the script's own. Raises DatabaseSpoiled."""
+        walk = self._walk
+        up = self._client.commit_step(name, Direction.UPGRADE, observe=walk.observes_statements, since=before)
+        if up.failure is not None and up.failure.sqlstate == INSUFFICIENT_PRIVILEGE and self._client.gain_rights():
+            walk.refused[name] = up.failure
+            if not up.transactional and self._client.read_schema(before) != before:
+                raise DatabaseSpoiled(walk.plan.index(name))
+            up = self._client.commit_step(name, Direction.UPGRADE, observe=walk.observes_statements, since=before)
+        return replace(up, refused=(*up.refused, walk.refused[name])) if name in walk.refused else up
 
     def _note_failure(self, up: Step, before: Snapshot) -> None:
         self._walk.trips[up.revision] = RoundTrip(up.revision, up=up)

@@ -83,6 +83,7 @@ class NotRun(str):
 
 COMMAND = NotRun("a command, or names that are the reader's own")
 ALLOWANCE = NotRun("a comment that accepts a finding: tests/gate/test_allowances.py")
+RIGHTS = NotRun("as an ordinary role: tests/gate/walk/test_rights.py")
 MODELS = NotRun("about models: tests/gate/checks/projects")
 
 BLOCKS: Mapping[str, Sequence[Example | Project | NotRun]] = {
@@ -100,6 +101,8 @@ BLOCKS: Mapping[str, Sequence[Example | Project | NotRun]] = {
             bad=sql("ALTER TYPE status ADD VALUE 'refunded'", "SELECT 'refunded'::status"),
             good=body(CODE, sql("SELECT 'refunded'::status")),
         ),
+        RIGHTS,
+        RIGHTS,
     ],
     "populated-upgrade": [
         Example(bad=ADD_REQUIRED),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.gate.checks.base import CheckSkipped
 from app.gate.checks.upgrade import examine
 from app.gate.recording.model import RoundTrip
+from app.gate.report.verdict import Severity
 from tests.gate.checks.builders import failure, problem, python_failure, recording, revision, trip
 
 
@@ -125,3 +128,109 @@ def test_is_skipped_when_alembic_cannot_read_the_history():
 def test_is_skipped_with_the_reason_when_nothing_was_run():
     with pytest.raises(CheckSkipped, match="the heads must be merged first"):
         list(examine(recording(revisions=[revision("a1")], not_observed={"trips": "the heads must be merged first"})))
+
+
+# Statements that are refused, or fail, and after which the upgrade goes on.
+
+TRIGGERS = failure(
+    'permission denied: "RI_ConstraintTrigger_c_16433" is a system trigger',
+    error="psycopg2.errors.InsufficientPrivilege",
+    sqlstate="42501",
+    sql="ALTER TABLE orders DISABLE TRIGGER ALL",
+    line=14,
+)
+
+
+def went_on(*, refused=(), swallowed=()):
+    gone = trip("a1")
+    assert gone.up is not None
+    return replace(gone, up=replace(gone.up, refused=tuple(refused), swallowed=tuple(swallowed)))
+
+
+def test_what_applies_only_as_a_superuser_is_a_warning_in_postgres_own_words():
+    [finding] = examine(recording(went_on(refused=[TRIGGERS])))
+
+    assert finding.message == (
+        "a1 applies only as a superuser, which no user of a hosted database is:"
+        ' permission denied: "RI_ConstraintTrigger_c_16433" is a system trigger.'
+    )
+    assert (finding.revision, finding.line, finding.severity) == ("a1", 14, Severity.WARNING)
+    assert finding.detail == "ALTER TABLE orders DISABLE TRIGGER ALL"
+    assert "DISABLE TRIGGER USER" in str(finding.help)
+
+
+def test_several_such_statements_of_a_revision_are_one_finding():
+    others = [replace(TRIGGERS, sql=f"ALTER TABLE t{number} DISABLE TRIGGER ALL", line=14) for number in range(80)]
+
+    [finding] = examine(recording(went_on(refused=[*others, *others])))
+
+    assert "(and 79 more statements)" in finding.message
+    assert str(finding.detail).count("ALTER TABLE") == 80
+    assert str(finding.help).count("DISABLE TRIGGER USER") == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "advice"),
+    [
+        ("ALTER TABLE orders OWNER TO app", 'op.execute("GRANT app TO CURRENT_USER")'),
+        ('CREATE SCHEMA shop AUTHORIZATION "Shop Owner"', 'GRANT \\"Shop Owner\\" TO CURRENT_USER'),
+        ("SET LOCAL session_replication_role = replica", "parents before children"),
+        ("CREATE EXTENSION file_fdw", "no rights once it is there"),
+        ("CREATE PUBLICATION p FOR ALL TABLES", "FOR TABLE"),
+        ("CREATE PUBLICATION p FOR TABLES IN SCHEMA shop", "FOR TABLE"),
+        ("COPY orders FROM '/tmp/orders.csv'", "FROM STDIN"),
+        ("ALTER SYSTEM SET work_mem = '64MB'", "server's administrator"),
+    ],
+)
+def test_the_advice_is_about_what_the_statement_asks_for(statement, advice):
+    [finding] = examine(recording(went_on(refused=[replace(TRIGGERS, sql=statement)])))
+
+    assert advice in str(finding.help)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE EXTENSION postgis",
+        'CREATE EXTENSION IF NOT EXISTS "uuid-ossp"',
+        "ALTER EXTENSION vector UPDATE",
+        "COMMENT ON EXTENSION pg_stat_statements IS 'x'",
+        "DROP EXTENSION IF EXISTS postgres_fdw CASCADE",
+    ],
+)
+def test_stays_quiet_about_extensions_that_users_of_hosted_databases_may_create(statement):
+    assert list(examine(recording(went_on(refused=[replace(TRIGGERS, sql=statement)])))) == []
+
+
+def test_a_command_that_reaches_alembic_only_as_a_superuser_is_a_warning_at_its_env_py():
+    [finding] = examine(recording(trip("a1"), refused_before_alembic="permission denied", env_path="migrations/env.py"))
+
+    assert finding.message.startswith("The command reaches Alembic only as a superuser")
+    assert (finding.path, finding.severity) == ("migrations/env.py", Severity.WARNING)
+
+
+def test_a_statement_whose_error_the_script_swallows_is_a_warning_at_its_line():
+    swallowed = failure('relation "users" does not exist', sql="ALTER TABLE users ADD note text", line=14)
+
+    [finding] = examine(recording(went_on(swallowed=[swallowed])))
+
+    assert finding.message == (
+        'a1 continues after a statement that failed, as if nothing were wrong: relation "users" does not exist.'
+    )
+    assert (finding.revision, finding.line, finding.severity) == ("a1", 14, Severity.WARNING)
+    assert finding.subject == "swallows 42P01 ALTER TABLE users"
+
+
+def test_statements_of_one_line_are_one_finding_and_those_of_another_line_another():
+    loop = [failure(sql=f"ALTER TABLE t{number} ADD note text", line=14) for number in range(3)]
+
+    first, second = examine(recording(went_on(swallowed=[*loop, failure(sql="DROP TABLE users", line=20)])))
+
+    assert first.message.startswith("a1 continues after 3 statements that failed")
+    assert second.line == 20
+
+
+def test_stays_quiet_about_both_in_revisions_that_are_on_the_base():
+    merged = revision("a1", is_new=False)
+
+    assert list(examine(recording(went_on(refused=[TRIGGERS], swallowed=[TRIGGERS]), revisions=[merged]))) == []

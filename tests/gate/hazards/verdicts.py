@@ -52,5 +52,5 @@ def _outcome(report: Report, revision: str, checks: Container[str]) -> Outcome:
     if not any(step.revision == revision and step.direction == "upgrade" for step in report.steps):
         words = [finding.message for finding in report.findings if finding.check in ("upgrade", "graph-integrity")]
         return " ".join(words) or report.reason or "it was not walked"
-    failed = next((finding for finding in own if finding.check == "upgrade"), None)
+    failed = next((each for each in own if each.check == "upgrade" and each.severity == "error"), None)
     return failed.message if failed else [finding for finding in own if finding.check in checks]

@@ -21,6 +21,11 @@ class Stopped(BaseException):
     """A step is ended as if it were killed. Not an Exception, so that no script swallows it."""
 
 
+class RightsMissing(BaseException):
+    """A step is to be taken again, with a superuser's rights where it needs them. Not an Exception, so that no script
+    swallows it."""
+
+
 class DatabaseError(NamedTuple):
     """An error that the database raised in a step, whatever the script made of it."""
 
@@ -64,6 +69,14 @@ def _add_place(failure: protocol.Failure, error: BaseException, path: str | None
     code = traceback.extract_tb(error.__traceback__)[-1].line
     failure["message"] = f"`{code}`, in {function}" if code else f"raised in {function}"
     failure["raised_in"] = function
+
+
+def describe_noted(noted: DatabaseError) -> protocol.Failure:
+    """An error after which the step continued."""
+    failure = describe_failure(noted.error, None, None)
+    failure["sql"] = noted.statement[:20000] if noted.statement else None
+    failure["line"] = noted.line
+    return failure
 
 
 def line_of(error: BaseException, path: str) -> int | None:

@@ -20,6 +20,7 @@ from sqlalchemy.engine import Engine
 from .errors import DatabaseError, sqlstate
 from .looks import Baseline, Looks, without_comments
 from .naming import undoubled
+from .rights import Rights, is_refusal
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 SQL_LIMIT = 20000  # characters of a statement that are kept
 STATEMENT_LIMIT = 1000  # statements of a step that are kept
+ERROR_LIMIT = 100
 
 _ENDS_TRANSACTION = re.compile(r"\A(COMMIT|END|ROLLBACK|ABORT)\b(?!.*\bTO\b)", re.IGNORECASE | re.DOTALL)
 # What steers transactions, or works in one only, is another thing inside of a transaction that we began.
@@ -89,7 +91,12 @@ class StepObserver:
         self._script: str | None = None
         self._statements: list[protocol.Statement] = []
         self.looks = Looks(connection)
-        self.first_error: DatabaseError | None = None
+        self.rights = Rights(connection)
+        self.errors: list[DatabaseError] = []  # of the step, whatever the script made of them
+
+    @property
+    def first_error(self) -> DatabaseError | None:
+        return self.errors[0] if self.errors else None
 
     def listen(self) -> None:
         """Listen to SQLAlchemy until `close`."""
@@ -114,7 +121,7 @@ class StepObserver:
         """Begin a step of the script at that path, in the transaction of that id. `observe` False only notes errors."""
         self._script = script
         self._statements = []
-        self.first_error = None
+        self.errors = []
         self._has_to_look = observe
         self._halts = halts or {}
         self._begun_statements = 0
@@ -132,7 +139,7 @@ class StepObserver:
 
     def stop(self) -> list[protocol.Statement]:
         """End the step and return what was seen."""
-        if self._is_on and self._has_to_look and self.first_error is None:
+        if self._is_on and self._has_to_look and not self.errors:
             # What a script did without SQLAlchemy, through the bare DBAPI connection, shows here at the latest.
             rest = self.looks.look(self._counted().baseline).to_message()
             if "locks" in rest or "rewrites" in rest or "index_builds" in rest:
@@ -179,32 +186,58 @@ class StepObserver:
 
     def _execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
         run = context.dialect.do_execute
-        return self._run_alone(lambda: run(cursor, statement, parameters, context), statement, context)
+        return self._run(lambda: run(cursor, statement, parameters, context), statement, context)
 
     def _execute_many(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
         run = context.dialect.do_executemany
-        return self._run_alone(lambda: run(cursor, statement, parameters, context), statement, context)
+        return self._run(lambda: run(cursor, statement, parameters, context), statement, context)
 
     def _execute_bare(self, cursor: Any, statement: str, context: Any) -> bool:
         run = context.dialect.do_execute_no_params
-        return self._run_alone(lambda: run(cursor, statement, context), statement, context)
+        return self._run(lambda: run(cursor, statement, context), statement, context)
 
-    def _run_alone(self, run: Callable[[], None], statement: str, context: Any) -> bool:
+    def _run(self, run: Callable[[], None], statement: str, context: Any) -> bool:
+        """Run a statement in another way than SQLAlchemy would. False if there is no need to."""
+        if not self._is_ours(context.root_connection):
+            return False
+        bare = without_comments(statement)
+
+        def noted(error: Exception) -> DatabaseError:
+            return DatabaseError(error, statement, self._running.line)
+
+        if not self._running.is_alone:
+            return self.rights.is_careful and self.rights.run_carefully(run, bare, noted)
+        self._transaction = Ended() if self._has_ended() else Autocommit()
+        can_look = self._has_to_look and len(self._statements) < STATEMENT_LIMIT
+        if can_look and not _STEERS_TRANSACTIONS.search(bare) and self._run_in_transaction(run, statement, noted):
+            return True
+        if not self.rights.can_be_lent:
+            return False
+        try:
+            run()
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            self.rights.repeat(run, noted(error), in_transaction=False)
+        return True
+
+    def _run_in_transaction(
+        self, run: Callable[[], None], statement: str, noted: Callable[[Exception], DatabaseError]
+    ) -> bool:
         """Run a statement that would be a transaction by itself in one that can be looked into. False if that cannot be
         done."""
-        running = self._running
-        if not (self._is_ours(context.root_connection) and running.is_alone):
-            return False
-        self._transaction = Ended() if self._has_ended() else Autocommit()
-        if not self._has_to_look or len(self._statements) >= STATEMENT_LIMIT:
-            return False
-        if _STEERS_TRANSACTIONS.search(without_comments(statement)):
-            return False
-        connection = self._connection
+        connection, running = self._connection, self._running
         connection.execute("BEGIN")
         try:
             baseline = self.looks.count()
-            run()
+            try:
+                run()
+            except Exception as error:
+                if not is_refusal(error) or not self.rights.can_be_lent:
+                    raise
+                connection.execute("ROLLBACK")
+                connection.execute("BEGIN")
+                self.rights.repeat(run, noted(error))
             running.duration_ms = (time.perf_counter() - running.begun) * 1000
             running.effects = self.looks.look(baseline, statement).to_message()
             connection.execute("COMMIT")
@@ -270,8 +303,10 @@ class StepObserver:
 
     def _note_error(self, context: ExceptionContext) -> None:
         connection = context.connection
-        if self._is_on and self.first_error is None and connection is not None and self._connection.is_same(connection):
-            self.first_error = DatabaseError(context.original_exception, context.statement, self._running.line)
+        if self._is_on and connection is not None and self._connection.is_same(connection):
+            if len(self.errors) < ERROR_LIMIT:
+                self.errors.append(DatabaseError(context.original_exception, context.statement, self._running.line))
+            self.rights.note_error(context.original_exception)
 
 
 def _line_in(script: str | None) -> int | None:

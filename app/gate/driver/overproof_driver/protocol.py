@@ -195,6 +195,8 @@ class StepAnswer(TypedDict, total=False):
     commits: bool  # the script wants to commit in the rollback-only transaction
     stopped: bool  # before the statement that was asked for
     value: Any  # of the query that was to run after the step
+    refused: list[Failure]  # to the ordinary role, and repeated with a superuser's rights
+    swallowed: list[Failure]  # errors of the database after which the script continued
 
 
 class Paused(TypedDict):

@@ -40,6 +40,7 @@ def _do_to_stay(state: State, run: Callable[[], None]) -> protocol.EmptyAnswer:
     connection = state.connection
     if not connection.is_rollback_only:
         connection.begin()
+        connection.lend_rights()
     connection.is_untouched = False
     try:
         run()

@@ -15,7 +15,15 @@ import sqlalchemy
 from alembic.runtime.migration import HeadMaintainer, RevisionStep
 
 from . import history, metadata, statements
-from .errors import CommitInRollbackOnly, Stopped, call_projects, is_defect_of_ours, sqlstate
+from .errors import (
+    CommitInRollbackOnly,
+    RightsMissing,
+    Stopped,
+    call_projects,
+    describe_noted,
+    is_defect_of_ours,
+    sqlstate,
+)
 
 if TYPE_CHECKING:
     from . import protocol
@@ -27,9 +35,13 @@ _QUERY_CANCELED = "57014"
 log = logging.getLogger("alembic.runtime.migration")
 
 
-def prepare(state: State) -> protocol.PrepareAnswer:
-    """Get ready for steps: own the transactions, read the plan. Sent once the gate knows the database as its own."""
+def prepare(state: State, superuser: str | None = None) -> protocol.PrepareAnswer:
+    """Get ready for steps: own the transactions, read the plan. Sent once the gate knows the database as its own.
+
+    `superuser` is a role that the session may set, where its own is an ordinary one.
+    """
     state.connection.take_over()
+    state.connection.superuser = superuser
     state.observer.listen()
     version = state.context._version
     state.set_version = (
@@ -119,13 +131,29 @@ def step(
     begun = time.perf_counter()
     _get_ready_to_observe(state, observe)
     halts = _halts(state, stop_before, pause_before)
+    state.observer.rights.begin_step(revision, direction)
+    answer = _attempt(state, move, script.module, observe, halts)
+    if state.connection.lacks_rights and "commits" not in answer and state.connection.undo_step():
+        state.observer.rights.take_again()
+        answer = _attempt(state, move, script.module, observe, halts)
+    state.connection.end_step()
+    _add_errors(state, answer)
+    answer["duration_ms"] = (time.perf_counter() - begun) * 1000
+    if then and not answer.keys() & {"failure", "commits", "stopped"}:
+        _add_value(state, answer, then)
+    return answer
+
+
+def _attempt(state: State, move: RevisionStep, module: Any, observe: bool, halts: Halts) -> protocol.StepAnswer:
     try:
-        answer = _take(state, move, script.module, observe, halts)
+        return _take(state, move, module, observe, halts)
+    except RightsMissing:
+        return {}
     except CommitInRollbackOnly:
-        answer = {"commits": True, "statements": state.observer.abort()}
+        return {"commits": True, "statements": state.observer.abort()}
     except Stopped:
-        answer = {"stopped": True}
         state.connection.undo()
+        return {"stopped": True}
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:
@@ -133,16 +161,22 @@ def step(
             raise
         if state.context.connection.closed:
             _end_command("the script has closed the connection of the migration")
-        answer = _what_failed(state, error, script.module.__file__)
+        answer = _what_failed(state, error, module.__file__)
         if not state.connection.is_rollback_only:
             state.connection.undo()
+        return answer
     finally:
         state.observer.abort()
         state.connection.is_untouched = False
-    answer["duration_ms"] = (time.perf_counter() - begun) * 1000
-    if then and not answer.keys() & {"failure", "commits", "stopped"}:
-        _add_value(state, answer, then)
-    return answer
+
+
+def _add_errors(state: State, answer: protocol.StepAnswer) -> None:
+    """The statements that failed, and after which the step continued: with a superuser's rights, or because the script
+    swallowed the error."""
+    if refused := state.observer.rights.refused:
+        answer["refused"] = [describe_noted(each) for each in refused]
+    if state.observer.errors and not answer.keys() & {"failure", "commits", "stopped"}:
+        answer["swallowed"] = [describe_noted(each) for each in state.observer.errors]
 
 
 def _end_command(reason: str) -> NoReturn:
@@ -192,6 +226,8 @@ def _take(state: State, move: RevisionStep, module: Any, observe: bool, halts: H
     with _forgotten_tables(state, module):
         call_projects(move.migration_fn, **state.arguments)
     noted = observer.stop()
+    if connection.lacks_rights:
+        raise RightsMissing()
     connection.check_rollback_only()
     _set_version(state, maintainer, move)
     for callback in state.context.on_version_apply_callbacks:

@@ -15,7 +15,7 @@ import sqlalchemy
 
 from . import _queries
 from .connection import BareConnection
-from .errors import CommitInRollbackOnly
+from .errors import CommitInRollbackOnly, RightsMissing
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
@@ -32,6 +32,8 @@ class MigrationConnection(BareConnection):
         self.is_untouched = True  # nothing was done in the transaction yet
         self.has_committed = False  # the step under way, in whole or in part
         self.keeps_queries_prepared = False  # a step was to be observed
+        self.superuser: str | None = None  # a role that the session may set, where its own is an ordinary one
+        self.lacks_rights = False  # PostgreSQL has refused a statement of the step, which is to be taken again
         self._is_always_autocommit = False
         self._is_external = False  # `env.py` began the transaction itself
         self._was_per_migration = False
@@ -193,13 +195,41 @@ class MigrationConnection(BareConnection):
         """Begin a transaction in which any commit raises CommitInRollbackOnly. Returns its id."""
         self._rollback_only_transaction = transaction = self.begin()
         self.is_rollback_only = True
+        self.lend_rights()
         return transaction
 
     def begin_step(self) -> int:
         """Be in the transaction in which a step is to run: the rollback-only one if there is one. Returns its id."""
-        if self.is_rollback_only and self._rollback_only_transaction is not None:
-            return self._rollback_only_transaction
-        return self.begin()
+        if not self.is_rollback_only or self._rollback_only_transaction is None:
+            return self.begin()
+        if self.superuser is not None:
+            self.execute("SAVEPOINT overproof_step")
+            self.execute(f"SELECT set_config('role', {_literal(self._settings.get('role', 'none'))}, true)")
+        return self._rollback_only_transaction
+
+    def end_step(self) -> None:
+        """After a step in the rollback-only transaction, the gate's own statements follow."""
+        if self.is_rollback_only:
+            with suppress(Exception):  # it cannot be used any more, and will be rolled back to where it could
+                if self.superuser is not None:
+                    self.execute("RELEASE SAVEPOINT overproof_step")
+                self.lend_rights()
+
+    def undo_step(self) -> bool:
+        """Undo the step as if it had not begun. False if a part of it was committed."""
+        if not self.is_rollback_only:
+            self.undo()
+            return not self.has_committed
+        with suppress(Exception):  # the script may have ended the transaction
+            self.execute("ROLLBACK TO SAVEPOINT overproof_step")
+            return True
+        return False
+
+    def lend_rights(self) -> None:
+        """Have the gate's own statements run as a superuser's until the transaction ends: they see every row, and may
+        write it."""
+        if self.superuser is not None:
+            self.execute(f"SET LOCAL ROLE {self.superuser}")
 
     def has_left_rollback_only(self) -> bool:
         """Whether a script has ended the transaction, by a rollback that another session on the same connection did,
@@ -215,7 +245,10 @@ class MigrationConnection(BareConnection):
             raise CommitInRollbackOnly()
 
     def refuse_commit(self) -> None:
-        """Raises CommitInRollbackOnly in a rollback-only transaction."""
+        """Raises CommitInRollbackOnly in a rollback-only transaction, and RightsMissing in a step that is to be taken
+        again."""
+        if self.lacks_rights:
+            raise RightsMissing()
         if self.is_rollback_only:
             raise CommitInRollbackOnly()
 
