@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from app.gate.checks import allowance as allowances
 from app.gate.checks import (
+    access_change,
     blocking_index,
     blocking_scan,
     breaking_change,
@@ -29,6 +29,7 @@ from app.gate.checks import (
     unregistered_models,
     upgrade,
 )
+from app.gate.checks import allowance as allowances
 from app.gate.checks.base import Check
 
 ALL_CHECKS: tuple[Check, ...] = (
@@ -51,6 +52,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     lock_pileup.CHECK,
     lock_timeout.CHECK,
     breaking_change.CHECK,
+    access_change.CHECK,
     not_validated.CHECK,
     interrupted_upgrade.CHECK,
 )

@@ -233,10 +233,11 @@ _LITERAL = re.compile(r"\A('(?:[^']|'')*')::[\w \[\]\"().,]+\Z")
 _NOW = re.compile(r"\bCURRENT_TIMESTAMP\b(?!\()|\btransaction_timestamp\(\)")
 # not-validated reports these.
 _UNFINISHED = frozenset({"validated", "valid", "index_valid", "not_null", "populated"})
+_NOT_OF_MODELS = frozenset({"owner"})  # no model can have one
 
 
 def _comparable(definition: Definition | None) -> dict[str, Any]:
-    compared = {name: value for name, value in (definition or {}).items() if name not in _UNFINISHED}
+    compared = {name: value for name, value in (definition or {}).items() if name not in _UNFINISHED | _NOT_OF_MODELS}
     if isinstance(compared.get("definition"), str):
         compared["definition"] = compared["definition"].removesuffix(" NOT VALID")
         compared.pop("columns", None)  # they are in it

@@ -20,6 +20,11 @@ def privileges_of(acl: str, kind: str, owner: str) -> str:
     return f"CASE WHEN {acl} IS NOT NULL THEN json_build_array({acl}, acldefault('{kind}', {owner}), pg_get_userbyid({owner})) END"
 
 
+def owner_of(owner: str) -> str:
+    """The owner's name, if that is not the role that runs the migrations: the database's owner, or a superuser."""
+    return f"CASE WHEN {owner} NOT IN (SELECT o.oid FROM owners AS o) THEN pg_get_userbyid({owner}) END"
+
+
 def standalone(catalog: str, oid: str) -> str:
     """Neither a member of an extension nor created together with another object, as a range type's constructors."""
     return f"""NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
@@ -76,6 +81,7 @@ OBJECTS = {
             JOIN pg_catalog.pg_foreign_server AS s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid),
         'foreign_options', (SELECT f.ftoptions FROM pg_catalog.pg_foreign_table AS f
             WHERE f.ftrelid = c.oid),
+        'owner', {owner_of("c.relowner")},
         'privileges', {privileges_of("c.relacl", "r", "c.relowner")})
     FROM some_class AS c JOIN homes AS h ON h.oid = c.oid""",
     "columns": f"""
@@ -165,6 +171,7 @@ OBJECTS = {
             JOIN pg_catalog.pg_attribute AS a ON a.attrelid = o.refobjid AND a.attnum = o.refobjsubid
             WHERE o.classid = {class_of("pg_class")} AND o.objid = c.oid AND o.deptype = 'a'
               AND o.refclassid = {class_of("pg_class")}),
+        'owner', {owner_of("c.relowner")},
         'privileges', {privileges_of("c.relacl", "s", "c.relowner")})
     FROM some_class AS c
     JOIN spaces AS n ON n.oid = c.relnamespace
@@ -258,6 +265,7 @@ OBJECTS = {
             'settings', p.proconfig,
             'library', p.probin,
             'body', coalesce(pg_get_function_sqlbody(p.oid), p.prosrc),
+            'owner', {owner_of("p.proowner")},
             'privileges', {privileges_of("p.proacl", "f", "p.proowner")})
         END
     FROM some_proc AS p JOIN spaces AS n ON n.oid = p.pronamespace

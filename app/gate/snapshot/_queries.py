@@ -43,6 +43,9 @@ _COMMON_SOURCES = {
     "spaces": """
     SELECT n.oid, n.nspname, n.nspacl, n.nspowner FROM pg_catalog.pg_namespace AS n
     WHERE NOT starts_with(n.nspname, 'pg_') AND n.nspname <> 'information_schema'""",
+    "owners": """
+    SELECT d.datdba AS oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()
+    UNION ALL SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolsuper""",
     "members": f"""
     SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d
     WHERE d.refclassid = {class_of("pg_extension")} AND d.deptype = 'e'""",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from app.gate.snapshot._objects import class_of, privileges_of, standalone
+from app.gate.snapshot._objects import class_of, owner_of, privileges_of, standalone
 
 # Kinds of which a schema has few or none. They are always read completely.
 RARE_OBJECTS = {
     "schemas": f"""
     SELECT {class_of("pg_namespace")}, n.oid, 0, 'schema', '', n.nspname, '', json_build_object(
+        'owner', CASE WHEN n.oid >= 16384 THEN {owner_of("n.nspowner")} END,
         'privileges', {privileges_of("n.nspacl", "n", "n.nspowner")})
     FROM spaces AS n""",
     "extensions": f"""

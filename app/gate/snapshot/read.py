@@ -11,8 +11,8 @@
 
 Objects that belong to an extension are left out; so are system schemas, temporary objects, and what a partition
 inherits from its parent. A definition leaves out PostgreSQL's defaults, so `definition.get("unlogged")` is None for
-nearly every table. Owners are left out, since the role that runs migrations has another name on each server; in
-privileges, which are included where they are not the default ones, it is "the owner". Not read either: operator classes
+nearly every table. The role that runs migrations has another name on each server: as an owner it is left out, and in
+privileges, which are included where they are not the default ones, it is "the owner". Not read are: operator classes
 and families, text search parsers and templates, languages, access methods, transforms, subscriptions, user mappings,
 security labels, settings of roles and databases, and comments on attributes of composite types.
 """

@@ -46,6 +46,14 @@ DISABLED_TRIGGER = sql(
     "ALTER TABLE orders DISABLE TRIGGER touch",
 )
 ALLOW_NULL = "op.alter_column('orders', 'note', nullable=True, server_default=None)"
+ROLE_APP = sql("DO $$ BEGIN CREATE ROLE app; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+VIEW_OF_APP = body(
+    ORDERS,
+    ROLE_APP,
+    sql("CREATE VIEW open_orders AS SELECT id, status FROM orders", "GRANT SELECT ON open_orders TO app"),
+)
+VIEW_AGAIN = sql("DROP VIEW open_orders", "CREATE VIEW open_orders AS SELECT id FROM orders")
+PUBLIC_ORDERS = sql("CREATE TABLE IF NOT EXISTS public.orders (id integer PRIMARY KEY)")
 WITHOUT_LIMIT = body(online("SET lock_timeout = 0"), CODE, "op.drop_column('orders', 'note')")
 STATUSES = body(
     "from sqlalchemy.dialects import postgresql", CODE, "op.create_table('returns', sa.Column('status', status))"
@@ -156,6 +164,13 @@ BLOCKS: Mapping[str, Sequence[Example | Project | NotRun]] = {
         Example(bad=WITHOUT_LIMIT.replace(CODE, ""), good=WITHOUT_LIMIT),
     ],
     "breaking-change": [Example(bad=ADD_REQUIRED), ALLOWANCE],
+    "access-change": [
+        Example(before=VIEW_OF_APP, bad=VIEW_AGAIN),
+        Example(before=VIEW_OF_APP, bad=VIEW_AGAIN),
+        Example(before=ROLE_APP, bad=body(ORDERS, sql("GRANT SELECT ON orders TO PUBLIC")), good=body(ORDERS, CODE)),
+        Example(bad=sql("CREATE FUNCTION n() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'"), before=PUBLIC_ORDERS),
+        ALLOWANCE,
+    ],
     "not-validated": [
         Example(bad=ADD_CHECK_FOR_NEW_ROWS, good=body(ADD_CHECK_FOR_NEW_ROWS, CODE)),
         Example(bad=INVALID_INDEX, good=body(INVALID_INDEX, CODE)),

@@ -25,6 +25,8 @@ HAZARDS = frozenset(
         "interrupted-upgrade",
         "populated-upgrade",
         "data-loss",
+        "access-change",
+        "upgrade",
     }
 )
 

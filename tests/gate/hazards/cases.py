@@ -1,6 +1,7 @@
 """The whole labelled set."""
 
 from tests.gate.hazards import (
+    access,
     columns,
     constraints,
     data,
@@ -31,6 +32,7 @@ THEMES: dict[str, list[Case]] = {
         data,
         raw_sql,
         lock_timeouts,
+        access,
     )
 }
 ALL_CASES = [case for cases in THEMES.values() for case in cases]

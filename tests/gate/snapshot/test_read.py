@@ -102,6 +102,7 @@ def changed_lines(before: Snapshot, after: Snapshot) -> list[str]:
         ("ALTER TABLE events DETACH PARTITION events_2026", "table public.events_2026: partition of public.events FOR"),
         ("GRANT SELECT ON orders TO PUBLIC", "table public.orders: privileges of PUBLIC as by default -> SELECT"),
         ("REVOKE DELETE ON orders FROM CURRENT_USER", "table public.orders: privileges of the owner"),
+        ("ALTER TABLE orders OWNER TO pg_monitor", "table public.orders: owner pg_monitor is new"),
         ("COMMENT ON TABLE orders IS 'Sales'", "table public.orders: comment What was bought -> Sales"),
         ("COMMENT ON TABLE orders IS NULL", "table public.orders: comment What was bought is gone"),
         ("ALTER FOREIGN TABLE lines OPTIONS (ADD path 'x')", "foreign table public.lines: foreign options path=x new"),
