@@ -62,7 +62,7 @@ CULPRITS: dict[str, Callable[[str], RoundTrip]] = {
     "lock-timeout": doing(statement("ALTER TABLE orders ADD a int", locks=EXCLUSIVE, lock_timeout_ms=0)),
     "lock-pileup": doing(
         statement("ALTER TABLE orders ADD a int", locks=EXCLUSIVE),
-        statement("ALTER TABLE users ADD a int", locks={"users": "AccessExclusiveLock"}),
+        statement("ALTER TABLE users ADD CHECK (true)", locks={"users": "AccessExclusiveLock"}, scans=["users"]),
     ),
 }
 
