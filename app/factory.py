@@ -62,6 +62,7 @@ API = "/api/v1"
 API_ROUTERS = (
     projects.router,
     runs.router,
+    runs.badge_router,
     revisions.router,
     changes.router,
     environments.router,

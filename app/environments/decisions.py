@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy import tuple_
 from sqlmodel import Session, col, select
 
@@ -17,7 +18,7 @@ from app.environments.deployments import current_deployments
 from app.environments.drift import Where, find_differences, proved_schemas
 from app.environments.errors import DecisionNotFound
 from app.environments.models import Decision, Deployment, Environment
-from app.environments.schemas import Basis, DecisionCreate, DecisionRead, Policy, SnapshotRead
+from app.environments.schemas import Basis, DecisionCreate, DecisionRead, DecisionSummary, Policy, SnapshotRead
 from app.environments.snapshots import newest_snapshot, sizes_in
 from app.environments.versions import KnownVersion, find_version
 from app.environments.waivers import valid_waivers
@@ -27,6 +28,7 @@ from app.revisions.schemas import ProvedFinding
 from app.runs.models import RunFinding
 
 KEY = tuple_(Decision.decided_at, Decision.id)
+STORED = [name for name in DecisionSummary.model_fields if not name.startswith("void")]
 
 
 def decide(session: Session, environment: Environment, asked: DecisionCreate) -> DecisionRead:
@@ -133,28 +135,34 @@ def read_decision(session: Session, environment: Environment, decision_id: UUID)
     return _answer(decision, read_basis(session, environment, None))
 
 
-def list_decisions(session: Session, environment: Environment, *, cursor: str | None, limit: int) -> Page[DecisionRead]:
-    """The newest first."""
-    query = select(Decision).where(
-        Decision.project_id == environment.project_id, Decision.environment == environment.name
+def list_decisions(
+    session: Session, environment: Environment, *, cursor: str | None, limit: int
+) -> Page[DecisionSummary]:
+    """The newest first, without the pending revisions, which may be many."""
+    query = sa.select(*(getattr(Decision, name) for name in STORED)).where(
+        col(Decision.project_id) == environment.project_id, col(Decision.environment) == environment.name
     )
     if cursor is not None:
         query = query.where(tuple_(*decode_cursor(cursor, TIME_AND_ID)) > KEY)
-    rows = session.exec(query.order_by(col(Decision.decided_at).desc(), col(Decision.id).desc()).limit(limit + 1)).all()
+    rows = session.execute(
+        query.order_by(col(Decision.decided_at).desc(), col(Decision.id).desc()).limit(limit + 1)
+    ).all()
     basis = read_basis(session, environment, None)
     last = rows[limit - 1] if len(rows) > limit else None
     return Page(
-        items=[_answer(row, basis) for row in rows[:limit]],
+        items=[DecisionSummary(**row._mapping, **_validity(row.basis, basis)) for row in rows[:limit]],
         next_cursor=encode_cursor((last.decided_at.isoformat(), str(last.id))) if last else None,
     )
 
 
 def _answer(decision: Decision, now: Basis, *, is_stored: bool = True) -> DecisionRead:
-    then = Basis.model_validate(decision.basis)
-    changed = [
-        name for name in ("snapshot", "deployments", "policy", "waivers") if getattr(then, name) != getattr(now, name)
-    ]
-    values = decision.model_dump(exclude={"project_id", "environment", "id", "basis"})
-    return DecisionRead(
-        **values, id=decision.id if is_stored else None, basis=then, void=bool(changed), void_because=changed
-    )
+    values = decision.model_dump(exclude={"project_id", "environment", "id"})
+    return DecisionRead(**values, id=decision.id if is_stored else None, **_validity(decision.basis, now))
+
+
+def _validity(basis: Mapping[str, Any], now: Basis) -> dict[str, Any]:
+    """Whether what a decision rests on has changed since."""
+    then = Basis.model_validate(basis)
+    parts = ("snapshot", "deployments", "policy", "waivers")
+    changed = [part for part in parts if getattr(then, part) != getattr(now, part)]
+    return {"void": bool(changed), "void_because": changed}

@@ -26,6 +26,7 @@ from app.environments.models import Environment
 from app.environments.schemas import (
     DecisionCreate,
     DecisionRead,
+    DecisionSummary,
     DeploymentId,
     DeploymentPut,
     DeploymentRead,
@@ -180,8 +181,8 @@ async def decide(caller: Decider, asked: DecisionCreate) -> DecisionRead:
 @router.get("/{name}/decisions", summary="List decisions", responses=documented(*OF_AN_ENVIRONMENT, InvalidCursor))
 async def list_decisions(
     caller: EnvironmentReader, paging: RequestPaging, cursor: Cursor = None, limit: Limit = 50
-) -> Page[DecisionRead]:
-    """The newest first. `void` says whether something has changed since."""
+) -> Page[DecisionSummary]:
+    """The newest first, without their pending revisions. `void` says whether something has changed since."""
     return paging.link(await caller.ask(decisions.list_decisions, cursor=cursor, limit=limit))
 
 

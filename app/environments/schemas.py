@@ -168,18 +168,21 @@ class Basis(BaseModel):
     run_id: UUID | None = Field(description="The newest run of the version.")
 
 
-class DecisionRead(BaseModel):
+class DecisionSummary(BaseModel):
     id: UUID | None = Field(description="Null for a dry run.")
     answer: DecisionAnswer
     commit: str | None
     heads: list[str]
     reasons: list[Reason]
-    pending: list[PendingRevision] = Field(description="In the order in which they are applied.")
     basis: Basis
     void: bool = Field(description="Whether something that it rests on has changed since.")
     void_because: list[str] = Field(examples=[["snapshot"]])
     decided_by: str
     decided_at: datetime
+
+
+class DecisionRead(DecisionSummary):
+    pending: list[PendingRevision] = Field(description="In the order in which they are applied.")
 
 
 class WaiverCreate(Body):

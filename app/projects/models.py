@@ -37,6 +37,7 @@ class Project(Table, table=True):
     repository: str | None = Field(default=None, max_length=500)  # its URL, for a link on the project's page
     created_at: datetime = Field(default_factory=utcnow)
     archived_at: datetime | None = None  # an archived project is read-only
+    public_badge: bool = Field(default=False, sa_column_kwargs={"server_default": false()})  # is shown without a token
     purged_at: datetime | None = None  # no request can see it any more; `overproof prune` deletes its rows
 
 

@@ -60,6 +60,12 @@ class ProjectChange(Body):
         default=None, examples=["The web shop"], json_schema_extra=no_default
     )
     repository: Link | None = None
+    public_badge: bool = Field(  # type: ignore[assignment]
+        default=None,
+        strict=True,
+        description="Whether `badge.svg` is shown without a token.",
+        json_schema_extra=no_default,
+    )
 
 
 class ProjectRead(Answer):
@@ -69,6 +75,7 @@ class ProjectRead(Answer):
     repository: str | None = Field(examples=["https://github.com/acme/shop"])
     created_at: datetime
     archived_at: datetime | None = Field(description="When it was archived; null if it is not.")
+    public_badge: bool = Field(description="Whether `badge.svg` is shown without a token.")
 
 
 def implies(field: dict[str, Any], scopes: list[str]) -> dict[str, Any]:

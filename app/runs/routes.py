@@ -14,11 +14,12 @@ from app.errors import documented
 from app.gate.report.verdict import Verdict
 from app.large_answers import LargeAnswer, Sending
 from app.pagination import Cursor, InvalidCursor, Limit, Page, RequestPaging
-from app.projects.access import Caller, project_for
+from app.projects.access import Caller, ProjectSlug, RequestWorkers, project_for
 from app.projects.errors import ProjectArchived, ProjectNotFound, ScopeMissing
 from app.projects.models import Project, Scope
 from app.projects.schemas import Link
 from app.runs import service
+from app.runs.badge import read_badge
 from app.runs.errors import ReportExpired, ReportRefused, RunNotFound
 from app.runs.posted import PostedReport, read_report
 from app.runs.recording import Recorded, record_run
@@ -34,6 +35,7 @@ from app.runs.schemas import (
 )
 
 router = APIRouter(prefix="/projects/{slug}/runs", tags=["runs"])
+badge_router = APIRouter(prefix="/projects/{slug}", tags=["projects"])
 
 Reader = Annotated[Caller[Project], project_for(Scope.READ)]
 Reporter = Annotated[Caller[Project], project_for(Scope.REPORT)]
@@ -169,6 +171,26 @@ async def read_report_of_run(caller: Reader, run_id: UUID, request: Request) -> 
         return caller.transact(service.report_text, run_id).encode()
 
     return LargeAnswer(await caller.workers.run_alone(read), sending)
+
+
+class Svg(Response):
+    media_type = "image/svg+xml"
+
+
+@badge_router.get(
+    "/badge.svg",
+    summary="Read the badge",
+    response_class=Svg,
+    responses=documented(ProjectNotFound),
+)
+async def read_badge_of_project(slug: ProjectSlug, workers: RequestWorkers) -> Response:
+    """The verdict of the newest trusted run of a branch, as an image. Without a token, if the project allows that."""
+
+    def read() -> str:
+        with workers.transaction() as session:
+            return read_badge(session, slug)
+
+    return Svg(await workers.run(read), headers={"Cache-Control": "no-cache"})
 
 
 MODELS_OF_BODIES = (PostedReport,)  # for the OpenAPI document: the signatures of the routes do not name them
