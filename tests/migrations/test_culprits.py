@@ -59,12 +59,12 @@ def drifted(tmp_path_factory: pytest.TempPathFactory, server_url: str) -> Verdic
     models = "app/projects/models.py"
     repository.edit(models, "    slug: str = Field(", "    colour: str | None = None\n    slug: str = Field(")
     repository.edit(models, "length(trim(name)) > 0", "length(trim(name)) > 1")
-    package = repository.root / "app" / "changes"
+    package = repository.root / "app" / "invoices"
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "models.py").write_text(
         "from sqlmodel import Field\n\nfrom app.database import Table\n\n\n"
-        "class Change(Table, table=True):\n    id: int = Field(primary_key=True)\n"
+        "class Invoice(Table, table=True):\n    id: int = Field(primary_key=True)\n"
     )
     return repository.verify()
 
@@ -128,7 +128,7 @@ def test_a_check_that_differs_only_in_its_expression(drifted):
 
 def test_a_domain_package_left_out_of_the_metadata(repository):
     repository.edit("app/metadata.py", "from app.runs import models as runs\n", "")
-    repository.edit("app/metadata.py", "(projects, runs)", "(projects,)")
+    repository.edit("app/metadata.py", "revisions, runs)", "revisions)")
 
     verdict = repository.verify()
 
@@ -140,7 +140,7 @@ def test_a_domain_package_left_out_of_the_metadata(repository):
 
 def test_a_new_domain_package_that_was_never_aggregated(drifted):
     (finding,) = [error for error in drifted.errors() if error["check"] == "unregistered-models"]
-    assert finding["path"] == "app/changes/models.py"
+    assert finding["path"] == "app/invoices/models.py"
 
 
 def test_nothing_but_what_was_done_to_the_models_is_at_fault(drifted):
