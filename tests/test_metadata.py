@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import UniqueConstraint
 
 from app.metadata import DOMAINS, metadata
 
@@ -22,3 +25,20 @@ def test_every_time_knows_its_zone_and_every_foreign_key_says_what_becomes_of_it
                 assert getattr(column.type, "timezone", None) or column.type.impl.timezone, column  # type: ignore[attr-defined]
         for key in table.foreign_key_constraints:
             assert key.ondelete, key.name
+
+
+OLDER = {"project", "api_token", "run", "run_check", "run_finding"}  # their keys are those of the first version
+
+
+def test_the_project_leads_each_key_so_that_tables_can_be_distributed_by_it() -> None:
+    for table in metadata.sorted_tables:
+        if table.name in OLDER:
+            continue
+        keys: list[Any] = [
+            table.primary_key,
+            *(each for each in table.constraints if isinstance(each, UniqueConstraint)),
+        ]
+        for key in [*keys, *table.indexes]:
+            assert next(iter(key.columns)).name == "project_id", key.name
+        for reference in table.foreign_key_constraints:
+            assert next(iter(reference.columns)).name == "project_id", reference.name

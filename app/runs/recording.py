@@ -17,6 +17,7 @@ from app.projects.models import Project
 from app.projects.service import require_open
 from app.projects.tokens import token_of
 from app.revisions.recording import record_history, record_proofs
+from app.revisions.schemas import ReportedHistory
 from app.runs.models import Run, RunCheck, RunFinding
 from app.runs.posted import PostedReport, ReadReport
 from app.runs.schemas import RunContext, RunPosted, RunRead
@@ -48,7 +49,7 @@ def record_run(session: Session, project: Project, report: ReadReport, context: 
     values = {"project_id": project.id, "digest": report.digest}
     known = find_summary(session, SAME, values)
     if known is not None:
-        return Recorded(_with_forks(session, project, known), is_new=False)
+        return _recorded_before(session, project, known, report)
     require_open(project)
     conflict = None
     try:
@@ -59,7 +60,31 @@ def record_run(session: Session, project: Project, report: ReadReport, context: 
     run = find_summary(session, SAME, values)
     if run is None:
         raise AssertionError("the run that was stored cannot be found") from conflict
-    return Recorded(_with_forks(session, project, run), is_new=conflict is None)
+    if conflict is not None:
+        return _recorded_before(session, project, run, report)
+    return Recorded(_with_forks(session, project, run), is_new=True)
+
+
+def _recorded_before(session: Session, project: Project, run: RunRead, report: ReadReport) -> Recorded:
+    """The existing run. If only this token is trusted, it proves from now on what it did not before."""
+    if token_of(session).trusted and not run.trusted and project.archived_at is None:
+        reported = report.view.reported_history()
+        history = record_history(session, project.id, reported)
+        is_run = (col(Run.project_id) == project.id) & (col(Run.id) == run.id)
+        session.execute(sa.update(Run).where(is_run).values(trusted=True, history=history))
+        run = run.model_copy(update={"trusted": True})
+        _record_evidence(session, project, run, reported, history)
+    return Recorded(_with_forks(session, project, run), is_new=False)
+
+
+def _record_evidence(
+    session: Session, project: Project, run: RunRead | Run, reported: ReportedHistory, history: str | None
+) -> None:
+    """What the run says about revisions and changes. One that could verify nothing says nothing."""
+    if run.verdict is not Verdict.ERROR:
+        record_proofs(session, project.id, run.id, reported, trusted=run.trusted)
+        source = Source(run.change, run.branch, run.head_sha, run.trusted)
+        note_report(session, project.id, source, reported, history)
 
 
 def _with_forks(session: Session, project: Project, run: RunRead) -> RunPosted:
@@ -71,7 +96,6 @@ def _with_forks(session: Session, project: Project, run: RunRead) -> RunPosted:
 def _store(session: Session, project: Project, report: ReadReport, context: RunContext) -> None:
     view = report.view
     reported = view.reported_history()
-    trusted = token_of(session).trusted
     counts = Counter(finding.severity for finding in view.findings if finding.allowed is None)
     run = Run(
         project_id=project.id,
@@ -84,7 +108,7 @@ def _store(session: Session, project: Project, report: ReadReport, context: RunC
         tool_version=view.tool.version,
         postgres=view.postgres,
         **context._asdict(),
-        trusted=trusted,
+        trusted=token_of(session).trusted,
         history=record_history(session, project.id, reported),
         started_at=view.started_at,
         duration_ms=view.duration_ms,
@@ -95,10 +119,7 @@ def _store(session: Session, project: Project, report: ReadReport, context: RunC
     session.flush()  # first, since the other rows refer to it
     insert_rows(session, RunCheck, _checks(run, view))
     insert_rows(session, RunFinding, _findings(run, view))
-    if run.verdict is not Verdict.ERROR:
-        record_proofs(session, project.id, run.id, reported, trusted=trusted)
-        source = Source(context.change, context.branch, context.head_sha, trusted)
-        note_report(session, project.id, source, reported, run.history)
+    _record_evidence(session, project, run, reported, run.history)
 
 
 def _checks(run: Run, view: PostedReport) -> list[dict[str, Any]]:

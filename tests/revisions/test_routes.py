@@ -76,6 +76,21 @@ def test_a_report_of_another_token_proves_nothing_that_is_trusted(
     ]
 
 
+def test_a_report_that_another_token_posted_first_proves_once_a_trusted_one_posts_it(
+    client: TestClient, branch: Headers, stranger: Headers
+) -> None:
+    """Otherwise a token that was set up wrongly, or is not trusted, could keep a report from ever proving anything."""
+    content = proof(revision("a1"))
+    first = post(client, stranger, content)
+
+    again = post(client, branch, content)
+
+    assert again == first | {"trusted": True}
+    assert client.get(f"{SHOP}/runs/{first['id']}", headers=branch).json()["trusted"] is True
+    assert read(client, branch, "a1")["proof"]["trusted"] is True
+    assert post(client, stranger, content)["trusted"] is True
+
+
 def test_an_edited_script_has_no_proof(client: TestClient, branch: Headers) -> None:
     post(client, branch, proof(revision("a1", script="before")))
     post(client, branch, proof(revision("a1", script="after", schema_digest=None)))
