@@ -33,7 +33,8 @@ KEEP_NEWEST = """
 STORE_SCHEMA = sa.text("""
     INSERT INTO proved_schema (project_id, digest, objects)
     SELECT project_id, report ->> 'digest', report -> 'snapshot' FROM run
-    WHERE id = :run_id AND jsonb_typeof(report -> 'snapshot') = 'array' AND report ->> 'digest' ~ '^[0-9a-f]{64}$'
+    WHERE project_id = :project_id AND id = :run_id
+    AND jsonb_typeof(report -> 'snapshot') = 'array' AND report ->> 'digest' ~ '^[0-9a-f]{64}$'
     ON CONFLICT DO NOTHING
 """)
 
@@ -98,7 +99,7 @@ def record_proofs(
         )
     insert_rows(session, Proof, rows, KEEP_NEWEST)
     if trusted:
-        session.execute(STORE_SCHEMA, {"run_id": run_id})
+        session.execute(STORE_SCHEMA, {"project_id": project_id, "run_id": run_id})
 
 
 def _is_open_error(finding: Mapping[str, Any]) -> bool:
