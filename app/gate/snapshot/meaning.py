@@ -115,14 +115,17 @@ def _read_back(texts: Iterable[_Text], ask: Ask) -> Mapping[_Text, str | None]:
     """What PostgreSQL prints for each text that it has read back; None where it refuses to."""
     texts = list(texts)
     items = [each.reading.as_json() for each in texts]
+    # NULL, which ends it, where the session may not use the language of the block.
+    language = "SELECT has_language_privilege(l.oid, 'USAGE') FROM pg_language AS l WHERE l.lanname = 'plpgsql'"
+    set_items = f"set_config('overproof.items', {literal(json.dumps(items))}, false)"
     answer = ask(
         [
-            f"SELECT set_config('overproof.items', {literal(json.dumps(items))}, false)",
+            f"SELECT CASE WHEN ({language}) THEN {set_items} END",
             _READ_BACK,
             "SELECT current_setting('overproof.printed')",
         ]
     )
-    return dict(zip(texts, json.loads(answer), strict=True))
+    return dict(zip(texts, json.loads(answer) if answer else [None] * len(texts), strict=True))
 
 
 _PINNED = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in PINNED_SETTINGS.items())

@@ -221,9 +221,12 @@ def align_schema(before: Snapshot, now: Snapshot, database: Database, *, same_hi
 
     def ask(statements: Sequence[str]) -> Any:
         with database.connect(autocommit=False) as connection, connection.cursor() as cursor:
+            value = None
             for statement in statements:
                 cursor.execute(statement)
-            return cursor.fetchall()[0][0]
+                if cursor.description and (value := cursor.fetchall()[0][0]) is None:
+                    break
+            return value
 
     return align(before, now, ask, same_history=same_history)
 

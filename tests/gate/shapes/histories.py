@@ -236,3 +236,34 @@ def revision_without_a_downgrade(at: Path, python: str) -> Shape:
         expected=frozenset({("irreversible", "0002")}),
         also=lambda recordings: trip(recordings, "0003").second_up is not None,
     )
+
+
+@shape
+def type_that_changed_under_its_check(at: Path, python: str) -> Shape:
+    """A CHECK and a partial index that PostgreSQL prints otherwise than those of the models, before and after."""
+    languages = "lang IN ('en', 'fr')"
+    index = f'sa.Index("ix_author_lang", "lang", postgresql_where=sa.text("{languages}"))'
+    check = f'sa.CheckConstraint("{languages}", name="ck_author_lang")'
+    models = MODELS.replace(
+        "    name = sa.Column(sa.String(80), nullable=False)\n",
+        "    name = sa.Column(sa.String(80), nullable=False)\n    lang = sa.Column(sa.Text)\n\n"
+        f"    __table_args__ = ({check}, {index})\n",
+    )
+    first = CREATE_AUTHOR.replace(
+        "nullable=False),\n)", f'nullable=False),\n    sa.Column("lang", sa.String(2)),\n    {check},\n)'
+    )
+    first += f'op.create_index("ix_author_lang", "author", ["lang"], postgresql_where=sa.text("{languages}"))\n'
+    library(
+        at,
+        **{
+            "library/models.py": models,
+            "migrations/versions/0001_author.py": script("0001", None, first, 'op.drop_table("author")'),
+            "migrations/versions/0002_book.py": script(
+                "0002",
+                "0001",
+                CREATE_BOOK + 'op.alter_column("author", "lang", type_=sa.Text)',
+                DROP_BOOK + 'op.alter_column("author", "lang", type_=sa.String(2))',
+            ),
+        },
+    )
+    return Shape(at, (python, *UPGRADE))

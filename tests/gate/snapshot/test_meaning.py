@@ -35,9 +35,13 @@ class Session:
             return cursor.fetchall()
 
     def ask(self, statements: Sequence[str]) -> Any:
-        *first, last = statements
-        self.run(*first)
-        return self.rows(last)[0][0]
+        value = None
+        with self.connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+                if cursor.description and (value := cursor.fetchall()[0][0]) is None:
+                    break
+        return value
 
     def schema_after(self, *statements: str) -> Snapshot:
         """The schema that the statements make in an empty database."""
@@ -306,6 +310,13 @@ def test_a_definition_that_cannot_be_read_back_remains_different(session):
     found = difference_in_meaning(before, after, session.ask)
 
     assert [each.key.name for each in found] == ["h(integer)", "c"]
+
+
+def test_without_the_language_of_the_block_what_differs_remains_different(session):
+    before, after = (session.schema_after(*part("rule", each)) for each in (WRITTEN, PRINTED))
+    session.run("DROP EXTENSION plpgsql CASCADE")
+
+    assert len(difference_in_meaning(before, after, session.ask)) == 1
 
 
 def test_nothing_of_it_stays_in_the_database_and_its_settings_are_as_they_were(session):
