@@ -251,6 +251,22 @@ def test_of_an_exclusion_constraint_the_columns_are_named_without_their_operator
     assert "rows of orders are equal in Room and nights, which" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("sql", "severity"),
+    [
+        ("CREATE UNIQUE INDEX CONCURRENTLY uq_note ON orders (note)", Severity.NOTICE),
+        ("CREATE UNIQUE INDEX uq_note ON orders (note)", Severity.WARNING),
+    ],
+)
+def test_a_unique_index_over_duplicates_that_no_session_waits_for_is_a_notice(sql, severity):
+    duplicates = failure('could not create unique index "uq_note"', sql=sql, **OF_UQ_NOTE)
+
+    [finding] = examine(of(over_rows([UNIQUE], duplicates)))
+
+    assert finding.severity is severity
+    assert "are equal in note, which the older schema allows" in finding.message
+
+
 def test_what_fails_in_a_table_of_the_revision_s_own_is_reported_of_the_older_rows_that_lead_to_it():
     changes = [added(key("table", "sessions")), added(key("index", "ix_id", "sessions"), definition="USING btree (id)")]
     failed = failure(
