@@ -119,18 +119,18 @@ def _accepted(report: Report, width: int) -> Iterator[Line]:
 
 
 def _undecided(report: Report, width: int) -> Iterator[Line]:
-    deselected = [check for check in report.checks if check.is_deselected]
-    undecided = [check for check in report.checks if check.reason is not None and not check.is_deselected]
-    if not undecided and not deselected:
+    """Each reason once, with the checks that it holds for; those that were not selected come last."""
+    names_by_reason: dict[str, list[str]] = {}
+    for check in sorted(report.checks, key=lambda check: check.is_deselected):
+        if check.reason is not None:
+            partly = "" if check.is_deselected or check.outcome is Outcome.SKIPPED else " (in part)"
+            names_by_reason.setdefault(one_line(check.reason), []).append(f"{check.id}{partly}")
+    if not names_by_reason:
         return
     yield Line("")
     yield Line("Not judged", "bold")
-    for check in undecided:
-        partly = "" if check.outcome is Outcome.SKIPPED else " (in part)"
-        yield from _wrapped(f"{check.id}{partly}: {one_line(check.reason or '')}", "  ", width)
-    for reason in dict.fromkeys(check.reason for check in deselected):
-        names = ", ".join(check.id for check in deselected if check.reason == reason)
-        yield from _wrapped(f"{names}: {reason}", "  ", width)
+    for reason, names in names_by_reason.items():
+        yield from _wrapped(f"{', '.join(names)}: {reason}", "  ", width)
 
 
 def _outlook(report: Report, width: int) -> Iterator[Line]:

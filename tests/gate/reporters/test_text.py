@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from rich.console import Console
 
-from app.gate.report.model import Report
-from app.gate.report.verdict import Severity, Verdict
+from app.gate.report.model import NOT_SELECTED, CheckEntry, Report
+from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.gate.reporters.text import print_on, render
 from tests.gate.reporters.samples import ATTACKS, finding, report
 from tests.gate.reporters.strategies import reports
@@ -72,6 +72,24 @@ def test_accepted_findings_are_named_with_their_reason_and_baselined_ones_are_co
 
 def test_what_could_not_be_judged_is_said_with_its_reason() -> None:
     assert "Not judged\n  schema-drift: the project has no metadata\n" in render(report())
+
+
+def test_each_reason_why_something_could_not_be_judged_is_said_once() -> None:
+    unjudged = [
+        CheckEntry(id="offline-sql", outcome=Outcome.SKIPPED, reason=NOT_SELECTED),
+        CheckEntry(id="model-drift", outcome=Outcome.SKIPPED, reason="b2 does not apply"),
+        CheckEntry(id="round-trip", outcome=Outcome.PASS, reason="b2 does not apply"),
+        CheckEntry(id="not-validated", outcome=Outcome.SKIPPED, reason="b2 does not apply"),
+        CheckEntry(id="upgrade", outcome=Outcome.SKIPPED, reason=NOT_SELECTED),
+    ]
+
+    text = render(report().model_copy(update={"checks": unjudged}))
+
+    assert (
+        "Not judged\n"
+        "  model-drift, round-trip (in part), not-validated: b2 does not apply\n"
+        f"  offline-sql, upgrade: {NOT_SELECTED}\n"
+    ) in text
 
 
 def test_an_error_says_in_its_first_line_what_happened() -> None:
