@@ -4,7 +4,8 @@ Catches
     A revision whose upgrade raises an error or never ends. Each revision is run separately, after those before it, so
     the one that fails is reported, and not those behind it. Also a command that succeeds but leaves nothing of what it
     did, or something else each time. As warnings: a statement that PostgreSQL allows to superusers alone, and a
-    statement that fails and whose error the script swallows.
+    statement that fails and whose error the script swallows. As a notice: a name of more than 63 bytes, which
+    PostgreSQL cuts.
 
 Why it hurts
     A new environment, a developer's machine and every test database are built by running the whole history. Once one
@@ -59,6 +60,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
+from app.gate.checks.support.cut_names import names_cut
 from app.gate.checks.support.failures import exists_already, explain, failure_detail, is_missing
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.refused import needs_of_superuser, swallowed_errors
@@ -84,6 +86,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             yield _finding(trip.up, trip.up.failure, _not_tried_after(recording, trip.revision))
     yield from needs_of_superuser(recording)
     yield from swallowed_errors(recording)
+    yield from names_cut(recording)
     if recording.whole_command is not None and graph.refusal is None:
         base = recording.base
         start = "an empty database" if base is None or not base.is_start else f"a database at {base.ref}"

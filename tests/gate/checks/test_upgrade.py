@@ -10,7 +10,17 @@ from app.gate.checks.base import CheckSkipped
 from app.gate.checks.upgrade import examine
 from app.gate.recording.model import RoundTrip
 from app.gate.report.verdict import Severity
-from tests.gate.checks.builders import failure, problem, python_failure, recording, revision, trip
+from tests.gate.checks.builders import (
+    added,
+    failure,
+    key,
+    problem,
+    python_failure,
+    recording,
+    revision,
+    statement,
+    trip,
+)
 
 
 def test_the_revision_that_fails_is_named_with_postgres_own_words_the_statement_and_the_line():
@@ -234,3 +244,41 @@ def test_stays_quiet_about_both_in_revisions_that_are_on_the_base():
     merged = revision("a1", is_new=False)
 
     assert list(examine(recording(went_on(refused=[TRIGGERS], swallowed=[TRIGGERS]), revisions=[merged]))) == []
+
+
+LONG = "ix_" + "a" * 70
+
+
+@pytest.mark.parametrize(
+    ("sql", "name"),
+    [
+        (f"CREATE INDEX {LONG.upper()} ON orders (id)", LONG[:63]),
+        (f'CREATE INDEX "{LONG}é" ON orders (id)', LONG[:63]),
+        (f'CREATE INDEX "{"é" * 40}" ON orders (id)', "é" * 31),
+    ],
+    ids=["a bare name", "a quoted name", "a name in letters of two bytes"],
+)
+def test_a_name_that_postgresql_cuts_is_a_notice(sql, name):
+    made = added(key("index", name, "orders"), definition="USING btree (id)")
+
+    [finding] = examine(recording(trip("a1", changes=[made], statements=[statement(sql, line=12)])))
+
+    assert finding.message.startswith("a1 applies, but PostgreSQL keeps only the first 63 bytes of a name: index ")
+    assert (finding.severity, finding.line) == (Severity.NOTICE, 12)
+    assert f"is now {name}" in str(finding.detail)
+
+
+@pytest.mark.parametrize(
+    ("sql", "name"),
+    [
+        (f"CREATE INDEX {LONG[:63]} ON orders (id)", LONG[:63]),
+        (f"CREATE INDEX ix ON orders (id) -- {LONG}", LONG[:63]),
+        (f"COMMENT ON TABLE orders IS '{LONG}'", LONG[:63]),
+        (f"CREATE INDEX IF NOT EXISTS {LONG} ON orders (id)", "ix"),
+    ],
+    ids=["of 63 bytes", "in a comment", "in a literal", "of what was there before"],
+)
+def test_stays_quiet_about_a_name(sql, name):
+    made = added(key("index", name, "orders"), definition="USING btree (id)")
+
+    assert list(examine(recording(trip("a1", changes=[made], statements=[statement(sql)])))) == []
