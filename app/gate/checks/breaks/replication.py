@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from app.gate.checks.breaks.upgrade import Break, Upgrade
+from app.gate.checks.support.fix_code import python
 from app.gate.checks.support.naming import noun
 from app.gate.postgres.quoting import quote_table
 from app.gate.recording.model import Change, Definition, Key, Recording
@@ -42,7 +43,7 @@ def tables_without_identity(upgrade: Upgrade) -> Iterator[Break]:
 
 def _break(change: Change, name: str, writes: list[str]) -> Break:
     table = Change(Key("table", *name.split(".", 1)), None, {})
-    code = f'op.execute("ALTER TABLE {quote_table(name)} REPLICA IDENTITY FULL")'.replace('""', '\\"')
+    code = f"op.execute({python(f'ALTER TABLE {quote_table(name)} REPLICA IDENTITY FULL', is_sql=True)})"
     return Break(
         change,
         f"{noun(table)} is published and has no replica identity: PostgreSQL refuses {listed(writes)} on it",
