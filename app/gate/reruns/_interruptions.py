@@ -16,6 +16,7 @@ from app.gate.walk.state import Walk
 
 # Each failure costs one more run of the command up to the revision, and older revisions have been applied by now.
 INTERRUPTED_REVISIONS = 5
+_INSIDE_A_REVISION = 10  # statements of one revision that are cancelled half way: each costs it a run up and down
 
 # DROP INDEX CONCURRENTLY commits between its phases too, and can be run again after each.
 _COMMITS_BETWEEN_PHASES = re.compile(
@@ -59,7 +60,7 @@ def _points(up: Step) -> list[Point]:
             inside.append(Point(number, is_inside=True))
         is_commit = statement.sql.lstrip()[:6].upper() == "COMMIT"
         is_half_committed = is_half_committed or is_commit or not statement.transactional
-    return between + inside
+    return between + inside[:_INSIDE_A_REVISION]
 
 
 @dataclass(frozen=True)
