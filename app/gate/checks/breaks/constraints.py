@@ -75,7 +75,9 @@ def _lost_key(upgrade: Upgrade, change: Change, before: Definition) -> Break | N
     key = unique_key(change.key, before)
     if key is None or is_attached(upgrade, change.key) or find_new_key(upgrade.step, change.key) is not None:
         return None
-    if key in _unique_keys_after(upgrade, change.key) or columns_in(before) & _columns_gone(upgrade, change.key):
+    if columns_in(before) & _columns_gone(upgrade, change.key):
+        return None
+    if any(each.serves(key) for each in _unique_keys_after(upgrade, change.key)):
         return None
     duplicates = (
         "several rows of the same key are accepted"

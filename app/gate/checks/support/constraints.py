@@ -16,8 +16,14 @@ class UniqueKey:
     """What ON CONFLICT can name: two are equal if the same text in it means either."""
 
     columns: frozenset[str]
-    others: str = ""  # the rest of the definition: expressions, and which rows are in a partial index
+    expressions: str = ""  # of the whole key, if it is not on columns alone
+    where: str = ""  # which rows are in a partial index
     text: str = field(default="", compare=False)  # for a sentence
+
+    def serves(self, other: UniqueKey) -> bool:
+        """Whether an ON CONFLICT that names the other one finds this. One of all rows serves for some of them too."""
+        is_alike = (self.columns, self.expressions) == (other.columns, other.expressions)
+        return is_alike and self.where in ("", other.where)
 
 
 def unique_key(key: Key, definition: Definition) -> UniqueKey | None:
@@ -35,9 +41,9 @@ def unique_key(key: Key, definition: Definition) -> UniqueKey | None:
         return None
     where = found["where"] or ""
     if "(" in found["columns"]:
-        return UniqueKey(frozenset(), found["columns"] + where, found["columns"] + where)
+        return UniqueKey(frozenset(), found["columns"], where, found["columns"] + where)
     columns = [name.strip('"').replace('""', '"') for name in _FIRST_NAMES.findall(found["columns"])]
-    return UniqueKey(frozenset(columns), where, ", ".join(columns) + where)
+    return UniqueKey(frozenset(columns), "", where, ", ".join(columns) + where)
 
 
 _DEFERRABLE = re.compile(r"(?<!NOT )DEFERRABLE")
