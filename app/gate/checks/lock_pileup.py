@@ -135,9 +135,10 @@ def _detached_partitions(recording: Recording, transaction: Transaction) -> Iter
         return
     for held in transaction.held_locks:
         statement = held.statement
-        locked = [table for table, modes in statement.locks.items() if "AccessExclusiveLock" in modes]
-        parents = [table for table in locked if not _has_default_partition(recording, table)]
-        if not _DETACH.fullmatch(statement.sql) or not parents or len(parents) < len(locked):
+        if not _DETACH.fullmatch(statement.sql):
+            continue
+        parents = [table for table, modes in statement.locks.items() if "AccessExclusiveLock" in modes]
+        if not parents or any(_has_default_partition(recording, table) for table in parents):
             continue
         names = listed([shorten(table) for table in sorted(parents)])
         concurrently = f"{statement.sql.strip().rstrip('; ')} CONCURRENTLY"

@@ -619,6 +619,10 @@ def test_a_promise_that_older_code_relies_on_is_a_warning(changes, message):
             removed(key("index", "uy", "orders"), unique=True, definition="USING btree (a, number)"),
         ],
         [removed(key("sequence", "orders_id_seq"), owned_by="public.orders.id")],
+        [
+            removed(key("sequence", "numbers")),
+            altered(NOTE, {"default": "nextval('numbers'::regclass)"}, {"identity": "by default"}),
+        ],
         [removed(AUDIT, **AUDITS), added(key("trigger", "audit_2", "orders"), **AUDITS)],
         [altered(TOTALS, VIEW, {"definition": " SELECT b AS a\n   FROM sales"})],
         [altered(TOTALS, VIEW, {"definition": f" SELECT a,\n    upper(b) AS c,\n    b\n   FROM {FROM}"})],
@@ -636,6 +640,7 @@ def test_a_promise_that_older_code_relies_on_is_a_warning(changes, message):
         "a key that another one replaces",
         "a key on some rows where one on all is left",
         "the sequence of a column",
+        "the sequence of a column that has an identity in its place",
         "a trigger by another name",
         "a view that a rename has changed",
         "a view with one column more",

@@ -46,8 +46,11 @@ def _is_lost_by_a_column(upgrade: Upgrade, key: Key) -> bool:
 
 
 def sequence(upgrade: Upgrade, change: Change) -> Break | None:
-    """A sequence that belongs to a column goes with the column's default, which is reported there."""
+    """A sequence that a column draws from goes with the column's default, which is reported there."""
     if change.after is not None or (change.before or {}).get("owned_by"):
+        return None
+    defaults = [str((each.before or {}).get("default")) for each in upgrade.step.changes if each.key.kind == "column"]
+    if any(default.startswith("nextval(") and change.key.name in default for default in defaults):
         return None
     new = find_new_key(upgrade.step, change.key)
     what = f"is renamed to {shorten(full_name(new))}" if new else "is dropped"
