@@ -26,6 +26,7 @@ from app.gate.checks import (
     schema_drift,
     single_head,
     table_rewrite,
+    unindexed_foreign_key,
     unregistered_models,
     upgrade,
 )
@@ -54,6 +55,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     breaking_change.CHECK,
     access_change.CHECK,
     not_validated.CHECK,
+    unindexed_foreign_key.CHECK,
     interrupted_upgrade.CHECK,
 )
 

@@ -46,6 +46,8 @@ DISABLED_TRIGGER = sql(
     "ALTER TABLE orders DISABLE TRIGGER touch",
 )
 ALLOW_NULL = "op.alter_column('orders', 'note', nullable=True, server_default=None)"
+ITEMS = body(ORDERS, sql("CREATE TABLE items (id integer PRIMARY KEY, order_id integer)"))
+ADD_FOREIGN_KEY = "op.create_foreign_key('fk_items_order_id', 'items', 'orders', ['order_id'], ['id'])"
 ROLE_APP = sql("DO $$ BEGIN CREATE ROLE app; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
 VIEW_OF_APP = body(
     ORDERS,
@@ -184,6 +186,7 @@ BLOCKS: Mapping[str, Sequence[Example | Project | NotRun]] = {
             )
         )
     ],
+    "unindexed-foreign-key": [Example(before=ITEMS, bad=ADD_FOREIGN_KEY, good=body(ADD_FOREIGN_KEY, CODE)), ALLOWANCE],
     "allowance": [ALLOWANCE],
 }  # fmt: skip
 NAMES = [check.id for check in CHECKS]

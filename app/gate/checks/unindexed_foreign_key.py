@@ -1,0 +1,140 @@
+"""A new foreign key whose columns no index leads with.
+
+Catches
+    A foreign key that the branch adds, for which its table has no index at the end of the branch that begins with the
+    key's columns, in any order. PostgreSQL makes an index for what a foreign key refers to, but none for its own
+    columns.
+
+Why it hurts
+    For each row that is deleted from the referenced table, or whose key changes, PostgreSQL looks for rows that refer
+    to it, whatever the key says of ON DELETE. Without an index it reads the whole table each time, and holds the locks
+    of the deleting transaction meanwhile. Joins along the key read it as well.
+
+How to fix
+    Add the index, concurrently if the table is in use::
+
+        with op.get_context().autocommit_block():
+            op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_items_order_id")
+            op.create_index("ix_items_order_id", "items", ["order_id"], postgresql_concurrently=True)
+
+    If rows of the referenced table are never deleted and never get another key, or the table is small, say so::
+
+        # overproof: allow unindexed-foreign-key: there are twelve of them
+
+Stays quiet when
+    The index is created later in the branch. The primary key, a unique constraint or an exclusion constraint begins
+    with the columns. The index leaves out rows in which the columns are NULL, and no others. The foreign key takes the
+    place of another one on the same columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from app.gate.checks.base import Check, CheckSkipped, Finding
+from app.gate.checks.support.fix_code import code, concurrently
+from app.gate.checks.support.indexes import Indexes
+from app.gate.checks.support.locks import upgrades
+from app.gate.checks.support.naming import noun
+from app.gate.checks.support.statements import find_statement, sql_of
+from app.gate.checks.support.subjects import named, together
+from app.gate.postgres.quoting import quote
+from app.gate.recording.model import Change, Definition, Key, Recording, Step
+from app.gate.recording.names import full_name, shorten, table_of
+from app.gate.report.verdict import Severity
+from app.gate.wording import bulleted, counted, indented, listed
+
+_LONGEST_NAME_BYTES = 63
+_SHOWN = 6  # indexes whose code is shown
+
+
+def examine(recording: Recording) -> Iterator[Finding]:
+    if recording.head is None:
+        raise CheckSkipped(recording.not_observed.get("head", "the history was not walked to its head"))
+    head = recording.head.objects
+    covered = Indexes(head)
+    seen: set[Key] = set()
+    for revision, step, _ in reversed(list(upgrades(recording))):  # the last one that made the key
+        keys = [each for each in step.changes if _is_new_key(each, step) and each.key not in seen and each.key in head]
+        seen.update(each.key for each in keys)
+        bare = [each for each in keys if not covered.lead_with(each.key, _columns(each))]
+        if bare:
+            yield _finding(revision.revision, step, bare, head)
+
+
+def _is_new_key(change: Change, step: Step) -> bool:
+    """Whether it is a foreign key, on columns on which there was none."""
+    if change.before is not None or (change.after or {}).get("type") != "foreign key":
+        return False
+    return not any(
+        each.after is None
+        and (each.before or {}).get("type") == "foreign key"
+        and table_of(each.key) == table_of(change.key)
+        and set((each.before or {}).get("columns") or ()) == set(_columns(change))
+        for each in step.changes
+    )
+
+
+def _columns(change: Change) -> Sequence[str]:
+    columns: Sequence[str] = (change.after or {}).get("columns") or ()
+    return columns
+
+
+def _finding(revision: str, step: Step, keys: Sequence[Change], head: Mapping[Key, Definition]) -> Finding:
+    first = keys[0]
+    statement = find_statement(step, first)
+    more = f" (and {counted(len(keys) - 1, 'more foreign key')} like it)" if len(keys) > 1 else ""
+    parent = shorten(str((first.after or {}).get("references", "")).replace('"', ""))
+    return Finding(
+        f"No index leads with {listed(_columns(first))} of {shorten(table_of(first.key))}: each DELETE from {parent}, and each change "
+        f"of its key, reads the whole table{more}.",
+        together(named(each.key) for each in keys),
+        revision=revision,
+        object=full_name(first.key) if len(keys) == 1 else None,
+        detail=bulleted(f"{noun(each)} ({', '.join(_columns(each))})" for each in keys)
+        if len(keys) > 1
+        else sql_of(statement)
+        if statement
+        else None,
+        help=_advice(step, keys, head),
+        line=statement.line if statement else None,
+    )
+
+
+def _advice(step: Step, keys: Sequence[Change], head: Mapping[Key, Definition]) -> str:
+    created = {full_name(each.key) for each in step.changes if each.before is None and each.key.kind == "table"}
+    lines = [_code(each, created, head) for each in keys[:_SHOWN]]
+    if len(keys) > _SHOWN:
+        lines.append(f"# … and {len(keys) - _SHOWN} more")
+    shown = "\n".join(dict.fromkeys(filter(None, lines)))
+    text = "Add the index: PostgreSQL makes none for the columns of a foreign key"
+    parts = [f"{text}:\n\n{indented(shown)}" if shown else f"{text}.", *([_PARTITIONED] if not all(lines) else [])]
+    return "\n\n".join(parts)
+
+
+_PARTITIONED = (
+    "PostgreSQL builds no index of a partitioned table concurrently: create it ON ONLY that table, build one on each partition "
+    "concurrently, and attach these (ALTER INDEX … ATTACH PARTITION)."
+)
+
+
+def _code(change: Change, created: Collection[str], head: Mapping[Key, Definition]) -> str:
+    """Empty for a partitioned table that may be in use."""
+    table = table_of(change.key)
+    if table in created:
+        return code([_index_for(change)])
+    if head.get(Key("table", change.key.schema, change.key.table), {}).get("partition_by"):
+        return ""
+    return concurrently(_index_for(change))
+
+
+def _index_for(change: Change) -> Change:
+    columns = _columns(change)
+    name = f"ix_{change.key.table}_{'_'.join(columns)}"
+    while len(name.encode()) > _LONGEST_NAME_BYTES:
+        name = name[:-1]
+    key = Key("index", change.key.schema, name, change.key.table)
+    return Change(key, None, {"definition": f"USING btree ({', '.join(map(quote, columns))})"})
+
+
+CHECK = Check(id="unindexed-foreign-key", severity=Severity.NOTICE, examine=examine)
