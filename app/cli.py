@@ -14,11 +14,13 @@ Only the module of the requested command is imported: `overproof verify` must no
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from app import __version__
@@ -61,13 +63,15 @@ def parser_for(command: Command | None) -> argparse.ArgumentParser:
     for each in COMMANDS:
         if each is command:
             importlib.import_module(each.module).add_parser(subparsers)
+            subparsers.choices[each.name].set_defaults(parser=subparsers.choices[each.name])
         else:
             subparsers.add_parser(each.name, help=each.summary)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Returns its exit status: 0 done, 1 failed by findings, 2 could not be done."""
+    """Run one command. Returns its exit status: 0 done, 1 failed by findings, 2 could not be done, 130 interrupted."""
+    _make_streams_usable()
     try:
         return _run(sys.argv[1:] if argv is None else list(argv))
     except CommandFailed as failure:
@@ -91,10 +95,41 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str]) -> int:
     command = next((each for each in COMMANDS if argv[:1] == [each.name]), None)
     try:
-        arguments = parser_for(command).parse_args(argv, argparse.Namespace(typed=tuple(argv)))
+        parser = parser_for(command)
+        arguments, unknown = parser.parse_known_args(argv, argparse.Namespace(typed=tuple(argv)))
+        if unknown:
+            _refuse_unknown(arguments.parser, unknown)
         return int(arguments.run(arguments) or 0)
     finally:
         sys.stdout.flush()  # Python would flush it at exit, too late to report a failure; `--help` ends with SystemExit
+
+
+def _refuse_unknown(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> None:
+    """End with the usage of the command itself, and the option that may have been meant."""
+    options = [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
+    word = unknown[0].partition("=")[0]
+    near = difflib.get_close_matches(word, options, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"`{parser.prog} --help` lists the options"
+    parser.error(
+        f"there is no option {word}: {hint}" if word.startswith("-") else f"{word} is one word too many: {hint}"
+    )
+
+
+def _make_streams_usable() -> None:
+    """Open standard streams that were closed, on nothing, and have each spell out characters that it cannot show.
+
+    Otherwise the next file that is opened would be taken for standard output, and a traceback be all that is shown.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - for as long as the process lives
+        with suppress(AttributeError, ValueError):  # not a stream of the process
+            getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 # How a write to standard output fails: no space left, a quota, a limit on the size of files, a defective device.

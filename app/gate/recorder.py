@@ -182,7 +182,7 @@ def _apply_base(runner: TargetRunner, plan: RecordingPlan, database: Database) -
         index = 0
         is_something_new = False
         engines: set[str] = set()
-        while (session := process.next_session()) is not None:
+        while (session := process.next_session(runner.start_patience_s)) is not None:
             check_database(session, database, runner.target)
             refuse_several_engines(session, database, engines)
             client = DriverClient(session, runner, database)

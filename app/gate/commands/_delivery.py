@@ -22,15 +22,15 @@ PASSED, FAILED, NOT_VERIFIED = 0, 1, 2
 STATUSES = {Verdict.PASS: PASSED, Verdict.FAIL: FAILED, Verdict.ERROR: NOT_VERIFIED}
 
 
-def deliver(report: Report, outputs: Sequence[Output]) -> int:
+def deliver(report: Report, outputs: Sequence[Output], verbosity: int = 0) -> int:
     """Write every report, even if one of them cannot be written. Returns the exit status."""
     status = STATUSES[report.verdict]
     for output in outputs:
         try:
             if output.path is not None:
-                write_atomically(output.path, renderer_for(output.format)(report))
+                write_atomically(output.path, _render(report, output.format, verbosity))
             else:
-                _print(report, output.format)
+                _print(report, output.format, verbosity)
             if output.format == "github" and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
                 from app.gate.reporters.github import append_summary
 
@@ -48,10 +48,19 @@ def deliver(report: Report, outputs: Sequence[Output]) -> int:
     return status
 
 
-def _print(report: Report, name: str) -> None:
+def _render(report: Report, name: str, verbosity: int) -> str:
+    """In the format of that name. All but the text have everything."""
+    if name != "text":
+        return renderer_for(name)(report)
+    from app.gate.reporters.text import render
+
+    return render(report, verbosity)
+
+
+def _print(report: Report, name: str, verbosity: int) -> None:
     if name != "text":
         sys.stdout.flush()
-        sys.stdout.buffer.write(renderer_for(name)(report).encode())
+        sys.stdout.buffer.write(_render(report, name, verbosity).encode())
     elif report.verdict is Verdict.ERROR and not report.findings:
         return  # The only line goes to standard error.
     elif _is_colourful():
@@ -59,23 +68,37 @@ def _print(report: Report, name: str) -> None:
 
         from app.gate.reporters.text import print_on
 
-        print_on(Console(highlight=False, markup=False, emoji=False), report)
+        print_on(Console(highlight=False, markup=False, emoji=False), report, verbosity)
     else:
-        text = renderer_for(name)(report)
-        encoding = sys.stdout.encoding or "utf-8"
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.write(printable(_render(report, name, verbosity), sys.stdout.encoding))
     sys.stdout.flush()
 
 
 def _is_colourful() -> bool:
+    if printable("…", sys.stdout.encoding) != "…":
+        return False
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+_ASCII = str.maketrans({"…": "...", "·": "-", "–": "-", "—": "-"})
+
+
+def printable(text: str, encoding: str | None) -> str:
+    """The text as far as the encoding has its characters."""
+    encoding = encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def complain(message: str) -> None:
     from app.gate.reporters.escaping import one_line, without_commands
 
     with suppress(OSError):
-        print(without_commands(f"overproof: {one_line(message)}"), file=sys.stderr, flush=True)
+        line = printable(without_commands(f"overproof: {one_line(message)}"), sys.stderr.encoding)
+        print(line, file=sys.stderr, flush=True)
 
 
 def _forget_stdout() -> None:

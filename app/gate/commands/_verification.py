@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shlex
 import sys
 import threading
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from app.gate.configuration import NO_CHECK_SELECTED, Configuration, read_config
 from app.gate.errors import BaselineError, CannotVerify, UsageError
 from app.gate.files import write_atomically
 from app.gate.history.choose_base import choose_base
-from app.gate.history.paths import find_commit
+from app.gate.history.paths import find_commit, repository_root
 from app.gate.judging.baseline import Baseline, read_baseline, render_baseline, renew
 from app.gate.recording.model import ALL_EVIDENCE, Recording
 from app.gate.recording.serialization import save
@@ -48,6 +49,7 @@ class Verification:
     configuration: Configuration = field(default_factory=Configuration)
     base: str | None = None
     not_covered: list[str] = field(default_factory=list)
+    is_quiet: bool = False
     recording: Path | None = None
     baseline: Baseline | None = None
     is_baseline_written: bool = False
@@ -58,10 +60,13 @@ class Verification:
         """Combine command line, configuration and defaults."""
         configuration = override(read_configuration(self.directory), arguments)
         self.configuration = configuration  # known from here on, whatever fails later
+        self.is_quiet = arguments.verbosity < 0
         if not is_supported_platform():
             raise CannotVerify("the gate runs on Linux and macOS; on Windows, run it in WSL")
         if not configuration.command:
             self.configuration = replace(configuration, command=default_command(self.directory))
+            if not self.is_quiet:
+                complain(f"the command is {shlex.join(map(self._shown, self.configuration.command))}")
         _refuse_misspelt_placeholders(configuration)
         if all(configuration.deselects(check) is not None for check in CHECKS):
             raise UsageError(NO_CHECK_SELECTED)
@@ -69,7 +74,8 @@ class Verification:
         self.base = chosen.ref
         if chosen.note is not None:
             self.not_covered.append(chosen.note)
-            complain(chosen.note)
+            if not self.is_quiet:
+                complain(chosen.note)
         if arguments.recording:
             self.recording = Path(arguments.recording)
             check_writable("--recording", self.recording)
@@ -91,7 +97,7 @@ class Verification:
         # A recording is for developing checks, so it has everything.
         evidence = ALL_EVIDENCE if self.recording else self.configuration.needed_evidence()
         of_merged = ALL_EVIDENCE if self.recording else self.configuration.needed_evidence(of_merged=True)
-        with progress_on(sys.stderr) as on_progress:
+        with progress_on(sys.stderr, is_quiet=self.is_quiet) as on_progress:
 
             def run(base_backup: Path | None = None, base_cache: BaseCache | None = None) -> Report:
                 on_progress("server", 0, 1)
@@ -147,9 +153,10 @@ class Verification:
         )
 
     def _judge(self) -> Report:
+        from app.gate.commands._excerpts import with_excerpts
         from app.gate.judging.judge import judge
 
-        return judge(
+        report = judge(
             self.recordings,
             self.configuration,
             target=self._entry(),
@@ -158,6 +165,7 @@ class Verification:
             started_at=self.started_at,
             duration_ms=self._duration_ms(),
         )
+        return with_excerpts(report, repository_root(self.directory))
 
     def _keep_recordings(self, path: Path) -> None:
         try:

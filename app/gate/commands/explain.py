@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from app.gate.checks.base import Check
 from app.gate.checks.pages import page_of
 from app.gate.checks.registry import CHECKS, UnknownCheck, get_check
 from app.gate.commands._documentation import render_index, render_page, render_pages
+from app.gate.commands._help import HelpFormatter, filled, plain, terminal_width
 from app.gate.files import write_atomically
 
 NAME = "name_of_check"
@@ -22,6 +24,14 @@ def add_parser(subparsers: Any) -> None:
         "explain",
         help="describe a check: what it finds, why it hurts and how to fix it",
         description="Without CHECK: lists all checks, each with its default severity.",
+        epilog="""\
+Examples:
+
+    overproof explain
+    overproof explain table-rewrite
+    overproof explain table-rewrite --format markdown
+""",
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument(NAME, metavar="CHECK", nargs="?", help="the id of a check, such as table-rewrite")
@@ -65,14 +75,28 @@ def _refuse(message: str) -> int:
 
 
 def overview() -> str:
-    """One line per check: its id, its severity, the first line of its page."""
+    """For each check its id, its severity, and the first line of its page."""
+    width = terminal_width()
     ids = max(len(check.id) for check in CHECKS)
     severities = max(len(check.severity) for check in CHECKS)
-    return "\n".join(f"{each.id:<{ids}}  {each.severity:<{severities}}  {page_of(each).title}" for each in CHECKS)
+    lines: list[str] = []
+    for each in CHECKS:
+        start = f"{each.id:<{ids}}  {each.severity:<{severities}}  "
+        lines += textwrap.wrap(
+            plain(page_of(each).title), width, initial_indent=start, subsequent_indent=" " * len(start)
+        )
+    return "\n".join(lines)
 
 
 def explanation(check: Check) -> str:
-    """The page of one check, under its id and its severity."""
+    """The page of one check, under its id and its severity, for the width of the terminal."""
+    width = terminal_width()
     title = f"{check.id} ({check.severity})"
-    retired = f"\n\nFormer names\n    {', '.join(check.aliases)}" if check.aliases else ""
-    return f"{title}\n{'=' * len(title)}\n\n{page_of(check).text.strip()}{retired}"
+    page = page_of(check)
+    lines = [title, "=" * len(title), "", *filled(f"{page.title}.", width)]
+    sections = dict(page.sections)
+    if check.aliases:
+        sections["Former names"] = ", ".join(check.aliases)
+    for name, text in sections.items():
+        lines += ["", name, *filled(text, width, "    ")]
+    return "\n".join(lines)

@@ -19,6 +19,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes so
 
 from app.gate.commands._deployment import add_record, read_environment, read_record
+from app.gate.commands._help import HelpFormatter
 from app.gate.commands._record import Destination, RecordFailed, ask
 from app.gate.errors import ServerUnavailable, UsageError
 from app.gate.postgres import sqlstates
@@ -49,6 +50,13 @@ def add_parser(subparsers: Any) -> None:
         help="print the schema of a live database as JSON, read-only",
         description="Prints every object of the schema, sorted, with a digest and the Alembic revision that the database is at."
         " Alembic's version table is omitted; `tables` has PostgreSQL's estimates of rows and bytes. The role needs only CONNECT, and SELECT on Alembic's table.",
+        epilog="""\
+Examples:
+
+    DATABASE_URL=postgresql://me@db.example/shop overproof snapshot > shop.json
+    overproof snapshot --timeout 300 postgresql://me@db.example/shop
+""",
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument(

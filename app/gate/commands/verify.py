@@ -20,6 +20,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from app.gate.commands._delivery import NOT_VERIFIED, complain, deliver
+from app.gate.commands._help import HelpFormatter
 from app.gate.commands._options import read_outputs
 from app.gate.commands._verification import Verification
 from app.gate.errors import CannotVerify, UsageError
@@ -36,18 +37,24 @@ INTERRUPTED_STATUS = 130  # as a shell reports a command that Ctrl-C has ended
 DESCRIPTION = """\
 Run a project's migrations on a throwaway PostgreSQL, each of them up, down and up again, and judge what they did.
 
-COMMAND upgrades the project's database (default: `alembic upgrade head`). In COMMAND, --prepare, --env and --file, {url} is
-replaced by the URL of the throwaway database, {url+psycopg2} by its URL with that driver, and {host}, {port}, {user}, {password}
-and {database} by its parts. Settings can also be in [overproof] of alembic.ini or setup.cfg, or in [tool.overproof] of
-pyproject.toml; options of the command line override them.
+COMMAND upgrades the project's database (default: `alembic upgrade head` of the project's environment). In COMMAND, --prepare,
+--env, --set and --file, {url} is replaced by the URL of the throwaway database, {url+psycopg2} by its URL with that driver, and
+{host}, {port}, {user}, {password} and {database} by its parts.
+
+Settings can also be in [overproof] of alembic.ini or setup.cfg, or in [tool.overproof] of pyproject.toml; options of the
+command line override them.
 """
 
 EPILOG = """\
-Exit status: 0 passed, 1 failed by findings, 2 could not verify. `overproof explain` lists the checks.
+Exit status: 0 passed, 1 failed by findings, 2 could not verify, 130 interrupted. `overproof explain` lists the checks.
 
-  overproof verify
-  overproof verify --env SQLALCHEMY_DATABASE_URI={url+psycopg2} -- flask db upgrade
-  overproof verify --output github --output sarif:overproof.sarif -- .venv/bin/alembic -c deploy/alembic.ini upgrade heads
+Examples:
+
+    overproof verify
+    overproof verify --set sqlalchemy.url={url+psycopg2}
+    overproof verify --env SQLALCHEMY_DATABASE_URI={url} -- flask db upgrade
+    overproof verify --base none --fail-on warning
+    overproof verify --output github --output sarif:overproof.sarif -- alembic -c deploy/alembic.ini upgrade heads
 """
 
 
@@ -57,14 +64,14 @@ def add_parser(subparsers: Any) -> None:
         help="prove a project's migrations on a throwaway PostgreSQL",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
         usage="overproof verify [options] [-- COMMAND …]",
     )
     _add_target_options(parser.add_argument_group("what to run, and where"))
     _add_judging_options(parser.add_argument_group("how to judge"))
     _add_output_options(parser.add_argument_group("what to write"))
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, verbosity=0)
 
 
 def _add_target_options(group: argparse._ArgumentGroup) -> None:
@@ -108,7 +115,9 @@ def _add_target_options(group: argparse._ArgumentGroup) -> None:
         " remote's default branch; none: judge every revision as if it were new (default: auto)",
     )
     group.add_argument(
-        "--timeout", metavar="SECONDS", help="the limit for one upgrade or downgrade of one revision (default: 300)"
+        "--timeout",
+        metavar="SECONDS",
+        help="the limit for one upgrade or downgrade of one revision, and for the start of COMMAND (default: 300)",
     )
 
 
@@ -141,6 +150,18 @@ def _add_output_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--submit-required", action="store_true", help="exit with status 2 if the report could not be submitted"
     )
+    volume = group.add_mutually_exclusive_group()
+    volume.add_argument(
+        "--quiet", "-q", dest="verbosity", action="store_const", const=-1, help="print the verdict and the index alone"
+    )
+    volume.add_argument(
+        "--verbose",
+        "-v",
+        dest="verbosity",
+        action="store_const",
+        const=1,
+        help="print the code of all fixes, details of notices, and what each revision does as well",
+    )
     group.add_argument(
         "--recording", metavar="FILE", help="write everything that was observed to FILE, to develop a check on it"
     )
@@ -156,7 +177,7 @@ def run(arguments: argparse.Namespace) -> int:
     with _termination_as_interrupt():
         try:
             report = verify(arguments, Path.cwd(), os.environ)
-            status = deliver(report, outputs)
+            status = deliver(report, outputs, arguments.verbosity)
             if report.reason == INTERRUPTED:
                 return INTERRUPTED_STATUS
             return status if destination is None else _submit(report, destination, arguments.submit_required, status)

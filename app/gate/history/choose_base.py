@@ -87,7 +87,7 @@ def _common_commit(repository: Repository, ref: str) -> str:
     try:
         commit = repository.find_commit(ref)
     except GitFailed as error:
-        advice = advice_on(error, repository.directory) or _how_to_fetch(ref)
+        advice = advice_on(error, repository.directory) or _how_to_go_on(error, ref)
         raise CannotVerify(f"--base {ref} names no commit here ({error}): {advice}") from error
     try:
         common = repository.find_merge_base(commit, "HEAD")
@@ -98,6 +98,14 @@ def _common_commit(repository: Repository, ref: str) -> str:
             f"--base {ref} and HEAD have no commit in common here: {_how_to_fetch(ref, is_shallow=True)}"
         )
     return common
+
+
+def _how_to_go_on(error: GitFailed, ref: str) -> str:
+    if "not a git repository" in str(error):
+        return "change to the project's Git checkout, or judge everything with --base none"
+    if "git is not installed" in str(error):
+        return "install it, or judge everything with --base none"
+    return _how_to_fetch(ref)
 
 
 def _how_to_fetch(ref: str, *, is_shallow: bool = False) -> str:

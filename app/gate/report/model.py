@@ -74,6 +74,13 @@ class CheckEntry(ReportModel):
         return self.reason in (IGNORED, NOT_SELECTED, NOTHING_NEW)
 
 
+class Excerpt(ReportModel):
+    """Lines of a script around a finding's place."""
+
+    first_line: int
+    lines: list[str]
+
+
 class FindingEntry(ReportModel):
     check: str
     severity: Severity
@@ -85,6 +92,7 @@ class FindingEntry(ReportModel):
     help: str | None = None  # how to fix it
     path: str | None = None
     line: int | None = None
+    excerpt: Excerpt | None = None
     fingerprint: str  # of check, the revision's content, object and subject: survives moved lines and other words
     allowed: str | None = None  # the reason for which it was accepted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ class FindingGroup:
 
 
 def groups_of(report: Report, findings: Iterable[FindingEntry]) -> list[FindingGroup]:
-    """The history as a whole first, then the revisions in the order in which they are applied."""
+    """The revisions in the order in which they are applied, then the history as a whole."""
     messages = {each.revision: each.message for each in report.graph.revisions}
-    by_revision: dict[str | None, list[FindingEntry]] = {None: [], **{revision: [] for revision in messages}}
+    by_revision: dict[str | None, list[FindingEntry]] = {revision: [] for revision in messages}
     for finding in findings:
         by_revision.setdefault(finding.revision, []).append(finding)
+    by_revision[None] = by_revision.pop(None, [])
     return [
         FindingGroup(revision, messages.get(revision or "", ""), members)
         for revision, members in by_revision.items()
@@ -37,3 +39,28 @@ def totals(findings: Iterable[FindingEntry]) -> str:
     """ "2 errors, 1 warning and 3 notices"; empty if there are none."""
     numbers = Counter(finding.severity for finding in findings)
     return listed([counted(numbers[severity], severity.value) for severity in Severity if numbers[severity]])
+
+
+def header_of(report: Report) -> list[tuple[str, str]]:
+    """What was judged: each line of it with its name. Empty if nothing is known of the history."""
+    if not report.graph.revisions:
+        return []
+    versions = (("Alembic", report.alembic), ("SQLAlchemy", report.sqlalchemy), ("PostgreSQL", report.postgres))
+    base, commit = report.judged.base, report.target.commit
+    lines = [
+        ("Command", shlex.join(report.target.command)),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in versions if version)),
+        ("Commit", commit[:12] if commit else ""),
+        ("Base", f"{base} at {(report.judged.commit or '')[:12]}" if base else "none: every revision is judged as new"),
+        ("Judged", _judged(report)),
+    ]
+    return [(name, value) for name, value in lines if value]
+
+
+def _judged(report: Report) -> str:
+    number = len(report.graph.revisions)
+    judged = len(report.judged.revisions)
+    new = sum(each.new for each in report.graph.revisions)
+    if report.judged.base is None or judged < number or new:
+        return f"{judged} of {counted(number, 'revision')}"
+    return f"{judged} of {counted(number, 'revision')}; none is new, so hazards were not tried"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.gate.checks.pages import find_url
-from app.gate.report.model import FindingEntry, Report, RevisionEntry, StepEntry
+from app.gate.report.model import FindingEntry, Report, RevisionEntry
 from app.gate.report.verdict import Outcome, Severity, Verdict
-from app.gate.reporters._grouping import groups_of, totals
+from app.gate.reporters._effects import effects_of
+from app.gate.reporters._grouping import groups_of, header_of, totals
 from app.gate.reporters.escaping import one_line, shortened, visible, without_commands
 from app.gate.reporters.text import location
 from app.gate.wording import counted, listed
@@ -17,7 +18,7 @@ from app.gate.wording import counted, listed
 COMMENT_LIMIT_BYTES = 65_000  # GitHub refuses a comment of more than 65,536 characters.
 DETAIL_LINES = 30
 DETAIL_COLUMNS = 400
-REVISIONS_LIMIT = 20  # described one by one: those of a pull request, not of a whole history
+STATUS_LIMIT = 50  # lines of the table of findings
 
 VERDICTS = {
     Verdict.PASS: "✅ The migrations pass",
@@ -62,29 +63,55 @@ def _blocks(report: Report) -> Iterator[Block]:
     yield Block(f"## {VERDICTS[report.verdict]}" + (f": {sums}" if sums else ""))
     if report.reason:
         yield Block(prose(shortened(report.reason, 1)))
-    helped: set[tuple[str, str]] = set()
+    yield from _status(report)
     for group in groups_of(report, report.open_findings):
         title = f"{code(group.revision)} {prose(group.message)}".strip() if group.revision else "The history as a whole"
         for finding in group.findings:
-            yield Block(_finding(finding, helped), f"### {title}", is_finding=True)
+            yield Block(_finding(finding), f"### {title}", is_finding=True)
     yield from _effects(report)
     yield from _accepted(report.accepted_findings)
     yield from _checks(report)
     yield Block(_summary(report))
 
 
-def _finding(finding: FindingEntry, helped: set[tuple[str, str]]) -> str:
-    place = location(finding)
-    parts = [
-        f"{MARKS[finding.severity]} **{finding.severity}** {_check(finding.check)}{f' {code(place)}' if place else ''}",
-        prose(finding.message),
+def _status(report: Report) -> Iterator[Block]:
+    """What was judged, and a table with a line for each finding, errors first."""
+    if header := header_of(report):
+        yield Block("<br>".join(f"**{name}** {prose(value)}" for name, value in header))
+    findings = report.open_findings
+    if not findings:
+        return
+    rows = [
+        f"| {MARKS[each.severity]} | {_check(each.check)} | {code_in_cell(each.object) if each.object else ''} |"
+        f" {code_in_cell(location(each) or each.revision or 'the whole history')} |"
+        for each in findings[:STATUS_LIMIT]
     ]
+    if len(findings) > STATUS_LIMIT:
+        rows.append(f"| | … and {totals(findings[STATUS_LIMIT:])} | | |")
+    yield Block("\n".join(["| | check | object | place |", "| --- | --- | --- | --- |", *rows]))
+
+
+def _finding(finding: FindingEntry) -> str:
+    """Folded, but for errors."""
+    place = location(finding)
+    where = f" {code_in_cell(place)}" if place else ""
+    title = f"{MARKS[finding.severity]} <strong>{finding.severity}</strong> {code_in_cell(finding.check)}{where}"
+    url = find_url(finding.check)
+    parts = [prose(finding.message) + (f" ([about this check]({url}))" if url else "")]
+    if finding.excerpt is not None:
+        parts.append(fenced("\n".join(_excerpt(finding)), "python"))
     if finding.detail:
         parts.append(fenced(finding.detail))
-    if finding.help and (finding.check, finding.help) not in helped:
-        helped.add((finding.check, finding.help))
+    if finding.help:
         parts.append(paragraphs(f"Fix: {finding.help}"))
-    return "\n\n".join(parts)
+    return _folded(title, "\n\n".join(parts), is_open=finding.severity is Severity.ERROR)
+
+
+def _excerpt(finding: FindingEntry) -> Iterator[str]:
+    """The script's lines, with a comment at the place, since a block of code shows no other mark."""
+    if finding.excerpt is not None:
+        for number, line in enumerate(finding.excerpt.lines, finding.excerpt.first_line):
+            yield f"{line}  # <-- line {number}" if number == finding.line else line
 
 
 def _check(check_id: str) -> str:
@@ -95,33 +122,17 @@ def _check(check_id: str) -> str:
 
 def _effects(report: Report) -> Iterator[Block]:
     """What each revision of a pull request does to the database, whether or not anything is wrong with it."""
-    new = [each for each in report.graph.revisions if each.new]
-    if not report.steps or len(new) > REVISIONS_LIMIT:
-        return
-    first_upgrades: dict[str, StepEntry] = {}
-    for step in report.steps:
-        if step.direction == "upgrade":
-            first_upgrades.setdefault(step.revision, step)
-    rows = [_effect(each, first_upgrades[each.revision]) for each in new if each.revision in first_upgrades]
-    if rows:
-        table = [
-            "| revision | changes | locks on existing tables | rewrites | full scans |",
-            "| --- | --- | --- | --- | --- |",
-        ]
+    effects = effects_of(report)
+    if effects:
+        names = list(effects[0][1])
+        table = [f"| revision | {' | '.join(names)} |", "| --- " * (len(names) + 1) + "|"]
+        rows = [_effect(revision, effect) for revision, effect in effects]
         yield Block(_folded("What the revisions do", "\n".join([*table, *rows])))
 
 
-def _effect(revision: RevisionEntry, step: StepEntry) -> str:
-    locks = dict.fromkeys(
-        f"{lock['table']}: {lock['mode']}" for statement in step.statements for lock in statement.locks
-    )
-    rewrites = dict.fromkeys(table for statement in step.statements for table in statement.rewrites)
-    scans = dict.fromkeys(table for statement in step.statements for table in statement.scans)
-    cells = [
-        f"{code_in_cell(revision.revision)} {cell(revision.message)}".strip(),
-        *("<br>".join(_some(words)) for words in (step.changes, locks, rewrites, scans)),
-    ]
-    return f"| {' | '.join(cells)} |"
+def _effect(revision: RevisionEntry, effect: Mapping[str, Sequence[str]]) -> str:
+    title = f"{code_in_cell(revision.revision)} {cell(revision.message)}".strip()
+    return f"| {' | '.join([title, *('<br>'.join(_some(words)) for words in effect.values())])} |"
 
 
 def _some(words: Iterable[str], limit: int = 12) -> list[str]:
@@ -169,8 +180,8 @@ def _summary(report: Report) -> str:
     return f"<sub>{' · '.join(parts)}</sub>"
 
 
-def _folded(title: str, body: str) -> str:
-    return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
+def _folded(title: str, body: str, *, is_open: bool = False) -> str:
+    return f"<details{' open' if is_open else ''}>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
 
 
 # Quoting. https://github.github.com/gfm/
@@ -217,18 +228,31 @@ def prose(text: str, code: Callable[[str], str] = code) -> str:
     return BLOCK_START.sub(lambda match: f"\\{match[1]}" if match[1] else f"{match[2]}\\{match[3]}", quoted)
 
 
-def fenced(text: str) -> str:
+def fenced(text: str, language: str | None = None) -> str:
     """A block of code, whatever backticks are in the text."""
     text = shortened(visible(text), DETAIL_LINES, DETAIL_COLUMNS)
     fence = "`" * max(3, _longest_run(text) + 1)
-    language = "sql" if SQL.match(text) else ""
+    language = _language_of(text) if language is None else language
     return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _language_of(text: str) -> str:
+    return next((language for language, form in LANGUAGES.items() if form.match(text)), "")
 
 
 SQL = re.compile(
     r"\s*(?:--|(?:ALTER|CREATE|DELETE|DO|DROP|INSERT|REINDEX|SELECT|SET|TRUNCATE|UPDATE|WITH(?!\s+op\.))\b)",
     re.IGNORECASE,
 )
+
+
+LANGUAGES = {
+    "sql": SQL,
+    "console": re.compile(r"\s*(?:\$ )?(?:alembic|flask|git|overproof|python3?|pip|uv) "),
+    "python": re.compile(
+        r"\s*(?:#|@|(?:op|sa|context)\.|(?:async )?def |with |import |from |for |if |\w+ = [\"'\[({N])"
+    ),
+}
 
 
 def paragraphs(text: str) -> str:

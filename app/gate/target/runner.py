@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from app.gate.driver.overproof_driver import protocol
 
 LONG_START_S = 60.0
+SHORT_START_S = 20.0  # enough for most commands, also where a step is given a second
 
 
 class TargetRunner:
@@ -158,7 +160,11 @@ class TargetRunner:
             )
             try:
                 with self._ended_by(lambda: kill_group(process, self.server)):
-                    status = process.wait()
+                    status = process.wait(self.patience_s)
+            except subprocess.TimeoutExpired:
+                raise CannotVerify(
+                    f"the --prepare command did not end within {self.patience_s:g} s: give it more time with --timeout"
+                ) from None
             finally:
                 kill_group(process, self.server)
             output.seek(0)
@@ -174,6 +180,11 @@ class TargetRunner:
             except TimeoutError:
                 if not self.is_getting_on(database):
                     raise
+
+    @property
+    def start_patience_s(self) -> float:
+        """How long a command may take until it reaches Alembic, or ends, while it does nothing in the database."""
+        return max(self.target.timeout_s, SHORT_START_S)
 
     @property
     def patience_s(self) -> float:

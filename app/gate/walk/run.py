@@ -77,7 +77,7 @@ class CommandRun:
         over = len(walks) - 1 if start_at else len(walks)
         index = 0
         ended: list[tuple[Walk, DriverClient]] = []
-        while (client := self.next_client()) is not None:
+        while (client := self.next_client(is_first=index == 0)) is not None:
             if index < over:
                 client.end("run_whole")
             else:
@@ -96,14 +96,38 @@ class CommandRun:
         _refuse_if_nothing_ran(walks, has_prepare=bool(self._runner.target.prepare))
         _refuse_if_it_stops_below_head(walks)
 
-    def next_client(self) -> DriverClient | None:
-        """The driver in the command's next call of Alembic. None once the command has ended."""
-        session = self._process.next_session()
+    def next_client(self, *, is_first: bool) -> DriverClient | None:
+        """The driver in the command's next call of Alembic. None once the command has ended. Raises CannotVerify."""
+        try:
+            session = self._next_session()
+        except TimeoutError:
+            raise CannotVerify(self._why_it_was_ended(is_first)) from None
         if session is None:
             return None
         check_database(session, self._database, self._process.target)
         refuse_several_engines(session, self._database, self._engines)
         return DriverClient(session, self._runner, self._database)
+
+    def _next_session(self) -> DriverSession | None:
+        """Raises TimeoutError if the command does nothing in the database for so long."""
+        while True:
+            try:
+                return self._process.next_session(self._runner.start_patience_s)
+            except TimeoutError:
+                if not self._runner.is_getting_on(self._database):
+                    raise
+
+    def _why_it_was_ended(self, is_first: bool) -> str:
+        seconds, words = f"{self._runner.start_patience_s:g} s", self._process.last_words()
+        if is_first:
+            return (
+                f"the command did not reach Alembic within {seconds}, and was ended ({words}): name the command that upgrades the"
+                " project's database after --, or give it more time with --timeout"
+            )
+        return (
+            f"the command did nothing in the database for {seconds} after Alembic was done, did not end, and was ended ({words}):"
+            " name one that ends once the database is upgraded, or give it more time with --timeout"
+        )
 
     def begin_walk(self, index: int, client: DriverClient, walks: list[Walk]) -> Walk:
         """The walk with that index: a new one, or the last one, which continues."""

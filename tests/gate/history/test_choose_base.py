@@ -98,6 +98,10 @@ def test_a_ref_that_was_asked_for_has_to_be_there(clone: Path) -> None:
     assert choose_base("main", clone, {}).ref == "main"
     with pytest.raises(CannotVerify, match=r"--base orgin/main names no commit here \(fatal: .*\): fetch it"):
         choose_base("orgin/main", clone, {})
+    with pytest.raises(
+        CannotVerify, match=r"not a git repository .*: change to the project's Git checkout, or .* --base none"
+    ):
+        choose_base("origin/main", clone.parent, {})
 
 
 def test_where_git_refuses_its_own_reason_is_followed_by_its_fix() -> None:

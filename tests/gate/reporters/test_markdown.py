@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from app.gate.checks.pages import DOCUMENTATION_URL
-from app.gate.report.model import Report
+from app.gate.report.model import Excerpt, Report
 from app.gate.report.verdict import Severity, Verdict
 from app.gate.reporters.escaping import one_line, visible
 from app.gate.reporters.markdown import cell, code, fenced, paragraphs, prose, render
@@ -116,12 +116,34 @@ def test_a_finding_says_where_it_is_what_happened_and_how_to_fix_it() -> None:
     )
 
     assert (
-        "### `a1` create orders\n\n❌ **error** [`round-trip`](https://overproof.example/docs/checks/round-trip.md) `versions/a1.py:20`\n\n"
+        "### `a1` create orders\n\n<details open>\n<summary>❌ <strong>error</strong> <code>round-trip</code>" in text
+    )
+    assert (
+        r"The index ix\_a is still there. ([about this check](https://overproof.example/docs/checks/round-trip.md))"
         in text
     )
-    assert r"The index ix\_a is still there." in text
     assert "```sql\nCREATE INDEX ix_a\n```" in text
-    assert "Fix: Drop it:\n\n```\nop.drop_index()\n```" in text
+    assert "Fix: Drop it:\n\n```python\nop.drop_index()\n```" in text
+
+
+def test_the_lines_of_the_script_are_shown_with_the_place_marked() -> None:
+    excerpt = Excerpt(first_line=19, lines=["def upgrade():", "    op.drop_index('ix')"])
+
+    text = render(report(finding(excerpt=excerpt)))
+
+    assert "```python\ndef upgrade():\n    op.drop_index('ix')  # <-- line 20\n```" in text
+
+
+def test_a_table_of_all_findings_comes_first_errors_before_the_rest_and_only_errors_are_unfolded() -> None:
+    text = render(
+        report(finding(severity=Severity.WARNING, object="orders.note"), finding(path=None, line=None, revision=None))
+    )
+
+    error = "| ❌ | [`round-trip`](https://overproof.example/docs/checks/round-trip.md) |  | <code>the whole history</code> |"
+    warning = "| ⚠️ | [`round-trip`](https://overproof.example/docs/checks/round-trip.md) | <code>orders.note</code> | <code>versions/a1.py:20</code> |"
+    assert text.index(error) < text.index(warning) < text.index("### `a1`") < text.index("### The history as a whole")
+    assert text.count("<details open>") == 1
+    assert "**Command** alembic upgrade head<br>**Versions** Alembic 1.20.1" in text
 
 
 def test_a_reviewer_sees_what_the_new_revisions_do() -> None:

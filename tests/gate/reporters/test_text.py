@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from rich.console import Console
 
-from app.gate.report.model import NOT_SELECTED, CheckEntry, Report
+from app.gate.report.model import NOT_SELECTED, CheckEntry, Excerpt, GraphEntry, JudgedEntry, Report, RevisionEntry
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.gate.reporters.text import print_on, render
 from tests.gate.reporters.samples import ATTACKS, finding, report
@@ -14,12 +14,72 @@ from tests.gate.reporters.strategies import reports
 from tests.gate.reporters.test_escaping import is_workflow_command
 
 
-def test_the_verdict_comes_first_and_a_summary_of_one_line_last() -> None:
-    lines = render(report(finding())).splitlines()
+def test_what_was_judged_comes_first_then_the_verdict_and_a_summary_of_one_line_last() -> None:
+    judged = JudgedEntry(base="origin/main", commit="0123456789abcdef", revisions=["b2"])
 
-    assert lines[0] == "FAILED: 1 error."
+    lines = render(report(finding(), judged=judged)).splitlines()
+
+    assert lines[:6] == [
+        "Command    alembic upgrade head",
+        "Versions   Alembic 1.20.1, SQLAlchemy 2.1.9, PostgreSQL 18.6",
+        "Base       origin/main at 0123456789ab",
+        "Judged     1 of 2 revisions",
+        "",
+        "FAILED: 1 error.",
+    ]
     assert lines[-1] == "2 revisions and 2 checks on PostgreSQL 18.6 in 1.2 s: 1 error; failed."
     assert lines[-3] == "Details of each check: `overproof explain round-trip`"
+
+
+def test_an_index_has_a_line_for_each_finding_errors_first_and_fits_a_screen() -> None:
+    warnings = [finding(severity=Severity.WARNING, object="public.orders.note") for _ in range(40)]
+
+    lines = render(report(*warnings, finding(revision=None, path=None, line=None))).splitlines()
+
+    index = lines[lines.index("FAILED: 1 error and 40 warnings.") + 2 :]
+    assert index[0] == "  error    round-trip  -            the whole history"
+    assert index[1] == "  warning  round-trip  orders.note  a1.py:20"
+    assert index[19] == "  … and 22 warnings"
+    assert index[20] == ""
+
+
+def test_nothing_new_means_that_hazards_were_not_tried() -> None:
+    revisions = [RevisionEntry(revision="a1", new=False)]
+    judged = JudgedEntry(base="origin/main", commit="0123", revisions=["a1"])
+
+    text = render(report(judged=judged, graph=GraphEntry(revisions=revisions)))
+
+    assert "Judged     1 of 1 revision; none is new, so hazards were not tried\n" in text
+
+
+def test_code_to_paste_stands_in_full_for_errors_and_for_warnings_on_request() -> None:
+    error, warning = (finding(severity=each, help=f"Do this:\n\n    {each}()") for each in ("error", "warning"))
+
+    assert "        error()\n" in render(report(error))
+    text = render(report(warning))
+    assert "Fix: Do this.\n" in text
+    assert "warning()" not in text
+    assert "Code for the fixes of warnings: --verbose." in text
+    assert "        warning()\n" in render(report(warning), verbosity=1)
+    assert "        warning()\n" in render(report(warning, error), verbosity=1)
+
+
+def test_quiet_is_the_index_and_verbose_also_what_the_revisions_do() -> None:
+    quiet, verbose = (render(report(finding("It is wrong.")), verbosity) for verbosity in (-1, 1))
+
+    assert "  error    round-trip  -  a1.py:20\n\n2 revisions" in quiet
+    assert "It is wrong." not in quiet
+    assert (
+        "  b2 add note\n    changes: adds column orders.note\n    locks on existing tables: public.orders:" in verbose
+    )
+
+
+def test_the_lines_of_the_script_are_shown_with_the_place_marked() -> None:
+    excerpt = Excerpt(first_line=19, lines=["def upgrade():", "    op.drop_index('ix')", "", "x"])
+
+    text = render(report(finding(excerpt=excerpt)))
+
+    assert "      19 | def upgrade():\n    > 20 |     op.drop_index('ix')\n      21 |\n      22 | x\n" in text
 
 
 def test_a_finding_says_where_it_is_what_happened_and_how_to_fix_it() -> None:
@@ -39,7 +99,7 @@ def test_findings_are_grouped_by_revision_in_the_order_of_the_history() -> None:
     )
 
     titles = [line for line in text.splitlines() if line.startswith(("Revision", "The history"))]
-    assert titles == ["The history as a whole", "Revision a1 (create orders)", "Revision b2 (add note)"]
+    assert titles == ["Revision a1 (create orders)", "Revision b2 (add note)", "The history as a whole"]
 
 
 def test_advice_that_many_findings_share_is_given_once() -> None:
@@ -65,7 +125,7 @@ def test_accepted_findings_are_named_with_their_reason_and_baselined_ones_are_co
         )
     )
 
-    assert text.startswith("PASSED: nothing to report.\n")
+    assert "\n\nPASSED: nothing to report.\n" in text
     assert "  round-trip in a1: nobody downgrades this\n" in text
     assert "  2 findings in the baseline b.json\n" in text
 
@@ -93,7 +153,7 @@ def test_each_reason_why_something_could_not_be_judged_is_said_once() -> None:
 
 
 def test_an_error_says_in_its_first_line_what_happened() -> None:
-    text = render(report(verdict=Verdict.ERROR, reason="there is no server"))
+    text = render(report(verdict=Verdict.ERROR, reason="there is no server", graph=GraphEntry()))
 
     assert text.startswith("NOT VERIFIED: there is no server.\n")
 

@@ -1,0 +1,66 @@
+"""What `--help` and `explain` look like on a terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.cli import main
+from app.gate.checks.registry import CHECKS
+from app.gate.commands._help import filled
+
+
+@pytest.mark.parametrize("command", ["verify", "explain", "snapshot"])
+@pytest.mark.parametrize("columns", [60, 100])
+def test_help_fits_the_terminal_and_has_examples(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+
+    prose, _, examples = capsys.readouterr().out.partition("Examples:")
+
+    assert max(map(len, prose.splitlines())) <= columns
+    assert f"    overproof {command}" in examples
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+def test_a_page_fits_the_terminal_and_has_no_marks_of_its_source(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, check
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+
+    assert main(["explain", check.id]) == 0
+
+    prose = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("      ")]
+    assert max(map(len, prose)) <= 70
+    assert not any("``" in line or line.endswith("::") for line in prose)
+
+
+def test_prose_is_filled_and_code_and_lists_are_kept() -> None:
+    text = "One\ntwo ``three``::\n\n    code  stays\n        as it is\n\n- an item\n  that goes over lines\n- another"
+
+    assert list(filled(text, 20)) == [
+        *("One two `three`:", "", "    code  stays", "        as it is", ""),
+        *("- an item that goes", "  over lines", "- another"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["verify", "--bse", "main"], "overproof verify: error: there is no option --bse: did you mean --base?"),
+        (["explain", "--formatt=x"], "overproof explain: error: there is no option --formatt: did you mean --format?"),
+        (["explain", "upgrade", "it"], "overproof explain: error: it is one word too many: `overproof explain --help`"),
+    ],
+)
+def test_an_unknown_option_is_refused_with_the_usage_of_its_command_and_a_suggestion(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+
+    error = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert error.startswith(f"usage: overproof {words[0]}")
+    assert message in error
