@@ -33,7 +33,7 @@ from app.gate.checks.base import Check
 from app.gate.checks.registry import CHECKS, HAZARDS, UnknownCheck, get_check
 from app.gate.errors import ConfigurationError
 from app.gate.recording.model import Evidence
-from app.gate.report.verdict import IGNORED, NOT_SELECTED, Severity
+from app.gate.report.verdict import IGNORED, NOT_ASKED_FOR, NOT_SELECTED, Severity
 
 DEFAULT_TIMEOUT_S = 300.0
 NO_CHECK_SELECTED = (
@@ -73,11 +73,14 @@ class Configuration:
     fail_on: FailOn = FailOn.ERROR
     baseline: Path | None = None
     base: str = "auto"  # a Git ref, "auto" or "none"
+    not_asked_for: frozenset[str] = frozenset()  # checks that are off unless they are selected or given a severity
 
     def deselects(self, check: Check) -> str | None:
         """Why a check is not to be run; None if it is."""
         if check.id in self.ignore:
             return IGNORED
+        if check.id in self.not_asked_for:
+            return NOT_ASKED_FOR
         if self.select is not None and check.id not in self.select:
             return NOT_SELECTED
         return None

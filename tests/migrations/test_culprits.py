@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.gate.configuration import FailOn, read_configuration
+from app.gate.report.verdict import Severity
 from tests.migrations.conftest import ROOT, Repository, Verdict, copy_repository
 
 # What is forgotten: an upgrade in two steps, the words that should name what its downgrade leaves, and how to undo each
@@ -120,6 +121,7 @@ def test_every_warning_fails():
 
     assert configuration.fail_on is FailOn.WARNING
     assert configuration.base == "none"
+    assert configuration.severities == {"concurrent-upgrade": Severity.WARNING}
 
 
 def test_a_check_that_differs_only_in_its_expression(drifted):

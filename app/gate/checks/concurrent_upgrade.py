@@ -25,7 +25,7 @@ How to fix
     `pg_advisory_lock` holds a snapshot, and CREATE INDEX CONCURRENTLY in the other session would wait for it forever.
 
 Stays quiet when
-    Both succeed, and the schema is the same.
+    Both succeed, and the schema is the same. The check is off unless it is selected, or has a severity in the settings.
 """
 
 from __future__ import annotations

@@ -82,6 +82,9 @@ HAZARDS = frozenset(
     }
 )
 
+# What only some projects have a use for: whether two upgrades may start together depends on how they are deployed.
+ON_REQUEST = frozenset({"concurrent-upgrade"})
+
 
 class UnknownCheck(Exception):
     """No check has this name. One human-readable line, with the name that may have been meant."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from app.gate.checks.registry import ON_REQUEST
 from app.gate.configuration import Configuration, read_checks, read_fail_on, read_pair, read_timeout, read_words
 from app.gate.errors import UsageError
 from app.gate.files import why_not_writable
@@ -42,7 +43,9 @@ def override(configuration: Configuration, arguments: argparse.Namespace) -> Con
     if "select" in changes and "ignore" not in changes:
         # A check that is selected by name is run, even if the project ignores it.
         changes["ignore"] = configuration.ignore - changes["select"]
-    return replace(configuration, **changes)
+    configured = replace(configuration, **changes)
+    asked_for = {*(configured.select or ()), *configured.severities}
+    return replace(configured, not_asked_for=ON_REQUEST - asked_for)
 
 
 def _paths(pairs: Iterable[str]) -> dict[Path, Path]:

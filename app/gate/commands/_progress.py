@@ -16,6 +16,7 @@ OnProgress = Callable[[str, int, int], None]  # phase, done, total
 # phase: (its title next to the bar, one unit of it)
 PHASES = {
     "server": ("Preparing PostgreSQL", "server"),
+    "start": ("Starting the command", "command"),
     "base": ("Building the schema of the base", "schema"),
     "walk": ("Upgrading, downgrading and upgrading again", "revision"),
     "jobs": ("Running extra trials", "trial"),

@@ -11,7 +11,16 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.gate.report.verdict import IGNORED, IN_BASELINE, NOT_SELECTED, NOTHING_NEW, Outcome, Severity, Verdict
+from app.gate.report.verdict import (
+    IGNORED,
+    IN_BASELINE,
+    NOT_ASKED_FOR,
+    NOT_SELECTED,
+    NOTHING_NEW,
+    Outcome,
+    Severity,
+    Verdict,
+)
 
 FORMAT: Final = "overproof-report/1"
 
@@ -71,7 +80,7 @@ class CheckEntry(ReportModel):
 
     @property
     def is_deselected(self) -> bool:
-        return self.reason in (IGNORED, NOT_SELECTED, NOTHING_NEW)
+        return self.reason in (IGNORED, NOT_SELECTED, NOT_ASKED_FOR, NOTHING_NEW)
 
 
 class Excerpt(ReportModel):

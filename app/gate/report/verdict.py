@@ -7,6 +7,7 @@ from enum import StrEnum
 # Reasons that the gate itself gives: of a check that was left out on purpose, of a finding that a baseline accepts.
 IGNORED = "ignored by the configuration"
 NOT_SELECTED = "not selected"
+NOT_ASKED_FOR = "off unless asked for: select it, or give it a severity, if several upgrades may start at the same time"
 NOTHING_NEW = "not tried: hazards of revisions that are on the base are history; --base none tries them"
 IN_BASELINE = "in the baseline"  # and then the file's name
 

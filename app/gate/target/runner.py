@@ -160,10 +160,10 @@ class TargetRunner:
             )
             try:
                 with self._ended_by(lambda: kill_group(process, self.server)):
-                    status = process.wait(self.patience_s)
+                    status = process.wait(self.start_patience_s)
             except subprocess.TimeoutExpired:
                 raise CannotVerify(
-                    f"the --prepare command did not end within {self.patience_s:g} s: give it more time with --timeout"
+                    f"the --prepare command did not end within {self.start_patience_s:g} s: give it more time with --timeout"
                 ) from None
             finally:
                 kill_group(process, self.server)

@@ -39,6 +39,7 @@ def walk_all(
     start_at = 0  # where in the plan of the last walk the next run continues
     while True:
         with ExitStack() as stack:
+            on_progress("start", 0, 1)
             database = stack.enter_context(runner.database())
             process = stack.enter_context(runner.process(database))
             try:

@@ -27,7 +27,7 @@ from app.gate.errors import CannotVerify, ServerUnavailable
 from app.gate.judging import judge as judging
 from app.gate.recording.model import ALL_EVIDENCE, Evidence, Recording
 from app.gate.report.model import Report
-from app.gate.report.verdict import Severity
+from app.gate.report.verdict import NOT_ASKED_FOR, Severity
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.target.target import Target
@@ -224,6 +224,17 @@ def test_the_configuration_says_what_the_command_line_does_not(gate: Gate, tmp_p
 
     assert gate.target is not None
     assert gate.target.command == ("flask", "db", "upgrade")
+
+
+def test_a_check_that_few_projects_need_is_run_where_it_is_asked_for(gate: Gate, tmp_path: Path) -> None:
+    def reason(*options: str) -> str | None:
+        run(*options, "--output", "json:report.json")
+        return next(each.reason for each in report_at("report.json").checks if each.id == "concurrent-upgrade")
+
+    assert reason() == NOT_ASKED_FOR
+    assert reason("--select", "concurrent-upgrade", "--select", "upgrade") != NOT_ASKED_FOR
+    (tmp_path / "setup.cfg").write_text("[overproof]\nseverity =\n  concurrent-upgrade = warning\n")
+    assert reason() != NOT_ASKED_FOR
 
 
 def test_what_no_selected_check_needs_is_not_recorded(gate: Gate) -> None:
