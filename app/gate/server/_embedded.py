@@ -62,8 +62,7 @@ def start_throwaway(supervisor: Supervisor, bindir: Path | None = None, base_bac
         cluster = Cluster(binaries, root / "data", account, secrets.token_hex(16), SUPERUSER)
         try:
             make_private_directory(root, account)
-            (root / LOCK).touch(mode=0o600)
-            supervisor.lock(root / LOCK)
+            _lock(supervisor, root)
             cluster = replace(cluster, account=find_able_account(supervisor, account, [root, binaries.directory]))
             if base_backup:
                 unpack(base_backup, cluster)
@@ -78,9 +77,17 @@ def start_throwaway(supervisor: Supervisor, bindir: Path | None = None, base_bac
             renew_password(cluster, address)
         return address
     raise ServerUnavailable(
-        f"No PostgreSQL could be created ({'; '.join(problems)}). Set TMPDIR to a directory that anyone may enter and that has"
-        f" {SPACE_BYTES >> 20} MB free, or DATABASE_URL to a server."
+        f"no PostgreSQL could be created ({'; '.join(problems)}): set TMPDIR to a directory that anyone may enter and that has"
+        f" {SPACE_BYTES >> 20} MB free, or DATABASE_URL to a server"
     )
+
+
+def _lock(supervisor: Supervisor, root: Path) -> None:
+    """Mark the directory as one in use, for as long as the supervisor lives."""
+    unseen = root / f"{LOCK}.new"
+    unseen.touch(mode=0o600)
+    supervisor.lock(unseen)
+    unseen.rename(root / LOCK)  # only now, or another run could find it before it is locked
 
 
 def _remove_leftovers(account: Account | None) -> None:
