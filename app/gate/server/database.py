@@ -112,13 +112,13 @@ def read_url(url: str) -> dict[str, Any]:
         _, found = PGDialect_psycopg2().create_connect_args(parsed)
     except (ArgumentError, ValueError):  # whose messages may hold the password
         raise ServerUnavailable(
-            "The database URL cannot be read: write postgresql://user:password@host:5432/name,"
-            " with special characters of the password percent-encoded."
+            "the database URL cannot be read: write postgresql://user:password@host:5432/name,"
+            " with special characters of the password percent-encoded"
         ) from None
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise ServerUnavailable(
-            f"The database URL names another database system ({parsed.get_backend_name()}), and only PostgreSQL is supported:"
-            " write postgresql://user:password@host:5432/name."
+            f"the database URL names another database system ({parsed.get_backend_name()}), and only PostgreSQL is supported:"
+            " write postgresql://user:password@host:5432/name"
         )
     keywords = dict(found)
     if "ssl" in keywords:  # asyncpg's name for it
@@ -148,7 +148,7 @@ def connect_to(keywords: Mapping[str, Any]) -> Connection:
         reached, _, words = re.sub(r"^connection to server .*? failed: ", "", said).rpartition(":  ")
         if reached:  # 'FATAL:  password authentication failed for user "ann"', with FATAL in the server's language
             raise ConnectionRefused(f"PostgreSQL at {place} refused the connection: {words}") from None
-        raise ServerUnavailable(f"No PostgreSQL could be reached at {place}: {words}") from None
+        raise ServerUnavailable(f"no PostgreSQL could be reached at {place}: {words}") from None
 
 
 def location_of(database: Database) -> str:

@@ -42,8 +42,8 @@ def persistent_database(place: Path = PLACE) -> Iterator[Database]:
             running = _prepare(supervisor, binaries, place)
         except OSError as error:
             raise ServerUnavailable(
-                f"The database server's directory {place} cannot be used: {error.strerror} ({error.filename})."
-                " If another user created it, start as that user, or move it away."
+                f"the database server's directory {place} cannot be used: {error.strerror} ({error.filename}):"
+                " if another user created it, start as that user, or move it away"
             ) from error
         address = start(supervisor, running, SETTINGS, signal.SIGINT)
         server = Database("postgres", address.host, address.port, address.user, address.password, is_embedded=True)
@@ -64,8 +64,8 @@ def _prepare(supervisor: Supervisor, binaries: Binaries, place: Path) -> Cluster
         _make_file(path, account)
     if not supervisor.lock(lock):
         raise ServerUnavailable(
-            f"The database server of {place} is already running, for process {lock.read_text() or 'unknown'}:"
-            " stop that one, or start in another directory."
+            f"the database server of {place} is already running, for process {lock.read_text() or 'unknown'}:"
+            " stop that one, or start in another directory"
         )
     lock.write_text(str(os.getpid()))
     account = find_able_account(supervisor, account, [place, binaries.directory])
@@ -124,9 +124,9 @@ def _check_major(data: Path, binaries: Binaries) -> None:
     try:
         major = (data / "PG_VERSION").read_text().strip()
     except FileNotFoundError:
-        raise ServerUnavailable(f"{data} is not a PostgreSQL data directory: move it away.") from None
+        raise ServerUnavailable(f"{data} is not a PostgreSQL data directory: move it away") from None
     if major != str(binaries.major):
         raise ServerUnavailable(
-            f"The data in {data} is PostgreSQL {major}'s, and the programs are those of {binaries.major}: name the"
-            f" directory with PostgreSQL {major}'s programs in OVERPROOF_PG_BINDIR, or move the data away to start with an empty database."
+            f"the data in {data} is PostgreSQL {major}'s, and the programs are those of {binaries.major}: name the"
+            f" directory with PostgreSQL {major}'s programs in OVERPROOF_PG_BINDIR, or move the data away to start with an empty database"
         )

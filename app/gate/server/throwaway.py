@@ -178,7 +178,7 @@ class Server:
             if isinstance(error, ServerUnavailable):
                 raise
             raise ServerUnavailable(
-                f"PostgreSQL at {location_of(self.maintenance)} {failure}: {reason_of(error)}."
+                f"PostgreSQL at {location_of(self.maintenance)} {failure}: {reason_of(error)}"
             ) from error
 
     def _open_session(self) -> Connection:

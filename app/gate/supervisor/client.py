@@ -43,7 +43,7 @@ from app.gate.supervisor.claims import note_text
 
 CLOSE_PATIENCE_S = 90.0  # for the supervisor: longer than all of its own waits
 
-LOST = "The process that supervises this run was killed, and everything that the run had started was cleaned up: start it again."
+LOST = "the process that supervises this run was killed, and everything that the run had started was cleaned up: start it again"
 
 # Isolated, because the target's modules may be on PYTHONPATH; without site-packages, because they are not needed and it
 # then starts sooner.
@@ -96,7 +96,7 @@ class Supervisor:
             )
         except OSError as error:
             raise ServerUnavailable(
-                f"The process that cleans up after this run cannot be started ({error.strerror}): nothing was created."
+                f"the process that cleans up after this run cannot be started ({error.strerror}): nothing was created"
             ) from error
         # If it is killed, the gate must notice that while it waits for something else.
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)

@@ -170,7 +170,7 @@ def test_a_lock_that_is_held_ends_it_with_one_line(blank_database, capsys, monke
 
     assert status == 2
     assert capsys.readouterr().err == (
-        "overproof: A lock was held for longer than 0.01 s, for example by a running migration: try again later.\n"
+        "overproof: a lock was held for longer than 0.01 s, for example by a running migration: try again later\n"
     )
 
 
@@ -196,7 +196,7 @@ def test_what_is_dropped_under_its_eyes_is_read_again(blank_database, capsys, mo
     [
         ("mysql://ann:s3cret@host/name", "names another database system (mysql)"),
         ("not a url, s3cret", "cannot be read"),
-        ("postgresql://ann:s3cret@127.0.0.1:1/name", "No PostgreSQL could be reached at 127.0.0.1:1"),
+        ("postgresql://ann:s3cret@127.0.0.1:1/name", "no PostgreSQL could be reached at 127.0.0.1:1"),
         ("postgresql://ann:s3c@ret@host/name", "cannot be read"),
     ],
 )
@@ -235,12 +235,12 @@ def test_a_wrong_password_is_refused_in_one_line(reader, blank_database, capsys)
 @pytest.mark.parametrize(
     ("sqlstate", "message"),
     [
-        ("42501", "The schema could not be read: permission denied for table orders."),  # insufficient_privilege
-        (None, "The schema could not be read: permission denied for table orders."),
-        ("55P03", "A lock was held for longer than 5 s, for example by a running migration: try again later."),
-        ("57014", "The database did not answer in time (permission denied for table orders): try again,"),
-        ("42P01", "The schema kept changing while it was read (permission denied for table orders): try again"),
-        ("XX000", "The schema kept changing while it was read (permission denied for table orders): try again"),
+        ("42501", "the schema could not be read: permission denied for table orders"),  # insufficient_privilege
+        (None, "the schema could not be read: permission denied for table orders"),
+        ("55P03", "a lock was held for longer than 5 s, for example by a running migration: try again later"),
+        ("57014", "the database did not answer in time (permission denied for table orders): try again,"),
+        ("42P01", "the schema kept changing while it was read (permission denied for table orders): try again"),
+        ("XX000", "the schema kept changing while it was read (permission denied for table orders): try again"),
     ],
 )
 def test_each_error_has_its_own_line(sqlstate, message, monkeypatch, capsys):

@@ -79,8 +79,8 @@ def test_what_it_keeps_is_closed_to_others_and_unknown_to_git(filled: Path) -> N
 def test_a_second_start_next_to_the_first_is_refused_in_one_line(filled: Path) -> None:
     with persistent_database(filled):
         assert refusal_of(filled) == (
-            f"The database server of {filled} is already running, for process {os.getpid()}:"
-            " stop that one, or start in another directory."
+            f"the database server of {filled} is already running, for process {os.getpid()}:"
+            " stop that one, or start in another directory"
         )
 
 
@@ -89,8 +89,8 @@ def test_data_of_another_major_version_is_refused_in_one_line(filled: Path, monk
     monkeypatch.setattr("app.gate.server.persistent.find_binaries", lambda: Binaries(real.directory, real.major + 1))
 
     assert refusal_of(filled) == (
-        f"The data in {filled}/data is PostgreSQL {real.major}'s, and the programs are those of {real.major + 1}: name the"
-        f" directory with PostgreSQL {real.major}'s programs in OVERPROOF_PG_BINDIR, or move the data away to start with an empty database."
+        f"the data in {filled}/data is PostgreSQL {real.major}'s, and the programs are those of {real.major + 1}: name the"
+        f" directory with PostgreSQL {real.major}'s programs in OVERPROOF_PG_BINDIR, or move the data away to start with an empty database"
     )
 
 
@@ -98,7 +98,7 @@ def test_data_of_another_major_version_is_refused_in_one_line(filled: Path, monk
 def test_a_directory_of_something_else_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
 
-    assert refusal_of(tmp_path) == f"{tmp_path}/data is not a PostgreSQL data directory: move it away."
+    assert refusal_of(tmp_path) == f"{tmp_path}/data is not a PostgreSQL data directory: move it away"
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -174,6 +174,6 @@ def test_what_another_user_made_is_refused_in_one_line(filled: Path) -> None:
         ended = supervisor.run([sys.executable, "-c", RUN, str(place)], account, ROOT)
 
     assert ended.output.splitlines()[-1] == (
-        f"app.gate.errors.ServerUnavailable: The database server's directory {place} cannot be used:"
-        f" Permission denied ({place}/.gitignore). If another user created it, start as that user, or move it away."
+        f"app.gate.errors.ServerUnavailable: the database server's directory {place} cannot be used:"
+        f" Permission denied ({place}/.gitignore): if another user created it, start as that user, or move it away"
     )

