@@ -65,6 +65,7 @@ from app.gate.checks.support.failures import exists_already, explain, failure_de
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.refused import needs_of_superuser, swallowed_errors
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object
+from app.gate.postgres import sqlstates
 from app.gate.recording.model import AlternativePath, Change, Evidence, Failure, Recording, Step
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity
@@ -182,6 +183,11 @@ def _hint(failure: Failure) -> str | None:
         return (
             "It may wait for a lock that another connection of the same script holds, for input, or for a service that is not running; "
             "or it is slow, and --timeout SECONDS gives it more time."
+        )
+    if failure.sqlstate == sqlstates.STRING_DATA_RIGHT_TRUNCATION and "version_num" in (failure.sql or ""):
+        return (
+            "Alembic's version table holds ids of up to 32 characters. Give the revision a shorter id, in `revision` and wherever "
+            "another script names it in down_revision."
         )
     if explained := explain(failure):
         return explained

@@ -83,12 +83,13 @@ def _index(report: Report, width: int) -> Iterator[Line]:
     yield Line("")
     shown = findings if len(findings) <= INDEX_LINES else findings[: INDEX_LINES - 1]
     checks = max(len(each.check) for each in shown)
-    abouts = min(max(len(_about(each)) for each in shown), max(12, width - checks - 45))
+    places = min(max(len(_short_place(each)) for each in shown), 36)
+    abouts = min(max(len(_about(each)) for each in shown), max(12, width - checks - places - 15))
     for each in shown:
         about = _clipped(_about(each), abouts)
         start = f"  {each.severity:<7}  {each.check:<{checks}}  {about:<{abouts}}  "
         place = _short_place(each)
-        yield Line(f"{start}{_clipped(place, max(20, width - len(start)))}".rstrip(), SEVERITY_STYLES[each.severity])
+        yield Line(f"{start}{_clipped(place, max(places, width - len(start)))}", SEVERITY_STYLES[each.severity])
     if len(shown) < len(findings):
         yield Line(f"  … and {totals(findings[len(shown) :])}")
 

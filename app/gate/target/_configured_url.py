@@ -35,25 +35,53 @@ class ConfiguredUrl:
 
 def find_configured_url(target: Target) -> ConfiguredUrl | None:
     """The URL in the configuration that the target's command reads; None if there is none, or it is made of others."""
-    place = _option(target.command, "-c", "--config") or os.environ.get("ALEMBIC_CONFIG") or "alembic.ini"
-    section = _option(target.command, "-n", "--name") or "alembic"
-    path = target.directory / place
-    parser = configparser.ConfigParser({"here": str(path.parent)}, strict=False)
-    try:
-        parser.read_string(path.read_text("utf-8"))
-        url = parser.get(section, "sqlalchemy.url", fallback="").strip()
-        location = parser.get(section, "script_location", fallback="")
-    except (OSError, UnicodeDecodeError, configparser.Error):
+    configuration = _read_configuration(target)
+    url = configuration.get("sqlalchemy.url").strip() if configuration else ""
+    if configuration is None or not re.match(r"[\w+]+://", url):
         return None
-    if not re.match(r"[\w+]+://", url):
-        return None
-    env = _text_of(target.directory / (location or _script_location_in(target.directory / "pyproject.toml")) / "env.py")
+    location = configuration.get("script_location") or _script_location_in(target.directory / "pyproject.toml")
+    env = _text_of(target.directory / location / "env.py")
     return ConfiguredUrl(
-        place,
+        configuration.place,
         url,
         is_async=bool(re.search(r"\b(?:async_engine_from_config|create_async_engine)\b", env)),
         is_replaced=bool(re.search(r"[\"']sqlalchemy\.url[\"']\s*(?:,|\]\s*=)", env)),
     )
+
+
+def find_databases(target: Target) -> tuple[str, list[str]]:
+    """The configuration's place, and the databases for which it has sections, as that of Alembic's multidb template."""
+    configuration = _read_configuration(target)
+    if configuration is None:
+        return "", []
+    names = re.split(r"[,\s]+", configuration.get("databases").strip())
+    return configuration.place, [name for name in names if configuration.parser.has_section(name)]
+
+
+@dataclass(frozen=True)
+class _Configuration:
+    """An Alembic configuration, and the section of it that the command uses."""
+
+    place: str
+    section: str
+    parser: configparser.ConfigParser
+
+    def get(self, option: str) -> str:
+        try:
+            return self.parser.get(self.section, option, fallback="")
+        except configparser.InterpolationError:  # made of what only the command knows
+            return ""
+
+
+def _read_configuration(target: Target) -> _Configuration | None:
+    place = _option(target.command, "-c", "--config") or os.environ.get("ALEMBIC_CONFIG") or "alembic.ini"
+    path = target.directory / place
+    parser = configparser.ConfigParser({"here": str(path.parent)}, strict=False)
+    try:
+        parser.read_string(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, configparser.Error):
+        return None
+    return _Configuration(place, _option(target.command, "-n", "--name") or "alembic", parser)
 
 
 def _option(command: Sequence[str], short: str, long: str) -> str | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.gate.target._configured_url import find_configured_url
+from app.gate.target._configured_url import find_configured_url, find_databases
 from app.gate.target.discovery import importable_drivers
 from app.gate.target.target import Target
 from app.gate.wording import listed
@@ -27,6 +27,7 @@ def advise(words: str, status: int, target: Target) -> Advice:
     return (
         _about_the_driver(words, target)
         or _about_settings(words, target)
+        or _about_several_databases(words, target)
         or _about_the_configured_url(words, target)
         or (
             Advice(
@@ -100,6 +101,17 @@ _NOT_CONNECTED = re.compile(
     r"OperationalError|ConnectionRefusedError|gaierror|ConnectionDoesNotExist|Invalid(?:CatalogName|Password|Authorization)\w*Error|"
     r"No module named '(?:psycopg2?|asyncpg|pg8000)'|Connect call failed|authentication failed"
 )
+
+
+def _about_several_databases(words: str, target: Target) -> Advice | None:
+    place, names = find_databases(target)
+    if not names or "databases" in target.options or not (_PLACEHOLDER.search(words) or _NOT_CONNECTED.search(words)):
+        return None
+    url = _placeholder(_driver_for(target, is_async=False))
+    return Advice(
+        f"it migrates several databases ({listed(names)}), whose URLs are in {place}: verify one at a time",
+        ("--set", f"databases={names[0]}", "--set", f"{names[0]}:sqlalchemy.url={url}"),
+    )
 
 
 def _about_the_configured_url(words: str, target: Target) -> Advice | None:

@@ -170,9 +170,8 @@ def refuse_several_engines(session: DriverSession, database: Database, known: se
         return
     raise CannotVerify(
         f"the command migrates several databases with one history (engine {listed(sorted(known))}), and here they would all be the same"
-        " throwaway one: verify one at a time. With Alembic's multidb template, add a section for each to alembic.ini, such as"
-        f" [only_{engine}] with its script_location and `databases = {engine}`, and name it:"
-        f" overproof verify … -- alembic -n only_{engine} upgrade head"
+        " throwaway one: verify one at a time; with Alembic's multidb template",
+        ("--set", f"databases={engine}"),
     )
 
 

@@ -56,6 +56,17 @@ def test_what_the_command_printed_says_what_to_add(
     assert " ".join(advise(words, 1, project(tmp_path, url, env)).options) == options
 
 
+def test_of_several_databases_one_is_verified_at_a_time(tmp_path: Path) -> None:
+    target = project(tmp_path, "driver://x/y")
+    with (tmp_path / "alembic.ini").open("a") as ini:
+        ini.write("databases = shop, stock\n[shop]\nsqlalchemy.url = driver://x/shop\n[stock]\n")
+
+    advice = advise(PLACEHOLDER, 1, target)
+
+    assert advice.options == ("--set", "databases=shop", "--set", "shop:sqlalchemy.url={url}")
+    assert "it migrates several databases (shop and stock), whose URLs are in alembic.ini" in advice.text
+
+
 @pytest.mark.parametrize(
     "command", [("-c", "deploy.ini"), ("-cdeploy.ini",), ("--config", "deploy.ini"), ("--config=deploy.ini",)]
 )
