@@ -3,7 +3,7 @@
 Catches
     A history that forks: two revisions follow the same one, and no later revision joins them. Each pull request was
     right on its own; the second one to merge created the fork. `depends_on` does not join two heads: Alembic still
-    finds both.
+    finds both. Also a branch that is behind its base, where a revision there follows the same one as a new one here.
 
 Why it hurts
     `alembic upgrade head` stops with "Multiple head revisions are present", usually in the middle of a deployment, and
@@ -45,6 +45,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     graph = recording.graph
     if not graph.heads and graph.problems:
         raise CheckSkipped("Alembic cannot read the history; see graph-integrity")
+    yield from _forks_with_the_base(recording)
     if len(graph.heads) < 2:
         return
     history = _History(graph)
@@ -55,6 +56,22 @@ def examine(recording: Recording) -> Iterator[Finding]:
         forks = forks or [list(graph.heads)]
     for heads in forks:
         yield _finding(recording, history, heads, consequence)
+
+
+def _forks_with_the_base(recording: Recording) -> Iterator[Finding]:
+    """The heads that there will be once the branch is merged, where the base has grown since it was made."""
+    base = recording.base
+    for revision, parent, follower, head in base.forks if base is not None else ():
+        script = recording.get_revision(revision)
+        yield Finding(
+            f"{base.ref if base else ''} has {follower} by now, which follows {parent} as {revision} does: once both are merged, the"
+            " history has two heads, and `alembic upgrade head` will be refused.",
+            f"fork-with-base {parent}",
+            revision=revision,
+            object=revision,
+            help=f"Bring the branch up to date, and put {revision} after the head there, in {script.path}:\n\n"
+            + indented(f'down_revision = "{head}"'),
+        )
 
 
 def _finding(recording: Recording, history: _History, heads: Sequence[str], consequence: str) -> Finding:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class Base:
     ref: str  # as the user named it: "origin/main"
     commit: str
     scripts: Mapping[str, BaseScript]  # by revision
+    later_scripts: Mapping[str, BaseScript] = field(default_factory=dict)  # that `ref` has gained since that commit
 
 
 def read_base(ref: str, root: Path, locations: Sequence[Path]) -> Base:
@@ -48,7 +49,10 @@ def read_base(ref: str, root: Path, locations: Sequence[Path]) -> Base:
         if common is None:
             raise CannotVerify(f"--base {ref} and HEAD have no commit in common")
         inside = tuple(str(location.relative_to(root)) for location in locations if location.is_relative_to(root))
-        return Base(ref, common, _scripts_at(root, common, inside))
+        scripts = _scripts_at(root, common, inside)
+        newest = _scripts_at(root, commit, inside) if commit != common else scripts
+        later = {revision: script for revision, script in newest.items() if revision not in scripts}
+        return Base(ref, common, scripts, later)
     except GitFailed as error:
         raise CannotVerify(f"--base {ref} cannot be read: {error}") from error
 
@@ -96,7 +100,45 @@ def compare(base: Base, graph: Graph, root: Path, env: Path) -> Divergence:
         removed=tuple(sorted(removed)),
         inserted_below=tuple(sorted((revision, paths[revision]) for revision in new & below)),
         is_env_as_it_was=_is_unchanged(env, base.commit, root),
+        forks=tuple(_forks(base, graph)),
     )
+
+
+def _forks(base: Base, graph: Graph) -> Iterator[tuple[str, str, str, str]]:
+    """(new revision, its parent, what follows that parent on the base by now, the head there), where both will meet."""
+    here = {each.revision for each in graph.revisions}
+    later = {revision: script.text for revision, script in base.later_scripts.items() if revision not in here}
+    parents = {revision: _assigned(text, "down_revision") for revision, text in later.items()}
+    heads = later.keys() - {parent for each in parents.values() for parent in each}
+    if len(heads) != 1 or any(_assigned(text, "branch_labels") for text in later.values()):
+        return  # more is going on there than a line that grew
+    followers = {parent: revision for revision, each in parents.items() for parent in each if parent not in later}
+    for each in graph.revisions:
+        if each.revision in base.scripts or each.branch_labels or len(each.down_revisions) != 1:
+            continue
+        (parent,) = each.down_revisions
+        if parent in followers:
+            yield each.revision, parent, followers[parent], next(iter(heads))
+
+
+def _assigned(text: str, name: str) -> tuple[str, ...]:
+    """The ids or labels that a script assigns to that name."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return ()
+    for statement in tree.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        if any(isinstance(each, ast.Name) and each.id == name for each in targets):
+            values = (
+                ast.walk(statement.value)
+                if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value
+                else ()
+            )
+            return tuple(
+                each.value for each in values if isinstance(each, ast.Constant) and isinstance(each.value, str)
+            )
+    return ()
 
 
 def _is_unchanged(file: Path, commit: str, root: Path) -> bool:

@@ -316,9 +316,10 @@ class Divergence:
     removed: tuple[tuple[str, str], ...] = ()
     inserted_below: tuple[tuple[str, str], ...] = ()  # new revisions that one of the base's comes after
     is_env_as_it_was: bool = False  # env.py does what it did there
-    is_start: bool = (
-        True  # the walk started from its schema; False where nothing is new, and the whole history is walked
-    )
+    is_start: bool = True  # the walk starts from its schema; False where nothing is new, and all of it is walked
+    # Forks that merging makes: a new revision, its parent, what follows that on the base since the branch was made, and
+    # the head there.
+    forks: tuple[tuple[str, str, str, str], ...] = ()
 
 
 # Why one walk did not observe something, where another walk of the same command did: not shown to users.

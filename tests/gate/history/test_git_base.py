@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.checks import upgrade
+from app.gate.checks import single_head, upgrade
 from app.gate.configuration import Configuration
 from app.gate.errors import CannotVerify
-from app.gate.history.git_base import does_other_things, read_base
+from app.gate.history.git_base import compare, does_other_things, read_base
 from app.gate.judging.judge import judge
 from app.gate.recorder import record
 from app.gate.recording.model import ALL_EVIDENCE, Evidence, Recording
 from app.gate.report.verdict import NOTHING_NEW, Outcome
 from app.gate.server.throwaway import Server
+from tests.gate.checks import builders
+from tests.gate.checks.builders import revision
 from tests.gate.projects import script, target, write_project
 
 A1 = script(
@@ -196,6 +198,27 @@ def test_what_was_merged_into_the_base_since_is_not_missed(branch: Path, server:
 
     assert recording.base is not None
     assert recording.base.removed == ()
+
+
+def test_a_branch_that_is_behind_hears_of_the_fork_that_merging_makes(branch: Path) -> None:
+    git(branch, "checkout", "-q", "main")
+    for name, parent in (("m3", "b2"), ("m4", "m3")):
+        (versions(branch) / f"{name}.py").write_text(script(name, parent))
+    git(branch, "add", ".")
+    git(branch, "commit", "-qm", "merged meanwhile")
+    git(branch, "checkout", "-q", "branch")
+    base = read_base("main", branch, [versions(branch)])
+    hashes = {name: each.sha256 for name, each in base.scripts.items()}
+    parents = {"a1": None, "b2": "a1", "c3": "b2", "d4": "c3"}
+    scripts = [revision(name, parent, sha256=hashes.get(name, "")) for name, parent in parents.items()]
+    graph = builders.recording(revisions=scripts).graph
+
+    divergence = compare(base, graph, branch, branch / "migrations/env.py")
+
+    assert divergence.forks == (("c3", "b2", "m3", "m4"),)
+    (finding,) = single_head.examine(builders.recording(revisions=scripts, base=divergence))
+    assert "main has m3 by now, which follows b2 as c3 does: once both are merged" in finding.message
+    assert 'down_revision = "m4"' in (finding.help or "")
 
 
 def test_a_base_that_does_not_exist_is_reported(branch: Path, server: Server) -> None:
