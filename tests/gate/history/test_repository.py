@@ -69,7 +69,7 @@ def test_without_git_there_is_no_commit(checkout: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("ref", ["nonsense", "--help", "main:v"])
 def test_a_ref_that_names_no_commit_is_refused_with_the_reason_of_git(checkout: Path, ref: str) -> None:
-    with pytest.raises(CannotVerify, match=rf"^--base {ref} names no commit \((fatal|error): .+\): fetch it first"):
+    with pytest.raises(CannotVerify, match=rf"^--base {ref} names no commit \((fatal|error): .+\)$"):
         read_base(ref, checkout, [])
 
 
@@ -77,7 +77,7 @@ def test_a_base_without_a_common_commit_is_refused(checkout: Path) -> None:
     git(checkout, "checkout", "-q", "--orphan", "other")
     git(checkout, "commit", "-qm", "another beginning")
 
-    with pytest.raises(CannotVerify, match="--base main and HEAD have no commit in common: in a shallow clone"):
+    with pytest.raises(CannotVerify, match="--base main and HEAD have no commit in common$"):
         read_base("main", checkout, [])
 
 
