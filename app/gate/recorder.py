@@ -279,6 +279,7 @@ def _recording(walk: Walk, results: RerunResults, server: Server, root: Path) ->
         graph=arrival.graph,
         trips=tuple(_trips(walk, results)),
         schema_digests=walk.schema_digests,
+        start=walk.start,
         head=walk.head,
         models=results.models,
         model_failure=results.model_failure,

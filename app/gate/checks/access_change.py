@@ -52,8 +52,8 @@ from collections.abc import Iterator, Sequence
 
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.support.access import AccessChange, Schemas, Turn, access_changes
-from app.gate.checks.support.fix_code import python
 from app.gate.checks.support.locks import upgrades
+from app.gate.checks.support.script import python
 from app.gate.checks.support.statements import first_word, mentions
 from app.gate.checks.support.subjects import together
 from app.gate.recording.model import Change, Recording, Statement, Step

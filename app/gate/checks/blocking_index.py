@@ -34,17 +34,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.support.fix_code import concurrently, python
+from app.gate.checks.support.concurrently import Index, TwoSteps, build, drop, index_of, require
 from app.gate.checks.support.locks import HeldLocks, Transaction, by_table, transactions
 from app.gate.checks.support.naming import short_noun
 from app.gate.checks.support.renames import find_new_key
+from app.gate.checks.support.schema import Schema, unquoted
+from app.gate.checks.support.script import autocommit, execute
 from app.gate.checks.support.statements import changes_by, sql_of
 from app.gate.checks.support.subjects import named, together
 from app.gate.postgres.locks import who_waits
-from app.gate.postgres.quoting import quote_table
 from app.gate.recording.model import TABLE_KINDS, Change, Evidence, Recording, Step
 from app.gate.recording.names import full_name, shorten
 from app.gate.report.verdict import Severity
@@ -53,7 +54,8 @@ from app.gate.wording import indented, listed
 _CONCURRENTLY = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
 _DROP_INDEX = re.compile(r"\s*DROP\s+INDEX\b", re.IGNORECASE)
 _CREATE_INDEX = re.compile(
-    r"\s*CREATE\s+(?P<unique>UNIQUE\s+)?INDEX\s+(IF\s+NOT\s+EXISTS\s+)?(?P<name>[\w\"]+)\s+(?P<rest>ON\b.*)",
+    r"\s*CREATE\s+(?P<unique>UNIQUE\s+)?INDEX\s+(IF\s+NOT\s+EXISTS\s+)?(?P<name>[\w\"]+)\s+ON\s+"
+    r"(?:ONLY\s+)?(?:[\w\"]+\.)?(?:\w+|\"[^\"]+\")\s*(?P<body>(?:USING\b|\().*)",
     re.IGNORECASE | re.DOTALL,
 )
 _ADD_CONSTRAINT = re.compile(
@@ -61,7 +63,7 @@ _ADD_CONSTRAINT = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _RETYPE = re.compile(r"\s*ALTER\s+TABLE\b.*\bALTER\b.*\bTYPE\b", re.IGNORECASE | re.DOTALL)
-_REINDEX = re.compile(r"\bREINDEX\b", re.IGNORECASE)
+_REINDEX = re.compile(r"\bREINDEX\s+(?:\([^()]*\)\s*)?(?:INDEX|TABLE|SCHEMA|DATABASE|SYSTEM)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Build:
     subject: str  # "index ix_orders_note", "constraint uq_orders_note"
     words: str  # "the index of unique constraint uq_orders_note"
     code: str  # empty if PostgreSQL cannot, or the code is not known
+    first: TwoSteps = field(default_factory=lambda: TwoSteps([], []))  # in earlier revisions
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
@@ -79,7 +82,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         for table, found in by_table((table, held) for held in held_locks for table in _built(held)):
             yield _build_finding(transaction, table, found)
         gone = _dropped_tables(transaction.step)
-        for table, found in by_table((table, held) for held in held_locks for table in _dropped(held)):
+        for table, found in by_table((table, held) for held in held_locks for table in _dropped(transaction, held)):
             if table in gone:
                 continue  # the revision drops the table too, and no session waits for that
             yield _drop_finding(transaction, table, found)
@@ -90,10 +93,15 @@ def _built(held: HeldLocks) -> list[str]:
     return [table for table in statement.index_builds if table not in statement.rewrites and table in held.modes]
 
 
-def _dropped(held: HeldLocks) -> list[str]:
+def _dropped(transaction: Transaction, held: HeldLocks) -> list[str]:
     if not _DROP_INDEX.match(held.statement.sql):
         return []
-    return [table for table, modes in held.statement.locks.items() if "AccessExclusiveLock" in modes]
+    locked = [table for table, modes in held.statement.locks.items() if "AccessExclusiveLock" in modes]
+    if held.statement.lock_timeout_ms:
+        # There is no better way for the index of a partitioned table.
+        schema = transaction.schema if locked else Schema()
+        locked = [table for table in locked if not schema.is_partitioned(table)]
+    return locked
 
 
 def _dropped_tables(step: Step) -> set[str]:
@@ -132,21 +140,41 @@ def _builds(transaction: Transaction, held: HeldLocks, table: str) -> Iterator[B
     ]
     for change in built:
         of = "the index of " if change.key.kind == "constraint" else ""
-        yield Build(f"{change.key.kind} {change.key.name}", f"{of}{short_noun(change)}", concurrently(change))
+        index = index_of(change)
+        code, first = _code(transaction, index), _required_first(index, transaction.schema)
+        yield Build(f"{change.key.kind} {change.key.name}", f"{of}{short_noun(change)}", code, first)
     if built:
         return
     # Dropped and recreated, or on a table that was renamed before: only the statement shows it.
     if create := _CREATE_INDEX.match(statement.sql):
-        name, unique = create["name"], "UNIQUE " if create["unique"] else ""
-        sql = f"CREATE {unique}INDEX CONCURRENTLY {name} {create['rest'].rstrip(' ;')}"
-        drop = f"op.execute({python(f'DROP INDEX CONCURRENTLY IF EXISTS {name}')})"
-        code = f"with op.get_context().autocommit_block():\n    {drop}\n    op.execute({python(sql, is_sql=True)})"
-        words = "index " + name.strip('"')
-        yield Build(words, words, code)
+        name = create["name"].strip('"')
+        index = Index(table, name, create["body"].rstrip(" ;"), bool(create["unique"]))
+        yield Build(f"index {name}", f"index {name}", _code(transaction, index))
     elif add := _ADD_CONSTRAINT.match(statement.sql):
         kind = "primary key" if str(add["kind"]).upper().startswith("PRIMARY") else "unique constraint"
         name = add["name"].strip('"') if add["name"] else None
         yield Build(f"constraint {name}" if name else kind, f"the index of {name or f'the {kind}'}", "")
+
+
+def _code(transaction: Transaction, index: Index | None) -> str:
+    if index is None:
+        return ""
+    return build(replace(index, body=transaction.schema.unqualified(index.body)), transaction.schema)
+
+
+def _required_first(index: Index | None, schema: Schema) -> TwoSteps:
+    """What makes the columns of a primary key NOT NULL, for which PostgreSQL would scan the table."""
+    steps = [require(index.table, column, schema) for column in _nullable_key(index, schema)] if index else []
+    return TwoSteps([line for each in steps for line in each.now], [line for each in steps for line in each.later])
+
+
+def _nullable_key(index: Index, schema: Schema) -> list[str]:
+    """The columns of a primary key that may be NULL so far."""
+    if index.constraint != "PRIMARY KEY":
+        return []
+    definitions = {key.name: each for key, each in schema.parts_of("column", index.table)}
+    names = re.findall(r'"(?:[^"]|"")+"|\w+', index.declared.partition("(")[2].partition(")")[0])
+    return [each for each in map(unquoted, names) if definitions.get(each, {}).get("nullable")]
 
 
 def _needs_no_index(change: Change) -> bool:
@@ -156,16 +184,21 @@ def _needs_no_index(change: Change) -> bool:
 def _advice(builds: Sequence[Build], table: str, sqls: str) -> str:
     if builds:
         code = "\n".join(build.code for build in builds if build.code)
-        parts = [f"Build it concurrently, outside the transaction:\n\n{indented(code)}"] if code else []
+        parts = []
+        if required := [line for build in builds for line in build.first.now]:
+            later = [line for build in builds for line in build.first.later]
+            parts += [f"First, in an earlier revision:\n\n{indented(chr(10).join(required))}"]
+            parts += [f"and in the next, which blocks no reads or writes:\n\n{indented(chr(10).join(later))}"]
+        parts += [f"Build it concurrently, outside the transaction:\n\n{indented(code)}"] if code else []
         return "\n\n".join([*parts, *([] if all(build.code for build in builds) else [_TAKE_OVER])])
     if _RETYPE.match(sqls):
         return _RETYPED
     first = "Build it concurrently, outside the transaction"
     if not _REINDEX.search(sqls):
         return f"{first}."
-    sql = f"REINDEX TABLE CONCURRENTLY {quote_table(table)}"
-    code = f"with op.get_context().autocommit_block():\n    op.execute({python(sql)})"
-    return f"{first}; for a REINDEX:\n\n{indented(code)}"
+    lines = [_REINDEX.sub(lambda found: f"{found[0]} CONCURRENTLY", sql, count=1) for sql in sqls.splitlines()]
+    code = "\n".join(autocommit([execute(line.strip(" ;")) for line in lines if _REINDEX.search(line)]))
+    return f"{first}:\n\n{indented(code)}"
 
 
 _TAKE_OVER = (
@@ -186,17 +219,23 @@ def _drop_finding(transaction: Transaction, table: str, found: Sequence[HeldLock
         for change in changes_by(transaction.step, held.statement, table)
         if change.key.kind == "index" and change.after is None
     ]
-    advice = "Drop it concurrently, outside the transaction."
-    if gone:
-        code = "\n".join(concurrently(change) for change in gone)
-        advice = f"Drop it concurrently, outside the transaction:\n\n{indented(code)}"
+    schema = transaction.schema
+    advice = "Drop it concurrently, outside the transaction"
+    if schema.is_partitioned(table):
+        advice = (
+            "PostgreSQL cannot drop the index of a partitioned table concurrently. With a short lock_timeout the statement gives up "
+            "instead of keeping others waiting, and can be tried again"
+        )
+    code = (
+        "\n".join(dict.fromkeys(line for change in gone for line in drop(change, schema).splitlines())) if gone else ""
+    )
     return Finding(
         f"Reads and writes on {shorten(table)} wait behind this DROP INDEX, which waits for all queries that are running on the table.",
         together(f"drop {named(change.key)}" for change in gone) or "drop",
         revision=transaction.revision.revision,
         object=table,
         detail="\n".join(sql_of(held.statement) for held in found),
-        help=advice,
+        help=f"{advice}:\n\n{indented(code)}" if code else f"{advice}.",
         line=found[0].statement.line,
     )
 

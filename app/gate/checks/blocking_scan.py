@@ -38,19 +38,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.support.column_types import is_required
-from app.gate.checks.support.fix_code import python
+from app.gate.checks.support.concurrently import TwoSteps, constrain, require
 from app.gate.checks.support.locks import HeldLocks, Transaction, by_table, is_blocking_scan, transactions, waiting
 from app.gate.checks.support.naming import short_noun
 from app.gate.checks.support.renames import is_renamed
+from app.gate.checks.support.scans import advise_on_scan
+from app.gate.checks.support.schema import Schema, unquoted
+from app.gate.checks.support.script import execute
 from app.gate.checks.support.statements import changes_by, sql_of
 from app.gate.checks.support.subjects import together
-from app.gate.postgres.quoting import quote, quote_table
-from app.gate.recording.model import Change, Evidence, Recording, Statement
-from app.gate.recording.names import shorten
+from app.gate.recording.model import Change, Evidence, Key, Recording, Statement
+from app.gate.recording.names import shorten, table_of
 from app.gate.report.verdict import Severity
 from app.gate.wording import indented, listed
 
@@ -61,8 +63,7 @@ class Constraint:
 
     subject: str  # "constraint ck_total", "not-null total"
     words: str  # "check constraint ck_total"
-    now: str  # code
-    later: str
+    steps: TwoSteps
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
@@ -112,35 +113,41 @@ def _finding(transaction: Transaction, table: str, found: Sequence[HeldLocks]) -
         revision=transaction.revision.revision,
         object=table,
         detail="\n".join(sql_of(held.statement) for held in found),
-        help=_advice(constraints),
+        help=_advice(constraints)
+        if constraints
+        else advise_on_scan(transaction, table, [each.statement for each in found]),
         line=statement.line,
     )
 
 
 def _constraints(transaction: Transaction, statement: Statement, table: str) -> Iterator[Constraint]:
+    schema = transaction.schema
     changes = [
         change for change in changes_by(transaction.step, statement, table) if _is_added_constraint(change, statement)
     ]
     for change in changes:
-        yield _not_null(change.key.name, table) if change.key.kind == "column" else _add_constraint(change, table)
+        yield _not_null(change, schema) if change.key.kind == "column" else _add_constraint(change, statement, schema)
     # Dropped and recreated, or renamed afterwards: only the statement shows it.
     if not changes and (found := _SET_NOT_NULL.fullmatch(statement.sql)):
-        yield _not_null(found["column"].strip('"'), table)
+        space, _, label = table.partition(".")
+        yield _not_null(Change(Key("column", space, found["column"].strip('"'), label), {}, {}), schema)
     if not changes and (found := _ADD_CONSTRAINT.fullmatch(statement.sql)):
-        alter, rule, columns = found["alter"], found["rule"], re.findall(r"\w+", found["columns"] or "")
-        called = "_".join([table.rpartition(".")[2], *columns, "fkey" if columns else "check"])  # as PostgreSQL does
-        name = found["name"] or quote(called[:63])
+        altered = _find_table(found["table"], [table, *statement.locks]) or table
+        columns = re.findall(r"\w+", found["columns"] or "")
+        called = "_".join([altered.rpartition(".")[2], *columns, "fkey" if columns else "check"])  # as PostgreSQL does
+        name = (found["name"] or called[:63]).strip('"')
         kind = f"foreign key of {listed(columns)}" if columns else "a check constraint"
-        yield Constraint(
-            subject=f"constraint {found['name'] or called}".replace('"', ""),
-            words=(found["name"] or kind).strip('"'),
-            now=f"op.execute({python(f'{alter} ADD CONSTRAINT {name} {rule} NOT VALID', is_sql=True)})",
-            later=f"op.execute({python(f'{alter} VALIDATE CONSTRAINT {name}')})",
-        )
+        words = found["name"].strip('"') if found["name"] else kind
+        yield Constraint(f"constraint {name}", words, constrain(altered, name, found["rule"], schema))
+
+
+def _find_table(name: str, tables: Sequence[str]) -> str | None:
+    """The one of the tables that a statement names."""
+    return next((each for each in tables if each.rpartition(".")[2] == unquoted(name).rpartition(".")[2]), None)
 
 
 _ADD_CONSTRAINT = re.compile(
-    r"\s*(?P<alter>ALTER\s+TABLE\s+(ONLY\s+)?[\w.\"]+)\s+ADD\s+(CONSTRAINT\s+(?P<name>[\w\"]+)\s+)?"
+    r"\s*ALTER\s+TABLE\s+(ONLY\s+)?(?P<table>[\w.\"]+)\s+ADD\s+(CONSTRAINT\s+(?P<name>[\w\"]+)\s+)?"
     r"(?P<rule>(CHECK\b|FOREIGN\s+KEY\s*\((?P<columns>[^()]*)\)).*?)\s*;?\s*",
     re.IGNORECASE | re.DOTALL,
 )
@@ -160,10 +167,9 @@ def _is_added_constraint(change: Change, statement: Statement) -> bool:
 
 
 def _advice(constraints: Sequence[Constraint]) -> str:
-    if not constraints:
-        return "Add it for new rows first (NOT VALID), and validate the existing rows in a later revision (VALIDATE CONSTRAINT)."
     now, later = (
-        "\n".join(dict.fromkeys(each)) for each in zip(*((each.now, each.later) for each in constraints), strict=True)
+        "\n".join(dict.fromkeys(line for lines in each for line in lines))
+        for each in zip(*((each.steps.now, each.steps.later) for each in constraints), strict=True)
     )
     return (
         f"Add it for new rows in this revision, which is fast:\n\n{indented(now)}\n\n"
@@ -171,33 +177,29 @@ def _advice(constraints: Sequence[Constraint]) -> str:
     )
 
 
-def _add_constraint(change: Change, table: str) -> Constraint:
-    definition = str((change.after or {}).get("definition", "")).removesuffix(" NOT VALID")
-    alter, name = f"ALTER TABLE {quote_table(table)}", quote(change.key.name)
-    return Constraint(
-        subject=f"constraint {change.key.name}",
-        words=short_noun(change),
-        now=f"op.execute({python(f'{alter} ADD CONSTRAINT {name} {definition} NOT VALID', is_sql=True)})",
-        later=f"op.execute({python(f'{alter} VALIDATE CONSTRAINT {name}')})",
-    )
+def _add_constraint(change: Change, statement: Statement, schema: Schema) -> Constraint:
+    table, after = table_of(change.key), change.after or {}
+    rule = schema.unqualified(str(after.get("definition", "")).removesuffix(" NOT VALID"))
+    steps = constrain(table, change.key.name, rule, schema)
+    if found := _ADD_COLUMN.match(statement.sql):  # the constraint came with its column
+        column = found["column"].rstrip(" ,")
+        add = execute(f"ALTER TABLE {schema.sql(table)} ADD COLUMN {column}")
+        steps = replace(steps, now=[add, *steps.now])
+    return Constraint(f"constraint {change.key.name}", short_noun(change), steps)
 
 
-def _not_null(column: str, table: str) -> Constraint:
-    schema, _, label = table.partition(".")
-    check, alter = f"{label}_{column}_not_null", f"ALTER TABLE {quote_table(table)}"
-    named = "" if schema == "public" else f", schema={python(schema)}"
-    return Constraint(
-        subject=f"not-null {column}",
-        words=f"NOT NULL of {column}",
-        now=f"op.execute({python(f'{alter} ADD CONSTRAINT {quote(check)} CHECK ({quote(column)} IS NOT NULL) NOT VALID')})",
-        later="\n".join(
-            [
-                f"op.execute({python(f'{alter} VALIDATE CONSTRAINT {quote(check)}')})",
-                f"op.alter_column({python(label)}, {python(column)}, nullable=False{named})",
-                f'op.drop_constraint({python(check)}, {python(label)}, type_="check"{named})',
-            ]
-        ),
-    )
+# A column with its type, less the constraint that comes with it.
+_ADD_COLUMN = re.compile(
+    r"\s*ALTER\s+TABLE\s+(?:ONLY\s+)?[\w.\"]+\s+ADD\s+(?:COLUMN\s+)?(?!CONSTRAINT\b|CHECK\b|FOREIGN\b)"
+    r"(?P<column>.*?)\s+(?:CONSTRAINT\b|CHECK\b|REFERENCES\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def _not_null(change: Change, schema: Schema) -> Constraint:
+    column = change.key.name
+    steps = require(table_of(change.key), column, schema)
+    return Constraint(f"not-null {column}", f"NOT NULL of {column}", steps)
 
 
 CHECK = Check(id="blocking-scan", severity=Severity.WARNING, examine=examine, needs=frozenset({Evidence.LOCKS}))

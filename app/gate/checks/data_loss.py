@@ -42,9 +42,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
-from app.gate.checks.support import fix_code
 from app.gate.checks.support.downgrades import find_omission
 from app.gate.checks.support.inheritance import parents_left
+from app.gate.checks.support.script import python
 from app.gate.checks.support.subjects import together
 from app.gate.postgres.quoting import quote, quote_table
 from app.gate.recording.model import Evidence, Loss, LossKind, Populated, Recording, Revision, RoundTrip
@@ -224,14 +224,14 @@ def _copies(revision: Revision, losses: Sequence[Loss]) -> Iterator[str]:
         schema, _, label = table.partition(".")
         kept = f"{label}_before_{revision.revision}"[:63]
         if any(loss.kind == LossKind.TABLE_DROPPED for loss in lost):
-            named = "" if schema == "public" else f", schema={fix_code.python(schema)}"
-            yield f"op.rename_table({fix_code.python(label)}, {fix_code.python(kept)}{named})"
+            named = "" if schema == "public" else f", schema={python(schema)}"
+            yield f"op.rename_table({python(label)}, {python(kept)}{named})"
             continue
         names = [loss.column for loss in lost if loss.column is not None]
         is_of_columns = len(names) == len(lost)
         chosen = ", ".join(map(quote, dict.fromkeys([*lost[0].key, *names]))) if is_of_columns else "*"
         sql = f"CREATE TABLE {quote_table(f'{schema}.{kept}')} AS SELECT {chosen} FROM {quote_table(table)}"
-        yield f"op.execute({fix_code.python(sql, is_sql=True)})"
+        yield f"op.execute({python(sql, is_sql=True)})"
 
 
 CHECK = Check(

@@ -35,8 +35,8 @@ from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.support.failures import failure_detail
-from app.gate.checks.support.fix_code import python
 from app.gate.checks.support.naming import failure_reason
+from app.gate.checks.support.script import python
 from app.gate.checks.support.subjects import cause, named, together
 from app.gate.postgres.quoting import quote_table
 from app.gate.recording.model import Evidence, Failure, Interruption, Recording, RoundTrip

@@ -37,6 +37,7 @@ from app.gate.checks.base import Check, Finding
 from app.gate.checks.support import fix_code
 from app.gate.checks.support.downgrades import Omission, find_omission
 from app.gate.checks.support.naming import noun, principal
+from app.gate.checks.support.schema import Schema, SchemaHistory
 from app.gate.recording.model import Recording, Revision, RoundTrip
 from app.gate.report.verdict import Severity
 from app.gate.snapshot.describe import describe
@@ -64,17 +65,20 @@ def examine(recording: Recording) -> Iterator[Finding]:
             severity=Severity.NOTICE if all(_is_explained(trip, omission) for _, trip, omission in omissions) else None,
         )
         return
+    history = SchemaHistory(recording)
     for revision, trip, omission in omissions:
-        yield _finding(revision, trip, omission)
+        yield _finding(revision, trip, omission, history)
 
 
-def _finding(revision: Revision, trip: RoundTrip, omission: Omission) -> Finding:
+def _finding(revision: Revision, trip: RoundTrip, omission: Omission, history: SchemaHistory) -> Finding:
     return Finding(
         f"{revision.revision} cannot be undone: {_reason(trip, omission)}.",
         f"downgrade {omission.value}",
         revision=revision.revision,
         detail=_left(trip),
-        help=_ACCEPT if _is_explained(trip, omission) else f"{_help(revision, trip)}\n\n{_ACCEPT}",
+        help=_ACCEPT
+        if _is_explained(trip, omission)
+        else f"{_help(revision, trip, history.after(revision.revision))}\n\n{_ACCEPT}",
         severity=Severity.NOTICE if _is_explained(trip, omission) else None,
         direction="upgrade" if omission is Omission.MISSING else "downgrade",
     )
@@ -110,13 +114,13 @@ def _left(trip: RoundTrip) -> str | None:
     return f"What the upgrade does:\n{bulleted(map(describe, changes))}" if changes else None
 
 
-def _help(revision: Revision, trip: RoundTrip) -> str:
+def _help(revision: Revision, trip: RoundTrip, schema: Schema) -> str:
     """The downgrade, if it can be written from what is known."""
     changes = trip.up.changes if trip.up is not None else ()
     cleanup = fix_code.children_first(fix_code.reversed_changes(principal(changes)), changes)
     text = "Write a downgrade that undoes the steps of the upgrade in reverse order."
-    if cleanup and all(fix_code.lines_for(change) for change in cleanup):
-        code = indented(f"def downgrade() -> None:\n{indented(fix_code.code(cleanup, limit=40))}")
+    if cleanup and all(fix_code.lines_for(change, schema) for change in cleanup):
+        code = indented(f"def downgrade() -> None:\n{indented(fix_code.code(cleanup, 40, schema))}")
         text = f"A downgrade that restores the schema, in {revision.path}:\n\n{code}"
     return text
 

@@ -39,7 +39,6 @@ import re
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.support.fix_code import python
 from app.gate.checks.support.locks import (
     HeldLocks,
     Transaction,
@@ -49,6 +48,7 @@ from app.gate.checks.support.locks import (
     transactions,
     waiting,
 )
+from app.gate.checks.support.script import python
 from app.gate.checks.support.statements import first_word, sql_of
 from app.gate.postgres.locks import who_waits
 from app.gate.recording.model import Evidence, Recording

@@ -32,12 +32,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
+from app.gate.checks.support.script import python
 from app.gate.checks.support.subjects import together
 from app.gate.checks.unregistered_models import full_table_name
 from app.gate.recording.model import Drift, Evidence, Recording
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
-from app.gate.wording import counted, listed
+from app.gate.wording import counted, indented, listed
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
@@ -72,8 +73,30 @@ def _finding(table: str, drifts: list[Drift]) -> Finding:
         together(f"{drift.kind} {shorten(drift.object)}" for drift in drifts),
         object=table,
         detail="\n".join(f"- {operation}" for operation in operations) if len(operations) > 1 else None,
-        help=f"If the models are right, let Alembic write the missing revision:\n\n"
-        f'    alembic revision --autogenerate -m "bring {shorten(table)} up to its model"',
+        help=_help(table, drifts),
+    )
+
+
+def _help(table: str, drifts: list[Drift]) -> str:
+    if any(drift.kind == "remove-table" for drift in drifts):
+        return _without_a_model(table)
+    command = f'alembic revision --autogenerate -m "bring {shorten(table)} up to its model"'
+    dropped = [drift.object.rpartition(".")[2] for drift in drifts if drift.kind == "remove-column"]
+    warning = f" It drops {listed(dropped)}, with the values in it." if dropped else ""
+    return f"If the models are right, let Alembic write the missing revision.{warning}\n\n    {command}"
+
+
+def _without_a_model(table: str) -> str:
+    """What autogenerate would write is what does the harm, so it is not advised."""
+    name = python(table.rpartition(".")[2])
+    hidden = f"""def include_object(object, name, type_, reflected, compare_to):
+    return not (type_ == "table" and name == {name})
+
+context.configure(..., include_object=include_object)"""
+    return (
+        f"No model of {shorten(table)} exists, and the revision that autogenerate would write drops the table, with all rows in it. If the "
+        "project uses it, add its model, or import the module that has it. If it is not the project's (Alembic's own version table, one "
+        f"of an extension or of another program), hide it from autogenerate in env.py:\n\n{indented(hidden)}"
     )
 
 

@@ -34,8 +34,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
-from app.gate.checks.support.fix_code import concurrently, python
+from app.gate.checks.support.concurrently import build, index_of
 from app.gate.checks.support.naming import noun
+from app.gate.checks.support.schema import SchemaHistory
+from app.gate.checks.support.script import python
 from app.gate.postgres.quoting import quote, quote_table
 from app.gate.recording.model import Change, Definition, Evidence, Key, Recording, RoundTrip
 from app.gate.recording.names import full_name, table_of
@@ -47,7 +49,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if recording.head is None:
         raise CheckSkipped(recording.not_observed.get("head", "the history was not walked to its head"))
     for key, definition in sorted(recording.head.objects.items()):
-        if (found := _finding(key, definition) or _switched_off(key, definition)) is None:
+        if (found := _finding(recording, key, definition) or _switched_off(key, definition)) is None:
             continue
         subject, message, advice = found
         origin = _find_origin(recording, key)
@@ -64,7 +66,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             )
 
 
-def _finding(key: Key, definition: Definition) -> tuple[str, str, str] | None:
+def _finding(recording: Recording, key: Key, definition: Definition) -> tuple[str, str, str] | None:
     """Its subject, what is wrong, and the advice."""
     is_valid = all(definition.get(name) is not False for name in ("validated", "valid", "index_valid"))
     if is_valid and "NOT VALID" not in str(definition.get("not_null", "")):
@@ -83,7 +85,8 @@ def _finding(key: Key, definition: Definition) -> tuple[str, str, str] | None:
             f"Validate them in a separate revision; writes continue meanwhile:\n\n{indented(code)}",
         )
     if definition.get("valid") is False or definition.get("index_valid") is False:
-        code = concurrently(Change(key, None, definition))
+        index = index_of(Change(key, None, definition))
+        code = build(index, SchemaHistory(recording).at_head()) if index is not None else ""
         return (
             f"{key.kind} invalid",
             f"{what} is INVALID at head: no query uses it, but every write maintains it",

@@ -49,6 +49,7 @@ from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.failures import failure_detail
 from app.gate.checks.support.naming import failure_reason
 from app.gate.checks.support.row_advice import NO_LABEL, find_column_change, help_for, help_for_new_table
+from app.gate.checks.support.schema import SchemaHistory
 from app.gate.checks.support.subjects import cause, together
 from app.gate.postgres import sqlstates
 from app.gate.postgres.quoting import quote_table
@@ -61,7 +62,6 @@ from app.gate.recording.model import (
     Revision,
     RoundTrip,
     RowKind,
-    Snapshot,
 )
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.report.verdict import Severity
@@ -76,6 +76,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if "populated" in recording.not_observed:
         raise CheckSkipped(f"no upgrade was tried over rows: {recording.not_observed['populated']}")
     revisions = {each.revision: each for each in recording.graph.revisions}
+    history = SchemaHistory(recording)
     uncovered: dict[str, dict[str, list[str]]] = {}  # reason -> revision -> tables
     for trip in recording.trips:
         revision = revisions[trip.revision]
@@ -84,7 +85,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         if trip.rows_failure is not None:
             yield _not_loaded(revision, trip.rows_failure)
         if trip.populated is not None and trip.populated.step.failure is not None:
-            yield _finding(revision, trip, trip.populated, trip.populated.step.failure, recording.head)
+            yield _finding(revision, trip, trip.populated, trip.populated.step.failure, history)
         for table, reason in trip.tables_without_rows.items():
             uncovered.setdefault(reason, {}).setdefault(trip.revision, []).append(table)
     for reason, tables_by_revision in uncovered.items():
@@ -100,7 +101,7 @@ _SUBJECTS = {
 
 
 def _finding(
-    revision: Revision, trip: RoundTrip, populated: Populated, failure: Failure, head: Snapshot | None
+    revision: Revision, trip: RoundTrip, populated: Populated, failure: Failure, history: SchemaHistory
 ) -> Finding:
     table, column = _place(trip, populated, failure)
     is_new = table in _tables_made(trip)
@@ -132,7 +133,7 @@ def _finding(
         detail=failure_detail(failure),
         help=help_for_new_table(revision, table, rows_of)
         if is_new
-        else help_for(revision, trip, failure, table, column, head),
+        else help_for(revision, trip, failure, table, column, history.after(revision.revision)),
         line=failure.line,
         severity=severity,
     )

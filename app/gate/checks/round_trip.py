@@ -30,6 +30,7 @@ Stays quiet when
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, Finding
@@ -37,9 +38,11 @@ from app.gate.checks.support import fix_code
 from app.gate.checks.support.downgrades import find_omission, is_refusal
 from app.gate.checks.support.failures import exists_already, explain, failure_detail, is_missing
 from app.gate.checks.support.naming import failure_reason, noun, principal
+from app.gate.checks.support.schema import Schema, SchemaHistory
+from app.gate.checks.support.statements import mentions
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object
 from app.gate.postgres import sqlstates
-from app.gate.recording.model import Change, Failure, Recording, Revision, RoundTrip
+from app.gate.recording.model import Change, Failure, Key, Recording, Revision, RoundTrip
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity
 from app.gate.snapshot.describe import describe
@@ -48,10 +51,11 @@ from app.gate.wording import bulleted, first_line, indented, listed
 
 def examine(recording: Recording) -> Iterator[Finding]:
     revisions = {each.revision: each for each in recording.graph.revisions}
+    history = SchemaHistory(recording)
     for trip in recording.trips:
         revision = revisions[trip.revision]
         if _is_meant_to_work(revision, trip):
-            yield from _judge(revision, trip)
+            yield from _judge(revision, trip, history)
 
 
 def _is_meant_to_work(revision: Revision, trip: RoundTrip) -> bool:
@@ -60,26 +64,26 @@ def _is_meant_to_work(revision: Revision, trip: RoundTrip) -> bool:
     return trip.down is not None and not (trip.down.failure is not None and is_refusal(trip.down.failure))
 
 
-def _judge(revision: Revision, trip: RoundTrip) -> Iterator[Finding]:
+def _judge(revision: Revision, trip: RoundTrip, history: SchemaHistory) -> Iterator[Finding]:
     """At most one finding: later failures of a round trip follow from the first."""
     failed_again = trip.second_up.failure if trip.second_up is not None else None
     if trip.down is not None and trip.down.failure is not None:
-        yield _failed(revision, trip.down.failure)
+        yield _failed(revision, trip, trip.down.failure, history)
     elif trip.left_behind:
-        yield _not_restored(revision, principal(trip.left_behind), failed_again)
+        yield _not_restored(revision, trip, failed_again, history)
     elif failed_again is not None:
         yield _not_repeatable(revision, failed_again)
     elif trip.second_up_differences:
         yield _not_repeated(revision, principal(trip.second_up_differences))
 
 
-def _failed(revision: Revision, failure: Failure) -> Finding:
+def _failed(revision: Revision, trip: RoundTrip, failure: Failure, history: SchemaHistory) -> Finding:
     return Finding(
         f"The downgrade of {revision.revision} fails: {failure_reason(failure)}.",
         f"downgrade fails {cause(failure)}",
         revision=revision.revision,
         detail=failure_detail(failure),
-        help=_hint(failure),
+        help=_names_of_constraints(trip, failure, history.after(trip.revision)) or _hint(failure),
         line=failure.line,
         direction="downgrade",
     )
@@ -97,7 +101,34 @@ def _hint(failure: Failure) -> str:
     return "Undo what the upgrade did, in reverse order. To reproduce the error, on a database at this revision:\n\n    alembic downgrade -1"
 
 
-def _not_restored(revision: Revision, left: list[Change], failed_again: Failure | None) -> Finding:
+# https://docs.sqlalchemy.org/en/20/errors.html: of `op.drop_constraint(None, …)`, which autogenerate writes.
+_WITHOUT_NAME = re.compile(r"DROP CONSTRAINT for constraint (?:<class .*\.)?(?P<kind>\w+).*; it has no name", re.DOTALL)
+_TYPES = {
+    "ForeignKeyConstraint": "foreign key",
+    "UniqueConstraint": "unique",
+    "CheckConstraint": "check",
+    "PrimaryKeyConstraint": "primary key",
+}
+
+
+def _names_of_constraints(trip: RoundTrip, failure: Failure, schema: Schema) -> str | None:
+    """The names that PostgreSQL gave to the constraints which the downgrade drops without one."""
+    found = _WITHOUT_NAME.search(failure.message)
+    if found is None or trip.up is None:
+        return None
+    tables = {each.key.name for each in trip.up.changes if each.key.kind == "table" and each.before is None}
+    new = [each for each in trip.up.changes if each.key.kind == "constraint" and each.before is None]
+    new = [each for each in new if each.key.table not in tables]
+    wanted = _TYPES.get(found["kind"])
+    new = [each for each in new if (each.after or {}).get("type") == wanted or wanted is None]
+    code = fix_code.code(fix_code.reversed_changes(new), schema=schema)
+    return (
+        f"PostgreSQL named what the upgrade left unnamed. Drop it by that name:\n\n{indented(code)}" if code else None
+    )
+
+
+def _not_restored(revision: Revision, trip: RoundTrip, failed_again: Failure | None, history: SchemaHistory) -> Finding:
+    left = principal(trip.left_behind)
     message = f"The downgrade of {revision.revision} does not restore the schema: {listed([_what(change) for change in left], limit=2)}"
     if failed_again is not None:
         message += f"; so the revision cannot be applied again ({first_line(failed_again.message)})"
@@ -110,7 +141,7 @@ def _not_restored(revision: Revision, left: list[Change], failed_again: Failure 
             describe(change).replace(" is new", " remains") if change.before is None else _described(change)
             for change in left
         ),
-        help=_how_to_restore(revision, left),
+        help=_how_to_restore(revision, trip, left, history.after(trip.revision)),
         direction="downgrade",
         severity=_severity(left, failed_again),
     )
@@ -141,9 +172,32 @@ def _not_repeated(revision: Revision, changes: list[Change]) -> Finding:
     )
 
 
-def _how_to_restore(revision: Revision, left: list[Change]) -> str | None:
-    code = fix_code.code(fix_code.reversed_changes(left))
-    return f"In the downgrade of {revision.path}, add:\n\n{indented(code)}" if code else None
+def _how_to_restore(revision: Revision, trip: RoundTrip, left: list[Change], schema: Schema) -> str | None:
+    """The code for the downgrade; for what the upgrade took along without a word, for the upgrade."""
+    # What went with a column, such as a CHECK, is to be created again with it.
+    gone = [change for change in trip.left_behind if change.after is None and change not in left]
+    lost = [change for change in left if _is_lost_on_the_way(change, trip)]
+    kept = [change for change in [*left, *gone] if change not in lost]
+    parts = []
+    if code := fix_code.code(fix_code.reversed_changes(lost), schema=schema):
+        names = listed([noun(change) for change in lost])
+        parts.append(
+            f"The upgrade loses {names}, though no line of it says so: what a table that is created again does not bring along. "
+            f"In the upgrade of {revision.path}, add at the end:\n\n{indented(code)}"
+        )
+    if code := fix_code.code(fix_code.reversed_changes(kept), schema=schema):
+        parts.append(f"In the downgrade of {revision.path}, add:\n\n{indented(code)}")
+    return "\n\n".join(parts) or None
+
+
+def _is_lost_on_the_way(change: Change, trip: RoundTrip) -> bool:
+    """Whether the upgrade dropped something that none of its statements names, from a table that stays."""
+    if change.after is not None or change.key.kind not in ("trigger", "policy", "rule") or trip.up is None:
+        return False
+    is_dropped = any(each.key == change.key and each.after is None for each in trip.up.changes)
+    table = Key("table", change.key.schema, change.key.table)
+    stays = not any(each.key == table and each.after is None for each in trip.up.changes)
+    return is_dropped and stays and not any(mentions(each, change.key.name) for each in trip.up.statements)
 
 
 def _severity(left: list[Change], failed_again: Failure | None) -> Severity:

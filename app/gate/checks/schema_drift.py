@@ -48,6 +48,7 @@ from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support import fix_code
 from app.gate.checks.support.column_types import is_wider
 from app.gate.checks.support.naming import failure_reason, is_one_sided, noun, principal, short_noun
+from app.gate.checks.support.schema import Schema, SchemaHistory
 from app.gate.checks.support.subjects import named, together
 from app.gate.recording.model import TABLE_KINDS, Change, Definition, Evidence, Key, Recording, Snapshot
 from app.gate.recording.names import full_name, shorten, table_of
@@ -82,7 +83,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     for found in _differences(head, models, recording):
         by_heading.setdefault((found.heading, found.severity), []).append(found)
     for (_, severity), differences in sorted(by_heading.items(), key=lambda item: (item[1][0].object, item[0])):
-        yield _finding(severity, differences)
+        yield _finding(severity, differences, SchemaHistory(recording).at_head())
 
 
 def _snapshots(recording: Recording) -> tuple[Snapshot, Snapshot]:
@@ -315,7 +316,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 160 else f"{text[:160]}…"
 
 
-def _finding(severity: Severity, differences: list[Difference]) -> Finding:
+def _finding(severity: Severity, differences: list[Difference], schema: Schema) -> Finding:
     first = differences[0]
     if len(differences) == 1:
         message = f"{first.words[0].upper()}{first.words[1:]}."
@@ -326,12 +327,12 @@ def _finding(severity: Severity, differences: list[Difference]) -> Finding:
         together(each.subject for each in differences),
         object=first.object if len({each.object for each in differences}) == 1 else None,
         detail=bulleted(each.words for each in differences) if len(differences) > 1 else None,
-        help=_help(severity, differences),
+        help=_help(severity, differences, schema),
         severity=severity,
     )
 
 
-def _help(severity: Severity, differences: list[Difference]) -> str:
+def _help(severity: Severity, differences: list[Difference], schema: Schema) -> str:
     if severity is Severity.WARNING and not all(each.is_extra for each in differences):
         return (
             "Databases that the models create, such as those of tests, differ here. Change the model to match the migrations, or the "
@@ -342,7 +343,7 @@ def _help(severity: Severity, differences: list[Difference]) -> str:
             "Tests on tables that the models create run without it. Add it to the model (server_default, comment, Index, the name), "
             'or, if a model cannot express it, create it together with the tables: event.listen(metadata, "after_create", DDL("…")).'
         )
-    code = fix_code.code(each.fix for each in differences if each.fix is not None)
+    code = fix_code.code((each.fix for each in differences if each.fix is not None), schema=schema)
     text = "If the models are right, write a revision by hand: autogenerate does not see this"
     return f"{text}:\n\n{indented(code)}" if code else f"{text}."
 

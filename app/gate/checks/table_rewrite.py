@@ -16,19 +16,23 @@ How to fix
             op.execute("ALTER TABLE orders ADD COLUMN IF NOT EXISTS total_new bigint")
             with op.get_context().autocommit_block():
                 op.execute('''
-                    DO $$ BEGIN
-                        LOOP
-                            UPDATE orders SET total_new = total WHERE ctid = ANY (ARRAY(
-                                SELECT ctid FROM orders WHERE total_new IS NULL AND total IS NOT NULL LIMIT 5000));
-                            EXIT WHEN NOT FOUND;
+                    DO $$
+                    DECLARE page bigint := 0;
+                    BEGIN
+                        WHILE page * current_setting('block_size')::bigint < pg_relation_size('orders') LOOP
+                            UPDATE orders SET total_new = total
+                                WHERE total_new IS NULL AND ctid >= ('(' || page || ',0)')::tid
+                                    AND ctid < ('(' || page + 500 || ',0)')::tid;
                             COMMIT;
+                            page := page + 500;
                         END LOOP;
                     END $$
                 ''')
 
     The block commits what was done before it, hence IF NOT EXISTS: the revision can be run again if it is stopped half
-    way. Release the code that writes both columns before the code that reads the new one, and drop the old column last.
-    Set a default separately, which rewrites no row, and fill the existing rows in batches::
+    way. A ctid names a row within one table, so the partitions of a partitioned table are filled one after the other;
+    the finding shows how. Release the code that writes both columns before the code that reads the new one, and drop
+    the old column last. Set a default separately, which rewrites no row, and fill the existing rows in batches::
 
         op.execute("ALTER TABLE orders ADD COLUMN IF NOT EXISTS token uuid")
         op.execute("ALTER TABLE orders ALTER COLUMN token SET DEFAULT gen_random_uuid()")
@@ -51,28 +55,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.support.fix_code import escape_colons, python
 from app.gate.checks.support.locks import Transaction, by_table, transactions
+from app.gate.checks.support.rewrites import IN_GENERAL, Cause, added, refreshed, retyped, with_new_labels
 from app.gate.checks.support.statements import changes_by, mentions, sql_of
 from app.gate.checks.support.subjects import together
-from app.gate.postgres.quoting import quote, quote_table
 from app.gate.recording.model import Change, Evidence, Recording, Statement
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
 from app.gate.wording import indented, listed
-
-
-@dataclass(frozen=True)
-class Cause:
-    """Why a table was rewritten, and how to avoid it."""
-
-    subject: str  # "type of total"
-    why: str  # "to change total from integer to bigint"
-    advice: str
-    code: str
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
@@ -102,38 +94,46 @@ def _finding(transaction: Transaction, table: str, statements: Sequence[Statemen
         revision=transaction.revision.revision,
         object=table,
         detail="\n".join(map(sql_of, statements)),
-        help=_advice(causes),
+        help=_advice(causes, "\n".join(map(sql_of, statements))),
         line=statements[0].line,
     )
 
 
-def _advice(causes: Sequence[Cause]) -> str:
+def _advice(causes: Sequence[Cause], sql: str) -> str:
     if not causes:
-        return _IN_GENERAL
-    lines = [line for cause in causes if cause.advice == causes[0].advice for line in cause.code.splitlines()]
+        return _GIVING_SPACE_BACK if _COMPACTS.search(sql) else IN_GENERAL
+    alike = [cause for cause in causes if cause.advice == causes[0].advice]
+    lines = [line for cause in alike for line in cause.code.splitlines()]
     code = "\n".join(line for index, line in enumerate(lines) if "SET LOCAL" not in line or line not in lines[:index])
-    return f"{causes[0].advice}:\n\n{indented(code)}" if code else causes[0].advice
+    parts = [f"{causes[0].advice}:\n\n{indented(code)}" if code else f"{causes[0].advice}."]
+    if later := "\n".join(line for cause in alike for line in cause.later):
+        parts.append(f"and, in the next revision, which blocks no reads or writes:\n\n{indented(later)}")
+    return "\n\n".join(parts)
 
 
-_IN_GENERAL = (
-    "Do it in steps that each hold the lock only briefly: add a new column or table, fill it in batches outside the "
-    "transaction (op.get_context().autocommit_block()), and let the code move to it."
+_COMPACTS = re.compile(r"\bVACUUM\b|\bCLUSTER\b", re.IGNORECASE)
+_GIVING_SPACE_BACK = (
+    "An ordinary VACUUM makes the space usable again, and no session waits for it. To give it back to the system, or to sort the rows, while "
+    "the table is in use, there is pg_repack, an extension; it is no task of a migration."
 )
-_TIMES = {"timestamp without time zone", "timestamp with time zone"}
 
 
 def _causes(transaction: Transaction, statement: Statement, table: str) -> Iterator[Cause]:
+    schema = transaction.schema
     if re.search(r"\bREFRESH\s+MATERIALIZED\b", statement.sql, re.IGNORECASE):
-        refresh = f"op.execute({python(f'REFRESH MATERIALIZED VIEW CONCURRENTLY {quote_table(table)}')})"
-        code = f"with op.get_context().autocommit_block():\n    {refresh}"
-        yield Cause("refresh", "to refresh it", "With a unique index on it, reads do not wait", code)
+        yield refreshed(table, schema)
+    found = 0
     for change in changes_by(transaction.step, statement, table):
         if change.key.kind != "column" or change.after is None:
             continue
         if change.before is None:
-            yield _added(change, table)
+            found += 1
+            yield added(change, transaction.step, schema)
         elif change.before.get("type") != change.after.get("type") and _is_retyped_by(transaction, statement, change):
-            yield _retyped(change, table, str(change.before.get("type")), str(change.after.get("type")), statement.sql)
+            found += 1
+            yield retyped(change, statement.sql, transaction.step, transaction.schema_after)
+    if not found and (cause := with_new_labels(transaction.step, statement, schema)) is not None:
+        yield cause
 
 
 def _is_retyped_by(transaction: Transaction, statement: Statement, change: Change) -> bool:
@@ -144,76 +144,6 @@ def _is_retyped_by(transaction: Transaction, statement: Statement, change: Chang
         each for each in transaction.step.statements if mentions(each, change.key.table) and alters.search(each.sql)
     ]
     return statement in altering or not altering
-
-
-def _retyped(change: Change, table: str, old_type: str, new_type: str, sql: str) -> Cause:
-    why = f"to change {change.key.name} from {old_type} to {new_type}"
-    subject = f"type of {change.key.name}"
-    old, new, alter = quote(change.key.name), quote(f"{change.key.name}_new"), f"ALTER TABLE {quote_table(table)}"
-    if {old_type, new_type} == _TIMES:
-        # https://www.postgresql.org/docs/12/release-12.html: no rewrite "if the session time zone is UTC".
-        utc = "op.execute(\"SET LOCAL TimeZone = 'UTC'\")"
-        code = f"{utc}\nop.execute({python(f'{alter} ALTER COLUMN {old} TYPE {new_type}')})"
-        return Cause(
-            subject,
-            why,
-            "If the existing values are meant as UTC, PostgreSQL needs no rewrite in that time zone and without USING",
-            code,
-        )
-    advice = "Add a column for the new values, let the code write both columns, and drop the old one in a later release"
-    value = f"{old}::{new_type}"
-    if re.search(r"\bUSING\b", sql, re.IGNORECASE):
-        using = _USING.fullmatch(sql)
-        if using is None:
-            return Cause(subject, why, advice, "")  # one of several, and only a parser could find out which
-        value = using[1]
-    collation = f" COLLATE {change.after['collation']}" if change.after and change.after.get("collation") else ""
-    add = f"op.execute({python(f'{alter} ADD COLUMN IF NOT EXISTS {new} {new_type}{collation}')})"
-    fill = batches(table, new, value, f"{new} IS NULL AND ({value}) IS NOT NULL")  # otherwise the loop would not end
-    return Cause(subject, why, advice, f"{add}\n{fill}")
-
-
-# A statement of one action alone.
-_USING = re.compile(
-    r"\s*ALTER\s+TABLE\b(?:(?!\b(?:USING|ADD|DROP)\b).)*?\bTYPE\b(?:(?!\bUSING\b).)*\bUSING\s+((?:(?!\b(?:ALTER|ADD|DROP)\b).)*?)\s*;?\s*",
-    re.IGNORECASE | re.DOTALL,
-)
-
-
-def _added(change: Change, table: str) -> Cause:
-    after = change.after or {}
-    name, default, subject = quote(change.key.name), after.get("default"), f"new column {change.key.name}"
-    if default is None:  # identity, or a generated column, must be computed for each row in any case
-        return Cause(subject, f"to fill the new column {change.key.name}", _IN_GENERAL, "")
-    column = f"{name} {after.get('type')}"
-    add = f"op.execute({python(f'ALTER TABLE {quote_table(table)} ADD COLUMN IF NOT EXISTS {column}')})"
-    schema = "" if change.key.schema == "public" else f", schema={python(change.key.schema)}"
-    names = f"{python(change.key.table)}, {python(change.key.name)}"
-    alter = f"op.alter_column({names}, server_default=sa.text({python(default, is_sql=True)}){schema})"
-    return Cause(
-        subject,
-        f"because the default of {change.key.name} ({default}) differs for each row",
-        "Add the column, then its default, which only new rows get, and fill the existing rows in batches",
-        "\n".join([add, alter, batches(table, name, str(default), f"{name} IS NULL")]),
-    )
-
-
-def batches(table: str, column: str, value: str, condition: str) -> str:
-    """Code that fills a column a few thousand rows at a time. `column`, `value` and `condition` are SQL."""
-    name = quote_table(table)
-    # Both stand in a string.
-    value, condition = (escape_colons(each).replace("\\", "\\\\") for each in (value, condition))
-    return f'''with op.get_context().autocommit_block():
-    op.execute("""
-        DO $$ BEGIN
-            LOOP
-                UPDATE {name} SET {column} = {value} WHERE ctid = ANY (ARRAY(
-                    SELECT ctid FROM {name} WHERE {condition} LIMIT 5000));
-                EXIT WHEN NOT FOUND;
-                COMMIT;
-            END LOOP;
-        END $$
-    """)'''
 
 
 CHECK = Check(id="table-rewrite", severity=Severity.ERROR, examine=examine, needs=frozenset({Evidence.LOCKS}))

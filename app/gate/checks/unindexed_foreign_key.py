@@ -32,10 +32,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
-from app.gate.checks.support.fix_code import code, concurrently
+from app.gate.checks.support.concurrently import build, index_of
+from app.gate.checks.support.fix_code import code
 from app.gate.checks.support.indexes import Indexes
 from app.gate.checks.support.locks import upgrades
 from app.gate.checks.support.naming import noun
+from app.gate.checks.support.schema import Schema
 from app.gate.checks.support.statements import find_statement, sql_of
 from app.gate.checks.support.subjects import named, together
 from app.gate.postgres.quoting import quote
@@ -125,7 +127,8 @@ def _code(change: Change, created: Collection[str], head: Mapping[Key, Definitio
         return code([_index_for(change)])
     if head.get(Key("table", change.key.schema, change.key.table), {}).get("partition_by"):
         return ""
-    return concurrently(_index_for(change))
+    index = index_of(_index_for(change))
+    return build(index, Schema(head)) if index is not None else ""
 
 
 def _index_for(change: Change) -> Change:

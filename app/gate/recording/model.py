@@ -341,6 +341,7 @@ class Recording:
     graph: Graph
     trips: tuple[RoundTrip, ...] = ()  # in the order of the walk
     schema_digests: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # revision -> before and after it
+    start: Snapshot | None = None  # the schema before the first of them
     head: Snapshot | None = None
     models: Snapshot | None = None  # the schema that the models create
     model_failure: Failure | None = None  # why the models' own CREATE statements failed

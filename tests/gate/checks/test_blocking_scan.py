@@ -43,7 +43,7 @@ def test_a_foreign_key_is_one_finding_that_names_both_tables():
     assert finding.message.startswith(
         "Writes on orders and users wait until PostgreSQL has scanned the whole of orders, for foreign key"
     )
-    assert "ADD CONSTRAINT orders_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) NOT VALID" in str(
+    assert "ADD CONSTRAINT orders_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) NOT VALID" in str(
         finding.help
     )
 
@@ -73,9 +73,9 @@ def test_not_null_gets_the_advice_with_a_check_that_proves_it(before):
 
     [finding] = examine(recording(trip(statements=[alter], changes=[note])))
 
-    assert "ADD CONSTRAINT orders_note_not_null CHECK (note IS NOT NULL) NOT VALID" in str(finding.help)
+    assert "ADD CONSTRAINT ck_orders_note_not_null CHECK (note IS NOT NULL) NOT VALID" in str(finding.help)
     assert 'op.alter_column("orders", "note", nullable=False)' in str(finding.help)
-    assert 'op.drop_constraint("orders_note_not_null", "orders", type_="check")' in str(finding.help)
+    assert 'op.drop_constraint("ck_orders_note_not_null", "orders", type_="check")' in str(finding.help)
 
 
 def test_validating_under_the_lock_of_the_statement_that_added_it_is_a_finding():

@@ -54,3 +54,21 @@ def test_is_skipped_without_metadata():
 def test_is_skipped_with_the_reason_when_head_was_not_reached():
     with pytest.raises(CheckSkipped, match="b2 does not apply"):
         list(examine(recording(not_observed={"drift": "b2 does not apply"})))
+
+
+def test_of_a_table_without_a_model_nothing_that_drops_it_is_advised():
+    [finding] = examine(
+        recording(
+            drift=drift("remove index public.alembic_version.ix", "remove table public.alembic_version"),
+        )
+    )
+
+    assert "--autogenerate" not in str(finding.help)
+    assert "drops the table, with all rows in it" in str(finding.help)
+    assert 'name == "alembic_version"' in str(finding.help)
+
+
+def test_where_a_column_would_go_it_is_said_that_its_values_go_too():
+    [finding] = examine(recording(drift=drift("remove column public.orders.note")))
+
+    assert "It drops note, with the values in it." in str(finding.help)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.gate.checks.table_rewrite import examine
-from tests.gate.checks.builders import added, altered, failure, key, recording, revision, statement, trip
+from tests.gate.checks.builders import added, altered, failure, key, recording, revision, snapshot, statement, trip
 
 TOTAL = key("column", "total", "orders")
 WIDENED = altered(TOTAL, {"type": "integer"}, {"type": "bigint"})
@@ -28,7 +28,7 @@ def test_the_advice_fills_a_column_of_the_new_type_in_batches():
     [finding] = examine(recording(trip(statements=[WIDEN], changes=[WIDENED])))
 
     assert 'op.execute("ALTER TABLE orders ADD COLUMN IF NOT EXISTS total_new bigint")' in str(finding.help)
-    assert "UPDATE orders SET total_new = total::bigint" in str(finding.help)
+    assert "UPDATE orders SET total_new = total WHERE total_new IS NULL" in str(finding.help)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_batches_end_where_the_new_value_of_a_row_is_null():
 
     [finding] = examine(recording(trip(statements=[widen], changes=[WIDENED])))
 
-    assert "WHERE total_new IS NULL AND (nullif(total, 0)) IS NOT NULL LIMIT" in str(finding.help)
+    assert "WHERE total_new IS NULL AND (nullif(total, 0)) IS NOT NULL" in str(finding.help)
 
 
 def test_a_column_that_another_one_is_made_from_is_reported_once_by_the_statement_that_alters_it():
@@ -114,6 +114,21 @@ def test_a_rewrite_without_a_change_of_the_schema_is_reported_all_the_same():
     )
 
     assert finding.message == "Reads and writes on orders wait until PostgreSQL has rewritten the whole table."
+
+
+def test_what_only_gives_space_back_gets_advice_of_its_own():
+    [finding] = examine(recording(trip(statements=[statement("VACUUM FULL orders", rewrites=["orders"])])))
+
+    assert "pg_repack" in str(finding.help)
+
+
+def test_a_materialized_view_without_a_unique_index_needs_one_first():
+    refresh = statement("REFRESH MATERIALIZED VIEW totals", rewrites=["totals"])
+    start = snapshot({key("materialized view", "totals"): {}})
+
+    [finding] = examine(recording(trip(statements=[refresh]), start=start))
+
+    assert str(finding.help).startswith("First create a unique index on it")
 
 
 def test_a_materialized_view_gets_the_advice_for_it():

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from app.gate.checks.breaks.upgrade import Break, Upgrade
-from app.gate.checks.support.fix_code import python
 from app.gate.checks.support.naming import noun
+from app.gate.checks.support.script import python
 from app.gate.postgres.quoting import quote_table
 from app.gate.recording.model import Change, Definition, Key, Recording
 from app.gate.recording.names import full_name, table_of

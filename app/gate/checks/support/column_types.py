@@ -21,8 +21,8 @@ def is_wider(before: str, after: str) -> bool:
     """Whether every value of the one type is a value of the other, and code reads it as the same."""
     if before.endswith("[]") and after.endswith("[]"):
         return is_wider(before.removesuffix("[]"), after.removesuffix("[]"))
-    old, old_limits = _split_type(before)
-    new, new_limits = _split_type(after)
+    old, old_limits = split_type(before)
+    new, new_limits = split_type(after)
     if old in ("character varying", "character", "text") and new in ("character varying", "text"):
         return new != "character varying" or not new_limits or (bool(old_limits) and new_limits[0] >= old_limits[0])
     if old == new == "numeric" and old_limits and new_limits:
@@ -36,7 +36,12 @@ def is_wider(before: str, after: str) -> bool:
     )
 
 
-def _split_type(type_: str) -> tuple[str, tuple[int, ...]]:
+def is_string(type_: str) -> bool:
+    """Whether it holds texts: PostgreSQL converts a value of any type to it by itself."""
+    return split_type(type_)[0] in ("character varying", "character", "text", "name") or type_.endswith("citext")
+
+
+def split_type(type_: str) -> tuple[str, tuple[int, ...]]:
     """`numeric(10,2)` as ("numeric", (10, 2)); `timestamp(3) without time zone` as ("timestamp without time zone",
     (3,))."""
     limits = re.search(r"\(([\d,]+)\)", type_)

@@ -1,18 +1,21 @@
 """Changes to a schema as lines of an Alembic script, so that advice can be pasted rather than read.
 
-Where an `op` function can express a change it is used; else it is `op.execute` with PostgreSQL's own definition, which
-is right in any case. What neither can do, such as removing a label from an enum, has no code.
+What depends on what is changed goes with it: a view, with its indexes and grants, is dropped before the type of a
+column that it reads changes, and created again after it. See `ddl.py` for the lines of one change.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
-from app.gate.postgres.quoting import quote, quote_table, readable_literal
-from app.gate.recording.model import Change, Definition, Key
-from app.gate.recording.names import table_of
+from app.gate.checks.support import ddl
+from app.gate.checks.support.naming import VIEW_KINDS
+from app.gate.checks.support.schema import Schema, is_read_by, parent_of, unquoted
+from app.gate.checks.support.script import execute
+from app.gate.recording.model import TABLE_KINDS, Change, Definition, Key
+from app.gate.recording.names import full_name, table_of
+
+_PLAIN = Schema()
 
 
 def reversed_changes(changes: Iterable[Change]) -> list[Change]:
@@ -20,15 +23,199 @@ def reversed_changes(changes: Iterable[Change]) -> list[Change]:
     return [Change(change.key, change.after, change.before) for change in changes]
 
 
+def code(changes: Iterable[Change], limit: int = 12, schema: Schema = _PLAIN) -> str:
+    """The code that makes the changes, in an order that PostgreSQL accepts; empty if there is none for any of them.
+
+    `schema` is the one in which it is run.
+    """
+    given = list(changes)
+    every = list(_with_dependents(given, schema))
+    steps = _without_parts({_identity(step): step for change in every for step in _steps(change)}.values(), schema)
+    depths = _depths_of_views(steps)
+    steps.sort(key=lambda step: (_turn(step), depths.get(_identity(step), 0)))
+    lines = [line for step in steps for line in lines_for(step, schema)]
+    if len(lines) > limit and len(every) <= len(given):  # half of what drops and recreates a view would do harm
+        lines = [*lines[:limit], f"# … and {len(lines) - limit} more"]
+    return "\n".join(lines)
+
+
+def _without_parts(steps: Iterable[Change], schema: Schema) -> list[Change]:
+    """Less what goes with its table or view, and the columns of views. A foreign key may keep another table."""
+    steps = list(steps)
+    gone = {full_name(each.key) for each in steps if each.key.kind in TABLE_KINDS and each.after is None}
+    views = {full_name(each.key) for each in steps if each.key.kind in VIEW_KINDS}
+    kept = []
+    for step in steps:
+        found = schema.definition_of(table_of(step.key)) if step.key.table else None
+        is_on_view = table_of(step.key) in views or (found is not None and found[0] in VIEW_KINDS)
+        is_foreign_key = (step.before or {}).get("type") == "foreign key"
+        if step.after is None and step.key.table and table_of(step.key) in gone and not is_foreign_key:
+            continue
+        if step.key.kind == "index" and is_on_view and step.after is not None:
+            kept.append(Change(step.key, step.before, {**step.after, "is_on_view": True}))
+        elif step.key.kind != "column" or not is_on_view:
+            kept.append(step)
+    return kept
+
+
+def _identity(change: Change) -> tuple[Key, bool, bool]:
+    return change.key, change.before is None, change.after is None
+
+
+def lines_for(change: Change, schema: Schema = _PLAIN) -> list[str]:
+    """The lines of code that make one change."""
+    named = schema.named_change(change)
+    key, before, after = named.key, named.before, named.after
+    if before is None:
+        return ddl.create(key, after or {})
+    if after is None:
+        return ddl.drop(key, before)
+    if key.kind == "column":
+        return ddl.alter_column(key, before, after)
+    if key.kind == "enum":
+        return ddl.alter_enum(key, before, after)
+    if key.kind == "table":
+        return ddl.alter_table(key, before, after)
+    if key.kind == "sequence" and before.get("type") != after.get("type"):
+        return [execute(f"ALTER SEQUENCE {ddl.name_of(key)} AS {after.get('type')}")]
+    return [*ddl.drop(key, before), *ddl.create(key, after)] if key.kind in _REPLACED else []
+
+
+# What is dropped and created again where another object would be altered.
+_REPLACED = frozenset({"constraint", "index", "trigger", "view", "materialized view", "domain constraint"})
+
+
+def _steps(change: Change) -> Iterator[Change]:
+    """The change, or its dropping and its creating."""
+    if change.key.kind in _REPLACED and change.before is not None and change.after is not None:
+        yield Change(change.key, change.before, None)
+        yield Change(change.key, None, change.after)
+    elif change.key.kind == "sequence" and change.before is None and (change.after or {}).get("owned_by"):
+        # It exists before the column that uses it, and belongs to that column afterwards.
+        yield Change(change.key, None, {**(change.after or {}), "owned_by": None})
+        yield Change(change.key._replace(kind="owner of a sequence"), None, change.after)
+    else:
+        yield change
+
+
+# What depends on another object is dropped before it, and created after it. A column is altered once its new type
+# exists and while its old one still does.
+_TURNS = """
+    drop view, drop trigger, drop policy, drop rule, drop foreign key,
+    alter table, drop table, drop column, drop constraint, drop index,
+    create schema, create extension, create enum, create sequence,
+    create column, create owner of a sequence, alter, create constraint, create foreign key, create index, create view, create index on a view,
+    create trigger,
+    drop, drop schema, drop extension
+"""
+_TURN_BY_ACTION = {" ".join(action.split()): turn for turn, action in enumerate(_TURNS.split(","))}
+
+
+def _turn(change: Change) -> int:
+    verb = "create" if change.before is None else "drop" if change.after is None else "alter"
+    kind, definition = change.key.kind, change.before or change.after or {}
+    if kind == "materialized view":
+        kind = "view"
+    elif kind == "constraint" and definition.get("type") == "foreign key":
+        kind = "foreign key"
+    elif kind == "index" and verb == "create" and definition.get("is_on_view"):
+        kind = "index on a view"
+    turn = _TURN_BY_ACTION.get(f"{verb} {kind}")
+    return turn if turn is not None else _TURN_BY_ACTION.get(verb, _TURN_BY_ACTION["alter"])
+
+
+def _with_dependents(changes: list[Change], schema: Schema) -> Iterator[Change]:
+    """Less what a change to a parent brings with it, and with the views that are in the way."""
+    together = set(map(_identity, changes))
+    known = {change.key for change in changes}
+    views = [change.key for change in changes if change.key.kind == "materialized view" and change.after is not None]
+    for change in changes:
+        if _comes_with_its_parent(change, together, schema):
+            continue
+        yield change
+        if not _keeps_no_view(change):
+            continue
+        for view in schema.views_on(table_of(change.key), change.key.name):
+            if view not in known:
+                yield Change(view, schema.objects[view], None)
+                yield Change(view, None, schema.objects[view])
+                views.append(view)
+    for view in dict.fromkeys(views):
+        yield from _parts_of_view(view, known, schema)
+
+
+def _depths_of_views(changes: Iterable[Change]) -> dict[tuple[Key, bool, bool], int]:
+    """The order of the views: created after those that they read, and dropped before them."""
+    views = {_identity(change): change for change in changes if change.key.kind in VIEW_KINDS}
+
+    def depth(change: Change) -> int:
+        text = str((change.before or change.after or {}).get("definition", ""))
+        below = [each for each in views.values() if each.key != change.key and is_read_by(text, full_name(each.key))]
+        return 1 + max((depth(each) for each in below if (each.after is None) == (change.after is None)), default=0)
+
+    return {each: depth(view) * (1 if view.before is None else -1) for each, view in views.items()}
+
+
+def _parts_of_view(view: Key, known: set[Key], schema: Schema) -> Iterator[Change]:
+    """What went with the view, and is created again after it."""
+    if view not in schema.objects:
+        return
+    for kind in ("index", "trigger"):
+        for key, definition in schema.parts_of(kind, full_name(view)):
+            if key not in known:
+                yield Change(key, None, definition)
+
+
+def _keeps_no_view(change: Change) -> bool:
+    """Whether PostgreSQL refuses it while a view reads the column."""
+    if change.key.kind != "column" or change.before is None or change.after is None:
+        return False
+    return any(change.before.get(name) != change.after.get(name) for name in ("type", "collation"))
+
+
+def _comes_with_its_parent(change: Change, together: set[tuple[Key, bool, bool]], schema: Schema) -> bool:
+    """Whether it is of a partition, or of a table that inherits, and the same is done to the table above."""
+    key = change.key
+    if key.kind not in ("column", "constraint", "trigger", "index"):
+        return False
+    return any(
+        (key._replace(schema=above[0], table=above[1]), change.before is None, change.after is None) in together
+        for above in _tables_above(key, schema)
+    )
+
+
+def _tables_above(key: Key, schema: Schema) -> Iterator[tuple[str, str]]:
+    found = schema.definition_of(table_of(key))
+    for parent in _parents(found[1]) if found else ():
+        name, _, table = parent.partition(".")
+        yield name, table
+        yield from _tables_above(key._replace(schema=name, table=table), schema)
+
+
+def _parents(definition: Definition) -> list[str]:
+    parent = parent_of(definition)
+    return [*([parent] if parent else []), *(unquoted(str(each)) for each in definition.get("inherits") or ())]
+
+
 def children_first(dropped: Iterable[Change], among: Iterable[Change]) -> list[Change]:
-    """The changes, with tables in an order in which they can be dropped. Foreign keys are known from the changes
-    `among`."""
-    changes = list(dropped)
+    """The changes, with tables in an order in which they can be dropped: a partition, or a table that refers to
+    another, before the other. Foreign keys are known from the changes `among`."""
+    changes, among = list(dropped), list(among)
     parents: dict[str, set[str]] = {}
     for change in among:
         definition = change.after or change.before or {}
         if change.key.kind == "constraint" and definition.get("references"):
-            parents.setdefault(_regclass(change.key.schema, change.key.table), set()).add(str(definition["references"]))
+            parents.setdefault(table_of(change.key), set()).add(unquoted(str(definition["references"])))
+        elif change.key.kind in TABLE_KINDS:
+            parents.setdefault(full_name(change.key), set()).update(_parents(definition))
+    order = {
+        name: index for index, name in enumerate(_lowest_first((full_name(each.key) for each in changes), parents))
+    }
+    changes.sort(key=lambda change: order[full_name(change.key)])
+    return [*_in_a_circle(among, order), *changes]
+
+
+def _lowest_first(tables: Iterable[str], parents: Mapping[str, set[str]]) -> list[str]:
     depths: dict[str, int] = {}
 
     def depth(table: str, above: tuple[str, ...] = ()) -> int:
@@ -38,280 +225,14 @@ def children_first(dropped: Iterable[Change], among: Iterable[Change]) -> list[C
             depths[table] = 1 + max((depth(each, (*above, table)) for each in parents.get(table, ())), default=0)
         return depths[table]
 
-    return sorted(changes, key=lambda change: -depth(_regclass(change.key.schema, change.key.name)))
+    return sorted(dict.fromkeys(tables), key=lambda table: -depth(table))
 
 
-def _regclass(schema: str, name: str) -> str:
-    return f"{quote(schema)}.{quote(name)}"
-
-
-def code(changes: Iterable[Change], limit: int = 12) -> str:
-    """The code that makes the changes, in an order that PostgreSQL accepts; empty if there is none for any of them."""
-    lines = [line for change in sorted(changes, key=_turn) for line in lines_for(change)]
-    if len(lines) > limit:
-        lines = [*lines[:limit], f"# … and {len(lines) - limit} more"]
-    return "\n".join(lines)
-
-
-# What depends on another object is dropped before it, and created after it. A column is altered once its new type
-# exists and while its old one still does.
-_TURNS = """
-    drop view, drop materialized view, drop trigger, drop policy, drop rule,
-    drop table, drop column, drop constraint, drop index,
-    create schema, create extension, create enum, create sequence,
-    create column, alter, create constraint, create index, create view, create materialized view, create trigger,
-    drop, drop schema, drop extension
-"""
-_TURN_BY_ACTION = {action.strip(): turn for turn, action in enumerate(_TURNS.split(","))}
-
-
-def _turn(change: Change) -> int:
-    verb = "create" if change.before is None else "drop" if change.after is None else "alter"
-    turn = _TURN_BY_ACTION.get(f"{verb} {change.key.kind}")
-    return turn if turn is not None else _TURN_BY_ACTION.get(verb, _TURN_BY_ACTION["alter"])
-
-
-def lines_for(change: Change) -> list[str]:
-    """The lines of code that make one change."""
-    if change.before is None:
-        return [line for line in [_create(change.key, change.after or {})] if line]
-    if change.after is None:
-        return [line for line in [_drop(change.key, change.before)] if line]
-    if change.key.kind == "column":
-        return _alter_column(change.key, change.before, change.after)
-    if change.key.kind == "enum":
-        return _alter_enum(change.key, change.before, change.after)
-    if change.key.kind == "sequence" and change.before.get("type") != change.after.get("type"):
-        return [_execute(f"ALTER SEQUENCE {_name(change.key)} AS {change.after.get('type')}")]
-    if change.key.kind in {"constraint", "index", "trigger", "view", "materialized view", "domain constraint"}:
-        return [line for line in [_drop(change.key, change.before), _create(change.key, change.after)] if line]
-    return []
-
-
-# Creating
-
-
-def _create(key: Key, definition: Definition) -> str | None:
-    body = str(definition.get("definition", "")).rstrip("; \n")
-    if key.kind == "constraint":
-        return _create_constraint(key, definition, body)
-    if key.kind == "index":
-        return _create_index(key, definition, body)
-    statements = {
-        "column": lambda: f"ALTER TABLE {_table(key)} ADD COLUMN {quote(key.name)} {_column(definition)}",
-        "domain constraint": lambda: f"ALTER DOMAIN {_table(key)} ADD CONSTRAINT {quote(key.name)} {body}",
-        "enum": lambda: (
-            f"CREATE TYPE {_name(key)} AS ENUM ({', '.join(map(readable_literal, definition.get('labels') or ()))})"
-        ),
-        "extension": lambda: f"CREATE EXTENSION IF NOT EXISTS {quote(key.name)}",
-        "materialized view": lambda: f"CREATE MATERIALIZED VIEW {_name(key)} AS {body}",
-        "schema": lambda: f"CREATE SCHEMA {quote(key.name)}",
-        "sequence": lambda: f"CREATE SEQUENCE {_name(key)} AS {definition.get('type', 'bigint')}{_owner(definition)}",
-        "trigger": lambda: (
-            f"CREATE {'CONSTRAINT ' if definition.get('constraint') else ''}TRIGGER {quote(key.name)} {body}"
-        ),
-        "view": lambda: f"CREATE VIEW {_name(key)} AS {body}",
-    }
-    return _execute(statements[key.kind]()) if key.kind in statements else None
-
-
-def _create_constraint(key: Key, definition: Definition, body: str) -> str:
-    kind, table = definition.get("type"), _arguments(key.name, key.table)
-    columns = list(definition.get("columns") or ())
-    if kind == "check" and (found := re.fullmatch(r"CHECK \((.*)\)", body, re.DOTALL)):
-        return (
-            f"op.create_check_constraint({table}, {python(_without_parentheses(found[1]), is_sql=True)}{_schema(key)})"
-        )
-    if kind == "unique" and body == f"UNIQUE ({', '.join(map(quote, columns))})":
-        return f"op.create_unique_constraint({table}, {python(columns)}{_schema(key)})"
-    if kind == "primary key" and body == f"PRIMARY KEY ({', '.join(map(quote, columns))})":
-        return f"op.create_primary_key({table}, {python(columns)}{_schema(key)})"
-    return _execute(f"ALTER TABLE {_table(key)} ADD CONSTRAINT {quote(key.name)} {body}")
-
-
-def _create_index(key: Key, definition: Definition, body: str, *, is_concurrent: bool = False) -> str:
-    unique = bool(definition.get("unique"))
-    simple = re.fullmatch(r"USING btree \(([a-z_][a-z0-9_]*(?:, [a-z_][a-z0-9_]*)*)\)", body)
-    if simple:
-        arguments = f"{_arguments(key.name, key.table)}, {python(simple[1].split(', '))}"
-        options = f"{', unique=True' if unique else ''}{', postgresql_concurrently=True' if is_concurrent else ''}"
-        return f"op.create_index({arguments}{options}{_schema(key)})"
-    words = f"CREATE {'UNIQUE ' if unique else ''}INDEX {'CONCURRENTLY ' if is_concurrent else ''}"
-    return _execute(f"{words}{quote(key.name)} ON {_table(key)} {body}")
-
-
-def _column(definition: Definition) -> str:
-    words = [str(definition.get("type", "text"))]
-    if definition.get("collation"):
-        words.append(f"COLLATE {definition['collation']}")
-    if definition.get("generated"):
-        words.append(f"GENERATED ALWAYS AS ({definition['generated']}){'' if definition.get('virtual') else ' STORED'}")
-    if definition.get("identity"):
-        words.append(f"GENERATED {str(definition['identity']).upper()} AS IDENTITY")
-    if definition.get("default") is not None:
-        words.append(f"DEFAULT {definition['default']}")
-    if definition.get("nullable") is False:
-        words.append("NOT NULL")
-    return " ".join(words)
-
-
-def concurrently(change: Change) -> str:
-    """The code that builds or drops an index concurrently, or builds that of a new constraint; empty if PostgreSQL
-    cannot.
-
-    What a cancelled build left behind is dropped first, so that the revision can be run again.
-    """
-    key, definition = change.key, change.after or change.before or {}
-    schema = "" if key.schema == "public" else f"{quote(key.schema)}."
-    drop = _execute(f"DROP INDEX CONCURRENTLY IF EXISTS {schema}{quote(key.name)}")
-    if key.kind == "index" and change.after is None:
-        return f"with op.get_context().autocommit_block():\n    {drop}"
-    lines = ["with op.get_context().autocommit_block():", f"    {drop}"]
-    if key.kind == "index":
-        lines.append(f"    {_create_index(key, definition, str(definition.get('definition', '')), is_concurrent=True)}")
-        return "\n".join(lines)
-    columns = list(definition.get("columns") or ())
-    kind = {"unique": "UNIQUE", "primary key": "PRIMARY KEY"}.get(str(definition.get("type")))
-    if kind is None or definition.get("definition") != f"{kind} ({', '.join(map(quote, columns))})":
-        return ""  # an exclusion constraint, say, whose index PostgreSQL cannot build concurrently
-    arguments = f"{_arguments(key.name, key.table)}, {python(columns)}, unique=True, postgresql_concurrently=True"
-    lines.append(f"    op.create_index({arguments}{_schema(key)})")
-    lines.append(
-        _execute(f"ALTER TABLE {_table(key)} ADD CONSTRAINT {quote(key.name)} {kind} USING INDEX {quote(key.name)}")
-    )
-    return "\n".join(lines)
-
-
-def _owner(sequence: Definition) -> str:
-    return f" OWNED BY {sequence['owned_by']}" if sequence.get("owned_by") else ""
-
-
-# Dropping
-
-
-def _drop(key: Key, definition: Definition) -> str | None:
-    if key.kind == "table":
-        return f"op.drop_table({python(key.name)}{_schema(key)})"
-    if key.kind == "column":
-        return f"op.drop_column({_arguments(key.table, key.name)}{_schema(key)})"
-    if key.kind == "index":
-        return f"op.drop_index({python(key.name)}, table_name={python(key.table)}{_schema(key)})"
-    if key.kind == "constraint":
-        types = {"primary key": "primary", "foreign key": "foreignkey", "unique": "unique", "check": "check"}
-        given = types.get(str(definition.get("type")))
-        type_ = f", type_={python(given)}" if given else ""
-        return f"op.drop_constraint({_arguments(key.name, key.table)}{type_}{_schema(key)})"
-    if key.kind == "domain constraint":
-        return _execute(f"ALTER DOMAIN {_table(key)} DROP CONSTRAINT {quote(key.name)}")
-    if key.kind in {"trigger", "policy", "rule"}:
-        return _execute(f"DROP {key.kind.upper()} {quote(key.name)} ON {_table(key)}")
-    if key.kind in {"enum", "composite type", "range type", "base type"}:
-        return _execute(f"DROP TYPE {_name(key)}")
-    if key.kind in {"function", "procedure", "aggregate"}:
-        schema = "" if key.schema == "public" else f"{quote(key.schema)}."
-        return _execute(f"DROP {key.kind.upper()} {schema}{key.name}")
-    if key.kind in {
-        "view",
-        "materialized view",
-        "foreign table",
-        "sequence",
-        "domain",
-        "extension",
-        "schema",
-        "statistics",
-    }:
-        return _execute(f"DROP {key.kind.upper()} {_name(key)}")
-    return None
-
-
-# Altering
-
-
-def _alter_column(key: Key, before: Definition, after: Definition) -> list[str]:
-    changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
-    lines, arguments = [], []
-    if changed & {"type", "collation"}:
-        column, type_ = quote(key.name), after.get("type")
-        collation = f" COLLATE {after['collation']}" if after.get("collation") else ""
-        lines.append(
-            _execute(f"ALTER TABLE {_table(key)} ALTER COLUMN {column} TYPE {type_}{collation} USING {column}::{type_}")
-        )
-    if "nullable" in changed:
-        arguments.append(f"nullable={after.get('nullable')}")
-    if "default" in changed:
-        default = after.get("default")
-        arguments.append(
-            "server_default=None" if default is None else f"server_default=sa.text({python(default, is_sql=True)})"
-        )
-    if "comment" in changed:
-        arguments.append(f"comment={python(after.get('comment'))}")
-    if arguments:
-        lines.append(f"op.alter_column({_arguments(key.table, key.name)}, {', '.join(arguments)}{_schema(key)})")
-    return lines
-
-
-def _alter_enum(key: Key, before: Definition, after: Definition) -> list[str]:
-    """PostgreSQL can add labels to an enum, but neither remove nor move them."""
-    old, new = list(before.get("labels") or ()), list(after.get("labels") or ())
-    if [label for label in new if label in old] != old:
-        return []
-    lines = []
-    for index, label in enumerate(new):
-        if label not in old:
-            following = next((each for each in new[index:] if each in old), None)
-            place = f" BEFORE {readable_literal(following)}" if following is not None else ""
-            lines.append(
-                f"    {_execute(f'ALTER TYPE {_name(key)} ADD VALUE IF NOT EXISTS {readable_literal(label)}{place}')}"
-            )
-    return ["with op.get_context().autocommit_block():", *lines] if lines else []
-
-
-# Writing Python and SQL
-
-
-def python(value: object, *, is_sql: bool = False) -> str:
-    """A value as it is written in Python, with double quotes."""
-    if isinstance(value, list):
-        return f"[{', '.join(python(each) for each in value)}]"
-    if not isinstance(value, str):
-        return repr(value)
-    if is_sql:
-        value = escape_colons(value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def escape_colons(sql: str) -> str:
-    """SQLAlchemy's text() takes a word after a colon for a parameter, unless the colon is escaped or doubled."""
-    return re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", sql)
-
-
-def _execute(sql: str) -> str:
-    return f"op.execute({python(sql, is_sql=True)})"
-
-
-def _name(key: Key) -> str:
-    return quote_table(f"{key.schema}.{key.name}") if key.schema else quote(key.name)
-
-
-def _table(key: Key) -> str:
-    return quote_table(table_of(key))
-
-
-def _arguments(*values: str) -> str:
-    return ", ".join(python(value) for value in values)
-
-
-def _schema(key: Key) -> str:
-    return "" if key.schema == "public" else f", schema={python(key.schema)}"
-
-
-def _without_parentheses(expression: str) -> str:
-    """`(a > 0)` without the parentheses, if they match each other."""
-    if not (expression.startswith("(") and expression.endswith(")")):
-        return expression
-    depth = 0
-    for index, character in enumerate(expression):
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if depth == 0 and index < len(expression) - 1:
-            return expression
-    return expression[1:-1]
+def _in_a_circle(among: Iterable[Change], order: Mapping[str, int]) -> Iterator[Change]:
+    """The foreign keys that keep a table which is dropped first, so that they must be dropped before it."""
+    for change in among:
+        definition = change.after or change.before or {}
+        if change.key.kind == "constraint" and definition.get("references"):
+            last, first = order.get(table_of(change.key)), order.get(unquoted(str(definition["references"])))
+            if last is not None and first is not None and last > first:
+                yield Change(change.key, definition, None)

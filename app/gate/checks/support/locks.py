@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from app.gate.checks.support.schema import Schema, SchemaHistory
 from app.gate.checks.support.statements import first_word
 from app.gate.postgres.locks import BLOCKS_WRITES, who_waits
 from app.gate.recording.model import TABLE_KINDS, Change, Recording, Revision, Statement, Step
@@ -34,6 +35,17 @@ class Transaction:
     revision: Revision
     step: Step
     held_locks: tuple[HeldLocks, ...]
+    history: SchemaHistory = field(compare=False, repr=False)
+
+    @property
+    def schema(self) -> Schema:
+        """As the upgrade finds it."""
+        return self.history.before(self.revision.revision)
+
+    @property
+    def schema_after(self) -> Schema:
+        """As the upgrade leaves it."""
+        return self.history.after(self.revision.revision)
 
 
 def upgrades(recording: Recording) -> Iterator[tuple[Revision, Step, set[str]]]:
@@ -53,9 +65,10 @@ def upgrades(recording: Recording) -> Iterator[tuple[Revision, Step, set[str]]]:
 
 def transactions(recording: Recording) -> Iterator[Transaction]:
     """The transactions of those upgrades."""
+    history = SchemaHistory(recording)
     for revision, step, new_in_branch in upgrades(recording):
         for together in _split(_without_tables(statement, new_in_branch) for statement in step.statements):
-            yield Transaction(revision, step, tuple(_held_locks(together)))
+            yield Transaction(revision, step, tuple(_held_locks(together)), history)
 
 
 def by_table(found: Iterable[tuple[str, HeldLocks]]) -> Iterator[tuple[str, list[HeldLocks]]]:

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from app.gate.checks.base import Finding
-from app.gate.checks.support.fix_code import python
 from app.gate.checks.support.locks import upgrades
 from app.gate.checks.support.naming import failure_reason
+from app.gate.checks.support.script import python
 from app.gate.checks.support.subjects import cause, together
 from app.gate.postgres.extensions import is_of_hosted_extension
 from app.gate.recording.model import Failure, Recording

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-from app.gate.checks.support import fix_code
+from app.gate.checks.support import ddl
+from app.gate.checks.support.schema import Schema
+from app.gate.checks.support.script import execute, python
 from app.gate.postgres import sqlstates
-from app.gate.postgres.quoting import quote, quote_table
-from app.gate.recording.model import Change, Failure, Key, Revision, RoundTrip, Snapshot
+from app.gate.postgres.quoting import quote
+from app.gate.recording.model import Change, Failure, Revision, RoundTrip
 from app.gate.recording.names import shorten, table_of
 from app.gate.wording import indented
 
@@ -16,10 +18,11 @@ NO_LABEL = re.compile(r'^invalid input value for enum [^:]+: "(.*)"$')
 
 
 def help_for(
-    revision: Revision, trip: RoundTrip, failure: Failure, table: str, column: str | None, head: Snapshot | None
+    revision: Revision, trip: RoundTrip, failure: Failure, table: str, column: str | None, schema: Schema
 ) -> str:
-    is_known = failure.sqlstate != sqlstates.UNIQUE_VIOLATION or _is_text(head, table, column)
-    code = _code(trip, failure, table, column, head) if is_known else None
+    """What to do about the rows. `schema` is the one in which the statement failed."""
+    is_known = failure.sqlstate != sqlstates.UNIQUE_VIOLATION or _is_text(schema, table, column)
+    code = _code(trip, failure, table, column, schema) if is_known else None
     parts = [f"{_FIRST[code[0]]}\n\n{indented(code[1])}"] if code else []
     if not parts and (NO_LABEL.search(failure.message) or failure.sqlstate == sqlstates.CHECK_VIOLATION):
         parts.append(f"Give such rows of {shorten(table)} another value first, by an UPDATE.")
@@ -52,63 +55,65 @@ _FIRST = {
 }
 
 
-def _code(
-    trip: RoundTrip, failure: Failure, table: str, column: str | None, head: Snapshot | None
-) -> tuple[str, str] | None:
+def _code(trip: RoundTrip, failure: Failure, table: str, column: str | None, schema: Schema) -> tuple[str, str] | None:
     """Which advice, and the code for it, with the user's own names."""
-    schema, _, label = table.partition(".")
-    named = f", schema={fix_code.python(schema)}" if schema != "public" else ""
     if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and column is not None:
-        change = find_column_change(trip, table, column)
-        if change is None or change.after is None:
-            return None
-        type_ = str(change.after.get("type", "text"))
-        referred = _referred_value(trip, head, table, column)
-        value = referred or _some_value(type_)
-        statement = (failure.sql or "").upper()
-        if "PRIMARY KEY" in statement:
-            return None  # no single value will do
-        add = f"ALTER TABLE {quote_table(table)} ADD COLUMN {quote(column)} {type_}"
-        is_added = change.before is None and "SET NOT NULL" not in statement
-        if is_added and not referred:
-            add += f" NOT NULL DEFAULT {value}"
-            drop = f"op.alter_column({fix_code.python(label)}, {fix_code.python(column)}, server_default=None{named})  # in a later release"
-            return "default", f"op.execute({fix_code.python(add, is_sql=True)})\n{drop}"
-        fill = f"UPDATE {quote_table(table)} SET {quote(column)} = {value} WHERE {quote(column)} IS NULL"
-        alter = f"op.alter_column({fix_code.python(label)}, {fix_code.python(column)}, nullable=False{named})"
-        lines = [*([add] if is_added else []), fill]
-        code = "\n".join(f"op.execute({fix_code.python(line, is_sql=True)})" for line in lines)
-        return "refer" if referred else "fill", f"{code}\n{alter}"
+        return _code_for_nulls(trip, failure, table, column, schema)
     if failure.sqlstate == sqlstates.UNIQUE_VIOLATION and column is not None:
-        one, sql = quote(column), quote_table(table)
-        lines = [
-            f"UPDATE {sql} AS o SET {one} = o.{one} || '-' || d.n",
-            f"FROM (SELECT ctid, row_number() OVER (PARTITION BY {one}) AS n FROM {sql} WHERE {one} IS NOT NULL) AS d",
-            "WHERE o.ctid = d.ctid AND d.n > 1",
-        ]
-        body = "\n".join(f"    {fix_code.python(line + ' ', is_sql=True)}" for line in lines)
-        return "duplicates", f"op.execute(\n{body}\n)"
+        return "duplicates", _code_for_duplicates(table, column, schema)
     return None
 
 
-def _referred_value(trip: RoundTrip, head: Snapshot | None, table: str, column: str) -> str | None:
+def _code_for_nulls(
+    trip: RoundTrip, failure: Failure, table: str, column: str, schema: Schema
+) -> tuple[str, str] | None:
+    change, statement = find_column_change(trip, table, column), (failure.sql or "").upper()
+    if change is None or change.after is None or "PRIMARY KEY" in statement:
+        return None  # for a primary key no single value will do
+    type_, key = schema.unqualified(str(change.after.get("type", "text"))), schema.named(change.key)
+    referred = _referred_value(trip, schema, table, column)
+    value = referred or _some_value(type_)
+    add = f"ALTER TABLE {schema.sql(table)} ADD COLUMN {quote(column)} {type_}"
+    is_added = change.before is None and "SET NOT NULL" not in statement
+    if is_added and not referred:
+        drop = ddl.alter_column(key, {"default": value}, {})[0]
+        return "default", f"{execute(f'{add} NOT NULL DEFAULT {value}')}\n{drop}  # in a later release"
+    fill = f"UPDATE {schema.sql(table)} SET {quote(column)} = {value} WHERE {quote(column)} IS NULL"
+    lines = [*([execute(add)] if is_added else []), execute(fill)]
+    lines += ddl.alter_column(key, {"nullable": True}, {"nullable": False})
+    return "refer" if referred else "fill", "\n".join(lines)
+
+
+def _code_for_duplicates(table: str, column: str, schema: Schema) -> str:
+    """Rows are identified by `tableoid` too, for a ctid names a row within one partition alone."""
+    one, sql = quote(column), schema.sql(table)
+    numbered = f"row_number() OVER (PARTITION BY {one}) AS n"
+    lines = [
+        f"UPDATE {sql} AS o SET {one} = o.{one} || '-' || d.n",
+        f"FROM (SELECT tableoid AS part, ctid AS row, {numbered} FROM {sql} WHERE {one} IS NOT NULL) AS d",
+        "WHERE o.tableoid = d.part AND o.ctid = d.row AND d.n > 1",
+    ]
+    body = "\n".join(f"    {python(line + ' ', is_sql=True)}" for line in lines)
+    return f"op.execute(\n{body}\n)"
+
+
+def _referred_value(trip: RoundTrip, schema: Schema, table: str, column: str) -> str | None:
     """A value that the column's foreign key allows, as SQL; None if it is in no foreign key."""
     changed = [(each.key, each.after) for each in (trip.up.changes if trip.up is not None else ())]
-    for key, definition in [*changed, *(head.objects.items() if head is not None else ())]:
+    for key, definition in [*changed, *schema.objects.items()]:
         columns = list((definition or {}).get("columns") or ())
         if key.kind != "constraint" or table_of(key) != table or definition is None or column not in columns:
             continue
         found = re.search(r"\bREFERENCES (.+?)\s*\(([^()]*)\)", str(definition.get("definition")))
         if found is not None:
-            target = found[1].removeprefix("public.")
+            target = schema.unqualified(found[1])
             return f"(SELECT {found[2]} FROM {target} LIMIT 1)" if len(columns) == 1 else "…"
     return None
 
 
-def _is_text(head: Snapshot | None, table: str, column: str | None) -> bool:
-    """Whether that column holds texts at head, if its type is known."""
-    schema, _, label = table.partition(".")
-    definition = head.objects.get(Key("column", schema, column or "", label)) if head is not None else None
+def _is_text(schema: Schema, table: str, column: str | None) -> bool:
+    """Whether that column holds texts, if its type is known."""
+    definition = schema.column(table, column or "")
     return definition is None or str(definition.get("type")).startswith(("character", "text", "citext"))
 
 

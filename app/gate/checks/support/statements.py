@@ -5,18 +5,55 @@ from __future__ import annotations
 import re
 
 from app.gate.checks.support.naming import columns_in
-from app.gate.recording.model import TABLE_KINDS, Change, Statement, Step
+from app.gate.postgres.quoting import quote
+from app.gate.recording.model import TABLE_KINDS, Change, Definition, Statement, Step
 from app.gate.recording.names import table_of
 
 
 def changes_by(step: Step, statement: Statement, table: str) -> list[Change]:
-    """The changes of the step to that table which the statement made, judging by its SQL text."""
-    mentioned = [
-        change for change in step.changes if table_of(change.key) == table and _mentions_change(statement, change)
-    ]
+    """The changes of the step to that table which the statement made, judging by its SQL text, with the names that the
+    columns have at that point of the script."""
+    mentioned = [change for change in _changes_as_of(step, statement, table) if _mentions_change(statement, change)]
     return [
         change for change in mentioned if mentions(statement, change.key.name) or not _is_named_by_any(step, change)
     ]
+
+
+def _changes_as_of(step: Step, statement: Statement, table: str) -> list[Change]:
+    """The changes to the table, less the renaming of columns by later statements."""
+    changes = [change for change in step.changes if table_of(change.key) == table]
+    positions = [each.sql == statement.sql and each.line == statement.line for each in step.statements]
+    later = step.statements[positions.index(True) + 1 :] if any(positions) else ()
+    for each in reversed(later):
+        if table.rpartition(".")[2].lower() not in each.sql.lower():
+            continue
+        for old, new in columns_renamed_by(each):
+            changes = _with_older_name(changes, old, new)
+    return changes
+
+
+def _with_older_name(changes: list[Change], old: str, new: str) -> list[Change]:
+    """The changes before a column was renamed. What seemed to be a column that goes and one that comes is one."""
+    word = re.compile(_word(new))
+    gone = next((each for each in changes if each.key.kind == "column" and each.key.name == old), None)
+
+    def earlier(definition: Definition | None) -> Definition | None:
+        if definition is None or not {"definition", "columns"} & definition.keys():
+            return definition
+        columns = [old if each == new else each for each in definition.get("columns") or ()]
+        text = word.sub(lambda _: quote(old), str(definition.get("definition", "")))
+        return {**definition, "definition": text, **({"columns": columns} if columns else {})}
+
+    found = []
+    for change in changes:
+        if change is gone:
+            continue
+        if change.key.kind == "column" and change.key.name == new:
+            before = gone.before if gone is not None and change.before is None else change.before
+            found.append(Change(change.key._replace(name=old), before, change.after))
+        else:
+            found.append(Change(change.key, change.before, earlier(change.after)))
+    return found
 
 
 def _is_named_by_any(step: Step, change: Change) -> bool:
@@ -38,6 +75,21 @@ def find_statement(step: Step, change: Change) -> Statement | None:
 
 
 _NOT_NULL = re.compile(r"\bNOT\s+NULL\b", re.IGNORECASE)
+
+
+def columns_renamed_by(statement: Statement) -> list[tuple[str, str]]:
+    """The old and the new name of each column that the statement renames."""
+    return [(_bare(found["old"]), _bare(found["new"])) for found in _RENAME_COLUMN.finditer(statement.sql)]
+
+
+_NAME = r'(?:"(?:[^"]|"")+"|\w+)'
+_RENAME_COLUMN = re.compile(
+    rf"\bRENAME\s+(?:COLUMN\s+)?(?!COLUMN\b|TO\b|CONSTRAINT\b)(?P<old>{_NAME})\s+TO\s+(?P<new>{_NAME})", re.IGNORECASE
+)
+
+
+def _bare(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
 
 def drops(statement: Statement, table: str) -> bool:
