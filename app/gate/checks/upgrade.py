@@ -60,10 +60,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
+from app.gate.checks.support.another_way import another_way
 from app.gate.checks.support.cut_names import names_cut
 from app.gate.checks.support.failures import exists_already, explain, failure_detail, is_missing
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.refused import needs_of_superuser, swallowed_errors
+from app.gate.checks.support.schema import Schema, SchemaHistory
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object
 from app.gate.postgres import sqlstates
 from app.gate.recording.model import AlternativePath, Change, Evidence, Failure, Recording, Step
@@ -84,7 +86,8 @@ def examine(recording: Recording) -> Iterator[Finding]:
         raise CheckSkipped(recording.not_observed.get("trips") or graph.refusal or "no revision was run")
     for trip in recording.trips:
         if trip.up is not None and trip.up.failure is not None:
-            yield _finding(trip.up, trip.up.failure, _not_tried_after(recording, trip.revision))
+            schema = SchemaHistory(recording).before(trip.revision)
+            yield _finding(trip.up, trip.up.failure, _not_tried_after(recording, trip.revision), schema)
     yield from needs_of_superuser(recording)
     yield from swallowed_errors(recording)
     yield from names_cut(recording)
@@ -164,7 +167,7 @@ def _not_tried_after(recording: Recording, revision: str) -> int:
     return sum(f"comes after {revision}," in (trip.skipped_because or "") for trip in recording.trips)
 
 
-def _finding(step: Step, failure: Failure, skipped_because: int) -> Finding:
+def _finding(step: Step, failure: Failure, skipped_because: int, schema: Schema) -> Finding:
     message = f"{step.revision} does not apply: {failure_reason(failure)}."
     if skipped_because:
         message += f" {counted(skipped_because, 'revision')} after it could not be tried."
@@ -173,9 +176,14 @@ def _finding(step: Step, failure: Failure, skipped_because: int) -> Finding:
         f"fails {cause(failure)}",
         revision=step.revision,
         detail=failure_detail(failure),
-        help=_hint(failure),
+        help=_help(failure, schema),
         line=failure.line,
     )
+
+
+def _help(failure: Failure, schema: Schema) -> str | None:
+    hint, code = _hint(failure), another_way(failure, schema)
+    return f"{hint.rstrip('.')}:\n\n{code}" if hint and code else hint
 
 
 def _hint(failure: Failure) -> str | None:

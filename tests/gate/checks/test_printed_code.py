@@ -16,12 +16,14 @@ import sqlalchemy as sa
 from app.gate.checks import blocking_index, blocking_scan, table_rewrite
 from app.gate.checks.base import Check
 from app.gate.checks.support import batches
+from app.gate.checks.support.another_way import another_way
 from app.gate.checks.support.schema import Schema
-from app.gate.recording.model import Key
+from app.gate.driver.overproof_driver.errors import describe_failure
+from app.gate.recording.model import Direction, Failure, Key, Step
 from app.gate.snapshot.describe import describe_all
 from app.gate.snapshot.difference import difference
 from tests.gate.checks.printed import Bench, blocks, findings, run_all
-from tests.gate.checks.table_shapes import PARTS, SHAPES, Shape
+from tests.gate.checks.table_shapes import PARTS, SHAPES, VIEWS, Shape
 
 PARTITIONED = frozenset(shape.name for shape in SHAPES if shape.partition_by)
 # PostgreSQL refuses the upgrade itself: a view or a generated column reads the column.
@@ -287,6 +289,45 @@ def test_batches_leave_alone_what_has_a_value_in_every_partition(bench: Bench, m
     bench.step(code)
 
     assert bench.rows("SELECT token, count(*) FROM hit GROUP BY 1 ORDER BY 1") == [("filled", 30), ("live", 30)]
+
+
+REFUSED = {
+    "index": "CREATE INDEX CONCURRENTLY ix ON {table} ({note})",
+    "drop": "DROP INDEX CONCURRENTLY {s}ix_total",
+    "type under views": "ALTER TABLE {table} ALTER COLUMN {note} TYPE varchar(300)",
+}
+
+
+@pytest.mark.parametrize(
+    ("statement", "shape"),
+    [
+        (statement, shape)
+        for name, statement in REFUSED.items()
+        for shape in SHAPES
+        if (shape.around is VIEWS) == (name == "type under views") and (shape.partition_by or shape.around is VIEWS)
+    ],
+    ids=lambda value: value.name if isinstance(value, Shape) else value.split()[0],
+)
+def test_what_postgres_refuses_is_done_in_another_way(statement: str, shape: Shape, bench: Bench):
+    bench.reset(shape.setup, shape.search_path)
+    start, values = bench.snapshot(), bench.rows(shape.all_rows)
+    sql = statement.format(**shape.names)
+    code = f"op.execute({sql!r})"
+    with pytest.raises(sa.exc.DBAPIError) as raised:
+        bench.step(f"with op.get_context().autocommit_block():\n    {code}" if "CONCURRENTLY" in sql else code)
+    described: Any = describe_failure(raised.value, None, None)
+    failed = Step("b2", Direction.UPGRADE, 1.0, failure=Failure(**{**described, "sql": sql}))
+    implied = frozenset({"public", shape.search_path})
+    schema = Schema(start.objects, implied)
+
+    [printed] = blocks(str(another_way(failed.failure, schema)))  # type: ignore[arg-type]
+    bench.step(printed)
+
+    assert bench.rows(shape.all_rows) == values
+    now = bench.snapshot()
+    kept = {key.name for key in start.objects if key.kind in ("view", "materialized view", "index")}
+    assert {key.name for key in now.objects} >= (kept - {"ix_total"} if "DROP" in sql else kept)
+    assert ("ix_total" in {key.name for key in now.objects}) is ("DROP" not in sql)
 
 
 def test_a_value_that_is_too_long_is_refused_and_not_cut(bench: Bench):

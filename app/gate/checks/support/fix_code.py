@@ -144,6 +144,17 @@ def _with_dependents(changes: list[Change], schema: Schema) -> Iterator[Change]:
         yield from _parts_of_view(view, known, schema)
 
 
+def between_views(table: str, column: str, lines: list[str], schema: Schema) -> list[str]:
+    """The lines, after the views that read the column are dropped and before they are created again."""
+    views = schema.views_on(table, column)
+    dropped = [line for key in reversed(views) for line in lines_for(Change(key, schema.objects[key], None), schema)]
+    made = [line for key in views for line in lines_for(Change(key, None, schema.objects[key]), schema)]
+    for view in views:
+        for change in _parts_of_view(view, set(), schema):
+            made += lines_for(change, schema)
+    return [*dropped, *lines, *made]
+
+
 def _depths_of_views(changes: Iterable[Change]) -> dict[tuple[Key, bool, bool], int]:
     """The order of the views: created after those that they read, and dropped before them."""
     views = {_identity(change): change for change in changes if change.key.kind in VIEW_KINDS}
