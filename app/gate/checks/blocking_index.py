@@ -24,10 +24,13 @@ How to fix
             op.create_index("uq_orders_number", "orders", ["number"], unique=True, postgresql_concurrently=True)
         op.execute("ALTER TABLE orders ADD CONSTRAINT uq_orders_number UNIQUE USING INDEX uq_orders_number")
 
+    PostgreSQL does neither on a partitioned table. Build the index of each partition concurrently, create the index ON
+    ONLY the partitioned table, and attach the others to it (ALTER INDEX … ATTACH PARTITION); the finding has the code.
+
 Stays quiet when
-    The same revision creates the table: no session uses it yet. The same revision drops the table: its index goes with
-    it. The index is rebuilt because the table is rewritten:
-    table-rewrite reports that.
+    The same revision creates the table: no session uses it yet. An index is dropped together with its table, or is that
+    of a partitioned table, which cannot be dropped concurrently, and a lock_timeout is set. The index is rebuilt
+    because the table is rewritten: table-rewrite reports that.
 """
 
 from __future__ import annotations

@@ -25,6 +25,9 @@ How to fix
         op.alter_column("orders", "note", nullable=False)
         op.drop_constraint("ck_orders_note", "orders", type_="check")
 
+    The type of a column under a CHECK changes without a scan if the CHECK is dropped before and added NOT VALID after
+    it. A partition is attached without one if a CHECK proves its bounds.
+
     env.py must run each revision in a separate transaction: `transaction_per_migration=True`.
 
 Stays quiet when

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.gate.checks.blocking_index import examine
-from tests.gate.checks.builders import added, key, recording, removed, statement, trip
+from tests.gate.checks.builders import added, key, recording, removed, snapshot, statement, trip
 
 INDEX = key("index", "ix_total", "orders")
 ON_TOTAL = {"definition": "USING btree (total)"}
@@ -218,3 +218,25 @@ def test_an_index_that_is_dropped_with_its_table_is_no_hazard_unless_the_table_i
 )
 def test_stays_quiet_about(only):
     assert list(examine(recording(trip(statements=[only])))) == []
+
+
+@pytest.mark.parametrize(
+    ("timeout_ms", "is_found"),
+    [(0, True), (2000, False)],
+    ids=["waits for ever", "gives up"],
+)
+def test_the_index_of_a_partitioned_table_can_be_dropped_with_a_lock_timeout_alone(timeout_ms: int, is_found: bool):
+    drop = statement("DROP INDEX ix", locks={"hit": "AccessExclusiveLock"}, lock_timeout_ms=timeout_ms)
+    start = snapshot({key("table", "hit"): {"partition_by": "RANGE (day)"}, key("index", "ix", "hit"): {}})
+
+    found = list(examine(recording(trip(statements=[drop], changes=[removed(key("index", "ix", "hit"))]), start=start)))
+
+    assert bool(found) is is_found
+    assert all("cannot drop the index of a partitioned table concurrently" in str(each.help) for each in found)
+
+
+def test_an_index_that_goes_with_its_table_is_no_finding():
+    drop = statement("DROP INDEX ix", locks={"orders": "AccessExclusiveLock"})
+    changes = [removed(key("index", "ix", "orders")), removed(key("table", "orders"))]
+
+    assert list(examine(recording(trip(statements=[drop], changes=changes)))) == []

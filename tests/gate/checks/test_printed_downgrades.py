@@ -45,17 +45,17 @@ UNDONE = {
     "row security": "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
     "views": "CREATE VIEW {s}v AS SELECT {id} FROM {table}; CREATE VIEW {s}above AS SELECT * FROM {s}v",
 }
+SERIAL = "ALTER TABLE {table} ADD serial serial;"
 FOR_UNDONE = """
-    ALTER TABLE {table} ADD serial serial;
     ALTER TABLE {table} ADD CONSTRAINT rule CHECK ({total} >= 0);
     CREATE FUNCTION {s}watch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
     CREATE TRIGGER watched AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {s}watch()
 """
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if not shape.is_variant], ids=lambda shape: shape.name)
 def test_a_downgrade_is_told_what_restores_the_schema(shape: Shape, bench: Bench):
-    bench.reset(f"{shape.setup}; {FOR_UNDONE.format(**shape.names)}", shape.search_path)
+    bench.reset(f"{shape.setup}; {(SERIAL + FOR_UNDONE).format(**shape.names)}", shape.search_path)
     start = bench.snapshot()
     left: dict[str, list[str]] = {}
     for name, statement in UNDONE.items():
