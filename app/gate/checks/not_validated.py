@@ -82,7 +82,7 @@ def _finding(recording: Recording, key: Key, definition: Definition) -> tuple[st
         return (
             f"{key.kind} not-valid",
             f"{what} is still NOT VALID at head: existing rows were never checked",
-            f"Validate them in a separate revision; writes continue meanwhile:\n\n{indented(code)}",
+            f"{_OF_A_DOMAIN if alter == 'DOMAIN' else _OF_A_TABLE}:\n\n{indented(code)}",
         )
     if definition.get("valid") is False or definition.get("index_valid") is False:
         index = index_of(Change(key, None, definition))
@@ -101,6 +101,13 @@ def _finding(recording: Recording, key: Key, definition: Definition) -> tuple[st
             "Validate them in a separate revision, with ALTER TABLE … VALIDATE CONSTRAINT.",
         )
     return None
+
+
+_OF_A_TABLE = "Validate them in a separate revision; writes continue meanwhile"
+_OF_A_DOMAIN = (
+    "New values are checked. For the older ones PostgreSQL reads every table that uses the domain, and writes to it wait meanwhile: look "
+    "for them with a query, and validate where that takes no time, with a short lock_timeout, or leave it NOT VALID"
+)
 
 
 def _switched_off(key: Key, definition: Definition) -> tuple[str, str, str] | None:

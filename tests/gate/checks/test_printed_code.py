@@ -342,6 +342,8 @@ def test_a_value_that_is_too_long_is_refused_and_not_cut(bench: Bench):
 
     [code] = blocks(str(findings(table_rewrite.CHECK, written, start)[0].help))
 
+    query = next(line.partition(": ")[2] for line in code.splitlines() if line.startswith("# A longer text"))
+    assert [row[0] for row in bench.rows(query)] == [3]
     with pytest.raises(sa.exc.DBAPIError, match="value too long") as raised:
         bench.step(code)
     assert isinstance(raised.value.orig, psycopg2.errors.StringDataRightTruncation)

@@ -198,7 +198,7 @@ def _retype(key: Key, alter: str, before: Definition, after: Definition, has_new
     old, new = str(before.get("type")), str(after.get("type"))
     collation = f" COLLATE {after['collation']}" if after.get("collation") else ""
     if not needs_using(old, new):
-        return [*_what_does_not_fit(key, old, new), execute(f"{alter} TYPE {new}{collation}")]
+        return [*what_does_not_fit(key, old, new), execute(f"{alter} TYPE {new}{collation}")]
     retyped = execute(f"{alter} TYPE {new}{collation} USING {quote(key.name)}::text::{new}")
     if before.get("default") is None:
         return [retyped]
@@ -206,7 +206,7 @@ def _retype(key: Key, alter: str, before: Definition, after: Definition, has_new
     return lines if has_new_default else [*lines, execute(f"{alter} SET DEFAULT {after.get('default')}")]
 
 
-def _what_does_not_fit(key: Key, old: str, new: str) -> list[str]:
+def what_does_not_fit(key: Key, old: str, new: str) -> list[str]:
     """A comment with the query for the rows that stop the change to a shorter type."""
     limits = split_type(new)[1]
     if not (is_string(old) and is_string(new) and limits) or (0, *split_type(old)[1])[-1] in range(1, limits[0] + 1):

@@ -72,7 +72,9 @@ def retyped(change: Change, sql: str, step: Step, schema: Schema) -> Cause:
     using = _using(sql, quote(name))
     if using is None:
         return Cause(subject, why, _NEW_COLUMN)  # one of several, and only a parser could find out which
-    return Cause(subject, why, _NEW_COLUMN, _filled(table, name, _type(after, schema), using, schema))
+    lines = ddl.what_does_not_fit(schema.named(change.key), old_type, new_type) if using == quote(name) else []
+    code = "\n".join([*lines, _filled(table, name, _type(after, schema), using, schema)])
+    return Cause(subject, why, _NEW_COLUMN, code)
 
 
 def _type(definition: Definition, schema: Schema) -> str:
