@@ -30,6 +30,11 @@ class Bench:
     connection: sa.Connection
     search_path: str = ""
 
+    @property
+    def major(self) -> int:
+        """The version of the server."""
+        return int(self.rows("SELECT current_setting('server_version_num')::int / 10000")[0][0])
+
     def reset(self, setup: str, search_path: str = "") -> None:
         """Only what that SQL makes. `search_path` is what env.py sets for the session."""
         self.connection.rollback()
@@ -105,13 +110,13 @@ def _statement(noted: Any) -> Statement:
     return Statement(**fields, **{name: noted[name] for name in given if name in noted})
 
 
-def recorded(step: Step, start: Snapshot, major: int = 18) -> Recording:
+def recorded(step: Step, start: Snapshot, major: int) -> Recording:
     trip = RoundTrip("b2", up=step)
     walked = recording(trip, revisions=[revision("b2")], start=start)
     return Recording(**{**vars(walked), "postgres": f"{major}.0"})
 
 
-def findings(check: Check, step: Step, start: Snapshot, major: int = 18) -> list[Finding]:
+def findings(check: Check, step: Step, start: Snapshot, major: int) -> list[Finding]:
     return list(check.examine(recorded(step, start, major)))
 
 

@@ -167,7 +167,7 @@ def test_the_code_does_what_was_wanted_and_brings_no_such_finding(
     bench.reset(f"{shape.setup}; {case.setup.format(**shape.names)}", shape.search_path)
     start, values = bench.snapshot(), bench.rows(shape.all_rows)
     written = bench.step(_for(case.code, shape), keep=False)
-    found = findings(case.check, written, start)
+    found = findings(case.check, written, start, bench.major)
     assert found, "the check says nothing"
     code = blocks(str(found[0].help))
     assert code, found[0].help
@@ -175,7 +175,7 @@ def test_the_code_does_what_was_wanted_and_brings_no_such_finding(
     steps = run_all(bench, code)
 
     for step, before in steps:
-        assert [each.message for each in findings(case.check, step, before)] == [], code
+        assert [each.message for each in findings(case.check, step, before, bench.major)] == [], code
     assert bench.rows(shape.all_rows) == values
     if case.has_same_end:
         assert _differences(bench, start, written.changes) == []
@@ -221,12 +221,12 @@ def test_a_check_takes_the_place_of_a_scan_of_a_partition(statement: str, bench:
     bench.reset(PARTS)
     start = bench.snapshot()
     written = bench.step(f'op.execute("""{statement}""")', keep=False)
-    code = blocks(str(findings(blocking_scan.CHECK, written, start)[0].help))
+    code = blocks(str(findings(blocking_scan.CHECK, written, start, bench.major)[0].help))
     assert len(code) == 2
 
     steps = run_all(bench, code)
 
-    assert [findings(blocking_scan.CHECK, step, before) for step, before in steps] == [[]] * len(steps)
+    assert [findings(blocking_scan.CHECK, step, before, bench.major) for step, before in steps] == [[]] * len(steps)
     assert _differences(bench, start, written.changes) == []
 
 
@@ -234,11 +234,11 @@ def test_a_materialized_view_is_refreshed_while_it_is_read(bench: Bench):
     bench.reset(PARTS)
     start = bench.snapshot()
     written = bench.step("op.execute('REFRESH MATERIALIZED VIEW days')", keep=False)
-    code = blocks(str(findings(table_rewrite.CHECK, written, start)[0].help))
+    code = blocks(str(findings(table_rewrite.CHECK, written, start, bench.major)[0].help))
 
     [(step, before)] = run_all(bench, code)
 
-    assert findings(table_rewrite.CHECK, step, before) == []
+    assert findings(table_rewrite.CHECK, step, before, bench.major) == []
     assert bench.rows("SELECT count(*) FROM days") == [(2,)]
 
 
@@ -247,11 +247,11 @@ def test_before_postgres_18_a_foreign_key_is_added_to_each_partition(shape: Shap
     bench.reset(shape.setup, shape.search_path)
     start = bench.snapshot()
     written = bench.step(_for(CASES["foreign key"].code, shape), keep=False)
-    code = blocks(str(findings(blocking_scan.CHECK, written, start, major=17)[0].help))
+    code = blocks(str(findings(blocking_scan.CHECK, written, start, 17)[0].help))
 
     steps = run_all(bench, code)
 
-    assert [findings(blocking_scan.CHECK, step, before) for step, before in steps] == [[], []]
+    assert [findings(blocking_scan.CHECK, step, before, bench.major) for step, before in steps] == [[], []]
     assert _differences(bench, start, written.changes) == []
 
 
@@ -263,7 +263,7 @@ def test_a_long_list_of_partitions_is_cut_and_says_so(bench: Bench):
     start = bench.snapshot()
     written = bench.step("op.create_index('ix', 'many', ['note'])", keep=False)
 
-    help_ = str(findings(blocking_index.CHECK, written, start)[0].help)
+    help_ = str(findings(blocking_index.CHECK, written, start, bench.major)[0].help)
 
     assert help_.count("CREATE INDEX CONCURRENTLY") == help_.count("ATTACH PARTITION") == 10
     assert "the other 3" in help_
@@ -340,7 +340,7 @@ def test_a_value_that_is_too_long_is_refused_and_not_cut(bench: Bench):
     written = bench.step("op.execute('ALTER TABLE orders ALTER note TYPE varchar(30)')", keep=False)
     bench.run_sql("UPDATE orders SET note = repeat('x', 50) WHERE id = 3")
 
-    [code] = blocks(str(findings(table_rewrite.CHECK, written, start)[0].help))
+    [code] = blocks(str(findings(table_rewrite.CHECK, written, start, bench.major)[0].help))
 
     query = next(line.partition(": ")[2] for line in code.splitlines() if line.startswith("# A longer text"))
     assert [row[0] for row in bench.rows(query)] == [3]
