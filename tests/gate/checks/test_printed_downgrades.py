@@ -59,7 +59,8 @@ def test_a_downgrade_is_told_what_restores_the_schema(shape: Shape, bench: Bench
     start = bench.snapshot()
     left: dict[str, list[str]] = {}
     for name, statement in UNDONE.items():
-        if (name, shape.name) in (("type", "generated"), ("identity", "inherited")):
+        is_above = shape.name == "inherited" or (shape.partition_by and bench.major < 17)
+        if (name, shape.name) == ("type", "generated") or (name == "identity" and is_above):
             continue  # PostgreSQL refuses it
         sql = statement.format(**shape.names)
         up = bench.step(
