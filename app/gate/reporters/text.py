@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -95,8 +96,8 @@ def _index(report: Report, width: int) -> Iterator[Line]:
 
 
 def _about(finding: FindingEntry) -> str:
-    """The table or other object, without the schema that most objects are in."""
-    return one_line(finding.object or "").removeprefix("public.") or "-"
+    """The tables or other objects, without the schema that most of them are in."""
+    return re.sub(r"\bpublic\.", "", one_line(finding.object or "")) or "-"
 
 
 def _short_place(finding: FindingEntry) -> str:
