@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.environments.drift import Where, drift_sentence
+from app.environments.drift import Where, drift_sentence, unknown_sentence
 from app.environments.models import DecisionAnswer, Waiver
 from app.environments.schemas import (
     Difference,
@@ -54,7 +54,8 @@ class Evidence:
     at: Sequence[str] | None  # the revisions of the database; None if not known
     deployed: Mapping[str, str | None]  # SHA-256 by revision, in the current deployments
     where: Where
-    differences: Sequence[Difference] | None
+    differences: Sequence[Difference] | None  # of a fresh snapshot from the proved schema; None if not known
+    is_blank: bool  # the database has nothing yet
     proofs: Mapping[Content, Sequence[Proof]]
     findings: Mapping[str | None, Sequence[Mapping[str, Any]]]  # of the version's run, by revision
     waivers: Mapping[str, Waiver]  # by fingerprint
@@ -125,10 +126,21 @@ def _reasons_of_database(evidence: Evidence) -> Iterator[Reason]:
             f"{name} was deployed to since its newest snapshot was taken.",
             f"{SNAPSHOT[0].upper()}{SNAPSHOT[1:]}.",
         )
-    if evidence.is_snapshot_fresh and evidence.where.drifted(evidence.snapshot) and policy.drift == "deny":
+    if policy.drift == "deny":
+        yield from _reasons_of_drift(", ".join(evidence.where.revisions), evidence.differences)
+
+
+def _reasons_of_drift(at: str, differences: Sequence[Difference] | None) -> Iterator[Reason]:
+    if differences is None:
+        yield unknown(
+            "drift-unknown",
+            unknown_sentence(at),
+            f"On a commit whose head is {at}, {VERIFY}.",
+        )
+    elif differences:
         yield deny(
             "drift",
-            drift_sentence(", ".join(evidence.where.revisions), evidence.differences),
+            drift_sentence(at, differences),
             "Undo what was changed by hand, or add it as a revision and stamp that; then send another snapshot.",
         )
 
@@ -162,7 +174,7 @@ def _missing_revisions(evidence: Evidence) -> list[str]:
 def _judge_pending(evidence: Evidence, judgement: Judgement) -> None:
     """Follow the proofs from the deployed schema on: each must be of the schema that the one before it left."""
     schemas = _schemas_before(evidence)
-    if schemas is None and pending_revisions(evidence.history, evidence.at or ()):
+    if schemas is None and not evidence.is_blank and pending_revisions(evidence.history, evidence.at or ()):
         judgement.reasons.append(
             unknown(
                 "schema-unknown",
@@ -195,6 +207,8 @@ def _schemas_before(evidence: Evidence) -> frozenset[str] | None:
     """The digests of the schema on which the first pending revision would be applied. Drift has its own reason."""
     if evidence.where.proved:
         return evidence.where.proved
+    if evidence.is_blank:  # whatever the server has there, the first revision does not expect it
+        return None
     if evidence.snapshot is not None and evidence.is_snapshot_fresh:
         return frozenset({evidence.snapshot.digest})
     return None

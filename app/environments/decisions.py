@@ -15,7 +15,7 @@ from app.audit import service as audit
 from app.database import utcnow
 from app.environments.deciding import Evidence, judge, pending_revisions
 from app.environments.deployments import current_deployments
-from app.environments.drift import Where, find_differences, proved_schemas
+from app.environments.drift import Where, find_differences, is_blank, proved_schemas
 from app.environments.errors import DecisionNotFound
 from app.environments.models import Decision, Deployment, Environment
 from app.environments.schemas import Basis, DecisionCreate, DecisionRead, DecisionSummary, Policy, SnapshotRead
@@ -74,7 +74,7 @@ def gather(session: Session, environment: Environment, asked: DecisionCreate, ve
     history = revisions.get_history(session, project_id, version.history).revisions if version else []
     pending = pending_revisions(history, at or ())
     where = Where(at or (), proved_schemas(session, environment, at or ()))
-    has_drifted = is_fresh and where.drifted(snapshot)
+    can_drift = snapshot is not None and is_fresh and bool(where.proved)
     return Evidence(
         asked=asked,
         environment=environment.name,
@@ -86,9 +86,8 @@ def gather(session: Session, environment: Environment, asked: DecisionCreate, ve
         at=at,
         deployed=_deployed_contents(session, deployments),
         where=where,
-        differences=find_differences(session, environment, snapshot, where.proved)
-        if snapshot and has_drifted
-        else None,
+        differences=find_differences(session, environment, snapshot, where.proved) if snapshot and can_drift else [],
+        is_blank=snapshot is not None and at == [] and is_blank(session, environment, snapshot),
         proofs=revisions.find_proofs(session, project_id, [(name, sha256) for name, sha256 in pending if sha256]),
         findings=_findings_of(session, project_id, version, [name for name, _ in pending]),
         waivers={each.fingerprint: each for each in valid_waivers(session, environment)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlmodel import Session, col, select
@@ -15,6 +15,17 @@ from app.revisions import service as revisions
 from app.revisions.models import ProvedSchema, Revision
 
 MOST_DIFFERENCES = 200
+# What the operators of a server add to databases, beside what a project's migrations make.
+OF_SERVER = frozenset(
+    {
+        "default privileges",
+        "event trigger",
+        "foreign data wrapper",
+        "foreign server",
+        "publication",
+        "schema",
+    }
+)
 
 Key = tuple[str, str, str, str]  # kind, schema, table, name
 
@@ -24,9 +35,6 @@ class Where(NamedTuple):
 
     revisions: Sequence[str]
     proved: frozenset[str]  # digests of schemas
-
-    def drifted(self, snapshot: SnapshotRead | None) -> bool:
-        return snapshot is not None and bool(self.proved) and snapshot.digest not in self.proved
 
 
 def proved_schemas(session: Session, environment: Environment, at: Sequence[str]) -> frozenset[str]:
@@ -66,44 +74,48 @@ def read_drift(session: Session, environment: Environment) -> DriftRead:
         return _unknown(
             f"No report that counts here has applied the revision that the database is at ({at}).", snapshot
         )
-    if not where.drifted(snapshot):
-        return DriftRead(
-            state="none",
-            sentence=f"The schema is the one that was proved for {at}.",
-            snapshot=snapshot,
-            proved_digests=sorted(where.proved),
-            differences=[],
-            difference_count=0,
-        )
     differences = find_differences(session, environment, snapshot, where.proved)
+    if differences is None:
+        return _unknown(unknown_sentence(at), snapshot, where.proved)
     return DriftRead(
-        state="drifted",
-        sentence=drift_sentence(at, differences),
+        state="drifted" if differences else "none",
+        sentence=drift_sentence(at, differences) if differences else f"The schema is the one that was proved for {at}.",
         snapshot=snapshot,
         proved_digests=sorted(where.proved),
-        differences=[] if differences is None else differences[:MOST_DIFFERENCES],
-        difference_count=None if differences is None else len(differences),
+        differences=differences[:MOST_DIFFERENCES],
+        difference_count=len(differences),
     )
 
 
-def drift_sentence(at: str, differences: Sequence[Difference] | None) -> str:
-    if differences is None:
-        return f"The schema is not the one that was proved for {at}; the objects of that one are not known."
+def drift_sentence(at: str, differences: Sequence[Difference]) -> str:
     first = differences[0]
     others = f", and {len(differences) - 1} more" if len(differences) > 1 else ""
     return f"The schema is not the one that was proved for {at}: {first.kind} {first.object} is {first.change}{others}."
 
 
-def _unknown(sentence: str, snapshot: SnapshotRead | None) -> DriftRead:
+def unknown_sentence(at: str) -> str:
+    return (
+        f"The digest of the schema is not the one that was proved for {at}, and the objects of that one are not known."
+    )
+
+
+def _unknown(sentence: str, snapshot: SnapshotRead | None, proved: Iterable[str] = ()) -> DriftRead:
     return DriftRead(
-        state="unknown", sentence=sentence, snapshot=snapshot, proved_digests=[], differences=[], difference_count=None
+        state="unknown",
+        sentence=sentence,
+        snapshot=snapshot,
+        proved_digests=sorted(proved),
+        differences=[],
+        difference_count=None,
     )
 
 
 def find_differences(
-    session: Session, environment: Environment, snapshot: SnapshotRead, proved: Iterable[str]
+    session: Session, environment: Environment, snapshot: SnapshotRead, proved: Collection[str]
 ) -> list[Difference] | None:
-    """From the nearest proved schema. None if the objects of none of them are known."""
+    """From the nearest proved schema, without what belongs to the server. None if the objects of none are known."""
+    if snapshot.digest in proved:
+        return []
     found = _by_key(objects_in(session, environment, snapshot))
     schemas = session.exec(
         select(ProvedSchema.objects)
@@ -112,7 +124,25 @@ def find_differences(
         .limit(5)
     )
     candidates = [list(_differences(_by_key(objects), found)) for objects in schemas]
-    return min(candidates, key=len, default=None) or None
+    return min(candidates, key=len, default=None)
+
+
+def is_of_server(key: Key, before: object, after: object) -> bool:
+    """Whether that is a difference between servers: an extension for monitoring, the rights of a fresh database.
+
+    What the proved schema has must be there in any case."""
+    kind, _, _, name = key
+    if after is None:
+        return False
+    if kind == "extension" or (kind, name) == ("schema", "public"):
+        return True
+    return before is None and kind in OF_SERVER
+
+
+def is_blank(session: Session, environment: Environment, snapshot: SnapshotRead) -> bool:
+    """Whether the database has nothing but what belongs to the server."""
+    found = _by_key(objects_in(session, environment, snapshot))
+    return all(is_of_server(key, None, definition) for key, definition in found.items())
 
 
 def _by_key(objects: Iterable[Any]) -> Mapping[Key, Any]:
@@ -126,7 +156,7 @@ def _by_key(objects: Iterable[Any]) -> Mapping[Key, Any]:
 def _differences(proved: Mapping[Key, Any], found: Mapping[Key, Any]) -> Iterator[Difference]:
     for key in sorted(proved.keys() | found.keys(), key=lambda key: (key[1], key[2] or key[3], key[0], key[3])):
         before, after = proved.get(key), found.get(key)
-        if before == after:
+        if before == after or is_of_server(key, before, after):
             continue
         kind, schema, table, name = key
         change = "unexpected" if before is None else "missing" if after is None else "changed"

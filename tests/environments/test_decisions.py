@@ -58,10 +58,14 @@ def pipeline(send: Send, production: str, branch: Headers, stranger: Headers, de
 @pytest.fixture
 def deployed(pipeline: Pipeline) -> Pipeline:
     """`a1` is deployed, and the newest snapshot is of that."""
-    pipeline.report(OLD, A1)
+    pipeline.report(OLD, A1, snapshot=[], digest=sha256("schema of a1"))
     pipeline.deploy("1", OLD)
     pipeline.snapshot("a1")
     return pipeline
+
+
+BY_HAND = {"kind": "index", "schema": "public", "table": "orders", "name": "ix_hot", "definition": {}}
+MONITORING = {"kind": "extension", "schema": "", "name": "pg_stat_statements", "definition": {}}
 
 
 def codes(decision: Any) -> list[str]:
@@ -283,11 +287,37 @@ def test_a_finding_about_a_deployed_revision_is_history(deployed: Pipeline) -> N
 
 def test_drift_denies_unless_the_policy_allows_it(deployed: Pipeline, owner: Headers) -> None:
     deployed.report(NEW, A1, B2)
-    deployed.snapshot("a1", schema="by hand")
+    deployed.snapshot("a1", schema="by hand", objects=[BY_HAND])
 
     assert (deployed.decide()["answer"], codes(deployed.decide())) == ("deny", ["drift"])
     deployed.policy(owner, drift="allow")
     assert deployed.decide()["answer"] == "allow"
+
+
+def test_what_belongs_to_the_server_does_not_stand_in_the_way(deployed: Pipeline) -> None:
+    deployed.report(NEW, A1, B2)
+    deployed.snapshot("a1", schema="with monitoring", objects=[MONITORING])
+
+    assert deployed.decide()["answer"] == "allow"
+
+
+def test_a_schema_whose_objects_are_not_known_is_no_known_drift(pipeline: Pipeline) -> None:
+    pipeline.report(NEW, A1, B2)
+    pipeline.snapshot("a1", schema="another")
+
+    decision = pipeline.decide()
+
+    assert (decision["answer"], codes(decision)) == ("unknown", ["drift-unknown"])
+
+
+@pytest.mark.parametrize(("objects", "reasons"), [([MONITORING], []), ([BY_HAND], ["proof-of-other-schema"])])
+def test_a_first_deployment_goes_to_a_database_that_has_only_what_belongs_to_the_server(
+    pipeline: Pipeline, objects: list[Any], reasons: list[str]
+) -> None:
+    pipeline.report(NEW, A1, B2)
+    pipeline.snapshot(None, schema="of another server", objects=objects)
+
+    assert codes(pipeline.decide()) == reasons
 
 
 def test_a_decision_needs_a_snapshot_that_is_newer_than_the_deployment(pipeline: Pipeline, owner: Headers) -> None:

@@ -217,7 +217,53 @@ def test_drift_from_a_schema_whose_objects_are_not_known(
 
     drift = send("GET", f"{production}/drift", deployer)
 
-    assert (drift["state"], drift["differences"], drift["difference_count"]) == ("drifted", [], None)
+    assert (drift["state"], drift["differences"], drift["difference_count"]) == ("unknown", [], None)
+    assert "the objects of that one are not known" in drift["sentence"]
+
+
+def server_object(kind: str, name: str, **definition: Any) -> dict[str, Any]:
+    return {"kind": kind, "schema": "", "name": name, "definition": definition}
+
+
+@pytest.mark.parametrize(
+    ("proved", "found", "state"),
+    [
+        ([], [server_object("extension", "pg_stat_statements", version="1.10")], "none"),
+        (
+            [server_object("extension", "hstore", version="1.8")],
+            [server_object("extension", "hstore", version="1.7")],
+            "none",
+        ),
+        ([server_object("extension", "hstore", version="1.8")], [], "drifted"),
+        (
+            [server_object("schema", "public", privileges={"PUBLIC": "USAGE"})],
+            [server_object("schema", "public")],
+            "none",
+        ),
+        ([], [server_object("event trigger", "audit")], "none"),
+        (
+            [server_object("event trigger", "audit", on="a")],
+            [server_object("event trigger", "audit", on="b")],
+            "drifted",
+        ),
+        ([], [server_object("schema", "heroku_ext")], "none"),
+        ([], [item("function", "helper()")], "drifted"),
+    ],
+)
+def test_what_belongs_to_the_server_is_no_drift(
+    send: Send,
+    branch: Headers,
+    deployer: Headers,
+    production: str,
+    proved: list[Any],
+    found: list[Any],
+    state: str,
+) -> None:
+    objects = {"snapshot": [*ORDERS, *proved], "digest": sha256("schema of a1")}
+    send("POST", f"{SHOP}/runs", branch, proof(revision("a1"), **objects))
+    send("POST", f"{production}/snapshots", deployer, snapshot("a1", schema="x", objects=[*ORDERS, *found]))
+
+    assert send("GET", f"{production}/drift", deployer)["state"] == state
 
 
 @pytest.mark.parametrize(
