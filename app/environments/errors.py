@@ -47,6 +47,13 @@ class DeploymentEnded(Conflict):
         )
 
 
+class SnapshotNotFound(NotFound):
+    """The environment has no such snapshot."""
+
+    def __init__(self, snapshot_id: object) -> None:
+        super().__init__(f"The environment has no snapshot {snapshot_id}.")
+
+
 class SnapshotRefused(Invalid):
     """The body is not a valid snapshot."""
 

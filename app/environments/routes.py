@@ -18,6 +18,7 @@ from app.environments.errors import (
     DeploymentEnded,
     EnvironmentForbidden,
     EnvironmentNotFound,
+    SnapshotNotFound,
     SnapshotRefused,
     VersionUnknown,
     WaiverNotFound,
@@ -39,6 +40,7 @@ from app.environments.schemas import (
 )
 from app.environments.snapshots import PostedSnapshot, read_snapshot
 from app.errors import documented
+from app.large_answers import LargeAnswer, Sending
 from app.pagination import Cursor, InvalidCursor, Limit, Page, RequestPaging
 from app.projects.access import Caller, project_for
 from app.projects.errors import ProjectArchived, ProjectNotFound, ScopeMissing
@@ -157,6 +159,26 @@ async def list_snapshots(
 ) -> Page[SnapshotRead]:
     """The newest first, without their objects."""
     return paging.link(await caller.ask(snapshots.list_snapshots, cursor=cursor, limit=limit))
+
+
+@router.get(
+    "/{name}/snapshots/{snapshot_id}",
+    summary="Read a snapshot",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/PostedSnapshot"}}}},
+        **documented(*OF_AN_ENVIRONMENT, SnapshotNotFound),
+    },
+)
+async def read_snapshot_of_environment(caller: EnvironmentReader, snapshot_id: UUID, request: Request) -> Response:
+    """The whole snapshot, as `overproof snapshot` prints it."""
+    sending: Sending = request.app.state.sending
+
+    def read() -> bytes:
+        sending.require_room()
+        return caller.transact(snapshots.snapshot_text, snapshot_id).encode()
+
+    return LargeAnswer(await caller.workers.run_alone(read), sending)
 
 
 @router.get("/{name}/drift", summary="Read the drift", responses=documented(*OF_AN_ENVIRONMENT))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
+from uuid import UUID
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,7 +12,7 @@ from sqlalchemy import tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session, col, select
 
-from app.environments.errors import SnapshotRefused
+from app.environments.errors import SnapshotNotFound, SnapshotRefused
 from app.environments.models import Environment, EnvironmentSnapshot
 from app.environments.schemas import SnapshotRead
 from app.pagination import TIME_AND_ID, Page, Time, decode_cursor, encode_cursor
@@ -19,6 +20,7 @@ from app.runs.errors import ReportRefused
 from app.runs.posted import MOST_ERRORS, All, Few, Name, Sha256, Short, canonical_json, read_json
 from app.runs.service import columns_for
 
+FORMAT = "overproof-snapshot/1"
 KEY = tuple_(EnvironmentSnapshot.received_at, EnvironmentSnapshot.id)
 SUMMARIES = columns_for(SnapshotRead, EnvironmentSnapshot)
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
@@ -122,6 +124,27 @@ def sizes_in(session: Session, environment: Environment, snapshot: SnapshotRead)
 
 def objects_in(session: Session, environment: Environment, snapshot: SnapshotRead) -> list[Any]:
     return list(session.exec(select(EnvironmentSnapshot.objects).where(*_is(environment, snapshot))).one())
+
+
+def snapshot_text(session: Session, environment: Environment, snapshot_id: UUID) -> str:
+    """The snapshot as JSON text from PostgreSQL, in the format of `overproof snapshot`. Raises SnapshotNotFound."""
+    stored = EnvironmentSnapshot
+    content = sa.func.jsonb_build_object(
+        *("format", FORMAT, "database", stored.environment, "postgres", stored.postgres, "taken_at", stored.taken_at),
+        # Alembic's tables were merged when it was stored.
+        *("revisions", sa.func.jsonb_build_object("alembic_version", sa.func.to_jsonb(stored.revisions))),
+        *("digest", stored.digest, "tables", stored.tables, "objects", stored.objects),
+    )
+    text: str | None = session.execute(
+        sa.select(sa.cast(content, sa.Text)).where(
+            col(stored.project_id) == environment.project_id,
+            col(stored.environment) == environment.name,
+            col(stored.id) == snapshot_id,
+        )
+    ).scalar_one_or_none()
+    if text is None:
+        raise SnapshotNotFound(snapshot_id)
+    return text
 
 
 def _is(environment: Environment, snapshot: SnapshotRead) -> tuple[Any, ...]:

@@ -161,6 +161,22 @@ def test_a_snapshot_is_stored_and_summarised(send: Send, deployer: Headers, prod
     assert "objects" not in first
 
 
+def test_a_snapshot_is_given_back_in_its_format(
+    client: TestClient, send: Send, deployer: Headers, production: str
+) -> None:
+    sizes = {"public.orders": {"rows": 12, "bytes": 8192}}
+    content = snapshot("a1", objects=ORDERS, tables=sizes)
+    stored = send("POST", f"{production}/snapshots", deployer, content)
+
+    read = send("GET", f"{production}/snapshots/{stored['id']}", deployer)
+
+    changed = {"database": "production", "taken_at": "2026-11-30T12:00:00+00:00"}
+    assert read == content | changed | {"revisions": {"alembic_version": ["a1"]}}
+    assert send("POST", f"{production}/snapshots", deployer, read)["digest"] == stored["digest"]
+    none = client.get(f"{production}/snapshots/00000000-0000-4000-8000-000000000000", headers=deployer)
+    assert (none.status_code, none.json()["type"].rpartition(":")[2]) == (404, "snapshot-not-found")
+
+
 @pytest.mark.parametrize(
     ("parts", "where"),
     [
@@ -320,6 +336,7 @@ TABLE = [
     ("PUT", "/environments/production/deployments/1", {"commit": COMMIT}, DEPLOY),
     ("GET", "/environments/production/snapshots", None, READ),
     ("POST", "/environments/production/snapshots", snapshot("a1"), DEPLOY),
+    ("GET", "/environments/production/snapshots/00000000-0000-4000-8000-000000000000", None, READ),
     ("GET", "/environments/production/drift", None, READ),
     ("POST", "/environments/production/decisions", {"commit": COMMIT}, DEPLOY),
     ("GET", "/environments/production/decisions", None, READ),
