@@ -88,6 +88,7 @@ class Statement:
     scans: tuple[str, ...] = ()  # tables read from end to end
     index_builds: tuple[str, ...] = ()  # tables on which an index was built or rebuilt
     written: Mapping[str, int] = field(default_factory=dict)  # rows inserted, updated or deleted by table
+    updated: Mapping[str, int] = field(default_factory=dict)  # rows updated, which are among those
     transactional: bool = True  # False inside an autocommit block
     lock_timeout_ms: int | None = None  # in force as it ran: 0 waits for ever, None was not observed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from app.gate.recording.model import Direction
 from app.gate.reruns._revisions import Outcome
@@ -55,13 +56,17 @@ class UpgradeOverRows:
     def _roll_back(self, revision: str, client: DriverClient, trial: RowsTrial) -> tuple[TrialResult, bool]:
         """The result, and whether the database is left in another state."""
         client.begin_rollback_only()
-        result = trial.run(RolledBack(client.rows, lambda: client.take_step(revision, Direction.UPGRADE)))
+        observe = self.walk.changes_rows(revision)
+        upgrade = partial(client.take_step, revision, Direction.UPGRADE, observe=observe)
+        result = trial.run(RolledBack(client.rows, upgrade))
         return result, not client.roll_back()
 
     def _commit(self, revision: str, client: DriverClient, trial: RowsTrial) -> tuple[TrialResult, bool]:
         """The result, and whether the database is left in another state."""
         down = self.walk.trips[revision].down
-        steps = Committed(client.rows, client, lambda: client.commit_step(revision, Direction.UPGRADE))
+        observe = self.walk.changes_rows(revision)
+        upgrade = partial(client.commit_step, revision, Direction.UPGRADE, observe=observe)
+        steps = Committed(client.rows, client, upgrade)
         if down is not None and down.failure is None:
             steps.take_downgrade = lambda: client.commit_step(revision, Direction.DOWNGRADE)
         return trial.run(steps), steps.is_spoiled

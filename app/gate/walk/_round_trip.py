@@ -148,8 +148,10 @@ class _RolledBack:
             return _again(self._upgraded, taken, back, has_to_read)
         latest: list[_Again | CommitRefused] = []
 
+        observe = self._upgraded.walk.changes_rows(self._upgraded.name)
+
         def upgrade_again() -> Step | CommitRefused:
-            taken = self._take(Direction.UPGRADE, since=back if has_to_read else None)
+            taken = self._take(Direction.UPGRADE, since=back if has_to_read else None, observe=observe)
             # Before a downgrade over the rows changes the schema.
             latest.append(_again(self._upgraded, taken, back, has_to_read))
             return taken
@@ -158,8 +160,10 @@ class _RolledBack:
         self._result = self._trial.run(RolledBack(self._client.rows, upgrade_again, downgrade_again))
         return latest[-1]
 
-    def _take(self, direction: Direction, since: Snapshot | None = None) -> Step | CommitRefused:
-        return self._client.take_step(self._upgraded.name, direction, since=since)
+    def _take(
+        self, direction: Direction, since: Snapshot | None = None, *, observe: bool = False
+    ) -> Step | CommitRefused:
+        return self._client.take_step(self._upgraded.name, direction, observe=observe, since=since)
 
     def _note(self, trip: RoundTrip) -> None:
         """Note the trip, and the result of the trial over rows."""

@@ -310,6 +310,7 @@ def _statement(seen: protocol.Statement) -> Statement:
         # A rewrite builds the table's indexes again: that is part of the rewrite, not a separate finding.
         index_builds=tuple(table for table in sorted(seen.get("index_builds", ())) if table not in rewrites),
         written=dict(sorted(seen.get("written", {}).items())),
+        updated=dict(sorted(seen.get("updated", {}).items())),
         transactional=seen["transactional"],
         lock_timeout_ms=seen.get("lock_timeout_ms"),
     )

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.gate.postgres.statements import is_literal
 from app.gate.recording.model import (
     Divergence,
     Drift,
@@ -137,6 +138,16 @@ class Walk:
     def observes_statements(self) -> bool:
         """Whether the locks, rewrites and scans of statements are recorded."""
         return Evidence.LOCKS in self.evidence
+
+    def changes_rows(self, revision: str) -> bool:
+        """Whether its upgrade may change rows of older tables: a statement took the lock for that, or runs code, which
+        may find no row to change as long as there is none. Then it is observed over rows, too."""
+        up = self.trips[revision].up
+        statements = up.statements if up is not None and self.observes_statements else ()
+        return any(
+            not is_literal(each.sql) or any("RowExclusiveLock" in modes for modes in each.locks.values())
+            for each in statements
+        )
 
     def blocker_of(self, revision: Revision) -> str | None:
         """The revision that failed below this one, if there is one."""

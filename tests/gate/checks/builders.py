@@ -109,8 +109,8 @@ def statement(
     for name in ("rewrites", "scans", "index_builds"):
         if name in fields:
             fields[name] = tuple(_qualified(table) for table in fields[name])
-    if "written" in fields:
-        fields["written"] = {_qualified(table): rows for table, rows in fields["written"].items()}
+    for name in {"written", "updated"} & fields.keys():
+        fields[name] = {_qualified(table): rows for table, rows in fields[name].items()}
     taken = {
         _qualified(table): frozenset([modes] if isinstance(modes, str) else modes)
         for table, modes in (locks or {}).items()

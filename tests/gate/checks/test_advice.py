@@ -187,6 +187,11 @@ BLOCKS: Mapping[str, Sequence[Example | Project | NotRun]] = {
         )
     ],
     "unindexed-foreign-key": [Example(before=ITEMS, bad=ADD_FOREIGN_KEY, good=body(ADD_FOREIGN_KEY, CODE)), ALLOWANCE],
+    "bulk-update": [
+        Example(bad=sql("UPDATE orders SET status = 'new'")),
+        Example(bad=body(sql("ALTER TABLE orders ADD COLUMN channel text", "UPDATE orders SET channel = 'web'"))),
+        ALLOWANCE,
+    ],
     "allowance": [ALLOWANCE],
 }  # fmt: skip
 NAMES = [check.id for check in CHECKS]

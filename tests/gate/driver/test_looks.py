@@ -49,8 +49,8 @@ def looks(answers: Answers) -> Looks:
     return looks
 
 
-def locked(relation: tuple[Any, ...], mode: str, scans: int = 0, written: int = 0) -> tuple[Any, ...]:
-    return (relation[0], mode, "0", *relation, scans, written)
+def locked(relation: tuple[Any, ...], mode: str, scans: int = 0, written: int = 0, updated: int = 0) -> tuple[Any, ...]:
+    return (relation[0], mode, "0", *relation, scans, written, updated)
 
 
 def moved(relation: tuple[Any, ...], filenode: int) -> tuple[Any, ...]:
@@ -58,7 +58,7 @@ def moved(relation: tuple[Any, ...], filenode: int) -> tuple[Any, ...]:
 
 
 def gone(oid: int) -> tuple[Any, ...]:
-    return (oid, "AccessExclusiveLock", "0", *[None] * 7, 0, 0)
+    return (oid, "AccessExclusiveLock", "0", *[None] * 7, 0, 0, 0)
 
 
 def test_a_lock_is_reported_once(answers, looks):
@@ -70,13 +70,14 @@ def test_a_lock_is_reported_once(answers, looks):
 
 
 def test_scans_and_rows_are_those_since_the_last_look(answers, looks):
-    answers.counters = [(20000, 5, 10)]
+    answers.counters = [(20000, 5, 10, 2)]
     baseline = looks.count()
-    answers.locks = [locked(ORDERS, "RowExclusiveLock", scans=6, written=13)]
+    answers.locks = [locked(ORDERS, "RowExclusiveLock", scans=6, written=13, updated=4)]
 
     effects = looks.look(baseline).to_message()
 
     assert (effects["scans"], effects["written"]) == (["public.orders"], {"public.orders": 3})
+    assert effects["updated"] == {"public.orders": 2}
 
 
 @pytest.mark.parametrize(

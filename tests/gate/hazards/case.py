@@ -29,6 +29,8 @@ HAZARDS = frozenset(
         "upgrade",
     }
 )
+# Those that advise: an upgrade may do what they tell of and hurt nobody, in a small table. Only the cases that name them ask them.
+ADVISED = frozenset({"bulk-update", "unindexed-foreign-key"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,7 @@ class Case:
     expected: frozenset[str] | set[str] = frozenset()  # ids of the checks that find something; empty where it is safe
     notices: frozenset[str] | set[str] = frozenset()  # those of them that only mention it, though they can warn
     because: str  # what PostgreSQL does
+    checks: frozenset[str] = HAZARDS  # that are asked
     since: int = 0  # the first major version that knows the statement
     expected_on: Mapping[int, set[str]] = field(default_factory=dict)  # major version -> what is expected there instead
 

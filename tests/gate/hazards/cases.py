@@ -13,6 +13,7 @@ from tests.gate.hazards import (
     raw_sql,
     tables,
     type_changes,
+    updates,
     views,
 )
 from tests.gate.hazards.case import Case
@@ -33,6 +34,7 @@ THEMES: dict[str, list[Case]] = {
         raw_sql,
         lock_timeouts,
         access,
+        updates,
     )
 }
 ALL_CASES = [case for cases in THEMES.values() for case in cases]

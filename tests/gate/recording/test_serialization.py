@@ -40,7 +40,17 @@ from tests.gate.projects import script, target, write_project
 KEY = Key("column", "public", "note", "orders")
 FAILURE = Failure("E", "m", "42P01", "SELECT 1", 3, "a1")
 STATEMENT = Statement(
-    "s", 1.5, 7, {"public.orders": frozenset({"ShareLock", "RowShareLock"})}, ("a",), ("b",), ("c",), {"d": 2}, False, 0
+    "s",
+    1.5,
+    7,
+    {"public.orders": frozenset({"ShareLock", "RowShareLock"})},
+    ("a",),
+    ("b",),
+    ("c",),
+    {"d": 2},
+    {"d": 1},
+    False,
+    0,
 )
 STEP = Step(
     "a1",

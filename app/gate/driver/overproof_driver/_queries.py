@@ -19,12 +19,13 @@ WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'm', 'i', 'I', 't', 'f', 'S', '
 """
 # A row of pg_class that a transaction wrote bears its id. What is older than the last reading need not be read again.
 _CHANGED = RELATIONS + "AND age(c.xmin) <= age($1)"
-# Scans of a relation, and rows inserted, updated and deleted. An index has its own scans.
+# Scans of a relation, rows inserted, updated and deleted, and rows updated. An index has its own scans.
 _COUNTERS = """
 coalesce(pg_stat_get_xact_numscans({oid}), 0)::bigint,
 (coalesce(pg_stat_get_xact_tuples_inserted({oid}), 0)
  + coalesce(pg_stat_get_xact_tuples_updated({oid}), 0)
- + coalesce(pg_stat_get_xact_tuples_deleted({oid}), 0))::bigint
+ + coalesce(pg_stat_get_xact_tuples_deleted({oid}), 0))::bigint,
+coalesce(pg_stat_get_xact_tuples_updated({oid}), 0)::bigint
 """
 # OFFSET 0 keeps the planner from reading all of pg_class for a handful of locks. A relation that is gone has only its
 # lock left.

@@ -46,6 +46,7 @@ class StatementEffects:
         self.scans: set[str] = set()
         self.index_builds: set[str] = set()
         self.written: dict[str, int] = {}
+        self.updated: dict[str, int] = {}
 
     def add_lock(self, table: str, mode: str) -> None:
         self.locks.setdefault(table, set()).add(mode)
@@ -66,6 +67,8 @@ class StatementEffects:
             message["index_builds"] = sorted(self.index_builds - self.emptied)
         if self.emptied or self.written:
             message["written"] = {**dict.fromkeys(self.emptied, 0), **self.written}
+        if self.updated:
+            message["updated"] = dict(self.updated)
         return message
 
 

@@ -38,11 +38,11 @@ class Baseline:
         self.locks: dict[int, set[str]] = {}  # {oid: {mode}}
         self.counters: dict[int, Sequence[int]] = {row[0]: row[1:] for row in counters}
 
-    def advance_counters(self, oid: int, counters: Sequence[int]) -> tuple[int, int]:
-        """Scans and written rows since the last look."""
-        scans, written = self.counters.get(oid, (0, 0))
+    def advance_counters(self, oid: int, counters: Sequence[int]) -> tuple[int, int, int]:
+        """Scans, written rows, and updated rows among them, since the last look."""
+        scans, written, updated = self.counters.get(oid, (0, 0, 0))
         self.counters[oid] = counters
-        return counters[0] - scans, counters[1] - written
+        return counters[0] - scans, counters[1] - written, counters[2] - updated
 
 
 class Looks:
@@ -88,7 +88,7 @@ class Looks:
         effects.has_dropped = any(row[3] is None and row[0] not in locked_before for row in rows)
         for oid, row in {row[0]: row for row in rows if row[3] is not None}.items():
             new_modes = baseline.locks[oid].difference(locked_before.get(oid, ()))
-            self._compare(oid, Relation(row[3:-2]), row[-2:], new_modes, baseline, effects)
+            self._compare(oid, Relation(row[3:-3]), row[-3:], new_modes, baseline, effects)
         return effects
 
     def _compare(
@@ -103,7 +103,7 @@ class Looks:
         known = self._relations.get(oid)
         is_new = known is None or known.is_new
         table = self._table_of(oid, relation, baseline.locks)
-        scans, written = baseline.advance_counters(oid, counters)
+        scans, written, updated = baseline.advance_counters(oid, counters)
         if relation.kind in INDEXES:
             self._relations[oid] = relation
             relation.is_new = is_new
@@ -120,6 +120,8 @@ class Looks:
                 effects.scans.add(table)
             if relation.kind in TABLES and written > 0:
                 effects.written[table] = effects.written.get(table, 0) + written
+            if relation.kind in TABLES and updated > 0:
+                effects.updated[table] = effects.updated.get(table, 0) + updated
 
     def _compare_index(
         self,

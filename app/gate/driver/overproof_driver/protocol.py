@@ -171,6 +171,7 @@ class Effects(TypedDict, total=False):
     scans: list[str]
     index_builds: list[str]
     written: dict[str, int]  # rows inserted, updated or deleted by table
+    updated: dict[str, int]  # rows updated, which are among those
     lock_timeout_ms: int  # in force as the locks were taken
 
 
