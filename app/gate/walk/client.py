@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from app.gate.errors import CommandExited, StepTimedOut
+from app.gate.errors import CannotVerify, CommandExited, StepTimedOut
 from app.gate.recording.model import Direction, Failure, Snapshot, Statement, Step
 from app.gate.rows.connection import CommitRefused, QueryRefused, RowConnection
 from app.gate.server.database import Database
@@ -55,9 +55,13 @@ class DriverClient:
         return prepared
 
     def empty_database(self) -> list[str]:
-        """Drop all that is in the database. Returns the revisions that would bring it to the heads again."""
-        answer: protocol.EmptiedAnswer = self._request("empty")
-        return answer["plan"]
+        """Drop all that is in the database. Returns the revisions that would bring it to the heads again. Raises
+        CannotVerify."""
+        answer = self._request("empty")
+        if failure := answer.get("failure"):
+            raise CannotVerify(f"what the command has created by code cannot be dropped again: {failure['message']}")
+        plan: list[str] = answer["plan"]
+        return plan
 
     def end(self, ending: protocol.Ending) -> None:
         """Leave the rest to the command."""

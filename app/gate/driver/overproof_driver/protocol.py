@@ -162,6 +162,9 @@ class EmptiedAnswer(TypedDict):
     plan: list[str]  # revisions that bring the emptied database to the heads, in their order
 
 
+EmptyDatabaseAnswer = Union[EmptiedAnswer, Failed]
+
+
 class Effects(TypedDict, total=False):
     """What one statement did to tables that are older than the step, less what is empty. Tables are named
     "schema.table"."""

@@ -97,11 +97,15 @@ BEGIN
 END $$"""
 
 
-def empty(state: State) -> protocol.EmptiedAnswer:
+def empty(state: State) -> protocol.EmptyDatabaseAnswer:
     """Drop all that is in the database, and plan to apply the whole history to it."""
     state.connection.begin()
-    state.connection.execute(_EMPTY)
-    state.context._ensure_version_table()
+    try:
+        state.connection.execute(_EMPTY)
+        state.context._ensure_version_table()
+    except Exception as error:  # before PostgreSQL 15, `public` is not the database owner's
+        state.connection.roll_back()
+        return {"failure": state.failure(error)}
     state.connection.commit()
     state.heads = set()
     return {"plan": [each.revision.revision for each in state.context.script._upgrade_revs("heads", ())]}
