@@ -56,7 +56,9 @@ def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Find]:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
 
-    def run(files: Mapping[str, str], *imported: str, base: str = "shop.base:Base") -> list[tuple[str, str, str]]:
+    def run(
+        files: Mapping[str, str], *imported: str, base: str = "shop.base:Base", scripts: str | None = None
+    ) -> list[tuple[str, str, str]]:
         for name, text in files.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(textwrap.dedent(text))
@@ -68,7 +70,7 @@ def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Find]:
         for attribute in name.split("."):
             owner = getattr(owner, attribute)
         loaded = set(sys.modules)
-        found = find_unregistered([owner.metadata])
+        found = find_unregistered([owner.metadata], scripts)
         assert set(sys.modules) == loaded, "a module was imported"
         return [(each["module"], each["name"], each["table"]) for each in found]
 
@@ -209,3 +211,17 @@ def test_names_are_made_as_flask_sqlalchemy_makes_them(find: Find) -> None:
     }
 
     assert find(files, "shop.orders", base="shop.base:db.Model") == [("shop.lines", "HTTPOrderLine", "http_order_line")]
+
+
+@pytest.mark.parametrize(("scripts", "found"), [("shop/migrations", ["lines"]), ("migrations", [])])
+def test_an_installed_package_is_the_project_if_the_scripts_are_in_it(
+    find: Find, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scripts: str, found: list[str]
+) -> None:
+    site = tmp_path / "site-packages"
+    monkeypatch.syspath_prepend(str(site))
+    files = {f"site-packages/{name}": text for name, text in {**SHOP, "shop/lines.py": LINE}.items()}
+    beside = {"site-packages/billing/__init__.py": "", "site-packages/billing/parts.py": LINE.replace("lines", "parts")}
+
+    unregistered = find({**files, **beside}, "shop.orders", scripts=str(site / scripts))
+
+    assert [table for _, _, table in unregistered] == found

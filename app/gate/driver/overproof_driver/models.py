@@ -67,4 +67,6 @@ def hidden(state: State) -> protocol.HiddenAnswer:
 
 def unregistered(state: State) -> protocol.UnregisteredAnswer:
     """Table classes in the models' packages that Alembic never saw."""
-    return {"models": _unregistered.find_unregistered(metadata.metadatas(state.context))}
+    script = state.context.script
+    scripts = str(script.dir) if script is not None else None
+    return {"models": _unregistered.find_unregistered(metadata.metadatas(state.context), scripts)}

@@ -23,14 +23,15 @@ _OTHERS = re.compile(
 _MOST_FILES = 5000
 
 
-def find_unregistered(known: list[MetaData]) -> list[protocol.UnregisteredModel]:
+def find_unregistered(known: list[MetaData], scripts: str | None = None) -> list[protocol.UnregisteredModel]:
     """Tables that files of the project declare on the metadata that Alembic has, and that are not in it.
 
     Such a file is in a package in which registered models or their bases live, or in one beside it. It is parsed and
-    never imported. A table of the same name that is registered from elsewhere is enough.
+    never imported. A table of the same name that is registered from elsewhere is enough. An installed package is the
+    project if the migration scripts are in it: `scripts` is their folder.
     """
     registered = {key for metadata in known for key in metadata.tables}
-    paths = dict(_files_not_imported(known))
+    paths = dict(_files_not_imported(known, os.path.realpath(scripts) if scripts else ""))
     project = Project(paths, known)
     found: list[protocol.UnregisteredModel] = []
     for module in sorted(paths):
@@ -43,12 +44,12 @@ def find_unregistered(known: list[MetaData]) -> list[protocol.UnregisteredModel]
     return found
 
 
-def _files_not_imported(known: list[MetaData]) -> Iterator[tuple[str, str]]:
+def _files_not_imported(known: list[MetaData], scripts: str) -> Iterator[tuple[str, str]]:
     """(module, path) of each file in the models' packages and in those beside them, less those that were imported."""
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     loaded = {os.path.realpath(file) for file in files if file}
     left = _MOST_FILES
-    for root, name in sorted(_places(known)):
+    for root, name in sorted(_places(known, scripts)):
         for module, file in _modules_of(name, os.path.join(root, name)):
             left -= 1
             if left < 0:
@@ -57,24 +58,29 @@ def _files_not_imported(known: list[MetaData]) -> Iterator[tuple[str, str]]:
                 yield module, file
 
 
-def _places(known: list[MetaData]) -> set[tuple[str, str]]:
+def _places(known: list[MetaData], scripts: str) -> set[tuple[str, str]]:
     """(folder, file or package in it): where models may be.
 
     Next to a base of the project's, anywhere: what is declared on it belongs to it. On a library's (SQLModel), which
     other programs in the same folder may use too, only in the packages that have registered models; or, if there are
     none at all, in the folder where the command runs.
     """
-    mapped, bases = list(_mapped_classes(known)), list(_bases(known))
-    roots = {place[0] for place in map(_place_of, bases) if place is not None}
-    if not mapped and not roots:
-        here = os.path.realpath(os.curdir)
-        roots = {here} if _is_of_the_project(here) else set()
-    found = {(root, name) for root in roots for name in os.listdir(root)}
-    return found | {place for place in map(_place_of, mapped) if place is not None}
+    of_bases = set(filter(None, map(_place_of, _bases(known))))
+    of_models = set(filter(None, map(_place_of, _mapped_classes(known))))
+    own = {
+        (root, name)
+        for root, name in of_models | of_bases
+        if _is_of_the_project(root) or scripts.startswith(os.path.join(root, name) + os.sep)
+    }
+    roots = {root for root, _ in of_bases if _is_of_the_project(root)}
+    here = os.path.realpath(os.curdir)
+    if not own and not of_models and _is_of_the_project(here):
+        roots = {here}
+    return own | {(root, name) for root in roots for name in os.listdir(root)}
 
 
 def _place_of(cls: Any) -> tuple[str, str] | None:
-    """Where the top package or module of a class is, if it is the project's."""
+    """Where the top package or module of a class is."""
     top = sys.modules.get(cls.__module__.split(".")[0])
     file = getattr(top, "__file__", None) or next(iter(getattr(top, "__path__", ())), None)
     if not file:
@@ -83,7 +89,7 @@ def _place_of(cls: Any) -> tuple[str, str] | None:
     if os.path.basename(path) == "__init__.py":
         path = os.path.dirname(path)
     root, name = os.path.split(path)
-    return (root, name) if _is_of_the_project(root) else None
+    return root, name
 
 
 def _is_of_the_project(root: str) -> bool:
