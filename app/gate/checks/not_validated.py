@@ -35,6 +35,7 @@ from collections.abc import Iterator
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.concurrently import build, index_of
+from app.gate.checks.support.locks import changes_rows
 from app.gate.checks.support.naming import noun
 from app.gate.checks.support.schema import SchemaHistory
 from app.gate.checks.support.script import python
@@ -135,7 +136,8 @@ _AUTOVACUUM_OFF = {f"autovacuum_enabled={off}" for off in ("false", "off", "no",
 def _was_in_the_way(key: Key, origin: RoundTrip) -> bool:
     """Whether a trigger was disabled by a revision that writes rows of its table: to load them, and not for good."""
     statements = origin.up.statements if origin.up is not None else ()
-    return key.kind == "trigger" and any(table_of(key) in statement.written for statement in statements)
+    table = table_of(key)
+    return key.kind == "trigger" and any(changes_rows(each, table) or table in each.written for each in statements)
 
 
 def _find_origin(recording: Recording, key: Key) -> RoundTrip | None:

@@ -60,9 +60,17 @@ TRIGGER = key("trigger", "touch", "orders")
 OFF = {"definition": "BEFORE UPDATE …", "enabled": "never"}
 
 
-@pytest.mark.parametrize(("written", "severity"), [({"orders": 3}, Severity.WARNING), ({"users": 3}, None)])
-def test_a_trigger_that_was_disabled_to_load_rows_and_stays_so_is_a_warning(written, severity):
-    loads = trip("b2", changes=[altered(TRIGGER, {}, OFF)], statements=[statement("UPDATE …", written=written)])
+@pytest.mark.parametrize(
+    ("loads", "severity"),
+    [
+        (statement("UPDATE …", locks={"orders": "RowExclusiveLock"}), Severity.WARNING),
+        (statement("COPY …", written={"orders": 3}), Severity.WARNING),
+        (statement("UPDATE …", locks={"users": "RowExclusiveLock"}, written={"users": 3}), None),
+    ],
+    ids=["rows are updated", "rows are inserted", "rows of another table"],
+)
+def test_a_trigger_that_was_disabled_to_load_rows_and_stays_so_is_a_warning(loads, severity):
+    loads = trip("b2", changes=[altered(TRIGGER, {}, OFF)], statements=[loads])
 
     [finding] = examine(recording(trip("a1"), loads, head=snapshot({TRIGGER: OFF})))
 

@@ -198,6 +198,17 @@ CASES = [
         downgrade="pass",
         because="The row is found by its key, and the trigger fires again from the commit on.",
     ),
+    Case(
+        name="trigger is disabled while rows are changed, and left so",
+        before=body(ORDERS, TOUCH),
+        upgrade=sql(
+            "ALTER TABLE orders DISABLE TRIGGER touch",
+            "UPDATE orders SET note = '' WHERE note IS NULL",
+        ),
+        downgrade=sql("ALTER TABLE orders ENABLE TRIGGER touch"),
+        expected={"not-validated", "lock-pileup"},
+        because="SHARE ROW EXCLUSIVE is held while all rows are read, and nobody fires the trigger again.",
+    ),
     # Names.
     Case(
         name="sequence is dropped",
