@@ -45,8 +45,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from app.gate.checks.base import Check, Finding
-from app.gate.checks.support.fix_code import escape_colons, python
 from app.gate.checks.support.locks import upgrades
+from app.gate.checks.support.script import escape_colons, python
 from app.gate.checks.support.statements import sql_of
 from app.gate.checks.support.subjects import together
 from app.gate.postgres.quoting import quote, quote_table

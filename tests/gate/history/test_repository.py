@@ -77,7 +77,7 @@ def test_a_base_without_a_common_commit_is_refused(checkout: Path) -> None:
     git(checkout, "checkout", "-q", "--orphan", "other")
     git(checkout, "commit", "-qm", "another beginning")
 
-    with pytest.raises(CannotVerify, match="--base main and HEAD have no commit in common$"):
+    with pytest.raises(CannotVerify, match=r"--base main and HEAD have no commit in common$"):
         read_base("main", checkout, [])
 
 
