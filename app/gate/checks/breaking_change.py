@@ -43,7 +43,7 @@ from app.gate.checks.breaks.constraints import constraint, domain_constraint
 from app.gate.checks.breaks.names import enum, extension, named_type, schema, sequence
 from app.gate.checks.breaks.replication import has_publications, tables_without_identity
 from app.gate.checks.breaks.routines import function, trigger
-from app.gate.checks.breaks.tables import table
+from app.gate.checks.breaks.tables import exchanged, table
 from app.gate.checks.breaks.upgrade import IN_TWO_RELEASES, Break, Upgrade, upgrades_of_branch
 from app.gate.checks.support.statements import find_statement, sql_of
 from app.gate.checks.support.subjects import named, together
@@ -59,7 +59,7 @@ _LONGEST_LIST = 40
 def examine(recording: Recording) -> Iterator[Finding]:
     publishes = has_publications(recording)
     for upgrade in upgrades_of_branch(recording):
-        found = [*_breaks(upgrade), *(tables_without_identity(upgrade) if publishes else ())]
+        found = [*_breaks(upgrade), *exchanged(upgrade), *(tables_without_identity(upgrade) if publishes else ())]
         for severity in (Severity.WARNING, Severity.NOTICE):
             by_table: dict[str, list[Break]] = {}
             for each in found:

@@ -109,7 +109,7 @@ class Step:
     statements: tuple[Statement, ...] = ()
     changes: tuple[Change, ...] = ()  # against the schema before the step
     failure: Failure | None = None
-    renamed: tuple[Rename, ...] = ()  # which of the changes are one object that has gone and come
+    renamed: tuple[Rename, ...] = ()  # objects that are called otherwise since, also where nothing else differs
     refused: tuple[Failure, ...] = ()  # to the ordinary role, and repeated with a superuser's rights
     swallowed: tuple[Failure, ...] = ()  # errors of PostgreSQL after which the script continued
 

@@ -240,20 +240,17 @@ def difference_between(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     return difference(before, after)
 
 
-def renames_between(before: Snapshot, after: Snapshot, changes: Iterable[Change]) -> tuple[Rename, ...]:
-    """The objects that have another name, schema or table, among those that differ. They are known by their oids, and
-    columns by their numbers."""
-    one_sided = [each for each in changes if each.before is None or each.after is None]
-    gone = {each.key for each in one_sided if each.after is None}
-    come = {each.key for each in one_sided if each.before is None}
-    if not gone or not come or not isinstance(before, TrackedSnapshot) or not isinstance(after, TrackedSnapshot):
+def renames_between(before: Snapshot, after: Snapshot) -> tuple[Rename, ...]:
+    """The objects that have another name, schema or table. They are known by their oids, and columns by their numbers:
+    two that have exchanged their names are found too."""
+    if before is after or not isinstance(before, TrackedSnapshot) or not isinstance(after, TrackedSnapshot):
         return ()
     renames = [
         Rename(key, now[part][0])
         for unit, then in before.units.items()
         if (now := after.units.get(unit)) is not None and now is not then
         for part, (key, _) in then.items()
-        if key in gone and part in now and now[part][0] in come
+        if part in now and now[part][0] != key
     ]
     return tuple(sorted(renames, key=lambda each: sort_key(each.before)))
 

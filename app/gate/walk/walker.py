@@ -78,10 +78,9 @@ class Walker:
         after = self._client.read_schema(before)
         walk.schema_digests[name] = (self._digest_of(before), self._digest_of(after))
         has_downgrade = revision.downgrade_body != Body.MISSING
-        changes = difference_between(before, after)
         walk.trips[name] = RoundTrip(
             name,
-            up=replace(up, changes=changes, renamed=renames_between(before, after, changes)),
+            up=replace(up, changes=difference_between(before, after), renamed=renames_between(before, after)),
             skipped_because=None if has_downgrade else "the script has no downgrade()",
         )
         round_trip(walk, self._client, name, before, after)

@@ -709,6 +709,39 @@ def test_a_key_of_which_another_one_is_left_is_not_missed():
     assert list(examine(walk)) == []
 
 
+def test_columns_that_exchange_their_names_are_a_break_and_tables_that_do_a_notice():
+    a, b, new = key("column", "a", "orders"), key("column", "b", "orders"), key("table", "orders_new")
+    changes = [removed(new), added(key("table", "orders_old"))]
+
+    swapped = severities(renamed=[(a, b), (b, a)])
+    replaced = severities(
+        *changes,
+        renamed=[(TABLE, key("table", "orders_old")), (new, TABLE), (NOTE, key("column", "note", "orders_old"))],
+    )
+
+    assert swapped == {
+        "Code of the previous release breaks on orders in 2 ways: column orders.a is called b now, and another one has its name and "
+        "column orders.b is called a now, and another one has its name.": None
+    }
+    assert replaced == {
+        "Table orders_new is renamed to orders: code that still uses it fails.": None,
+        "Table orders is called orders_old now, and another one has its name: older code reads and writes other values.": Severity.NOTICE,
+    }
+
+
+def test_a_materialized_view_needs_its_unique_index_to_be_refreshed_concurrently():
+    index = key("index", "ux", "totals")
+    head = snapshot({key("materialized view", "totals"): {}})
+
+    [finding] = examine(
+        recording(trip(changes=[removed(index, unique=True, definition="USING btree (id)")]), head=head)
+    )
+
+    assert (
+        finding.message == "Index ux on totals is dropped: REFRESH MATERIALIZED VIEW CONCURRENTLY of older code fails."
+    )
+
+
 def branch(*changes):
     """b2, the first revision of a branch, adds a column; c3 makes the changes."""
     return recording(

@@ -335,6 +335,22 @@ CASES = [
         because="'column \"number\" does not exist', and every row is put to the CHECK; those that obey it pass.",
     ),
     Case(
+        name="columns exchange their names",
+        before=sql("CREATE TABLE boxes (id integer PRIMARY KEY, height integer, width integer)"),
+        upgrade=sql(
+            "ALTER TABLE boxes RENAME height TO other",
+            "ALTER TABLE boxes RENAME width TO height",
+            "ALTER TABLE boxes RENAME other TO width",
+        ),
+        downgrade=sql(
+            "ALTER TABLE boxes RENAME height TO other",
+            "ALTER TABLE boxes RENAME width TO height",
+            "ALTER TABLE boxes RENAME other TO width",
+        ),
+        expected={"breaking-change"},
+        because="The catalog looks the same, and what is read as height was written as width.",
+    ),
+    Case(
         name="table that looks like a dropped one",
         before=sql("CREATE TABLE carts (id integer PRIMARY KEY)"),
         upgrade=sql("DROP TABLE carts", "CREATE TABLE baskets (id integer PRIMARY KEY)"),

@@ -79,6 +79,9 @@ def _lost_key(upgrade: Upgrade, change: Change, before: Definition) -> Break | N
         return None
     if any(each.serves(key) for each in _unique_keys_after(upgrade, change.key)):
         return None
+    if Key("materialized view", change.key.schema, change.key.table) in (upgrade.schema or {}):
+        words = f"{noun(Change(change.key, before, None))} is dropped: REFRESH MATERIALIZED VIEW CONCURRENTLY of older code fails"
+        return Break(change, words, advice="Keep it as long as running code refreshes the view concurrently.")
     duplicates = (
         "several rows of the same key are accepted"
         if before.get("type") == "primary key"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from app.gate.checks.breaks.upgrade import Break, Upgrade
 from app.gate.checks.support.inheritance import parent_of
 from app.gate.checks.support.naming import VIEW_KINDS, noun
 from app.gate.checks.support.renames import find_new_key
 from app.gate.checks.support.statements import mentions
-from app.gate.recording.model import Change, Definition, Key
+from app.gate.recording.model import TABLE_KINDS, Change, Definition, Key
 from app.gate.recording.names import full_name, shorten
 from app.gate.report.verdict import Severity
 from app.gate.wording import listed
@@ -95,6 +96,21 @@ def _is_retyped(change: Change) -> bool:
     return bool(change.key.kind == "column" and change.before and change.after) and (
         (change.before or {}).get("type") != (change.after or {}).get("type")
     )
+
+
+def exchanged(upgrade: Upgrade) -> Iterator[Break]:
+    """Tables and columns whose name another one has now: a new table that takes the place of an old one, say."""
+    gone = {each.key for each in upgrade.step.changes if each.after is None}
+    moved_tables = {each.before for each in upgrade.step.renamed if each.before.kind in TABLE_KINDS}
+    for each in upgrade.step.renamed:
+        key, is_column = each.before, each.before.kind == "column"
+        if key in gone or key in upgrade.new_in_branch or not (is_column or key.kind in TABLE_KINDS):
+            continue
+        if is_column and {Key(kind, key.schema, key.table) for kind in TABLE_KINDS} & moved_tables:
+            continue  # its table has another name, which is reported
+        what = f"{noun(Change(key, {}, {}))} is called {each.after.name if is_column else shorten(full_name(each.after))} now"
+        words = f"{what}, and another one has its name: older code reads and writes other values"
+        yield Break(Change(key, {}, {}), words, Severity.WARNING if is_column else Severity.NOTICE)
 
 
 def _returns_all_of(new: str, old: str) -> bool:
