@@ -120,8 +120,7 @@ class Section:
             self._absent(),
             "What this gate missed, of the hazards that the labels name:\n",
             format_table(["file", "missed", "found"], list(self._misses()), numbers=False),
-            "What it said of files that are labelled safe:\n",
-            format_table(["file", "found"], list(self._alarms()), numbers=False),
+            self._said_of_safe_files(),
             "Which checks count for which hazard:\n",
             format_table(
                 ["hazard", "check"],
@@ -161,6 +160,14 @@ class Section:
         ]
         return "\n".join(told)
 
+    def _said_of_safe_files(self) -> str:
+        alarms = list(self._alarms())
+        if not alarms:
+            return "Of the files that are labelled safe it said that none is wrong.\n"
+        return (
+            f"What it said of files that are labelled safe:\n\n{format_table(['file', 'found'], alarms, numbers=False)}"
+        )
+
     def _misses(self) -> Iterable[list[str]]:
         gate = self.peers[0]
         for file in self.files:
@@ -190,8 +197,8 @@ others that depend on the size of a table, which are not scored. They are not co
 This is commit {commit}, on PostgreSQL {postgres}.
 """
 NOTES = """\
-`strict`: the hazard that the file is about is named. `loose`: anything at all is said to be wrong. `hazards`: how many of all that the labels
-name are named. A false alarm is a safe file of which something is said to be wrong: for this gate any error or warning, whichever check
+`strict`: the hazard that the file is about is named, by this gate as a notice too. `loose`: anything at all is said to be wrong.
+`hazards`: how many of all that the labels name are named. A false alarm is a safe file of which something is said to be wrong: for this gate any error or warning, whichever check
 it is from; for a linter the rules that MigrationPilot's `bench/rule-map.json` holds to be about hazards, not about settings, style, or statements
 that are described as safe (`tests/bench/peers_linters.py` has the like for the linters which that file does not know).
 
