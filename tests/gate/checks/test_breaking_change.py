@@ -796,13 +796,30 @@ WRITES = {"publish": "insert, update, delete, truncate"}
             [removed(key("index", "uq", "orders"), unique=True), altered(TABLE, {"replica_identity": "index uq"}, {})],
             "DELETE",
         ),
+        (
+            {**WRITES, "tables": ["orders"]},
+            [
+                removed(key("index", "uq", "orders"), unique=True),
+                altered(TABLE, {"replica_identity": "index uq"}, {"replica_identity": "an index that is gone"}),
+            ],
+            "UPDATE and DELETE",
+        ),
         ({"publish": "insert", "tables": ["orders"]}, [removed(key("constraint", "pk", "orders"), **PRIMARY)], None),
         ({**WRITES, "tables": ["others"]}, [removed(key("constraint", "pk", "orders"), **PRIMARY)], None),
     ],
-    ids=["the table", "all tables", "its schema", "by its index", "only INSERT", "another table"],
+    ids=[
+        "the table",
+        "all tables",
+        "its schema",
+        "by its index",
+        "by an index that is gone",
+        "only INSERT",
+        "another table",
+    ],
 )
 def test_a_published_table_without_a_replica_identity_is_named_with_what_is_refused(publication, changes, refused):
-    head = snapshot({TABLE: {}, PUBLICATION: publication})
+    table = next((each.after for each in changes if each.key == TABLE), None) or {}
+    head = snapshot({TABLE: table, PUBLICATION: publication})
 
     found = [
         each

@@ -119,6 +119,23 @@ CASES = [
         downgrade=sql("ALTER TABLE orders REPLICA IDENTITY DEFAULT"),
         because="A unique index on NOT NULL columns identifies a row as well.",
     ),
+    Case(
+        name="index that identifies a published table is dropped",
+        before=body(
+            ORDERS,
+            sql(
+                "CREATE UNIQUE INDEX ux_id ON orders (id)",
+                "ALTER TABLE orders REPLICA IDENTITY USING INDEX ux_id",
+            ),
+            publication("feed_7", "orders"),
+        ),
+        upgrade=autocommit("DROP INDEX CONCURRENTLY ux_id"),
+        downgrade=sql(
+            "CREATE UNIQUE INDEX ux_id ON orders (id)", "ALTER TABLE orders REPLICA IDENTITY USING INDEX ux_id"
+        ),
+        expected={"breaking-change"},
+        because="'cannot update table \"orders\" because it does not have a replica identity', though it has a primary key.",
+    ),
     # Identity and generated columns.
     Case(
         name="identity becomes ALWAYS",

@@ -55,12 +55,12 @@ def _break(change: Change, name: str, writes: list[str]) -> Break:
 def _refused(schema: Schema) -> dict[str, list[str]]:
     """{"public.orders": ["UPDATE", "DELETE"]} for the published tables without a replica identity."""
     refused: dict[str, list[str]] = {}
-    for key, publication in schema.items():
-        if key.kind != "publication":
-            continue
+    publications = [each for key, each in schema.items() if key.kind == "publication"]
+    keys = _keys_by_table(schema) if publications else {}
+    for publication in publications:
         writes = [each for each in ("update", "delete") if each in str(publication.get("publish", ""))]
         for name in _published(publication, schema) if writes else ():
-            if not _has_identity(name, schema):
+            if not _has_identity(schema.get(Key("table", *name.split(".", 1))), keys.get(name, {})):
                 refused[name] = [each.upper() for each in writes]
     return refused
 
@@ -83,23 +83,25 @@ def _unquoted(name: str) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
-def _has_identity(name: str, schema: Schema) -> bool:
-    table = schema.get(Key("table", *name.split(".", 1)))
+def _keys_by_table(schema: Schema) -> dict[str, dict[str, Definition]]:
+    """The constraints and indexes of each table: {"public.orders": {"orders_pkey": …}}."""
+    keys: dict[str, dict[str, Definition]] = {}
+    for key, definition in schema.items():
+        if key.kind in ("constraint", "index"):
+            keys.setdefault(table_of(key), {})[key.name] = definition
+    return keys
+
+
+def _has_identity(table: Definition | None, keys: Mapping[str, Definition]) -> bool:
     if table is None or table.get("partition_by"):
         return True  # of a partitioned table, the partitions are written
     identity = str(table.get("replica_identity") or "")
-    own = [(key, each) for key, each in schema.items() if table_of(key) == name and key.kind in ("constraint", "index")]
     if identity.startswith("index "):
-        wanted = _unquoted(identity.removeprefix("index "))
-        return any(key.name == wanted for key, _ in own)
-    if identity == "nothing":
-        return False
+        return _unquoted(identity.removeprefix("index ")) in keys
+    if identity:
+        return identity == "full"  # and not nothing, or an index that is gone: the primary key does not serve then
     # Of a partition, a key that it has from its parent is read with the parent.
-    return (
-        identity == "full"
-        or bool(table.get("partition_of"))
-        or any(each.get("type") == "primary key" for _, each in own)
-    )
+    return bool(table.get("partition_of")) or any(each.get("type") == "primary key" for each in keys.values())
 
 
 def _culprit(upgrade: Upgrade, name: str) -> Change | None:
