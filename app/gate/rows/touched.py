@@ -23,18 +23,42 @@ def touched_tables(up: Step, before: Snapshot, down: Step | None = None) -> froz
     PostgreSQL reads, writes or rewrites a table if its rows must satisfy something new, also while it is empty. A
     change in the catalog alone concerns rows where it removes values or gives them another meaning. Of the locks, only
     that of INSERT, UPDATE and DELETE counts: a new table with a foreign key locks the table that it refers to.
+
+    What is dropped and created again alike is no change, and has lost its values: so a statement that drops columns or
+    tables counts for each table that it names or locks.
     """
     older = {f"{key.schema}.{key.name}" for key in before.objects if key.kind == "table"}
     touched = {_table_of(change.key) for change in up.changes if _concerns_values(change)}
     for statement in up.statements:
         touched.update(statement.rewrites, statement.scans, statement.index_builds, _written(statement))
-        if not statement.transactional:
-            # Of a statement outside the transaction nothing was counted; only its text is known.
-            words = set(re.findall(r"\w+", statement.sql))
-            touched.update(name for name in older if name.rpartition(".")[2] in words)
+        # Of a statement outside the transaction nothing was counted; only its text is known.
+        drops = _DROPS_VALUES.search(statement.sql) is not None
+        if drops or not statement.transactional:
+            touched.update(_named_in(statement.sql, older))
+        if drops:
+            touched.update(table for table, modes in statement.locks.items() if "AccessExclusiveLock" in modes)
     for statement in down.statements if down is not None else ():
         touched.update(_written(statement))
     return frozenset(touched & older)
+
+
+# https://www.postgresql.org/docs/current/sql-altertable.html: the word COLUMN may be left out. What else is dropped takes
+# values with it only by CASCADE.
+_DROPS_VALUES = re.compile(
+    r"""\bDROP\s+(?:TABLE|COLUMN|SCHEMA)\b
+    |\bDROP\s+[^;]*\bCASCADE\b
+    |\bALTER\s+TABLE\b[^;]*\bDROP\s+(?!CONSTRAINT\b|DEFAULT\b|NOT\b|IDENTITY\b|EXPRESSION\b)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def _named_in(sql: str, tables: Iterable[str]) -> set[str]:
+    """Those of the tables whose names are words of a statement's text, with or without their schemas."""
+    words = {word for plain, quoted in _WORD.findall(sql) for word in (plain, quoted, plain.lower()) if word}
+    return {name for name in tables if name.partition(".")[2] in words or name.rpartition(".")[2] in words}
+
+
+_WORD = re.compile(r'(\w+)|"((?:[^"]|"")+)"')
 
 
 def _written(statement: Statement) -> set[str]:

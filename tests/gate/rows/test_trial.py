@@ -612,6 +612,42 @@ def test_tables_are_touched_by_what_happens_to_them_and_not_by_a_mere_lock() -> 
     }
 
 
+@pytest.mark.parametrize(
+    ("sql", "locked"),
+    [
+        ("ALTER TABLE orders DROP COLUMN note", {}),
+        ("ALTER TABLE shop.orders DROP note, ADD note text", {}),
+        ('ALTER TABLE "orders" DROP COLUMN "note" CASCADE', {}),
+        ("DROP TABLE orders", {}),
+        ("DROP TYPE mood CASCADE", {"shop.orders": frozenset({"AccessExclusiveLock"})}),
+        ("DO $$ BEGIN DROP TABLE lines, orders; END $$", {}),
+    ],
+)
+def test_what_is_dropped_and_created_again_alike_was_touched(sql: str, locked: dict[str, frozenset[str]]) -> None:
+    before = snapshot({key("table", "orders", schema="shop"): {}, key("table", "other", schema="shop"): {}})
+    up = Step("a1", Direction.UPGRADE, 1.0, statements=(Statement(sql, 1.0, locks=locked),), changes=())
+
+    assert touched_tables(up, before) == {"shop.orders"}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "ALTER TABLE orders DROP CONSTRAINT ck",
+        "ALTER TABLE orders ALTER COLUMN note DROP NOT NULL",
+        "ALTER TABLE orders ALTER COLUMN note DROP DEFAULT, ALTER COLUMN id DROP IDENTITY",
+        "DROP INDEX ix_orders",
+        "DROP TRIGGER touch ON orders",
+    ],
+)
+def test_what_drops_a_rule_drops_no_values(sql: str) -> None:
+    before = snapshot({key("table", "orders"): {}})
+    locked = {"public.orders": frozenset({"AccessExclusiveLock"})}
+    up = Step("a1", Direction.UPGRADE, 1.0, statements=(Statement(sql, 1.0, locks=locked),), changes=())
+
+    assert touched_tables(up, before) == frozenset()
+
+
 ENV_ASYNC = """
     import asyncio
     import os
