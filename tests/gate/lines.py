@@ -11,7 +11,7 @@ import psycopg2
 from app.gate.recording.model import Failure
 from app.gate.rows._catalog import read_catalog
 from app.gate.rows._fill import Filled, fill
-from app.gate.rows._plan import make_plan
+from app.gate.rows._plan import Upgrade, make_plan
 from app.gate.rows.connection import QueryRefused, RowConnection
 
 
@@ -36,7 +36,7 @@ class Bench:
             self.run(then)
             catalog_after = read_catalog(self.line.ask, names, is_whole=False)
             self.run("ROLLBACK TO SAVEPOINT before")
-        plan = make_plan(self.line.ask, names, catalog_after)
+        plan = make_plan(self.line.ask, names, Upgrade(catalog_after=catalog_after))
         return fill(plan, self.line.ask, with_edge_cases=with_edge_cases)
 
     def column(self, name: str, table: str = "t") -> list[Any]:
@@ -91,4 +91,12 @@ def _run(connection: Any, sql: str) -> list[tuple[Any, ...]]:
 
 
 def _failure(error: psycopg2.Error) -> Failure:
-    return Failure(type(error).__name__, str(error).strip().splitlines()[0], error.pgcode)
+    diag = error.diag
+    return Failure(
+        type(error).__name__,
+        str(error).strip().splitlines()[0],
+        error.pgcode,
+        table=f"{diag.schema_name}.{diag.table_name}" if diag.table_name else None,
+        column=diag.column_name,
+        constraint=diag.constraint_name,
+    )

@@ -10,6 +10,13 @@ from app.gate.report.verdict import Severity
 
 
 @dataclass(frozen=True)
+class Assumption:
+    """What a revision assumes of a live database: this query gives no rows there, on the schema before it."""
+
+    sql: str
+
+
+@dataclass(frozen=True)
 class Finding:
     """One thing that a check found. What it leaves out (check, severity, path, line) is added from the check and the
     revision's script when the report is written."""
@@ -24,6 +31,7 @@ class Finding:
     line: int | None = None
     severity: Severity | None = None  # where it is not the check's own
     is_of_all: bool = False  # covers what other walks of the same scripts find for each revision
+    assumption: Assumption | None = None  # under which the revision is right
     direction: str = "upgrade"  # without a `line`, the finding points at `def upgrade` or at `def downgrade`
 
     def __post_init__(self) -> None:

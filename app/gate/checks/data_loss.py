@@ -3,8 +3,8 @@
 Catches
     In the upgrade: rows that are deleted or truncated; values that become NULL, are truncated or rounded; different
     values that become equal; timestamps that become another point in time when the type of their column changes;
-    columns and tables that are dropped with values in them. In the downgrade: rows that existed before the upgrade and
-    are missing or changed after up and down.
+    columns and tables that are dropped with values in them, also where they are created again alike. In the downgrade:
+    rows that existed before the upgrade and are missing or changed after up and down.
 
 Why it hurts
     No downgrade restores values that are stored nowhere any more; what remains is the last backup. Reviewers notice
@@ -40,11 +40,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.downgrades import find_omission
 from app.gate.checks.support.inheritance import parents_left
 from app.gate.checks.support.script import python
+from app.gate.checks.support.statements import drops, mentions
 from app.gate.checks.support.subjects import together
 from app.gate.postgres.quoting import quote, quote_table
 from app.gate.recording.model import Evidence, Loss, LossKind, Populated, Recording, Revision, RoundTrip
@@ -98,8 +100,9 @@ def _clauses(clauses: Sequence[str]) -> str:
 
 
 def _upwards(revision: Revision, trip: RoundTrip, losses: Sequence[Loss]) -> Finding:
+    losses = [_as_dropped(trip, loss) for loss in losses]
     by_kind = _by_kind(losses)
-    clauses = [_WORDS[what](_names(some), len(some) > 1) for what, some in by_kind.items()]
+    clauses = [_clause(trip, what, some) for what, some in by_kind.items()]
     return Finding(
         f"{revision.revision} {_clauses(clauses)}.",
         f"upgrade {_subject(losses)}",
@@ -109,6 +112,26 @@ def _upwards(revision: Revision, trip: RoundTrip, losses: Sequence[Loss]) -> Fin
         help=_help(revision, by_kind),
         line=_line(trip, losses[0]),
     )
+
+
+def _as_dropped(trip: RoundTrip, loss: Loss) -> Loss:
+    """A column that is dropped and added again alike has NULL where it had values: what happened is that it went."""
+    column = re.escape(loss.column or "")
+    sought = re.compile(rf'\bDROP\s+(?:COLUMN\s+)?(?:IF\s+EXISTS\s+)?"?{column}"?(?!\w)', re.IGNORECASE)
+    is_dropped = loss.kind is LossKind.VALUES_REMOVED and any(
+        sought.search(statement.sql) and mentions(statement, loss.table.rpartition(".")[2])
+        for statement in (trip.up.statements if trip.up is not None else ())
+    )
+    return replace(loss, kind=LossKind.COLUMN_DROPPED) if is_dropped else loss
+
+
+def _clause(trip: RoundTrip, kind: LossKind, losses: Sequence[Loss]) -> str:
+    """What happens to the tables or columns, to follow the revision's name."""
+    statements = trip.up.statements if trip.up is not None else ()
+    labels = [loss.table.rpartition(".")[2] for loss in losses]
+    if kind is LossKind.ROWS_DELETED and all(any(drops(each, label) for each in statements) for label in labels):
+        return f"drops {_names(losses)} and creates {'them' if len(losses) > 1 else 'it'} again, without the rows"
+    return _WORDS[kind](_names(losses), len(losses) > 1)
 
 
 def _downwards(revision: Revision, losses: Sequence[Loss]) -> Finding:

@@ -1,12 +1,25 @@
-"""A revision that applies to empty tables, but not to tables with rows.
+"""A revision that applies to empty tables but not to tables with rows, or after which an INSERT fails.
 
 Catches
     An upgrade that fails once the older tables that it touches hold rows. It is first tried with edge cases: NULLs,
-    duplicates, extreme values, and values that the revision removes (a label of an enum, what a CHECK allowed), as far
+    duplicates, texts that differ in case or blanks only, extreme values, values on both sides of what the revision's
+    own statements compare with, and values that the revision removes (a label of an enum, what a CHECK allowed), as far
     as the older schema allows them (a warning). If it fails even with ordinary rows, every database in use will refuse
-    it (an error). Where nothing was proved, because no row could be inserted into a table, or because the script looks
-    for something in its rows that generated rows do not contain, that is a notice. So is a unique index that is built
-    concurrently over duplicates: no session waits for it, and nothing else has changed when it fails.
+    it (an error).
+
+    A rule that the revision adds and that rows of the older schema may break: a new CHECK, a new foreign key, a cast.
+    It is tried with a row that breaks it; a warning says what the revision assumes, with the SQL that gives the rows
+    for which that does not hold.
+
+    An ordinary INSERT, by the table's defaults, that PostgreSQL accepted before the upgrade over rows and refuses after
+    it: a sequence that starts again below the rows, a default that is lost, a trigger that fails.
+
+    An upgrade that fails only on a database with rows from earlier releases, such as an INSERT whose sequence gives an
+    id that an earlier revision has copied.
+
+    Where nothing was proved, because no row could be inserted into a table, or because the script looks for something
+    in its rows that generated rows do not contain, that is a notice. So is a unique index that is built concurrently
+    over duplicates: no session waits for it, and nothing else has changed when it fails.
 
 Why it hurts
     Tests run migrations on empty databases, where nearly everything applies. On the production database the upgrade
@@ -22,8 +35,11 @@ How to fix
         op.execute("UPDATE orders SET note = '' WHERE note IS NULL")
         op.alter_column("orders", "note", nullable=False)
 
-    Before a unique key, make duplicates differ; before a foreign key, delete references to nothing; before a narrower
-    type, shorten what does not fit.
+    Before a unique key, make duplicates differ; before a CHECK or a foreign key, correct or delete the rows that break
+    it; before a narrower type, shorten what does not fit. Where a sequence starts again, or rows come with their ids,
+    move it behind them::
+
+        op.execute("SELECT setval(pg_get_serial_sequence('orders', 'id'), max(id)) FROM orders")
 
     The rows are generated from the catalog. If yours look different, put some into `overproof_rows/<revision>.sql`,
     next to the revision's script: that file is loaded before the revision is tried, and no other rows are put into its
@@ -36,8 +52,8 @@ How to fix
         # overproof: allow populated-upgrade: the duplicates were merged by hand in May
 
 Stays quiet when
-    The revision creates the tables. Rows violate only rules that the revision itself adds (a new CHECK where there was
-    none, a new foreign key): the rows are generated to meet those. The revision fails without rows too.
+    The revision creates the tables. The same or an earlier revision corrects or deletes the rows that break a new rule.
+    The rule is NOT VALID. The revision fails without rows too.
 """
 
 from __future__ import annotations
@@ -45,25 +61,41 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from app.gate.checks.base import Check, CheckSkipped, Finding
+from app.gate.checks.base import Assumption, Check, CheckSkipped, Finding
+from app.gate.checks.support.assumptions import find_assumption
 from app.gate.checks.support.failures import failure_detail
-from app.gate.checks.support.naming import failure_reason
-from app.gate.checks.support.row_advice import NO_LABEL, find_column_change, help_for, help_for_new_table
+from app.gate.checks.support.naming import failure_reason, tables_made_by
+from app.gate.checks.support.row_advice import (
+    help_for,
+    help_for_assumption,
+    help_for_folded,
+    help_for_history,
+    help_for_insert,
+    help_for_new_table,
+)
+from app.gate.checks.support.row_place import (
+    Place,
+    find_place,
+    folds_texts,
+    source_tables,
+)
+from app.gate.checks.support.row_traits import detail_of, outcome, reason_of, trouble
 from app.gate.checks.support.schema import SchemaHistory
 from app.gate.checks.support.subjects import cause, together
 from app.gate.postgres import sqlstates
 from app.gate.postgres.quoting import quote_table
 from app.gate.recording.model import (
-    Change,
     Evidence,
     Failure,
+    FailureInHistory,
     Populated,
     Recording,
+    RefusedInsert,
     Revision,
     RoundTrip,
     RowKind,
 )
-from app.gate.recording.names import full_name, shorten, table_of
+from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
 from app.gate.wording import bulleted, counted, first_line, indented, listed
 
@@ -84,12 +116,25 @@ def examine(recording: Recording) -> Iterator[Finding]:
             continue
         if trip.rows_failure is not None:
             yield _not_loaded(revision, trip.rows_failure)
-        if trip.populated is not None and trip.populated.step.failure is not None:
-            yield _finding(revision, trip, trip.populated, trip.populated.step.failure, history)
+        if trip.populated is not None:
+            yield from _over_rows(recording, revision, trip, trip.populated, history)
+        if trip.in_history is not None:
+            yield _in_history(recording, revision, trip, trip.in_history)
         for table, reason in trip.tables_without_rows.items():
             uncovered.setdefault(reason, {}).setdefault(trip.revision, []).append(table)
     for reason, tables_by_revision in uncovered.items():
         yield _uncovered(reason, tables_by_revision)
+
+
+def _over_rows(
+    recording: Recording, revision: Revision, trip: RoundTrip, populated: Populated, history: SchemaHistory
+) -> Iterator[Finding]:
+    if populated.step.failure is not None:
+        yield _finding(recording, revision, trip, populated, populated.step.failure, history)
+    for failure in populated.assumptions:
+        yield _assumed(recording, revision, trip, populated, failure, history)
+    for refused in populated.refused_inserts:
+        yield _next_insert(revision, trip, refused)
 
 
 # Apart from the names of the kinds: a subject never changes.
@@ -101,42 +146,168 @@ _SUBJECTS = {
 
 
 def _finding(
-    revision: Revision, trip: RoundTrip, populated: Populated, failure: Failure, history: SchemaHistory
+    recording: Recording,
+    revision: Revision,
+    trip: RoundTrip,
+    populated: Populated,
+    failure: Failure,
+    history: SchemaHistory,
 ) -> Finding:
-    table, column = _place(trip, populated, failure)
-    is_new = table in _tables_made(trip)
-    sources = _sources(populated, failure) if is_new else [shorten(table)]
-    rows_of = listed(sources)
+    place = find_place(trip, populated, failure, recording.head)
+    is_new = place.table in tables_made_by(trip)
+    sources = [shorten(place.table)] if place.table and not is_new else source_tables(populated, failure)
     severity = _severity(populated, failure)
-    is_left_empty = failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and _is_filled_before(trip, failure, table, column)
+    is_left_empty = failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and _is_filled_before(trip, failure, place)
     if is_left_empty and severity is Severity.ERROR and populated.rows != RowKind.OWN:
         severity = Severity.WARNING  # by an UPDATE that reaches some rows, but not the generated ones
-    if populated.rows == RowKind.OWN:
-        message = f"{revision.revision} fails on the rows of overproof_rows/{revision.revision}.sql"
-    elif is_left_empty:
-        message = f"{revision.revision} fails where its UPDATE leaves {shorten(table)}.{column} NULL"
-    elif populated.rows == RowKind.EDGE_CASES:
-        trouble = _outcome(trip, failure, table, column) if is_new else _trouble(trip, failure, table, column)
-        message = f"{revision.revision} fails where {f'rows of {rows_of} lead to {trouble}' if is_new else trouble}"
-    elif severity is Severity.ERROR:
-        message = f"{revision.revision} fails as soon as {rows_of} {'has' if len(sources) == 1 else 'have'} rows"
-    elif severity is Severity.NOTICE:
-        names = listed([shorten(each) for each in populated.tables], limit=3)
-        message = f"Could not verify {revision.revision} over rows in {names}: it fails on the generated rows"
+    message = _message(revision, trip, populated, failure, place, sources, severity, is_left_empty=is_left_empty)
+    assumption = find_assumption(recording, trip, failure, place) if severity is Severity.WARNING else None
+    if folds_texts(trip, failure) and place.table and not is_new:
+        advice = help_for_folded(revision, place.table)
+    elif is_new and place.table:
+        advice = help_for_new_table(revision, place.table, listed(sources))
     else:
-        message = f"{revision.revision} fails on the rows that were generated for {rows_of}"
+        advice = help_for(revision, trip, failure, place.table, place.column, history.after(revision.revision))
     return Finding(
-        f"{message}: {failure_reason(failure)}.",
+        f"{message}: {reason_of(failure, populated.rows)}.",
         f"{_SUBJECTS[populated.rows]} {cause(failure)}",
         revision=revision.revision,
-        object=f"{table}.{column}" if column else table,
-        detail=failure_detail(failure),
-        help=help_for_new_table(revision, table, rows_of)
-        if is_new
-        else help_for(revision, trip, failure, table, column, history.after(revision.revision)),
+        object=place.object,
+        detail=detail_of(failure, populated.rows),
+        help=help_for_assumption(advice, assumption),
         line=failure.line,
         severity=severity,
+        assumption=Assumption(assumption) if assumption else None,
     )
+
+
+def _message(
+    revision: Revision,
+    trip: RoundTrip,
+    populated: Populated,
+    failure: Failure,
+    place: Place,
+    sources: Sequence[str],
+    severity: Severity,
+    *,
+    is_left_empty: bool,
+) -> str:
+    name, rows_of = revision.revision, listed(sources)
+    if populated.rows == RowKind.OWN:
+        return f"{name} fails on the rows of overproof_rows/{name}.sql"
+    if is_left_empty:
+        return f"{name} fails where its UPDATE leaves {place.name} NULL"
+    if populated.rows == RowKind.EDGE_CASES:
+        if place.table in tables_made_by(trip):
+            return f"{name} fails where rows of {rows_of} lead to {outcome(trip, failure, place)}"
+        return f"{name} fails where {trouble(trip, failure, place, rows_of)}"
+    if severity is Severity.ERROR:
+        return f"{name} fails as soon as {rows_of} {'has' if len(sources) == 1 else 'have'} rows"
+    if severity is Severity.NOTICE:
+        names = listed([shorten(each) for each in populated.tables], limit=3)
+        return f"Could not verify {name} over rows in {names}: it fails on the generated rows"
+    return f"{name} fails on the rows that were generated for {rows_of}"
+
+
+# Rules that rows of the older schema may break, and INSERTs after the upgrade.
+
+
+def _assumed(
+    recording: Recording,
+    revision: Revision,
+    trip: RoundTrip,
+    populated: Populated,
+    failure: Failure,
+    history: SchemaHistory,
+) -> Finding:
+    place = find_place(trip, populated, failure, recording.head)
+    sql = find_assumption(recording, trip, failure, place)
+    name = place.name or listed(source_tables(populated, failure))
+    is_value = (failure.sqlstate or "").startswith("22")
+    broken = "holds what its new type refuses" if is_value else f"breaks {failure.constraint or 'a new rule'}"
+    return Finding(
+        f"{revision.revision} fails where a row of {name} {broken}, which the older schema allows:"
+        f" {reason_of(failure, populated.rows)}.",
+        f"assumption {cause(failure)} {failure.constraint or place.column or ''}".rstrip(),
+        revision=revision.revision,
+        object=place.object,
+        detail=detail_of(failure, RowKind.ORDINARY),
+        help=help_for_assumption(
+            help_for(revision, trip, failure, place.table, place.column, history.after(revision.revision)), sql
+        ),
+        line=failure.line,
+        severity=Severity.WARNING,
+        assumption=Assumption(sql) if sql else None,
+    )
+
+
+def _in_history(recording: Recording, revision: Revision, trip: RoundTrip, found: FailureInHistory) -> Finding:
+    failure = found.failure
+    place = (
+        find_place(trip, Populated(trip.up, RowKind.ORDINARY), failure, recording.head)
+        if trip.up
+        else Place(None, None)
+    )
+    since = next((name for name in found.tables.values() if name is not None), None)
+    rows = f"rows from {since} on" if since is not None else "rows from before"
+    others = found.in_one_go
+    if others:
+        end = (
+            f"in one transaction with {others[0]}"
+            if len(others) == 1
+            else f"in one transaction with {others[0]} to {others[-1]}"
+        )
+        message = f"{revision.revision} fails over {rows} {end}"
+    else:
+        message = f"{revision.revision} fails on a database with {rows}"
+    return Finding(
+        f"{message}: {failure_reason(failure)}.",
+        f"in-history {cause(failure)}",
+        revision=revision.revision,
+        object=place.table,
+        detail=failure_detail(failure),
+        help=help_for_history(found, place.table),
+        line=failure.line,
+        severity=Severity.ERROR,
+    )
+
+
+def _next_insert(revision: Revision, trip: RoundTrip, refused: RefusedInsert) -> Finding:
+    table, failure, column = shorten(refused.table), refused.failure, refused.column
+    message = f"After {revision.revision} an ordinary INSERT into {table} fails"
+    if refused.next_value is not None:
+        message = (
+            f"After {revision.revision} the next INSERT into {table} takes {column} {refused.next_value} from its sequence, while"
+            f" rows from before have larger ones: INSERTs fail once it gives one of theirs"
+        )
+    elif failure.sqlstate == sqlstates.NOT_NULL_VIOLATION:
+        message = f"After {revision.revision} an INSERT into {table} that leaves {column} to its default fails"
+    sql, line = _last_on(trip, refused)
+    # Where a sequence is set to a value of the author's choice, it depends on the rows whether that is free.
+    is_certain = refused.next_value in (None, 1)
+    return Finding(
+        f"{message}: {failure_reason(failure)}.",
+        f"next-insert {cause(failure)}",
+        revision=revision.revision,
+        object=f"{refused.table}.{column}" if column else refused.table,
+        detail=sql,
+        help=help_for_insert(refused),
+        line=line,
+        severity=Severity.ERROR if is_certain else Severity.WARNING,
+    )
+
+
+def _statements_on(trip: RoundTrip, refused: RefusedInsert) -> list[tuple[str, int | None]]:
+    """Statements of the upgrade that name the table, or a sequence."""
+    label = refused.table.rpartition(".")[2]
+    sought = re.compile(rf"\b(?:{re.escape(label)})\b|\b(?:nextval|setval|SEQUENCE|IDENTITY)\b", re.IGNORECASE)
+    statements = trip.up.statements if trip.up is not None else ()
+    return [(each.sql, each.line) for each in statements if sought.search(each.sql)]
+
+
+def _last_on(trip: RoundTrip, refused: RefusedInsert) -> tuple[str | None, int | None]:
+    """The last of them, and its line."""
+    return next(((sql.strip(), line) for sql, line in reversed(_statements_on(trip, refused))), (None, None))
 
 
 def _severity(populated: Populated, failure: Failure) -> Severity:
@@ -164,17 +335,17 @@ _UNIQUE_CONCURRENTLY = re.compile(r"\s*CREATE\s+UNIQUE\s+INDEX\s+CONCURRENTLY\b"
 _COMPUTES_VALUES = re.compile(r"\s*(?:UPDATE|INSERT|MERGE|WITH|DO|SELECT|CALL)\b", re.IGNORECASE)
 
 
-def _is_filled_before(trip: RoundTrip, failure: Failure, table: str, column: str | None) -> bool:
+def _is_filled_before(trip: RoundTrip, failure: Failure, place: Place) -> bool:
     """Whether the revision fills the column, from another table or in the rows that it knows, before it requires
     values."""
-    if column is None or trip.up is None:
+    if place.column is None or place.table is None or trip.up is None:
         return False
     for statement in trip.up.statements:
         if statement.sql == failure.sql:
             return False
         update = _UPDATE.match(_without_parentheses(statement.sql))
-        is_here = update is not None and update["table"] == table.rpartition(".")[2]
-        if update and is_here and re.search(rf'(?<!\w){re.escape(column)}"?\s*=', update["values"]):
+        is_here = update is not None and update["table"] == place.table.rpartition(".")[2]
+        if update and is_here and re.search(rf'(?<!\w){re.escape(place.column)}"?\s*=', update["values"]):
             return True
     return False
 
@@ -191,115 +362,6 @@ def _without_parentheses(sql: str) -> str:
     while found:
         sql, found = re.subn(r"\([^()]*\)", "", sql)
     return sql
-
-
-def _place(trip: RoundTrip, populated: Populated, failure: Failure) -> tuple[str, str | None]:
-    """The table, and the column if there is one, with the rows on which the upgrade fails."""
-    tables = list(populated.tables)
-    known = [*tables, *_tables_made(trip)]
-    target = _TARGET.search(failure.sql or "")
-    table = failure.table if failure.table in known else None
-    table = table or next((each for each in known if target and each.rpartition(".")[2] == target[1]), None)
-    altered = _ALTERED.search(failure.sql or "")
-    # What is not a column (42703: undefined_column) is a value in the wrong quotes.
-    named = altered[1] if altered and failure.sqlstate != sqlstates.UNDEFINED_COLUMN else None
-    column = failure.column or named
-    change = _violated_rule(trip, failure)
-    if change is not None and change.key.table:
-        table = table or table_of(change.key)
-        columns = _columns(change) if change.key.kind != "column" else [change.key.name]
-        column = column or (columns[0] if len(columns) == 1 else None)
-    changed = trip.up.changes if trip.up is not None else ()
-    touched = [each for each in tables if any(table_of(change.key) == each for change in changed)]
-    return table or (touched or tables)[0], column
-
-
-def _tables_made(trip: RoundTrip) -> list[str]:
-    """The tables that the revision creates, which held no rows before it."""
-    changes = trip.up.changes if trip.up is not None else ()
-    return [full_name(each.key) for each in changes if each.key.kind == "table" and each.before is None]
-
-
-def _sources(populated: Populated, failure: Failure) -> list[str]:
-    """The older tables whose rows the statement reads, judging by its SQL text; else all that hold rows."""
-    holding = [shorten(table) for table, rows in populated.tables.items() if rows] or list(populated.tables)
-    words = set(re.findall(r"\w+", failure.sql or ""))
-    return [each for each in holding if each.rpartition(".")[2] in words] or holding
-
-
-_TARGET = re.compile(
-    r'\A\s*(?:ALTER\s+TABLE(?:\s+IF\s+EXISTS)?(?:\s+ONLY)?|UPDATE(?:\s+ONLY)?|INSERT\s+INTO|DELETE\s+FROM)\s+(?:"?\w+"?\.)?"?(\w+)',
-    re.IGNORECASE,
-)
-_ALTERED = re.compile(r'\bALTER\s+COLUMN\s+"?(\w+)', re.IGNORECASE)
-
-
-def _violated_rule(trip: RoundTrip, failure: Failure) -> Change | None:
-    """The constraint, index or column that the error is about."""
-    names = {"constraint": failure.constraint, "index": failure.constraint, "column": failure.column}
-    for change in trip.up.changes if trip.up is not None else ():
-        if change.after is not None and change.key.name == names.get(change.key.kind):
-            return change
-    return None
-
-
-def _columns(change: Change) -> list[str]:
-    """The columns of a key, if it is one of columns and not of expressions."""
-    definition = change.after or {}
-    if definition.get("columns"):
-        return list(definition["columns"])
-    found = re.search(r"USING \w+ \(([^()]*)\)", str(definition.get("definition", "")))
-    parts = [re.sub(r"\s+WITH\s+\S+$", "", part.strip()) for part in found[1].split(",")] if found else []
-    return [part.strip('"') for part in parts]
-
-
-def _trouble(trip: RoundTrip, failure: Failure, table: str, column: str | None) -> str:
-    """What the edge cases have that ordinary rows do not, and why they may have it."""
-    change = find_column_change(trip, table, column)
-    if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and change is not None and change.before is None:
-        return f"it leaves the new {shorten(table)}.{column} NULL"
-    return f"{_trait(trip, failure, shorten(table), column)}, which the older schema allows"
-
-
-def _outcome(trip: RoundTrip, failure: Failure, table: str, column: str | None) -> str:
-    """What older rows become in a table that the revision creates, and that refuses it."""
-    name = f"{shorten(table)}.{column}" if column else shorten(table)
-    if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION:
-        return f"NULL in the new {name}"
-    if failure.sqlstate in (sqlstates.UNIQUE_VIOLATION, sqlstates.EXCLUSION_VIOLATION):
-        change = _violated_rule(trip, failure)
-        columns = _columns(change) if change is not None else []
-        return f"equal {listed(columns)} in the new {shorten(table)}" if columns else f"duplicates in the new {name}"
-    return f"what the new {name} refuses"
-
-
-def _trait(trip: RoundTrip, failure: Failure, table: str, column: str | None) -> str:
-    name = f"{table}.{column}" if column else table
-    if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION:
-        return f"{name} is NULL" if column else f"{name} holds NULLs"
-    if failure.sqlstate in (sqlstates.UNIQUE_VIOLATION, sqlstates.EXCLUSION_VIOLATION):
-        change = _violated_rule(trip, failure)
-        columns = _columns(change) if change is not None else []
-        return f"rows of {table} are equal in {listed(columns)}" if columns else f"{name} holds duplicates"
-    if failure.sqlstate == sqlstates.STRING_DATA_RIGHT_TRUNCATION:
-        return f"texts in {name} are as long as their type allows"
-    if failure.sqlstate == sqlstates.NUMERIC_VALUE_OUT_OF_RANGE:
-        return f"numbers in {name} are as large as their type allows"
-    if found := NO_LABEL.search(failure.message):
-        return f"a row of {table} holds '{found[1]}'"
-    if failure.sqlstate == sqlstates.CHECK_VIOLATION and (rule := _narrowed(trip, failure)):
-        return f"a row of {table} holds what {rule} no longer allows"
-    return f"{name} holds NULLs, duplicates or extreme values"
-
-
-def _narrowed(trip: RoundTrip, failure: Failure) -> str | None:
-    """The CHECK that the error is about, if it replaced another."""
-    new = _violated_rule(trip, failure)
-    gone = [change for change in (trip.up.changes if trip.up is not None else ()) if change.before is not None]
-    is_narrowed = new is not None and any(
-        change.key.kind == "constraint" and table_of(change.key) == table_of(new.key) for change in gone
-    )
-    return new.key.name if new is not None and is_narrowed else None
 
 
 # What could not be tried.

@@ -1,9 +1,10 @@
 """A downgrade that fails, or does not restore the schema.
 
 Catches
-    A downgrade that raises an error. A downgrade after which `pg_catalog` differs from what it was before the upgrade:
-    an enum type that remains; a default, an index or a CHECK that is not restored. An upgrade that fails, or gives
-    another schema, when it is run again after the downgrade.
+    A downgrade that raises an error, on empty tables or over rows that were there before the upgrade (a column that it
+    adds back NOT NULL, without a default). A downgrade after which `pg_catalog` differs from what it was before the
+    upgrade: an enum type that remains; a default, an index or a CHECK that is not restored. An upgrade that fails, or
+    gives another schema, when it is run again after the downgrade.
 
 Why it hurts
     A downgrade is run when something is already wrong. One that fails leaves the deployment between two releases; one
@@ -21,6 +22,10 @@ How to fix
     An altered column needs all of its old definition::
 
             op.alter_column("orders", "note", existing_type=sa.Text(), nullable=False, server_default="")
+
+    A required column that comes back needs a value for the rows that are there::
+
+            op.add_column("orders", sa.Column("note", sa.Text(), nullable=False, server_default=""))
 
 Stays quiet when
     There is no downgrade, or it does nothing or raises an exception on purpose: irreversible reports that. Columns in
@@ -42,8 +47,8 @@ from app.gate.checks.support.schema import Schema, SchemaHistory
 from app.gate.checks.support.statements import mentions
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object
 from app.gate.postgres import sqlstates
-from app.gate.recording.model import Change, Failure, Key, Recording, Revision, RoundTrip
-from app.gate.recording.names import full_name
+from app.gate.recording.model import Change, Failure, Key, Populated, Recording, Revision, RoundTrip, RowKind
+from app.gate.recording.names import full_name, shorten
 from app.gate.report.verdict import Severity
 from app.gate.snapshot.describe import describe
 from app.gate.wording import bulleted, first_line, indented, listed
@@ -69,6 +74,10 @@ def _judge(revision: Revision, trip: RoundTrip, history: SchemaHistory) -> Itera
     failed_again = trip.second_up.failure if trip.second_up is not None else None
     if trip.down is not None and trip.down.failure is not None:
         yield _failed(revision, trip, trip.down.failure, history)
+    elif (
+        trip.populated is not None and (failure := trip.populated.down_failure) is not None and not is_refusal(failure)
+    ):
+        yield _failed_over_rows(revision, trip.populated, failure)
     elif trip.left_behind:
         yield _not_restored(revision, trip, failed_again, history)
     elif failed_again is not None:
@@ -87,6 +96,32 @@ def _failed(revision: Revision, trip: RoundTrip, failure: Failure, history: Sche
         line=failure.line,
         direction="downgrade",
     )
+
+
+def _failed_over_rows(revision: Revision, populated: Populated, failure: Failure) -> Finding:
+    tables = listed([shorten(table) for table, count in populated.tables.items() if count])
+    is_any = populated.down_rows is RowKind.ORDINARY
+    rows = f"rows in {tables}" if is_any else f"some rows in {tables} (NULLs, duplicates or extreme values)"
+    return Finding(
+        f"The downgrade of {revision.revision} fails over {rows}: {failure_reason(failure)}.",
+        f"downgrade fails-over-rows {cause(failure)}",
+        revision=revision.revision,
+        object=failure.table and (f"{failure.table}.{failure.column}" if failure.column else failure.table),
+        detail=failure_detail(failure),
+        help="It was tried with generated rows that were there before the upgrade: have the downgrade give them what the older schema"
+        " requires before it requires it (a server_default, an UPDATE).",
+        line=failure.line,
+        direction="downgrade",
+        severity=_severity_over_rows(failure, is_any=is_any),
+    )
+
+
+def _severity_over_rows(failure: Failure, *, is_any: bool) -> Severity:
+    """Whether it fails over the rows of users as well. What a script reads in generated values proves little."""
+    state = failure.sqlstate
+    if state is None or state.startswith(("22", "39")):
+        return Severity.WARNING if is_any and state is not None else Severity.NOTICE
+    return Severity.ERROR if is_any else Severity.WARNING
 
 
 def _hint(failure: Failure) -> str:

@@ -14,6 +14,7 @@ from app.gate.judging.redaction import redact, redact_or_none
 from app.gate.judging.weighing import CheckRun, WeightedFinding, find_revision
 from app.gate.recording.model import CONTINUED_BY_A_LATER_WALK, TRIED_WITH_THE_LAST_WALK, Recording, Revision, Step
 from app.gate.report.model import (
+    AssumptionEntry,
     CheckEntry,
     FindingEntry,
     GraphEntry,
@@ -60,6 +61,7 @@ def finding_entries(weighed: Iterable[WeightedFinding], baseline: Baseline | Non
                 message=redact(finding.message),
                 detail=redact_or_none(finding.detail),
                 help=redact_or_none(finding.help),
+                assumption=AssumptionEntry(sql=redact(finding.assumption.sql)) if finding.assumption else None,
                 path=redact_or_none(path),
                 line=_line(finding, revision) if path else None,
                 fingerprint=fingerprint,

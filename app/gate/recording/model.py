@@ -140,6 +140,21 @@ class Loss:
     key: tuple[str, ...] = ()  # the columns of the table's primary key
 
 
+@dataclass(frozen=True)
+class RefusedInsert:
+    """An ordinary INSERT, which leaves to their defaults the columns that have one, after an upgrade over rows.
+
+    Before the upgrade it was accepted, or there was no such table.
+    """
+
+    table: str  # "public.orders", its name after the upgrade
+    failure: Failure
+    column: str | None = None  # whose default is the cause
+    sequence: str | None = None  # of the column, as SQL: "public.orders_id_seq"
+    next_value: int | None = None  # that the column's sequence gives
+    highest_value: int | None = None  # that is in the column already
+
+
 class RowKind(StrEnum):
     """The rows over which an upgrade is tried."""
 
@@ -162,6 +177,20 @@ class Populated:
     tables: Mapping[str, int] = field(default_factory=dict)  # how many rows each held before `step`
     lost_upwards: tuple[Loss, ...] = ()  # after the upgrade, of what was there before it
     lost_downwards: tuple[Loss, ...] = ()  # after the downgrade, of what was there before the upgrade
+    down_failure: Failure | None = None  # of the downgrade after `step`
+    down_rows: RowKind | None = None  # over which that fails: if over ordinary ones, over any
+    # Of upgrades over hostile rows, each of which breaks one rule that the upgrade adds, and none before it.
+    assumptions: tuple[Failure, ...] = ()
+    refused_inserts: tuple[RefusedInsert, ...] = ()
+
+
+@dataclass(frozen=True)
+class FailureInHistory:
+    """An upgrade that fails over rows from before earlier revisions, and passes over those that come just before it."""
+
+    failure: Failure
+    tables: Mapping[str, str | None] = field(default_factory=dict)  # with rows -> the revision after which they came
+    in_one_go: tuple[str, ...] = ()  # the revisions before it in the same transaction, where that is the reason
 
 
 @dataclass(frozen=True)
@@ -192,6 +221,7 @@ class RoundTrip:
     skipped_because: str | None = None
     populated: Populated | None = None  # None too where the revision touches no older table
     tables_without_rows: Mapping[str, str] = field(default_factory=dict)  # table that could not be filled -> why
+    in_history: FailureInHistory | None = None
     rows_failure: Failure | None = None  # why overproof_rows/<revision>.sql, the project's own rows, did not load
 
 

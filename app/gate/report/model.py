@@ -90,6 +90,13 @@ class Excerpt(ReportModel):
     lines: list[str]
 
 
+class AssumptionEntry(ReportModel):
+    """What a revision assumes of the rows of a live database where it is pending. The query only reads."""
+
+    sql: str  # gives the rows for which it does not hold, ten at most
+    must_be: Literal["no rows"] = "no rows"
+
+
 class FindingEntry(ReportModel):
     check: str
     severity: Severity
@@ -99,6 +106,7 @@ class FindingEntry(ReportModel):
     message: str
     detail: str | None = None  # the statement, or the two definitions that differ
     help: str | None = None  # how to fix it
+    assumption: AssumptionEntry | None = None
     path: str | None = None
     line: int | None = None
     excerpt: Excerpt | None = None

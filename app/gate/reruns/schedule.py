@@ -10,6 +10,7 @@ from app.gate.reruns._interruptions import InterruptedUpgrade, points_of_interru
 from app.gate.reruns._models import ask_drift_again, create_models, first_walk_through
 from app.gate.reruns._paths import run_concurrently, run_offline, run_whole_command
 from app.gate.reruns._pool import Job, JobPool
+from app.gate.reruns._populated_history import populate_history
 from app.gate.reruns._revisions import jobs_of
 from app.gate.reruns._rows import UpgradeOverRows, postponed_revisions
 from app.gate.reruns._second_upgrades import SecondUpgrade
@@ -32,6 +33,8 @@ def run_all(
     for walk in walks:
         pool.add(*_revision_jobs(walk, pool, runner))
     for walk in walks:
+        if Evidence.POPULATED in walk.evidence and len(walk.plan) > 1:
+            pool.add(Job(partial(populate_history, walk, runner)))
         if walk.head is not None:
             pool.add(*_model_jobs(walk, walks, pool, results[walk.index], runner))
     pool.add(*_command_jobs(walks, pool, results, runner, early))

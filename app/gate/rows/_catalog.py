@@ -60,6 +60,8 @@ class Column:
     not_null: bool
     default: str | None = None  # an expression
     is_generated: bool = False
+    is_identity: bool = False
+    sequence: str | None = None  # from which its default takes values: "public.orders_id_seq", quoted where it must be
 
     @property
     def may_be_null(self) -> bool:
@@ -291,7 +293,20 @@ SELECT json_build_object(
   FROM tables AS t),
 'columns', (SELECT json_agg(json_build_object('table', c.attrelid::bigint, 'number', c.attnum, 'name', c.attname,
     'type', c.atttypid::bigint, 'modifier', c.atttypmod, 'sql', format_type(c.atttypid, c.atttypmod),
-    'not_null', c.attnotnull, 'is_generated', c.attgenerated <> '',
+    'not_null', c.attnotnull, 'is_generated', c.attgenerated <> '', 'is_identity', c.attidentity <> '',
+    'sequence', CASE WHEN c.attidentity <> '' OR (c.atthasdef AND c.attgenerated = '') THEN (
+      SELECT min(quote_ident(n.nspname) || '.' || quote_ident(s.relname))
+      FROM (
+        SELECT d.objid AS oid FROM pg_catalog.pg_depend AS d
+        WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = c.attrelid AND d.refobjsubid = c.attnum
+          AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'i'
+        UNION ALL
+        SELECT d.refobjid FROM pg_catalog.pg_attrdef AS f JOIN pg_catalog.pg_depend AS d
+          ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid
+          AND d.refclassid = 'pg_catalog.pg_class'::regclass
+        WHERE f.adrelid = c.attrelid AND f.adnum = c.attnum) AS o
+      CROSS JOIN LATERAL (SELECT * FROM pg_catalog.pg_class AS s WHERE s.oid = o.oid AND s.relkind = 'S' OFFSET 0) AS s
+      JOIN pg_catalog.pg_namespace AS n ON n.oid = s.relnamespace) END,
     'default', CASE WHEN c.attgenerated = '' THEN (SELECT pg_get_expr(d.adbin, d.adrelid)
       FROM pg_catalog.pg_attrdef AS d WHERE d.adrelid = c.attrelid AND d.adnum = c.attnum) END)
     ORDER BY c.attnum)

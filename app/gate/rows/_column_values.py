@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from app.gate.postgres.quoting import literal
 from app.gate.rows._catalog import CatalogTable, Column, Type
 from app.gate.rows._plan import Labels, Rules
-from app.gate.rows._shapes import Row, Shape
-from app.gate.rows._values import NoValue, Want, cast, guess_values, make_value, want
+from app.gate.rows._shapes import Row, Shape, is_text
+from app.gate.rows._values import NoValue, Want, cast, guess_values, limit_of, make_value, text_of, want
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,14 @@ class ColumnValues:
             return f"NULL::{column.sql}"
         wanted = self.wanted(column, row)
         try:
+            if column.name == row.unconverted:
+                return make_value(column.type, column.modifier, wanted)
             if column.name in rules.labels:
                 return _label(column, row, rules.labels[column.name])
             if column.name in rules.types:
                 return _value_of_both(column, wanted, *rules.types[column.name])
+            if not wanted.json_in_text and (variant := _variant(column, row)) is not None:
+                return variant
             return make_value(column.type, column.modifier, wanted)
         except NoValue:
             if guess is not None:
@@ -47,6 +51,17 @@ class ColumnValues:
 def own_value(column: Column, row: Row) -> str:
     """What an ordinary row of that number has in the column. Raises NoValue."""
     return make_value(column.type, column.modifier, want(column, row.number_for([column.name])))
+
+
+def _variant(column: Column, row: Row) -> str | None:
+    """The text of the first ordinary row in capital letters, or with a blank behind it, if the row is to have that."""
+    if row.shape not in (Shape.OTHER_CASE, Shape.TRAILING_BLANK) or not is_text(column):
+        return None
+    found = column.type.base
+    limit = limit_of(column.type.base_modifier(column.modifier), found)
+    text = text_of(want(column, 0), limit)
+    text = text.upper() if row.shape is Shape.OTHER_CASE else f"{text} "
+    return None if limit is not None and len(text) > limit else cast(text, found)
 
 
 def has_few_values(table: CatalogTable, column: Column) -> bool:

@@ -27,7 +27,7 @@ def _common(old: str, new: str, types: tuple[str, str]) -> bool:
         return one == _number(new)
     if _TIMES.search(both) and (instant := instant_of(old)) is not None:
         return instant == instant_of(new)
-    if _DOCUMENTS.search(both) and (document := _document(old)) is not None:
+    if (_DOCUMENTS.search(both) or _is_document(old)) and (document := _document(old)) is not None:
         return document == _document(new)
     return "uuid" in both and old.lower().replace("-", "") == new.lower().replace("-", "")
 
@@ -65,6 +65,11 @@ def instant_of(text: str) -> datetime.datetime | None:
     except ValueError:
         return None
     return found.astimezone(datetime.UTC) if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+
+
+def _is_document(text: str) -> bool:
+    """Whether a text of any type may be JSON: white space in that means nothing."""
+    return text.lstrip().startswith(("{", "["))
 
 
 def _document(text: str) -> str | None:

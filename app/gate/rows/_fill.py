@@ -1,11 +1,13 @@
 """Rows for the tables that a revision touches, made from the catalog and inserted on the migration's own connection.
 
-There are two kinds. Ordinary rows are those of a usual application: every column filled, different values everywhere.
+There are three kinds. Ordinary rows are those of a usual application: every column filled, different values everywhere.
 They also satisfy the rules that the revision is about to add (a new CHECK, a new foreign key), since an application for
 which such a rule is written mostly keeps to it already. Edge cases are what the old schema allows and a migration
-forgets: a row with NULL in every nullable column, two rows that are equal but for their keys, a row with the longest,
-finest and largest values, and a row with a retired value: a label that is removed from an enum, or what a CHECK allows
-and its replacement does not.
+forgets: a row with NULL in every nullable column, two rows that are equal but for their keys, two whose texts differ in
+case or in a trailing blank only, a row with the longest, finest and largest values, rows on both sides of each
+condition by which the revision selects rows, and a row with a retired value: a label that is removed from an enum, or
+what a CHECK allows and its replacement does not. A hostile row breaks one rule that the revision adds (a new CHECK, a
+new foreign key, a cast), and none before it.
 
 PostgreSQL itself finds the values that satisfy a CHECK or fall into a partition: each restricted column has candidates,
 and the INSERT takes the first combination for which the CHECK's own expression is not false. A foreign key takes its
@@ -17,14 +19,16 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.gate.postgres import sqlstates
 from app.gate.postgres.quoting import literal
 from app.gate.recording.model import Failure
 from app.gate.rows._catalog import CatalogTable, CheckConstraint
+from app.gate.rows._hostile import Aim
 from app.gate.rows._inserts import TRIES, InsertBuilder, InsertTask
 from app.gate.rows._plan import Plan
 from app.gate.rows._shapes import Shape
@@ -37,17 +41,28 @@ class Filled:
 
     tables: Mapping[str, int]  # {"public.orders": 7}: rows inserted
     tables_without_rows: Mapping[str, str]  # {"public.lines": "no values were found that satisfy CHECK ck_total"}
+    has_hostile: bool = False  # the row that breaks a rule of the revision's was inserted
+    selected: Mapping[str, int] = field(default_factory=dict)  # how many are there only for a condition to select them
 
 
 def fill(
-    plan: Plan, ask: Ask, *, with_edge_cases: bool, json_in_text: bool = False, except_for: Iterable[str] = ()
+    plan: Plan,
+    ask: Ask,
+    *,
+    with_edge_cases: bool,
+    aim: Aim | None = None,
+    by_defaults: bool = False,
+    json_in_text: bool = False,
+    except_for: Iterable[str] = (),
 ) -> Filled:
     """Insert the rows. A table that cannot be filled is reported in the result; nothing is raised for it.
 
-    With `json_in_text`, texts without a limit hold JSON. `except_for` are tables that have rows already.
+    With `aim`, one of them breaks that rule of the revision's. With `by_defaults`, columns take their values from
+    their sequences. With `json_in_text`, texts without a limit hold JSON. `except_for` are tables that have rows
+    already.
     """
-    builder = InsertBuilder(plan, frozenset(except_for), json_in_text)
-    tasks = list(builder.tasks(with_edge_cases))
+    builder = InsertBuilder(plan, frozenset(except_for), json_in_text, by_defaults=by_defaults)
+    tasks = list(builder.tasks(with_edge_cases, aim))
     failure = _run(tasks, ask)
     if failure is None and (retries := builder.retries(tasks)):
         failure = _run(retries, ask)
@@ -175,7 +190,9 @@ def _outcome(plan: Plan, tasks: Sequence[InsertTask], builder: InsertBuilder, fa
             reasons[table.name] = _reason(plan, table, refused[table.oid], builder, reasons)
         elif table.oid in builder.unknown:
             reasons[table.name] = builder.unknown[table.oid]
-    return Filled({name: count for name, count in tables.items() if count}, reasons)
+    has_hostile = any(task.row.shape is Shape.HOSTILE and task.inserted for task in tasks)
+    selected = Counter(task.table.name for task in tasks if task.row.shape is Shape.SELECTED and task.inserted)
+    return Filled({name: count for name, count in tables.items() if count}, reasons, has_hostile, selected)
 
 
 def _reason(

@@ -13,13 +13,16 @@ from app.gate.postgres import sqlstates
 from app.gate.postgres.quoting import identifier
 from app.gate.rows._catalog import CatalogTable, CheckConstraint
 from app.gate.rows._column_values import ColumnValues, has_few_values, own_value
+from app.gate.rows._conditions import PREDICATE
 from app.gate.rows._foreign_keys import ForeignKeys
+from app.gate.rows._hostile import Aim
 from app.gate.rows._plan import Plan, Rules
 from app.gate.rows._shapes import ORDINARY_ROWS, Row, Shape, edge_case_rows, ordinary_rows
 from app.gate.rows._sources import RANK, Source, candidates_of, combinations_of, group_sources, kept_of
 from app.gate.rows._values import NoValue
 
 TRIES = 40  # combinations of values, for one row
+NEXT_NUMBER = 700  # of the row that an application would insert next
 _KEPT = 12  # combinations of one group of columns, in case a key refuses the first
 
 
@@ -58,8 +61,6 @@ class _Insert:
 
 def _in_one_statement(inserts: Sequence[_Insert]) -> str:
     """One statement for several rows whose values are constants."""
-    if not inserts[0].names:
-        return inserts[0].sql
     rows = ", ".join(f"({', '.join(insert.values)})" for insert in inserts)
     return f"{inserts[0].head} SELECT * FROM (VALUES {rows}) AS v WHERE $1 = 0"
 
@@ -67,20 +68,29 @@ def _in_one_statement(inserts: Sequence[_Insert]) -> str:
 class InsertBuilder:
     """Writes the INSERTs of a plan."""
 
-    def __init__(self, plan: Plan, except_for: frozenset[str] = frozenset(), json_in_text: bool = False) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        except_for: frozenset[str] = frozenset(),
+        json_in_text: bool = False,
+        *,
+        by_defaults: bool = False,  # columns take their values from their sequences
+    ) -> None:
         self._plan = plan
         self._except_for = except_for
+        self._by_defaults = by_defaults
         self._values = ColumnValues(json_in_text)
         self._keys = ForeignKeys(plan, except_for)
         self.unknown: dict[int, str] = {}  # table -> the reason why no statement could be written
 
-    def tasks(self, with_edge_cases: bool) -> Iterator[InsertTask]:
+    def tasks(self, with_edge_cases: bool, aim: Aim | None = None) -> Iterator[InsertTask]:
+        """The rows of all tables; with `aim`, one that breaks a rule of the revision's as well."""
         deferred: list[InsertTask] = []
         for group in self._plan.groups:
             if len(group) > 1:
                 yield from self._cycle(group)
             elif group[0].name not in self._except_for:
-                yield from self._tasks_of(group[0], with_edge_cases)
+                yield from self._tasks_of(group[0], with_edge_cases, aim)
                 deferred += [InsertTask(group[0], row, [update]) for row, update in self._keys.deferred(group[0])]
             self._keys.filled.update(table.oid for table in group)
         yield from deferred
@@ -100,11 +110,19 @@ class InsertBuilder:
                 retries.append(single)
         return retries
 
-    def _tasks_of(self, table: CatalogTable, with_edge_cases: bool) -> Iterator[InsertTask]:
+    def next_insert(self, table: CatalogTable, omitted: frozenset[str]) -> str:
+        """An INSERT of an ordinary row, with other values than those of the rows that are made, which returns it as
+        JSON. It leaves those columns to their defaults. Raises NoValue."""
+        insert = self._insert(_without(table, omitted), Row(Shape.NEXT, NEXT_NUMBER), Rules()).sql
+        return insert.replace(table.sql, f"{table.sql} AS overproof_next", 1) + " RETURNING to_jsonb(overproof_next.*)"
+
+    def _tasks_of(self, table: CatalogTable, with_edge_cases: bool, aim: Aim | None) -> Iterator[InsertTask]:
         rules = self._plan.rules.get(table.oid, Rules())
         rows = ordinary_rows()
         if with_edge_cases and table.is_touched:
             rows += edge_case_rows(table, rules)
+        if aim is not None and aim.table == table.oid:
+            rows.append(aim.row)
         unless = None
         if not table.is_touched:
             unless = f"SELECT count(*) >= {ORDINARY_ROWS} FROM (SELECT FROM {table.sql} LIMIT {ORDINARY_ROWS}) AS few"
@@ -115,10 +133,11 @@ class InsertBuilder:
             yield from (InsertTask(table, row, list(self._guesses(table, row)), unless) for row in rows)
             return
         ordinary = inserts[:ORDINARY_ROWS]
-        if not any(insert.source for insert in ordinary):
+        if ordinary[0].names and not any(insert.source for insert in ordinary):
             yield InsertTask(table, rows[0], [_in_one_statement(ordinary)], unless, tuple(rows[1:ORDINARY_ROWS]))
             rows, inserts = rows[ORDINARY_ROWS:], inserts[ORDINARY_ROWS:]
-        yield from (InsertTask(table, row, [insert.sql], unless) for row, insert in zip(rows, inserts, strict=True))
+        for row, insert in zip(rows, inserts, strict=True):
+            yield InsertTask(table, row, [insert.sql], unless or _unless_selected(table, row))
 
     def _other_ways(self, task: InsertTask) -> Iterator[str]:
         table, row = task.table, task.row
@@ -156,8 +175,12 @@ class InsertBuilder:
         Quick, it relies on the values that the parents' rows were given. Blind, it leaves the CHECKs to PostgreSQL: one
         of them may raise an error for some candidate.
         """
+        if self._by_defaults:
+            table = _without(table, frozenset(each.name for each in table.columns if each.sequence is not None))
+            is_quick = False
         checks = _checks_for(table, row, rules)
         bound = {name for check in checks for name in check.columns}
+        rules = _without_broken(rules, row)
         fixed = self._keys.known_values(table, row, rules, bound) if is_quick else {}
         sources: list[Source] = [] if fixed else [*self._keys.sources(table, row, rules)]
         taken = {name for source in sources for name in source.columns}
@@ -202,12 +225,45 @@ class InsertBuilder:
         return replace(insert, names=(*own, *insert.names), values=(*own.values(), *insert.values)).sql
 
 
+def _without(table: CatalogTable, omitted: frozenset[str]) -> CatalogTable:
+    """The table without columns that are left to their defaults, and without what PostgreSQL is to check of them."""
+    return replace(
+        table,
+        columns=tuple(each for each in table.columns if each.name not in omitted),
+        foreign_keys=tuple(key for key in table.foreign_keys if not omitted & set(key.columns)),
+        checks=tuple(check for check in table.checks if not omitted & set(check.columns)),
+    )
+
+
+def _without_broken(rules: Rules, row: Row) -> Rules:
+    """The rules without the foreign keys that a hostile row breaks, or whose columns it needs to break another rule."""
+    broken = set(row.refused_by.columns) if row.shape is Shape.HOSTILE and row.refused_by is not None else set()
+    kept = tuple(key for key in rules.foreign_keys if key != row.orphan_of and not broken & set(key.columns))
+    return rules if kept == rules.foreign_keys else replace(rules, foreign_keys=kept)
+
+
 def _checks_for(table: CatalogTable, row: Row, rules: Rules) -> tuple[CheckConstraint, ...]:
-    """The CHECKs that the row satisfies: the table's, and those to come, except for the one that is to refuse it."""
-    checks = (*table.checks, *(check for check in rules.checks if check != row.refused_by))
-    if row.refused_by is None:
-        return checks
-    return (*checks, replace(row.refused_by, expression=f"(({row.refused_by.expression}) IS FALSE)"))
+    """The CHECKs that the row satisfies: the table's, and those to come, except for the one that is to refuse it; and
+    the condition that is to select it or not."""
+    checks = [*table.checks, *(check for check in rules.checks if check != row.refused_by)]
+    if row.refused_by is not None:
+        checks.append(replace(row.refused_by, expression=f"(({row.refused_by.expression}) IS FALSE)"))
+    if row.selected_by is not None:
+        outcome = "TRUE" if row.shape is Shape.SELECTED else "FALSE"
+        checks.append(replace(row.selected_by, expression=f"(({row.selected_by.expression}) IS {outcome})"))
+    return tuple(checks)
+
+
+def _unless_selected(table: CatalogTable, row: Row) -> str | None:
+    """A query that is true where no row has to be made for a condition: there are such rows, perhaps a script's own."""
+    if row.selected_by is None:
+        return None
+    outcome = "TRUE" if row.shape is Shape.SELECTED else "FALSE"
+    least = 2 if row.shape is Shape.SELECTED and row.selected_by.name == PREDICATE else 1
+    return (
+        f"SELECT count(*) >= {least} FROM (SELECT FROM {table.sql}"
+        f" WHERE ({row.selected_by.expression}) IS {outcome} LIMIT {least}) AS few"
+    )
 
 
 def _assemble(

@@ -2,10 +2,12 @@
 
 A loss is a value that can no longer be found. So these are none:
 
-- one of two rows that are equal in all columns, as long as the other one stays;
+- one of two rows that are equal in all columns, as long as the other one stays; where the table has got a unique key,
+  also one of two that are equal in all but their primary key, for the key leaves no other choice;
 - a value in another type, in a renamed column or table, or in any column where it was not before;
 - a NULL that got a value;
 - other values, as long as different ones stay different: `'new'` to `'NEW'`, cents to euros, an integer key to a UUID;
+- texts that became equal and had differed in case or blanks only;
 - the time of the migration itself, which triggers write into columns such as `updated_at`;
 - what a script of the history had inserted itself, if the caller says which rows these are.
 
@@ -18,7 +20,7 @@ there before the upgrade must be there again, unchanged.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from app.gate.recording.model import Loss, LossKind
 from app.gate.rows._contents import Contents, RowOf, TableContents, Value
@@ -27,18 +29,25 @@ from app.gate.rows._equality import is_instant_kept, is_same, normal, what_happe
 _MOST_COMPARED = 60  # rows without a counterpart, up to which each is compared with each
 
 
-def losses(before: Contents, after: Contents, *, is_return: bool = False) -> tuple[Loss, ...]:
-    """What can no longer be found. `is_return`: `after` was read after an upgrade and its downgrade."""
-    return tuple(_Comparison(before, after, is_return).losses())
+def losses(
+    before: Contents, after: Contents, *, is_return: bool = False, with_new_key: Collection[str] = ()
+) -> tuple[Loss, ...]:
+    """What can no longer be found.
+
+    `is_return`: `after` was read after an upgrade and its downgrade. `with_new_key`: the tables to which the upgrade
+    adds a unique key.
+    """
+    return tuple(_Comparison(before, after, is_return, with_new_key).losses())
 
 
 class _Comparison:
     """Two states of some tables, and where the later one has the values of the earlier."""
 
-    def __init__(self, before: Contents, after: Contents, is_return: bool) -> None:
+    def __init__(self, before: Contents, after: Contents, is_return: bool, with_new_key: Collection[str]) -> None:
         self._before = before
         self._after = after
         self._is_return = is_return
+        self._with_new_key = with_new_key
         self._new_values = _new_values(before, after)
         self._values_elsewhere: dict[TableColumn | None, _ValueSets] = {}  # of all columns but one
         self._of_scripts = {
@@ -82,7 +91,12 @@ class _Comparison:
     def _of_kept(self, table: TableContents, later: TableContents) -> Iterator[Loss]:
         pairs, unmatched = _pairs(table, later)
         gone = [row for row in unmatched if not self._has_moved(table, row) and id(row) not in self._of_scripts]
-        count = max(table.count - later.count, len(gone)) if gone and table.made is None else len(gone)
+        spared = 0
+        if gone and table.name in self._with_new_key:
+            left = {_content(row, table) for row, _ in pairs}
+            different = [row for row in gone if _content(row, table) not in left]
+            gone, spared = different, len(gone) - len(different)
+        count = max(table.count - later.count - spared, len(gone)) if gone and table.made is None else len(gone)
         if gone and (later.is_whole or later.count < table.count):
             yield _loss(table, None, LossKind.ROWS_DELETED, min(count, table.count), _shown_row(table, gone[0]))
         if not pairs:
@@ -218,18 +232,31 @@ def _values(rows: Iterable[RowOf], column: str) -> list[str]:
 # Which row of the later state is which of the earlier.
 
 
+def _content(row: RowOf, table: TableContents) -> tuple[Value, ...]:
+    """What the row holds but for its primary key, and what is computed."""
+    return tuple(row.get(name) for name in table.types if name not in table.key and name not in table.generated)
+
+
 def _pairs(table: TableContents, later: TableContents) -> tuple[list[tuple[RowOf, RowOf]], list[RowOf]]:
     """Each row with its later state, and the rows that have none."""
     common = [name for name in table.types if name in later.types and name not in table.generated]
     if table.key and all(name in later.types for name in table.key):
+        # Texts that differ in blanks at their end are different keys, unless a change of type has cut these off.
+        by_text = {_values_of(row, table.key): row for row in later.rows}
         by_key = {_identity(row, table.key, later): row for row in later.rows}
-        pairs = [
-            (row, by_key[identity]) for row in table.rows if (identity := _identity(row, table.key, table)) in by_key
+        found = [
+            (row, by_text.get(_values_of(row, table.key)) or by_key.get(_identity(row, table.key, table)))
+            for row in table.rows
         ]
+        pairs = [(row, other) for row, other in found if other is not None]
         if pairs or not later.rows:
             matched = {id(row) for row, _ in pairs}
             return pairs, [row for row in table.rows if id(row) not in matched]
     return _pairs_by_likeness(table, later, common)
+
+
+def _values_of(row: RowOf, key: Sequence[str]) -> tuple[Value, ...]:
+    return tuple(row.get(name) for name in key)
 
 
 def _identity(row: RowOf, key: Sequence[str], table: TableContents) -> tuple[object, ...]:
@@ -258,14 +285,14 @@ def _pairs_by_likeness(
         return pairs, alone
     scores = sorted(
         (
-            (-_likeness(row, other, common, table, later), one, two)
+            (-_likeness(row, other, common, table, later), -sum(row.get(n) == other.get(n) for n in common), one, two)
             for one, row in enumerate(alone)
             for two, other in enumerate(left)
         ),
     )
     ones: set[int] = set()
     twos: set[int] = set()
-    for _, one, two in scores:
+    for *_, one, two in scores:
         if one not in ones and two not in twos:
             ones.add(one)
             twos.add(two)
@@ -314,7 +341,7 @@ def _merged(changed: Sequence[tuple[str, Value]], all_values: Sequence[tuple[Val
     for old, new in all_values:
         if old is not None:
             origins.setdefault(new, set()).add(old)
-    return [(old, new) for old, new in changed if len(origins[new]) > 1]
+    return [(old, new) for old, new in changed if len({each.casefold().strip() for each in origins[new]}) > 1]
 
 
 # The result.

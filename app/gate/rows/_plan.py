@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from app.gate.rows._catalog import Catalog, CatalogTable, CheckConstraint, ForeignKey, Type, read_catalog
+from app.gate.postgres.quoting import identifier
+from app.gate.rows._catalog import Catalog, CatalogTable, CheckConstraint, Column, ForeignKey, Type, read_catalog
+from app.gate.rows._conditions import conditions_of
 from app.gate.rows.connection import Ask
 
 
@@ -26,14 +29,23 @@ class Rules:
     types: Mapping[str, tuple[Type, int]] = field(default_factory=dict)  # column -> its type and modifier afterwards
     narrowing: tuple[CheckConstraint, ...] = ()  # those of `checks` that replace another on the same columns
     labels: Mapping[str, Labels] = field(default_factory=dict)  # column -> labels of its enum, if some are removed
+    conditions: tuple[CheckConstraint, ...] = ()  # by which its statements select rows
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """What is known of a revision's upgrade before its rows are made."""
+
+    statements: Sequence[str] = ()
+    catalog_after: Catalog | None = None  # the tables in their state after it, by the names from before it
 
 
 class Plan:
     """The tables to be filled, parents first, and the rules for their rows. Made once, for any number of fillings."""
 
-    def __init__(self, catalog: Catalog, catalog_after: Catalog | None = None) -> None:
+    def __init__(self, catalog: Catalog, upgrade: Upgrade = Upgrade()) -> None:
         self.catalog = catalog
-        self.rules = _rules(catalog, catalog_after) if catalog_after else {}
+        self.rules = _Comparison(catalog, upgrade).rules()
         self.groups = _in_order(catalog, self.rules)
         self.groups_of = {table.oid: group for group in self.groups for table in group}
 
@@ -43,12 +55,9 @@ class Plan:
         return [table.name for table in self.catalog.tables.values() if table.is_touched]
 
 
-def make_plan(ask: Ask, tables: Iterable[str], catalog_after: Catalog | None = None) -> Plan:
-    """A plan for those tables ("public.orders") in their present state.
-
-    `catalog_after` has their state after the revision.
-    """
-    wanted = set(tables)
+def make_plan(ask: Ask, tables: Iterable[str], upgrade: Upgrade = Upgrade()) -> Plan:
+    """A plan for those tables ("public.orders") in their present state, for rows over which the revision is tried."""
+    wanted, catalog_after = set(tables), upgrade.catalog_after
     if catalog_after is not None:
         parents = {key.parent for table in catalog_after.tables.values() for key in table.foreign_keys}
         # They are read by name: a table that a downgrade creates again has another oid.
@@ -56,42 +65,78 @@ def make_plan(ask: Ask, tables: Iterable[str], catalog_after: Catalog | None = N
     catalog = read_catalog(ask, wanted)
     touched = {catalog.renamed.get(name, name) for name in tables}
     named = {oid: replace(table, is_touched=table.name in touched) for oid, table in catalog.tables.items()}
-    return Plan(Catalog(named, catalog.renamed), catalog_after)
+    return Plan(Catalog(named, catalog.renamed), upgrade)
 
 
-def _rules(catalog: Catalog, catalog_after: Catalog) -> dict[int, Rules]:
-    rules = {}
-    for table in catalog.tables.values():
-        later = catalog_after.find(table.name)
-        if later is not None:
-            rules[table.oid] = _rules_of(table, later, tuple(_new_keys(table, later, catalog, catalog_after)))
-    return rules
+class _Comparison:
+    """The tables before and after a revision."""
+
+    def __init__(self, catalog: Catalog, upgrade: Upgrade) -> None:
+        self._catalog = catalog
+        self._statements = upgrade.statements
+        self._after = upgrade.catalog_after or Catalog({}, {})
+
+    def rules(self) -> dict[int, Rules]:
+        rules = {}
+        for table in self._catalog.tables.values():
+            conditions = conditions_of(table, self._statements) if table.is_touched else ()
+            later = self._after.find(table.name)
+            if later is not None:
+                rules[table.oid] = self._rules_of(table, later, conditions)
+            elif conditions:
+                rules[table.oid] = Rules(conditions=conditions)
+        return rules
+
+    def _rules_of(self, table: CatalogTable, later: CatalogTable, conditions: tuple[CheckConstraint, ...]) -> Rules:
+        """What a table's rows have to satisfy afterwards, by the two states of the table."""
+        columns = {column.name: column for column in table.columns}
+        types, labels = {}, {}
+        for column in later.columns:
+            now = columns.get(column.name)
+            if now is None:
+                continue
+            if now.sql != column.sql:
+                types[column.name] = (column.type, column.modifier)
+            if (found := _labels(now.type, column.type)).gone:
+                labels[column.name] = found
+        known = {check.expression for check in table.checks}
+        checks = tuple(
+            check
+            for check in (*later.checks, *_domain_checks(later, columns, types))
+            if check.expression not in known
+            and columns.keys() >= set(check.columns)
+            and not types.keys() & set(check.columns)
+        )
+        kept = {check.expression for check in later.checks}
+        replaced = {check.columns for check in table.checks if check.expression not in kept}
+        narrowing = tuple(check for check in checks if check.columns in replaced and not check.is_of_partitions)
+        return Rules(checks, tuple(self._new_keys(table, later)), types, narrowing, labels, conditions)
+
+    def _new_keys(self, table: CatalogTable, later: CatalogTable) -> Iterator[ForeignKey]:
+        names = {column.name for column in table.columns}
+        known = {(key.columns, key.parent_columns) for key in table.foreign_keys}
+        for key in later.foreign_keys:
+            if key.parent not in self._after.tables or (key.columns, key.parent_columns) in known:
+                continue
+            parent = self._catalog.find(self._after.tables[key.parent].name)
+            if parent is None or not names.issuperset(key.columns):
+                continue
+            if {column.name for column in parent.columns}.issuperset(key.parent_columns):
+                yield ForeignKey(key.name, key.columns, parent.oid, key.parent_columns)
 
 
-def _rules_of(table: CatalogTable, later: CatalogTable, foreign_keys: tuple[ForeignKey, ...]) -> Rules:
-    """What a table's rows have to satisfy afterwards, by the two states of the table."""
-    columns = {column.name: column for column in table.columns}
-    types, labels = {}, {}
+def _domain_checks(
+    later: CatalogTable, columns: Mapping[str, Column], types: Mapping[str, tuple[Type, int]]
+) -> Iterator[CheckConstraint]:
+    """What a domain demands of its columns, and did not before."""
     for column in later.columns:
         now = columns.get(column.name)
-        if now is None:
+        if now is None or now.name in types:
             continue
-        if now.sql != column.sql:
-            types[column.name] = (column.type, column.modifier)
-        if (found := _labels(now.type, column.type)).gone:
-            labels[column.name] = found
-    known = {check.expression for check in table.checks}
-    checks = tuple(
-        check
-        for check in later.checks
-        if check.expression not in known
-        and columns.keys() >= set(check.columns)
-        and not types.keys() & set(check.columns)
-    )
-    kept = {check.expression for check in later.checks}
-    replaced = {check.columns for check in table.checks if check.expression not in kept}
-    narrowing = tuple(check for check in checks if check.columns in replaced and not check.is_of_partitions)
-    return Rules(checks, foreign_keys, types, narrowing, labels)
+        for expression in column.type.domain_checks:
+            if expression not in now.type.domain_checks:
+                of_column = re.sub(r"\bVALUE\b", lambda _, now=now: identifier(now.name), expression)  # type: ignore[misc]
+                yield CheckConstraint(f"of domain {column.type.sql}", (now.name,), of_column)
 
 
 def _labels(now: Type, later: Type) -> Labels:
@@ -99,21 +144,6 @@ def _labels(now: Type, later: Type) -> Labels:
         return Labels((), ())
     kept = tuple(label for label in now.labels if label in later.labels)
     return Labels(kept, tuple(label for label in now.labels if label not in later.labels))
-
-
-def _new_keys(
-    table: CatalogTable, later: CatalogTable, catalog: Catalog, catalog_after: Catalog
-) -> Iterator[ForeignKey]:
-    names = {column.name for column in table.columns}
-    known = {(key.columns, key.parent_columns) for key in table.foreign_keys}
-    for key in later.foreign_keys:
-        if key.parent not in catalog_after.tables or (key.columns, key.parent_columns) in known:
-            continue
-        parent = catalog.find(catalog_after.tables[key.parent].name)
-        if parent is None or not names.issuperset(key.columns):
-            continue
-        if {column.name for column in parent.columns}.issuperset(key.parent_columns):
-            yield ForeignKey(key.name, key.columns, parent.oid, key.parent_columns)
 
 
 def _in_order(catalog: Catalog, rules: Mapping[int, Rules]) -> list[list[CatalogTable]]:

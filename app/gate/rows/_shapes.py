@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.gate.rows._catalog import CatalogTable, CheckConstraint
+from app.gate.rows._catalog import CatalogTable, CheckConstraint, Column, ForeignKey
 from app.gate.rows._plan import Rules
 
 ORDINARY_ROWS = 3
@@ -17,7 +17,13 @@ class Shape(StrEnum):
     NULLS = "nulls"  # NULL in every column that allows it
     DUPLICATE = "duplicate"  # equal to an ordinary row, but for its keys
     EXTREME = "extreme"  # the longest, finest and largest values
+    OTHER_CASE = "other case"  # the texts of the first ordinary row in capital letters
+    TRAILING_BLANK = "trailing blank"  # the same texts with a blank behind them
+    SELECTED = "selected"  # a condition of the revision's own statements is true
+    NOT_SELECTED = "not selected"  # it is false
     RETIRED_VALUE = "retired value"  # a value that the revision no longer allows
+    HOSTILE = "hostile"  # breaks a rule that the revision adds, and none before it
+    NEXT = "next"  # what an application would insert next
     DEFERRED_KEY = "deferred key"  # not a row: a foreign key that is filled in once its parent has rows
 
 
@@ -29,7 +35,10 @@ class Row:
     number: int  # of its values
     varied: frozenset[str] = frozenset()  # duplicate: columns whose values have the number `own` instead
     own: int = 0
-    refused_by: CheckConstraint | None = None  # retired value: a new CHECK that replaces one which this row satisfies
+    refused_by: CheckConstraint | None = None  # retired value, hostile: a new CHECK that this row breaks
+    selected_by: CheckConstraint | None = None  # selected, not selected: the condition
+    orphan_of: ForeignKey | None = None  # hostile: a new foreign key, to no row of the parent
+    unconverted: str | None = None  # hostile: a column that keeps a value of its old type
 
     def number_for(self, columns: Iterable[str]) -> int:
         return self.own if self.varied.intersection(columns) else self.number
@@ -37,6 +46,10 @@ class Row:
 
 def ordinary_rows() -> list[Row]:
     return [Row(Shape.ORDINARY, number) for number in range(ORDINARY_ROWS)]
+
+
+_FIRST_OF_TEXTS = 20
+_FIRST_SELECTED = 30
 
 
 def edge_case_rows(table: CatalogTable, rules: Rules) -> list[Row]:
@@ -49,7 +62,25 @@ def edge_case_rows(table: CatalogTable, rules: Rules) -> list[Row]:
         Row(Shape.RETIRED_VALUE, number, refused_by=check)
         for number, check in enumerate(retiring, start=ORDINARY_ROWS + 4)
     ]
+    if any(is_text(column) for column in table.columns):
+        rows += [Row(Shape.OTHER_CASE, _FIRST_OF_TEXTS), Row(Shape.TRAILING_BLANK, _FIRST_OF_TEXTS + 1)]
+    for number, condition in enumerate(rules.conditions):
+        rows += _selected(condition, _FIRST_SELECTED + 3 * number, next(iter(varied)))
     return rows
+
+
+def _selected(condition: CheckConstraint, number: int, varied: frozenset[str]) -> list[Row]:
+    """Two rows that the condition selects, equal but for their keys, and one that it does not."""
+    return [
+        Row(Shape.SELECTED, number, varied, number + 1, selected_by=condition),
+        Row(Shape.SELECTED, number, varied, number + 2, selected_by=condition),
+        Row(Shape.NOT_SELECTED, number, selected_by=condition),
+    ]
+
+
+def is_text(column: Column) -> bool:
+    """Whether it holds texts that may differ in case, or in blanks at their end."""
+    return column.type.base.name in ("text", "varchar", "bpchar", "citext") and not column.is_generated
 
 
 def _separating_columns(table: CatalogTable, end: int) -> set[str]:

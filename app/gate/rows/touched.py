@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from app.gate.recording.model import Change, Key, Loss, Snapshot, Statement, Step
+from app.gate.recording.model import Change, Definition, Key, Loss, Snapshot, Statement, Step
 
 FOLDER = "overproof_rows"
 
@@ -29,27 +29,60 @@ def touched_tables(up: Step, before: Snapshot, down: Step | None = None) -> froz
     """
     older = {f"{key.schema}.{key.name}" for key in before.objects if key.kind == "table"}
     touched = {_table_of(change.key) for change in up.changes if _concerns_values(change)}
+    touched.update(_with_another_insert(up, before))
+    locked: set[str] = set()
     for statement in up.statements:
         touched.update(statement.rewrites, statement.scans, statement.index_builds, _written(statement))
-        # Of a statement outside the transaction nothing was counted; only its text is known.
-        drops = _DROPS_VALUES.search(statement.sql) is not None
-        if drops or not statement.transactional:
+        newly_locked = {table for table, modes in statement.locks.items() if "AccessExclusiveLock" in modes}
+        locked |= newly_locked
+        if not statement.transactional:
+            # Nothing was counted of it; only its text is known.
             touched.update(_named_in(statement.sql, older))
-        if drops:
-            touched.update(table for table, modes in statement.locks.items() if "AccessExclusiveLock" in modes)
+        elif _DROPS_VALUES.search(statement.sql):
+            touched.update(newly_locked, _named_in(statement.sql, locked & older) or _named_in(statement.sql, older))
     for statement in down.statements if down is not None else ():
         touched.update(_written(statement))
     return frozenset(touched & older)
 
 
-# https://www.postgresql.org/docs/current/sql-altertable.html: the word COLUMN may be left out. What else is dropped takes
-# values with it only by CASCADE.
+# https://www.postgresql.org/docs/current/sql-altertable.html: the word COLUMN may be left out. What else is dropped
+# takes values with it only by CASCADE.
 _DROPS_VALUES = re.compile(
     r"""\bDROP\s+(?:TABLE|COLUMN|SCHEMA)\b
     |\bDROP\s+[^;]*\bCASCADE\b
     |\bALTER\s+TABLE\b[^;]*\bDROP\s+(?!CONSTRAINT\b|DEFAULT\b|NOT\b|IDENTITY\b|EXPRESSION\b)""",
     re.IGNORECASE | re.VERBOSE,
 )
+
+
+def _with_another_insert(up: Step, before: Snapshot) -> Iterator[str]:
+    """The tables into which the next INSERT may do something else: by a default that takes values from a sequence, or
+    a trigger."""
+    for change in up.changes:
+        if change.key.kind == "trigger" and change.after is not None:
+            yield _table_of(change.key)
+        if change.key.kind == "column" and change.before is not None and change.after is not None:
+            one, other = (_source_of(definition) for definition in (change.before, change.after))
+            if one != other:
+                yield _table_of(change.key)
+    moving = [each.sql for each in up.statements if _MOVES_SEQUENCE.search(each.sql)]
+    for key, definition in before.objects.items() if moving else ():
+        sequence = _source_of(definition)
+        if key.kind == "column" and sequence is not None:
+            words = set(re.findall(r"\w+", sequence)) - {"nextval", "regclass"}
+            if any(words & (found := set(re.findall(r"\w+", sql))) or key.table in found for sql in moving):
+                yield _table_of(key)
+
+
+_MOVES_SEQUENCE = re.compile(r"\b(?:setval|nextval|RESTART|SEQUENCE|IDENTITY)\b", re.IGNORECASE)
+
+
+def _source_of(definition: Definition) -> str | None:
+    """Where a column's default takes a new value for each row from."""
+    default = str(definition.get("default") or "")
+    if definition.get("identity"):
+        return f"identity {definition.get('sequence')}"
+    return default if "nextval(" in default else None
 
 
 def _named_in(sql: str, tables: Iterable[str]) -> set[str]:
@@ -93,6 +126,17 @@ def _table_of(key: Key) -> str:
     return f"{key.schema}.{key.table or key.name}"
 
 
+def with_new_key(changes: Iterable[Change]) -> frozenset[str]:
+    """The tables to which the changes add a unique key."""
+    return frozenset(
+        _table_of(each.key)
+        for each in changes
+        if each.before is None
+        and each.after is not None
+        and (each.after.get("type") == "unique" or (each.key.kind == "index" and each.after.get("unique")))
+    )
+
+
 def columns_of(lost: Iterable[Loss]) -> frozenset[tuple[str, str | None]]:
     """The (table, column) of each loss."""
     return frozenset((loss.table, loss.column) for loss in lost)
@@ -103,6 +147,8 @@ def binds_rows(change: Change) -> bool:
     before, after = change.before, change.after
     if after is None:
         return False
+    if change.key.kind in ("domain", "domain constraint"):
+        return True
     if change.key.kind == "constraint":
         return after.get("type") in ("check", "foreign key")
     if change.key.kind == "enum" and before is not None:

@@ -1,7 +1,8 @@
 """A revision's upgrade over rows: which rows, what the upgrade does to them, and what a downgrade restores.
 
+    hostile rows, one after the other               each breaks one rule that the upgrade adds: is it an assumption?
     edge cases, then ordinary rows, then none       until the upgrade passes
-    upgrade; what is lost?
+    upgrade; what is lost? what does the next INSERT meet?
     downgrade; what is lost?                        the rows from before the upgrade must be there again, unchanged
 
 A project may have its own rows, in `overproof_rows/<revision>.sql` next to the revision's script. They are loaded
@@ -13,21 +14,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import filterfalse
 from typing import NamedTuple, TypeVar
 
 from app.gate.errors import CannotVerify, CommandExited
 from app.gate.postgres import sqlstates
 from app.gate.postgres.sqlstates import EXISTS_ALREADY
-from app.gate.recording.model import Change, Failure, Loss, Populated, Rename, RowKind, Step
-from app.gate.rows._catalog import Catalog, read_catalog
+from app.gate.recording.model import Change, Failure, Loss, LossKind, Populated, RefusedInsert, Rename, RowKind, Step
+from app.gate.rows._catalog import read_catalog
 from app.gate.rows._contents import Contents, read_contents
 from app.gate.rows._fill import Filled, fill
+from app.gate.rows._hostile import Aim, breaks_rule, failed_columns, list_aims, may_correct
 from app.gate.rows._losses import losses
-from app.gate.rows._plan import Plan, make_plan
+from app.gate.rows._next_insert import AcceptedInsert, find_refused_inserts, try_next_inserts
+from app.gate.rows._plan import Plan, Upgrade, make_plan
 from app.gate.rows._renames import newer_names, with_older_names
 from app.gate.rows.connection import CommitRefused, QueryRefused, RowConnection
 from app.gate.rows.steps import Steps
-from app.gate.rows.touched import binds_rows, columns_of, new_tables
+from app.gate.rows.touched import binds_rows, columns_of, new_tables, with_new_key
 
 T = TypeVar("T")
 
@@ -53,6 +57,8 @@ class TrialResult:
 class _Attempt(NamedTuple):
     kind: RowKind | None  # of the rows; None: none
     json_in_text: bool = False
+    aim: Aim | None = None  # the rule that one of them breaks
+    cleanups: Sequence[str] = ()  # statements of earlier revisions, which are run over the rows first
 
 
 _WITHOUT_ROWS = _Attempt(None)
@@ -69,10 +75,18 @@ class _Rows:
     generated: Mapping[str, int]  # how many were inserted, by table
     contents: Contents
     made: Mapping[str, int]  # how many of them come neither from a script of the history nor from triggers
+    filled: Filled
+    next_inserts: Mapping[int, AcceptedInsert] = field(default_factory=dict)  # before the upgrade, by the table's oid
 
     @property
     def counts(self) -> dict[str, int]:
         return {name: count for name, count in self.contents.counts.items() if count}
+
+    def is_of_selected(self, loss: Loss) -> bool:
+        """Whether values were replaced in no other rows than those that are there for an UPDATE to select: that is what
+        it is for, and a downgrade can seldom tell them from others."""
+        is_replaced = loss.kind in (LossKind.VALUES_CHANGED, LossKind.VALUES_MERGED)
+        return is_replaced and loss.count <= self.filled.selected.get(loss.table, 0)
 
     def deletion(self) -> list[str] | None:
         """The statements that delete the generated rows; None if the tables have others."""
@@ -90,22 +104,34 @@ class RowsTrial:
     changes: Sequence[Change]  # of the first upgrade
     own_rows: str | None = None  # the project's SQL script
     renamed: Sequence[Rename] = ()  # of the first upgrade
+    statements: Sequence[str] = ()  # of the first upgrade
+    cleanups: Callable[[], Sequence[str]] = tuple  # statements of earlier revisions that change or delete rows
     must_commit: bool = False
-    _catalog_after: Catalog | None = None
+    _upgrade: Upgrade = field(init=False)
+    _seeded: Mapping[str, int] = field(default_factory=dict)  # rows that the upgrade puts into its new tables
     _left: list[_Attempt] = field(default_factory=lambda: [*_ATTEMPTS])
+    _assumptions: list[Failure] = field(default_factory=list)
     _populated: Populated | None = None
     _without_json: Populated | None = None  # the failure over texts without JSON, while others are tried
     _tables_without_rows: Mapping[str, str] = field(default_factory=dict)
     _rows_failure: Failure | None = None
     _problem: str = ""  # why the last action had no result
 
+    def __post_init__(self) -> None:
+        self._upgrade = Upgrade(self.statements)
+
     def look_ahead(self, connection: RowConnection) -> None:
         """Read what the revision will demand of rows, while the schema is in its state after the upgrade."""
+        made = new_tables(self.changes)
+        catalog = None
         if any(map(binds_rows, self.changes)):
-            wanted = self.touched | newer_names(self.renamed, self.touched)
-            self._catalog_after = self._try(
+            wanted = self.touched | made | newer_names(self.renamed, self.touched)
+            catalog = self._try(
                 lambda: with_older_names(read_catalog(connection.ask, wanted, is_whole=False), self.renamed)
             )
+        self._upgrade = Upgrade(self.statements, catalog)
+        if made:
+            self._seeded = (self._read(connection, made) or Contents({})).counts
 
     def run(self, steps: Steps) -> TrialResult:
         """Try the upgrade over rows until it passes, and then the downgrade.
@@ -113,7 +139,10 @@ class RowsTrial:
         If the result is not finished, run the trial again on another database: with commits, if it must commit.
         """
         second_up: Step | CommitRefused | None = None
-        while self._left:
+        if steps.is_repeatable and self.own_rows is None:
+            second_up = self._try_assumptions(steps)
+            self.must_commit = self.must_commit or isinstance(second_up, CommitRefused)
+        while self._left and not isinstance(second_up, CommitRefused):
             attempt, *self._left = self._left
             rows = self._fill(steps, attempt) if attempt.kind is not None else None
             if rows is None and attempt.kind is not None:
@@ -127,10 +156,10 @@ class RowsTrial:
             if not self._note(steps, attempt, rows, second_up):
                 break
         if self.must_commit and steps.is_repeatable:
-            self._left, self._populated, self._without_json = [*_ATTEMPTS], None, None
+            self._left, self._populated, self._without_json, self._assumptions = [*_ATTEMPTS], None, None, []
         return TrialResult(
             second_up,
-            self._populated,
+            self._with_assumptions(),
             self._tables_without_rows,
             self._rows_failure,
             self.must_commit,
@@ -144,10 +173,12 @@ class RowsTrial:
             return True
         if taken.failure is None:
             self._left = []
+            self._populated = None if attempt.cleanups else self._populated  # an earlier revision has taken care of it
             populated = self._populated or Populated(taken, rows.kind, rows.counts)
             self._populated = self._observe(steps, rows, populated)
             return True
-        self._populated = Populated(taken, rows.kind, rows.counts)
+        if not attempt.cleanups:
+            self._populated = Populated(taken, rows.kind, rows.counts)
         self._left = self._attempts_after(steps, attempt, rows, taken.failure)
         if steps.take_back():
             return True
@@ -163,6 +194,11 @@ class RowsTrial:
             return [_WITHOUT_ROWS]
         # What a script creates exists already: other rows would not change that.
         if rows.kind is RowKind.EDGE_CASES and failure.sqlstate not in EXISTS_ALREADY:
+            if attempt.cleanups:
+                is_corrected = may_correct(attempt.cleanups, failed_columns(failure, self.changes))
+                self._populated = None if is_corrected else self._populated
+            elif steps.is_repeatable and breaks_rule(failure) and (cleanups := self.cleanups()):
+                return [attempt._replace(cleanups=cleanups), *self._left]
             return self._left
         if not steps.is_repeatable:
             return []
@@ -172,6 +208,47 @@ class RowsTrial:
             self._without_json, self._populated = self._populated, None
             return [*_ATTEMPTS_WITH_JSON]
         return [_WITHOUT_ROWS]
+
+    # Assumptions.
+
+    def _try_assumptions(self, steps: Steps) -> CommitRefused | None:
+        """Try the upgrade over rows that break its rules, one rule after the other."""
+        plan = self._try(lambda: make_plan(steps.connection.ask, self.touched, self._upgrade))
+        for aim in list_aims(plan) if plan is not None else ():
+            attempt = _Attempt(RowKind.ORDINARY, aim=aim)
+            failure = self._upgrade_over(steps, attempt)
+            if isinstance(failure, Failure) and breaks_rule(failure) and (cleanups := self.cleanups()):
+                # What an earlier revision cleans up is not there when this one comes.
+                failure = self._upgrade_over(steps, attempt._replace(cleanups=cleanups))
+                failure = None if may_correct(cleanups, aim.columns) else failure
+            if isinstance(failure, CommitRefused):
+                return failure
+            if failure is not None and breaks_rule(failure):
+                self._assumptions.append(failure)
+        return None
+
+    def _upgrade_over(self, steps: Steps, attempt: _Attempt) -> Failure | CommitRefused | None:
+        """How the upgrade fails over the rows of an attempt. None if it passes, or has no hostile row."""
+        rows = self._fill(steps, attempt)
+        failure: Failure | CommitRefused | None = None
+        if rows is not None and rows.filled.has_hostile:
+            taken = steps.upgrade()
+            if isinstance(taken, CommitRefused):
+                return taken
+            failure = taken.failure
+        steps.take_back()
+        return failure
+
+    def _with_assumptions(self) -> Populated | None:
+        """The result, with the assumptions that are not what it fails by in any case."""
+        populated = self._populated
+        if populated is None or not self._assumptions:
+            return populated
+        known = populated.step.failure
+        if known is not None and populated.rows is not RowKind.EDGE_CASES:
+            return populated
+        left = [each for each in self._assumptions if known is None or _cause(each) != _cause(known)]
+        return replace(populated, assumptions=tuple(left))
 
     # Rows.
 
@@ -187,7 +264,7 @@ class RowsTrial:
         return inserted[0] if steps.fill(insert) else None
 
     def _insert(self, connection: RowConnection, attempt: _Attempt) -> _Rows | None:
-        plan = self._try(lambda: make_plan(connection.ask, self.touched, self._catalog_after))
+        plan = self._try(lambda: make_plan(connection.ask, self.touched, self._upgrade))
         if plan is None:
             self._tables_without_rows = dict.fromkeys(self.touched, self._problem)
             return None
@@ -198,10 +275,13 @@ class RowsTrial:
                 plan,
                 connection.ask,
                 with_edge_cases=with_edge_cases,
+                aim=attempt.aim,
                 json_in_text=attempt.json_in_text,
                 except_for=own,
             )
         ) or Filled({}, dict.fromkeys(plan.touched, self._problem))
+        for statement in attempt.cleanups:
+            self._try(lambda statement=statement: connection.ask("SELECT ''", statement))  # type: ignore[misc]
         contents = self._read(connection, plan.touched) or Contents({})
         reasons, counts = filled.tables_without_rows, contents.counts
         self._tables_without_rows = {
@@ -209,7 +289,8 @@ class RowsTrial:
         }
         made = {name: filled.tables.get(name, 0) + own.get(name, 0) for name in contents.tables}
         kind = RowKind.OWN if self.own_rows and not filled.tables else attempt.kind or RowKind.ORDINARY
-        return _Rows(kind, plan, filled.tables, contents, made)
+        accepted = self._try(lambda: try_next_inserts(connection.ask, plan)) if attempt.aim is None else None
+        return _Rows(kind, plan, filled.tables, contents, made, filled, accepted or {})
 
     def _load_own(self, connection: RowConnection) -> Mapping[str, int]:
         """Load the project's own rows. Returns how many went into which tables."""
@@ -239,17 +320,38 @@ class RowsTrial:
         tables = {*rows.contents.tables, *new_tables(self.changes)}
         after = steps.read(lambda: self._read(steps.connection, tables))
         lost, of_users = self._losses(rows, after, is_return=False)
-        populated = replace(populated, lost_upwards=of_users)
+        refused = steps.read(lambda: self._find_refused(steps.connection, rows, tables))
+        of_users = tuple(filterfalse(rows.is_of_selected, of_users))
+        populated = replace(populated, lost_upwards=of_users, refused_inserts=refused)
         down = steps.downgrade()
-        if not isinstance(down, Step) or down.failure is not None:
+        if not isinstance(down, Step):
             return populated
+        if down.failure is not None:
+            failure, kind = self._down_over_ordinary(steps, rows.kind) or (down.failure, rows.kind)
+            return replace(populated, down_failure=failure, down_rows=kind)
         back = steps.read(lambda: self._read(steps.connection, rows.contents.tables))
         lost_back, of_users_back = self._losses(rows, back, is_return=True)
         # Where the upgrade lost only what scripts had inserted, there is nothing of a user's to restore.
         known = (columns_of(lost) - columns_of(of_users)) | columns_of(of_users_back)
         rest = (loss for loss in lost_back if (loss.table, loss.column) not in known)
         steps.clear(rows.deletion())
-        return replace(populated, lost_downwards=(*of_users_back, *rest))
+        return replace(populated, lost_downwards=tuple(filterfalse(rows.is_of_selected, (*of_users_back, *rest))))
+
+    def _down_over_ordinary(self, steps: Steps, kind: RowKind) -> tuple[Failure, RowKind] | None:
+        """How a downgrade that failed over edge cases fails over ordinary rows. None if it does not."""
+        if kind is not RowKind.EDGE_CASES or not steps.is_repeatable or not steps.take_back():
+            return None
+        if self._fill(steps, _Attempt(RowKind.ORDINARY)) is None:
+            return None
+        up = steps.upgrade()
+        down = steps.downgrade() if isinstance(up, Step) and up.failure is None else None
+        return (down.failure, RowKind.ORDINARY) if isinstance(down, Step) and down.failure is not None else None
+
+    def _find_refused(self, connection: RowConnection, rows: _Rows, tables: Iterable[str]) -> tuple[RefusedInsert, ...]:
+        def find() -> tuple[RefusedInsert, ...]:
+            return find_refused_inserts(connection.ask, rows.plan.catalog, rows.next_inserts, tables, self._seeded)
+
+        return self._try(find) or ()
 
     def _losses(
         self, rows: _Rows, after: Contents | None, *, is_return: bool
@@ -261,11 +363,12 @@ class RowsTrial:
         """
         if after is None:
             return (), ()
-        lost = self._try(lambda: losses(rows.contents, after, is_return=is_return)) or ()
+        keyed = with_new_key(self.changes)
+        lost = self._try(lambda: losses(rows.contents, after, is_return=is_return, with_new_key=keyed)) or ()
         if not lost or all(rows.made[name] >= count for name, count in rows.contents.counts.items()):
             return lost, lost
         marked = rows.contents.with_made(rows.made)
-        return lost, self._try(lambda: losses(marked, after, is_return=is_return)) or ()
+        return lost, self._try(lambda: losses(marked, after, is_return=is_return, with_new_key=keyed)) or ()
 
     def _read(self, connection: RowConnection, tables: Iterable[str]) -> Contents | None:
         return self._try(lambda: read_contents(connection.ask, tables))
@@ -281,6 +384,11 @@ class RowsTrial:
         except Exception as error:  # noqa: BLE001 - a defect of the gate is reported for the tables, and ends no walk
             self._problem = f"this is a defect of Overproof, please report it: {type(error).__name__}: {error}"
         return None
+
+
+def _cause(failure: Failure) -> tuple[str | None, ...]:
+    """What two failures have in common that have one cause."""
+    return (failure.sqlstate, failure.table, failure.constraint or failure.column or failure.sql)
 
 
 def _may_want_json(failure: Failure) -> bool:

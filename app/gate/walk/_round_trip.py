@@ -158,7 +158,8 @@ class _RolledBack:
 
         downgrade_again = partial(self._take, Direction.DOWNGRADE)
         self._result = self._trial.run(RolledBack(self._client.rows, upgrade_again, downgrade_again))
-        return latest[-1]
+        second_up = self._result.second_up
+        return next((each for each in latest if isinstance(each, _Again) and each.step is second_up), latest[-1])
 
     def _take(
         self, direction: Direction, since: Snapshot | None = None, *, observe: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.gate.recording.model import Evidence, RoundTrip, Snapshot
 from app.gate.rows.touched import find_rows, touched_tables
 from app.gate.rows.trial import RowsTrial
+from app.gate.walk._cleanups import find_cleanups
 from app.gate.walk.client import DriverClient
 from app.gate.walk.state import Walk
 
@@ -19,7 +20,15 @@ def rows_trial(walk: Walk, trip: RoundTrip, before: Snapshot) -> RowsTrial | Non
     if not touched and path is None:
         return None
     own_rows = path.read_text("utf-8", "replace") if path else None
-    return RowsTrial(touched, trip.up.changes, own_rows, trip.up.renamed)
+    return RowsTrial(
+        touched,
+        trip.up.changes,
+        own_rows,
+        trip.up.renamed,
+        # One that found rows in an empty database is about those that scripts have put there.
+        statements=[each.sql for each in trip.up.statements if not any(each.written.values())],
+        cleanups=lambda: find_cleanups(walk, trip.revision, touched),
+    )
 
 
 def postpone_rows(walk: Walk, client: DriverClient, trip: RoundTrip, before: Snapshot) -> None:

@@ -76,10 +76,20 @@ class DriverClient:
     # for a `read_schema(since)` right after it, which mostly comes with the answer to the step then.
 
     def commit_step(
-        self, revision: str, direction: Direction, *, observe: bool = False, since: Snapshot | None = None
+        self,
+        revision: str,
+        direction: Direction,
+        *,
+        observe: bool = False,
+        since: Snapshot | None = None,
+        stays_open: bool = False,
     ) -> Step:
-        """Take a step and commit it, as a deployment would."""
-        return _step(revision, direction, self._request_step(revision, direction, observe=observe, since=since))
+        """Take a step and commit it, as a deployment would. `stays_open`: together with the next one."""
+        return _step(
+            revision,
+            direction,
+            self._request_step(revision, direction, observe=observe, since=since, stays_open=stays_open),
+        )
 
     def take_step(
         self, revision: str, direction: Direction, *, observe: bool = False, since: Snapshot | None = None
@@ -142,6 +152,7 @@ class DriverClient:
         stop_before: int | None = None,
         since: Snapshot | None = None,
         is_rollback_only: bool = False,
+        stays_open: bool = False,
     ) -> protocol.StepAnswer:
         at = (revision, direction)
         then = statements_for_changes(since) if since is not None else []
@@ -155,6 +166,7 @@ class DriverClient:
                     observe=observe,
                     stop_before=stop_before,
                     then=then,
+                    stays_open=stays_open,
                 )
                 answer: protocol.StepAnswer = self._receive_step(is_rollback_only)
             except TimeoutError:

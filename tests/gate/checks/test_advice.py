@@ -45,6 +45,8 @@ DISABLED_TRIGGER = sql(
     "CREATE TRIGGER touch BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION touch()",
     "ALTER TABLE orders DISABLE TRIGGER touch",
 )
+SERIAL = sql("CREATE TABLE orders (id serial PRIMARY KEY, note text)")
+RESTART = sql("ALTER SEQUENCE orders_id_seq RESTART")
 ALLOW_NULL = "op.alter_column('orders', 'note', nullable=True, server_default=None)"
 ITEMS = body(ORDERS, sql("CREATE TABLE items (id integer PRIMARY KEY, order_id integer)"))
 ADD_FOREIGN_KEY = "op.create_foreign_key('fk_items_order_id', 'items', 'orders', ['order_id'], ['id'])"
@@ -117,6 +119,7 @@ BLOCKS: Mapping[str, Sequence[Example | Project | NotRun]] = {
     "populated-upgrade": [
         Example(bad=ADD_REQUIRED),
         Example(bad="op.alter_column('orders', 'note', nullable=False)"),
+        Example(before=SERIAL, bad=RESTART, good=body(RESTART, CODE)),
         NotRun("rows of one's own: tests/gate/test_populate.py"),
         ALLOWANCE,
     ],
@@ -127,6 +130,13 @@ BLOCKS: Mapping[str, Sequence[Example | Project | NotRun]] = {
             bad=ALLOW_NULL,
             bad_downgrade="op.alter_column('orders', 'note', nullable=False)",
             good=ALLOW_NULL,
+            good_downgrade=CODE,
+        ),
+        Example(
+            before=sql("CREATE TABLE orders (id integer PRIMARY KEY, note text NOT NULL DEFAULT '')"),
+            bad="op.drop_column('orders', 'note')",
+            bad_downgrade="op.add_column('orders', sa.Column('note', sa.Text, nullable=False))",
+            good="op.drop_column('orders', 'note')",
             good_downgrade=CODE,
         ),
     ],

@@ -67,9 +67,14 @@ def test_a_dropped_column_is_named_with_a_value_that_was_in_it_and_a_way_to_keep
             "- shop.orders.note: 'abcdef' became 'abc' (1 of 6 test rows)",
         ),
         (
-            Loss("public.orders", "note", LossKind.VALUES_REMOVED, 5, 6, "note-1"),
-            "a1 sets orders.note to NULL where it has a value.",
-            "- orders.note: 'note-1' became NULL (5 of 6 test rows)",
+            Loss("public.orders", "status", LossKind.VALUES_REMOVED, 5, 6, "status-1"),
+            "a1 sets orders.status to NULL where it has a value.",
+            "- orders.status: 'status-1' became NULL (5 of 6 test rows)",
+        ),
+        (
+            Loss("public.orders", "note", LossKind.VALUES_REMOVED, 5, 6, "note-1"),  # it is dropped, and added again
+            "a1 drops column orders.note, with the values in it.",
+            "- orders.note: 'note-1' is gone (5 of 6 test rows)",
         ),
         (
             Loss("public.orders", "note", LossKind.VALUES_MERGED, 5, 6, "note-1", "x"),

@@ -13,8 +13,10 @@ from app.gate.recording.model import (
     Change,
     Direction,
     Failure,
+    FailureInHistory,
     Populated,
     Recording,
+    RefusedInsert,
     RoundTrip,
     RowKind,
     Statement,
@@ -322,6 +324,144 @@ def test_what_the_rows_have_is_said_as_far_as_the_error_tells(failed, words):
     [finding] = examine(of(over_rows([NOT_NULL], failed)))
 
     assert words in finding.message
+
+
+def test_a_rule_that_older_rows_may_break_is_a_warning_with_the_query_that_finds_them():
+    rule = added(key("constraint", "ck", "orders"), type="check", definition="CHECK ((total >= 0))")
+    words = 'check constraint "ck" of relation "orders" is violated by some row'
+    broken = failure(
+        words, sqlstate="23514", table="public.orders", constraint="ck", sql="ALTER TABLE orders …", line=9
+    )
+    one = over_rows([rule], None)
+    assert one.populated is not None
+
+    [finding] = examine(of(replace(one, populated=replace(one.populated, assumptions=(broken,)))))
+
+    assert finding.severity is Severity.WARNING
+    assert finding.message == f"a1 fails where a row of orders breaks ck, which the older schema allows: {words}."
+    assert (finding.object, finding.line, finding.subject) == ("public.orders", 9, "assumption 23514 ck")
+    assert finding.assumption is not None
+    assert finding.assumption.sql == "SELECT * FROM orders WHERE NOT (total >= 0) LIMIT 10"
+    assert finding.assumption.sql in str(finding.help)
+
+
+def test_texts_that_become_equal_are_reported_as_such_and_get_no_code_that_misses_them():
+    index = added(key("index", "uq", "orders"), unique=True, definition="USING btree (lower(note))")
+    words = failure('could not create unique index "uq"', sqlstate="23505", table="public.orders", constraint="uq")
+
+    [finding] = examine(of(over_rows([index], words)))
+
+    assert finding.message.startswith(
+        "a1 fails where texts in orders differ in case or blanks only, which the older schema"
+    )
+    assert "op.execute" not in str(finding.help)
+    assert finding.assumption is not None
+    assert finding.assumption.sql.startswith(
+        "SELECT lower(note), count(*) FROM orders WHERE lower(note) IS NOT NULL GROUP BY"
+    )
+
+
+def test_null_in_a_column_is_an_assumption_with_the_query_that_finds_them():
+    [finding] = examine(of(over_rows([NOT_NULL], NULLS)))
+
+    assert finding.assumption is not None
+    assert finding.assumption.sql == "SELECT * FROM orders WHERE note IS NULL LIMIT 10"
+
+
+def test_a_value_that_was_made_up_is_called_so():
+    change = altered(key("column", "note", "orders"), {"type": "text"}, {"type": "integer"})
+    refused = failure(
+        'invalid input syntax for type integer: "note-51"',
+        sqlstate="22P02",
+        sql="ALTER TABLE orders ALTER note TYPE integer",
+    )
+    one = over_rows([change], None)
+    assert one.populated is not None
+
+    [finding] = examine(of(replace(one, populated=replace(one.populated, assumptions=(refused,)))))
+
+    assert finding.message.endswith('invalid input syntax for type integer: "note-51" (a generated value).')
+    assert finding.object == "public.orders.note"
+
+
+BEHIND = RefusedInsert(
+    "public.orders",
+    failure('duplicate key value violates unique constraint "orders_pkey"', sqlstate="23505", sql="INSERT …"),
+    "id",
+    "public.orders_id_seq",
+    next_value=1,
+    highest_value=1006,
+)
+
+
+@pytest.mark.parametrize(("next_value", "severity"), [(1, Severity.ERROR), (41, Severity.WARNING)])
+def test_a_sequence_behind_its_rows_is_reported_with_the_code_that_moves_it(next_value: int, severity: Severity):
+    restart = Statement("ALTER SEQUENCE orders_id_seq RESTART", 1.0, line=8)
+    one = over_rows([], None)
+    assert one.populated is not None
+    assert one.up is not None
+    refused = replace(BEHIND, next_value=next_value)
+    one = replace(
+        one, up=replace(one.up, statements=(restart,)), populated=replace(one.populated, refused_inserts=(refused,))
+    )
+
+    [finding] = examine(of(one))
+
+    assert finding.severity is severity
+    assert finding.message.startswith(
+        f"After a1 the next INSERT into orders takes id {next_value} from its sequence, while"
+    )
+    assert (finding.object, finding.line) == ("public.orders.id", 8)
+    assert "SELECT setval('orders_id_seq', max(id)) FROM orders HAVING max(id) IS NOT NULL" in str(finding.help)
+
+
+def test_an_insert_that_is_refused_for_another_reason_is_reported_with_postgresql_s_words():
+    refused = RefusedInsert(
+        "public.orders", failure('record "new" has no field "gone"', sqlstate="42703", sql="INSERT …")
+    )
+    one = over_rows([], None)
+    assert one.populated is not None
+
+    [finding] = examine(of(replace(one, populated=replace(one.populated, refused_inserts=(refused,)))))
+
+    assert finding.severity is Severity.ERROR
+    assert finding.message == 'After a1 an ordinary INSERT into orders fails: record "new" has no field "gone".'
+
+
+@pytest.mark.parametrize(
+    ("in_one_go", "words"),
+    [
+        ((), "a1 fails on a database with rows from a0 on: it broke."),
+        (("a0",), "a1 fails over rows from a0 on in one transaction with a0: it broke."),
+        (("a0", "b0", "c0"), "a1 fails over rows from a0 on in one transaction with a0 to c0: it broke."),
+    ],
+)
+def test_what_fails_only_over_older_rows_is_an_error(in_one_go: tuple[str, ...], words: str):
+    failed = failure("it broke", sqlstate="23505", table="public.orders", sql="INSERT INTO orders (note) VALUES ('x')")
+    one = replace(over_rows([], None), in_history=FailureInHistory(failed, {"public.orders": "a0"}, in_one_go))
+
+    [finding] = examine(of(one))
+
+    assert (finding.severity, finding.message, finding.object) == (Severity.ERROR, words, "public.orders")
+
+
+def test_no_table_is_blamed_that_neither_the_error_nor_the_statement_names():
+    failed = failure("division by zero", sqlstate="22012", sql="SELECT refresh_totals()")
+
+    [finding] = examine(of(over_rows([NOT_NULL], failed, tables={"public.lines": 6, "public.orders": 6})))
+
+    assert finding.object is None
+    assert finding.message.startswith("a1 fails where lines and orders hold NULLs, duplicates or extreme values")
+
+
+def test_a_table_that_held_no_made_up_rows_is_blamed_if_postgresql_names_it():
+    failed = failure(
+        "null value …", sqlstate="23502", table="public.audit", column="who", sql="UPDATE orders SET note = ''"
+    )
+
+    [finding] = examine(of(over_rows([NOT_NULL], failed)))
+
+    assert finding.object == "public.audit.who"
 
 
 def test_a_check_in_the_place_of_another_is_reported_as_what_it_no_longer_allows():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.gate.checks.round_trip import examine
+from app.gate.recording.model import Populated, RowKind
 from app.gate.report.verdict import Severity
 from tests.gate.checks.builders import (
     added,
@@ -36,6 +39,48 @@ def test_a_downgrade_that_fails_is_named_with_its_line_and_statement():
         "downgrade",
     )
     assert str(finding.help).startswith("It does not exist at that point")
+
+
+BACK = failure(
+    'column "note" of relation "orders" contains null values',
+    sqlstate="23502",
+    sql="ALTER TABLE orders ADD COLUMN note text NOT NULL",
+    line=19,
+    table="public.orders",
+    column="note",
+)
+
+
+@pytest.mark.parametrize(
+    ("failed", "rows", "severity", "words"),
+    [
+        (BACK, RowKind.ORDINARY, Severity.ERROR, "over rows in orders"),
+        (BACK, RowKind.EDGE_CASES, Severity.WARNING, "over some rows in orders (NULLs, duplicates or extreme values)"),
+        (replace(BACK, sqlstate="22P02"), RowKind.ORDINARY, Severity.WARNING, "over rows in orders"),
+        (python_failure("KeyError", "'sku'"), RowKind.ORDINARY, Severity.NOTICE, "over rows in orders"),
+    ],
+)
+def test_a_downgrade_that_fails_over_rows_is_reported_by_the_rows_that_it_takes(failed, rows, severity, words):
+    one = trip("a1", changes=[COLUMN])
+    assert one.up is not None
+    populated = Populated(one.up, RowKind.EDGE_CASES, {"public.orders": 6}, down_failure=failed, down_rows=rows)
+
+    [finding] = examine(recording(replace(one, populated=populated)))
+
+    assert finding.severity is severity
+    assert finding.message.startswith(f"The downgrade of a1 fails {words}: ")
+    assert (finding.direction, finding.line) == ("downgrade", failed.line)
+
+
+def test_a_downgrade_that_refuses_rows_on_purpose_is_not_reported():
+    one = trip("a1", changes=[COLUMN])
+    assert one.up is not None
+    refusal = python_failure("RuntimeError", "there are orders")
+    populated = Populated(
+        one.up, RowKind.EDGE_CASES, {"public.orders": 6}, down_failure=refusal, down_rows=RowKind.ORDINARY
+    )
+
+    assert list(examine(recording(replace(one, populated=populated)))) == []
 
 
 @pytest.mark.parametrize("error", ["NameError", "sqlalchemy.exc.CompileError"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.gate.checks import allowance as allowances
-from app.gate.checks.base import Check, CheckSkipped, Finding
+from app.gate.checks.base import Assumption, Check, CheckSkipped, Finding
 from app.gate.configuration import Configuration, FailOn
 from app.gate.judging.baseline import Baseline, Known
 from app.gate.judging.judge import judge
@@ -48,6 +48,18 @@ def test_a_revision_has_the_digests_of_the_schemas_between_which_it_was_applied(
 
     assert (a1.schema_digest_before, a1.schema_digest) == (None, None)
     assert (b2.schema_digest_before, b2.schema_digest) == ("before", "after")
+
+
+def test_what_a_finding_assumes_of_rows_is_a_query_in_the_report() -> None:
+    assumed = found(assumption=Assumption("SELECT * FROM orders WHERE note IS NULL LIMIT 10"))
+
+    [entry] = judge([history()], checks=[check("populated-upgrade", assumed)]).findings
+
+    assert entry.assumption is not None
+    assert (entry.assumption.sql, entry.assumption.must_be) == (
+        "SELECT * FROM orders WHERE note IS NULL LIMIT 10",
+        "no rows",
+    )
 
 
 def test_a_run_without_findings_passes() -> None:

@@ -20,8 +20,8 @@ def test_the_fields_are_those_of_the_design() -> None:
     ]  # fmt: skip
     assert document["format"] == "overproof-report/1"
     assert list(document["findings"][0]) == [
-        "check", "severity", "revision", "object", "subject", "message", "detail", "help", "path", "line", "excerpt",
-        "fingerprint", "allowed",
+        "check", "severity", "revision", "object", "subject", "message", "detail", "help", "assumption", "path", "line",
+        "excerpt", "fingerprint", "allowed",
     ]  # fmt: skip
 
 

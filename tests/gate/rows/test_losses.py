@@ -9,6 +9,7 @@ import pytest
 
 from app.gate.recording.model import Loss, LossKind
 from app.gate.rows._contents import MOST_ROWS, read_contents
+from app.gate.rows._equality import is_same
 from app.gate.rows._losses import losses
 from app.gate.server.throwaway import Server
 from tests.gate.lines import Bench, line_over
@@ -454,3 +455,54 @@ def test_names_that_must_be_quoted_are_read(bench: Bench) -> None:
     contents = read_contents(bench.line.ask, ["a.b.C d"])
 
     assert contents.tables["a.b.C d"].rows == ({"e \"f'": "1"},)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_equal"),
+    [
+        ('{"a":1,"b":[1,2]}', '{ "b": [1, 2],\n  "a": 1 }', True),
+        ("[1,2]", "[1, 2]", True),
+        ('{"a":1}', '{"a": 2}', False),
+        ("{not json}", "{ not json }", False),
+        ("a  b", "a b", False),
+    ],
+)
+def test_white_space_in_json_means_nothing_whatever_the_column_s_type(old: str, new: str, is_equal: bool) -> None:
+    assert is_same(old, new, "text", "text") is is_equal
+
+
+TEXTS = "CREATE TABLE t (id integer PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'ann'), (2, 'ANN'), (3, 'bob'), (4, 'ann')"
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "lost"), [("UPDATE t SET a = lower(a)", []), ("UPDATE t SET a = left(a, 0)", ["values merged"])]
+)
+def test_texts_that_had_differed_in_case_only_may_become_equal(bench: Bench, upgrade: str, lost: list[str]) -> None:
+    bench.run(TEXTS)
+    before = read_contents(bench.line.ask, TABLES)
+
+    bench.run(upgrade)
+
+    assert [loss.kind for loss in losses(before, read_contents(bench.line.ask, TABLES))] == lost
+
+
+@pytest.mark.parametrize(
+    ("delete", "with_new_key", "count"),
+    [
+        ("DELETE FROM t WHERE id = 4", ["public.t"], 0),
+        ("DELETE FROM t WHERE id = 4", [], 1),
+        ("DELETE FROM t WHERE id IN (3, 4)", ["public.t"], 1),
+        ("DELETE FROM t WHERE a = 'ann'", ["public.t"], 2),
+    ],
+    ids=["for the key", "for no key", "another one too", "all of them"],
+)
+def test_one_of_two_rows_that_are_equal_but_for_their_ids_goes_for_a_unique_key(
+    bench: Bench, delete: str, with_new_key: list[str], count: int
+) -> None:
+    bench.run(TEXTS)
+    before = read_contents(bench.line.ask, TABLES)
+
+    bench.run(delete)
+
+    found = losses(before, read_contents(bench.line.ask, TABLES), with_new_key=with_new_key)
+    assert sum(loss.count for loss in found) == count

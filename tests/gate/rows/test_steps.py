@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from app.gate.recording.model import Direction, LossKind, RowKind, Step
+from app.gate.recording.model import Direction, LossKind, Populated, Rename, RowKind, Step
 from app.gate.rows.connection import CommitRefused
 from app.gate.rows.steps import Committed, RolledBack
 from app.gate.rows.trial import RowsTrial, TrialResult
 from app.gate.server.throwaway import Server
+from tests.gate.checks.builders import added, key
 from tests.gate.lines import Bench, line_over
 
 T = "CREATE TABLE t (id integer PRIMARY KEY, note text, total numeric(10,2))"
@@ -191,6 +192,145 @@ def test_a_script_that_ends_the_transaction_is_not_tried_again_in_it(bench: Benc
 
     assert script.outcomes == ["23502"]
     assert (result.second_up, result.is_finished) == (script.taken[0], True)
+
+
+# Assumptions, and downgrades over rows.
+
+
+def tried_ahead(bench: Bench, before: str, up: str, *cleanups: str, renamed: Sequence[Rename] = ()) -> Populated:
+    """The result for a revision whose demands on rows are known before it is tried over them."""
+    bench.run(before)
+    bench.run("SAVEPOINT ahead")
+    bench.run(up)
+    names = [
+        name
+        for (name,) in bench.run(
+            "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        )
+    ]
+    changes = [added(key("constraint", "new", "t"), type="check"), *(added(key("table", name)) for name in names)]
+    touched = frozenset({"public.t", "public.p"})
+    ahead = RowsTrial(touched, changes, renamed=renamed, statements=[up], cleanups=lambda: cleanups)
+    ahead.look_ahead(bench.line)
+    bench.run("ROLLBACK TO SAVEPOINT ahead")
+    script = Script(bench, up)
+    result = ahead.run(RolledBack(bench.line, script.upgrade, script.downgrade))
+    assert result.populated is not None
+    return result.populated
+
+
+TP = f"{T}; CREATE TABLE p (id integer PRIMARY KEY); ALTER TABLE t ADD n integer"
+CK = "ALTER TABLE t ADD CONSTRAINT ck CHECK (n >= 0)"
+FK = "ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (n) REFERENCES p"
+
+
+@pytest.mark.parametrize(
+    ("up", "causes"),
+    [
+        (CK, ["23514"]),
+        (FK, ["23503"]),
+        ("ALTER TABLE t ALTER note TYPE integer USING note::integer", ["22P02"]),
+        (f"{CK}; {FK}", ["23514", "23503"]),
+        (f"{CK} NOT VALID", []),
+        (f"{FK} NOT VALID", []),
+        (f"UPDATE t SET n = 0 WHERE n < 0; {CK}", []),
+        (f"DELETE FROM t WHERE n NOT IN (SELECT id FROM p); {FK}", []),
+        ("UPDATE t SET note = NULL WHERE note !~ '^[0-9]+$'; ALTER TABLE t ALTER note TYPE integer USING note::integer", []),
+    ],
+    ids=["CHECK", "foreign key", "cast", "two rules", "CHECK for new rows", "foreign key for new rows", "corrected", "deleted", "emptied"],
+)  # fmt: skip
+def test_a_rule_that_rows_of_the_older_schema_may_break_is_an_assumption(
+    bench: Bench, up: str, causes: list[str]
+) -> None:
+    populated = tried_ahead(bench, TP, up)
+
+    assert populated.step.failure is None
+    assert populated.rows is RowKind.EDGE_CASES
+    assert [failure.sqlstate for failure in populated.assumptions] == causes
+
+
+def test_rows_meet_a_foreign_key_of_what_the_same_revision_renames_unless_they_are_to_break_it(bench: Bench) -> None:
+    up = 'ALTER TABLE p RENAME TO "Q"; ALTER TABLE t RENAME COLUMN n TO m; ALTER TABLE t ADD FOREIGN KEY (m) REFERENCES "Q"'
+    renamed = [Rename(key("table", "p"), key("table", "Q")), Rename(key("column", "n", "t"), key("column", "m", "t"))]
+
+    populated = tried_ahead(bench, TP, up, renamed=renamed)
+
+    assert (populated.rows, populated.step.failure) == (RowKind.EDGE_CASES, None)
+    assert [failure.sqlstate for failure in populated.assumptions] == ["23503"]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "is_assumed"),
+    [
+        (["UPDATE gone SET n = 0", "UPDATE t SET n = 0 WHERE n < 0"], False),
+        (["UPDATE t SET n = 0 WHERE n < -1000000"], True),
+        (["UPDATE t SET n=%(n)s WHERE t.n < %(n_1)s"], False),  # with what, is not known
+        (["UPDATE t SET note=%(note)s"], True),
+        (["def upgrade():\n    op.execute(t.update().where(t.c.n < 0).values(n=0))"], False),
+    ],
+)
+def test_what_an_earlier_revision_cleans_up_is_no_assumption(
+    bench: Bench, earlier: list[str], is_assumed: bool
+) -> None:
+    assert bool(tried_ahead(bench, TP, CK, *earlier).assumptions) is is_assumed
+
+
+@pytest.mark.parametrize(
+    ("up", "earlier", "fails"),
+    [
+        ("ALTER TABLE t ALTER note SET NOT NULL", ["UPDATE t SET note = '' WHERE note IS NULL"], False),
+        ("ALTER TABLE t ALTER note SET NOT NULL", ["UPDATE t SET note=%(note)s WHERE t.note IS NULL"], False),
+        ("ALTER TABLE t ALTER note SET NOT NULL", ["UPDATE t SET n = 0 WHERE n IS NULL"], True),
+        ("ALTER TABLE t ALTER note SET NOT NULL", ["UPDATE p SET id = id"], True),
+        (
+            "ALTER TABLE t ADD UNIQUE (note)",
+            ["DELETE FROM t USING t AS o WHERE t.note = o.note AND t.id > o.id"],
+            False,
+        ),
+        ("ALTER TABLE t ADD UNIQUE (note)", ["UPDATE t SET note = note"], True),
+    ],
+)
+def test_edge_cases_that_an_earlier_revision_cleans_up_are_no_reason_to_fail(
+    bench: Bench, up: str, earlier: list[str], fails: bool
+) -> None:
+    populated = tried_ahead(bench, TP, up, *earlier)
+
+    assert (populated.step.failure is not None) is fails
+    assert populated.lost_upwards == ()
+
+
+def test_a_rule_that_any_rows_break_is_no_assumption(bench: Bench) -> None:
+    populated = tried_ahead(bench, TP, f"{CK}; ALTER TABLE t ADD more text NOT NULL")
+
+    assert populated.step.failure is not None
+    assert (populated.rows, populated.assumptions) == (RowKind.ORDINARY, ())
+
+
+@pytest.mark.parametrize(
+    ("before", "up", "down", "rows"),
+    [
+        (T, "ALTER TABLE t DROP note", "ALTER TABLE t ADD note text NOT NULL", RowKind.ORDINARY),
+        (
+            f"{T}; ALTER TABLE t ADD UNIQUE (note)",
+            "ALTER TABLE t DROP CONSTRAINT t_note_key; UPDATE t SET note = lower(note)",
+            "ALTER TABLE t ADD UNIQUE (note)",
+            RowKind.EDGE_CASES,
+        ),
+    ],
+    ids=["any rows", "edge cases"],
+)
+def test_a_downgrade_that_fails_over_rows_is_noted_with_those_that_it_takes(
+    bench: Bench, before: str, up: str, down: str, rows: RowKind
+) -> None:
+    bench.run(before)
+    script = Script(bench, up, down)
+
+    result = rolled_back(script)
+
+    assert result.populated is not None
+    assert result.populated.down_failure is not None
+    assert result.populated.down_rows is rows
+    assert passed(result.second_up)
 
 
 # With commits.

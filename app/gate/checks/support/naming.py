@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from app.gate.recording.model import COMMAND_FAILED, TABLE_KINDS, Change, Definition, Failure, Key, Recording
+from app.gate.recording.model import COMMAND_FAILED, TABLE_KINDS, Change, Definition, Failure, Key, Recording, RoundTrip
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.wording import first_line
 
@@ -97,3 +97,9 @@ def columns_in(definition: Definition) -> set[str]:
     columns = set(definition.get("columns") or ())
     words = re.findall(r'"(?:[^"]|"")+"|\w+', str(definition.get("definition", "")).partition(" REFERENCES ")[0])
     return columns | {word.strip('"').replace('""', '"') for word in words}
+
+
+def tables_made_by(trip: RoundTrip) -> list[str]:
+    """The tables that the revision creates, which held no rows before it."""
+    changes = trip.up.changes if trip.up is not None else ()
+    return [full_name(each.key) for each in changes if each.key.kind == "table" and each.before is None]

@@ -8,8 +8,8 @@ from app.gate.checks.support import ddl
 from app.gate.checks.support.schema import Schema
 from app.gate.checks.support.script import execute, python
 from app.gate.postgres import sqlstates
-from app.gate.postgres.quoting import quote
-from app.gate.recording.model import Change, Failure, Revision, RoundTrip
+from app.gate.postgres.quoting import quote, quote_table, readable_literal
+from app.gate.recording.model import Change, Failure, FailureInHistory, RefusedInsert, Revision, RoundTrip
 from app.gate.recording.names import shorten, table_of
 from app.gate.wording import indented
 
@@ -18,14 +18,19 @@ NO_LABEL = re.compile(r'^invalid input value for enum [^:]+: "(.*)"$')
 
 
 def help_for(
-    revision: Revision, trip: RoundTrip, failure: Failure, table: str, column: str | None, schema: Schema
+    revision: Revision, trip: RoundTrip, failure: Failure, table: str | None, column: str | None, schema: Schema
 ) -> str:
     """What to do about the rows. `schema` is the one in which the statement failed."""
+    if table is None:
+        return _other_rows(revision, "these tables")
     is_known = failure.sqlstate != sqlstates.UNIQUE_VIOLATION or _is_text(schema, table, column)
     code = _code(trip, failure, table, column, schema) if is_known else None
     parts = [f"{_FIRST[code[0]]}\n\n{indented(code[1])}"] if code else []
-    if not parts and (NO_LABEL.search(failure.message) or failure.sqlstate == sqlstates.CHECK_VIOLATION):
+    is_value = failure.sqlstate in (sqlstates.CHECK_VIOLATION, *_BAD_VALUES)
+    if not parts and (NO_LABEL.search(failure.message) or is_value):
         parts.append(f"Give such rows of {shorten(table)} another value first, by an UPDATE.")
+    if not parts and failure.sqlstate == sqlstates.FOREIGN_KEY_VIOLATION:
+        parts.append(f"Let such rows of {shorten(table)} refer to an existing row first, or to none, or delete them.")
     if not parts and failure.sqlstate in (sqlstates.STRING_DATA_RIGHT_TRUNCATION, sqlstates.NUMERIC_VALUE_OUT_OF_RANGE):
         parts.append(
             f"Shorten what does not fit, by an UPDATE of {shorten(table)} before the change, or keep the wider type."
@@ -33,6 +38,48 @@ def help_for(
     if not parts and failure.sqlstate in (sqlstates.UNIQUE_VIOLATION, sqlstates.EXCLUSION_VIOLATION):
         parts.append(f"Make such rows of {shorten(table)} differ first, or keep one of them.")
     return "\n\n".join([*parts, _other_rows(revision, shorten(table))])
+
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html: what a cast refuses.
+_BAD_VALUES = ("22P02", "22007", "22008", "22P03", "22030", "22032")
+
+
+def help_for_assumption(advice: str, sql: str | None) -> str:
+    """The advice, and how to find out whether it is needed."""
+    if sql is None:
+        return advice
+    return f"{advice}\n\nIt is right as it stands where this gives no rows, before the revision:\n\n{indented(sql)}"
+
+
+def help_for_insert(refused: RefusedInsert) -> str:
+    if refused.next_value is None:
+        return f"Let the table accept what it accepted before. To see the error, after the upgrade:\n\n    {refused.failure.sql}"
+    column = quote(refused.column or "")
+    sequence = readable_literal((refused.sequence or "").removeprefix("public."))
+    setval = (
+        f"SELECT setval({sequence}, max({column})) FROM {quote_table(refused.table)} HAVING max({column}) IS NOT NULL"
+    )
+    code = execute(setval)
+    return f"Move the sequence behind the rows, in the same revision:\n\n{indented(code)}"
+
+
+def help_for_history(found: FailureInHistory, table: str | None) -> str:
+    if found.in_one_go:
+        return (
+            "Constraints are still to be checked for the rows that the transaction has changed. Have them checked first:\n\n"
+            '    op.execute("SET CONSTRAINTS ALL IMMEDIATE")\n\n'
+            "or give each revision a transaction: transaction_per_migration=True in env.py's context.configure()."
+        )
+    name = shorten(table or "…")
+    return (
+        f"Rows of {name} have ids that its sequence still has to give: an earlier revision put them there with their ids. Move the"
+        f" sequence behind them there, or before this INSERT: setval(pg_get_serial_sequence('{name}', …), max(…))."
+    )
+
+
+def help_for_folded(revision: Revision, table: str) -> str:
+    name = shorten(table)
+    return f"Merge such rows of {name} first, or make their texts differ in more than that.\n\n{_other_rows(revision, name)}"
 
 
 def help_for_new_table(revision: Revision, table: str, rows_of: str) -> str:

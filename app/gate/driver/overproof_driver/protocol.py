@@ -151,6 +151,7 @@ class Prepared(History):
 
     warnings: list[str]
     is_transactional: bool
+    is_per_migration: bool  # env.py has each revision in a separate transaction
     current: list[str]
     has_metadata: bool
 

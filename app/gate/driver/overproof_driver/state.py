@@ -37,6 +37,7 @@ class State:
             set(),
             None,
         )  # heads and relations, as before the rollback-only transaction
+        self.heads_before: set[str] | None = None  # an upgrade in the rollback-only transaction
         self.set_version: Any = None  # the statement that takes the version table from one revision to another
         self.extent: list[Any] = []  # of the models' metadata, before any script ran
 

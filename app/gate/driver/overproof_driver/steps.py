@@ -78,6 +78,7 @@ def _read_plan(state: State) -> protocol.PrepareAnswer:
         **described,
         "warnings": [str(each.message) for each in caught],
         "is_transactional": not state.connection.is_autocommit,
+        "is_per_migration": bool(state.connection.was_per_migration),
         "current": sorted(state.heads),
         "has_metadata": bool(metadata.metadatas(state.context)),
     }
@@ -119,8 +120,10 @@ def step(
     stop_before: int | None = None,
     pause_before: int | None = None,
     then: Iterable[str] = (),
+    stays_open: bool = False,
 ) -> protocol.StepAnswer:
-    """Run one revision in one direction, and commit it unless a rollback-only transaction was begun.
+    """Run one revision in one direction, and commit it unless a rollback-only transaction was begun, or the next step
+    is to be in the same transaction (`stays_open`).
 
     `stop_before` is the number of a statement, from 0, before which the step ends as if it were killed there;
     `pause_before` of one before which it waits for the gate.
@@ -136,10 +139,10 @@ def step(
     _get_ready_to_observe(state, observe)
     halts = _halts(state, stop_before, pause_before)
     state.observer.rights.begin_step(revision, direction)
-    answer = _attempt(state, move, script.module, observe, halts)
+    answer = _attempt(state, move, script.module, observe, halts, stays_open)
     if state.connection.lacks_rights and "commits" not in answer and state.connection.undo_step():
         state.observer.rights.take_again()
-        answer = _attempt(state, move, script.module, observe, halts)
+        answer = _attempt(state, move, script.module, observe, halts, stays_open)
     state.connection.end_step()
     _add_errors(state, answer)
     answer["duration_ms"] = (time.perf_counter() - begun) * 1000
@@ -148,9 +151,11 @@ def step(
     return answer
 
 
-def _attempt(state: State, move: RevisionStep, module: Any, observe: bool, halts: Halts) -> protocol.StepAnswer:
+def _attempt(
+    state: State, move: RevisionStep, module: Any, observe: bool, halts: Halts, stays_open: bool
+) -> protocol.StepAnswer:
     try:
-        return _take(state, move, module, observe, halts)
+        return _take(state, move, module, observe, halts, stays_open)
     except RightsMissing:
         return {}
     except CommitInRollbackOnly:
@@ -220,8 +225,12 @@ def _pause(state: State) -> None:
         os._exit(70)  # the gate is gone
 
 
-def _take(state: State, move: RevisionStep, module: Any, observe: bool, halts: Halts) -> protocol.StepAnswer:
+def _take(
+    state: State, move: RevisionStep, module: Any, observe: bool, halts: Halts, stays_open: bool
+) -> protocol.StepAnswer:
     connection, observer = state.connection, state.observer
+    if connection.is_rollback_only and move.is_upgrade:
+        _find_heads_before(state, move.revision.revision)
     maintainer = HeadMaintainer(state.context, set(state.heads))
     first = connection.begin_step()
     connection.has_committed = False
@@ -243,9 +252,17 @@ def _take(state: State, move: RevisionStep, module: Any, observe: bool, halts: H
         is_transactional = True
     else:
         is_transactional = not (connection.has_committed or first != connection.transaction_id())
-        connection.commit()
+        if not stays_open:
+            connection.commit()
     state.heads = set(maintainer.heads)
     return {"statements": noted, "transactional": is_transactional}
+
+
+def _find_heads_before(state: State, revision: str) -> None:
+    """An upgrade that the gate has taken back, with a savepoint, has to be taken from where it began."""
+    if revision not in state.heads or state.heads_before is None:
+        state.heads_before = set(state.heads)
+    state.heads = set(state.heads_before)
 
 
 @contextmanager
@@ -310,6 +327,7 @@ def begin_rollback_only(state: State) -> protocol.EmptyAnswer:
     """Begin a transaction for a step down and up again that leaves no trace. `roll_back` or `commit` ends it."""
     state.connection.begin_rollback_only()
     state.remembered = (set(state.heads), state.observer.looks.remember())
+    state.heads_before = None
     return {}
 
 

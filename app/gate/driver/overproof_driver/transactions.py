@@ -36,7 +36,7 @@ class MigrationConnection(BareConnection):
         self.lacks_rights = False  # PostgreSQL has refused a statement of the step, which is to be taken again
         self._is_always_autocommit = False
         self._is_external = False  # `env.py` began the transaction itself
-        self._was_per_migration = False
+        self.was_per_migration = False
         self._was_in_transaction = False
         self._rollback_only_transaction: int | None = None
         self._settings: dict[str, str] = {}
@@ -50,7 +50,7 @@ class MigrationConnection(BareConnection):
         self.keep_prepared_statements()
         self._is_external = context._in_external_transaction
         self._settings = self._local_settings()
-        self._was_per_migration = context._transaction_per_migration
+        self.was_per_migration = context._transaction_per_migration
         self._was_in_transaction = context._transaction is not None
         if self._was_in_transaction:
             context._transaction.commit()
@@ -62,7 +62,7 @@ class MigrationConnection(BareConnection):
         """Put the context back into the state that `env.py` expects."""
         context = self.context
         context.__dict__.pop("autocommit_block", None)
-        context._transaction_per_migration = self._was_per_migration
+        context._transaction_per_migration = self.was_per_migration
         if self._was_in_transaction:
             context._transaction = self._begun_transaction()
 

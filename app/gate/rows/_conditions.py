@@ -1,0 +1,154 @@
+"""Which rows a revision's own statements select: the conditions of its UPDATEs, DELETEs, SELECTs and partial indexes.
+
+Only conditions on the columns of one table are read. PostgreSQL decides for which values they are true.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from app.gate.postgres.quoting import identifier
+from app.gate.rows._catalog import CatalogTable, CheckConstraint
+
+_MOST = 4  # conditions of one table
+PREDICATE = "a predicate"  # the name of the condition of a partial index; of others:
+_CONDITION = "a condition"
+
+_TOKEN = re.compile(
+    r"""(?P<comment>--[^\n]*|/\*.*?\*/)
+    |(?P<string>E?'(?:[^'\\]|''|\\.)*')
+    |(?P<quoted>"(?:[^"]|"")+")
+    |(?P<number>\d+(?:\.\d+)?(?!\w))
+    |(?P<word>\w+)
+    |(?P<other>\S)""",
+    re.VERBOSE | re.DOTALL,
+)
+_ENDS = {"RETURNING", "ORDER", "LIMIT", "OFFSET", "GROUP", "FOR", "UNION", "HAVING", "ON", "LOOP", "THEN", "WHEN"}
+# A subquery, a parameter, or what is decided row by row.
+_NOT_READ = {"SELECT", "CURRENT", "NEW", "OLD"}
+
+
+def conditions_of(table: CatalogTable, statements: Iterable[str]) -> tuple[CheckConstraint, ...]:
+    """The conditions by which these statements select rows of the table, each with the columns in it."""
+    found: dict[str, CheckConstraint] = {}
+    for sql in statements:
+        if not re.search(r"\bWHERE\b", sql, re.IGNORECASE):
+            continue
+        tokens = [(each.lastgroup or "", each[0]) for each in _TOKEN.finditer(sql.replace("%%", "%"))]
+        for condition in _conditions([token for token in tokens if token[0] != "comment"], table):
+            found.setdefault(condition.expression, condition)
+    return tuple(found.values())[:_MOST]
+
+
+Token = tuple[str, str]
+
+
+def _conditions(tokens: Sequence[Token], table: CatalogTable) -> Iterator[CheckConstraint]:
+    for index, (kind, text) in enumerate(tokens):
+        if kind == "word" and text.upper() in ("UPDATE", "FROM", "ON"):
+            start = _after_name(tokens, index + 1, table)
+            if start is None:
+                continue
+            begin, alias = _where(tokens, start, text.upper())
+            if begin is None:
+                continue
+            condition = _condition(tokens[begin : _end(tokens, begin)], table, alias)
+            if condition is not None:
+                yield replace(condition, name=PREDICATE) if text.upper() == "ON" else condition
+
+
+def _after_name(tokens: Sequence[Token], index: int, table: CatalogTable) -> int | None:
+    """The index after the table's name, if that is what stands there."""
+    if index < len(tokens) and tokens[index] == ("word", "ONLY"):
+        index += 1
+    names = []
+    while index < len(tokens) and (name := _name(tokens[index])) is not None:
+        names.append(name)
+        index += 1
+        if index < len(tokens) and tokens[index][1] == ".":
+            index += 1
+            continue
+        break
+    return index if names in ([table.label], [table.schema, table.label]) else None
+
+
+def _name(token: Token) -> str | None:
+    kind, text = token
+    if kind == "quoted":
+        return text[1:-1].replace('""', '"')
+    return text.lower() if kind == "word" else None
+
+
+def _where(tokens: Sequence[Token], index: int, verb: str) -> tuple[int | None, str | None]:
+    """The index after the WHERE that belongs to the table, and the table's alias."""
+    alias = None
+    if verb != "ON" and index < len(tokens):
+        if tokens[index][1].upper() == "AS":
+            index += 1
+        if index < len(tokens) and (name := _name(tokens[index])) and name.upper() not in ("SET", "WHERE"):
+            alias, index = name, index + 1
+    depth = 0
+    for place in range(index, len(tokens)):
+        text = tokens[place][1]
+        depth += (text == "(") - (text == ")")
+        if depth < 0 or text == ";":
+            return None, None
+        if depth or tokens[place][0] != "word":
+            continue
+        if text.upper() == "WHERE":
+            return place + 1, alias
+        # Between them are the values of an UPDATE, or an index's columns. Else the condition is one of several tables.
+        if verb == "FROM" or (text.upper() in ("FROM", "USING") and verb == "UPDATE"):
+            return None, None
+    return None, None
+
+
+def _end(tokens: Sequence[Token], begin: int) -> int:
+    depth = 0
+    for place in range(begin, len(tokens)):
+        kind, text = tokens[place]
+        depth += (text == "(") - (text == ")")
+        if depth < 0 or text == ";" or (depth == 0 and kind == "word" and text.upper() in _ENDS):
+            return place
+    return len(tokens)
+
+
+def _condition(tokens: Sequence[Token], table: CatalogTable, alias: str | None) -> CheckConstraint | None:
+    """None if it is about more than the table's own columns and constants."""
+    owners = {name for name in (alias, table.label, table.schema) if name}
+    columns = {column.name for column in table.columns if not column.is_generated}
+    found: dict[str, None] = {}
+    parts: list[str] = []
+    for index, (kind, text) in enumerate(tokens):
+        after = tokens[index + 1][1] if index + 1 < len(tokens) else ""
+        before = tokens[index - 1] if index else ("", "")
+        name = _name((kind, text))
+        is_cast = text == ":" and ":" in (before[1], after)
+        if (kind == "word" and text.upper() in _NOT_READ) or (text in ("$", "?", "@", ":", "%") and not is_cast):
+            return None
+        if name in owners and after == ".":
+            continue
+        if text == ".":
+            if _name(before) not in owners:
+                return None
+            continue
+        if name in columns and after != "(":
+            found[name] = None
+            parts.append(identifier(name))
+        else:
+            parts.append(text)
+    if not found:
+        return None
+    return CheckConstraint(_CONDITION, tuple(found), _joined(parts))
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """The tokens with blanks between them, apart from operators, which are of several."""
+    text = ""
+    for part in parts:
+        is_operator = not re.match(r"[\w\"'(),]", part)
+        was_operator = bool(text) and not re.search(r"[\w\"'(),]\Z", text)
+        text += part if is_operator and was_operator else f" {part}"
+    return text.strip()
