@@ -3,9 +3,9 @@
 Catches
     A revision whose upgrade raises an error or never ends. Each revision is run separately, after those before it, so
     the one that fails is reported, and not those behind it. Also a command that succeeds but leaves nothing of what it
-    did, or something else each time. As warnings: a statement that PostgreSQL allows to superusers alone, and a
-    statement that fails and whose error the script swallows. As a notice: a name of more than 63 bytes, which
-    PostgreSQL cuts.
+    did, or something else each time. As warnings: a revision that applies only in the same run of the command as those
+    before it, and not release by release; a statement that PostgreSQL allows to superusers alone; and a statement that
+    fails and whose error the script swallows. As a notice: a name of more than 63 bytes, which PostgreSQL cuts.
 
 Why it hurts
     A new environment, a developer's machine and every test database are built by running the whole history. Once one
@@ -68,7 +68,7 @@ from app.gate.checks.support.refused import needs_of_superuser, swallowed_errors
 from app.gate.checks.support.schema import Schema, SchemaHistory
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object
 from app.gate.postgres import sqlstates
-from app.gate.recording.model import AlternativePath, Change, Evidence, Failure, Recording, Step
+from app.gate.recording.model import AlternativePath, Change, Evidence, Failure, Recording, Revision, Step
 from app.gate.recording.names import full_name
 from app.gate.report.verdict import Severity
 from app.gate.snapshot.describe import describe
@@ -88,6 +88,8 @@ def examine(recording: Recording) -> Iterator[Finding]:
         if trip.up is not None and trip.up.failure is not None:
             schema = SchemaHistory(recording).before(trip.revision)
             yield _finding(trip.up, trip.up.failure, _not_tried_after(recording, trip.revision), schema)
+        elif trip.fails_alone is not None:
+            yield _fails_alone(recording.get_revision(trip.revision), trip.fails_alone)
     yield from needs_of_superuser(recording)
     yield from swallowed_errors(recording)
     yield from names_cut(recording)
@@ -178,6 +180,21 @@ def _finding(step: Step, failure: Failure, skipped_because: int, schema: Schema)
         detail=failure_detail(failure),
         help=_help(failure, schema),
         line=failure.line,
+    )
+
+
+def _fails_alone(revision: Revision, failure: Failure) -> Finding:
+    at = listed(list(revision.down_revisions)) or "the revision before it"
+    return Finding(
+        f"{revision.revision} fails on a database that is at {at}, and applies only in one run with the revisions before it:"
+        f" {failure_reason(failure)}.",
+        f"fails-release-by-release {cause(failure)}",
+        revision=revision.revision,
+        detail=failure_detail(failure),
+        help="In one run of the command, SQLAlchemy remembers the types that it has created, and does not create them again; on a"
+        " database that was upgraded before, it does. " + (_hint(failure) or ""),
+        line=failure.line,
+        severity=Severity.WARNING,
     )
 
 

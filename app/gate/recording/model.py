@@ -222,6 +222,7 @@ class RoundTrip:
     populated: Populated | None = None  # None too where the revision touches no older table
     tables_without_rows: Mapping[str, str] = field(default_factory=dict)  # table that could not be filled -> why
     in_history: FailureInHistory | None = None
+    fails_alone: Failure | None = None  # of the upgrade, unless it is in one run of the command with those before it
     rows_failure: Failure | None = None  # why overproof_rows/<revision>.sql, the project's own rows, did not load
 
 

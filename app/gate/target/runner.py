@@ -38,6 +38,7 @@ class TargetRunner:
         self.roles_made: frozenset[str] = (
             frozenset()
         )  # while the command ran; on a given server perhaps by another session
+        self.only_in_one_run: set[str] = set()  # revisions that apply only in one run with those before them
         self.must_run_serially = target.must_run_serially  # whether two runs at the same time would disturb each other
         self._running: set[Callable[[], None]] = set()  # what ends each command that runs
         self._roles: frozenset[str] | None = None  # that were there before

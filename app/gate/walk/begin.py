@@ -11,6 +11,7 @@ from app.gate.errors import CannotVerify
 from app.gate.history.git_base import compare, read_base
 from app.gate.history.graph import read_graph
 from app.gate.history.paths import repository_root
+from app.gate.postgres.sqlstates import EXISTS_ALREADY
 from app.gate.recording.model import Direction, Divergence, Failure, Graph
 from app.gate.walk.client import DriverClient
 from app.gate.walk.plan import RecordingPlan
@@ -41,7 +42,10 @@ def apply_base(walk: Walk, client: DriverClient, plan: Sequence[str]) -> None:
     for revision in plan:
         if arrival.revisions[revision].is_new and revision not in inserted_below:
             continue
-        if failure := client.commit_step(revision, Direction.UPGRADE).failure:
+        failure = client.commit_step(revision, Direction.UPGRADE).failure
+        if failure is not None and failure.sqlstate in EXISTS_ALREADY:
+            failure = client.commit_in_one_run(revision).failure
+        if failure is not None:
             raise CannotVerify(
                 f"revision {revision} is older than this branch and does not apply: {failure.message};"
                 " run without --base to see the whole history judged"

@@ -91,6 +91,14 @@ class DriverClient:
             self._request_step(revision, direction, observe=observe, since=since, stays_open=stays_open),
         )
 
+    def commit_in_one_run(self, revision: str, *, observe: bool = False, since: Snapshot | None = None) -> Step:
+        """Upgrade and commit as in one run with the revisions before it. What passes then is always run so."""
+        self._runner.only_in_one_run.add(revision)
+        step = self.commit_step(revision, Direction.UPGRADE, observe=observe, since=since)
+        if step.failure is not None:
+            self._runner.only_in_one_run.discard(revision)
+        return step
+
     def take_step(
         self, revision: str, direction: Direction, *, observe: bool = False, since: Snapshot | None = None
     ) -> Step | CommitRefused:
@@ -167,6 +175,7 @@ class DriverClient:
                     stop_before=stop_before,
                     then=then,
                     stays_open=stays_open,
+                    in_one_run=revision in self._runner.only_in_one_run and direction is Direction.UPGRADE,
                 )
                 answer: protocol.StepAnswer = self._receive_step(is_rollback_only)
             except TimeoutError:

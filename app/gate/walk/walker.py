@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app.gate.errors import CannotVerify, CommandExited, DatabaseSpoiled, StepTimedOut
-from app.gate.postgres.sqlstates import INSUFFICIENT_PRIVILEGE
+from app.gate.postgres.sqlstates import EXISTS_ALREADY, INSUFFICIENT_PRIVILEGE
 from app.gate.recording.model import Body, Direction, Revision, RoundTrip, Snapshot, Step
 from app.gate.recording.serialization import RunningDigest
 from app.gate.snapshot.incremental import TrackedSnapshot, difference_between, renames_between
@@ -71,8 +71,12 @@ class Walker:
         """Upgrade, committed, then try the way down and up again. Returns the schema that the upgrade makes."""
         walk, name = self._walk, revision.revision
         up = self._upgrade(name, before)
+        fails_alone = up.failure
+        if fails_alone is not None and fails_alone.sqlstate in EXISTS_ALREADY and up.transactional:
+            # SQLAlchemy does not create a type twice in one run, so that a new database may get past this revision.
+            up = self._client.commit_in_one_run(name, observe=walk.observes_statements, since=before)
         if up.failure is not None:
-            self._note_failure(up, before)
+            self._note_failure(up if fails_alone is None else replace(up, failure=fails_alone), before)
             return before
         walk.applied.add(name)
         after = self._client.read_schema(before)
@@ -81,6 +85,7 @@ class Walker:
         walk.trips[name] = RoundTrip(
             name,
             up=replace(up, changes=difference_between(before, after), renamed=renames_between(before, after)),
+            fails_alone=fails_alone,
             skipped_because=None if has_downgrade else "the script has no downgrade()",
         )
         round_trip(walk, self._client, name, before, after)

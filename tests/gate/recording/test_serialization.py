@@ -94,6 +94,7 @@ FULL = Recording(
                 refused_inserts=(RefusedInsert("t", FAILURE, "id", "s", 1, 3),),
             ),
             in_history=FailureInHistory(FAILURE, {"public.orders": "a1", "public.lines": None}, ("a1",)),
+            fails_alone=FAILURE,
             interruptions=(Interruption("s", 4, FAILURE), Interruption("s", 4, None, True, (KEY,))),
         ),
     ),

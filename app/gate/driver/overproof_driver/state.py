@@ -39,6 +39,7 @@ class State:
         )  # heads and relations, as before the rollback-only transaction
         self.heads_before: set[str] | None = None  # an upgrade in the rollback-only transaction
         self.set_version: Any = None  # the statement that takes the version table from one revision to another
+        self.created: dict[str, set[Any]] = {}  # types that steps have created, as SQLAlchemy remembers them in one run
         self.extent: list[Any] = []  # of the models' metadata, before any script ran
 
     def failure(self, error: BaseException, path: str | None = None) -> protocol.Failure:

@@ -121,16 +121,19 @@ def step(
     pause_before: int | None = None,
     then: Iterable[str] = (),
     stays_open: bool = False,
+    in_one_run: bool = False,
 ) -> protocol.StepAnswer:
     """Run one revision in one direction, and commit it unless a rollback-only transaction was begun, or the next step
     is to be in the same transaction (`stays_open`).
 
     `stop_before` is the number of a statement, from 0, before which the step ends as if it were killed there;
     `pause_before` of one before which it waits for the gate.
+    `in_one_run`: as in the same run of the command as the steps before it, where SQLAlchemy knows the types that it has
+    created, and does not create them again.
     `then` is a query (see `statements.query`) to run once the step was taken, which saves a request.
     """
     script = state.scripts[revision]
-    getattr(state.context.impl, "memo", {}).clear()  # a fresh context would not know the enum types either
+    memo = _known_types(state, in_one_run)
     try:
         move = RevisionStep(state.context.script.revision_map, script, direction == "upgrade")
     except AttributeError:
@@ -144,11 +147,22 @@ def step(
         state.observer.rights.take_again()
         answer = _attempt(state, move, script.module, observe, halts, stays_open)
     state.connection.end_step()
+    for kind, names in memo.items():
+        state.created.setdefault(kind, set()).update(names)
     _add_errors(state, answer)
     answer["duration_ms"] = (time.perf_counter() - begun) * 1000
     if then and not answer.keys() & {"failure", "commits", "stopped"}:
         _add_value(state, answer, then)
     return answer
+
+
+def _known_types(state: State, in_one_run: bool) -> dict[str, set[Any]]:
+    """What SQLAlchemy remembers to have created: in a fresh context nothing, in one run what earlier steps have."""
+    memo: dict[str, set[Any]] = getattr(state.context.impl, "memo", {})
+    memo.clear()
+    if in_one_run:
+        memo.update({kind: set(names) for kind, names in state.created.items()})
+    return memo
 
 
 def _attempt(
