@@ -427,10 +427,17 @@ def test_waivers_are_listed_and_audited(send: Send, owner: Headers) -> None:
     assert actions == ["waiver.revoke", "waiver.create", "waiver.create"]
 
 
+SNAPSHOT_OF_ANOTHER = """
+    INSERT INTO environment_snapshot
+        (project_id, environment, id, digest, revisions, postgres, tables, objects, taken_at)
+    SELECT project_id, name, gen_random_uuid(), '0', '{a1}', '18', '{}', '[]', now() FROM environment
+"""
+
+
 def test_the_evidence_and_the_answer_are_of_one_moment(
     migrated_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A policy that is changed while a decision is made is not half of what it rests on."""
+    """A snapshot that arrives while a decision is made is not half of what it rests on."""
     url = sa.make_url(migrated_database.url("psycopg2"))
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with Session(engine) as session, session.begin():
@@ -442,7 +449,7 @@ def test_the_evidence_and_the_answer_are_of_one_moment(
     def read_and_change(*arguments: Any) -> Any:
         basis = read_basis(*arguments)
         with engine.begin() as other:
-            other.execute(sa.text('UPDATE environment SET policy = policy || \'{"snapshot": "optional"}\''))
+            other.execute(sa.text(SNAPSHOT_OF_ANOTHER))
             other.execute(sa.text("UPDATE api_token SET last_used_at = now()"))
         return basis
 
@@ -451,5 +458,5 @@ def test_the_evidence_and_the_answer_are_of_one_moment(
         client.put(f"{SHOP}/environments/production", json={})
         decision = client.post(f"{SHOP}/environments/production/decisions", json={"commit": OLD}).json()
 
-    assert decision["basis"]["policy"]["snapshot"] == "required"
+    assert decision["basis"]["snapshot"] is None
     assert codes(decision) == ["version-unknown", "database-unknown", "snapshot-missing"]
