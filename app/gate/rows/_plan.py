@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
-from app.gate.postgres.quoting import identifier
+from app.gate.postgres.quoting import identifier, literal
 from app.gate.rows._catalog import Catalog, CatalogTable, CheckConstraint, Column, ForeignKey, Type, read_catalog
 from app.gate.rows._conditions import conditions_of
-from app.gate.rows.connection import Ask
+from app.gate.rows.connection import Ask, QueryRefused
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,14 @@ class Upgrade:
 class Plan:
     """The tables to be filled, parents first, and the rules for their rows. Made once, for any number of fillings."""
 
-    def __init__(self, catalog: Catalog, upgrade: Upgrade = Upgrade()) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        catalog_after: Catalog | None = None,
+        conditions: Mapping[int, tuple[CheckConstraint, ...]] = MappingProxyType({}),
+    ) -> None:
         self.catalog = catalog
-        self.rules = _Comparison(catalog, upgrade).rules()
+        self.rules = _Comparison(catalog, catalog_after or Catalog({}, {}), conditions).rules()
         self.groups = _in_order(catalog, self.rules)
         self.groups_of = {table.oid: group for group in self.groups for table in group}
 
@@ -65,21 +71,40 @@ def make_plan(ask: Ask, tables: Iterable[str], upgrade: Upgrade = Upgrade()) -> 
     catalog = read_catalog(ask, wanted)
     touched = {catalog.renamed.get(name, name) for name in tables}
     named = {oid: replace(table, is_touched=table.name in touched) for oid, table in catalog.tables.items()}
-    return Plan(Catalog(named, catalog.renamed), upgrade)
+    conditions = {oid: _conditions(ask, table, upgrade) for oid, table in named.items() if table.is_touched}
+    return Plan(Catalog(named, catalog.renamed), catalog_after, conditions)
+
+
+def _conditions(ask: Ask, table: CatalogTable, upgrade: Upgrade) -> tuple[CheckConstraint, ...]:
+    """The conditions by which the upgrade selects rows of the table, as far as PostgreSQL takes them before it.
+
+    It refuses one on a column that the revision adds, or on a variable of a DO block.
+    """
+    return tuple(each for each in conditions_of(table, upgrade.statements) if _is_understood(ask, table, each))
+
+
+def _is_understood(ask: Ask, table: CatalogTable, condition: CheckConstraint) -> bool:
+    # In a literal, for what a driver takes for a parameter.
+    block = literal(f"BEGIN PERFORM FROM {table.sql} WHERE {condition.expression} LIMIT 0; END")
+    try:
+        ask("SELECT ''", f"DO {block}")
+    except QueryRefused:
+        return False
+    return True
 
 
 class _Comparison:
     """The tables before and after a revision."""
 
-    def __init__(self, catalog: Catalog, upgrade: Upgrade) -> None:
+    def __init__(self, catalog: Catalog, after: Catalog, conditions: Mapping[int, tuple[CheckConstraint, ...]]) -> None:
         self._catalog = catalog
-        self._statements = upgrade.statements
-        self._after = upgrade.catalog_after or Catalog({}, {})
+        self._after = after
+        self._conditions = conditions
 
     def rules(self) -> dict[int, Rules]:
         rules = {}
         for table in self._catalog.tables.values():
-            conditions = conditions_of(table, self._statements) if table.is_touched else ()
+            conditions = self._conditions.get(table.oid, ())
             later = self._after.find(table.name)
             if later is not None:
                 rules[table.oid] = self._rules_of(table, later, conditions)

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Collection, Iterator
 
+from app.gate.recording.model import Statement
 from app.gate.walk.state import Walk
 
 _MOST = 20  # the latest of them
@@ -23,7 +24,7 @@ def find_cleanups(walk: Walk, revision: str, tables: Collection[str]) -> list[st
     found = [
         sql
         for earlier in _before(walk, revision)
-        for sql in _statements(walk, earlier)
+        for sql in _statements(walk, earlier, frozenset(tables))
         if names & set(re.findall(r"\w+", sql.lower()))
     ]
     return found[-_MOST:]
@@ -42,11 +43,11 @@ def _before(walk: Walk, revision: str) -> Iterator[str]:
     return (each.revision for each in walk.arrival.graph.revisions if each.revision in wanted)
 
 
-def _statements(walk: Walk, revision: str) -> list[str]:
+def _statements(walk: Walk, revision: str, tables: Collection[str]) -> list[str]:
     trip = walk.trips.get(revision)
     if trip is not None and trip.up is not None:
-        executed = (statement.sql.replace("%%", "%") for statement in trip.up.statements)
-        return [sql for sql in executed if _CHANGES_ROWS.match(sql)]
+        executed = (statement for statement in trip.up.statements if not _is_of_namesakes(statement, tables))
+        return [sql for sql in (each.sql.replace("%%", "%") for each in executed) if _CHANGES_ROWS.match(sql)]
     path = walk.arrival.paths.get(revision)
     try:
         source = path.read_text("utf-8") if path is not None else ""
@@ -60,3 +61,10 @@ def _statements(walk: Walk, revision: str) -> list[str]:
     texts = [each for each in constants if isinstance(each, str) and _CHANGES_ROWS.match(each)]
     written = ast.get_source_segment(source, body) or ""
     return [*texts, written] if _BY_SQLALCHEMY.search(written) else texts
+
+
+def _is_of_namesakes(statement: Statement, tables: Collection[str]) -> bool:
+    """Whether what a statement locked are tables of the same names in other schemas, as those of other tenants."""
+    names = {table.rpartition(".")[2] for table in tables}
+    alike = {table for table in statement.locks if table.rpartition(".")[2] in names}
+    return bool(alike) and not alike & set(tables)

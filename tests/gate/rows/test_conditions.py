@@ -106,6 +106,16 @@ def test_there_are_rows_on_both_sides_of_a_condition(bench, table, condition):
     assert no > 0
 
 
+@pytest.mark.parametrize("condition", ["later = 1", "id >= first_id AND id < following", "id = 1 AND nonsense"])
+def test_a_condition_that_postgresql_does_not_take_before_the_revision_is_left_out(bench, condition):
+    bench.run("CREATE TABLE t (id integer PRIMARY KEY)")
+
+    plan = make_plan(bench.line.ask, ["public.t"], Upgrade([f"DELETE FROM t WHERE {condition}"]))
+
+    assert fill(plan, bench.line.ask, with_edge_cases=True).tables["public.t"] > 0
+    assert plan.rules == {}
+
+
 def test_what_a_check_rules_out_is_not_made(bench):
     yes, no = rows_for(bench, "id integer PRIMARY KEY, total integer CHECK (total >= 100)", "total < 100")
 
