@@ -64,6 +64,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from app.gate.checks.base import Assumption, Check, CheckSkipped, Finding
 from app.gate.checks.support.assumptions import find_assumption
 from app.gate.checks.support.failures import failure_detail
+from app.gate.checks.support.fillings import is_filled_before
 from app.gate.checks.support.naming import failure_reason, tables_made_by
 from app.gate.checks.support.row_advice import (
     help_for,
@@ -157,7 +158,9 @@ def _finding(
     is_new = place.table in tables_made_by(trip)
     sources = [shorten(place.table)] if place.table and not is_new else source_tables(populated, failure)
     severity = _severity(populated, failure)
-    is_left_empty = failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and _is_filled_before(trip, failure, place)
+    is_left_empty = failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and is_filled_before(
+        trip, failure, place.table, place.column
+    )
     if is_left_empty and severity is Severity.ERROR and populated.rows != RowKind.OWN:
         severity = Severity.WARNING  # by an UPDATE that reaches some rows, but not the generated ones
     message = _message(revision, trip, populated, failure, place, sources, severity, is_left_empty=is_left_empty)
@@ -333,35 +336,6 @@ def _severity(populated: Populated, failure: Failure) -> Severity:
 
 _UNIQUE_CONCURRENTLY = re.compile(r"\s*CREATE\s+UNIQUE\s+INDEX\s+CONCURRENTLY\b", re.IGNORECASE)
 _COMPUTES_VALUES = re.compile(r"\s*(?:UPDATE|INSERT|MERGE|WITH|DO|SELECT|CALL)\b", re.IGNORECASE)
-
-
-def _is_filled_before(trip: RoundTrip, failure: Failure, place: Place) -> bool:
-    """Whether the revision fills the column, from another table or in the rows that it knows, before it requires
-    values."""
-    if place.column is None or place.table is None or trip.up is None:
-        return False
-    for statement in trip.up.statements:
-        if statement.sql == failure.sql:
-            return False
-        update = _UPDATE.match(_without_parentheses(statement.sql))
-        is_here = update is not None and update["table"] == place.table.rpartition(".")[2]
-        if update and is_here and re.search(rf'(?<!\w){re.escape(place.column)}"?\s*=', update["values"]):
-            return True
-    return False
-
-
-_UPDATE = re.compile(
-    r"""\s*UPDATE\s+(?:ONLY\s+)?(?:"?\w+"?\.)?"?(?P<table>\w+)"?\s.*?\bSET\b(?P<values>.*?)(?:\b(?:FROM|WHERE|RETURNING)\b|\Z)""",
-    re.IGNORECASE | re.DOTALL,
-)
-
-
-def _without_parentheses(sql: str) -> str:
-    """The statement without its subqueries and calls."""
-    found = 1
-    while found:
-        sql, found = re.subn(r"\([^()]*\)", "", sql)
-    return sql
 
 
 # What could not be tried.

@@ -123,3 +123,14 @@ class Committed:
             self.transactions.commit()
         else:
             self.transactions.roll_back()
+
+
+def passes_without_rows(steps: Steps) -> bool:
+    """Whether an upgrade that failed over rows passes without them; to be taken back in any case.
+
+    If not, it may fail over what the revision itself has put in, and its downgrade left.
+    """
+    if not steps.is_repeatable or not steps.take_back():
+        return False
+    taken = steps.upgrade()
+    return isinstance(taken, Step) and taken.failure is None

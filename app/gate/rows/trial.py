@@ -30,7 +30,7 @@ from app.gate.rows._next_insert import AcceptedInsert, find_refused_inserts, try
 from app.gate.rows._plan import Plan, Upgrade, make_plan
 from app.gate.rows._renames import newer_names, with_older_names
 from app.gate.rows.connection import CommitRefused, QueryRefused, RowConnection
-from app.gate.rows.steps import Steps
+from app.gate.rows.steps import Steps, passes_without_rows
 from app.gate.rows.touched import binds_rows, columns_of, new_tables, with_new_key
 
 T = TypeVar("T")
@@ -197,7 +197,7 @@ class RowsTrial:
             if attempt.cleanups:
                 is_corrected = may_correct(attempt.cleanups, failed_columns(failure, self.changes))
                 self._populated = None if is_corrected else self._populated
-            elif steps.is_repeatable and breaks_rule(failure) and (cleanups := self.cleanups()):
+            elif breaks_rule(failure) and (cleanups := self.cleanups()) and passes_without_rows(steps):
                 return [attempt._replace(cleanups=cleanups), *self._left]
             return self._left
         if not steps.is_repeatable:
