@@ -17,7 +17,11 @@ from app.settings import Settings
 @contextmanager
 def serving(database_url: sa.URL) -> Iterator[str]:
     """The URL of a running service."""
-    server = uvicorn.Server(uvicorn.Config(create_app(Settings(database_url=database_url)), log_config=None))
+    # Its log would go to whatever a test before this one has set up in the same process.
+    config = uvicorn.Config(
+        create_app(Settings(database_url=database_url)), log_config=None, log_level="critical", access_log=False
+    )
+    server = uvicorn.Server(config)
     with socket.create_server(
         ("127.0.0.1", 0)
     ) as listener:  # a request waits in its queue until the service has started

@@ -53,8 +53,8 @@ class Shop:
             for name, value in {"OVERPROOF_TOKEN": token, **variables}.items():
                 patch.setenv(name, value)
             status = main(list(arguments))
-        printed = self.capsys.readouterr()
-        return status, printed.out + printed.err
+        self.printed = self.capsys.readouterr()
+        return status, self.printed.out + self.printed.err
 
     def verify(self, commit: str, scripts: dict[str, str], change: str | None = None) -> str:
         """Run the gate as CI would, for a pull request or on the protected branch. Returns what it prints."""
@@ -91,7 +91,8 @@ class Shop:
         return self.overproof("can-deploy", "--to", environment, "--commit", commit, *options)
 
     def decide(self, commit: str, environment: str) -> dict[str, Any]:
-        decision: dict[str, Any] = json.loads(self.can_deploy(commit, environment, "--json")[1])
+        self.can_deploy(commit, environment, "--json")
+        decision: dict[str, Any] = json.loads(self.printed.out)
         return decision
 
     def ask(self, method: str, path: str, content: Any = None) -> Any:
