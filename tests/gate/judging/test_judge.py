@@ -251,6 +251,20 @@ def test_a_finding_that_is_accepted_does_not_fail_the_run() -> None:
     assert report.checks[0].outcome is Outcome.PASS
 
 
+def test_a_comment_accepts_findings_also_where_those_of_comments_come_first() -> None:
+    comments = history(Allowance("nonsense", "", 2), Allowance("a", "nobody minds", 3))
+
+    report = judge([comments], checks=[allowances.CHECK, check("a", found())])
+
+    assert [each.allowed for each in report.findings if each.check == "a"] == ["nobody minds"]
+
+
+def test_a_crash_is_told_by_its_first_line() -> None:
+    report = judge([history()], checks=[check("broken", ValueError("one\ntwo"))])
+
+    assert report.checks[0].reason == "it crashed: ValueError: one"
+
+
 def test_a_comment_may_use_a_retired_name() -> None:
     report = judge([history(Allowance("old", "nobody minds", 3))], checks=[check("a", found(), aliases=("old",))])
 
