@@ -84,6 +84,11 @@ def breaks_rule(failure: Failure) -> bool:
     return failure.sqlstate is not None and failure.sqlstate[:2] in ("22", "23")
 
 
+def cause_of(failure: Failure) -> tuple[str | None, ...]:
+    """What two failures have in common that have one cause."""
+    return (failure.sqlstate, failure.table, failure.constraint or failure.column or failure.sql)
+
+
 def _may_refuse(now: Type, later: Type) -> bool:
     """Whether values of one type may be refused by the other; where they have too many digits, the edge cases show
     it."""

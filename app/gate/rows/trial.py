@@ -24,7 +24,7 @@ from app.gate.recording.model import Change, Failure, Loss, LossKind, Populated,
 from app.gate.rows._catalog import read_catalog
 from app.gate.rows._contents import Contents, read_contents
 from app.gate.rows._fill import Filled, fill
-from app.gate.rows._hostile import Aim, breaks_rule, failed_columns, list_aims, may_correct
+from app.gate.rows._hostile import Aim, breaks_rule, cause_of, failed_columns, list_aims, may_correct
 from app.gate.rows._losses import losses
 from app.gate.rows._next_insert import AcceptedInsert, find_refused_inserts, try_next_inserts
 from app.gate.rows._plan import Plan, Upgrade, make_plan
@@ -108,6 +108,7 @@ class RowsTrial:
     cleanups: Callable[[], Sequence[str]] = tuple  # statements of earlier revisions that change or delete rows
     must_commit: bool = False
     _upgrade: Upgrade = field(init=False)
+    _plan: Plan | None = None  # on the database of the run
     _seeded: Mapping[str, int] = field(default_factory=dict)  # rows that the upgrade puts into its new tables
     _left: list[_Attempt] = field(default_factory=lambda: [*_ATTEMPTS])
     _assumptions: list[Failure] = field(default_factory=list)
@@ -139,6 +140,7 @@ class RowsTrial:
         If the result is not finished, run the trial again on another database: with commits, if it must commit.
         """
         second_up: Step | CommitRefused | None = None
+        self._plan = None
         if steps.is_repeatable and self.own_rows is None:
             second_up = self._try_assumptions(steps)
             self.must_commit = self.must_commit or isinstance(second_up, CommitRefused)
@@ -213,7 +215,7 @@ class RowsTrial:
 
     def _try_assumptions(self, steps: Steps) -> CommitRefused | None:
         """Try the upgrade over rows that break its rules, one rule after the other."""
-        plan = self._try(lambda: make_plan(steps.connection.ask, self.touched, self._upgrade))
+        plan = self._make_plan(steps.connection)
         for aim in list_aims(plan) if plan is not None else ():
             attempt = _Attempt(RowKind.ORDINARY, aim=aim)
             failure = self._upgrade_over(steps, attempt)
@@ -247,7 +249,7 @@ class RowsTrial:
         known = populated.step.failure
         if known is not None and populated.rows is not RowKind.EDGE_CASES:
             return populated
-        left = [each for each in self._assumptions if known is None or _cause(each) != _cause(known)]
+        left = [each for each in self._assumptions if known is None or cause_of(each) != cause_of(known)]
         return replace(populated, assumptions=tuple(left))
 
     # Rows.
@@ -264,7 +266,7 @@ class RowsTrial:
         return inserted[0] if steps.fill(insert) else None
 
     def _insert(self, connection: RowConnection, attempt: _Attempt) -> _Rows | None:
-        plan = self._try(lambda: make_plan(connection.ask, self.touched, self._upgrade))
+        plan = self._make_plan(connection)
         if plan is None:
             self._tables_without_rows = dict.fromkeys(self.touched, self._problem)
             return None
@@ -291,6 +293,11 @@ class RowsTrial:
         kind = RowKind.OWN if self.own_rows and not filled.tables else attempt.kind or RowKind.ORDINARY
         accepted = self._try(lambda: try_next_inserts(connection.ask, plan)) if attempt.aim is None else None
         return _Rows(kind, plan, filled.tables, contents, made, filled, accepted or {})
+
+    def _make_plan(self, connection: RowConnection) -> Plan | None:
+        if self._plan is None:
+            self._plan = self._try(lambda: make_plan(connection.ask, self.touched, self._upgrade))
+        return self._plan
 
     def _load_own(self, connection: RowConnection) -> Mapping[str, int]:
         """Load the project's own rows. Returns how many went into which tables."""
@@ -384,11 +391,6 @@ class RowsTrial:
         except Exception as error:  # noqa: BLE001 - a defect of the gate is reported for the tables, and ends no walk
             self._problem = f"this is a defect of Overproof, please report it: {type(error).__name__}: {error}"
         return None
-
-
-def _cause(failure: Failure) -> tuple[str | None, ...]:
-    """What two failures have in common that have one cause."""
-    return (failure.sqlstate, failure.table, failure.constraint or failure.column or failure.sql)
 
 
 def _may_want_json(failure: Failure) -> bool:

@@ -160,11 +160,10 @@ def _unusual(schemas: Schemas, change: Change, after: Definition) -> Iterator[Ac
     """What a new object gives to every role, if that is not what PostgreSQL gives by default."""
     kind = change.key.kind
     rights = _rights(kind, after)[PUBLIC] - _by_default(kind) - _rights(kind, change.before or {})[PUBLIC]
-    rights -= _by_default_privileges(schemas, change.key)
-    if change.key.kind == "schema":
+    if kind == "schema":
         rights &= {"CREATE"}
-    if rights:
-        yield from _of_role(change, PUBLIC, frozenset(), rights)
+    if rights:  # which is rare, and the default privileges are somewhere among all objects
+        yield from _of_role(change, PUBLIC, frozenset(), rights - _by_default_privileges(schemas, change.key))
 
 
 def _rights(kind: str, definition: Definition) -> dict[str, frozenset[str]]:
