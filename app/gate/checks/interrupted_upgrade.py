@@ -36,7 +36,7 @@ from collections.abc import Iterator
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.support.failures import failure_detail
 from app.gate.checks.support.naming import failure_reason
-from app.gate.checks.support.script import python
+from app.gate.checks.support.script import execute
 from app.gate.checks.support.subjects import cause, named, together
 from app.gate.postgres.quoting import quote_table
 from app.gate.recording.model import Evidence, Failure, Interruption, Recording, RoundTrip
@@ -142,8 +142,8 @@ def _drops_of_copies(interruption: Interruption) -> Iterator[str]:
     """Lines that drop what REINDEX left, and run it again."""
     if _REINDEX.match(interruption.after):
         for key in interruption.invalid:
-            yield _execute(f"DROP INDEX CONCURRENTLY IF EXISTS {quote_table(f'{key.schema}.{key.name}')}")
-        yield _execute(interruption.after.strip().rstrip(";"))
+            yield execute(f"DROP INDEX CONCURRENTLY IF EXISTS {quote_table(f'{key.schema}.{key.name}')}")
+        yield execute(interruption.after.strip().rstrip(";"))
 
 
 def _builds(trip: RoundTrip) -> Iterator[str]:
@@ -153,13 +153,9 @@ def _builds(trip: RoundTrip) -> Iterator[str]:
         if found is None:
             continue
         schema = f"{found['schema']}." if found["schema"] else ""
-        yield _execute(f"DROP INDEX CONCURRENTLY IF EXISTS {schema}{found['name']}")
+        yield execute(f"DROP INDEX CONCURRENTLY IF EXISTS {schema}{found['name']}")
         sql = statement.sql.strip().rstrip(";")
-        yield _execute(sql.replace(found["absent"], "", 1) if found["absent"] else sql)
-
-
-def _execute(sql: str) -> str:
-    return f"op.execute({python(sql, is_sql=True)})"
+        yield execute(sql.replace(found["absent"], "", 1) if found["absent"] else sql)
 
 
 CHECK = Check(

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.gate.commands._messages import complain, printable
 from app.gate.commands._options import Output
 from app.gate.files import write_atomically
 from app.gate.report.verdict import Verdict
@@ -78,27 +79,6 @@ def _is_colourful() -> bool:
     if printable("…", sys.stdout.encoding) != "…":
         return False
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-_ASCII = str.maketrans({"…": "...", "·": "-", "–": "-", "—": "-"})
-
-
-def printable(text: str, encoding: str | None) -> str:
-    """The text as far as the encoding has its characters."""
-    encoding = encoding or "utf-8"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
-    return text
-
-
-def complain(message: str) -> None:
-    from app.gate.reporters.escaping import one_line, without_commands
-
-    with suppress(OSError):
-        line = printable(without_commands(f"overproof: {one_line(message)}"), sys.stderr.encoding)
-        print(line, file=sys.stderr, flush=True)
 
 
 def _forget_stdout() -> None:

@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from app.gate.commands._delivery import complain
 from app.gate.commands._record import Destination, read_destination
 from app.gate.errors import UsageError
 from app.gate.history.paths import find_commit
 
 RECORD: Final = "OVERPROOF_RECORD"
-CANNOT: Final = 2  # the exit status where nothing was done
 
 
 def add_record(parser: argparse.ArgumentParser) -> None:
@@ -56,8 +54,3 @@ def read_commit(given: str | None) -> str:
     if not re.fullmatch(r"[0-9a-f]{7,64}", commit):
         raise UsageError(f"--commit: {commit!r} is not the SHA of a commit")
     return commit
-
-
-def refuse(message: str) -> int:
-    complain(message)
-    return CANNOT

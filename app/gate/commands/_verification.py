@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from app.gate.checks.registry import CHECKS
-from app.gate.commands._delivery import complain
+from app.gate.commands._messages import complain
 from app.gate.commands._options import check_writable, override
 from app.gate.commands._progress import progress_on
 from app.gate.configuration import NO_CHECK_SELECTED, Configuration, read_configuration

@@ -14,8 +14,8 @@ from app.gate.commands._deployment import (
     read_commit,
     read_environment,
     read_record,
-    refuse,
 )
+from app.gate.commands._messages import refuse
 from app.gate.commands._record import RecordFailed, ask
 from app.gate.errors import UsageError
 from app.gate.reporters.escaping import one_line, without_commands

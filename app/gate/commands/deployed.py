@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from app.gate.commands._delivery import complain
-from app.gate.commands._deployment import add_version, read_commit, read_environment, read_record, refuse
+from app.gate.commands._deployment import add_version, read_commit, read_environment, read_record
+from app.gate.commands._messages import complain, refuse
 from app.gate.commands._record import RecordFailed, ask
 from app.gate.errors import UsageError
 

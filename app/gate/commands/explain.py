@@ -13,6 +13,7 @@ from app.gate.checks.pages import page_of
 from app.gate.checks.registry import CHECKS, UnknownCheck, get_check
 from app.gate.commands._documentation import render_index, render_page, render_pages
 from app.gate.commands._help import HelpFormatter, filled, plain, terminal_width
+from app.gate.commands._messages import refuse
 from app.gate.files import write_atomically
 
 NAME = "name_of_check"
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     name, is_markdown, directory = getattr(arguments, NAME), arguments.format == "markdown", arguments.output
     if directory is not None:
         if name is not None or not is_markdown:
-            return _refuse("--output writes the pages of all checks: use it with --format markdown and without CHECK")
+            return refuse("--output writes the pages of all checks: use it with --format markdown and without CHECK")
         return _write_pages(directory)
     if name is None:
         sys.stdout.write(render_index() if is_markdown else f"{overview()}\n")
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         check = get_check(name)
     except UnknownCheck as error:
-        return _refuse(str(error))
+        return refuse(str(error))
     sys.stdout.write(render_page(check) if is_markdown else f"{explanation(check)}\n")
     return 0
 
@@ -65,13 +66,8 @@ def _write_pages(directory: Path) -> int:
         for name, text in render_pages().items():
             write_atomically(directory / name, text)
     except OSError as error:
-        return _refuse(f"cannot write to {directory}: {error.strerror}")
+        return refuse(f"cannot write to {directory}: {error.strerror}")
     return 0
-
-
-def _refuse(message: str) -> int:
-    print(f"overproof: {message}", file=sys.stderr)
-    return 2
 
 
 def overview() -> str:

@@ -20,6 +20,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 
 from app.gate.commands._deployment import add_record, read_environment, read_record
 from app.gate.commands._help import HelpFormatter
+from app.gate.commands._messages import complain, refuse
 from app.gate.commands._record import Destination, RecordFailed, ask
 from app.gate.errors import ServerUnavailable, UsageError
 from app.gate.postgres import sqlstates
@@ -80,17 +81,17 @@ Examples:
 def run(arguments: argparse.Namespace) -> int:
     url = arguments.url or os.environ.get("DATABASE_URL")
     if not url:
-        return _refuse("no database given: overproof snapshot postgresql://user@host/name, or set DATABASE_URL")
+        return refuse("no database given: overproof snapshot postgresql://user@host/name, or set DATABASE_URL")
     try:
         submission = _read_submission(arguments)
         taken = take(read_url(url), arguments.timeout)
     except (ServerUnavailable, UsageError) as problem:
-        return _refuse(str(problem))
+        return refuse(str(problem))
     except psycopg2.Error as error:
-        return _refuse(_message_for(error))
+        return refuse(_message_for(error))
     for table, revisions in taken["revisions"].items():
         if revisions is None:
-            print(f"overproof: the role may not read {table}, so the revision is unknown", file=sys.stderr)
+            complain(f"the role may not read {table}, so the revision is unknown")
     if submission is not None:
         return _submit(taken, *submission)
     json.dump(taken, sys.stdout, indent=1, ensure_ascii=False)
@@ -111,8 +112,8 @@ def _submit(taken: Mapping[str, Any], destination: Destination, environment: str
     try:
         stored = ask(destination, "POST", f"/environments/{environment}/snapshots", json.dumps(taken))
     except RecordFailed as failure:
-        return _refuse(f"could not submit the snapshot to {destination.project_url}: {failure}")
-    print(f"overproof: submitted the snapshot {stored['id']} of {environment}", file=sys.stderr)
+        return refuse(f"could not submit the snapshot to {destination.project_url}: {failure}")
+    complain(f"submitted the snapshot {stored['id']} of {environment}")
     return 0
 
 
@@ -207,8 +208,3 @@ def _message_for(error: psycopg2.Error) -> str:
     if error.pgcode in _UNDEFINED:
         return f"the schema kept changing while it was read ({said}): try again later"
     return f"the schema could not be read: {said}"
-
-
-def _refuse(message: str) -> int:
-    print(f"overproof: {message}", file=sys.stderr)
-    return 2

@@ -19,8 +19,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from app.gate.commands._delivery import NOT_VERIFIED, complain, deliver
+from app.gate.commands._delivery import NOT_VERIFIED, deliver
 from app.gate.commands._help import HelpFormatter
+from app.gate.commands._messages import complain
 from app.gate.commands._options import read_outputs
 from app.gate.commands._verification import Verification
 from app.gate.errors import CannotVerify, UsageError

@@ -65,6 +65,11 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def name_of(identifier: str) -> str:
+    """The name that an identifier in SQL stands for: `Order` for `"Order"`, and `orders` for `Orders`."""
+    return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier.lower()
+
+
 def quote_table(name: str) -> str:
     """`public.orders` in SQL: `orders`. Other schemas are named: `shop."Order"`."""
     schema, _, table = name.partition(".")

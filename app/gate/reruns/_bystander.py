@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes so
 
-from app.gate.postgres.quoting import quote
+from app.gate.postgres.quoting import name_of, quote
 from app.gate.server.database import Database
 
 _NAMES = re.compile(r'"(?:[^"]|"")+"|\w+')
@@ -52,4 +52,4 @@ def bystander(database: Database, sql: str) -> Iterator[Bystander]:
 
 def _names(sql: str) -> list[str]:
     """What may be a name in the statement, as PostgreSQL stores it."""
-    return [each[1:-1].replace('""', '"') if each.startswith('"') else each.lower() for each in _NAMES.findall(sql)]
+    return [name_of(each) for each in _NAMES.findall(sql)]

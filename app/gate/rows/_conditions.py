@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from app.gate.postgres.quoting import identifier
+from app.gate.postgres.quoting import identifier, name_of
 from app.gate.rows._catalog import CatalogTable, CheckConstraint
 
 _MOST = 4  # conditions of one table
@@ -76,9 +76,7 @@ def _after_name(tokens: Sequence[Token], index: int, table: CatalogTable) -> int
 
 def _name(token: Token) -> str | None:
     kind, text = token
-    if kind == "quoted":
-        return text[1:-1].replace('""', '"')
-    return text.lower() if kind == "word" else None
+    return name_of(text) if kind in ("quoted", "word") else None
 
 
 def _where(tokens: Sequence[Token], index: int, verb: str) -> tuple[int | None, str | None]:

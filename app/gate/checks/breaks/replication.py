@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from app.gate.checks.breaks.upgrade import Break, Upgrade
 from app.gate.checks.support.naming import noun
 from app.gate.checks.support.script import python
-from app.gate.postgres.quoting import quote_table
+from app.gate.postgres.quoting import name_of, quote_table
 from app.gate.recording.model import Change, Definition, Key, Recording
 from app.gate.recording.names import full_name, table_of
 from app.gate.wording import indented, listed
@@ -71,16 +71,12 @@ _NAME = re.compile(r'(?:(?P<schema>"(?:[^"]|"")+"|\w+)\.)?(?P<name>"(?:[^"]|"")+
 def _published(publication: Definition, schema: Schema) -> Iterator[str]:
     for entry in publication.get("tables") or ():
         if found := _NAME.match(str(entry)):
-            yield f"{_unquoted(found['schema'] or 'public')}.{_unquoted(found['name'])}"
+            yield f"{name_of(found['schema'] or 'public')}.{name_of(found['name'])}"
     schemas = publication.get("schemas") or ()
     for key, table in schema.items():
         is_logged = key.kind == "table" and not table.get("partition_by") and not table.get("unlogged")
         if is_logged and (publication.get("all_tables") or key.schema in schemas):
             yield full_name(key)
-
-
-def _unquoted(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
 def _keys_by_table(schema: Schema) -> dict[str, dict[str, Definition]]:
@@ -97,7 +93,7 @@ def _has_identity(table: Definition | None, keys: Mapping[str, Definition]) -> b
         return True  # of a partitioned table, the partitions are written
     identity = str(table.get("replica_identity") or "")
     if identity.startswith("index "):
-        return _unquoted(identity.removeprefix("index ")) in keys
+        return name_of(identity.removeprefix("index ")) in keys
     if identity:
         return identity == "full"  # and not nothing, or an index that is gone: the primary key does not serve then
     # Of a partition, a key that it has from its parent is read with the parent.

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from app.gate.checks.breaks.upgrade import Break, Upgrade
-from app.gate.checks.support.inheritance import parent_of
 from app.gate.checks.support.naming import VIEW_KINDS, noun
 from app.gate.checks.support.renames import find_new_key
+from app.gate.checks.support.schema import parent_of
 from app.gate.checks.support.statements import mentions
 from app.gate.recording.model import TABLE_KINDS, Change, Definition, Key
 from app.gate.recording.names import full_name, shorten

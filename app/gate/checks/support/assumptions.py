@@ -14,7 +14,7 @@ from app.gate.checks.support.naming import tables_made_by
 from app.gate.checks.support.row_advice import NO_LABEL, find_column_change
 from app.gate.checks.support.row_place import Place, find_constraint
 from app.gate.postgres import sqlstates
-from app.gate.postgres.quoting import quote, quote_table, readable_literal
+from app.gate.postgres.quoting import name_of, quote, quote_table, readable_literal
 from app.gate.recording.model import Failure, Recording, RoundTrip
 from app.gate.recording.names import full_name, table_of
 
@@ -111,10 +111,10 @@ def _orphans(trip: RoundTrip, older: _Older, text: str) -> str | None:
     found = re.match(r"FOREIGN KEY \(([^()]*)\) REFERENCES (.+?)\s*\(([^()]*)\)", text)
     if found is None:
         return None
-    schema_and_name = [_bare(part) for part in re.findall(r'"(?:[^"]|"")+"|\w+', found[2])]
+    schema_and_name = [name_of(part) for part in re.findall(r'"(?:[^"]|"")+"|\w+', found[2])]
     parent = _Older(trip, ".".join(schema_and_name if len(schema_and_name) == 2 else ["public", *schema_and_name]))
-    ours = [older.column(_bare(name.strip())) for name in found[1].split(",")]
-    theirs = [parent.column(_bare(name.strip())) for name in found[3].split(",")]
+    ours = [older.column(name_of(name.strip())) for name in found[1].split(",")]
+    theirs = [parent.column(name_of(name.strip())) for name in found[3].split(",")]
     if parent.table is None or None in ours or None in theirs:
         return None
     filled = " AND ".join(f"r.{quote(name)} IS NOT NULL" for name in ours if name)
@@ -166,7 +166,7 @@ def _assigned(failure: Failure, part: str) -> str | None:
     )
     if update is None:
         return part if not re.match(r"\s*(?:UPDATE|INSERT|MERGE|WITH|DO)\b", sql, re.IGNORECASE) else None
-    if quote(_bare(update[1])) != part:
+    if quote(name_of(update[1])) != part:
         return part
     if _depth_has_comma(update[2]) or re.search(r"\b(?:SELECT|FROM)\b|%\(|\$\d", sql, re.IGNORECASE):
         return None
@@ -191,10 +191,6 @@ def _parts(text: str) -> list[str]:
             start = place + 1
     plain = (re.sub(r"(?:\s+(?:ASC|DESC|NULLS (?:FIRST|LAST)))+\Z", "", part) for part in parts)
     return [re.sub(r"\s+\w+_ops\Z", "", part) for part in plain if part]
-
-
-def _bare(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
 
 # Types.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from app.gate.checks.support.schema import parent_of
+from app.gate.postgres.quoting import name_of
 from app.gate.recording.model import Definition, Key
 from app.gate.recording.names import table_of
 
@@ -33,8 +35,7 @@ class Indexes:
             yield table
             schema, _, name = table.partition(".")
             definition = self._objects.get(Key("table", schema, name), {})
-            parent = str(definition.get("partition_of") or "").partition(" FOR VALUES")[0].partition(" DEFAULT")[0]
-            table = parent.replace('"', "")
+            table = parent_of(definition) or ""
 
 
 def _led_by(key: Key, definition: Definition) -> tuple[str, ...] | None:
@@ -67,17 +68,14 @@ def _columns_in(definition: str, not_null: Sequence[str]) -> tuple[str, ...] | N
             or (" WITH " in found["rest"] and not found["rest"].endswith(" WITH ="))
         ):
             break
-        columns.append(found[1].strip('"').replace('""', '"'))
+        columns.append(name_of(found[1]))
     condition = rest.partition(" WHERE ")[2]
     if condition and not (
-        _NOT_NULL.sub("", condition).replace(" AND ", "").strip("() ") == "" and set(_bare(not_null)) <= set(columns)
+        _NOT_NULL.sub("", condition).replace(" AND ", "").strip("() ") == ""
+        and set(map(name_of, not_null)) <= set(columns)
     ):
         return None
     return tuple(columns)
-
-
-def _bare(names: Sequence[str]) -> list[str]:
-    return [name.strip('"').replace('""', '"') for name in names]
 
 
 def _items(definition: str) -> tuple[list[str], str]:

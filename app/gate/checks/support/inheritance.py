@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
+from app.gate.checks.support.schema import parent_of, unquoted
 from app.gate.recording.model import Change, Definition
-
-_BOUNDS = re.compile(r" (?:FOR VALUES|DEFAULT)\b.*", re.DOTALL)
-
-
-def parent_of(definition: Definition) -> str | None:
-    """The table of which it is a partition, as PostgreSQL prints it without quotes."""
-    return _BOUNDS.sub("", str(definition["partition_of"])).replace('"', "") if definition.get("partition_of") else None
 
 
 def parents_of(definition: Definition) -> list[str]:
     """The tables from which it inherits, or of which it is a partition."""
     partitioned = parent_of(definition)
-    return [each.replace('"', "") for each in definition.get("inherits") or ()] + ([partitioned] if partitioned else [])
+    return [unquoted(each) for each in definition.get("inherits") or ()] + ([partitioned] if partitioned else [])
 
 
 def parents_left(change: Change) -> set[str]:

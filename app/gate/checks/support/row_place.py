@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.gate.checks.support.naming import tables_made_by
+from app.gate.checks.support.statements import without_comments
 from app.gate.postgres import sqlstates
+from app.gate.postgres.quoting import name_of
 from app.gate.recording.model import Change, Failure, Key, Populated, RoundTrip, Snapshot
 from app.gate.recording.names import full_name, shorten, table_of
 
@@ -77,27 +79,23 @@ def _changed_column(sql: str) -> str | None:
         found = {each["column"] for each in _ALTERED.finditer(body)}
     else:
         found = {each["column"] for each in [_SET.search(sql)] if each is not None}
-    return _bare(found.pop()) if len(found) == 1 else None
+    return name_of(found.pop()) if len(found) == 1 else None
 
 
 def _target(trip: RoundTrip, populated: Populated, failure: Failure, head: Snapshot | None) -> str | None:
     """The table that the failing statement changes."""
-    found = _TARGET.match(re.sub(r"\A(\s+|--[^\n]*\n|/\*.*?\*/)+", "", failure.sql or "", flags=re.DOTALL))
+    found = _TARGET.match(without_comments(failure.sql or ""))
     if found is None:
         return None
-    name = _bare(found["table"])
+    name = name_of(found["table"])
     if found["schema"]:
-        return f"{_bare(found['schema'])}.{name}"
+        return f"{name_of(found['schema'])}.{name}"
     known = [*populated.tables, *tables_made_by(trip), *_tables_of(head)]
     return next((each for each in known if each.partition(".")[2] == name), f"public.{name}")
 
 
 def _tables_of(head: Snapshot | None) -> Iterator[str]:
     return (full_name(key) for key in (head.objects if head is not None else ()) if key.kind == "table")
-
-
-def _bare(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
 
 def violated_rule(trip: RoundTrip, failure: Failure) -> Change | None:
@@ -117,7 +115,7 @@ def rule_columns(change: Change) -> list[str]:
         return list(definition["columns"])
     found = re.search(r"USING \w+ \(([^()]*)\)", str(definition.get("definition", "")))
     names = (re.match(_NAME, part.strip()) for part in (found[1].split(",") if found else ()))
-    return [_bare(name[0]) for name in names if name is not None]  # without the order and the operator class
+    return [name_of(name[0]) for name in names if name is not None]  # without the order and the operator class
 
 
 def source_tables(populated: Populated, failure: Failure) -> list[str]:

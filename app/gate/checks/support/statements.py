@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from app.gate.checks.support.naming import columns_in
-from app.gate.postgres.quoting import quote
+from app.gate.postgres.quoting import name_of, quote
 from app.gate.recording.model import TABLE_KINDS, Change, Definition, Statement, Step
 from app.gate.recording.names import table_of
 
@@ -79,17 +79,13 @@ _NOT_NULL = re.compile(r"\bNOT\s+NULL\b", re.IGNORECASE)
 
 def columns_renamed_by(statement: Statement) -> list[tuple[str, str]]:
     """The old and the new name of each column that the statement renames."""
-    return [(_bare(found["old"]), _bare(found["new"])) for found in _RENAME_COLUMN.finditer(statement.sql)]
+    return [(name_of(found["old"]), name_of(found["new"])) for found in _RENAME_COLUMN.finditer(statement.sql)]
 
 
 _NAME = r'(?:"(?:[^"]|"")+"|\w+)'
 _RENAME_COLUMN = re.compile(
     rf"\bRENAME\s+(?:COLUMN\s+)?(?!COLUMN\b|TO\b|CONSTRAINT\b)(?P<old>{_NAME})\s+TO\s+(?P<new>{_NAME})", re.IGNORECASE
 )
-
-
-def _bare(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
 
 def drops(statement: Statement, table: str) -> bool:
@@ -140,8 +136,12 @@ def _mentions_change(statement: Statement, change: Change) -> bool:
 
 def first_word(statement: Statement) -> str:
     """`ALTER`, `UPDATE`, `DO`: what kind of statement it is."""
-    text = re.sub(r"\A(\s+|--[^\n]*\n|/\*.*?\*/)+", "", statement.sql, flags=re.DOTALL)
-    return (text.split(maxsplit=1) or [""])[0].upper()
+    return (without_comments(statement.sql).split(maxsplit=1) or [""])[0].upper()
+
+
+def without_comments(sql: str) -> str:
+    """The statement less the comments before it."""
+    return re.sub(r"\A(\s+|--[^\n]*\n|/\*.*?\*/)+", "", sql, flags=re.DOTALL)
 
 
 def sql_of(statement: Statement) -> str:
