@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -145,3 +146,21 @@ def client(app: FastAPI) -> TestClient:
 def admin(session: Session) -> dict[str, str]:
     """The headers of an administrator of the installation."""
     return factories.bearer()
+
+
+@pytest.fixture
+def shop(session: Session) -> Any:
+    """A project."""
+    return factories.ProjectFactory(slug="shop")
+
+
+@pytest.fixture
+def branch(shop: Any) -> dict[str, str]:
+    """The headers of the pipeline of its protected branch."""
+    return factories.bearer(shop, "report", trusted=True)
+
+
+@pytest.fixture
+def stranger(shop: Any) -> dict[str, str]:
+    """The headers of the pipeline of any pull request."""
+    return factories.bearer(shop, "report")

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlmodel import Session
 
 from tests.factories import ProjectFactory, bearer, proof, report, revision
 
@@ -14,23 +13,6 @@ Headers = dict[str, str]
 SHOP = "/api/v1/projects/shop"
 A1 = revision("a1")
 MERGED = revision("a1", new=False)
-
-
-@pytest.fixture
-def shop(session: Session) -> Any:
-    return ProjectFactory(slug="shop")
-
-
-@pytest.fixture
-def branch(shop: Any) -> Headers:
-    """The pipeline of a protected branch."""
-    return bearer(shop, "report", trusted=True)
-
-
-@pytest.fixture
-def stranger(shop: Any) -> Headers:
-    """The pipeline of any pull request."""
-    return bearer(shop, "report")
 
 
 def post(client: TestClient, headers: Headers, content: dict[str, Any], **context: str) -> Any:

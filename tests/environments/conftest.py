@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlmodel import Session
 
-from tests.factories import ProjectFactory, bearer
+from tests.factories import bearer
 
 Headers = dict[str, str]
 Send = Callable[..., Any]
@@ -18,26 +17,9 @@ PRODUCTION = f"{SHOP}/environments/production"
 
 
 @pytest.fixture
-def shop(session: Session) -> Any:
-    return ProjectFactory(slug="shop")
-
-
-@pytest.fixture
 def owner(shop: Any) -> Headers:
     """An administrator of the project."""
     return bearer(shop, "admin")
-
-
-@pytest.fixture
-def branch(shop: Any) -> Headers:
-    """The pipeline of a protected branch."""
-    return bearer(shop, "report", trusted=True)
-
-
-@pytest.fixture
-def stranger(shop: Any) -> Headers:
-    """The pipeline of any pull request."""
-    return bearer(shop, "report")
 
 
 @pytest.fixture

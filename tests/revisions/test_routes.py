@@ -11,27 +11,10 @@ from sqlmodel import Session
 
 from app.revisions import service
 from app.revisions.models import History, ProvedSchema, Revision
-from tests.factories import ProjectFactory, bearer, finding, proof, report, revision, sha256
+from tests.factories import ProjectFactory, finding, proof, report, revision, sha256
 
 Headers = dict[str, str]
 SHOP = "/api/v1/projects/shop"
-
-
-@pytest.fixture
-def shop(session: Session) -> Any:
-    return ProjectFactory(slug="shop")
-
-
-@pytest.fixture
-def branch(shop: Any) -> Headers:
-    """The pipeline of a protected branch."""
-    return bearer(shop, "report", trusted=True)
-
-
-@pytest.fixture
-def stranger(shop: Any) -> Headers:
-    """The pipeline of any pull request."""
-    return bearer(shop, "report")
 
 
 def post(client: TestClient, headers: Headers, content: dict[str, Any]) -> Any:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from app.gate.rows._catalog import CatalogTable, Column, Type
 from app.gate.rows._conditions import conditions_of
 from app.gate.rows._fill import fill
 from app.gate.rows._plan import Upgrade, make_plan
-from app.gate.server.throwaway import Server
-from tests.gate.lines import Bench, line_over
+from tests.gate.lines import Bench
 
 _TEXT = Type("text", "text", "base", "S")
 ORDERS = CatalogTable(
@@ -64,15 +61,6 @@ def test_the_condition_is_read_with_its_columns(sql, expression, columns):
 )
 def test_what_is_about_more_than_the_table_and_constants_is_not_read(sql):
     assert conditions_of(ORDERS, [sql]) == ()
-
-
-@pytest.fixture
-def bench(server: Server) -> Iterator[Bench]:
-    database = server.create_database()
-    with database.connect(autocommit=False) as connection:
-        yield Bench(connection, line_over(connection))
-        connection.rollback()
-    server.drop_database(database)
 
 
 def rows_for(bench: Bench, table: str, condition: str, before: str = "SELECT 1") -> tuple[int, int]:

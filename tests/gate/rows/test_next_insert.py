@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from app.gate.recording.model import RefusedInsert
 from app.gate.rows._fill import fill
 from app.gate.rows._next_insert import find_refused_inserts, try_next_inserts
 from app.gate.rows._plan import make_plan
-from app.gate.server.throwaway import Server
-from tests.gate.lines import Bench, line_over
-
-
-@pytest.fixture
-def bench(server: Server) -> Iterator[Bench]:
-    database = server.create_database()
-    with database.connect(autocommit=False) as connection:
-        yield Bench(connection, line_over(connection))
-        connection.rollback()
-    server.drop_database(database)
+from tests.gate.lines import Bench
 
 
 def refused_after(bench: Bench, before: str, upgrade: str, *tables: str, seeded: int = 0) -> tuple[RefusedInsert, ...]:

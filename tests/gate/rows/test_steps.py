@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,21 +12,11 @@ from app.gate.recording.model import Direction, LossKind, Populated, Rename, Row
 from app.gate.rows.connection import CommitRefused
 from app.gate.rows.steps import Committed, RolledBack
 from app.gate.rows.trial import RowsTrial, TrialResult
-from app.gate.server.throwaway import Server
 from tests.gate.checks.builders import added, key
-from tests.gate.lines import Bench, line_over
+from tests.gate.lines import Bench
 
 T = "CREATE TABLE t (id integer PRIMARY KEY, note text, total numeric(10,2))"
 FAILS_OVER_ANY_ROWS = "DO $$ BEGIN IF EXISTS (SELECT FROM t) THEN RAISE EXCEPTION 'rows'; END IF; END $$"
-
-
-@pytest.fixture
-def bench(server: Server) -> Iterator[Bench]:
-    database = server.create_database()
-    with database.connect(autocommit=False) as connection:
-        yield Bench(connection, line_over(connection))
-        connection.rollback()
-    server.drop_database(database)
 
 
 @dataclass

@@ -12,35 +12,35 @@ _LIST = re.compile(r"FOR VALUES IN \((?P<values>.*)\)", re.DOTALL)
 
 def within(partition_by: str, bounds: str) -> str | None:
     """The condition that every row of a partition with those bounds meets, for a key of one column."""
-    key = _KEY.fullmatch(partition_by)
-    if key is None:
-        return None
-    column = key["column"]
-    if key["strategy"] == "LIST":
-        found = _LIST.fullmatch(bounds)
-        if found is None or re.search(r"\bNULL\b", re.sub(r"'(?:[^']|'')*'", "", found["values"])):
-            return None
-        return f"{column} IS NOT NULL AND {column} IN ({found['values']})"
-    found = _RANGE.fullmatch(bounds)
+    found = _read(partition_by, bounds)
     if found is None:
         return None
-    low = [] if found["low"] == "MINVALUE" else [f"{column} >= {found['low']}"]
-    high = [] if found["high"] == "MAXVALUE" else [f"{column} < {found['high']}"]
-    return " AND ".join([f"{column} IS NOT NULL", *low, *high])
+    column, values, low, high = found
+    if values is not None:
+        return f"{column} IS NOT NULL AND {column} IN ({values})"
+    low_and_high = ([f"{column} >= {low}"] if low else []) + ([f"{column} < {high}"] if high else [])
+    return " AND ".join([f"{column} IS NOT NULL", *low_and_high])
 
 
 def outside(partition_by: str, bounds: str) -> str | None:
     """The condition that no row within those bounds meets, for a key of one column."""
-    key = _KEY.fullmatch(partition_by)
-    if key is None:
-        return None
-    column = key["column"]
-    if key["strategy"] == "LIST":
-        found = _LIST.fullmatch(bounds)
-        return f"{column} NOT IN ({found['values']})" if found and within(partition_by, bounds) else None
-    found = _RANGE.fullmatch(bounds)
+    found = _read(partition_by, bounds)
     if found is None:
         return None
-    low = [] if found["low"] == "MINVALUE" else [f"{column} < {found['low']}"]
-    high = [] if found["high"] == "MAXVALUE" else [f"{column} >= {found['high']}"]
-    return " OR ".join([*low, *high]) or None
+    column, values, low, high = found
+    if values is not None:
+        return f"{column} NOT IN ({values})"
+    return " OR ".join(([f"{column} < {low}"] if low else []) + ([f"{column} >= {high}"] if high else [])) or None
+
+
+def _read(partition_by: str, bounds: str) -> tuple[str, str | None, str | None, str | None] | None:
+    """The column, and the values of a list or the ends of a range; None if that is not all, as with NULL in a list."""
+    key = _KEY.fullmatch(partition_by)
+    found = (_LIST if key and key["strategy"] == "LIST" else _RANGE).fullmatch(bounds)
+    if key is None or found is None:
+        return None
+    if key["strategy"] == "LIST":
+        has_null = re.search(r"\bNULL\b", re.sub(r"'(?:[^']|'')*'", "", found["values"]))
+        return None if has_null else (key["column"], found["values"], None, None)
+    low = None if found["low"] == "MINVALUE" else found["low"]
+    return key["column"], None, low, None if found["high"] == "MAXVALUE" else found["high"]
