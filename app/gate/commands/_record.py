@@ -98,7 +98,10 @@ def _send(request: Request, sleep: Sleep) -> dict[str, Any]:
             sleep(min(max(pause_s, asked_s), LONGEST_PAUSE_S))
         except (OSError, HTTPException) as error:
             if pause_s is None:
-                raise RecordFailed(f"no answer from the record: {getattr(error, 'reason', None) or error}") from None
+                cause = getattr(error, "reason", None) or error
+                raise RecordFailed(
+                    f"no answer from the record ({cause}): is its URL right, and is it running?"
+                ) from None
             sleep(pause_s)
     raise AssertionError("the last try returns or raises")
 
