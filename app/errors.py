@@ -164,7 +164,7 @@ async def answer_fault(request: Request, fault: Exception) -> Response:
 
 def outcome_of(request: Request) -> str:
     """A commit may have succeeded although the database's answer to it was lost."""
-    if request.method == "GET":
+    if request.method in ("GET", "HEAD"):
         return "Nothing was changed. Try again shortly."
     return "It is not known whether the change was made: check before you send it again."
 

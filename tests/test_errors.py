@@ -209,6 +209,29 @@ def test_a_database_that_has_gone_is_told_as_that_and_its_place_is_not(
     assert client.get("/healthz").json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize(
+    ("method", "outcome"),
+    [("GET", "Nothing was changed."), ("POST", "It is not known whether the change was made")],
+)
+def test_what_became_of_a_request_is_said_where_it_is_known(
+    session: Session, caplog: pytest.LogCaptureFixture, method: str, outcome: str
+) -> None:
+    nowhere = sa.make_url("postgresql+psycopg2://127.0.0.1:1/shop")
+    app = create_app(Settings(database_url=nowhere))
+    app.state.workers = app.state.probe = workers_on(sa.create_engine(nowhere))
+    app.add_api_route("/fault", lambda: 1 // 0, methods=["GET", "POST"])
+    client = TestClient(app, raise_server_exceptions=False)
+    new = {"slug": "shop", "name": "The shop"} if method == "POST" else None
+
+    with caplog.at_level(logging.CRITICAL):
+        gone = client.request(method, "/api/v1/projects", json=new, headers={"Authorization": "Bearer ovp_x"})
+        fault = client.request(method, "/fault")
+
+    assert (gone.status_code, fault.status_code) == (503, 500)
+    assert outcome in gone.json()["detail"]
+    assert outcome in fault.json()["detail"]
+
+
 def test_a_service_that_can_work_says_so(client: TestClient) -> None:
     assert client.get("/readyz").json() == {"status": "ok"}
 

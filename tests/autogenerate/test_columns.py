@@ -145,6 +145,16 @@ def test_a_check_that_says_something_else_is_replaced(bench: Bench, tables: Tabl
     ]
 
 
+def test_a_check_comes_and_goes_with_its_table(bench: Bench, tables: Tables) -> None:
+    check = sa.CheckConstraint("length(text) > 0", name="size")
+
+    upgrade = bench.there_and_back(tables(other=[sa.Column("text", sa.String), check]))
+    back = bench.there_and_back(tables())
+
+    assert "ck_other_size" in upgrade
+    assert back == "op.drop_table('other')"
+
+
 def test_a_check_on_a_column_that_is_only_now_to_come_is_no_obstacle(bench: Bench, tables: Tables) -> None:
     bench.there_and_back(tables(sa.Column("text", sa.String), sa.CheckConstraint("length(text) > 0", name="size")))
 

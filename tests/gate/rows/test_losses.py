@@ -447,6 +447,21 @@ def test_a_table_that_can_no_longer_be_read_is_not_lost(bench: Bench) -> None:
     assert losses(before, read_contents(bench.line.ask, TABLES)) == ()
 
 
+def test_a_table_that_can_no_longer_be_read_hides_no_other(bench: Bench) -> None:
+    bench.run(
+        """
+        CREATE ROLE overproof_reader;
+        CREATE TABLE t (a integer); INSERT INTO t VALUES (1);
+        CREATE TABLE u (a integer); INSERT INTO u VALUES (2); GRANT ALL ON u TO overproof_reader
+        """
+    )
+    before = read_contents(bench.line.ask, TABLES)
+
+    bench.run("SET LOCAL ROLE overproof_reader; DELETE FROM u")
+
+    assert by_column(losses(before, read_contents(bench.line.ask, TABLES))) == {"u": "rows deleted"}
+
+
 def test_names_that_must_be_quoted_are_read(bench: Bench) -> None:
     bench.run(
         """CREATE SCHEMA "a.b"; CREATE TABLE "a.b"."C d" ("e ""f'" integer); INSERT INTO "a.b"."C d" VALUES (1)"""
