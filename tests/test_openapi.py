@@ -19,6 +19,7 @@ from app.factory import create_app
 from app.gate.server.database import Database
 from app.settings import Settings
 from tests import factories
+from tests.api_page import PAGE, api_page
 
 EXAMPLES = 4  # of each operation, each time the same
 
@@ -90,3 +91,7 @@ def test_every_answer_is_one_that_the_document_describes(
         else:
             tried += 1
     assert tried >= 10
+
+
+def test_the_page_of_the_api_is_of_this_api() -> None:
+    assert PAGE.read_text(encoding="utf-8") == api_page(), "Run `python -m tests.api_page`."
