@@ -190,6 +190,7 @@ def step_entry(step: Step) -> StepEntry:
                 ],
                 rewrites=[redact(table) for table in statement.rewrites],
                 scans=[redact(table) for table in statement.scans],
+                transactional=statement.transactional,
             )
             for statement in step.statements
         ],

@@ -125,6 +125,7 @@ class StatementEntry(ReportModel):
     locks: list[dict[str, str]] = []  # [{"table": "public.orders", "mode": "AccessExclusiveLock"}]
     rewrites: list[str] = []
     scans: list[str] = []
+    transactional: bool = True  # false in an autocommit block
 
 
 class StepEntry(ReportModel):

@@ -11,6 +11,7 @@ from app.gate.report.model import FindingEntry, Report, RevisionEntry
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.gate.reporters._effects import effects_of
 from app.gate.reporters._grouping import groups_of, header_of, totals
+from app.gate.reporters._paragraphs import language_of, runs_of, without_indent
 from app.gate.reporters.escaping import one_line, shortened, visible, without_commands
 from app.gate.reporters.text import location
 from app.gate.wording import counted, listed
@@ -232,52 +233,16 @@ def fenced(text: str, language: str | None = None) -> str:
     """A block of code, whatever backticks are in the text."""
     text = shortened(visible(text), DETAIL_LINES, DETAIL_COLUMNS)
     fence = "`" * max(3, _longest_run(text) + 1)
-    language = _language_of(text) if language is None else language
+    language = language_of(text) if language is None else language
     return f"{fence}{language}\n{text}\n{fence}"
-
-
-def _language_of(text: str) -> str:
-    return next((language for language, form in LANGUAGES.items() if form.match(text)), "")
-
-
-SQL = re.compile(
-    r"\s*(?:--|(?:ALTER|CREATE|DELETE|DO|DROP|INSERT|REINDEX|SELECT|SET|TRUNCATE|UPDATE|WITH(?!\s+op\.))\b)",
-    re.IGNORECASE,
-)
-
-
-LANGUAGES = {
-    "sql": SQL,
-    "console": re.compile(r"\s*(?:\$ )?(?:alembic|flask|git|overproof|python3?|pip|uv) "),
-    "python": re.compile(
-        r"\s*(?:#|@|(?:op|sa|context)\.|(?:async )?def |with |import |from |for |if |\w+ = [\"'\[({N])"
-    ),
-}
 
 
 def paragraphs(text: str) -> str:
     """Prose in which indented lines are code."""
     parts: list[str] = []
-    for is_code, lines in _runs(shortened(visible(text), 2 * DETAIL_LINES, DETAIL_COLUMNS).split("\n")):
-        parts.append(
-            fenced("\n".join(line.removeprefix("    ") for line in lines)) if is_code else prose(" ".join(lines))
-        )
+    for is_code, lines in runs_of(shortened(visible(text), 2 * DETAIL_LINES, DETAIL_COLUMNS).split("\n")):
+        parts.append(fenced(without_indent(lines)) if is_code else prose(" ".join(lines)))
     return "\n\n".join(parts)
-
-
-def _runs(lines: Iterable[str]) -> Iterator[tuple[bool, list[str]]]:
-    """Paragraphs, each with whether it is code. A blank line ends prose, and code only if prose follows."""
-    run: list[str] = []
-    is_code = False
-    for line in lines:
-        starts_code = line[:1].isspace() and bool(line.strip())
-        if (line.strip() and starts_code != is_code) or (not line.strip() and not is_code):
-            if "".join(run).strip():
-                yield is_code, run
-            run, is_code = [], starts_code
-        run.append(line)
-    if "".join(run).strip():
-        yield is_code, run
 
 
 def _longest_run(text: str) -> int:

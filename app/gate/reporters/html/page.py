@@ -1,0 +1,112 @@
+"""Jinja's environment for our pages: everything that a report quotes is escaped, and shown as it is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+
+from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from app.gate.reporters._paragraphs import runs_of, without_indent
+from app.gate.reporters.escaping import one_line, shortened, visible
+from app.gate.reporters.html.timeline import SQL_WORDS
+from app.gate.wording import counted
+
+BLOCK_LINES, BLOCK_COLUMNS = 200, 2000
+
+
+def environment(*loaders: BaseLoader) -> Environment:
+    """The templates of the report, and those of `loaders`, which are looked through first."""
+    made = Environment(
+        loader=ChoiceLoader([*loaders, PackageLoader("app.gate.reporters.html")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "prose": prose,
+        "paragraphs": paragraphs,
+        "block": block,
+        "line": one_line,
+        "line_of_code": line_of_code,
+        "lock_mode": lock_mode,
+        "duration": duration,
+        "moment": moment,
+        "counted": counted,
+        "quantity": quantity,
+    }
+    return made
+
+
+@cache
+def style() -> str:
+    """The style sheet of all pages."""
+    loader = PackageLoader("app.gate.reporters.html")
+    return loader.get_source(Environment(), "style.css")[0]  # noqa: S701 - a style sheet is no template
+
+
+def prose(text: str) -> Markup:
+    """One line, in which our own `code` is code."""
+    parts = re.split(r"`([^`]+)`", one_line(text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)
+    )
+
+
+def paragraphs(text: str) -> Markup:
+    """Prose in which indented lines are code."""
+    lines = shortened(visible(text), BLOCK_LINES, BLOCK_COLUMNS).split("\n")
+    return Markup("\n").join(_paragraphs(lines))
+
+
+def _paragraphs(lines: list[str]) -> Iterator[Markup]:
+    for is_code, run in runs_of(lines):
+        yield block(without_indent(run).strip("\n")) if is_code else Markup("<p>{}</p>").format(prose(" ".join(run)))
+
+
+def block(text: str) -> Markup:
+    """Code to read and to copy: a click selects all of it."""
+    shown = shortened(visible(text), BLOCK_LINES, BLOCK_COLUMNS)
+    return Markup('<pre tabindex="0"><code>{}</code></pre>').format(shown)
+
+
+def line_of_code(text: str) -> str:
+    """With its indent, and shortened."""
+    return shortened(visible(text).replace("\n", " "), 1, BLOCK_COLUMNS)
+
+
+def lock_mode(name: str) -> str:
+    """ "ACCESS EXCLUSIVE" for "AccessExclusiveLock"."""
+    return SQL_WORDS.get(name, one_line(name))
+
+
+def duration(ms: float) -> str:
+    """ "3.2 ms", "1.4 s" or "2 min 5 s"."""
+    if ms < 1000:
+        return f"{ms:.1f} ms" if ms < 10 else f"{ms:.0f} ms"
+    if ms < 60_000:
+        return f"{ms / 1000:.1f} s"
+    minutes, seconds = divmod(round(ms / 1000), 60)
+    return f"{minutes} min {seconds} s"
+
+
+def moment(when: datetime) -> Markup:
+    """A time in UTC, with the exact one for programs."""
+    utc = when.astimezone(UTC)
+    return Markup('<time datetime="{}">{} UTC</time>').format(
+        utc.isoformat(timespec="milliseconds"), utc.strftime("%Y-%m-%d %H:%M")
+    )
+
+
+def quantity(number: float) -> str:
+    """ "940", "12 thousand" or "3.4 million"."""
+    for size, word in ((1_000_000_000, "billion"), (1_000_000, "million"), (10_000, "thousand")):
+        if number >= size:
+            unit = 1000 if word == "thousand" else size
+            scaled = number / unit
+            return f"{scaled:.0f} {word}" if scaled >= 10 else f"{scaled:.1f} {word}"
+    return f"{number:,.0f}"

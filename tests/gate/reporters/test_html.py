@@ -1,0 +1,221 @@
+"""The report as a page: all of it is there, and nothing of what a project wrote is anything but text."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+
+from app.gate.checks.pages import DOCUMENTATION_URL
+from app.gate.report.model import AssumptionEntry, Excerpt, GraphEntry, Report, RevisionEntry, StatementEntry, StepEntry
+from app.gate.report.verdict import Severity, Verdict
+from app.gate.reporters.escaping import UNSEEN, one_line
+from app.gate.reporters.html import render
+from app.gate.reporters.html.page import duration, moment, prose, quantity
+from tests.gate.reporters.samples import ATTACKS, finding, report
+from tests.gate.reporters.strategies import reports
+
+PAGES = DOCUMENTATION_URL.partition("{")[0]
+VOID = {"meta", "br", "rect", "circle", "path"}
+
+
+class Page(HTMLParser):
+    """What a reader sees of a page, and the elements of which it is made."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.text.split())
+
+    def values(self, attribute: str) -> list[str]:
+        return [attributes[attribute] or "" for _, attributes in self.elements if attribute in attributes]
+
+
+@given(reports())
+def test_what_a_project_wrote_is_text_and_nothing_else(subject: Report) -> None:
+    page = Page(render(subject))
+
+    assert page.open == []
+    tags = {tag for tag, _ in page.elements}
+    assert tags.isdisjoint({"script", "img", "iframe", "object", "form", "link", "base", "b"})
+    assert not any(name.startswith("on") or name == "style" for _, names in page.elements for name in names)
+    assert all(link.startswith(("#", PAGES)) for link in page.values("href") + page.values("src"))
+    assert not UNSEEN.search(page.text)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_in_every_field_is_shown(attack: str) -> None:
+    evil = finding(
+        attack,
+        check=attack,
+        object=attack,
+        detail=attack,
+        help=attack,
+        path=attack,
+        assumption=AssumptionEntry(sql=attack),
+        excerpt=Excerpt(first_line=19, lines=[attack, attack]),
+    )
+    step = StepEntry(
+        revision="b2",
+        direction="upgrade",
+        duration_ms=1.0,
+        statements=[
+            StatementEntry(
+                sql=attack, duration_ms=1.0, locks=[{"table": attack, "mode": attack}], rewrites=[attack], scans=["t"]
+            )
+        ],
+        changes=[attack],
+    )
+    accepted = finding(check=attack, allowed=attack)
+    page = Page(render(report(evil, accepted, steps=[step], not_covered=[attack], reason=attack)))
+
+    assert page.open == []
+    assert {tag for tag, _ in page.elements}.isdisjoint({"script", "img", "b"})
+    assert one_line(attack).replace("`", "") in page.words.replace("`", "")
+
+
+def test_the_ids_of_a_page_are_each_used_once_and_every_link_within_it_leads_somewhere() -> None:
+    page = Page(render(report(finding(), finding(revision="b2"), finding(revision="gone"), finding(revision=None))))
+
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in page.values("href") if link.startswith("#")} <= set(ids)
+    assert {"finding-1", "finding-4", "revision-2", "history"} <= set(ids)
+
+
+def test_the_verdict_comes_first_and_each_finding_has_its_place_and_its_fix() -> None:
+    bad = finding(
+        "`orders` is locked.",
+        check="table-rewrite",
+        object="public.orders",
+        detail="ALTER TABLE orders …",
+        help="Do this:\n\n    op.execute('SELECT 1')",
+        excerpt=Excerpt(first_line=19, lines=["def upgrade():", "    op.alter_column()"]),
+        assumption=AssumptionEntry(sql="SELECT * FROM orders LIMIT 10"),
+    )
+    page = Page(render(report(bad)))
+
+    first = next(tag for tag, _ in page.elements if tag.startswith("h") and tag[1:].isdigit())
+    assert first == "h1"
+    assert page.words.index("The migrations fail: 1 error") < page.words.index("versions/a1.py:20")
+    for words in (
+        "orders is locked.",
+        "20 op.alter_column()",
+        "op.execute('SELECT 1')",
+        "SELECT * FROM orders LIMIT 10",
+    ):
+        assert words in page.words, words
+    assert f"{PAGES}table-rewrite.md" in page.values("href") or any(
+        "table-rewrite" in each for each in page.values("href")
+    )
+
+
+def test_notices_are_folded_and_errors_are_not() -> None:
+    page = Page(render(report(finding(), finding(severity=Severity.NOTICE))))
+
+    folded = [
+        attributes
+        for tag, attributes in page.elements
+        if tag == "details" and "finding" in (attributes.get("class") or "")
+    ]
+    assert ["open" in each for each in folded] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (Verdict.PASS, "The migrations pass"),
+        (Verdict.FAIL, "The migrations fail"),
+        (Verdict.ERROR, "The migrations could not be verified"),
+    ],
+)
+def test_each_verdict_has_its_words(verdict: Verdict, words: str) -> None:
+    assert words in Page(render(report(verdict=verdict))).words
+
+
+def test_the_page_allows_itself_nothing_but_its_style() -> None:
+    page = Page(render(report()))
+
+    policy = next(each["content"] or "" for tag, each in page.elements if each.get("http-equiv"))
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+
+
+def test_what_a_revision_changes_and_locks_is_there_without_a_finding() -> None:
+    page = Page(render(report()))
+
+    assert "adds column orders.note" in page.words
+    assert "ALTER TABLE orders ADD note text" in page.words
+    assert "locks public.orders in ACCESS EXCLUSIVE mode" in page.words
+    assert "Nothing was found." in page.words
+
+
+def test_of_a_long_history_only_revisions_with_findings_are_shown() -> None:
+    revisions = [
+        RevisionEntry(revision=f"r{number}", down_revisions=[f"r{number - 1}"] * (number > 0)) for number in range(60)
+    ]
+    page = Page(
+        render(report(finding(revision="r7"), graph=GraphEntry(heads=["r59"], bases=["r0"], revisions=revisions)))
+    )
+
+    assert [each for each in page.values("id") if each.startswith("revision-") and each.count("-") == 1] == [
+        "revision-8"
+    ]
+
+
+def test_a_report_of_an_early_end_is_a_page_too() -> None:
+    page = Page(
+        render(report(verdict=Verdict.ERROR, reason="the server is gone", graph=GraphEntry(), checks=[], steps=[]))
+    )
+
+    assert "the server is gone" in page.words
+
+
+def test_quoted_words_are_code() -> None:
+    assert prose("a `<b>` c") == "a <code>&lt;b&gt;</code> c"
+
+
+@pytest.mark.parametrize(
+    ("ms", "words"),
+    [(3.21, "3.2 ms"), (999, "999 ms"), (1000, "1.0 s"), (59_949, "59.9 s"), (125_000, "2 min 5 s")],
+)
+def test_durations(ms: float, words: str) -> None:
+    assert duration(ms) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(0, "0"), (9_999, "9,999"), (12_300, "12 thousand"), (3_400_000, "3.4 million"), (2_000_000_000, "2.0 billion")],
+)
+def test_quantities(number: float, words: str) -> None:
+    assert quantity(number) == words
+
+
+def test_a_time_is_shown_in_utc_with_the_exact_one_for_programs() -> None:
+    when = datetime(2026, 11, 30, 1, 2, 3, 456000, tzinfo=timezone(timedelta(hours=2)))
+
+    assert moment(when) == '<time datetime="2026-11-29T23:02:03.456+00:00">2026-11-29 23:02 UTC</time>'
+    assert when.astimezone(UTC).hour == 23
