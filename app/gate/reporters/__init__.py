@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from app.gate.report.model import Report
 
-FORMATS = ("text", "json", "markdown", "github", "sarif", "junit", "html")
+FORMATS = ("text", "json", "markdown", "github", "gitlab", "sarif", "junit", "html")
 
 
 def renderer_for(name: str) -> Callable[[Report], str]:

@@ -35,6 +35,16 @@ def groups_of(report: Report, findings: Iterable[FindingEntry]) -> list[FindingG
     ]
 
 
+def place_of(finding: FindingEntry, report: Report) -> tuple[str | None, int | None]:
+    """The path and line at which a tool shows the finding. One about the history as a whole is shown at its head."""
+    if finding.path is not None:
+        return finding.path, finding.line
+    heads = set(report.graph.heads)
+    return next(
+        ((each.path, 1) for each in report.graph.revisions if each.revision in heads and each.path), (None, None)
+    )
+
+
 def totals(findings: Iterable[FindingEntry]) -> str:
     """ "2 errors, 1 warning and 3 notices"; empty if there are none."""
     numbers = Counter(finding.severity for finding in findings)

@@ -9,22 +9,39 @@ from pathlib import Path, PurePosixPath
 
 from app.gate.checks.pages import find_url
 from app.gate.report.model import FindingEntry, Report
-from app.gate.report.verdict import Verdict
+from app.gate.report.verdict import Severity, Verdict
 from app.gate.reporters import markdown
 from app.gate.reporters.escaping import one_line, shortened, visible
+from app.gate.wording import counted, listed
 
 SUMMARY_LIMIT_BYTES = 1_048_576  # of all that the steps of one job append; GitHub drops a longer summary entirely
 MESSAGE_LINES = 20
+ANNOTATIONS = 10  # of each kind that GitHub shows for a step; of all kinds, 50 for a job
 
 
 def render(report: Report) -> str:
-    """One command for each open finding, the most severe first: GitHub shows ten of each kind for a step."""
-    commands = [_annotation(finding) for finding in report.open_findings]
+    """One command for each open finding, the most severe first, as far as GitHub shows them; the rest is counted."""
+    commands: dict[str, list[str]] = {severity.value: [] for severity in Severity}
     if report.verdict is Verdict.ERROR:
-        commands.insert(
-            0, _command("error", visible(report.reason or ""), title="Overproof could not verify the migrations")
+        commands["error"].append(
+            _command("error", visible(report.reason or ""), title="Overproof could not verify the migrations")
         )
-    return "".join(f"{command}\n" for command in commands)
+    changed = _changed_paths(report)
+    for finding in sorted(report.open_findings, key=lambda each: each.path not in changed):
+        commands[finding.severity.value].append(_annotation(finding))
+    left_out = listed(
+        [counted(len(each) - ANNOTATIONS, kind) for kind, each in commands.items() if len(each) > ANNOTATIONS]
+    )
+    lines = [command for each in commands.values() for command in each[:ANNOTATIONS]]
+    if left_out:
+        lines.append(f"{left_out} more than GitHub shows as annotations: see the job's summary")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _changed_paths(report: Report) -> set[str | None]:
+    """The files that a pull request changes: GitHub shows annotations of others only on the page of the job."""
+    changed = {each.path for each in report.graph.revisions if each.new}
+    return changed | {each.path for each in report.open_findings if each.check == "merged-history"}
 
 
 def append_summary(report: Report, path: Path) -> None:

@@ -15,6 +15,7 @@ from app.gate.checks.pages import find_url, page_of
 from app.gate.checks.registry import UnknownCheck, get_check
 from app.gate.report.model import FindingEntry, Report
 from app.gate.report.verdict import Severity, Verdict
+from app.gate.reporters._grouping import place_of
 from app.gate.reporters.escaping import visible
 from app.gate.reporters.json import without_risks
 
@@ -105,13 +106,8 @@ def _message(finding: FindingEntry) -> str:
 
 
 def _locations(finding: FindingEntry, report: Report) -> list[dict[str, Any]]:
-    """Where the finding is; code scanning shows no result without a location, so one about the history is put at its
-    head."""
-    path, line = finding.path, finding.line
-    if path is None:
-        heads = set(report.graph.heads)
-        path = next((each.path for each in report.graph.revisions if each.revision in heads and each.path), None)
-        line = 1
+    """Where the finding is; code scanning shows no result without a location."""
+    path, line = place_of(finding, report)
     if path is None:
         return []
     location: dict[str, Any] = {"artifactLocation": _artifact(path)}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hypothesis import given
 
-from app.gate.report.model import Report
+from app.gate.report.model import GraphEntry, Report, RevisionEntry
 from app.gate.report.verdict import Severity, Verdict
 from app.gate.reporters.escaping import one_line, visible
 from app.gate.reporters.github import SUMMARY_LIMIT_BYTES, append_summary, render
@@ -42,10 +42,46 @@ def test_the_kind_of_an_annotation_is_the_severity() -> None:
     assert kinds == ["error", "warning", "notice"]
 
 
-def test_the_heaviest_come_first_since_github_shows_only_ten_of_a_kind() -> None:
+def test_the_heaviest_come_first() -> None:
     lines = render(report(finding(severity="notice"), finding(severity="error"))).splitlines()
 
     assert [parsed(line)[0] for line in lines] == ["error", "notice"]
+
+
+def test_files_that_a_pull_request_changes_come_first() -> None:
+    graph = GraphEntry(
+        revisions=[
+            RevisionEntry(revision="a1", path="versions/a1.py", new=False),
+            RevisionEntry(revision="b2", path="versions/b2.py"),
+        ]
+    )
+    found = [
+        finding(severity=severity, check=check, path=f"versions/{name}.py")
+        for check, name in (("round-trip", "a1"), ("merged-history", "a0"), ("round-trip", "b2"))
+        for severity in ("warning", "error")
+    ]
+
+    lines = render(report(*found, graph=graph)).splitlines()
+
+    assert [(parsed(line)[0], parsed(line)[1]["file"]) for line in lines] == [
+        (kind, f"versions/{name}.py") for kind in ("error", "warning") for name in ("a0", "b2", "a1")
+    ]
+
+
+def test_no_more_annotations_than_github_shows_and_the_rest_is_counted() -> None:
+    found = [finding(severity=severity) for severity, number in (("error", 12), ("notice", 11)) for _ in range(number)]
+
+    *lines, last = render(report(*found)).splitlines()
+
+    assert [parsed(line)[0] for line in lines] == ["error"] * 10 + ["notice"] * 10
+    assert last == "2 errors and 1 notice more than GitHub shows as annotations: see the job's summary"
+
+
+def test_the_reason_for_an_error_is_one_of_the_annotations_that_github_shows() -> None:
+    lines = render(report(*(finding() for _ in range(10)), verdict=Verdict.ERROR, reason="no server")).splitlines()
+
+    assert "no server" in lines[0]
+    assert lines[-1].startswith("1 error more")
 
 
 def test_an_accepted_finding_is_no_annotation() -> None:
@@ -68,7 +104,14 @@ def test_an_error_is_an_annotation() -> None:
 def test_each_line_is_one_command_that_says_what_the_finding_says(sample: Report) -> None:
     lines = render(sample).split("\n")[:-1]
 
-    findings = sample.open_findings
+    changed = [each.path for each in sample.graph.revisions]
+    findings = [
+        each
+        for severity in Severity
+        for is_changed in (True, False)
+        for each in sample.open_findings
+        if each.severity is severity and (each.path in changed) is is_changed
+    ]
     assert len(lines) == len(findings) + (sample.verdict is Verdict.ERROR)
     for line, each in zip(lines[-len(findings) :], findings, strict=False):
         kind, properties, message = parsed(line)
