@@ -23,8 +23,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from app import __version__
-
 
 class CommandFailed(Exception):
     """What a command could not do, in one human-readable line that says what to do next."""
@@ -47,6 +45,7 @@ COMMANDS = (
     Command("can-deploy", "app.gate.commands.can_deploy", "ask the record whether a commit may be deployed"),
     Command("deployed", "app.gate.commands.deployed", "tell the record what is deployed"),
     Command("serve", "app.serve", "serve the record's API"),
+    Command("upgrade-database", "app.upgrade_database", "bring the record's database to head"),
     Command("prune", "app.retention", "delete what the record no longer keeps"),
     Command("token", "app.projects.commands", "issue, list and revoke API tokens"),
 )
@@ -58,7 +57,7 @@ def parser_for(command: Command | None) -> argparse.ArgumentParser:
         prog="overproof",
         description="Proves an Alembic migration on a real PostgreSQL before it merges, and remembers what it proved.",
     )
-    parser.add_argument("--version", action="version", version=f"overproof {__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and its commit, and exit")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for each in COMMANDS:
         if each is command:
@@ -67,6 +66,16 @@ def parser_for(command: Command | None) -> argparse.ArgumentParser:
         else:
             subparsers.add_parser(each.name, help=each.summary)
     return parser
+
+
+class _Version(argparse.Action):
+    """Asks Git for the commit, so only when the option is there."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from app.commit import describe_version
+
+        print(f"overproof {describe_version()}")
+        parser.exit()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,8 +13,10 @@ from sqlalchemy.exc import DBAPIError
 
 from app.database import DatabaseRefused
 
-MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
-UPGRADE = "python -m alembic upgrade head"
+# The build puts them into the package (setup.py). In a checkout they are next to it.
+_INSTALLED = Path(__file__).resolve().with_name("migrations")
+MIGRATIONS = _INSTALLED if _INSTALLED.is_dir() else _INSTALLED.parents[1] / "migrations"
+UPGRADE = "overproof upgrade-database" if _INSTALLED.is_dir() else "python -m alembic upgrade head"
 
 
 class NotAtHead(DatabaseRefused):
@@ -60,7 +62,7 @@ def _revisions_of(connection: sa.Connection) -> set[str]:
 @cache  # read once: the code of a process does not change
 def _scripts() -> ScriptDirectory:
     if not MIGRATIONS.is_dir():
-        raise NotAtHead(f"there are no migrations in {MIGRATIONS}: run the service from a checkout of Overproof")
+        raise NotAtHead(f"there are no migrations in {MIGRATIONS}: install Overproof from a wheel or a checkout")
     return ScriptDirectory(str(MIGRATIONS))
 
 

@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
         "serve",
         help="serve the record's API",
         description="Serves the record's API from the database that DATABASE_URL names. It must be at head: run "
-        "`python -m alembic upgrade head` first.",
+        "`overproof upgrade-database` first.",
     )
     parser.add_argument(
         "--embedded",
@@ -72,31 +72,21 @@ def embedded_database() -> Iterator[None]:
 
     Raises CommandFailed.
     """
+    import sqlalchemy as sa
+
+    from app.database import create_engine, database_url
     from app.gate.errors import ServerUnavailable
     from app.gate.server.persistent import persistent_database
+    from app.upgrade_database import upgrade_to_head
 
     try:
         with persistent_database() as database:
             os.environ["DATABASE_URL"] = database.url("psycopg2")
-            upgrade_to_head()
+            upgrade_to_head(create_engine(database_url(), poolclass=sa.NullPool))
             welcome()
             yield
     except ServerUnavailable as unavailable:
         raise CommandFailed(str(unavailable)) from None
-
-
-def upgrade_to_head() -> None:
-    """What `python -m alembic upgrade head` does, without waiting for another Python to start."""
-    import sqlalchemy as sa
-    from alembic import command
-    from alembic.config import Config
-
-    from app.database import create_engine, database_url
-    from app.schema_version import MIGRATIONS
-
-    config = Config(MIGRATIONS.parent / "alembic.ini")
-    config.attributes["connection"] = create_engine(database_url(), poolclass=sa.NullPool)
-    command.upgrade(config, "head")
 
 
 def welcome() -> None:

@@ -28,11 +28,13 @@ from app.gate.judging import judge as judging
 from app.gate.recording.model import ALL_EVIDENCE, Evidence, Recording
 from app.gate.report.model import Report
 from app.gate.report.verdict import NOT_ASKED_FOR, Severity
+from app.gate.reporters import FORMATS
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.target.target import Target
 from tests.gate.checks.builders import failure, recording, revision, trip
 from tests.gate.projects import COMMAND, script, write_project
+from tests.gate.report.test_schema import VALIDATOR
 
 ROOT = Path(__file__).parents[3]
 
@@ -100,7 +102,9 @@ def run(*arguments: str, command: tuple[str, ...] = ("true",)) -> int:
 
 
 def report_at(path: Path | str) -> Report:
-    return Report.model_validate_json(Path(path).read_text())
+    text = Path(path).read_text()
+    VALIDATOR.validate(json.loads(text))
+    return Report.model_validate_json(text)
 
 
 # Exit statuses
@@ -350,30 +354,23 @@ def test_every_report_that_is_asked_for_is_written(gate: Gate, capsys: pytest.Ca
     gate.result = [BROKEN]
     Path("out").mkdir()
 
-    status = run(*(f"--output={name}:out/{name}" for name in ("text", "json", "markdown", "github", "sarif", "junit")))
+    status = run(*(f"--output={name}:out/{name}" for name in FORMATS))
 
     assert status == 1
-    for name in ("text", "json", "markdown", "github", "sarif", "junit"):
+    for name in FORMATS:
         assert "orders" in Path("out", name).read_text()
     assert capsys.readouterr().out == Path("out", "text").read_text()
-    assert sorted(path.name for path in Path("out").iterdir()) == [
-        "github",
-        "json",
-        "junit",
-        "markdown",
-        "sarif",
-        "text",
-    ]
+    assert {path.name for path in Path("out").iterdir()} == set(FORMATS)
 
 
 def test_every_report_that_is_asked_for_is_written_when_nothing_could_be_verified(gate: Gate) -> None:
     gate.result = CannotVerify("the command never reached Alembic")
     Path("out").mkdir()
 
-    status = run(*(f"--output={name}:out/{name}" for name in ("text", "json", "markdown", "github", "sarif", "junit")))
+    status = run(*(f"--output={name}:out/{name}" for name in FORMATS))
 
     assert status == 2
-    for name in ("text", "json", "markdown", "github", "sarif", "junit"):
+    for name in FORMATS:
         assert "the command never reached Alembic" in Path("out", name).read_text()
 
 
