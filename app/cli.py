@@ -40,6 +40,9 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("verify", "app.gate.commands.verify", "prove a project's migrations on a throwaway PostgreSQL"),
+    Command(
+        "graph", "app.gate.commands.graph", "list the revisions, or check how they are connected, without a database"
+    ),
     Command("explain", "app.gate.commands.explain", "describe a check: what it finds, why it hurts and how to fix it"),
     Command("snapshot", "app.gate.commands.snapshot", "print the schema of a live database as JSON, read-only"),
     Command("can-deploy", "app.gate.commands.can_deploy", "ask the record whether a commit may be deployed"),

@@ -6,11 +6,12 @@ import ast
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 from app.gate.errors import CannotVerify
+from app.gate.history.paths import repository_root
 from app.gate.history.repository import GitFailed, Repository
 from app.gate.recording.model import Divergence, Graph
 
@@ -75,6 +76,21 @@ def revision_of(text: str) -> str | None:
     """The revision that the script declares."""
     found = _REVISION.search(text)
     return found[1] if found else None
+
+
+def compare_with_base(
+    graph: Graph, locations: Iterable[Path], directory: Path, ref: str, env: Path
+) -> tuple[Graph, Divergence]:
+    """The graph with its new revisions marked, and what the branch did to the old ones. Raises CannotVerify."""
+    root = repository_root(directory)
+    folders = {*locations, *(root / folder for folder in {each.path.rpartition("/")[0] for each in graph.revisions})}
+    base = read_base(ref, root, sorted(folders))
+    outside = {each.revision for each in graph.revisions if each.path.startswith("/")}
+    revisions = tuple(
+        replace(each, is_new=each.revision not in base.scripts and each.revision not in outside)
+        for each in graph.revisions
+    )
+    return replace(graph, revisions=revisions), compare(base, graph, root, env)
 
 
 def compare(base: Base, graph: Graph, root: Path, env: Path) -> Divergence:

@@ -37,6 +37,12 @@ def render(report: Report, verbosity: int = 0) -> str:
     return without_commands("".join(f"{line.text}\n" for line in lines_of(report, WIDTH, verbosity)))
 
 
+def render_findings(report: Report) -> str:
+    """The findings alone, without what was judged and how."""
+    lines = _details(report, WIDTH, is_verbose=True)
+    return without_commands("".join(f"{line.text}\n" for line in lines).lstrip("\n"))
+
+
 def print_on(console: Console, report: Report, verbosity: int = 0) -> None:
     """The same in colours, as wide as the terminal within reason."""
     from rich.text import Text

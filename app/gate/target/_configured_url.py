@@ -35,12 +35,12 @@ class ConfiguredUrl:
 
 def find_configured_url(target: Target) -> ConfiguredUrl | None:
     """The URL in the configuration that the target's command reads; None if there is none, or it is made of others."""
-    configuration = _read_configuration(target)
+    configuration = read_configuration(target)
     url = configuration.get("sqlalchemy.url").strip() if configuration else ""
     if configuration is None or not re.match(r"[\w+]+://", url):
         return None
     location = configuration.get("script_location") or _script_location_in(target.directory / "pyproject.toml")
-    env = _text_of(target.directory / location / "env.py")
+    env = text_of(target.directory / location / "env.py")
     return ConfiguredUrl(
         configuration.place,
         url,
@@ -51,7 +51,7 @@ def find_configured_url(target: Target) -> ConfiguredUrl | None:
 
 def find_databases(target: Target) -> tuple[str, list[str]]:
     """The configuration's place, and the databases for which it has sections, as that of Alembic's multidb template."""
-    configuration = _read_configuration(target)
+    configuration = read_configuration(target)
     if configuration is None:
         return "", []
     names = re.split(r"[,\s]+", configuration.get("databases").strip())
@@ -59,7 +59,7 @@ def find_databases(target: Target) -> tuple[str, list[str]]:
 
 
 @dataclass(frozen=True)
-class _Configuration:
+class AlembicConfiguration:
     """An Alembic configuration, and the section of it that the command uses."""
 
     place: str
@@ -73,18 +73,18 @@ class _Configuration:
             return ""
 
 
-def _read_configuration(target: Target) -> _Configuration | None:
-    place = _option(target.command, "-c", "--config") or os.environ.get("ALEMBIC_CONFIG") or "alembic.ini"
+def read_configuration(target: Target) -> AlembicConfiguration | None:
+    place = option_of(target.command, "-c", "--config") or os.environ.get("ALEMBIC_CONFIG") or "alembic.ini"
     path = target.directory / place
     parser = configparser.ConfigParser({"here": str(path.parent)}, strict=False)
     try:
         parser.read_string(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, configparser.Error):
         return None
-    return _Configuration(place, _option(target.command, "-n", "--name") or "alembic", parser)
+    return AlembicConfiguration(place, option_of(target.command, "-n", "--name") or "alembic", parser)
 
 
-def _option(command: Sequence[str], short: str, long: str) -> str | None:
+def option_of(command: Sequence[str], short: str, long: str) -> str | None:
     """The value of an option of Alembic's: "-c x", "-cx", "--config x", "--config=x"."""
     for word, following in zip(command, [*command[1:], ""], strict=True):
         if word in (short, long):
@@ -97,11 +97,11 @@ def _option(command: Sequence[str], short: str, long: str) -> str | None:
 
 
 def _script_location_in(pyproject: Path) -> str:
-    found = re.search(r'^script_location\s*=\s*"([^"]+)"', _text_of(pyproject), re.MULTILINE)
+    found = re.search(r'^script_location\s*=\s*"([^"]+)"', text_of(pyproject), re.MULTILINE)
     return found[1].replace("%(here)s", str(pyproject.parent)) if found else "."
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
     with suppress(OSError):
         return path.read_text("utf-8", "replace")
     return ""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.gate.errors import CannotVerify
-from app.gate.history.git_base import compare, read_base
+from app.gate.history.git_base import compare_with_base
 from app.gate.history.graph import read_graph
-from app.gate.history.paths import repository_root
 from app.gate.postgres.sqlstates import EXISTS_ALREADY
-from app.gate.recording.model import Direction, Divergence, Failure, Graph
+from app.gate.recording.model import Direction, Failure
 from app.gate.walk.client import DriverClient
 from app.gate.walk.plan import RecordingPlan
 from app.gate.walk.state import Arrival, Unchanged, Walk
@@ -64,7 +63,9 @@ def _read_arrival(
     base = None
     if plan.base_ref is not None:
         env = directory / (handshake["script_location"] or "") / "env.py"
-        graph, base = _compare_with_base(graph, prepared, directory, plan.base_ref, env)
+        graph, base = compare_with_base(
+            graph, [Path(each) for each in prepared["locations"]], directory, plan.base_ref, env
+        )
         base = replace(base, is_start=plan.starts_at_base)
     return Arrival(
         index=index,
@@ -80,19 +81,3 @@ def _read_arrival(
         paths={each["revision"]: Path(each["path"]) for each in prepared["revisions"]},
         locations=tuple(map(Path, prepared["locations"])),
     )
-
-
-def _compare_with_base(
-    graph: Graph, prepared: Mapping[str, Any], directory: Path, ref: str, env: Path
-) -> tuple[Graph, Divergence]:
-    """The graph with its new revisions marked, and what the branch did to the old ones."""
-    root = repository_root(directory)
-    folders = {Path(location) for location in prepared["locations"]}
-    folders |= {root / folder for folder in {each.path.rpartition("/")[0] for each in graph.revisions}}
-    base = read_base(ref, root, sorted(folders))
-    outside = {each.revision for each in graph.revisions if each.path.startswith("/")}
-    revisions = tuple(
-        replace(each, is_new=each.revision not in base.scripts and each.revision not in outside)
-        for each in graph.revisions
-    )
-    return replace(graph, revisions=revisions), compare(base, graph, root, env)
