@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,10 +203,10 @@ def _in_order(by_revision: Mapping[str, Declared], by_name: Mapping[str, Declare
         for parent in above:
             children.setdefault(parent, []).append(name)
     missing = {name: len(above) for name, above in parents.items()}
-    ready = [name for name, number in missing.items() if not number]
+    ready = deque(name for name, number in missing.items() if not number)
     ordered = []
     while ready:
-        name = ready.pop()
+        name = ready.popleft()
         ordered.append(by_revision[name])
         for child in children.get(name, ()):
             missing[child] -= 1

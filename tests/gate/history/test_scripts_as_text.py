@@ -143,3 +143,9 @@ def test_a_long_history_is_read_without_recursion(tmp_path: Path) -> None:
         (versions / f"{number}.py").write_text(f"revision = 'r{number}'\ndown_revision = {parent}\n")
 
     assert describe_scripts([versions])[0]["heads"] == ["r1199"]
+
+
+def test_of_two_branches_that_of_the_later_file_comes_last(tmp_path: Path) -> None:
+    versions = write(tmp_path, HISTORIES["a fork"])
+
+    assert [each["revision"] for each in describe_scripts([versions])[0]["revisions"]] == ["a1", "b2", "c3"]
