@@ -40,6 +40,7 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("verify", "app.gate.commands.verify", "prove a project's migrations on a throwaway PostgreSQL"),
+    Command("init", "app.gate.commands.init", "write a project's settings and its CI job, and verify it"),
     Command(
         "graph", "app.gate.commands.graph", "list the revisions, or check how they are connected, without a database"
     ),

@@ -199,12 +199,12 @@ READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 def read_configuration(directory: Path) -> Configuration:
     """The settings of the project in that directory; the defaults if it has none. Raises ConfigurationError."""
     found: dict[str, Mapping[str, Any]] = {}
-    for name, section, read in (
-        ("alembic.ini", "overproof", _read_ini),
-        ("setup.cfg", "overproof", _read_ini),
-        ("pyproject.toml", "tool.overproof", _read_toml),
+    for name, section in (
+        ("alembic.ini", "overproof"),
+        ("setup.cfg", "overproof"),
+        ("pyproject.toml", "tool.overproof"),
     ):
-        values = read(directory / name)
+        values = read_section(directory / name)
         if values is not None:
             found[f"{name}, [{section}]"] = values
     if len(found) > 1:
@@ -224,6 +224,16 @@ def read_configuration(directory: Path) -> Configuration:
     return configuration
 
 
+def read_section(path: Path, text: str | None = None) -> Mapping[str, Any] | None:
+    """The gate's section of that file, or of another `text` in its place. None if it has none.
+
+    Raises ConfigurationError.
+    """
+    if text is None and (text := _read_text(path)) is None:
+        return None
+    return (_read_toml if path.suffix == ".toml" else _read_ini)(path, text)
+
+
 def _read_text(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
@@ -233,9 +243,8 @@ def _read_text(path: Path) -> str | None:
         raise ConfigurationError(f"{path.name} cannot be read: {error}") from error
 
 
-def _read_ini(path: Path) -> Mapping[str, Any] | None:
-    text = _read_text(path)
-    if text is None or "[overproof]" not in text:
+def _read_ini(path: Path, text: str) -> Mapping[str, Any] | None:
+    if "[overproof]" not in text:
         return None  # Other programs report what is wrong with the rest of the file.
     # Without interpolation: alembic.ini is full of percent signs. Names of environment variables keep their case.
     # [DEFAULT] has no meaning for the gate, so no section of that kind is named here.
@@ -248,9 +257,8 @@ def _read_ini(path: Path) -> Mapping[str, Any] | None:
     return dict(parser.items("overproof")) if parser.has_section("overproof") else None
 
 
-def _read_toml(path: Path) -> Mapping[str, Any] | None:
-    text = _read_text(path)
-    if text is None or "overproof" not in text:
+def _read_toml(path: Path, text: str) -> Mapping[str, Any] | None:
+    if "overproof" not in text:
         return None
     try:
         tool = tomllib.loads(text).get("tool", {})

@@ -7,7 +7,8 @@
     │  ├─ BaselineError                   the file of accepted findings
     │  ├─ ServerUnavailable               no PostgreSQL to work on
     │  ├─ FileInUse                       another run writes the same file
-    │  └─ CommandNeverReachedAlembic
+    │  ├─ CommandNeverReachedAlembic
+    │  └─ OtherDatabase                   the command connected to one that is not ours
     ├─ CommandExited, StepTimedOut        the project's command, in the middle of a step
     ├─ DatabaseSpoiled                    the walk continues on another database
     ├─ CannotReachRevision, DisturbedByOtherRun, StaleBaseCache
@@ -65,6 +66,10 @@ class CommandNeverReachedAlembic(CannotVerify):
     def __init__(self, message: str, options: Sequence[str] = (), refusal: str | None = None) -> None:
         super().__init__(message, options)
         self.refusal = refusal
+
+
+class OtherDatabase(CannotVerify):
+    """The command connected to another database than the one that it was given."""
 
 
 class CommandExited(GateError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ def write_atomically(path: Path, text: str) -> None:
     try:
         with beside.open("xb") as file:
             file.write(content)
+        with suppress(OSError):  # there is none yet
+            shutil.copymode(path, beside)
         beside.replace(path)
     except BaseException:
         with suppress(OSError):

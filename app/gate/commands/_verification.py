@@ -55,6 +55,7 @@ class Verification:
     is_baseline_written: bool = False
     recordings: Sequence[Recording] = ()
     postgres: str | None = None
+    failure: CannotVerify | None = None
 
     def settle(self, arguments: argparse.Namespace) -> None:
         """Combine command line, configuration and defaults."""

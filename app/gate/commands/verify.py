@@ -175,7 +175,7 @@ def run(arguments: argparse.Namespace) -> int:
     except UsageError as error:
         complain(str(error))
         return NOT_VERIFIED
-    with _termination_as_interrupt():
+    with termination_as_interrupt():
         try:
             report = verify(arguments, Path.cwd(), os.environ)
             status = deliver(report, outputs, arguments.verbosity)
@@ -217,11 +217,16 @@ def _submit(report: Report, destination: Destination, is_required: bool, status:
 
 def verify(arguments: argparse.Namespace, directory: Path, environ: Mapping[str, str]) -> Report:
     """The report on the project in that directory. Every failure is a report with the verdict `error`."""
-    verification = Verification(directory, datetime.now(UTC), perf_counter())
+    return conclude(Verification(directory, datetime.now(UTC), perf_counter()), arguments, environ)
+
+
+def conclude(verification: Verification, arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report:
+    """The report of that verification, which also keeps what it failed with."""
     try:
         verification.settle(arguments)
         return verification.go(arguments.database_url or environ.get("OVERPROOF_DATABASE_URL") or None)
     except CannotVerify as error:
+        verification.failure = error
         return verification.error(f"{error}{_what_to_type(error, arguments)}")
     except KeyboardInterrupt:
         return verification.error(INTERRUPTED)
@@ -252,7 +257,7 @@ def _quoted(word: str) -> str:
 
 
 @contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
+def termination_as_interrupt() -> Iterator[None]:
     """A cancelled job gets SIGTERM: exit as after Ctrl-C, with everything cleaned up."""
 
     def interrupt(number: int, frame: object) -> None:

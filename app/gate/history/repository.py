@@ -35,6 +35,10 @@ class Repository:
         """The names of the remotes."""
         return self._run("remote").split()
 
+    def find_url(self, remote: str) -> str:
+        """The URL of the remote. It may hold a password."""
+        return self._run("remote", "get-url", remote).strip()
+
     def find_default_branch(self, remote: str) -> str:
         """ "origin/main", if that is the default branch of the remote as it was cloned."""
         return self._run("symbolic-ref", "--short", f"refs/remotes/{remote}/HEAD").strip()

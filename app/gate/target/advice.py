@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.gate.target._configured_url import find_configured_url, find_databases
+from app.gate.target.configured_url import find_configured_url, find_databases
 from app.gate.target.discovery import importable_drivers
 from app.gate.target.target import Target
 from app.gate.wording import listed
@@ -43,7 +43,7 @@ def advise_on_database(name: str | None, target: Target) -> Advice:
     """After a command that connected to the database of that name, or to one of another system."""
     configured = find_configured_url(target)
     if configured is not None and not configured.is_replaced and name in (None, configured.database):
-        return _set_url(configured.place, _driver_for(target, is_async=configured.is_async, named=configured.driver))
+        return _set_url(configured.place, driver_for(target, is_async=configured.is_async, named=configured.driver))
     return Advice(
         "name the variable from which it reads its URL, as in --env DATABASE_URL={url}, or the option of the Alembic"
         " configuration, as in --set sqlalchemy.url={url}"
@@ -51,14 +51,14 @@ def advise_on_database(name: str | None, target: Target) -> Advice:
 
 
 def _set_url(place: str, driver: str) -> Advice:
-    return Advice(f"its URL is in {place}", ("--set", f"sqlalchemy.url={_placeholder(driver)}"))
+    return Advice(f"its URL is in {place}", ("--set", f"sqlalchemy.url={placeholder(driver)}"))
 
 
-def _placeholder(driver: str) -> str:
+def placeholder(driver: str) -> str:
     return f"{{url+{driver}}}" if driver else "{url}"
 
 
-def _driver_for(target: Target, *, is_async: bool, named: str = "") -> str:
+def driver_for(target: Target, *, is_async: bool, named: str = "") -> str:
     """The driver that the project's URL names, else the best one that it can import."""
     if named and named not in ("psycopg2", "pass") and (not is_async or named in ASYNC_DRIVERS):
         return named
@@ -77,7 +77,7 @@ def _about_the_driver(words: str, target: Target) -> Advice | None:
     is_async = bool(_NO_ASYNC.search(words))
     if not (is_async or _NO_SYNC.search(words) or (_NO_DRIVER.search(words) and _is_url_ours(target))):
         return None
-    driver = _driver_for(target, is_async=is_async) or "psycopg2"
+    driver = driver_for(target, is_async=is_async) or "psycopg2"
     kind = "an async driver" if is_async else "a driver that the project has"
     return Advice(f"name {kind}", _with_driver(target, driver))
 
@@ -107,7 +107,7 @@ def _about_several_databases(words: str, target: Target) -> Advice | None:
     place, names = find_databases(target)
     if not names or "databases" in target.options or not (_PLACEHOLDER.search(words) or _NOT_CONNECTED.search(words)):
         return None
-    url = _placeholder(_driver_for(target, is_async=False))
+    url = placeholder(driver_for(target, is_async=False))
     return Advice(
         f"it migrates several databases ({listed(names)}), whose URLs are in {place}: verify one at a time",
         ("--set", f"databases={names[0]}", "--set", f"{names[0]}:sqlalchemy.url={url}"),
@@ -122,7 +122,7 @@ def _about_the_configured_url(words: str, target: Target) -> Advice | None:
     if configured is None or (configured.is_replaced and not is_placeholder):
         return None
     named = "" if is_placeholder else configured.driver
-    return _set_url(configured.place, _driver_for(target, is_async=configured.is_async, named=named))
+    return _set_url(configured.place, driver_for(target, is_async=configured.is_async, named=named))
 
 
 # "3 validation errors for Settings", then for each a line with its name and one with what is wrong.
@@ -140,7 +140,7 @@ def _about_settings(words: str, target: Target) -> Advice | None:
     if not names:
         return None
     urls = [name for name in names if _OF_A_URL.search(name)]
-    url = _placeholder(_driver_for(target, is_async=False)) if urls else ""
+    url = placeholder(driver_for(target, is_async=False)) if urls else ""
     options = [word for name in names for word in ("--env", f"{name}={url if name in urls[:1] else 'x'}")]
     missing = f"it misses {listed(list(names), 99)} in its environment"
     return Advice(missing, tuple(options))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from app.gate.errors import CannotVerify, FileInUse
+from app.gate.errors import CannotVerify, FileInUse, OtherDatabase
 from app.gate.recording.model import Snapshot
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
@@ -251,14 +251,14 @@ def check_database(session: DriverSession, database: Database, target: Target) -
     handshake = session.handshake
     if handshake["dialect"] != "postgresql":
         advice = advise_on_database(None, target)
-        raise CannotVerify(
+        raise OtherDatabase(
             f"the command migrates a database of another system ({handshake['dialect']}): {advice.text}", advice.options
         )
     if handshake["as_sql"]:
         raise CannotVerify("the command only prints SQL (--sql): name the one that upgrades the database, after --")
     if handshake["database"] != database.name:
         advice = advise_on_database(handshake["database"], target)
-        raise CannotVerify(
+        raise OtherDatabase(
             f"the command connected to the database {handshake['database']!r} and not to the throwaway one, so nothing was run:"
             f" {advice.text}",
             advice.options,

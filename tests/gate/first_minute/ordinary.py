@@ -34,6 +34,20 @@ class Settings(BaseModel):
 
 settings = Settings(**{name.lower(): value for name, value in os.environ.items()})
 """
+PYDANTIC = """\
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SHOP_", env_file=".env")
+    db_url: str
+    secret_key: str
+    workers: int
+    debug: bool = False
+
+
+settings = Settings()
+"""
 FLASK = """\
 import os
 
@@ -52,6 +66,15 @@ class Order(db.Model):
     id = db.Column(db.Integer, primary_key=True)
 """
 FROM_ENVIRON = "import os\n\nconfig.set_main_option('sqlalchemy.url', os.environ['SHOP_DATABASE_URL'])\n"
+FROM_PARTS = """\
+from os import environ, getenv
+
+config.set_main_option(
+    "sqlalchemy.url",
+    f"postgresql://{environ['DB_USER']}:{environ['DB_PASSWORD']}@{getenv('DB_HOST', 'db')}:{getenv('DB_PORT', '5432')}"
+    f"/{environ['DB_NAME']}",
+)
+"""
 FROM_SETTINGS = "from settings import settings\n\nconfig.set_main_option('sqlalchemy.url', settings.db_url)\n"
 
 
@@ -62,19 +85,26 @@ def write(place: Path, kind: str) -> Path:
         (place / ".venv" / "bin" / program).symlink_to(Path(sys.prefix, "bin", program))
     if kind == "flask":
         return _write_flask(place)
-    template = {"async": "async", "pyproject": "pyproject"}.get(kind, "generic")
+    template = kind if kind in ("async", "pyproject", "multidb") else "generic"
     config = Config(place / "alembic.ini", toml_file=place / "pyproject.toml", stdout=io.StringIO())
     command.init(config, str(place / "migrations"), template)
     (place / "migrations" / "versions" / "a1_orders.py").write_text(ORDERS)
     (place / "models.py").write_text(MODELS)
-    added = {"environ": FROM_ENVIRON, "settings": FROM_SETTINGS}.get(kind, "")
+    if kind == "multidb":
+        return place
+    added = {
+        "environ": FROM_ENVIRON,
+        "parts": FROM_PARTS,
+        "settings": FROM_SETTINGS,
+        "pydantic": FROM_SETTINGS,
+    }.get(kind, "")
     _edit(
         place / "migrations" / "env.py",
         r"^target_metadata = None$",
         f"{added}from models import metadata as target_metadata",
     )
-    if kind == "settings":
-        (place / "settings.py").write_text(SETTINGS)
+    if kind in ("settings", "pydantic"):
+        (place / "settings.py").write_text(SETTINGS if kind == "settings" else PYDANTIC)
     if kind == "url":
         _edit(place / "alembic.ini", r"driver://\S+", "postgresql://shop:shop@127.0.0.1:1/shop")
     if kind == "src":

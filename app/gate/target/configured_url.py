@@ -39,14 +39,21 @@ def find_configured_url(target: Target) -> ConfiguredUrl | None:
     url = configuration.get("sqlalchemy.url").strip() if configuration else ""
     if configuration is None or not re.match(r"[\w+]+://", url):
         return None
-    location = configuration.get("script_location") or _script_location_in(target.directory / "pyproject.toml")
-    env = text_of(target.directory / location / "env.py")
+    env = text_of(find_env(target))
     return ConfiguredUrl(
         configuration.place,
         url,
         is_async=bool(re.search(r"\b(?:async_engine_from_config|create_async_engine)\b", env)),
         is_replaced=bool(re.search(r"[\"']sqlalchemy\.url[\"']\s*(?:,|\]\s*=)", env)),
     )
+
+
+def find_env(target: Target) -> Path:
+    """Where the target's env.py is to be, by the configuration that its command reads."""
+    configuration = read_configuration(target)
+    location = configuration.get("script_location") if configuration else ""
+    location = location or _script_location_in(target.directory / "pyproject.toml")
+    return target.directory / location.replace(":", "/") / "env.py"  # "shop:migrations" is a folder of a package
 
 
 def find_databases(target: Target) -> tuple[str, list[str]]:
