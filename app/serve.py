@@ -75,7 +75,7 @@ def embedded_database() -> Iterator[None]:
     import sqlalchemy as sa
 
     from app.database import create_engine, database_url
-    from app.gate.errors import ServerUnavailable
+    from app.gate.errors import NAME_A_SERVER, ServerUnavailable
     from app.gate.server.persistent import persistent_database
     from app.upgrade_database import upgrade_to_head
 
@@ -86,7 +86,8 @@ def embedded_database() -> Iterator[None]:
             welcome()
             yield
     except ServerUnavailable as unavailable:
-        raise CommandFailed(str(unavailable)) from None
+        instead = "name a database in DATABASE_URL, and leave out --embedded"
+        raise CommandFailed(str(unavailable).replace(NAME_A_SERVER, instead)) from None
 
 
 def welcome() -> None:

@@ -52,6 +52,9 @@ class BaselineError(CannotVerify):
     """A baseline that cannot be read or written."""
 
 
+NAME_A_SERVER = "name a server in OVERPROOF_DATABASE_URL"  # what to do without an embedded one
+
+
 class ServerUnavailable(CannotVerify):
     """There is no PostgreSQL to work on. The message never holds a password."""
 

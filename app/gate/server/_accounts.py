@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from app.gate.errors import ServerUnavailable
+from app.gate.errors import NAME_A_SERVER, ServerUnavailable
 from app.gate.supervisor.client import Account, Supervisor
 
 # PostgreSQL refuses to run as root, and initdb wants an account that has a name: one is borrowed, none is created.
@@ -32,7 +32,7 @@ def find_account() -> Account | None:
         except KeyError:
             raise ServerUnavailable(
                 f"the user id {os.geteuid()} has no entry in /etc/passwd, and PostgreSQL does not start without one:"
-                " add it, or name a server in DATABASE_URL"
+                f" add it, or {NAME_A_SERVER}"
             ) from None
         return None
     for name in ACCOUNTS:
@@ -41,7 +41,7 @@ def find_account() -> Account | None:
             return Account(entry.pw_uid, entry.pw_gid, name)
     raise ServerUnavailable(
         f"PostgreSQL does not run as root, and none of the accounts {', '.join(ACCOUNTS)} exists to run it:"
-        " run as an ordinary user, or name a server in DATABASE_URL"
+        f" run as an ordinary user, or {NAME_A_SERVER}"
     )
 
 
@@ -56,7 +56,7 @@ def find_able_account(supervisor: Supervisor, account: Account | None, directori
             return able
     raise ServerUnavailable(
         f"PostgreSQL does not run as root, and the account {account.name} may not enter {refused}:"
-        " run as an ordinary user, or name a server in DATABASE_URL"
+        f" run as an ordinary user, or {NAME_A_SERVER}"
     )
 
 

