@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from app.help import HelpFormatter
+
 
 class CommandFailed(Exception):
     """What a command could not do, in one human-readable line that says what to do next."""
@@ -48,6 +50,7 @@ COMMANDS = (
     Command("snapshot", "app.gate.commands.snapshot", "print the schema of a live database as JSON, read-only"),
     Command("can-deploy", "app.gate.commands.can_deploy", "ask the record whether a commit may be deployed"),
     Command("deployed", "app.gate.commands.deployed", "tell the record what is deployed"),
+    Command("completion", "app.completion", "print what makes a shell complete `overproof`"),
     Command("serve", "app.serve", "serve the record's API"),
     Command("upgrade-database", "app.upgrade_database", "bring the record's database to head"),
     Command("prune", "app.retention", "delete what the record no longer keeps"),
@@ -55,11 +58,23 @@ COMMANDS = (
 )
 
 
+EXAMPLES = """\
+Examples:
+
+    overproof init
+    overproof verify
+    overproof explain round-trip
+    overproof verify --help
+"""
+
+
 def parser_for(command: Command | None) -> argparse.ArgumentParser:
     """The parser for a command line that names `command`; of all others it knows only the name."""
     parser = argparse.ArgumentParser(
         prog="overproof",
         description="Proves an Alembic migration on a real PostgreSQL before it merges, and remembers what it proved.",
+        epilog=EXAMPLES,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and its commit, and exit")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -106,7 +121,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    command = next((each for each in COMMANDS if argv[:1] == [each.name]), None)
+    if "_ARGCOMPLETE" in os.environ:
+        return _complete()
+    command = _find_command(argv)
     try:
         parser = parser_for(command)
         arguments, unknown = parser.parse_known_args(argv, argparse.Namespace(typed=tuple(argv)))
@@ -115,6 +132,18 @@ def _run(argv: Sequence[str]) -> int:
         return int(arguments.run(arguments) or 0)
     finally:
         sys.stdout.flush()  # Python would flush it at exit, too late to report a failure; `--help` ends with SystemExit
+
+
+def _find_command(argv: Sequence[str]) -> Command | None:
+    return next((each for each in COMMANDS if argv[:1] == [each.name]), None)
+
+
+def _complete() -> int:
+    """Answer a shell that completes a command line, with the options of its command alone."""
+    from app import completion
+
+    completion.complete(parser_for(_find_command(completion.typed_so_far())))
+    return 0
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> None:

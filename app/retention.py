@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from app.cli import CommandFailed
+from app.help import HelpFormatter
 
 REPORT_DAYS, RUN_DAYS = 90, 365
 BATCH = 500  # rows of one transaction
@@ -67,6 +68,13 @@ def add_parser(subparsers: Any) -> None:
         help="delete what the record no longer keeps",
         description="Deletes reports and snapshots after 90 days, and runs after a year, from the database that"
         " DATABASE_URL names, and what is left of purged projects. Proofs, decisions and the audit are kept. Run it daily.",
+        epilog="""\
+Examples:
+
+    overproof prune
+    overproof prune --report-days 30 --run-days 180
+""",
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--report-days", type=int, default=REPORT_DAYS, metavar="DAYS", help="default: %(default)s")
     parser.add_argument("--run-days", type=int, default=RUN_DAYS, metavar="DAYS", help="default: %(default)s")

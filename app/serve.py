@@ -9,8 +9,16 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from app.cli import CommandFailed
+from app.help import HelpFormatter
 from app.logs import FORMATS, config
 
+EXAMPLES = """\
+Examples:
+
+    overproof serve --embedded
+    DATABASE_URL=postgresql://user:password@localhost/overproof overproof serve
+    overproof serve --host 0.0.0.0 --port 8080 --workers 4 --log-format json
+"""
 STOP_S = 5  # for the requests in progress at shutdown; slower ones are aborted
 
 
@@ -20,6 +28,8 @@ def add_parser(subparsers: Any) -> None:
         help="serve the record's API",
         description="Serves the record's API from the database that DATABASE_URL names. It must be at head: run "
         "`overproof upgrade-database` first.",
+        epilog=EXAMPLES,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument(
         "--embedded",

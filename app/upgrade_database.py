@@ -9,9 +9,16 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from app.cli import CommandFailed
+from app.help import HelpFormatter
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+
+EXAMPLES = """\
+Examples:
+
+    DATABASE_URL=postgresql://… overproof upgrade-database
+"""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -20,6 +27,8 @@ def add_parser(subparsers: Any) -> None:
         help="bring the record's database to head",
         description="Brings the record's own database, which DATABASE_URL names, to the schema that this version of"
         " Overproof needs: before `overproof serve` starts, at each deployment. Several may run at the same time.",
+        epilog=EXAMPLES,
+        formatter_class=HelpFormatter,
     )
     parser.set_defaults(run=run)
 

@@ -10,9 +10,20 @@ from typing import Any
 from uuid import UUID
 
 from app.cli import CommandFailed
+from app.help import HelpFormatter
 
 MOST_DAYS = 36_500
 SCOPES = ("read", "report", "deploy", "admin")  # as projects.models.Scope has them, whose import takes a second
+
+
+EXAMPLES = """\
+Examples:
+
+    overproof token create --admin
+    overproof token create --project shop --scope report
+    overproof token list --project shop
+    overproof token revoke 0198c1f2-7d4e-7c3a-9b55-1f0e6a2b8c4d
+"""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -20,14 +31,26 @@ def add_parser(subparsers: Any) -> None:
         "token",
         help="issue, list and revoke API tokens",
         description="Issues, lists and revokes API tokens in the database that DATABASE_URL names.",
+        epilog=EXAMPLES,
+        formatter_class=HelpFormatter,
     )
     verbs = parser.add_subparsers(title="commands", metavar="VERB", required=True)
 
     create = verbs.add_parser(
         "create",
         help="issue a token and print its secret",
+        usage="overproof token create --scope SCOPE [options]",
         description="Prints the secret of a new token, which is shown only once. --admin without --project issues a "
         "token for an administrator of the whole installation.",
+        epilog="""\
+Examples:
+
+    overproof token create --admin
+    overproof token create --project shop --scope report
+    overproof token create --project shop --scope report --trusted --name "main branch"
+    overproof token create --project shop --scope deploy --environment production --expires-in-days 90
+""",
+        formatter_class=HelpFormatter,
     )
     create.add_argument(
         "--project", metavar="SLUG", help="the project that the token belongs to (default: all projects)"
@@ -45,13 +68,23 @@ def add_parser(subparsers: Any) -> None:
     create.add_argument("--name", default="from the command line", help="who or what uses it (default: %(default)s)")
     create.set_defaults(run=create_token)
 
-    listing = verbs.add_parser("list", help="list tokens, without their secrets")
+    listing = verbs.add_parser(
+        "list",
+        help="list tokens, without their secrets",
+        epilog="Examples:\n\n    overproof token list\n    overproof token list --project shop\n",
+        formatter_class=HelpFormatter,
+    )
     listing.add_argument(
         "--project", metavar="SLUG", help="list those of this project (default: those of the whole installation)"
     )
     listing.set_defaults(run=list_tokens)
 
-    revoke = verbs.add_parser("revoke", help="revoke a token")
+    revoke = verbs.add_parser(
+        "revoke",
+        help="revoke a token",
+        epilog="Examples:\n\n    overproof token revoke 0198c1f2-7d4e-7c3a-9b55-1f0e6a2b8c4d\n",
+        formatter_class=HelpFormatter,
+    )
     revoke.add_argument("id", type=UUID, metavar="ID", help="the token's ID, from `overproof token list`")
     revoke.set_defaults(run=revoke_token)
 

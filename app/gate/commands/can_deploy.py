@@ -15,6 +15,7 @@ from app.gate.commands._deployment import (
     read_environment,
     read_record,
 )
+from app.gate.commands._help import HelpFormatter
 from app.gate.commands._messages import refuse
 from app.gate.commands._record import RecordFailed, ask
 from app.gate.errors import UsageError
@@ -34,6 +35,14 @@ def add_parser(subparsers: Any) -> None:
         help="ask the record whether a commit may be deployed",
         description="Prints the decision of the record, with each reason and what would clear it. Exit status: 0 allowed,"
         " 1 denied, 2 unknown.",
+        epilog="""\
+Examples:
+
+    overproof can-deploy --to production
+    overproof can-deploy --to production --commit 5f0c2b7d9e41 --dry-run
+    overproof can-deploy --to production --json > decision.json
+""",
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     add_version(parser)

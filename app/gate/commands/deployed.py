@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.gate.commands._deployment import add_version, read_commit, read_environment, read_record
+from app.gate.commands._help import HelpFormatter
 from app.gate.commands._messages import complain, refuse
 from app.gate.commands._record import RecordFailed, ask
 from app.gate.errors import UsageError
@@ -23,6 +24,14 @@ def add_parser(subparsers: Any) -> None:
         "deployed",
         help="tell the record what is deployed",
         description="Tells the record that a commit is deployed to an environment. The record must have a report on it.",
+        epilog="""\
+Examples:
+
+    overproof deployed --to production
+    overproof deployed --to production --status rolling --id release-42
+    overproof deployed --to production --status ended --id release-41
+""",
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     add_version(parser)

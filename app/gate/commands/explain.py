@@ -12,7 +12,7 @@ from app.gate.checks.base import Check
 from app.gate.checks.pages import page_of
 from app.gate.checks.registry import CHECKS, UnknownCheck, get_check
 from app.gate.commands._documentation import render_index, render_page, render_pages
-from app.gate.commands._help import HelpFormatter, filled, plain, terminal_width
+from app.gate.commands._help import HelpFormatter, completes, filled, plain, terminal_width
 from app.gate.commands._messages import refuse
 from app.gate.files import write_atomically
 
@@ -35,7 +35,8 @@ Examples:
         formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(NAME, metavar="CHECK", nargs="?", help="the id of a check, such as table-rewrite")
+    name = parser.add_argument(NAME, metavar="CHECK", nargs="?", help="the id of a check, such as table-rewrite")
+    completes(name, [check.id for check in CHECKS])
     parser.add_argument("--format", choices=FORMATS, default="text", help="(default: text)")
     parser.add_argument(
         "--output", metavar="DIRECTORY", type=Path, help="with --format markdown: write all pages there, and an index"

@@ -19,11 +19,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from app.gate.checks.registry import CHECKS
 from app.gate.commands._delivery import NOT_VERIFIED, deliver
-from app.gate.commands._help import HelpFormatter
+from app.gate.commands._help import HelpFormatter, completes
 from app.gate.commands._messages import complain
 from app.gate.commands._options import read_outputs
 from app.gate.commands._verification import Verification
+from app.gate.configuration import FailOn
 from app.gate.errors import CannotVerify, UsageError
 from app.gate.reporters import FORMATS
 
@@ -123,11 +125,13 @@ def _add_target_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_judging_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--select", metavar="CHECK", action="append", default=[], help="run only this check; repeatable")
-    group.add_argument("--ignore", metavar="CHECK", action="append", default=[], help="skip this check; repeatable")
-    group.add_argument(
+    for option, what in (("--select", "run only this check"), ("--ignore", "skip this check")):
+        checks = group.add_argument(option, metavar="CHECK", action="append", default=[], help=f"{what}; repeatable")
+        completes(checks, [check.id for check in CHECKS])
+    fail_on = group.add_argument(
         "--fail-on", metavar="error|warning|never", help="the lowest severity that fails the run (default: error)"
     )
+    completes(fail_on, FailOn)
     group.add_argument("--baseline", metavar="FILE", help="the file that lists findings which are already accepted")
     group.add_argument(
         "--write-baseline", action="store_true", help="accept all current findings: write them to the baseline"
@@ -135,13 +139,14 @@ def _add_judging_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_output_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
+    output = group.add_argument(
         "--output",
         metavar="FORMAT[:PATH]",
         action="append",
         default=[],
         help=f"{', '.join(FORMATS)}; to PATH, or else to standard output; repeatable (default: text)",
     )
+    completes(output, FORMATS)
     group.add_argument(
         "--submit",
         metavar="URL",

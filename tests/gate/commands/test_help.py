@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
+import io
+import re
+import shlex
+from contextlib import redirect_stdout
+
 import pytest
 
-from app.cli import main
+from app.cli import COMMANDS, main, parser_for
 from app.gate.checks.registry import CHECKS
 from app.gate.commands._help import filled
 
+LINES = [(), *((each.name,) for each in COMMANDS), *(("token", verb) for verb in ("create", "list", "revoke"))]
 
-@pytest.mark.parametrize("command", ["verify", "explain", "snapshot"])
+
+def help_of(*words: str) -> str:
+    output = io.StringIO()
+    with pytest.raises(SystemExit), redirect_stdout(output):
+        main([*words, "--help"])
+    return output.getvalue()
+
+
+@pytest.mark.parametrize("words", LINES, ids=" ".join)
 @pytest.mark.parametrize("columns", [60, 100])
 def test_help_fits_the_terminal_and_has_examples(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, columns: int
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], columns: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    with pytest.raises(SystemExit):
-        main([command, "--help"])
 
-    prose, _, examples = capsys.readouterr().out.partition("Examples:")
+    prose, _, examples = help_of(*words).partition("\nExamples:\n")
 
     assert max(map(len, prose.splitlines())) <= columns
-    assert f"    overproof {command}" in examples
+    typed = re.findall(rf"^    .*?(overproof {' '.join(words)}[^\n#|>]*)", examples, re.MULTILINE)
+    assert typed
+
+
+@pytest.mark.parametrize("words", LINES, ids=" ".join)
+def test_each_example_is_a_command_line_that_is_understood(words: tuple[str, ...]) -> None:
+    _, _, examples = help_of(*words).partition("\nExamples:\n")
+
+    for line in re.findall(r"^    (?:.*[ (])?overproof ([^\n#|>)]*)", examples, re.MULTILINE):
+        typed = shlex.split(line)
+        if "--help" in typed:
+            continue
+        command = next(each for each in COMMANDS if each.name == typed[0])
+        arguments, unknown = parser_for(command).parse_known_args(typed)
+        assert unknown == []
+        assert callable(arguments.run)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)

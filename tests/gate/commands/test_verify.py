@@ -403,7 +403,10 @@ def test_the_github_format_appends_to_the_summary_of_the_job(gate: Gate, monkeyp
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
-        (["yaml"], "--output: there is no format 'yaml'; the formats are text, json, markdown, github, gitlab, sarif, junit"),
+        (
+            ["yaml"],
+            "--output: there is no format 'yaml'; the formats are text, json, markdown, github, gitlab, sarif, junit",
+        ),
         (["json:"], "--output: 'json:' names no file after the colon"),
         (["json:."], "--output: . is a directory: name a file"),
         (
