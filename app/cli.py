@@ -48,6 +48,11 @@ COMMANDS = (
     ),
     Command("explain", "app.gate.commands.explain", "describe a check: what it finds, why it hurts and how to fix it"),
     Command("snapshot", "app.gate.commands.snapshot", "print the schema of a live database as JSON, read-only"),
+    Command(
+        "preflight",
+        "app.gate.commands.preflight",
+        "say whether the pending revisions may be run on a live database, read-only",
+    ),
     Command("can-deploy", "app.gate.commands.can_deploy", "ask the record whether a commit may be deployed"),
     Command("deployed", "app.gate.commands.deployed", "tell the record what is deployed"),
     Command("completion", "app.completion", "print what makes a shell complete `overproof`"),

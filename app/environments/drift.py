@@ -11,22 +11,11 @@ from app.environments.deployments import current_deployments
 from app.environments.models import Environment
 from app.environments.schemas import Difference, DriftRead, Policy, SnapshotRead
 from app.environments.snapshots import newest_snapshot, objects_in
+from app.gate.report.drift import is_of_server
 from app.revisions import service as revisions
 from app.revisions.models import ProvedSchema, Revision
 
 MOST_DIFFERENCES = 200
-# What the operators of a server add to databases, beside what a project's migrations make.
-OF_SERVER = frozenset(
-    {
-        "default privileges",
-        "event trigger",
-        "foreign data wrapper",
-        "foreign server",
-        "publication",
-        "schema",
-    }
-)
-
 Key = tuple[str, str, str, str]  # kind, schema, table, name
 
 
@@ -127,22 +116,10 @@ def find_differences(
     return min(candidates, key=len, default=None)
 
 
-def is_of_server(key: Key, before: object, after: object) -> bool:
-    """Whether that is a difference between servers: an extension for monitoring, the rights of a fresh database.
-
-    What the proved schema has must be there in any case."""
-    kind, _, _, name = key
-    if after is None:
-        return False
-    if kind == "extension" or (kind, name) == ("schema", "public"):
-        return True
-    return before is None and kind in OF_SERVER
-
-
 def is_blank(session: Session, environment: Environment, snapshot: SnapshotRead) -> bool:
     """Whether the database has nothing but what belongs to the server."""
     found = _by_key(objects_in(session, environment, snapshot))
-    return all(is_of_server(key, None, definition) for key, definition in found.items())
+    return all(is_of_server(kind, name, None, definition) for (kind, _, _, name), definition in found.items())
 
 
 def _by_key(objects: Iterable[Any]) -> Mapping[Key, Any]:
@@ -156,9 +133,9 @@ def _by_key(objects: Iterable[Any]) -> Mapping[Key, Any]:
 def _differences(proved: Mapping[Key, Any], found: Mapping[Key, Any]) -> Iterator[Difference]:
     for key in sorted(proved.keys() | found.keys(), key=lambda key: (key[1], key[2] or key[3], key[0], key[3])):
         before, after = proved.get(key), found.get(key)
-        if before == after or is_of_server(key, before, after):
-            continue
         kind, schema, table, name = key
+        if before == after or is_of_server(kind, name, before, after):
+            continue
         change = "unexpected" if before is None else "missing" if after is None else "changed"
         yield Difference(
             kind=kind,

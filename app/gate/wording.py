@@ -36,3 +36,11 @@ def indented(code: str) -> str:
 def first_line(text: str) -> str:
     """An error's first line without the full stop, to be part of a sentence."""
     return (text.strip().splitlines() or [""])[0].rstrip(". ")
+
+
+def duration(seconds: float) -> str:
+    """`0.5 s`, `42 s`, `7 min`, `3 h`, `2 days`."""
+    for limit, size, unit in ((10, 1, "s"), (120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.{1 if limit == 10 else 0}f} {unit}".replace(".0 ", " ")
+    return f"{seconds / 86400:.0f} days"

@@ -1,7 +1,6 @@
 """`overproof snapshot [URL]`: prints the schema of a live database as JSON. It only reads.
 
-Everything is read in one read-only transaction at REPEATABLE READ, so that it is consistent. The settings are those
-of the transaction and not of the session, because behind a pooler other clients share the session.
+Everything is read in one read-only transaction at REPEATABLE READ, so that it is consistent.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
-from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes so
 
 from app.gate.commands._deployment import add_record, read_environment, read_record
@@ -24,24 +22,15 @@ from app.gate.commands._messages import complain, refuse
 from app.gate.commands._record import Destination, RecordFailed, ask
 from app.gate.errors import ServerUnavailable, UsageError
 from app.gate.postgres import sqlstates
-from app.gate.recording.model import Key, Snapshot
 from app.gate.recording.serialization import digest, to_json
-from app.gate.server.binaries import OLDEST_MAJOR
-from app.gate.server.database import CONNECT_PATIENCE_S, connect_to, read_url
+from app.gate.server.database import read_url
+from app.gate.server.live import LOCK_TIMEOUT_S, live_database
 from app.gate.snapshot.read import read, without
 from app.gate.snapshot.sizes import read_sizes
+from app.gate.snapshot.versions import find_version_tables, read_revisions
 
 FORMAT = "overproof-snapshot/1"
 
-# So that reading a busy production database neither waits for a migration nor blocks other sessions.
-LOCK_TIMEOUT_S = 5
-
-_UNDEFINED = (
-    sqlstates.INTERNAL_ERROR,
-    sqlstates.UNDEFINED_TABLE,
-    sqlstates.UNDEFINED_OBJECT,
-    sqlstates.UNDEFINED_FUNCTION,
-)  # an object was dropped while it was read
 _ATTEMPTS = 3
 
 
@@ -120,38 +109,26 @@ def _submit(taken: Mapping[str, Any], destination: Destination, environment: str
 def take(keywords: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
     """The database that libpq's keywords name, as it is now: {"format", "database", "postgres", "taken_at",
     "revisions", "digest", "tables", "objects"}. Raises ServerUnavailable and psycopg2.Error."""
-    connection = connect_to({"connect_timeout": CONNECT_PATIENCE_S, **keywords})
-    try:
-        if connection.info.server_version < OLDEST_MAJOR * 10000:
-            major = connection.info.server_version // 10000
-            raise ServerUnavailable(f"the server runs PostgreSQL {major}, and {OLDEST_MAJOR} or newer is needed")
-        connection.set_client_encoding("UTF8")
-        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        return _take_with(connection, timeout_s)
-    finally:
-        connection.close()
+    with live_database(keywords, timeout_s, LOCK_TIMEOUT_S) as live:
+        for attempt in range(_ATTEMPTS):
+            try:
+                with live.transaction("REPEATABLE READ") as cursor:
+                    return _take_with(live.connection, cursor)
+            except psycopg2.Error as error:
+                # The catalogs are read in one snapshot, but functions that print definitions see the present state.
+                if error.pgcode not in sqlstates.GONE_MEANWHILE or attempt == _ATTEMPTS - 1:
+                    raise
+    raise AssertionError("the last attempt returns or raises")
 
 
-def _take_with(connection: Connection, timeout_s: float) -> dict[str, Any]:
-    for attempt in range(_ATTEMPTS):
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(
-                    f"SET LOCAL statement_timeout = {round(timeout_s * 1000)};"
-                    f" SET LOCAL lock_timeout = {LOCK_TIMEOUT_S * 1000}"
-                )
-                taken_at = datetime.now(UTC)
-                snapshot = read(connection)
-                sizes = read_sizes(connection)
-                tables = find_version_tables(snapshot)
-                revisions = {f"{key.schema}.{key.name}": _revisions_in(connection, key) for key in tables}
-                cursor.execute("SELECT current_database(), split_part(current_setting('server_version'), ' ', 1)")
-                name, version = cursor.fetchone() or ("", "")
-            break
-        except psycopg2.Error as error:
-            # The catalogs are read in one snapshot, but functions that print definitions see the present state.
-            if error.pgcode not in _UNDEFINED or attempt == _ATTEMPTS - 1:
-                raise
+def _take_with(connection: Connection, cursor: Any) -> dict[str, Any]:
+    taken_at = datetime.now(UTC)
+    snapshot = read(connection)
+    sizes = read_sizes(connection)
+    tables = find_version_tables(snapshot)
+    revisions = {f"{key.schema}.{key.name}": read_revisions(connection, key) for key in tables}
+    cursor.execute("SELECT current_database(), split_part(current_setting('server_version'), ' ', 1)")
+    name, version = cursor.fetchone() or ("", "")
     for key in tables:
         snapshot = without(snapshot, key.schema, key.name)
         sizes.pop(f"{key.schema}.{key.name}", None)
@@ -167,44 +144,14 @@ def _take_with(connection: Connection, timeout_s: float) -> dict[str, Any]:
     }
 
 
-def find_version_tables(snapshot: Snapshot) -> list[Key]:
-    """The tables in which Alembic keeps revisions, whatever they are called: those with the column `version_num` and
-    no other."""
-    columns: dict[tuple[str, str], list[Key]] = {}
-    for key in snapshot.objects:
-        if key.kind == "column":
-            columns.setdefault((key.schema, key.table), []).append(key)
-    return sorted(
-        Key("table", schema, table)
-        for (schema, table), [first, *others] in columns.items()
-        if first.name == "version_num" and not others and Key("table", schema, table) in snapshot.objects
-    )
-
-
-def _revisions_in(connection: Connection, table: Key) -> list[str] | None:
-    """The revisions in that version table, or None if the role may not read it."""
-    place = sql.Identifier(table.schema, table.name)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT has_schema_privilege(%(schema)s, 'USAGE')"
-            " AND has_table_privilege(quote_ident(%(schema)s) || '.' || quote_ident(%(table)s), 'SELECT')",
-            {"schema": table.schema, "table": table.name},
-        )
-        (is_readable,) = cursor.fetchone() or (False,)
-        if not is_readable:
-            return None
-        cursor.execute(sql.SQL("SELECT version_num FROM {} ORDER BY 1").format(place))
-        return [str(revision) for (revision,) in cursor]
-
-
 def _message_for(error: psycopg2.Error) -> str:
     said = error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
     if error.pgcode == sqlstates.LOCK_NOT_AVAILABLE:
         return (
-            f"a lock was held for longer than {LOCK_TIMEOUT_S} s, for example by a running migration: try again later"
+            f"a lock was held for longer than {LOCK_TIMEOUT_S:g} s, for example by a running migration: try again later"
         )
     if error.pgcode == sqlstates.QUERY_CANCELED:
         return f"the database did not answer in time ({said}): try again, or use a longer --timeout"
-    if error.pgcode in _UNDEFINED:
+    if error.pgcode in sqlstates.GONE_MEANWHILE:
         return f"the schema kept changing while it was read ({said}): try again later"
     return f"the schema could not be read: {said}"

@@ -13,6 +13,7 @@ from app.gate.judging.fingerprints import fingerprint_of
 from app.gate.judging.redaction import redact, redact_or_none
 from app.gate.judging.weighing import CheckRun, WeightedFinding, find_revision
 from app.gate.recording.model import CONTINUED_BY_A_LATER_WALK, TRIED_WITH_THE_LAST_WALK, Recording, Revision, Step
+from app.gate.recording.serialization import object_entry
 from app.gate.report.model import (
     AssumptionEntry,
     CheckEntry,
@@ -144,6 +145,13 @@ def graph_entry(recordings: Iterable[Recording]) -> GraphEntry:
         for revision in recording.graph.revisions
         if revision.revision in recording.schema_digests
     }
+    replaced = {
+        revision: [object_entry(change.key, change.before) for change in ups[revision.revision].changes]
+        for recording in recordings
+        for ups in ({each.revision: each.up for each in recording.trips if each.up and each.up.failure is None},)
+        for revision in recording.graph.revisions
+        if revision.revision in ups
+    }
     revisions = dict.fromkeys(revision for graph in graphs for revision in graph.revisions)
     return GraphEntry(
         heads=list(dict.fromkeys(redact(head) for graph in graphs for head in graph.heads)),
@@ -160,6 +168,7 @@ def graph_entry(recordings: Iterable[Recording]) -> GraphEntry:
                 new=each.is_new,
                 schema_digest_before=digests[each][0] if each in digests else None,
                 schema_digest=digests[each][1] if each in digests else None,
+                replaced=replaced.get(each),
             )
             for each in revisions
         ],

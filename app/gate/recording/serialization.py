@@ -76,22 +76,29 @@ def _hints(kind: type) -> dict[str, Any]:
 def to_json(snapshot: Snapshot) -> list[dict[str, Any]]:
     """Its objects in order of schema, table, kind and name: {"kind", "schema", "name", "table", "definition"}."""
     return [
-        {
-            "kind": key.kind,
-            "schema": key.schema,
-            "name": key.name,
-            **({"table": key.table} if key.table else {}),
-            "definition": dict(definition),
-        }
+        object_entry(key, definition)
         for key, definition in sorted(snapshot.objects.items(), key=lambda item: sort_key(item[0]))
     ]
 
 
+def object_entry(key: Key, definition: Definition | None) -> dict[str, Any]:
+    return {
+        "kind": key.kind,
+        "schema": key.schema,
+        "name": key.name,
+        **({"table": key.table} if key.table else {}),
+        "definition": None if definition is None else dict(definition),
+    }
+
+
+def key_of(entry: Mapping[str, Any]) -> Key:
+    """The key in what `object_entry` returned. Raises KeyError."""
+    return Key(entry["kind"], entry["schema"], entry["name"], entry.get("table", ""))
+
+
 def from_json(objects: Iterable[dict[str, Any]]) -> Snapshot:
     """The snapshot of which `to_json` made that list."""
-    return Snapshot(
-        {Key(each["kind"], each["schema"], each["name"], each.get("table", "")): each["definition"] for each in objects}
-    )
+    return Snapshot({key_of(each): each["definition"] for each in objects})
 
 
 def digest(snapshot: Snapshot) -> str:

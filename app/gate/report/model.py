@@ -64,6 +64,11 @@ class RevisionEntry(ReportModel):
     new: bool = True
     schema_digest_before: str | None = None  # of the schema before its upgrade; None where it was not applied
     schema_digest: str | None = None  # of the schema after it
+    replaced: list[dict[str, Any]] | None = Field(
+        default=None,
+        description="The objects that its upgrade made, changed or removed, as they were before it; `definition` is null for what"
+        " was not there. With these put back, the schema after the revision is the one before it. Null where it was not applied.",
+    )
 
 
 class GraphEntry(ReportModel):

@@ -1,0 +1,197 @@
+"""`overproof preflight [URL] --report FILE`: may the pending revisions be run on this database, now? It only reads.
+
+Exit status: 0 go, 1 no, 2 cannot say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from app.gate.commands._help import HelpFormatter
+from app.gate.commands._messages import refuse
+from app.gate.configuration import read_timeout
+from app.gate.errors import ServerUnavailable, UsageError
+from app.gate.postgres import sqlstates
+from app.gate.preflight.assumptions import run_assumptions
+from app.gate.preflight.judge import Answer, Evidence, answer_of, as_json, reasons_of
+from app.gate.preflight.look import (
+    Look,
+    list_unavailable,
+    look_at,
+    read_foreign_owners,
+    read_lasting_holders,
+    read_schema,
+    read_slots,
+)
+from app.gate.preflight.plan import Plan, make_plan, read_report, unknown_plan
+from app.gate.preflight.schema import find_drift
+from app.gate.preflight.text import lines_of
+from app.gate.report.model import Report
+from app.gate.reporters.escaping import without_commands
+from app.gate.server.database import read_url, reason_of
+from app.gate.server.live import LOCK_TIMEOUT_S, Live, live_database
+
+STATUSES = {Answer.GO: 0, Answer.NO: 1, Answer.UNKNOWN: 2}
+
+DESCRIPTION = """\
+Says whether the revisions that are pending on a live database may be run there, now: which these are, by the report that proved
+them; whether the schema is the one that was proved; whether the rows are what the revisions assume; how large the tables are
+that they lock, rewrite or scan; who holds locks on these, and since when; and what else is in the way.
+
+It only reads, in READ ONLY transactions. The role needs CONNECT, and SELECT on Alembic's table and on the tables whose rows the
+revisions are about; a member of pg_read_all_stats sees since when other sessions hold a lock.
+"""
+EPILOG = """\
+Exit status: 0 go, 1 no, 2 cannot say.
+
+Examples:
+
+    overproof verify --base none --output json:report.json
+    DATABASE_URL=postgresql://me@db.example/shop overproof preflight --report report.json
+    overproof preflight postgresql://me@replica.example/shop --report report.json --json
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "preflight",
+        help="say whether the pending revisions may be run on a live database, read-only",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        nargs="?",
+        help="postgresql://user:password@host:5432/name; DATABASE_URL by default, which keeps the password out of the"
+        " process list",
+    )
+    parser.add_argument(
+        "--report",
+        metavar="FILE",
+        required=True,
+        help="what overproof verify --output json:FILE has written of the commit",
+    )
+    parser.add_argument("--timeout", metavar="SECONDS", default="60", help="the time limit for a query (default: 60)")
+    parser.add_argument(
+        "--lock-timeout",
+        metavar="SECONDS",
+        default=f"{LOCK_TIMEOUT_S:g}",
+        help=f"the time limit for a wait for a lock (default: {LOCK_TIMEOUT_S:g})",
+    )
+    parser.add_argument(
+        "--lock-age",
+        metavar="SECONDS",
+        default="5",
+        help="a session that has held a lock in the way for longer is a reason not to go (default: 5); where it is not visible since"
+        " when, preflight looks again after that time",
+    )
+    parser.add_argument(
+        "--role", metavar="NAME", help="the role that will run the upgrade (default: the owner of Alembic's table)"
+    )
+    parser.add_argument(
+        "--accept-drift", action="store_true", help="list what differs in the schema, and go all the same"
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    url = arguments.url or os.environ.get("DATABASE_URL")
+    if not url:
+        return refuse(
+            "no database given: overproof preflight postgresql://user@host/name --report FILE, or set DATABASE_URL"
+        )
+    try:
+        timeout_s, lock_timeout_s, longest_s = (
+            _read_seconds(option, getattr(arguments, option)) for option in ("timeout", "lock_timeout", "lock_age")
+        )
+        report = read_report(Path(arguments.report))
+        with live_database(read_url(url), timeout_s, lock_timeout_s) as live:
+            evidence = _gather(live, report, arguments, longest_s)
+    except (ServerUnavailable, UsageError) as problem:
+        return refuse(str(problem))
+    except psycopg2.Error as error:
+        return refuse(_message_for(error))
+    reasons = reasons_of(evidence)
+    if arguments.json:
+        json.dump(as_json(evidence, reasons), sys.stdout, indent=1, ensure_ascii=False)
+        print()
+    else:
+        for line in lines_of(evidence, reasons):
+            print(without_commands(line))
+    return STATUSES[answer_of(reasons)]
+
+
+def _read_seconds(option: str, value: str) -> float:
+    try:
+        return read_timeout(value)
+    except ValueError as error:
+        raise UsageError(f"--{option.replace('_', '-')}: {error}") from None
+
+
+def _gather(live: Live, report: Report, arguments: argparse.Namespace, longest_s: float) -> Evidence:
+    """Raises psycopg2.Error and ServerUnavailable."""
+    look = look_at(live)
+    table, at = _find_place(look, report)
+    plan = unknown_plan(report) if at is None else make_plan(report, at)
+    schema, why_no_schema = read_schema(live)
+    migrator = arguments.role or look.version_owners.get(table or "")
+    owners = read_foreign_owners(live, plan.changed(), migrator) if migrator else {}
+    look = replace(
+        look,
+        schema=schema,
+        why_no_schema=why_no_schema,
+        owners=owners,
+        slots=read_slots(live),
+        unavailable=list_unavailable(live, [key for _, key in plan.made()]),
+    )
+    return Evidence(
+        look=look,
+        plan=plan,
+        drift=find_drift(look, plan),
+        answers=run_assumptions(live, plan.assumptions()),
+        holders=read_lasting_holders(live, wanted_locks(plan), longest_s),
+        migrator=migrator,
+        accepts_drift=arguments.accept_drift,
+        longest_s=longest_s,
+    )
+
+
+def _find_place(look: Look, report: Report) -> tuple[str | None, list[str] | None]:
+    """Alembic's table of this history, and the revisions in it. A database may have tables of several histories.
+
+    None for the revisions if they could not be read."""
+    known = {each.revision for each in report.graph.revisions}
+    ours = [table for table, revisions in look.revisions.items() if known & {*(revisions or ())}]
+    tables = ours or [*look.revisions]
+    if any(look.revisions[table] is None for table in tables):
+        return tables[0], None
+    at = dict.fromkeys(revision for table in tables for revision in look.revisions[table] or ())
+    return (tables[0] if tables else None), [*at]
+
+
+def wanted_locks(plan: Plan) -> dict[str, set[str]]:
+    wanted: dict[str, set[str]] = {}
+    for revision in plan.tried:
+        for work in plan.work_of(revision.revision):
+            wanted.setdefault(work.table, set()).update(work.modes)
+    return wanted
+
+
+def _message_for(error: psycopg2.Error) -> str:
+    if error.pgcode == sqlstates.LOCK_NOT_AVAILABLE:
+        return f"another session held a lock on the catalogs for too long ({reason_of(error)}): try again later"
+    if error.pgcode == sqlstates.QUERY_CANCELED:
+        return f"the database did not answer in time ({reason_of(error)}): try again, or use a longer --timeout"
+    return f"the database could not be read: {reason_of(error)}"

@@ -1,0 +1,75 @@
+"""Runs the queries of a report on a live database. The report is a file that anyone may have written.
+
+Its rows are only counted: no value leaves the server. PostgreSQL itself sees to it that it is one query and no more: it
+is handed over as a text, from which a cursor is opened, and a cursor takes one statement that returns rows. It runs in
+a READ ONLY transaction, with limits on the time and on the wait for locks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import psycopg2
+
+from app.gate.postgres import sqlstates
+from app.gate.postgres.quoting import literal
+from app.gate.report.model import FindingEntry
+from app.gate.server.database import reason_of
+from app.gate.server.live import Live
+
+MOST_ROWS = 10  # that are counted: a query says itself that it gives no more
+_SEARCH_PATH = "public"  # of the gate's own runs, in which the names in a query have their meaning
+
+
+class AssumptionRun(NamedTuple):
+    """How an assumption stands on a database."""
+
+    finding: FindingEntry
+    rows: int | None  # that break it, MOST_ROWS at most; None: not known
+    reason: str | None = None  # why it is not known
+
+    @property
+    def sql(self) -> str | None:
+        return self.finding.assumption.sql if self.finding.assumption else None
+
+    @property
+    def state(self) -> str:
+        return "unknown" if self.rows is None else "broken" if self.rows else "holds"
+
+
+def run_assumptions(live: Live, findings: Iterable[FindingEntry]) -> list[AssumptionRun]:
+    """Each in a transaction of its own, so that none of them keeps the rows of the others from being vacuumed."""
+    return [_run(live, each) for each in findings]
+
+
+def _run(live: Live, finding: FindingEntry) -> AssumptionRun:
+    if finding.assumption is None:
+        return AssumptionRun(finding, None, "the report has no query for it")
+    if "\0" in finding.assumption.sql:
+        return AssumptionRun(finding, None, "its query is none: it has a NUL")
+    try:
+        with live.transaction() as cursor:
+            # Policies would hide rows that the upgrade will meet. PostgreSQL refuses instead.
+            cursor.execute(
+                "SELECT set_config('search_path', %s, true), set_config('row_security', 'off', true)", (_SEARCH_PATH,)
+            )
+            cursor.execute(_opening(finding.assumption.sql))
+            cursor.execute(f"MOVE FORWARD {MOST_ROWS} IN overproof_assumption")
+            return AssumptionRun(finding, cursor.rowcount)
+    except psycopg2.Error as error:
+        return AssumptionRun(finding, None, _reason_of(live, error))
+
+
+def _opening(sql: str) -> str:
+    block = f"DECLARE overproof_assumption refcursor := 'overproof_assumption'; BEGIN OPEN overproof_assumption FOR EXECUTE {literal(sql)}; END"
+    return f"DO {literal(block)}"
+
+
+def _reason_of(live: Live, error: psycopg2.Error) -> str:
+    said = reason_of(error)
+    if error.pgcode == sqlstates.QUERY_CANCELED:
+        return f"the query took longer than {live.timeout_s:g} s ({said})"
+    if error.pgcode == sqlstates.LOCK_NOT_AVAILABLE:
+        return f"another session has held the table's lock for longer than {live.lock_timeout_s:g} s"
+    return said
