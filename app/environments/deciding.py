@@ -19,23 +19,11 @@ from app.environments.schemas import (
     Weight,
 )
 from app.environments.versions import KnownVersion
-from app.gate.report.verdict import Verdict
+from app.gate.report.verdict import OF_SIZE, Verdict
 from app.revisions.models import Proof
 from app.revisions.schemas import ProofRead
 from app.revisions.service import Content
 
-# What these find costs time in proportion to the table.
-OF_SIZE = frozenset(
-    {
-        "blocking-index",
-        "blocking-scan",
-        "bulk-update",
-        "lock-pileup",
-        "lock-timeout",
-        "table-rewrite",
-        "unindexed-foreign-key",
-    }
-)
 VERIFY = "run `overproof verify --submit` with a trusted token"
 SNAPSHOT = "run `overproof snapshot --submit` on its database"
 

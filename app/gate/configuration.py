@@ -15,6 +15,8 @@ A project has one such section. The same names are options of the command line, 
     timeout = 600
     baseline = migrations/overproof-baseline.json
     base = origin/main
+    deployed = record:production
+    small-table-rows = 10000
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from app.gate.checks.base import Check
 from app.gate.checks.registry import CHECKS, HAZARDS, UnknownCheck, get_check
 from app.gate.errors import ConfigurationError
 from app.gate.recording.model import Evidence
-from app.gate.report.verdict import IGNORED, NOT_ASKED_FOR, NOT_SELECTED, Severity
+from app.gate.report.verdict import IGNORED, NOT_ASKED_FOR, NOT_SELECTED, SMALL_TABLE_ROWS, Severity
 
 DEFAULT_TIMEOUT_S = 300.0
 NO_CHECK_SELECTED = (
@@ -72,7 +74,9 @@ class Configuration:
     severities: Mapping[str, Severity] = field(default_factory=dict)  # in place of the check's own
     fail_on: FailOn = FailOn.ERROR
     baseline: Path | None = None
-    base: str = "auto"  # a Git ref, "auto" or "none"
+    base: str = "auto"  # a Git ref, "auto", "none" or "deployed"
+    deployed: str | None = None  # a snapshot's file, or "record:production"
+    small_table_rows: int = SMALL_TABLE_ROWS
     not_asked_for: frozenset[str] = frozenset()  # checks that are off unless they are selected or given a severity
 
     def deselects(self, check: Check) -> str | None:
@@ -174,6 +178,14 @@ def read_timeout(value: Any) -> float:
     return seconds
 
 
+def read_rows(value: Any) -> int:
+    """A number of rows, not below zero."""
+    text = str(value).strip().replace("_", "")
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit()):
+        raise ValueError(f"is a number of rows, not {value!r}")
+    return int(text)
+
+
 def _either(kind: type[StrEnum]) -> str:
     *others, last = [member.value for member in kind]
     return f"{', '.join(others)} or {last}"
@@ -192,6 +204,8 @@ READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "severity": ("severities", lambda value: read_severities(_pairs(value))),
     "fail-on": ("fail_on", read_fail_on),
     "base": ("base", _text),
+    "deployed": ("deployed", _text),
+    "small-table-rows": ("small_table_rows", read_rows),
     "baseline": ("baseline", lambda value: Path(_text(value))),
 }
 

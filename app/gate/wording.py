@@ -38,6 +38,26 @@ def first_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[0].rstrip(". ")
 
 
+def readable_bytes(number: int) -> str:
+    """`512 bytes`, `48 kB`, `12 MB`, `1.5 GB`, `400 GB`."""
+    value = float(number)
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1024
+    text = f"{value:.1f}".removesuffix(".0") if value < 10 else f"{value:,.0f}"
+    return f"{text} {unit}"
+
+
+def readable_number(number: int) -> str:
+    """`9,400`, `120,000`, `1.2 million`, `400 million`, `3 billion`."""
+    for size, word in ((10**9, "billion"), (10**6, "million")):
+        if number >= size:
+            value = number / size
+            return f"{value:.1f}".removesuffix(".0") + f" {word}" if value < 10 else f"{value:,.0f} {word}"
+    return f"{round(number, -3) if number >= 10_000 else number:,}"
+
+
 def duration(seconds: float) -> str:
     """`0.5 s`, `42 s`, `7 min`, `3 h`, `2 days`."""
     for limit, size, unit in ((10, 1, "s"), (120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):

@@ -110,7 +110,7 @@ def test_two_places_are_one_too_many(tmp_path: Path) -> None:
     [
         ("ignores = upgrade", "there is no setting 'ignores': did you mean 'ignore'?"),
         ("fail_on = error", "there is no setting 'fail_on': did you mean 'fail-on'?"),
-        ("zzz = 1", "there is no setting 'zzz': the settings are base, baseline, command, env,"),
+        ("zzz = 1", "there is no setting 'zzz': the settings are base, baseline, command, deployed, env,"),
         ("ignore = round-tripp", "ignore: there is no check called 'round-tripp': did you mean 'round-trip'?"),
         ("severity = round-trip = fatal", "severity: round-trip can be error, warning or notice, not 'fatal'"),
         ("severity = nothing = error", "severity: there is no check called 'nothing'"),
@@ -121,6 +121,8 @@ def test_two_places_are_one_too_many(tmp_path: Path) -> None:
         ("env = DATABASE_URL", "env: 'DATABASE_URL' is not of the form NAME=VALUE"),
         ('command = alembic "upgrade', "command: is not a command (No closing quotation)"),
         ("baseline =", "baseline: is not a text"),
+        ("small-table-rows = many", "small-table-rows: is a number of rows, not 'many'"),
+        ("small-table-rows = -1", "small-table-rows: is a number of rows, not '-1'"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named_with_its_file(tmp_path: Path, line: str, message: str) -> None:

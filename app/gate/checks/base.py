@@ -31,6 +31,7 @@ class Finding:
     line: int | None = None
     severity: Severity | None = None  # where it is not the check's own
     is_of_all: bool = False  # covers what other walks of the same scripts find for each revision
+    tables: tuple[str, ...] = ()  # whose size says what it costs, where these are not what `object` names
     assumption: Assumption | None = None  # under which the revision is right
     direction: str = "upgrade"  # without a `line`, the finding points at `def upgrade` or at `def downgrade`
 

@@ -93,6 +93,7 @@ def _finding(revision: str, step: Step, keys: Sequence[Change], head: Mapping[Ke
         together(named(each.key) for each in keys),
         revision=revision,
         object=full_name(first.key) if len(keys) == 1 else None,
+        tables=tuple(sorted({table_of(each.key) for each in keys})),
         detail=bulleted(f"{noun(each)} ({', '.join(_columns(each))})" for each in keys)
         if len(keys) > 1
         else sql_of(statement)

@@ -30,6 +30,7 @@ def override(configuration: Configuration, arguments: argparse.Namespace) -> Con
         "ignore": ("ignore", read_checks),
         "fail_on": ("fail_on", read_fail_on),
         "base": ("base", str),
+        "deployed": ("deployed", str),
         "baseline": ("baseline", Path),
     }
     for option, (name, read) in readers.items():

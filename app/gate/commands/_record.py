@@ -118,7 +118,8 @@ def _content_of(answer: IO[bytes]) -> dict[str, Any]:
         content = json.loads(answer.read(ANSWER_BYTES))
     except ValueError:
         content = None
-    if not isinstance(content, dict) or "id" not in content:
+    # One thing, a page of several, or a snapshot.
+    if not isinstance(content, dict) or content.keys().isdisjoint({"id", "items", "format"}):
         raise RecordFailed("the answer is not that of a record: is the URL right?")
     return content
 

@@ -22,9 +22,10 @@ from app.gate.commands._progress import progress_on
 from app.gate.configuration import NO_CHECK_SELECTED, Configuration, read_configuration
 from app.gate.errors import BaselineError, CannotVerify, UsageError
 from app.gate.files import write_atomically
-from app.gate.history.choose_base import choose_base
+from app.gate.history.choose_base import DEPLOYED, choose_base
 from app.gate.history.paths import find_commit, repository_root
 from app.gate.judging.baseline import Baseline, read_baseline, render_baseline, renew
+from app.gate.judging.sizes import Deployed
 from app.gate.recording.model import ALL_EVIDENCE, Recording
 from app.gate.recording.serialization import save
 from app.gate.report.verdict import Verdict
@@ -52,6 +53,7 @@ class Verification:
     is_quiet: bool = False
     recording: Path | None = None
     baseline: Baseline | None = None
+    deployed: Deployed | None = None
     is_baseline_written: bool = False
     recordings: Sequence[Recording] = ()
     postgres: str | None = None
@@ -71,7 +73,12 @@ class Verification:
         _refuse_misspelt_placeholders(configuration)
         if all(configuration.deselects(check) is not None for check in CHECKS):
             raise UsageError(NO_CHECK_SELECTED)
-        chosen = choose_base(configuration.base, self.directory, os.environ)
+        if configuration.deployed is not None:
+            from app.gate.commands._deployed import read_deployed  # with HTTP, which few runs need
+
+            deployed = read_deployed(configuration.deployed, self.directory, arguments.submit, os.environ)
+            self.deployed = replace(deployed, small_table_rows=configuration.small_table_rows)
+        chosen = choose_base(self._asked_base(), self.directory, os.environ)
         self.base = chosen.ref
         if chosen.note is not None:
             self.not_covered.append(chosen.note)
@@ -88,6 +95,17 @@ class Verification:
             check_writable("--baseline", self.directory / configuration.baseline)
         else:
             self.baseline = read_baseline(self.directory / configuration.baseline, str(configuration.baseline))
+
+    def _asked_base(self) -> str:
+        """Raises UsageError."""
+        if self.configuration.base != DEPLOYED:
+            return self.configuration.base
+        if self.deployed is None or self.deployed.commit is None:
+            raise UsageError(
+                "--base deployed needs the commit that is deployed: add --deployed record:ENVIRONMENT, of an environment to which"
+                " overproof deployed was said for one commit"
+            )
+        return self.deployed.commit
 
     def go(self, database_url: str | None) -> Report:
         # They take long to import, and the run mostly waits until they are needed.
@@ -163,6 +181,7 @@ class Verification:
             target=self._entry(),
             not_covered=self.not_covered,
             baseline=self.baseline,
+            deployed=self.deployed,
             started_at=self.started_at,
             duration_ms=self._duration_ms(),
         )

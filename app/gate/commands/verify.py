@@ -113,9 +113,10 @@ def _add_target_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--base",
-        metavar="REF|auto|none",
+        metavar="REF|auto|none|deployed",
         help="judge what HEAD adds to this Git ref, starting from its schema; auto: the target of the pull request, else the"
-        " remote's default branch; none: judge every revision as if it were new (default: auto)",
+        " remote's default branch; none: judge every revision as if it were new; deployed: the commit that is deployed, with --deployed record:ENVIRONMENT"
+        " (default: auto)",
     )
     group.add_argument(
         "--timeout",
@@ -132,6 +133,12 @@ def _add_judging_options(group: argparse._ArgumentGroup) -> None:
         "--fail-on", metavar="error|warning|never", help="the lowest severity that fails the run (default: error)"
     )
     completes(fail_on, FailOn)
+    group.add_argument(
+        "--deployed",
+        metavar="FILE|record:ENVIRONMENT",
+        help="weigh findings by the sizes of tables in a deployed database: what overproof snapshot printed of it, or the newest"
+        " snapshot of an environment in the record",
+    )
     group.add_argument("--baseline", metavar="FILE", help="the file that lists findings which are already accepted")
     group.add_argument(
         "--write-baseline", action="store_true", help="accept all current findings: write them to the baseline"
@@ -193,16 +200,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _read_destination(arguments: argparse.Namespace) -> Destination | None:
-    """Raises UsageError. The token is taken from the environment, which the project's command inherits."""
+    """Raises UsageError."""
     if arguments.submit is None:
         if arguments.submit_required:
             raise UsageError("--submit-required needs a record: add --submit URL")
         return None
-    from app.gate.commands._record import TOKEN, read_destination
+    from app.gate.commands._record import read_destination
 
-    destination = read_destination(arguments.submit, os.environ)
-    os.environ.pop(TOKEN, None)
-    return destination
+    return read_destination(arguments.submit, os.environ)
 
 
 def _submit(report: Report, destination: Destination, is_required: bool, status: int) -> int:
@@ -229,6 +234,8 @@ def conclude(verification: Verification, arguments: argparse.Namespace, environ:
     """The report of that verification, which also keeps what it failed with."""
     try:
         verification.settle(arguments)
+        if arguments.submit or verification.deployed is not None:
+            _hide_token()
         return verification.go(arguments.database_url or environ.get("OVERPROOF_DATABASE_URL") or None)
     except CannotVerify as error:
         verification.failure = error
@@ -238,6 +245,13 @@ def conclude(verification: Verification, arguments: argparse.Namespace, environ:
     except Exception as error:  # noqa: BLE001 - a report is owed in every case
         traceback.print_exc()
         return verification.error(f"this is a defect of Overproof, please report it: {type(error).__name__}: {error}")
+
+
+def _hide_token() -> None:
+    """From the project's command, which inherits the environment."""
+    from app.gate.commands._record import TOKEN
+
+    os.environ.pop(TOKEN, None)
 
 
 def _what_to_type(error: CannotVerify, arguments: argparse.Namespace) -> str:

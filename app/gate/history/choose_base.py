@@ -13,6 +13,7 @@ from app.gate.history.repository import GitFailed, Repository
 
 AUTO: Final = "auto"
 NONE: Final = "none"
+DEPLOYED: Final = "deployed"  # the commit that is deployed, by the record
 
 # The target branch of a pull request, by the variable in which each CI system names it.
 _TARGET_BRANCHES: Final = (

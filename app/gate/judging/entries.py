@@ -9,20 +9,24 @@ from app.gate.checks.base import Check, Finding
 from app.gate.checks.registry import HAZARDS
 from app.gate.configuration import Configuration
 from app.gate.judging.baseline import Baseline
+from app.gate.judging.deployed import sentence_of
 from app.gate.judging.fingerprints import fingerprint_of
 from app.gate.judging.redaction import redact, redact_or_none
+from app.gate.judging.sizes import Deployed, SizedTable
 from app.gate.judging.weighing import CheckRun, WeightedFinding, find_revision
 from app.gate.recording.model import CONTINUED_BY_A_LATER_WALK, TRIED_WITH_THE_LAST_WALK, Recording, Revision, Step
 from app.gate.recording.serialization import object_entry
 from app.gate.report.model import (
     AssumptionEntry,
     CheckEntry,
+    DeployedEntry,
     FindingEntry,
     GraphEntry,
     JudgedEntry,
     RevisionEntry,
     StatementEntry,
     StepEntry,
+    TableEntry,
 )
 from app.gate.report.verdict import NOTHING_NEW, Outcome, Severity
 from app.gate.snapshot.describe import describe_all
@@ -36,7 +40,9 @@ def script_locations(recordings: Iterable[Recording]) -> str | None:
 # Entries of the report
 
 
-def finding_entries(weighed: Iterable[WeightedFinding], baseline: Baseline | None) -> list[FindingEntry]:
+def finding_entries(
+    weighed: Iterable[WeightedFinding], baseline: Baseline | None, deployed: Deployed | None = None
+) -> list[FindingEntry]:
     entries = []
     seen: Counter[str] = Counter()
     for each in weighed:
@@ -59,10 +65,11 @@ def finding_entries(weighed: Iterable[WeightedFinding], baseline: Baseline | Non
                 revision=redact_or_none(finding.revision),
                 object=redact_or_none(finding.object),
                 subject=redact(finding.subject),
-                message=redact(finding.message),
+                message=redact(_message(each, deployed)),
                 detail=redact_or_none(finding.detail),
                 help=redact_or_none(finding.help),
                 assumption=AssumptionEntry(sql=redact(finding.assumption.sql)) if finding.assumption else None,
+                tables=[_table_entry(table) for table in each.tables],
                 path=redact_or_none(path),
                 line=_line(finding, revision) if path else None,
                 fingerprint=fingerprint,
@@ -70,6 +77,29 @@ def finding_entries(weighed: Iterable[WeightedFinding], baseline: Baseline | Non
             )
         )
     return entries
+
+
+def _message(weighed: WeightedFinding, deployed: Deployed | None) -> str:
+    """With the sizes of the tables, where they are known."""
+    sizes = sentence_of(weighed.tables, deployed) if deployed is not None else ""
+    return f"{weighed.finding.message} {sizes}".rstrip()
+
+
+def _table_entry(table: SizedTable) -> TableEntry:
+    return TableEntry(
+        table=redact(table.table), weight=table.weight.value, rows=table.size.rows, bytes=table.size.bytes
+    )
+
+
+def deployed_entry(deployed: Deployed | None) -> DeployedEntry | None:
+    if deployed is None:
+        return None
+    return DeployedEntry(
+        source=redact(deployed.source),
+        taken_at=deployed.taken_at,
+        revisions=sorted(deployed.revisions),
+        small_table_rows=deployed.small_table_rows,
+    )
 
 
 def _line(finding: Finding, revision: Revision | None) -> int | None:

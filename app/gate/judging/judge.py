@@ -12,8 +12,10 @@ from app.gate.checks.registry import CHECKS
 from app.gate.configuration import NO_CHECK_SELECTED, Configuration
 from app.gate.judging.allowances import judge_allowances
 from app.gate.judging.baseline import Baseline
+from app.gate.judging.deployed import weigh_by_size
 from app.gate.judging.entries import (
     check_entry,
+    deployed_entry,
     finding_entries,
     graph_entry,
     judged_entry,
@@ -22,6 +24,7 @@ from app.gate.judging.entries import (
     step_entry,
 )
 from app.gate.judging.redaction import redact
+from app.gate.judging.sizes import Deployed
 from app.gate.judging.weighing import (
     CheckRun,
     WeightedFinding,
@@ -47,6 +50,7 @@ def judge(
     target: TargetEntry | None = None,
     not_covered: Sequence[str] = (),
     baseline: Baseline | None = None,
+    deployed: Deployed | None = None,
     started_at: datetime | None = None,
     duration_ms: float = 0.0,
     checks: Sequence[Check] = CHECKS,
@@ -58,7 +62,9 @@ def judge(
     """
     configuration = configuration or Configuration()
     runs = run_checks(recordings, configuration, checks)
-    findings = finding_entries(_weigh(recordings, configuration, runs, checks), baseline)
+    weighed = _weigh(recordings, configuration, runs, checks)
+    unweighed = weigh_by_size(weighed, deployed, configuration.severities) if deployed is not None else []
+    findings = finding_entries(weighed, baseline, deployed)
     nothing_new = is_nothing_new(recordings)
     entries = [check_entry(check, configuration, runs, findings, nothing_new=nothing_new) for check in checks]
     verdict, reason = _conclude(configuration, runs, findings)
@@ -72,7 +78,8 @@ def judge(
         tool=TOOL,
         target=target or TargetEntry(command=[], script_location=script_locations(recordings)),
         judged=judged_entry(recordings),
-        not_covered=[redact(each) for each in not_covered],
+        deployed=deployed_entry(deployed),
+        not_covered=[redact(each) for each in (*not_covered, *unweighed)],
         postgres=last.postgres if last else None,
         alembic=last.alembic if last else None,
         sqlalchemy=last.sqlalchemy if last else None,

@@ -11,6 +11,7 @@ from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.registry import HAZARDS
 from app.gate.configuration import Configuration
 from app.gate.judging.redaction import redact
+from app.gate.judging.sizes import SizedTable
 from app.gate.recording.model import Recording, Revision
 from app.gate.report.verdict import Severity
 
@@ -36,6 +37,7 @@ class WeightedFinding:
     finding: Finding
     recording: Recording | None = None
     allowed: str | None = field(default=None)
+    tables: tuple[SizedTable, ...] = ()  # those that it is about, as they are in the deployed database
 
 
 def run_checks(

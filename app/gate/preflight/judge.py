@@ -16,7 +16,7 @@ from app.gate.recording.model import Key
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Verdict
 from app.gate.snapshot.describe import named
-from app.gate.wording import counted, duration, listed
+from app.gate.wording import counted, duration, listed, readable_bytes
 
 
 class Answer(StrEnum):
@@ -260,15 +260,6 @@ def _room(evidence: Evidence) -> Iterator[str]:
     if sum(rewritten.values()) >= 2**30:
         names = listed([f"{shorten(name)} ({readable_bytes(size)})" for name, size in rewritten.items()])
         yield f"While it is rewritten a table takes its room twice, and as much WAL: {names}. Free disk space cannot be read by SQL."
-
-
-def readable_bytes(number: int) -> str:
-    """`48 GB`, as PostgreSQL's pg_size_pretty has it."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if number < 10 * 1024 or unit == "TB":
-            return f"{number:,} {unit}"
-        number = round(number / 1024)
-    raise AssertionError("the last unit is for all")
 
 
 def work_of(evidence: Evidence, revision: str) -> list[dict[str, Any]]:

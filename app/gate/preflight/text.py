@@ -11,13 +11,12 @@ from app.gate.preflight.judge import (
     Reason,
     answer_of,
     notes_of,
-    readable_bytes,
     work_of,
 )
 from app.gate.preflight.plan import Plan
 from app.gate.recording.names import shorten
 from app.gate.reporters.escaping import one_line
-from app.gate.wording import counted, listed
+from app.gate.wording import counted, listed, readable_bytes, readable_number
 
 _HEADLINES = {
     Answer.GO: "GO: nothing on {database} is in the way of the upgrade.",
@@ -83,5 +82,5 @@ _STRONG = ("ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusi
 def size_of(work: dict[str, Any]) -> str:
     if not work["exists"]:
         return "not there yet"
-    rows = "rows never counted" if work["rows"] is None else f"about {work['rows']:,} rows"
+    rows = "rows never counted" if work["rows"] is None else f"about {readable_number(work['rows'])} rows"
     return f"{rows}, {readable_bytes(work['bytes'])}"

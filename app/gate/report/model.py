@@ -102,6 +102,24 @@ class AssumptionEntry(ReportModel):
     must_be: Literal["no rows"] = "no rows"
 
 
+class TableEntry(ReportModel):
+    """A table that a finding is about, as it is in the deployed database."""
+
+    table: str
+    weight: Literal["large", "small", "new", "unknown"]  # new: it is not there yet
+    rows: int | None = None  # None: never counted
+    bytes: int | None = None
+
+
+class DeployedEntry(ReportModel):
+    """The deployed database by whose sizes the findings were weighed."""
+
+    source: str  # the snapshot's file, or the environment in the record
+    taken_at: str = ""
+    revisions: list[str] = []
+    small_table_rows: int  # fewer make a finding on the table a notice
+
+
 class FindingEntry(ReportModel):
     check: str
     severity: Severity
@@ -112,6 +130,7 @@ class FindingEntry(ReportModel):
     detail: str | None = None  # the statement, or the two definitions that differ
     help: str | None = None  # how to fix it
     assumption: AssumptionEntry | None = None
+    tables: list[TableEntry] = []  # only with a deployed database
     path: str | None = None
     line: int | None = None
     excerpt: Excerpt | None = None
@@ -151,6 +170,7 @@ class Report(ReportModel):
     tool: Tool
     target: TargetEntry
     judged: JudgedEntry = JudgedEntry()
+    deployed: DeployedEntry | None = None
     not_covered: list[str] = []  # what a reader might expect to be covered and was not, a sentence each
     postgres: str | None = None
     alembic: str | None = None

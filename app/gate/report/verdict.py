@@ -11,6 +11,20 @@ NOT_ASKED_FOR = "off unless asked for: select it, or give it a severity, if seve
 NOTHING_NEW = "not tried: hazards of revisions that are on the base are history; --base none tries them"
 IN_BASELINE = "in the baseline"  # and then the file's name
 
+# Checks whose findings cost time in proportion to the size of a table.
+OF_SIZE = frozenset(
+    {
+        "blocking-index",
+        "blocking-scan",
+        "bulk-update",
+        "lock-pileup",
+        "lock-timeout",
+        "table-rewrite",
+        "unindexed-foreign-key",
+    }
+)
+SMALL_TABLE_ROWS = 10_000  # fewer make a table a small one, unless the settings say otherwise
+
 
 class Severity(StrEnum):
     """How severe a finding is. Only errors fail a run, unless `--fail-on` says otherwise."""

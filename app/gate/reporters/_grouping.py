@@ -63,8 +63,18 @@ def header_of(report: Report) -> list[tuple[str, str]]:
         ("Commit", commit[:12] if commit else ""),
         ("Base", f"{base} at {(report.judged.commit or '')[:12]}" if base else "none: every revision is judged as new"),
         ("Judged", _judged(report)),
+        ("Deployed", _deployed(report)),
     ]
     return [(name, value) for name, value in lines if value]
+
+
+def _deployed(report: Report) -> str:
+    """By whose sizes the findings were weighed."""
+    if report.deployed is None:
+        return ""
+    at = f" at {listed(report.deployed.revisions)}" if report.deployed.revisions else ""
+    taken = f", as of {report.deployed.taken_at}" if report.deployed.taken_at else ""
+    return f"{report.deployed.source}{at}{taken}"
 
 
 def _judged(report: Report) -> str:

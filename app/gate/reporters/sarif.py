@@ -90,7 +90,8 @@ def _result(finding: FindingEntry, rule_index: int, report: Report) -> dict[str,
     if finding.allowed is not None:
         kind = "external" if finding.is_in_baseline else "inSource"
         result["suppressions"] = [{"kind": kind, "justification": visible(finding.allowed)}]
-    properties = {"revision": finding.revision, "object": finding.object}
+    assumption = finding.assumption.sql if finding.assumption else None
+    properties = {"revision": finding.revision, "object": finding.object, "assumption": assumption}
     result["properties"] = {name: visible(value) for name, value in properties.items() if value is not None}
     return result
 

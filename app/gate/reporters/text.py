@@ -155,6 +155,8 @@ def _finding(finding: FindingEntry, width: int, helped: set[tuple[str, str]], *,
         helped.add((finding.check, finding.help))
         with_code = is_verbose or finding.severity is Severity.ERROR
         yield from paragraphs(visible(f"Fix: {finding.help}"), "    ", width, with_code=with_code)
+        if finding.assumption is not None and not with_code:
+            yield from verbatim(one_line(finding.assumption.sql), "        ", width)  # the end of the help
 
 
 def _excerpt(finding: FindingEntry, width: int) -> Iterator[Line]:

@@ -24,6 +24,7 @@ from app.gate.checks.registry import CHECKS
 from app.gate.commands import _submission, _verification
 from app.gate.commands._record import Destination
 from app.gate.errors import CannotVerify, ServerUnavailable
+from app.gate.history.choose_base import ChosenBase
 from app.gate.judging import judge as judging
 from app.gate.recording.model import ALL_EVIDENCE, Evidence, Recording
 from app.gate.report.model import Report
@@ -33,6 +34,7 @@ from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.target.target import Target
 from tests.gate.checks.builders import failure, recording, revision, trip
+from tests.gate.commands.conftest import Record
 from tests.gate.projects import COMMAND, script, write_project
 from tests.gate.report.test_schema import VALIDATOR
 
@@ -701,3 +703,119 @@ def test_the_projects_command_does_not_get_the_token(gate: Gate, monkeypatch: py
 
     assert gate.target is not None
     assert "OVERPROOF_TOKEN" not in os.environ
+
+
+# What is deployed
+
+SNAPSHOT = {
+    "format": "overproof-snapshot/1",
+    "taken_at": "2026-11-30T12:00:00Z",
+    "revisions": {"public.alembic_version": ["a1"], "audit.alembic_version": None},
+    "tables": {"public.orders": {"rows": 12, "bytes": 8192}, "public.events": {"rows": None, "bytes": 0}},
+}
+
+
+def test_findings_are_weighed_by_a_snapshot_in_a_file(gate: Gate, tmp_path: Path) -> None:
+    (tmp_path / "shop.json").write_text(json.dumps(SNAPSHOT))
+    (tmp_path / "setup.cfg").write_text("[overproof]\nsmall-table-rows = 500\n")
+
+    assert run("--deployed", "shop.json", "--output", "json:report.json") == 0
+
+    deployed = report_at("report.json").deployed
+    assert deployed is not None
+    assert deployed.model_dump() == {
+        "source": "shop.json",
+        "taken_at": "2026-11-30T12:00:00Z",
+        "revisions": ["a1"],
+        "small_table_rows": 500,
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "--deployed: shop.json cannot be read: No such file or directory"),
+        ("{", "--deployed: shop.json is not JSON"),
+        ("[]", "--deployed: shop.json is not what overproof snapshot prints"),
+        ('{"format": "overproof-report/1"}', "its format is 'overproof-report/1', and not 'overproof-snapshot/1'"),
+        (json.dumps({**SNAPSHOT, "tables": {"public.orders": {"rows": -1}}}), "is not what overproof snapshot prints"),
+        (json.dumps({**SNAPSHOT, "tables": [1]}), "is not what overproof snapshot prints"),
+    ],
+)
+def test_a_file_that_is_no_snapshot_is_refused_in_one_line(
+    gate: Gate, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / "shop.json").write_text(content)
+
+    assert run("--deployed", "shop.json") == 2
+
+    assert said in capsys.readouterr().err
+    assert gate.target is None
+
+
+def test_the_snapshot_and_the_commit_come_from_the_record(
+    gate: Gate, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record.answers = [
+        (200, {}, {"items": [{"id": "0000"}], "next_cursor": None}),
+        (200, {}, SNAPSHOT),
+        (200, {}, {"items": [{"commit": "5f0c", "status": "live"}, {"commit": "1111", "status": "ended"}]}),
+    ]
+    monkeypatch.setenv("OVERPROOF_RECORD", record.url)
+    monkeypatch.setenv("OVERPROOF_TOKEN", "ovp_secret")
+    asked: list[str] = []
+
+    def choose_base(base: str, *_: object) -> ChosenBase:
+        asked.append(base)
+        return ChosenBase()
+
+    monkeypatch.setattr(_verification, "choose_base", choose_base)
+
+    assert run("--deployed", "record:production", "--base", "deployed", "--output", "json:report.json") == 0
+
+    place = "/api/v1/projects/shop/environments/production"
+    assert [path for path, _, _ in record.requests] == [
+        f"{place}/snapshots?limit=1",
+        f"{place}/snapshots/0000",
+        f"{place}/deployments?limit=50",
+    ]
+    deployed = report_at("report.json").deployed
+    assert deployed is not None
+    assert (deployed.source, asked) == ("production", ["5f0c"])
+    assert "OVERPROOF_TOKEN" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([(200, {}, {"items": []})], "the record has no snapshot of production"),
+        ([(404, {}, {"detail": "There is no such environment."})], "there is no such environment"),
+        ([(200, {}, {"items": [{}]})], "the answer is not that of a record"),
+    ],
+)
+def test_a_record_without_a_snapshot_is_refused_in_one_line(
+    gate: Gate,
+    record: Record,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answers: list[Any],
+    said: str,
+) -> None:
+    record.answers = answers
+    monkeypatch.setenv("OVERPROOF_RECORD", record.url)
+    monkeypatch.setenv("OVERPROOF_TOKEN", "ovp_secret")
+
+    assert run("--deployed", "record:production") == 2
+
+    assert said in capsys.readouterr().err
+
+
+def test_the_deployed_commit_is_no_base_where_it_is_not_known(
+    gate: Gate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shop.json").write_text(json.dumps(SNAPSHOT))
+
+    assert run("--deployed", "shop.json", "--base", "deployed") == 2
+
+    assert "--base deployed needs the commit that is deployed" in capsys.readouterr().err

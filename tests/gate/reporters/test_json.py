@@ -15,12 +15,12 @@ def test_the_fields_are_those_of_the_design() -> None:
     document = json.loads(render(report(finding())))
 
     assert list(document) == [
-        "format", "verdict", "reason", "tool", "target", "judged", "not_covered", "postgres", "alembic", "sqlalchemy", "started_at", "duration_ms",
+        "format", "verdict", "reason", "tool", "target", "judged", "deployed", "not_covered", "postgres", "alembic", "sqlalchemy", "started_at", "duration_ms",
         "graph", "checks", "findings", "steps", "snapshot", "digest",
     ]  # fmt: skip
     assert document["format"] == "overproof-report/1"
     assert list(document["findings"][0]) == [
-        "check", "severity", "revision", "object", "subject", "message", "detail", "help", "assumption", "path", "line",
+        "check", "severity", "revision", "object", "subject", "message", "detail", "help", "assumption", "tables", "path", "line",
         "excerpt", "fingerprint", "allowed",
     ]  # fmt: skip
 
