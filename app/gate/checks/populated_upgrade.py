@@ -164,7 +164,7 @@ def _finding(
     if is_left_empty and severity is Severity.ERROR and populated.rows != RowKind.OWN:
         severity = Severity.WARNING  # by an UPDATE that reaches some rows, but not the generated ones
     message = _message(revision, trip, populated, failure, place, sources, severity, is_left_empty=is_left_empty)
-    assumption = find_assumption(recording, trip, failure, place) if severity is Severity.WARNING else None
+    assumption = find_assumption(recording, trip, failure, place)
     if folds_texts(trip, failure) and place.table and not is_new:
         advice = help_for_folded(revision, place.table)
     elif is_new and place.table:

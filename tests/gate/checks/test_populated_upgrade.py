@@ -67,6 +67,8 @@ def test_a_column_that_no_existing_row_can_have_is_an_error_and_the_help_gives_i
     assert finding.object == "public.orders.channel"
     assert finding.line == 7
     assert "op.execute(\"ALTER TABLE orders ADD COLUMN channel text NOT NULL DEFAULT ''\")" in str(finding.help)
+    assert finding.assumption is not None
+    assert finding.assumption.sql == "SELECT * FROM orders LIMIT 10"
 
 
 @pytest.mark.parametrize(

@@ -1,88 +1,124 @@
 """What an upgrade assumes of the rows that are there, as SQL that gives those for which it does not hold.
 
 The SQL is for the schema before the revision, so that it can be run on a live database where the revision is pending.
-It only reads, and gives ten rows at most. Where the rule is about something that this schema does not have, such as a
-column that the revision itself adds, there is none.
+It only reads, and gives ten rows at most: those, and no others, over which the statement fails. What the revision's own
+statements do to the rows before is part of it. Where no expression says what a rule is about, there is none.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from app.gate.checks.support.naming import tables_made_by
-from app.gate.checks.support.row_advice import NO_LABEL, find_column_change
+from app.gate.checks.support import assumed_bounds, assumed_domains, assumed_types
+from app.gate.checks.support.older import LIMIT, Older, UnknownRows
 from app.gate.checks.support.row_place import Place, find_constraint
+from app.gate.checks.support.schema import SchemaHistory, parent_of, unquoted
+from app.gate.checks.support.sql_text import clauses, enclosed, in_parentheses, pieces, split_list
 from app.gate.postgres import sqlstates
-from app.gate.postgres.quoting import name_of, quote, quote_table, readable_literal
-from app.gate.recording.model import Failure, Recording, RoundTrip
-from app.gate.recording.names import full_name, table_of
+from app.gate.postgres.quoting import name_of, quote
+from app.gate.recording.model import Definition, Failure, Key, Recording, RoundTrip
+from app.gate.recording.names import table_of
 
-_MOST = "LIMIT 10"
+_OF_CONSTRAINTS = (
+    sqlstates.UNIQUE_VIOLATION,
+    sqlstates.CHECK_VIOLATION,
+    sqlstates.FOREIGN_KEY_VIOLATION,
+    sqlstates.EXCLUSION_VIOLATION,
+)
 
 
 def find_assumption(recording: Recording, trip: RoundTrip, failure: Failure, place: Place) -> str | None:
     """A SELECT of the rows of the older schema over which the upgrade fails."""
-    if place.table is None:
+    try:
+        if (of_domain := assumed_domains.find_values(recording, trip, failure)) is not None:
+            return of_domain
+        if place.table is None:
+            return None
+        place, failure = _where_it_was_asked(recording, trip, failure, place)
+        older = Older(trip, place.table or "", failure.sql)
+        if older.table is None:
+            return None
+        return _find_rows(recording, trip, failure, place, older)
+    except UnknownRows:
         return None
-    older = _Older(trip, place.table)
-    if older.table is None:
-        return None
+
+
+def _where_it_was_asked(recording: Recording, trip: RoundTrip, failure: Failure, place: Place) -> tuple[Place, Failure]:
+    """The table that the statement changes, where PostgreSQL names one of its partitions or children."""
+    objects = SchemaHistory(recording).after(trip.revision).objects
+    changes = trip.up.changes if trip.up is not None else ()
+    for parent in _ancestors(objects, place.table or ""):
+        rules = [each for each in changes if table_of(each.key) == parent and each.after is not None]
+        if not rules or not re.search(rf"(?<![\w$]){re.escape(parent.rpartition('.')[2])}(?![\w$])", failure.sql or ""):
+            continue
+        named = [each.key.name for each in rules if each.key.kind in ("constraint", "index") and each.before is None]
+        constraint = failure.constraint
+        if constraint is not None and constraint not in named:  # a partition's index has a name of its own
+            constraint = named[0] if len(named) == 1 else None
+        place = Place(parent, place.column)
+        failure = replace(failure, table=parent, constraint=constraint)
+    return place, failure
+
+
+def _ancestors(objects: Mapping[Key, Definition], table: str) -> Iterator[str]:
+    """Of a partition or a child, the nearest first."""
+    schema, _, name = table.partition(".")
+    definition = objects.get(Key("table", schema, name), {})
+    above = [parent_of(definition), *map(unquoted, definition.get("inherits") or ())]
+    for parent in filter(None, above):
+        full = parent if "." in parent else f"public.{parent}"
+        yield full
+        yield from _ancestors(objects, full)
+
+
+def _find_rows(recording: Recording, trip: RoundTrip, failure: Failure, place: Place, older: Older) -> str | None:
     state = failure.sqlstate or ""
     if state == sqlstates.NOT_NULL_VIOLATION:
-        return _nulls(older, place)
-    if state in (sqlstates.UNIQUE_VIOLATION, sqlstates.CHECK_VIOLATION, sqlstates.FOREIGN_KEY_VIOLATION):
-        return _of_constraint(recording, trip, failure, older)
+        if (key := _new_primary_key(trip, failure, place)) is not None:
+            return _duplicates(failure, older, key, str(key.get("definition", "")))
+        return assumed_types.find_refused(recording, trip, failure, place, older) or _nulls(older, place)
+    if state == sqlstates.CHECK_VIOLATION and failure.constraint is None:
+        return assumed_bounds.find_rows(SchemaHistory(recording).after(trip.revision), trip, failure, older)
+    if state in _OF_CONSTRAINTS:
+        refused = assumed_types.find_refused(recording, trip, failure, place, older)
+        return refused or _of_constraint(recording, trip, failure, older)
     if state.startswith("22"):
-        return _of_type(recording, trip, failure, place, older)
+        return assumed_types.find_refused(recording, trip, failure, place, older)
     return None
 
 
-class _Older:
-    """A table and its columns by the names that they had before the revision."""
-
-    def __init__(self, trip: RoundTrip, table: str) -> None:
-        changes, renamed = (trip.up.changes, trip.up.renamed) if trip.up is not None else ((), ())
-        former = {full_name(each.after): full_name(each.before) for each in renamed if each.after.kind == "table"}
-        is_new = table in tables_made_by(trip)
-        self.table = former.get(table) if is_new else table
-        of_columns = [each for each in changes if each.key.kind == "column"]
-        older = {each.key.name for each in of_columns if each.after is None and table_of(each.key) == self.table}
-        new = (each.key.name for each in of_columns if each.before is None and table_of(each.key) == table)
-        # All columns of a table that was renamed are new ones.
-        self._columns = {name: name if name in older else None for name in new}
-        for each in renamed:
-            if each.after.kind == "column" and table_of(each.after) == table:
-                self._columns[each.after.name] = each.before.name
-
-    def column(self, name: str) -> str | None:
-        """None if the revision adds it."""
-        return self._columns.get(name, name)
-
-    def has(self, names: Sequence[str]) -> bool:
-        return all(self.column(name) is not None for name in names)
-
-    def expression(self, text: str) -> str | None:
-        """An expression with the older names. None if a column of it is new."""
-        for name, former in self._columns.items():
-            pattern = rf'(?<![\w"\'.]){re.escape(quote(name))}(?![\w"\'(])'
-            if re.search(pattern, text):
-                if former is None:
-                    return None
-                text = re.sub(pattern, lambda _, former=former: quote(former), text)  # type: ignore[misc]
-        return text
-
-    @property
-    def sql(self) -> str:
-        return quote_table(self.table or "")
+def _nulls(older: Older, place: Place) -> str | None:
+    if place.column is None:
+        return None
+    if older.is_left_empty(place.column):
+        return " ".join(f"SELECT * FROM {older.sql} {older.where([])} {LIMIT}".split())  # it is NULL in all of them
+    value = older.value(place.column)
+    return older.query(f"{_operand(value)} IS NULL") if value is not None else None
 
 
-def _nulls(older: _Older, place: Place) -> str | None:
-    column = older.column(place.column) if place.column else None
-    return f"SELECT * FROM {older.sql} WHERE {quote(column)} IS NULL {_MOST}" if column else None
+def _new_primary_key(trip: RoundTrip, failure: Failure, place: Place) -> Definition | None:
+    """The primary key that the statement adds, if the column is of it: a NULL breaks it as duplicates do."""
+    if not re.search(r"\bPRIMARY\s+KEY\b", failure.sql or "", re.IGNORECASE):
+        return None
+    for change in trip.up.changes if trip.up is not None else ():
+        definition = change.after or {}
+        is_new = change.before is None and definition.get("type") == "primary key"
+        if is_new and table_of(change.key) == place.table and place.column in (definition.get("columns") or ()):
+            return definition
+    return None
 
 
-def _of_constraint(recording: Recording, trip: RoundTrip, failure: Failure, older: _Older) -> str | None:
+def _operand(value: str) -> str:
+    """What may stand before an operator: a name or a call as it is, another expression in parentheses."""
+    call = re.match(r"[\w.]+(?=\()", value)
+    arguments = in_parentheses(value, call.end()) if call else None
+    is_call = call is not None and arguments is not None and call.end() + len(arguments) + 2 == len(value)
+    return value if is_call or sum(1 for _ in pieces(value)) == 1 else enclosed(value)
+
+
+def _of_constraint(recording: Recording, trip: RoundTrip, failure: Failure, older: Older) -> str | None:
     found = find_constraint(trip, failure, recording.head)
     if found is None:
         return None
@@ -91,68 +127,87 @@ def _of_constraint(recording: Recording, trip: RoundTrip, failure: Failure, olde
     if failure.sqlstate == sqlstates.UNIQUE_VIOLATION:
         return _duplicates(failure, older, definition, text)
     if failure.sqlstate == sqlstates.CHECK_VIOLATION:
-        condition = re.match(r"CHECK \((.*)\)(?: NO INHERIT| NOT VALID)*\Z", text, re.DOTALL)
-        expression = older.expression(condition[1]) if condition else None
-        return f"SELECT * FROM {older.sql} WHERE NOT {_in_parentheses(expression)} {_MOST}" if expression else None
-    return _orphans(trip, older, text)
+        condition = in_parentheses(text, text.index("(")) if text.startswith("CHECK (") else None
+        expression = older.expression(condition) if condition else None
+        return older.query(f"NOT {enclosed(expression)}") if expression else None
+    if failure.sqlstate == sqlstates.EXCLUSION_VIOLATION:
+        return _overlapping(older, text)
+    return _orphans(trip, failure, older, text)
 
 
-def _in_parentheses(expression: str) -> str:
-    """The expression in parentheses, which it mostly has as PostgreSQL prints it."""
-    depth, ends = 0, []
-    for place, letter in enumerate(expression):
-        depth += (letter == "(") - (letter == ")")
-        if depth == 0:
-            ends.append(place)
-    return expression if ends[:1] == [len(expression) - 1] else f"({expression})"
+# Foreign keys.
+
+_REFERENCES = re.compile(r"\s*REFERENCES (?P<parent>(?:\"(?:[^\"]|\"\")+\"|[^\s(\"])+)\s*(?=\()")
 
 
-def _orphans(trip: RoundTrip, older: _Older, text: str) -> str | None:
-    found = re.match(r"FOREIGN KEY \(([^()]*)\) REFERENCES (.+?)\s*\(([^()]*)\)", text)
-    if found is None:
+def _orphans(trip: RoundTrip, failure: Failure, older: Older, text: str) -> str | None:
+    listed = in_parentheses(text, text.index("(")) if text.startswith("FOREIGN KEY (") else None
+    found = _REFERENCES.match(text, len("FOREIGN KEY (") + len(listed) + 1) if listed is not None else None
+    referred = in_parentheses(text, found.end()) if found is not None else None
+    if listed is None or found is None or referred is None or re.search(r"\bPERIOD\b", listed):
         return None
-    schema_and_name = [name_of(part) for part in re.findall(r'"(?:[^"]|"")+"|\w+', found[2])]
-    parent = _Older(trip, ".".join(schema_and_name if len(schema_and_name) == 2 else ["public", *schema_and_name]))
-    ours = [older.column(name_of(name.strip())) for name in found[1].split(",")]
-    theirs = [parent.column(name_of(name.strip())) for name in found[3].split(",")]
+    schema_and_name = [name_of(piece[0]) for piece in pieces(found["parent"]) if piece["name"]]
+    parent = Older(
+        trip, ".".join(schema_and_name[-2:] if len(schema_and_name) > 1 else ["public", *schema_and_name]), failure.sql
+    )
+    ours = [older.value(name_of(name), "r") for name in split_list(listed)]
+    theirs = [parent.value(name_of(name), "p") for name in split_list(referred)]
+    if older.is_rewritten or parent.is_rewritten:
+        raise UnknownRows(text)
     if parent.table is None or None in ours or None in theirs:
         return None
-    filled = " AND ".join(f"r.{quote(name)} IS NOT NULL" for name in ours if name)
-    equal = " AND ".join(
-        f"p.{quote(one)} = r.{quote(other)}" for one, other in zip(theirs, ours, strict=True) if one and other
-    )
-    return f"SELECT r.* FROM {older.sql} AS r WHERE {filled} AND NOT EXISTS (SELECT FROM {parent.sql} AS p WHERE {equal}) {_MOST}"
+    equal = " AND ".join(f"{one} = {other}" for one, other in zip(theirs, ours, strict=True))
+    missing = f"NOT EXISTS (SELECT FROM {parent.sql} AS p WHERE {equal})"
+    filled = " AND ".join(f"{each} IS NOT NULL" for each in ours)
+    condition = f"{filled} AND {missing}"
+    if len(ours) > 1 and re.match(r"\s*MATCH FULL\b", text[found.end() + len(referred) + 2 :]):
+        # Of a key that is NULL in part, no row is referred to: https://www.postgresql.org/docs/current/sql-createtable.html
+        empty = " AND ".join(f"{each} IS NULL" for each in ours)
+        condition = f"NOT ({empty}) AND {missing}"
+    return f"SELECT r.* FROM {older.sql} AS r WHERE {condition} {LIMIT}"
 
 
-def _duplicates(failure: Failure, older: _Older, definition: dict[str, object], text: str) -> str | None:
-    listed, predicate = _index_parts(text)
+# Keys.
+
+
+def _duplicates(failure: Failure, older: Older, definition: Definition, text: str) -> str | None:
+    listed, after = _index_parts(text)
     columns = definition.get("columns")
-    parts = list(map(quote, columns)) if isinstance(columns, (list, tuple)) and columns else _parts(listed)
-    keys = [_assigned(failure, former) if (former := older.expression(part)) else None for part in parts]
-    if not parts or None in keys:
+    if re.search(r"\bWITHOUT OVERLAPS\b", text):
+        return _overlapping(older, text)
+    own = list(map(quote, columns)) if isinstance(columns, (list, tuple)) and columns else _keys(listed)
+    keys = [_assigned(failure, former) if (former := older.expression(part)) else None for part in own]
+    if not own or None in keys:
         return None
-    conditions = [] if "NULLS NOT DISTINCT" in text else [f"{key} IS NOT NULL" for key in keys]
-    if predicate is not None:
+    is_primary = definition.get("type") == "primary key"
+    nulls_are_equal = is_primary or "NULLS NOT DISTINCT" in f"{text.partition('(')[0]} {after.partition(' WHERE ')[0]}"
+    conditions = [] if nulls_are_equal else [f"{_operand(key)} IS NOT NULL" for key in keys if key]
+    if (predicate := clauses(after, "WHERE").get("WHERE")) is not None:
         former = older.expression(predicate)
         if former is None:
             return None
         conditions.insert(0, former)
-    numbers = ", ".join(str(number) for number in range(1, len(keys) + 1))
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    chosen = ", ".join(key for key in keys if key)
-    return f"SELECT {chosen}, count(*) FROM {older.sql}{where} GROUP BY {numbers} HAVING count(*) > 1 {_MOST}"
+    where = older.where(conditions)
+    or_null = "".join(f" OR {_operand(key)} IS NULL" for key in keys if key) if is_primary else ""
+    chosen, numbers = ", ".join(key for key in keys if key), ", ".join(str(at) for at in range(1, len(keys) + 1))
+    return (
+        f"SELECT {chosen}, count(*) FROM {older.sql}{f' {where}' if where else ''} GROUP BY {numbers} HAVING count(*) > 1"
+        f"{or_null} {LIMIT}"
+    )
 
 
-def _index_parts(definition: str) -> tuple[str, str | None]:
-    """What an index is on, `note, lower(email)`, and its predicate: `(status = 'active'::text)`."""
-    found = re.search(r"USING \w+ \(", definition)
-    depth = 1
-    for place in range(found.end() if found else len(definition), len(definition)):
-        depth += (definition[place] == "(") - (definition[place] == ")")
-        if depth == 0 and found is not None:
-            _, _, predicate = definition[place + 1 :].partition(" WHERE ")
-            return definition[found.end() : place], predicate or None
-    return "", None
+def _index_parts(definition: str) -> tuple[str, str]:
+    """What an index is on, `note, lower(email)`, and what follows: ` INCLUDE (total) WHERE (status = 'new'::text)`."""
+    found = re.search(r"USING \w+ (?=\()", definition)
+    start = found.end() if found else definition.find("(")
+    listed = in_parentheses(definition, start) if start >= 0 else None
+    return (listed, definition[start + len(listed) + 2 :]) if listed is not None else ("", "")
+
+
+def _keys(listed: str) -> list[str]:
+    """The columns and expressions of an index, without their order and operator class."""
+    plain = (re.sub(r"(?:\s+(?:ASC|DESC|NULLS (?:FIRST|LAST)))+\Z", "", part) for part in split_list(listed))
+    return [re.sub(r"(?<=\S)\s+(?:[\w\"]+\.)?\w+_ops(?:\s*\([^()]*\))?\Z", "", part) for part in plain if part]
 
 
 def _assigned(failure: Failure, part: str) -> str | None:
@@ -168,7 +223,7 @@ def _assigned(failure: Failure, part: str) -> str | None:
         return part if not re.match(r"\s*(?:UPDATE|INSERT|MERGE|WITH|DO)\b", sql, re.IGNORECASE) else None
     if quote(name_of(update[1])) != part:
         return part
-    if _depth_has_comma(update[2]) or re.search(r"\b(?:SELECT|FROM)\b|%\(|\$\d", sql, re.IGNORECASE):
+    if len(split_list(update[2])) > 1 or re.search(r"\b(?:SELECT|FROM)\b|%\(|\$\d", sql, re.IGNORECASE):
         return None
     value, condition = update[2].strip(), update[3]
     changes = rf"{re.escape(update[1])}\s*(?:<>|!=|\bIS\s+DISTINCT\s+FROM\b)\s*{re.escape(value)}\Z"
@@ -177,76 +232,38 @@ def _assigned(failure: Failure, part: str) -> str | None:
     return f"CASE WHEN {condition} THEN {value} ELSE {part} END"
 
 
-def _depth_has_comma(text: str) -> bool:
-    return len(_parts(text)) > 1
+_ELEMENT = re.compile(r"(?P<key>.+?)\s+WITH\s+(?P<operator>OPERATOR\(.+\)|[^\s\w\"]+)\Z", re.DOTALL)
 
 
-def _parts(text: str) -> list[str]:
-    """The members of a list that is separated by commas, without the order and the operator class of an index."""
-    parts, depth, start = [], 0, 0
-    for place, letter in enumerate(f"{text},"):
-        depth += (letter == "(") - (letter == ")")
-        if letter == "," and depth == 0:
-            parts.append(text[start:place].strip())
-            start = place + 1
-    plain = (re.sub(r"(?:\s+(?:ASC|DESC|NULLS (?:FIRST|LAST)))+\Z", "", part) for part in parts)
-    return [re.sub(r"\s+\w+_ops\Z", "", part) for part in plain if part]
-
-
-# Types.
-
-_RANGES = {"smallint": 2**15, "integer": 2**31, "bigint": 2**63}
-
-
-def _of_type(recording: Recording, trip: RoundTrip, failure: Failure, place: Place, older: _Older) -> str | None:
-    """The values that the new type of a column does not hold."""
-    change = find_column_change(trip, place.table or "", place.column)
-    column = older.column(place.column) if place.column else None
-    if change is None or change.before is None or column is None or not _is_plain(failure, column):
+def _overlapping(older: Older, text: str) -> str | None:
+    """The rows that an EXCLUDE constraint, or a key WITHOUT OVERLAPS, refuses next to another one. In the columns of a
+    query there can be no others that are called tableoid and ctid."""
+    listed, after = _index_parts(text)
+    chosen, pairs = [], []
+    for number, (key, operator) in enumerate(_elements(listed), 1):
+        former = older.expression(key)
+        if former is None:
+            return None
+        chosen.append(f"{former} AS k{number}")
+        pairs.append(f"one.k{number} {operator} other.k{number}")
+    if not chosen or len(chosen) != len(split_list(listed)):
         return None
-    type_, name = str((change.after or {}).get("type")), quote(column)
-    condition = None
-    if failure.sqlstate == sqlstates.STRING_DATA_RIGHT_TRUNCATION and (limit := re.search(r"\((\d+)\)\Z", type_)):
-        condition = f"length({name}::text) > {limit[1]}"
-    elif failure.sqlstate == sqlstates.NUMERIC_VALUE_OUT_OF_RANGE:
-        condition = _out_of_range(name, type_)
-    elif NO_LABEL.search(failure.message):
-        labels = _labels(recording, trip, type_)
-        condition = f"{name}::text NOT IN ({', '.join(map(readable_literal, labels))})" if labels else None
-    else:
-        condition = _not_valid(name, type_, recording.postgres)
-    return f"SELECT * FROM {older.sql} WHERE {condition} {_MOST}" if condition else None
+    predicate = in_parentheses(after, found.end()) if (found := re.search(r"\bWHERE (?=\()", after)) else None
+    former = older.expression(predicate) if predicate is not None else None
+    if predicate is not None and former is None:
+        return None
+    where = older.where([enclosed(former)] if former else [])
+    rows = f"(SELECT tableoid, ctid, {', '.join(chosen)} FROM {older.sql}{f' {where}' if where else ''})"
+    return (
+        f"SELECT one.* FROM {rows} AS one WHERE EXISTS (SELECT FROM {rows} AS other"
+        f" WHERE (one.tableoid, one.ctid) <> (other.tableoid, other.ctid) AND {' AND '.join(pairs)}) {LIMIT}"
+    )
 
 
-def _is_plain(failure: Failure, column: str) -> bool:
-    """Whether the value is only cast: `USING note::integer`, or no USING at all."""
-    found = re.search(r"\bUSING\b(.*)\Z", failure.sql or "", re.IGNORECASE | re.DOTALL)
-    casts = rf'\A[\s(]*(?:CAST\s*\(\s*)?"?{re.escape(column)}"?\s*\)*\s*(?:(?:::|\bAS\b)\s*[\w" .()\[\],]+)*[\s);]*\Z'
-    return found is None or re.match(casts, found[1], re.IGNORECASE) is not None
-
-
-def _out_of_range(name: str, type_: str) -> str | None:
-    if type_ in _RANGES:
-        return f"{name} NOT BETWEEN {-_RANGES[type_]} AND {_RANGES[type_] - 1}"
-    found = re.match(r"numeric\((\d+),(\d+)\)\Z", type_)
-    return f"abs({name}) >= {10 ** max(0, int(found[1]) - int(found[2]))}" if found else None
-
-
-def _not_valid(name: str, type_: str, postgres: str) -> str | None:
-    major = int(re.match(r"\d*", postgres)[0] or 0)  # type: ignore[index]
-    if major >= 16 and re.match(r"[a-z ]+(\(\d+(,\d+)?\))?(\[\])?\Z", type_):
-        return f"NOT pg_input_is_valid({name}::text, {readable_literal(type_)})"
-    if type_ in _RANGES:
-        return f"{name}::text !~ '^\\s*[-+]?[0-9]+\\s*$'"
-    return None
-
-
-def _labels(recording: Recording, trip: RoundTrip, type_: str) -> list[str]:
-    """The labels of that enum after the revision."""
-    name = type_.replace('"', "").removeprefix("public.").rpartition(".")[2]
-    changed = [(each.key, each.after) for each in (trip.up.changes if trip.up is not None else ())]
-    known = recording.head.objects.items() if recording.head is not None else ()
-    for key, definition in [*changed, *known]:
-        if key.kind == "enum" and key.name == name and definition is not None:
-            return list(definition.get("labels") or ())
-    return []
+def _elements(listed: str) -> list[tuple[str, str]]:
+    """[("room", "="), ("during", "&&")] of `room WITH =, during WITH &&`, or of `room, during WITHOUT OVERLAPS`."""
+    if re.search(r"\bWITHOUT OVERLAPS\Z", listed):
+        *plain, last = split_list(listed)
+        return [*((name, "=") for name in plain), (last.removesuffix("WITHOUT OVERLAPS").strip(), "&&")]
+    found = [_ELEMENT.match(part) for part in split_list(listed)]
+    return [(_keys(each["key"])[0], each["operator"]) for each in found if each is not None]

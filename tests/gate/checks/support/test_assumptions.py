@@ -170,12 +170,13 @@ def test_an_update_into_a_key_assumes_that_its_values_stay_apart(connection):
 @pytest.mark.parametrize(
     "upgrade",
     [
-        ["ALTER TABLE t ADD b text", "ALTER TABLE t ALTER b SET NOT NULL"],
-        ["ALTER TABLE t ADD b integer", "UPDATE t SET b = -1", "ALTER TABLE t ADD CONSTRAINT ck CHECK (b >= 0)"],
+        ["ALTER TABLE t ADD b integer DEFAULT -1", "ALTER TABLE t ADD CONSTRAINT ck CHECK (b >= 0)"],
+        ["UPDATE t SET n = o.n FROM t AS o WHERE o.id = t.id + 1", "ALTER TABLE t ALTER n SET NOT NULL"],
+        ["DO $$ BEGIN UPDATE t SET n = 1 WHERE n > 1; END $$", "ALTER TABLE t ALTER n SET NOT NULL"],
         ["ALTER TABLE t ALTER a TYPE integer USING length(a)::text::date - '2000-01-01'::date"],
         ["CREATE TABLE u AS SELECT * FROM t", "ALTER TABLE u ALTER a SET NOT NULL"],
     ],
-    ids=["new column", "rule for a new column", "worked out", "new table"],
+    ids=["rule for a new column", "of other rows", "in a block", "worked out", "new table"],
 )
 def test_what_the_older_schema_does_not_have_is_no_assumption_about_it(connection, upgrade):
     found = assumed(connection, T, ROWS, *upgrade)

@@ -1,0 +1,181 @@
+"""A table as it was before a revision: names, and what the revision's own statements do to its rows first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from app.gate.checks.support.naming import tables_made_by
+from app.gate.checks.support.sql_text import clauses, enclosed, names_in, replace_names, split_list
+from app.gate.checks.support.statements import without_comments
+from app.gate.postgres.quoting import name_of, quote, quote_table
+from app.gate.recording.model import Definition, RoundTrip
+from app.gate.recording.names import full_name, table_of
+
+_NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
+_PLACE = rf"(?:ONLY\s+)?(?:(?P<schema>{_NAME})\s*\.\s*)?(?P<table>{_NAME})"
+_CHANGES_ROWS = re.compile(
+    rf"\s*(?:UPDATE|INSERT\s+INTO|MERGE\s+INTO|DELETE\s+FROM|TRUNCATE(?:\s+TABLE)?)\s+{_PLACE}", re.IGNORECASE
+)
+_UPDATE = re.compile(rf"\s*UPDATE\s+{_PLACE}\s+SET\b", re.IGNORECASE)
+_DELETE = re.compile(rf"\s*DELETE\s+FROM\s+{_PLACE}\s*(?:WHERE\b|;|\Z)", re.IGNORECASE)
+_ASSIGNMENT = re.compile(rf"\s*(?P<column>{_NAME})\s*=\s*(?P<value>.+)\Z", re.DOTALL)
+_PARAMETER = re.compile(r"%\(|%s|\$\d|(?<!:):[a-zA-Z_]")
+
+
+class UnknownRows(Exception):
+    """What the rows hold when the rule is checked cannot be said of the rows from before the revision."""
+
+
+class Older:
+    """A table and its columns, as a query on the schema before the revision has to name them.
+
+    Raises UnknownRows where the statements before `until` do to the rows what no expression says.
+    """
+
+    def __init__(self, trip: RoundTrip, table: str, until: str | None = None) -> None:
+        changes, renamed = (trip.up.changes, trip.up.renamed) if trip.up is not None else ((), ())
+        former = {full_name(each.after): full_name(each.before) for each in renamed if each.after.kind == "table"}
+        is_new = table in tables_made_by(trip)
+        self.table = former.get(table) if is_new else table
+        of_columns = [each for each in changes if each.key.kind == "column"]
+        older = {each.key.name for each in of_columns if each.after is None and table_of(each.key) == self.table}
+        new = (each.key.name for each in of_columns if each.before is None and table_of(each.key) == table)
+        # All columns of a table that was renamed are new ones.
+        self._columns = {name: name if name in older else None for name in new}
+        for each in renamed:
+            if each.after.kind == "column" and table_of(each.after) == table:
+                self._columns[each.after.name] = each.before.name
+        self._values: dict[str, str] = {}  # of columns that an UPDATE has changed, by their older names
+        self._new_values: dict[str, str] = {}  # of columns that the revision adds
+        self._defaults = {each.key.name for each in of_columns if _has_default(each.after)}
+        self._deleted: list[str] = []
+        for sql in _before(trip, until):
+            self._note(sql, {table, self.table or table})
+
+    def column(self, name: str) -> str | None:
+        """None if the revision adds it."""
+        return self._columns.get(name, name)
+
+    def value(self, name: str, alias: str = "") -> str | None:
+        """What the column holds, as an expression; None if the revision adds it."""
+        former = self.column(name)
+        if former is None:
+            return self._new_values.get(name) if not alias else None
+        if former in self._values:
+            if alias:
+                raise UnknownRows(name)
+            return self._values[former]
+        return f"{alias}.{quote(former)}" if alias else quote(former)
+
+    def expression(self, text: str) -> str | None:
+        """An expression in the older names. None if a column in it is new."""
+        used = names_in(text)
+        new = {name for name, former in self._columns.items() if former is None and name in used}
+        if not new <= self._new_values.keys():
+            return None
+        replaced = {name: quote(former) for name, former in self._columns.items() if former is not None}
+        replaced |= {name: enclosed(self._new_values[name]) for name in new}
+        replaced |= {
+            name: enclosed(self._values[former])
+            for name in used
+            if (former := self.column(name)) is not None and former in self._values
+        }
+        return replace_names(text, replaced) if replaced else text
+
+    def query(self, condition: str, what: str = "*", *, rest: str = "") -> str:
+        """The rows that meet the condition and are still there."""
+        return f"SELECT {what} FROM {self.sql} {self.where([condition])}{rest} {LIMIT}"
+
+    def where(self, conditions: Iterable[str]) -> str:
+        kept = [each for each in (*conditions, *self._deleted) if each]
+        return f"WHERE {' AND '.join(kept)}" if kept else ""
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether the revision changes or deletes rows first."""
+        return bool(self._values or self._deleted or self._new_values)
+
+    def is_left_empty(self, name: str) -> bool:
+        """Whether the revision adds that column, and puts nothing into it."""
+        return self.column(name) is None and name not in self._new_values and name not in self._defaults
+
+    @property
+    def sql(self) -> str:
+        return quote_table(self.table or "")
+
+    def _note(self, sql: str, tables: set[str]) -> None:
+        """What an earlier statement of the revision does to the rows."""
+        place = _CHANGES_ROWS.match(sql)
+        if place is None:
+            if re.match(r"\s*(?:DO|WITH|CALL|EXECUTE)\b", sql, re.IGNORECASE) and any(
+                _is_named(sql, each) for each in tables
+            ):
+                raise UnknownRows(sql)
+            return
+        if not {*_tables_of(place)} & tables:
+            return
+        if _PARAMETER.search(sql.replace("%%", "%")):
+            raise UnknownRows(sql)
+        sql = sql.replace("%%", "%").rstrip("; \n")
+        if _DELETE.match(sql):
+            self._note_deletion(clauses(sql, "WHERE", "RETURNING").get("WHERE"))
+        elif _UPDATE.match(sql):
+            self._note_update(clauses(sql, "SET", "FROM", "WHERE", "RETURNING"))
+        elif not re.match(r"\s*INSERT\b", sql, re.IGNORECASE):
+            raise UnknownRows(sql)
+
+    def _note_deletion(self, condition: str | None) -> None:
+        if condition is None:
+            raise UnknownRows("all rows")
+        former = self.expression(condition)
+        if former is None:
+            raise UnknownRows(condition)
+        self._deleted.append(f"{enclosed(former)} IS NOT TRUE")
+
+    def _note_update(self, parts: dict[str, str]) -> None:
+        condition = parts.get("WHERE")
+        former = self.expression(condition) if condition else None
+        if "FROM" in parts or (condition and former is None):
+            raise UnknownRows(str(parts))
+        values, new_values = dict(self._values), dict(self._new_values)
+        for assignment in split_list(parts.get("SET", "")):
+            found = _ASSIGNMENT.match(assignment)
+            if found is None:
+                raise UnknownRows(assignment)
+            name, value = name_of(found["column"]), self.expression(found["value"])
+            column = self.column(name)
+            if value is None or (column is None and name in self._defaults):
+                raise UnknownRows(assignment)
+            if column is None:
+                now = self._new_values.get(name, "NULL")
+            else:
+                now = self._values.get(column, quote(column))
+            changed = f"CASE WHEN {former} THEN {value} ELSE {now} END" if former else value
+            (new_values if column is None else values)[name if column is None else column] = changed
+        self._values, self._new_values = values, new_values
+
+
+def _has_default(definition: Definition | None) -> bool:
+    return any((definition or {}).get(name) for name in ("default", "generated", "identity"))
+
+
+def _before(trip: RoundTrip, until: str | None) -> Iterator[str]:
+    """The statements of the revision before that one."""
+    statements: Sequence[str] = [each.sql for each in (trip.up.statements if trip.up is not None else ())]
+    if until is None or until not in statements:
+        return
+    for sql in statements[: statements.index(until)]:
+        yield without_comments(sql)
+
+
+def _tables_of(place: re.Match[str]) -> Iterator[str]:
+    name = name_of(place["table"])
+    yield f"{name_of(place['schema']) if place['schema'] else 'public'}.{name}"
+
+
+def _is_named(sql: str, table: str) -> bool:
+    return re.search(rf"\b{re.escape(table.rpartition('.')[2])}\b", sql) is not None
+
+
+LIMIT = "LIMIT 10"
