@@ -19,6 +19,7 @@ from app.gate.checks.registry import CHECKS
 from app.gate.commands._messages import complain
 from app.gate.commands._options import check_writable, override
 from app.gate.commands._progress import progress_on
+from app.gate.commands._stand_ins import notes_on_stand_ins
 from app.gate.configuration import NO_CHECK_SELECTED, Configuration, read_configuration
 from app.gate.errors import BaselineError, CannotVerify, UsageError
 from app.gate.files import write_atomically
@@ -125,6 +126,7 @@ class Verification:
 
                     self.postgres = server.version
                     self.recordings = record(target, server, on_progress, self.base, base_cache, evidence, of_merged)
+                    self.not_covered += notes_on_stand_ins(server.stand_ins, self.recordings)
                     server.end()  # which takes a while: the checks run in the meantime
                     return self._conclude()
 

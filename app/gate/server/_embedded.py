@@ -16,6 +16,7 @@ from app.gate.errors import NAME_A_SERVER, ServerUnavailable
 from app.gate.server._accounts import find_able_account, find_account, make_private_directory, refuse_windows
 from app.gate.server._cluster import SETTINGS, Address, Cluster, initialise, start
 from app.gate.server._roles import SUPERUSER
+from app.gate.server._stand_ins import write_stand_ins
 from app.gate.server.backup import renew_password, unpack
 from app.gate.server.binaries import find_binaries
 from app.gate.server.database import Database
@@ -68,11 +69,12 @@ def start_throwaway(supervisor: Supervisor, bindir: Path | None = None, base_bac
                 unpack(base_backup, cluster)
             else:
                 initialise(supervisor, cluster)
+            settings = THROWAWAY_SETTINGS | write_stand_ins(cluster)
         except (OSError, ServerUnavailable) as problem:
             problems.append(f"{base}: {problem.strerror if isinstance(problem, OSError) else problem}")
             shutil.rmtree(root, ignore_errors=True)  # its files may be what fills the disk
             continue
-        address = start(supervisor, cluster, THROWAWAY_SETTINGS, signal.SIGQUIT)
+        address = start(supervisor, cluster, settings, signal.SIGQUIT)
         if base_backup:
             renew_password(cluster, address)
         return address

@@ -25,6 +25,7 @@ from app.gate.server._accounts import refuse_windows
 from app.gate.server._embedded import start_embedded
 from app.gate.server._given import find_maintenance
 from app.gate.server._roles import OrdinaryRole, create_roles
+from app.gate.server._stand_ins import read_stand_ins
 from app.gate.server.database import Database, connect_to, location_of, reason_of
 from app.gate.supervisor.client import Supervisor
 
@@ -48,9 +49,11 @@ class Server:
             None  # for the command; None on a given server, where it has the given role
         )
         self._lenders = 0  # blocks that lend it a superuser's rights
+        self.stand_ins: dict[str, str] = {}  # extensions that are none of PostgreSQL's own -> what they differ in
         if self.is_embedded:
             with self._cursor("created no roles") as cursor:
                 self.ordinary = create_roles(cursor, self._version, maintenance.password)
+                self.stand_ins = read_stand_ins(cursor)
 
     @property
     def version(self) -> str:
