@@ -31,6 +31,11 @@ How to fix
           status = postgresql.ENUM("new", "paid", name="status", create_type=False)
           status.create(op.get_bind(), checkfirst=True)
 
+    - `extension "…" is not available`, a collation, language or tablespace that does not exist: the server lacks what
+      production has. Name one that has it with `--database-url`. The embedded server has vector and most extensions of
+      PostgreSQL itself, and not PostGIS. What an administrator creates in production (a schema), `--prepare` creates
+      for the gate.
+
     - `CREATE INDEX CONCURRENTLY cannot run inside a transaction block`, `unsafe use of new value … of enum type`::
 
           with op.get_context().autocommit_block():

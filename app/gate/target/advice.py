@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.gate.postgres.missing import explain_missing
 from app.gate.target.configured_url import find_configured_url, find_databases
 from app.gate.target.discovery import importable_drivers
 from app.gate.target.target import Target
@@ -29,6 +30,7 @@ def advise(words: str, status: int, target: Target) -> Advice:
         or _about_settings(words, target)
         or _about_several_databases(words, target)
         or _about_the_configured_url(words, target)
+        or _about_the_server(words)
         or (
             Advice(
                 "if it is the right command, give it what it needs to run (--env NAME=VALUE, --set), else name another after --"
@@ -123,6 +125,14 @@ def _about_the_configured_url(words: str, target: Target) -> Advice | None:
         return None
     named = "" if is_placeholder else configured.driver
     return _set_url(configured.place, driver_for(target, is_async=configured.is_async, named=named))
+
+
+def _about_the_server(words: str) -> Advice | None:
+    """What env.py or the application creates before Alembic runs, and the server lacks."""
+    for line in reversed(words.splitlines()):
+        if explained := explain_missing(line):
+            return Advice(explained[0].lower() + explained[1:].rstrip("."))
+    return None
 
 
 # "3 validation errors for Settings", then for each a line with its name and one with what is wrong.

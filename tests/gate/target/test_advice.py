@@ -56,6 +56,17 @@ def test_what_the_command_printed_says_what_to_add(
     assert " ".join(advise(words, 1, project(tmp_path, url, env)).options) == options
 
 
+def test_what_the_server_lacks_is_told(tmp_path: Path) -> None:
+    said = 'sqlalchemy.exc.NotSupportedError: (psycopg2.errors.FeatureNotSupported) extension "postgis" is not available\nDETAIL:  Could not open'
+
+    advice = advise(said, 1, project(tmp_path, "postgresql://me@localhost/shop", "os.environ"))
+
+    assert advice.text == (
+        "the server does not have that extension. Use one that does: OVERPROOF_PG_BINDIR names the folder with its programs,"
+        " --database-url a running server. In CI, that is a service from the image postgis/postgis"
+    )
+
+
 def test_of_several_databases_one_is_verified_at_a_time(tmp_path: Path) -> None:
     target = project(tmp_path, "driver://x/y")
     with (tmp_path / "alembic.ini").open("a") as ini:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from app.gate.postgres import sqlstates
+from app.gate.postgres.missing import explain_missing
 from app.gate.recording.model import Failure
 
 
@@ -45,21 +46,15 @@ def explain(failure: Failure) -> str | None:
     for state, pattern, help_ in _BY_WORDS:
         if failure.sqlstate == state and re.search(pattern, failure.message, re.IGNORECASE):
             return help_
-    return None
+    return explain_missing(failure.message)
 
 
 _AUTOCOMMIT = """Run it outside the transaction:
 
     with op.get_context().autocommit_block():
         ..."""
-_EXTENSION = (
-    "The server does not have that extension. Use one that does: OVERPROOF_PG_BINDIR names the folder with its programs, "
-    "--database-url a running server."
-)
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _BY_WORDS = (
-    (sqlstates.FEATURE_NOT_SUPPORTED, r'^extension ".*" is not available', _EXTENSION),
-    (sqlstates.UNDEFINED_FILE, r"^could not open extension control file", _EXTENSION),  # before PostgreSQL 16
     (
         sqlstates.FEATURE_NOT_SUPPORTED,
         r"^cannot create index on partitioned table .* concurrently",
