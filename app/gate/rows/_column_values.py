@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.gate.postgres.quoting import literal
 from app.gate.rows._catalog import CatalogTable, Column, Type
 from app.gate.rows._plan import Labels, Rules
-from app.gate.rows._shapes import Row, Shape, is_text
+from app.gate.rows._shapes import Row, Shape
 from app.gate.rows._values import NoValue, Want, cast, guess_values, limit_of, make_value, text_of, want
 
 
@@ -54,13 +54,17 @@ def own_value(column: Column, row: Row) -> str:
 
 
 def _variant(column: Column, row: Row) -> str | None:
-    """The text of the first ordinary row in capital letters, or with a blank behind it, if the row is to have that."""
-    if row.shape not in (Shape.OTHER_CASE, Shape.TRAILING_BLANK) or not is_text(column):
+    """The text of the first ordinary row in another case, or with a blank more, if the row is to have that."""
+    if column.name not in row.texts:
         return None
     found = column.type.base
     limit = limit_of(column.type.base_modifier(column.modifier), found)
     text = text_of(want(column, 0), limit)
-    text = text.upper() if row.shape is Shape.OTHER_CASE else f"{text} "
+    text = {
+        Shape.OTHER_CASE: text.upper(),
+        Shape.TRAILING_BLANK: f"{text} ",
+        Shape.INNER_BLANK: f"{text[:1]} {text[1:]}",
+    }[row.shape]
     return None if limit is not None and len(text) > limit else cast(text, found)
 
 

@@ -3,11 +3,11 @@
 There are three kinds. Ordinary rows are those of a usual application: every column filled, different values everywhere.
 They also satisfy the rules that the revision is about to add (a new CHECK, a new foreign key), since an application for
 which such a rule is written mostly keeps to it already. Edge cases are what the old schema allows and a migration
-forgets: a row with NULL in every nullable column, two rows that are equal but for their keys, two whose texts differ in
-case or in a trailing blank only, a row with the longest, finest and largest values, rows on both sides of each
-condition by which the revision selects rows, and a row with a retired value: a label that is removed from an enum, or
-what a CHECK allows and its replacement does not. A hostile row breaks one rule that the revision adds (a new CHECK, a
-new foreign key, a cast), and none before it.
+forgets: a row with NULL in every nullable column, two rows that are equal but for their keys, some whose texts differ
+from those of another in case or in blanks only, a row with the longest, finest and largest values, rows on both sides
+of each condition by which the revision selects rows, and a row with a retired value: a label that is removed from an
+enum, or what a CHECK allows and its replacement does not. A hostile row breaks one rule that the revision adds (a new
+CHECK, a new foreign key, a cast), and none before it.
 
 PostgreSQL itself finds the values that satisfy a CHECK or fall into a partition: each restricted column has candidates,
 and the INSERT takes the first combination for which the CHECK's own expression is not false. A foreign key takes its

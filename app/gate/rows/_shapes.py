@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,6 +20,7 @@ class Shape(StrEnum):
     EXTREME = "extreme"  # the longest, finest and largest values
     OTHER_CASE = "other case"  # the texts of the first ordinary row in capital letters
     TRAILING_BLANK = "trailing blank"  # the same texts with a blank behind them
+    INNER_BLANK = "inner blank"  # the same texts with a blank within them
     SELECTED = "selected"  # a condition of the revision's own statements is true
     NOT_SELECTED = "not selected"  # it is false
     RETIRED_VALUE = "retired value"  # a value that the revision no longer allows
@@ -35,6 +37,7 @@ class Row:
     number: int  # of its values
     varied: frozenset[str] = frozenset()  # duplicate: columns whose values have the number `own` instead
     own: int = 0
+    texts: frozenset[str] = frozenset()  # other case, blanks: the columns with such a text
     refused_by: CheckConstraint | None = None  # retired value, hostile: a new CHECK that this row breaks
     selected_by: CheckConstraint | None = None  # selected, not selected: the condition
     orphan_of: ForeignKey | None = None  # hostile: a new foreign key, to no row of the parent
@@ -49,7 +52,7 @@ def ordinary_rows() -> list[Row]:
 
 
 _FIRST_OF_TEXTS = 20
-_FIRST_SELECTED = 30
+_FIRST_SELECTED = 60
 
 
 def edge_case_rows(table: CatalogTable, rules: Rules) -> list[Row]:
@@ -62,11 +65,26 @@ def edge_case_rows(table: CatalogTable, rules: Rules) -> list[Row]:
         Row(Shape.RETIRED_VALUE, number, refused_by=check)
         for number, check in enumerate(retiring, start=ORDINARY_ROWS + 4)
     ]
-    if any(is_text(column) for column in table.columns):
-        rows += [Row(Shape.OTHER_CASE, _FIRST_OF_TEXTS), Row(Shape.TRAILING_BLANK, _FIRST_OF_TEXTS + 1)]
+    rows += _texts(table)
     for number, condition in enumerate(rules.conditions):
         rows += _selected(condition, _FIRST_SELECTED + 3 * number, next(iter(varied)))
     return rows
+
+
+def _texts(table: CatalogTable) -> Iterator[Row]:
+    """Rows that differ from the first ordinary one in how a text is written, and where a key without texts demands it.
+
+    A key of several texts has rows that differ in one of them alone.
+    """
+    texts = {column.name for column in table.columns if is_text(column)}
+    in_keys = [[name for name in key.columns if name in texts] for key in table.keys]
+    own = itertools.count(_FIRST_OF_TEXTS)
+    for turn in range(max(map(len, in_keys), default=0) or bool(texts)):
+        bound = {name for names in in_keys if len(names) > 1 for name in names}
+        written = frozenset(texts - bound | {names[turn % len(names)] for names in in_keys if names})
+        varied = frozenset(_separating_columns(table, 0, written))
+        shapes = [Shape.OTHER_CASE, Shape.TRAILING_BLANK, *[Shape.INNER_BLANK] * any(in_keys)]
+        yield from (Row(shape, 0, varied, next(own), written) for shape in shapes)
 
 
 def _selected(condition: CheckConstraint, number: int, varied: frozenset[str]) -> list[Row]:
@@ -83,9 +101,10 @@ def is_text(column: Column) -> bool:
     return column.type.base.name in ("text", "varchar", "bpchar", "citext") and not column.is_generated
 
 
-def _separating_columns(table: CatalogTable, end: int) -> set[str]:
-    """The fewest columns by which a row differs from its duplicate in every key: the first, or the last, of each."""
-    varied: set[str] = set()
+def _separating_columns(table: CatalogTable, end: int, known: Iterable[str] = ()) -> set[str]:
+    """The fewest columns by which a row differs from its duplicate in every key: the first, or the last, of each, with
+    those that differ in any case."""
+    varied = set(known)
     for key in table.keys:
         if key.columns and not varied & set(key.columns):
             varied.add(key.columns[end])

@@ -153,7 +153,7 @@ def _make_numeric(want: Want, modifier: int, found: Type) -> str:
     scale = scale - 0x800 if scale >= 0x400 else scale  # may be negative since PostgreSQL 15
     digits, decimals = max(0, precision - scale), max(0, scale)
     if want.is_extreme:
-        whole = ("123456789" * 4)[: min(digits, 30)] or "0"
+        whole = ("987654321" * 4)[: min(digits, 30)] or "0"
         if scale < 0:
             whole = whole[:precision].ljust(digits, "0")
         fraction = "0" * max(0, scale - precision) + ("123456789" * 4)[: min(decimals, precision, 20)]

@@ -547,7 +547,7 @@ def test_names_that_must_be_quoted_are_quoted(bench: Bench) -> None:
 
     filled = bench.fill(f"my.schema.{name}")
 
-    assert filled.tables == {f"my.schema.{name}": WITH_TEXTS}
+    assert filled.tables == {f"my.schema.{name}": WITH_TEXTS + 1}  # the key is a text
 
 
 def _quoted(name: str) -> str:
@@ -678,3 +678,29 @@ def test_a_check_that_only_allows_more_leaves_nothing_to_hold(bench: Bench) -> N
 
     assert filled.tables["public.t"] == WITH_TEXTS
     bench.run(then)
+
+
+def _counts(bench: Bench, one: str, other: str) -> int:
+    """How many pairs of rows have the same value in `one`, and different ones in `other`."""
+    [(count,)] = bench.run(f"SELECT count(*) FROM t AS x JOIN t AS y ON {one} AND x.{other} < y.{other}")
+    return int(count)
+
+
+def test_texts_of_one_key_differ_in_how_one_of_them_is_written(bench: Bench) -> None:
+    bench.run("CREATE TABLE t (id int PRIMARY KEY, tenant int, land text, code text, UNIQUE (tenant, land, code))")
+
+    bench.fill("t")
+
+    for name, others in (("land", "x.tenant = y.tenant AND x.code = y.code"), ("code", "x.land = y.land")):
+        assert _counts(bench, f"lower(x.{name}) = lower(y.{name}) AND {others}", name)
+        assert _counts(bench, f"rtrim(x.{name}) = rtrim(y.{name}) AND {others}", name)
+        assert _counts(bench, f"replace(x.{name}, ' ', '') = replace(y.{name}, ' ', '') AND x.{name} ~ '\\w \\w'", name)
+
+
+def test_a_key_without_texts_has_room_for_rows_of_other_texts(bench: Bench) -> None:
+    bench.run("CREATE TABLE t (id int PRIMARY KEY, number int UNIQUE, email varchar(40) UNIQUE, short varchar(7))")
+
+    bench.fill("t")
+
+    assert _counts(bench, "lower(x.email) = lower(y.email)", "email")
+    assert _counts(bench, "rtrim(x.email) = rtrim(y.email)", "email")
