@@ -132,6 +132,8 @@ def _failed(failure: Failure) -> Finding:
 
 def _hint(failure: Failure, is_written: bool) -> str:
     sql = failure.sql or ""
+    if not is_written and "literal value" in failure.message:
+        return _NO_TYPE
     if not is_written:
         return _SKIP_OFFLINE if failure.revision else _ENV_FAILS
     if "%(" in sql:
@@ -148,6 +150,11 @@ _IN_ENV = (
     "sets), its offline mode must write too, by context.execute() after context.configure()."
 )
 _ENV_FAILS = "It fails outside of the revisions: correct the offline mode of env.py (run_migrations_offline), which has a URL and no connection."
+_NO_TYPE = (
+    "Alembic writes a value into the script by the type of its column, and this one has none, or one that SQLAlchemy does not write as "
+    "text. Give the columns their types (of strings, numbers, dates):\n\n"
+    '    orders = sa.table("orders", sa.column("note", sa.Text), sa.column("total", sa.Integer))'
+)
 _SKIP_OFFLINE = (
     "In offline mode there is no database to query. Put the query into the SQL, or skip the statement offline:\n\n"
     "    if not op.get_context().as_sql:\n        ..."

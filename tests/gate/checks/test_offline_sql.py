@@ -56,6 +56,15 @@ def test_a_written_script_that_fails_is_reported_with_the_statement():
     assert "literal_binds=True" in str(finding.help)
 
 
+def test_a_value_of_no_type_is_no_query():
+    words = "No literal value renderer is available for literal value \"'x'\" with datatype NULL"
+
+    [finding] = examine(recording(offline=attempt(python_failure("CompileError", words, revision="b2"))))
+
+    assert 'sa.column("note", sa.Text)' in str(finding.help)
+    assert "query" not in str(finding.help)
+
+
 def test_differences_after_a_failure_are_its_consequence():
     assert len(list(examine(recording(offline=attempt(python_failure("TypeError"), differences=[INDEX]))))) == 1
 
