@@ -191,7 +191,7 @@ def _advice(builds: Sequence[Build], table: str, sqls: str) -> str:
         if required := [line for build in builds for line in build.first.now]:
             later = [line for build in builds for line in build.first.later]
             parts += [f"First, in an earlier revision:\n\n{indented(chr(10).join(required))}"]
-            parts += [f"and in the next, which blocks no reads or writes:\n\n{indented(chr(10).join(later))}"]
+            parts += [f"Then, in the next one, which blocks no reads or writes:\n\n{indented(chr(10).join(later))}"]
         parts += [f"Build it concurrently, outside the transaction:\n\n{indented(code)}"] if code else []
         return "\n\n".join([*parts, *([] if all(build.code for build in builds) else [_TAKE_OVER])])
     if _RETYPE.match(sqls):

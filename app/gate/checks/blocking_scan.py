@@ -176,7 +176,7 @@ def _advice(constraints: Sequence[Constraint]) -> str:
     )
     return (
         f"Add it for new rows in this revision, which is fast:\n\n{indented(now)}\n\n"
-        f"and validate the existing rows in the next revision, which blocks no reads or writes:\n\n{indented(later)}"
+        f"Then validate the existing rows in the next revision, which blocks no reads or writes:\n\n{indented(later)}"
     )
 
 

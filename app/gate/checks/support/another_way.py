@@ -53,7 +53,7 @@ def another_way(failure: Failure, schema: Schema) -> str | None:
         if table is not None and schema.is_partitioned(table):
             steps = constrain(table, unquoted(found["name"]), found["rule"], schema)
             now, later = indented("\n".join(steps.now)), indented("\n".join(steps.later))
-            return f"{now}\n\nand in the next revision:\n\n{later}"
+            return f"{now}\n\nThen, in the next revision:\n\n{later}"
     if found := _RETYPE.fullmatch(sql):
         table = _find_table(found["table"], schema)
         if table is not None and schema.views_on(table, unquoted(found["column"])):

@@ -73,7 +73,7 @@ def _for_type(transaction: Transaction, table: str, column: str, statement: Stat
     return _in_two_revisions(
         _WITH_ITS_CHECKS,
         TwoSteps(now, later),
-        "and validate the existing rows in the next one, which blocks no reads or writes",
+        "Then validate the existing rows in the next one, which blocks no reads or writes",
     )
 
 
@@ -135,7 +135,7 @@ _BOUNDS = (
     "A CHECK proves what PostgreSQL would look for: that the rows of a new partition are within its bounds, and those of a default "
     "partition are not. Add it for new rows in a revision before this one, which is fast"
 )
-_THEN_ATTACH = "and validate it in this one, which blocks no reads or writes, before the partition is attached"
+_THEN_ATTACH = "Then validate it in this one, which blocks no reads or writes, before the partition is attached"
 _PARTITION = (
     "A CHECK that proves the bounds, added NOT VALID and validated in a revision before this one, takes the place of the scan: on the new "
     "partition that its rows are within its bounds, on a default partition that its rows are not."
