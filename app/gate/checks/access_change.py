@@ -53,7 +53,8 @@ from collections.abc import Iterator, Sequence
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.support.access import AccessChange, Schemas, Turn, access_changes
 from app.gate.checks.support.locks import upgrades
-from app.gate.checks.support.script import python
+from app.gate.checks.support.schema import Schema, SchemaHistory
+from app.gate.checks.support.script import execute
 from app.gate.checks.support.statements import first_word, mentions
 from app.gate.checks.support.subjects import together
 from app.gate.recording.model import Change, Recording, Statement, Step
@@ -65,15 +66,16 @@ _CODE_LINES = 12
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
+    schemas = SchemaHistory(recording)
     for revision, step, new_in_branch in upgrades(recording):
         by_turn: dict[Turn, list[AccessChange]] = {}
         for found in access_changes(Schemas(step, recording.head, new_in_branch)):
             by_turn.setdefault(found.turn, []).append(found)
         for turn, changes in by_turn.items():
-            yield _finding(revision.revision, step, turn, changes)
+            yield _finding(revision.revision, step, turn, changes, schemas)
 
 
-def _finding(revision: str, step: Step, turn: Turn, found: Sequence[AccessChange]) -> Finding:
+def _finding(revision: str, step: Step, turn: Turn, found: Sequence[AccessChange], schemas: SchemaHistory) -> Finding:
     """One for all that happened in the same way: a loop over tables is one cause."""
     first = found[0]
     statement = _statement(step, first.change)
@@ -91,7 +93,7 @@ def _finding(revision: str, step: Step, turn: Turn, found: Sequence[AccessChange
         else statement.sql.strip()
         if statement
         else None,
-        help=_help(turn, found),
+        help=_help(turn, found, schemas.after(revision)),
         line=statement.line if statement else None,
         severity=Severity.NOTICE if turn is Turn.WIDENED else None,
     )
@@ -105,11 +107,11 @@ def _statement(step: Step, change: Change) -> Statement | None:
     return next(iter([*both, *reversed(naming), *about_access]), None)
 
 
-def _help(turn: Turn, found: Sequence[AccessChange]) -> str:
+def _help(turn: Turn, found: Sequence[AccessChange], schema: Schema) -> str:
     text = _HELP[turn]
     if turn is not Turn.LOST:
         return text
-    lines = [f"op.execute({python(each.code, is_sql=True)})" for each in found if each.code]
+    lines = [execute(schema.unqualified(each.code)) for each in found if each.code]
     if len(lines) > _CODE_LINES:
         lines = [*lines[:_CODE_LINES], f"# … and {len(lines) - _CODE_LINES} more"]
     return f"{text}:\n\n{indented(chr(10).join(lines))}" if lines else f"{text}."

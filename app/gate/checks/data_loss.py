@@ -45,11 +45,12 @@ from dataclasses import replace
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.downgrades import find_omission
 from app.gate.checks.support.inheritance import parents_left
-from app.gate.checks.support.script import python
+from app.gate.checks.support.schema import Schema, SchemaHistory
+from app.gate.checks.support.script import execute, python, shortened
 from app.gate.checks.support.statements import drops, mentions
 from app.gate.checks.support.subjects import together
-from app.gate.postgres.quoting import quote, quote_table
-from app.gate.recording.model import Evidence, Loss, LossKind, Populated, Recording, Revision, RoundTrip
+from app.gate.postgres.quoting import quote
+from app.gate.recording.model import Evidence, Key, Loss, LossKind, Populated, Recording, Revision, RoundTrip
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
 from app.gate.wording import bulleted, counted, indented, listed
@@ -59,12 +60,13 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if "populated" in recording.not_observed:
         raise CheckSkipped(f"no upgrade was tried over rows: {recording.not_observed['populated']}")
     revisions = {each.revision: each for each in recording.graph.revisions}
+    schemas = SchemaHistory(recording)
     for trip in recording.trips:
         revision = revisions[trip.revision]
         if trip.populated is None or not revision.is_new:
             continue
         if up := [loss for loss in trip.populated.lost_upwards if not _is_detached(trip, loss)]:
-            yield _upwards(revision, trip, up)
+            yield _upwards(revision, trip, up, schemas.before(trip.revision))
         if (lost := _only_downwards(trip.populated)) and not _does_nothing_down(revision, trip):
             yield _downwards(revision, lost)
 
@@ -99,7 +101,7 @@ def _clauses(clauses: Sequence[str]) -> str:
     return "; and ".join(filter(None, ["; ".join(clauses[:-1]), clauses[-1]]))
 
 
-def _upwards(revision: Revision, trip: RoundTrip, losses: Sequence[Loss]) -> Finding:
+def _upwards(revision: Revision, trip: RoundTrip, losses: Sequence[Loss], schema: Schema) -> Finding:
     losses = [_as_dropped(trip, loss) for loss in losses]
     by_kind = _by_kind(losses)
     clauses = [_clause(trip, what, some) for what, some in by_kind.items()]
@@ -109,7 +111,7 @@ def _upwards(revision: Revision, trip: RoundTrip, losses: Sequence[Loss]) -> Fin
         revision=revision.revision,
         object=_object(losses),
         detail=bulleted(map(_example, losses)),
-        help=_help(revision, by_kind),
+        help=_help(revision, by_kind, schema),
         line=_line(trip, losses[0]),
     )
 
@@ -231,30 +233,40 @@ _ADVICE = {
 }
 
 
-def _help(revision: Revision, by_kind: Mapping[LossKind, Sequence[Loss]]) -> str:
-    code = "\n".join(_copies(revision, [loss for kind in by_kind if kind in _GONE for loss in by_kind[kind]]))
+def _help(revision: Revision, by_kind: Mapping[LossKind, Sequence[Loss]], schema: Schema) -> str:
+    gone = [loss for kind in by_kind if kind in _GONE for loss in by_kind[kind]]
+    code = "\n".join(_copies(revision, gone, schema))
     parts = [f"{_KEEP}\n\n{indented(code)}"] if code else []
     parts += [_ADVICE[kind] for kind in by_kind if kind in _ADVICE]
     return "\n\n".join([*parts, _ALLOW])
 
 
-def _copies(revision: Revision, losses: Sequence[Loss]) -> Iterator[str]:
+def _copies(revision: Revision, losses: Sequence[Loss], schema: Schema) -> Iterator[str]:
     """Code that keeps a copy of what is dropped, a line for each table."""
     by_table: dict[str, list[Loss]] = {}
     for loss in losses:
         by_table.setdefault(loss.table, []).append(loss)
     for table, lost in list(by_table.items())[:5]:
-        schema, _, label = table.partition(".")
-        kept = f"{label}_before_{revision.revision}"[:63]
+        space, _, label = table.partition(".")
+        kept = shortened(f"{label}_before_{revision.revision}", {key.name for key in schema.objects})
         if any(loss.kind == LossKind.TABLE_DROPPED for loss in lost):
-            named = "" if schema == "public" else f", schema={python(schema)}"
-            yield f"op.rename_table({python(label)}, {python(kept)}{named})"
+            place = schema.named(Key("table", space, label)).schema
+            yield from map(execute, _out_of_its_parents(table, schema))
+            yield f"op.rename_table({python(label)}, {python(kept)}{f', schema={python(place)}' if place else ''})"
             continue
         names = [loss.column for loss in lost if loss.column is not None]
         is_of_columns = len(names) == len(lost)
         chosen = ", ".join(map(quote, dict.fromkeys([*lost[0].key, *names]))) if is_of_columns else "*"
-        sql = f"CREATE TABLE {quote_table(f'{schema}.{kept}')} AS SELECT {chosen} FROM {quote_table(table)}"
-        yield f"op.execute({python(sql, is_sql=True)})"
+        yield execute(f"CREATE TABLE {schema.sql(f'{space}.{kept}')} AS SELECT {chosen} FROM {schema.sql(table)}")
+
+
+def _out_of_its_parents(table: str, schema: Schema) -> Iterator[str]:
+    """The statements after which nothing reads the table as a part of another."""
+    for parent in schema.parents(table):
+        if schema.is_partitioned(parent):
+            yield f"ALTER TABLE {schema.sql(parent)} DETACH PARTITION {schema.sql(table)}"
+        else:
+            yield f"ALTER TABLE {schema.sql(table)} NO INHERIT {schema.sql(parent)}"
 
 
 CHECK = Check(

@@ -37,9 +37,9 @@ from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.concurrently import build, index_of
 from app.gate.checks.support.locks import changes_rows
 from app.gate.checks.support.naming import noun
-from app.gate.checks.support.schema import SchemaHistory
-from app.gate.checks.support.script import python
-from app.gate.postgres.quoting import quote, quote_table
+from app.gate.checks.support.schema import Schema, SchemaHistory
+from app.gate.checks.support.script import execute
+from app.gate.postgres.quoting import quote
 from app.gate.recording.model import Change, Definition, Evidence, Key, Recording, RoundTrip
 from app.gate.recording.names import full_name, table_of
 from app.gate.report.verdict import Severity
@@ -49,8 +49,9 @@ from app.gate.wording import indented
 def examine(recording: Recording) -> Iterator[Finding]:
     if recording.head is None:
         raise CheckSkipped(recording.not_observed.get("head", "the history was not walked to its head"))
+    schema = SchemaHistory(recording).at_head()
     for key, definition in sorted(recording.head.objects.items()):
-        if (found := _finding(recording, key, definition) or _switched_off(key, definition)) is None:
+        if (found := _finding(schema, key, definition) or _switched_off(schema, key, definition)) is None:
             continue
         subject, message, advice = found
         origin = _find_origin(recording, key)
@@ -67,19 +68,20 @@ def examine(recording: Recording) -> Iterator[Finding]:
             )
 
 
-def _finding(recording: Recording, key: Key, definition: Definition) -> tuple[str, str, str] | None:
+def _finding(schema: Schema, key: Key, definition: Definition) -> tuple[str, str, str] | None:
     """Its subject, what is wrong, and the advice."""
-    is_valid = all(definition.get(name) is not False for name in ("validated", "valid", "index_valid"))
-    if is_valid and "NOT VALID" not in str(definition.get("not_null", "")):
+    if _is_valid(definition):
         return None  # nearly everything: it needs no name
+    if key.kind in ("constraint", "column") and any(
+        _is_left(schema, key, each) for each in schema.parents(table_of(key))
+    ):
+        return None  # validated with that of the parent
     what = noun(Change(key, None, definition))
     if str(definition.get("definition", "")).endswith(" NOT ENFORCED"):
         return None  # PostgreSQL calls it not valid, and would not check it in any case
     if key.kind in ("constraint", "domain constraint") and definition.get("validated") is False:
         alter = "DOMAIN" if key.kind == "domain constraint" else "TABLE"
-        code = (
-            f"op.execute({python(f'ALTER {alter} {quote_table(table_of(key))} VALIDATE CONSTRAINT {quote(key.name)}')})"
-        )
+        code = execute(f"ALTER {alter} {schema.sql(table_of(key))} VALIDATE CONSTRAINT {quote(key.name)}")
         return (
             f"{key.kind} not-valid",
             f"{what} is still NOT VALID at head: existing rows were never checked",
@@ -87,7 +89,7 @@ def _finding(recording: Recording, key: Key, definition: Definition) -> tuple[st
         )
     if definition.get("valid") is False or definition.get("index_valid") is False:
         index = index_of(Change(key, None, definition))
-        code = build(index, SchemaHistory(recording).at_head()) if index is not None else ""
+        code = build(index, schema) if index is not None else ""
         return (
             f"{key.kind} invalid",
             f"{what} is INVALID at head: no query uses it, but every write maintains it",
@@ -104,6 +106,18 @@ def _finding(recording: Recording, key: Key, definition: Definition) -> tuple[st
     return None
 
 
+def _is_valid(definition: Definition) -> bool:
+    is_marked = any(definition.get(name) is False for name in ("validated", "valid", "index_valid"))
+    return not is_marked and "NOT VALID" not in str(definition.get("not_null", ""))
+
+
+def _is_left(schema: Schema, key: Key, parent: str) -> bool:
+    """Whether the parent's constraint or column of that name is not valid either."""
+    space, _, table = parent.partition(".")
+    found = schema.objects.get(Key(key.kind, space, key.name, table))
+    return found is not None and not _is_valid(found)
+
+
 _OF_A_TABLE = "Validate them in a separate revision; writes continue meanwhile"
 _OF_A_DOMAIN = (
     "New values are checked. For the older ones PostgreSQL reads every table that uses the domain, and writes to it wait meanwhile: look "
@@ -111,21 +125,21 @@ _OF_A_DOMAIN = (
 )
 
 
-def _switched_off(key: Key, definition: Definition) -> tuple[str, str, str] | None:
+def _switched_off(schema: Schema, key: Key, definition: Definition) -> tuple[str, str, str] | None:
     """The same of what somebody has switched off."""
     if key.kind == "trigger" and definition.get("enabled") == "never":
-        sql = f"ALTER TABLE {quote_table(table_of(key))} ENABLE TRIGGER {quote(key.name)}"
+        sql = f"ALTER TABLE {schema.sql(table_of(key))} ENABLE TRIGGER {quote(key.name)}"
         return (
             "trigger disabled",
             f"{noun(Change(key, None, definition))} is disabled at head: it misses what is written",
-            f"Enable it, or drop it if it is not needed any more:\n\n    op.execute({python(sql)})",
+            f"Enable it, or drop it if it is not needed any more:\n\n    {execute(sql)}",
         )
     if key.kind == "table" and _AUTOVACUUM_OFF & {str(each).lower() for each in definition.get("options") or ()}:
-        sql = f"ALTER TABLE {quote_table(full_name(key))} RESET (autovacuum_enabled)"
+        sql = f"ALTER TABLE {schema.sql(full_name(key))} RESET (autovacuum_enabled)"
         return (
             "autovacuum off",
             f"autovacuum is off at head for {noun(Change(key, None, definition))}: it grows, and its statistics age",
-            f"Switch it on again once the rows are loaded, or tune it (autovacuum_vacuum_scale_factor):\n\n    op.execute({python(sql)})",
+            f"Switch it on again once the rows are loaded, or tune it (autovacuum_vacuum_scale_factor):\n\n    {execute(sql)}",
         )
     return None
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from app.gate.checks.support.naming import noun
-from app.gate.postgres.quoting import quote, quote_table
+from app.gate.postgres.quoting import quote
 from app.gate.recording.model import TABLE_KINDS, Change, Definition, Key, Snapshot, Step
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.wording import listed
@@ -225,17 +225,17 @@ _OBJECT_WORDS = {
 
 
 def grant(key: Key, rights: Collection[str], who: str) -> str:
-    """The GRANT that gives them; empty for a kind of object that has none."""
+    """The GRANT that gives them, with every schema named; empty for a kind of object that has none."""
     plain = sorted(right for right in rights if not right.startswith("GRANT "))
     role = "CURRENT_USER" if who == OWNER else who
     if key.kind == "column":
         rights_on = ", ".join(f"{right} ({quote(key.name)})" for right in plain)
-        place = f"TABLE {quote_table(table_of(key))}"
+        place = f"TABLE {quote(key.schema)}.{quote(key.table)}"
     elif key.kind in FUNCTIONS:
         name, _, arguments = key.name.partition("(")
         rights_on, place = ", ".join(plain), f"{_OBJECT_WORDS[key.kind]} {quote(key.schema)}.{quote(name)}({arguments}"
     elif key.kind in _OBJECT_WORDS:
-        name = quote_table(full_name(key)) if key.schema else quote(key.name)
+        name = f"{quote(key.schema)}.{quote(key.name)}" if key.schema else quote(key.name)
         rights_on, place = ", ".join(plain), f"{_OBJECT_WORDS[key.kind]} {name}"
     else:
         return ""

@@ -136,6 +136,14 @@ class Schema:
                 found += [each for each in self.views_on(full_name(key)) if each not in found]
         return list(dict.fromkeys(found))
 
+    def parents(self, table: str) -> list[str]:
+        """Those of which it is a partition, or from which it inherits."""
+        found = self.definition_of(table)
+        if found is None:
+            return []
+        parent = parent_of(found[1])
+        return [*([parent] if parent else []), *(unquoted(str(each)) for each in found[1].get("inherits") or ())]
+
     def domain_of(self, type_: str) -> Key | None:
         """The domain that a column's type names, if it is one with constraints of its own."""
         schema, _, name = unquoted(type_).rpartition(".")
@@ -247,8 +255,8 @@ class SchemaHistory:
         ups = [trip.up for trip in self._recording.trips if trip.up is not None]
         text = "\n".join(statement.sql for up in ups for statement in up.statements)
         words = set(re.findall(r"\w+", text))
-        keys = {change.key for up in ups for change in up.changes if change.key.kind in TABLE_KINDS}
-        named = {key.schema for key in keys if words.issuperset(re.findall(r"\w+", key.name))} - PUBLIC
+        keys = {change.key for up in ups for change in up.changes if change.key.kind in TABLE_KINDS or change.key.table}
+        named = {key.schema for key in keys if words.issuperset(re.findall(r"\w+", key.table or key.name))} - PUBLIC
         implied = {schema for schema in named if not _qualifies(text, schema)}
         return frozenset(implied if implied and _qualifies(text, "public") else implied | PUBLIC)
 
