@@ -107,6 +107,7 @@ def _record(
             runner.must_run_serially |= any(map(_changes_the_server, walks))
             with server.superuser_rights():  # what lacks them, the walk has found
                 results = run_all(walks, runner, early, partial(on_progress, "jobs"))
+            runner.drop_kept()
     except TimeoutError as error:
         raise CannotVerify(
             f"the command did not answer within {target.timeout_s:g} s: give it more with --timeout"
@@ -289,6 +290,7 @@ def _recording(walk: Walk, results: RerunResults, server: Server, root: Path) ->
         whole_command=_without_nondeterministic(results.whole_command, results),
         offline=_without_nondeterministic(results.offline, results),
         concurrent=_without_nondeterministic(results.concurrent, results),
+        running=results.running,
         nondeterministic=results.nondeterministic,
         has_metadata=arrival.has_metadata,
         base=arrival.base,

@@ -41,6 +41,7 @@ from app.gate.checks.base import Check, Finding
 from app.gate.checks.breaks.columns import column
 from app.gate.checks.breaks.constraints import constraint, domain_constraint
 from app.gate.checks.breaks.names import enum, extension, named_type, schema, sequence
+from app.gate.checks.breaks.proof import proved
 from app.gate.checks.breaks.replication import has_publications, tables_without_identity
 from app.gate.checks.breaks.routines import function, trigger
 from app.gate.checks.breaks.tables import exchanged, table
@@ -59,7 +60,8 @@ _LONGEST_LIST = 40
 def examine(recording: Recording) -> Iterator[Finding]:
     publishes = has_publications(recording)
     for upgrade in upgrades_of_branch(recording):
-        found = [*_breaks(upgrade), *exchanged(upgrade), *(tables_without_identity(upgrade) if publishes else ())]
+        seen = [*_breaks(upgrade), *exchanged(upgrade), *(tables_without_identity(upgrade) if publishes else ())]
+        found = [*proved(upgrade, seen)]
         for severity in (Severity.WARNING, Severity.NOTICE):
             by_table: dict[str, list[Break]] = {}
             for each in found:
@@ -104,12 +106,25 @@ def _finding(upgrade: Upgrade, table: str | None, breaks: Sequence[Break]) -> Fi
         together(f"{named(each.change.key)} {_outcome(each.change)}" for each in breaks),
         revision=step.revision,
         object=full_name(first.change.key) if len(breaks) == 1 else table,
-        detail=_list(breaks) if len(breaks) > 1 else sql_of(statement) if statement else None,
-        help=f"{_advice(breaks)} If no running code is affected, say so in the script:\n\n"
-        "    # overproof: allow breaking-change: <why>",
+        detail=_list(breaks) if len(breaks) > 1 else _evidence(first) or (sql_of(statement) if statement else None),
+        help=f"{_advice(breaks)}{_basis(upgrade, breaks)}\n\n    # overproof: allow breaking-change: <why>",
         line=statement.line if statement else None,
         severity=None if first.severity is Severity.WARNING else first.severity,
     )
+
+
+def _evidence(found: Break) -> str | None:
+    """The statement that is refused."""
+    return None if found.refusal is None else " ".join(found.refusal.sql.split())
+
+
+def _basis(upgrade: Upgrade, breaks: Sequence[Break]) -> str:
+    """What the finding rests on, and what to do if that is not so."""
+    if any(each.refusal for each in breaks):
+        return " If that code does not run any more, say so in the script:"
+    reason = upgrade.recording.not_observed.get("running")
+    guess = f" It is a guess by the schema alone, since {reason}." if reason else ""
+    return f"{guess} If no running code is affected, say so in the script:"
 
 
 def _summary(table: str | None, breaks: Sequence[Break]) -> str:
@@ -153,4 +168,9 @@ _BY_KIND: Mapping[str, Callable[[Upgrade, Change], Break | None]] = {
     "trigger": trigger,
 }
 
-CHECK = Check(id="breaking-change", severity=Severity.WARNING, examine=examine, needs=frozenset({Evidence.LOCKS}))
+CHECK = Check(
+    id="breaking-change",
+    severity=Severity.WARNING,
+    examine=examine,
+    needs=frozenset({Evidence.LOCKS, Evidence.RUNNING}),
+)

@@ -7,6 +7,7 @@ that never reaches Alembic nothing, and must not hide a `sitecustomize` that the
 from __future__ import annotations
 
 import gc
+import importlib
 import importlib.util
 import os
 import sys
@@ -110,6 +111,14 @@ def _spare_the_collector() -> None:
             gc.set_threshold(max(young, 20000), *older)
 
 
+def _go_to_checkout() -> None:
+    """Run the code of another commit, in the folder in which the gate has checked it out."""
+    _load_driver()
+    importlib.import_module("overproof_driver.checkout").move()
+
+
+if os.environ.get("OVERPROOF_CHECKOUT"):
+    _go_to_checkout()
 if os.environ.get("OVERPROOF_DRIVER"):
     _spare_the_collector()
 for _name, (_variable, _driver) in _AWAITED.items():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from app.gate.errors import GateError
 
@@ -74,14 +75,41 @@ class Repository:
             yield path, text.decode("utf-8", "replace")
             start = end_of_header + size + 2
 
+    def write_files(self, commit: str, place: Path, index: Path) -> None:
+        """Write all files of the commit into that folder. Git's own index stays as it is: another one is made."""
+        environment = {"GIT_INDEX_FILE": str(index), "GIT_LFS_SKIP_SMUDGE": "1"}
+        quiet = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.sparseCheckout=false")
+        for words in (("read-tree", commit), ("checkout-index", "--all", "--force", f"--prefix={place}{os.sep}")):
+            _checked(self._call(*quiet, *words, environment=environment))
+
+    def list_ignored(self) -> list[str]:
+        """What Git is told to ignore; of a folder in which everything is, the folder."""
+        return self._list_files("--others", "--ignored", "--exclude-standard", "--directory")
+
+    def list_untracked(self) -> list[str]:
+        """The files that are neither added nor ignored."""
+        return self._list_files("--others", "--exclude-standard")
+
+    def list_submodules(self) -> list[str]:
+        """The folders that hold another repository."""
+        entries = filter(None, self._run("ls-files", "-z", "--stage").split("\0"))
+        return [
+            path for attributes, _, path in (each.partition("\t") for each in entries) if attributes[:6] == "160000"
+        ]
+
+    def _list_files(self, *which: str) -> list[str]:
+        return [path.rstrip("/") for path in self._run("ls-files", "-z", *which).split("\0") if path]
+
     def _run(self, *words: str) -> str:
         return _checked(self._call(*words)).decode("utf-8", "replace")
 
-    def _call(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[bytes]:
+    def _call(
+        self, *words: str, stdin: str = "", environment: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.CompletedProcess[bytes]:
         try:
             return subprocess.run(
                 ["git", *words], cwd=self.directory, input=stdin.encode(), capture_output=True, check=False,
-                timeout=_PATIENCE_S, env={**os.environ, "LC_ALL": "C"},
+                timeout=_PATIENCE_S, env={**os.environ, "LC_ALL": "C", **environment},
             )  # fmt: skip
         except FileNotFoundError as error:
             raise GitFailed("git is not installed, or not on PATH") from error

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from app.gate.recording.failure import Failure
+from app.gate.recording.running import RunningCode
+
 Definition = Mapping[str, Any]  # JSON values only, e.g. {"type": "character varying(20)", "nullable": False}
 
 
@@ -51,26 +54,6 @@ class Rename:
 
 
 COMMAND_FAILED = "CommandFailed"  # the `error` of a command that ended with a failure
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a step, or another attempt, failed."""
-
-    error: str  # "psycopg2.errors.UndefinedTable", "NotImplementedError", "Timeout"
-    message: str  # its first line, e.g. 'relation "users" does not exist'
-    sqlstate: str | None = None
-    sql: str | None = None  # the statement at fault, if one was running
-    line: int | None = None  # in the revision's script
-    revision: str | None = None  # if the attempt spans several of them
-    # The fields of PostgreSQL's message: https://www.postgresql.org/docs/current/protocol-error-fields.html
-    table: str | None = None  # "public.orders"
-    column: str | None = None
-    constraint: str | None = None  # or an index
-    detail: str | None = None
-    hint: str | None = None
-    context: str | None = None  # the statements and functions that were running, innermost first
-    raised_in: str | None = None  # of an error without words: "alembic.runtime.migration.autocommit_block"
 
 
 @dataclass(frozen=True)
@@ -237,6 +220,7 @@ class Evidence(StrEnum):
     OFFLINE = "offline"
     CONCURRENT = "concurrent"  # and `whole_command`
     UNREGISTERED = "unregistered"
+    RUNNING = "running"
 
 
 ALL_EVIDENCE = frozenset(Evidence)
@@ -386,6 +370,7 @@ class Recording:
     refused_before_alembic: str | None = (
         None  # what the command was refused before it reached Alembic, until it was a superuser's
     )
+    running: RunningCode | None = None  # what the base's models show; None: which code runs is not known
     nondeterministic: tuple[Change, ...] = ()  # between two runs of the same command; no attempt has them
     has_metadata: bool = True
     base: Divergence | None = None  # with --base

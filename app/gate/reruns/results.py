@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from app.gate.recording.model import AlternativePath, Change, Failure, Snapshot
+from app.gate.recording.running import RunningCode
 
 
 @dataclass
@@ -16,5 +17,6 @@ class RerunResults:
     whole_command: AlternativePath | None = None
     offline: AlternativePath | None = None
     concurrent: AlternativePath | None = None
+    running: RunningCode | None = None
     nondeterministic: tuple[Change, ...] = ()  # what differs between two runs of the command
     not_observed: dict[str, str] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from app.gate.reruns._pool import Job, JobPool
 from app.gate.reruns._populated_history import populate_history
 from app.gate.reruns._revisions import jobs_of
 from app.gate.reruns._rows import UpgradeOverRows, postponed_revisions
+from app.gate.reruns._running_code import prove_running_code
 from app.gate.reruns._second_upgrades import SecondUpgrade
 from app.gate.reruns.early import EarlyRuns
 from app.gate.reruns.results import RerunResults
@@ -35,6 +36,8 @@ def run_all(
     for walk in walks:
         if Evidence.POPULATED in walk.evidence and len(walk.plan) > 1:
             pool.add(Job(partial(populate_history, walk, runner)))
+        if Evidence.RUNNING in walk.evidence and walk.arrival.base is not None and walk.arrival.base.is_start:
+            pool.add(Job(partial(prove_running_code, walk, runner, results[walk.index])))
         if walk.head is not None:
             pool.add(*_model_jobs(walk, walks, pool, results[walk.index], runner))
     pool.add(*_command_jobs(walks, pool, results, runner, early))

@@ -110,11 +110,13 @@ class InsertBuilder:
                 retries.append(single)
         return retries
 
-    def next_insert(self, table: CatalogTable, omitted: frozenset[str]) -> str:
+    def next_insert(
+        self, table: CatalogTable, omitted: frozenset[str], returning: str = "to_jsonb(overproof_next.*)"
+    ) -> str:
         """An INSERT of an ordinary row, with other values than those of the rows that are made, which returns it as
         JSON. It leaves those columns to their defaults. Raises NoValue."""
         insert = self._insert(_without(table, omitted), Row(Shape.NEXT, NEXT_NUMBER), Rules()).sql
-        return insert.replace(table.sql, f"{table.sql} AS overproof_next", 1) + " RETURNING to_jsonb(overproof_next.*)"
+        return insert.replace(table.sql, f"{table.sql} AS overproof_next", 1) + f" RETURNING {returning}"
 
     def _tasks_of(self, table: CatalogTable, with_edge_cases: bool, aim: Aim | None) -> Iterator[InsertTask]:
         rules = self._plan.rules.get(table.oid, Rules())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import select
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from app.gate.errors import CannotVerify
+from app.gate.history.checkout import Checkout
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.target._error_line import last_line
@@ -31,7 +33,14 @@ class Process:
     """The upgrade command on one database. Leaving the context kills what is left of its process group."""
 
     def __init__(
-        self, target: Target, server: Server, database: Database, extra: Sequence[str] = (), *, is_driven: bool = True
+        self,
+        target: Target,
+        server: Server,
+        database: Database,
+        extra: Sequence[str] = (),
+        *,
+        is_driven: bool = True,
+        checkout: Checkout | None = None,
     ) -> None:
         self.target = target
         self._server = server
@@ -47,6 +56,8 @@ class Process:
             self._listener.listen()
             environment["OVERPROOF_DRIVER"] = str(self._place / "driver")
             put_driver_first(environment)
+        if checkout is not None:
+            environment["OVERPROOF_CHECKOUT"] = json.dumps([str(checkout.root), str(checkout.place)])
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = start_command(self.command, environment, target.directory, server, self._output)
         self.sessions: list[DriverSession] = []

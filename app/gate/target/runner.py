@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from app.gate.errors import CannotVerify, FileInUse, OtherDatabase
+from app.gate.history.checkout import Checkout
 from app.gate.recording.model import Snapshot
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
@@ -40,6 +41,7 @@ class TargetRunner:
         )  # while the command ran; on a given server perhaps by another session
         self.only_in_one_run: set[str] = set()  # revisions that apply only in one run with those before them
         self.must_run_serially = target.must_run_serially  # whether two runs at the same time would disturb each other
+        self.at_head: Database | None = None  # the walk's own, which is kept
         self._running: set[Callable[[], None]] = set()  # what ends each command that runs
         self._roles: frozenset[str] | None = None  # that were there before
         self._in_use = 0  # databases
@@ -61,12 +63,24 @@ class TargetRunner:
             yield database
         finally:
             try:
-                if database is not None:
+                if database is not None and database != self.at_head:
                     self.server.drop_database(database)
             finally:
                 with self._lock:
                     self._in_use -= 1
                     self._drop_roles(self._roles)
+
+    def keep(self, database: Database) -> None:
+        """Keep the database, in which the walk has got to head, until `drop_kept`. Not where it has created roles: the
+        next run of the command creates them again."""
+        if self._roles is not None and not self.server.read_roles() - self._roles:
+            self.at_head = database
+
+    def drop_kept(self) -> None:
+        """Drop what `keep` has kept."""
+        database, self.at_head = self.at_head, None
+        if database is not None:
+            self.server.drop_database(database)
 
     def _drop_roles(self, older: frozenset[str]) -> None:
         """Drop new roles, else CREATE ROLE fails in the next run. On a given server they may be another session's."""
@@ -85,11 +99,16 @@ class TargetRunner:
             yield database
 
     @contextmanager
-    def process(self, database: Database, *extra: str, is_driven: bool = True) -> Iterator[Process]:
-        """The command, running on that database, with the target's files filled in for it."""
+    def process(
+        self, database: Database, *extra: str, is_driven: bool = True, checkout: Checkout | None = None
+    ) -> Iterator[Process]:
+        """The command, running on that database, with the target's files filled in for it. With `checkout`, the code of
+        that commit."""
         self._write_files(database)
+        if checkout is not None:
+            self._write_into(checkout, database)
         with (
-            Process(self.target, self.server, database, extra, is_driven=is_driven) as process,
+            Process(self.target, self.server, database, extra, is_driven=is_driven, checkout=checkout) as process,
             self._ended_by(process.kill),
         ):
             yield process
@@ -104,6 +123,15 @@ class TargetRunner:
             yield
         finally:
             self._running.discard(end)
+
+    def _write_into(self, checkout: Checkout, database: Database) -> None:
+        """Fill the target's files in at the same places of the checkout."""
+        for path, text in self.target.files_for(database).items():
+            if path.is_relative_to(checkout.root):
+                there = checkout.place / path.relative_to(checkout.root)
+                there.parent.mkdir(parents=True, exist_ok=True)
+                there.unlink(missing_ok=True)  # it may be linked to the user's
+                there.write_text(text, "utf-8")
 
     def _write_files(self, database: Database) -> None:
         """Fill the target's files in for that database. Raises CannotVerify.

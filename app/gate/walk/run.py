@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
 from app.gate.errors import CannotVerify, CommandExited, CommandNeverReachedAlembic, DatabaseSpoiled, StepTimedOut
-from app.gate.recording.model import Direction, RoundTrip
+from app.gate.recording.model import Direction, Evidence, RoundTrip
 from app.gate.server.database import Database
 from app.gate.target.advice import advise
 from app.gate.target.process import Process
@@ -45,6 +45,8 @@ def walk_all(
             try:
                 run = CommandRun(runner, plan, database, process, on_progress, on_begin)
                 run.take_walks(walks, start_at)
+                if plan.starts_at_base and Evidence.RUNNING in plan.evidence:
+                    runner.keep(database)
                 return _with_news(walks)
             except DatabaseSpoiled as spoiled:
                 start_at = spoiled.next_index

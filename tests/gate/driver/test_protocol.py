@@ -58,6 +58,7 @@ ANSWERS: dict[str, Any] = {
     "hidden": protocol.HiddenAnswer,
     "unregistered": protocol.UnregisteredAnswer,
     "offline": protocol.OfflineAnswer,
+    "model_statements": protocol.ModelStatementsAnswer,
     "run_whole": protocol.Done,
     "run_concurrently": protocol.VersionReached,
     "skip": protocol.Done,
@@ -135,6 +136,7 @@ def test_each_request_is_answered_as_the_protocol_says(tmp_path: Path, server: S
         check(session.handshake, protocol.Handshake, "handshake")
         assert ask("prepare")["plan"] == ["a1", "b2", "c3"]
         assert set(ask("fingerprints")["models"]) == {"public.orders"}
+        assert {each["model"] for each in ask("model_statements")["statements"]} == {"shop.orders.Order"}
         assert ask("query", statements=["SELECT 1"]) == {"value": 1}
         assert ask("step", revision="a1", direction="upgrade")["statements"]
         ask("begin_rollback_only")

@@ -35,6 +35,7 @@ from app.gate.recording.model import (
     Step,
     UnregisteredModel,
 )
+from app.gate.recording.running import ModelColumn, ModelTable, RefusedStatement, RunningCode
 from app.gate.recording.serialization import load, save
 from app.gate.server.throwaway import Server
 from tests.gate.projects import script, target, write_project
@@ -102,6 +103,12 @@ FULL = Recording(
     drift=(Drift("add", "x"),),
     unregistered=(UnregisteredModel("m", "n", "t", "p", 1),),
     offline=AlternativePath((FAILURE,), (Change(KEY, {"a": 1}, {"a": 2}),)),
+    running=RunningCode(
+        "c0ffee",
+        (ModelTable("t", "m", {"note": ModelColumn("TEXT", ("a",))}, (("id",), ("a", "b"))),),
+        7,
+        (RefusedStatement("a1", "m", "t", "SELECT", ("note",), "SELECT 1", FAILURE),),
+    ),
     base=Divergence("main", "c0ffee", edited=(("a1", "p"),)),
     not_observed={"models": "why"},
 )

@@ -11,6 +11,7 @@ from app.gate.checks.support.inheritance import parents_of
 from app.gate.checks.support.locks import upgrades
 from app.gate.recording.model import TABLE_KINDS, Change, Definition, Key, Recording, Revision, Step
 from app.gate.recording.names import full_name
+from app.gate.recording.running import RefusedStatement
 from app.gate.report.verdict import Severity
 
 IN_TWO_RELEASES = "Split the change over two releases: first make the code and the schema work with both forms, then remove the old one."
@@ -24,6 +25,7 @@ class Break:
     words: str  # a sentence without its full stop
     severity: Severity = Severity.WARNING
     advice: str = IN_TWO_RELEASES
+    refusal: RefusedStatement | None = None  # of the running code, by which it is proved
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ Request = Literal[
     "hidden",
     "unregistered",
     "offline",
+    "model_statements",
 ]
 # The last request of a walk: how `run_migrations` ends.
 Ending = Literal["run_whole", "run_concurrently", "skip", "finish", "stamp", "stop"]
@@ -280,6 +281,40 @@ class UnregisteredModel(TypedDict):
 
 class UnregisteredAnswer(TypedDict):
     models: list[UnregisteredModel]
+
+
+class ModelColumn(TypedDict):
+    type: str  # as the model has it: "VARCHAR(20)"
+    labels: list[str]  # of an enum
+    is_optional: bool  # NULL where the code gives it no value
+
+
+class ModelTable(TypedDict):
+    """A table, as the models map it."""
+
+    name: str  # "public.orders"
+    model: str  # the class: "shop.models.Order"; "" of a table without one
+    columns: dict[str, ModelColumn]
+    keys: list[list[str]]  # unique ones
+
+
+class ModelStatement(TypedDict):
+    """What an ORM sends for a model."""
+
+    model: str
+    table: str
+    tables: list[str]  # all that it names
+    action: str  # "SELECT", "INSERT", "INSERT of the required columns", "UPDATE", "DELETE", "ON CONFLICT", "JOIN"
+    columns: list[str]  # that it is about
+    sql: list[list[str]]  # pieces, [SQL]; in between, places for values: ["new", "note"], or ["label", "paid"]
+
+
+class ModelStatementsAnswer(TypedDict):
+    tables: list[ModelTable]
+    count: int  # of all tables, also of those that were not asked for
+    statements: list[ModelStatement]
+    search_path: str
+    strays: list[str]  # imported files that are not of the commit that is checked out
 
 
 class OfflineFailure(Failure, total=False):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping
 import alembic
 import sqlalchemy
 
-from . import endings, models, offline, statements, steps
+from . import endings, model_statements, models, offline, statements, steps
 from .errors import last_line
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ REQUESTS: Mapping[protocol.Request, Callable[..., Mapping[str, Any]]] = {
     "hidden": models.hidden,
     "unregistered": models.unregistered,
     "offline": offline.print_sql,
+    "model_statements": model_statements.model_statements,
 }
 
 ENDINGS: Mapping[protocol.Ending, Callable[[State], None]] = {
