@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -144,7 +145,9 @@ def _target(parent: str | None, branches: Sequence[Branch]) -> Branch | None:
 
 
 def _command(branch: Branch | None) -> str:
-    return f"overproof rebase origin/{branch.name}" if branch is not None and branch.name else "overproof rebase"
+    if branch is None or not branch.name:
+        return "overproof rebase"
+    return f"overproof rebase {shlex.quote(f'origin/{branch.name}')}"  # it will be pasted into a shell
 
 
 def forks_of(forks: Iterable[Fork], change: str) -> Iterator[Fork]:

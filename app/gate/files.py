@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +29,40 @@ def write_atomically(path: Path, text: str) -> None:
         with suppress(OSError):
             beside.unlink()
         raise
+
+
+def replace_all(contents: Mapping[Path, tuple[bytes, bytes]]) -> None:
+    """Replace files that are there by what is second, if each of them is still what is first: all of them or none.
+
+    Raises OSError. A file keeps its rights, and a link stays a link.
+    """
+    paths = {path: Path(os.path.realpath(path)) for path in contents}
+    beside = {path: real.with_name(f".{real.name}.{os.getpid()}.tmp") for path, real in paths.items()}
+    replaced: list[Path] = []
+    try:
+        for path, (_, new) in contents.items():
+            _write_beside(beside[path], new, paths[path])
+        for path, (old, _) in contents.items():
+            if paths[path].read_bytes() != old:
+                raise OSError(errno.EBUSY, "another program has changed it in the meantime", str(path))
+        for path in contents:
+            beside[path].replace(paths[path])
+            replaced.append(path)
+    except BaseException:
+        for path in replaced:
+            _write_beside(beside[path], contents[path][0], paths[path])
+            beside[path].replace(paths[path])
+        raise
+    finally:
+        for each in beside.values():
+            with suppress(OSError):
+                each.unlink()
+
+
+def _write_beside(beside: Path, content: bytes, like: Path) -> None:
+    with beside.open("xb") as file:
+        file.write(content)
+    shutil.copymode(like, beside)
 
 
 def why_not_writable(path: Path) -> str | None:

@@ -16,7 +16,7 @@ How to fix
         git checkout origin/main -- migrations/versions/2026_03_01_b2_note.py
         alembic revision -m "widen the note"
 
-    Move an inserted revision to the top: set its `down_revision` to the head of the base branch.
+    Move an inserted revision to the top: restore the script that follows it now, and type `overproof rebase`.
 
 Stays quiet when
     Only comments, docstrings or layout differ, or the file was renamed: databases are not affected. There is no
@@ -25,11 +25,13 @@ Stays quiet when
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.recording.model import Divergence, Recording
 from app.gate.report.verdict import Severity
+from app.gate.wording import indented
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
@@ -38,22 +40,18 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if recording.graph.problems and not recording.graph.revisions:
         raise CheckSkipped("Alembic cannot read the history; see graph-integrity")
     base = recording.base
-    inserted_below = {revision for revision, _ in base.inserted_below}
-    children = {
-        each.revision
-        for each in recording.graph.revisions
-        if inserted_below.intersection((*each.down_revisions, *each.depends_on))
-    }
+    children = {revision: _edited_children(recording, revision) for revision, _ in base.inserted_below}
     for revision, path in base.inserted_below:
         yield Finding(
             f"{revision} is new and comes before revisions of {base.ref}: databases that have run those will never run it.",
             "slipped-in",
             revision=revision,
-            help=f"Set its down_revision to the head of {base.ref}, and restore that of the revision after it.",
+            help=_move_to_the_top(base, revision, list(children[revision].values())),
             path=path,
         )
+    moved = {child for each in children.values() for child in each}
     for revision, path in base.edited:
-        if revision in children:
+        if revision in moved:
             continue  # it now follows the inserted one, which is the finding
         yield Finding(
             f"{revision} does something else than on {base.ref}: databases that have run it will not run it again.",
@@ -70,6 +68,20 @@ def examine(recording: Recording) -> Iterator[Finding]:
             help=_put_back(base, path, "undo what it did"),
             path=path,
         )
+
+
+def _edited_children(recording: Recording, revision: str) -> dict[str, str]:
+    """The paths of the merged revisions that were edited to come after that one, by revision."""
+    edited = dict(recording.base.edited) if recording.base is not None else {}
+    followers = [each for each in recording.graph.revisions if revision in (*each.down_revisions, *each.depends_on)]
+    return {each.revision: edited[each.revision] for each in followers if each.revision in edited}
+
+
+def _move_to_the_top(base: Divergence, revision: str, edited: Sequence[str]) -> str:
+    restore = f"git checkout {base.commit[:12]} -- {shlex.join(edited)}\n" if edited else ""
+    return f"Put {revision} after the head of {base.ref}:\n\n" + indented(
+        f"{restore}overproof rebase {shlex.quote(base.ref)}"
+    )
 
 
 def _put_back(base: Divergence, path: str, what: str) -> str:

@@ -10,8 +10,12 @@ Why it hurts
     so does the next `alembic revision`.
 
 How to fix
-    If one of the two has not been applied anywhere yet, put it after the other: in the first of its scripts after the
-    fork, set::
+    If one of the two has not been applied anywhere yet, put it after the other. From the branch that added it::
+
+        git fetch
+        overproof rebase origin/main
+
+    Or by hand: in the first of its scripts after the fork, set::
 
         down_revision = "a1b2c3"  # the other head
 
@@ -31,11 +35,13 @@ Stays quiet when
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.naming import script_of
+from app.gate.history.branches import Branches
 from app.gate.recording.model import Graph, Recording
 from app.gate.report.verdict import Severity
 from app.gate.wording import counted, first_line, indented, listed
@@ -69,8 +75,8 @@ def _forks_with_the_base(recording: Recording) -> Iterator[Finding]:
             f"fork-with-base {parent}",
             revision=revision,
             object=revision,
-            help=f"Bring the branch up to date, and put {revision} after the head there, in {script.path}:\n\n"
-            + indented(f'down_revision = "{head}"'),
+            help=f"Put {revision} after the head there, which is {head} ({script.path}):\n\n"
+            + _rebase(base.ref if base else ""),
         )
 
 
@@ -99,30 +105,35 @@ def _help(recording: Recording, history: _History, heads: Sequence[str], culprit
     if len(heads) > 2 or len(first.down_revisions) > 1:
         return f"Join the heads:\n\n{join}"
     other = next(head for head in heads if head != culprit)
-    return (
-        f"If {first.revision} has not been applied anywhere yet, put it after the other head, in {first.path}:\n\n"
-        + indented(f'down_revision = "{other}"')
-        + f"\n\nOtherwise join the heads:\n\n{join}"
-    )
+    put = f"If {first.revision} has not been applied anywhere yet, put it after the other head"
+    if recording.base is not None and history.is_new(culprit) and not history.is_new(other):
+        way = f"{put} ({first.path}):\n\n{_rebase(recording.base.ref)}"
+    else:
+        way = f"{put}, in {first.path}:\n\n" + indented(f'down_revision = "{other}"')
+    return f"{way}\n\nOtherwise join the heads:\n\n{join}"
+
+
+def _rebase(ref: str) -> str:
+    """What puts the branch's own revisions after those of that ref."""
+    fetch = ["git fetch"] if "/" in ref else []  # a branch of a remote, as it was when it was last fetched
+    return indented("\n".join([*fetch, f"overproof rebase {shlex.quote(ref)}"]))
 
 
 class _History:
-    """The graph, with the ancestors of each revision. `depends_on` is not descent: it does not join heads."""
+    """The graph, with the branches in it."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._by_id = {each.revision: each for each in graph.revisions}
-        self._ancestors: dict[str, frozenset[str]] = {}  # of each revision, itself among them
-        for each in graph.revisions:  # parents before children
-            above = [self._ancestors.get(parent, frozenset()) for parent in each.down_revisions]
-            self._ancestors[each.revision] = frozenset({each.revision}).union(*above)
+        parents = {each.revision: each.down_revisions for each in graph.revisions}
+        self._branches = Branches(parents, {each.revision: each.branch_labels for each in graph.revisions})
 
     def accidental_forks(self) -> list[list[str]]:
         """Groups of heads that fork from one revision and have no label to distinguish them."""
         groups: list[list[str]] = []
         for head in self._graph.heads:
             for group in groups:
-                if any(self._collide(head, other) for other in group):
+                if any(self._branches.collide(head, other) for other in group):
                     group.append(head)
                     break
             else:
@@ -130,38 +141,25 @@ class _History:
         return [group for group in groups if len(group) > 1]
 
     def are_separate(self, heads: Sequence[str]) -> bool:
-        return not any(self._collide(one, other) for one, other in combinations(heads, 2))
+        return not any(self._branches.collide(one, other) for one, other in combinations(heads, 2))
 
     def find_fork(self, heads: Sequence[str]) -> str | None:
         """The last revision from which all of the heads descend."""
-        common = self._common(heads)
+        common = self._branches.common_ancestors(heads)
         return next((each.revision for each in reversed(self._graph.revisions) if each.revision in common), None)
 
     def first_of_branch(self, head: str, heads: Sequence[str]) -> str:
         """The first revision of that head's branch. What all heads have in common may be more than the ancestors of
         the fork."""
-        branch = self._of(head) - self._common(heads)
+        branch = self._branches.ancestors(head) - self._branches.common_ancestors(heads)
         return next(each.revision for each in self._graph.revisions if each.revision in branch)
 
     def latest(self, heads: Sequence[str]) -> str:
         """The head to point at: one that the branch under judgement added, if there is one."""
         return max(heads, key=lambda head: (self._by_id[head].is_new, list(self._by_id).index(head)))
 
-    def _collide(self, one: str, other: str) -> bool:
-        """Whether two heads fork from one revision, and neither is on a branch with a separate label.
-
-        One label is enough: Alembic's manual has a labelled branch in parallel with the main line, which has none.
-        """
-        return bool(self._common([one, other])) and self._labels(one) == self._labels(other)
-
-    def _labels(self, head: str) -> frozenset[str]:
-        return frozenset(label for each in self._of(head) for label in self._by_id[each].branch_labels)
-
-    def _common(self, heads: Sequence[str]) -> frozenset[str]:
-        return frozenset.intersection(*(self._of(head) for head in heads))
-
-    def _of(self, revision: str) -> frozenset[str]:
-        return self._ancestors.get(revision, frozenset())
+    def is_new(self, head: str) -> bool:
+        return self._by_id[head].is_new
 
 
 CHECK = Check(id="single-head", severity=Severity.ERROR, examine=examine)

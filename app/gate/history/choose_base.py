@@ -44,28 +44,28 @@ def choose_base(asked: str, directory: Path, environ: Mapping[str, str]) -> Chos
     if asked != AUTO:
         return ChosenBase(asked, _common_commit(repository, asked))
     try:
-        remotes = repository.list_remotes()
+        ref = find_base_ref(repository, environ)
     except GitFailed as error:
         advice = advice_on(error, directory)
         return ChosenBase(note=f"{error}: {advice}; until then everything is judged" if advice else None)
-    remote = "origin" if "origin" in remotes else next(iter(remotes), None)
-    if remote is None:
+    if ref is None:
         return ChosenBase()
-    if named := _target_branch(environ):
-        return _target_of_pull_request(repository, f"{remote}/{named}")
-    for ref in _default_branches(repository, remote):
-        try:
-            return ChosenBase(ref, _common_commit(repository, ref))
-        except CannotVerify as error:
-            return ChosenBase(note=f"{error}; until then everything is judged")
-    return ChosenBase()
-
-
-def _target_of_pull_request(repository: Repository, ref: str) -> ChosenBase:
     try:
         return ChosenBase(ref, _common_commit(repository, ref))
     except CannotVerify as error:
         return ChosenBase(note=f"{error}; until then everything is judged")
+
+
+def find_base_ref(repository: Repository, environ: Mapping[str, str]) -> str | None:
+    """The target branch of a pull request, at the remote, as the CI names it; else the default branch of the remote.
+    None if there is no remote, or nothing of it. Raises GitFailed."""
+    remotes = repository.list_remotes()
+    remote = "origin" if "origin" in remotes else next(iter(remotes), None)
+    if remote is None:
+        return None
+    if named := _target_branch(environ):
+        return f"{remote}/{named}"
+    return next(_default_branches(repository, remote), None)
 
 
 def _target_branch(environ: Mapping[str, str]) -> str | None:
@@ -95,9 +95,7 @@ def _common_commit(repository: Repository, ref: str) -> str:
     except GitFailed as error:
         raise CannotVerify(f"--base {ref} cannot be compared with HEAD: {error}") from error
     if common is None:
-        raise CannotVerify(
-            f"--base {ref} and HEAD have no commit in common here: {_how_to_fetch(ref, is_shallow=True)}"
-        )
+        raise CannotVerify(f"--base {ref} and HEAD have no commit in common here: {how_to_fetch(ref, is_shallow=True)}")
     return common
 
 
@@ -106,10 +104,11 @@ def _how_to_go_on(error: GitFailed, ref: str) -> str:
         return "change to the project's Git checkout, or judge everything with --base none"
     if "git is not installed" in str(error):
         return "install it, or judge everything with --base none"
-    return _how_to_fetch(ref)
+    return how_to_fetch(ref)
 
 
-def _how_to_fetch(ref: str, *, is_shallow: bool = False) -> str:
+def how_to_fetch(ref: str, *, is_shallow: bool = False) -> str:
+    """What to do about a ref that is not here, or that has no commit in common with HEAD here."""
     if is_shallow:
         return "in a shallow clone, fetch the whole history (git fetch --unshallow; in GitHub Actions, fetch-depth: 0)"
     remote, slash, branch = ref.partition("/")

@@ -32,6 +32,13 @@ class Repository:
         """The id of the commit that `ref` names."""
         return self._run("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}").strip()
 
+    def list_files(self, pattern: str) -> list[str]:
+        """Paths below the directory, of files that are tracked or could be, relative to it."""
+        found = self._run(
+            "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate", "--", pattern
+        )
+        return [path for path in found.split("\0") if path]
+
     def list_remotes(self) -> list[str]:
         """The names of the remotes."""
         return self._run("remote").split()
@@ -55,11 +62,14 @@ class Repository:
         """A file as it is in the commit; its path is relative to the root."""
         return self._run("show", f"{commit}:{path}")
 
-    def read_files(self, commit: str, folders: Sequence[str], suffix: str) -> Iterator[tuple[str, str]]:
-        """(path, text) of the files directly in those folders, in two calls of Git for all."""
+    def read_files(
+        self, commit: str, folders: Sequence[str], suffix: str, *, is_recursive: bool = False
+    ) -> Iterator[tuple[str, str]]:
+        """(path, text) of the files in those folders, in two calls of Git for all."""
         if not folders:
             return
-        listed = self._run("ls-tree", "-z", commit, "--", *(f"{folder}/" for folder in folders))
+        how = ["-r"] if is_recursive else []
+        listed = self._run("ls-tree", "-z", *how, commit, "--", *(f"{folder}/" for folder in folders))
         blobs = []
         for entry in filter(None, listed.split("\0")):
             attributes, _, path = entry.partition("\t")

@@ -93,7 +93,7 @@ def read_configuration(target: Target) -> AlembicConfiguration | None:
 
 def option_of(command: Sequence[str], short: str, long: str) -> str | None:
     """The value of an option of Alembic's: "-c x", "-cx", "--config x", "--config=x"."""
-    for word, following in zip(command, [*command[1:], ""], strict=True):
+    for word, following in zip(command, [*command, ""][1:], strict=True):
         if word in (short, long):
             return following
         if word.startswith(f"{long}="):

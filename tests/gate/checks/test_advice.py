@@ -99,7 +99,7 @@ RIGHTS = NotRun("as an ordinary role: tests/gate/walk/test_rights.py")
 MODELS = NotRun("about models: tests/gate/checks/projects")
 
 BLOCKS: Mapping[str, Sequence[Example | Project | NotRun]] = {
-    "single-head": [COMMAND, COMMAND, COMMAND],
+    "single-head": [COMMAND, COMMAND, COMMAND, COMMAND],
     "graph-integrity": [COMMAND, COMMAND],
     "merged-history": [COMMAND],
     "upgrade": [

@@ -40,6 +40,7 @@ def test_a_revision_that_slips_in_is_one_finding_though_it_edits_the_one_after_i
 
     assert finding.revision == "n9"
     assert finding.message.startswith("n9 is new and comes before revisions of origin/main")
+    assert str(finding.help).endswith("git checkout 0123456789ab -- versions/b2.py\n    overproof rebase origin/main")
 
 
 def test_stays_quiet_when_the_branch_only_adds() -> None:

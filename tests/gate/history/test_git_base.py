@@ -218,7 +218,8 @@ def test_a_branch_that_is_behind_hears_of_the_fork_that_merging_makes(branch: Pa
     assert divergence.forks == (("c3", "b2", "m3", "m4"),)
     (finding,) = single_head.examine(builders.recording(revisions=scripts, base=divergence))
     assert "main has m3 by now, which follows b2 as c3 does: once both are merged" in finding.message
-    assert 'down_revision = "m4"' in (finding.help or "")
+    assert "which is m4" in (finding.help or "")
+    assert (finding.help or "").endswith("\n\n    overproof rebase main")
 
 
 def test_a_base_that_does_not_exist_is_reported(branch: Path, server: Server) -> None:
