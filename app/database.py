@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
+from secrets import randbits
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -41,6 +44,12 @@ class Table(SQLModel):
 def labels_of(enum: type[StrEnum], name: str) -> sa.Enum:
     """A PostgreSQL enum whose labels are the values of `enum`. By default SQLModel and SQLAlchemy take the names."""
     return sa.Enum(enum, name=name, values_callable=lambda members: [member.value for member in members])
+
+
+def uuid7() -> UUID:
+    """Rows that are stored one after the other are neighbours in its index (RFC 9562). Python 3.14 has its own."""
+    milliseconds = time.time_ns() // 1_000_000
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | randbits(12) << 64 | 0b10 << 62 | randbits(62))
 
 
 def utcnow() -> datetime:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -34,13 +35,21 @@ class Sending:
             raise Overloaded
 
 
+def accepts_gzip(headers: Mapping[str, str]) -> bool:
+    """Whether the client can read an answer that is compressed."""
+    offers = (offer.replace(" ", "").lower().partition(";") for offer in headers.get("accept-encoding", "").split(","))
+    quality_by_name = {name: quality.removeprefix("q=") for name, _, quality in offers}
+    quality = quality_by_name.get("gzip", quality_by_name.get("*", "0"))
+    return quality.strip("0.") != "" or quality == ""
+
+
 class LargeAnswer(Response):
     """JSON that is sent in pieces, and aborted if the client does not read it in time."""
 
     media_type = "application/json"
 
-    def __init__(self, content: bytes, sending: Sending) -> None:
-        super().__init__(content)
+    def __init__(self, content: bytes, sending: Sending, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(content, headers=headers)
         self.sending = sending
         sending.total_bytes += len(content)
 

@@ -20,37 +20,43 @@ from app.help import HelpFormatter
 REPORT_DAYS, RUN_DAYS = 90, 365
 BATCH = 500  # rows of one transaction
 
-# Each takes :project_id, :before and :batch, and is repeated until it finds nothing more.
+# Each takes :project_id, :before and :batch, and is repeated until it finds nothing more. The rows are an array, which
+# is computed once: PostgreSQL may run an IN (SELECT … LIMIT) again for each row, and so go beyond its limit.
 EXPIRE_REPORTS = """
-    UPDATE run SET report = NULL WHERE id IN (
+    UPDATE run SET report = NULL WHERE project_id = :project_id AND id = ANY (ARRAY(
         SELECT id FROM run WHERE project_id = :project_id AND received_at < :before AND report IS NOT NULL
-        LIMIT :batch FOR UPDATE SKIP LOCKED)
+        LIMIT :batch FOR UPDATE SKIP LOCKED))
+"""
+DELETE_REPORTS = """
+    DELETE FROM report WHERE project_id = :project_id AND run_id = ANY (ARRAY(
+        SELECT run_id FROM report WHERE project_id = :project_id AND stored_at < :before
+        LIMIT :batch FOR UPDATE SKIP LOCKED))
 """
 DELETE_SNAPSHOTS = """
-    DELETE FROM environment_snapshot WHERE project_id = :project_id AND (environment, id) IN (
-        SELECT old.environment, old.id FROM environment_snapshot old
+    DELETE FROM environment_snapshot WHERE project_id = :project_id AND id = ANY (ARRAY(
+        SELECT old.id FROM environment_snapshot old
         WHERE old.project_id = :project_id AND old.received_at < :before AND EXISTS (
             SELECT FROM environment_snapshot newer WHERE newer.project_id = :project_id
             AND newer.environment = old.environment AND newer.received_at > old.received_at)
-        LIMIT :batch)
+        LIMIT :batch))
 """
 CLOSE_CHANGES = """
-    UPDATE change SET state = 'closed' WHERE project_id = :project_id AND id IN (
+    UPDATE change SET state = 'closed' WHERE project_id = :project_id AND id = ANY (ARRAY(
         SELECT id FROM change WHERE project_id = :project_id AND state = 'open' AND seen_at < :before
-        LIMIT :batch FOR UPDATE SKIP LOCKED)
+        LIMIT :batch FOR UPDATE SKIP LOCKED))
 """
 DELETE_RUNS = """
-    DELETE FROM run WHERE id IN (
+    DELETE FROM run WHERE project_id = :project_id AND id = ANY (ARRAY(
         SELECT id FROM run WHERE project_id = :project_id AND received_at < :before
-        LIMIT :batch FOR UPDATE SKIP LOCKED)
+        LIMIT :batch FOR UPDATE SKIP LOCKED))
 """
 DELETE_CHANGES = """
-    DELETE FROM change WHERE project_id = :project_id AND id IN (
+    DELETE FROM change WHERE project_id = :project_id AND id = ANY (ARRAY(
         SELECT id FROM change WHERE project_id = :project_id AND state <> 'open' AND seen_at < :before
-        LIMIT :batch FOR UPDATE SKIP LOCKED)
+        LIMIT :batch FOR UPDATE SKIP LOCKED))
 """
 DELETE_HISTORIES = """
-    DELETE FROM history WHERE project_id = :project_id AND digest IN (
+    DELETE FROM history WHERE project_id = :project_id AND digest = ANY (ARRAY(
         SELECT digest FROM history WHERE project_id = :project_id AND first_seen_at < :before
         AND NOT EXISTS (SELECT FROM run WHERE run.project_id = :project_id AND run.history = history.digest)
         AND NOT EXISTS (
@@ -58,7 +64,7 @@ DELETE_HISTORIES = """
         AND NOT EXISTS (
             SELECT FROM protected_branch
             WHERE protected_branch.project_id = :project_id AND protected_branch.history = history.digest)
-        LIMIT :batch)
+        LIMIT :batch))
 """
 
 
@@ -119,6 +125,7 @@ def prune(engine: Any, *, report_days: int = REPORT_DAYS, run_days: int = RUN_DA
     now = utcnow()
     steps = (
         ("reports expired", EXPIRE_REPORTS, report_days),
+        ("reports deleted", DELETE_REPORTS, report_days),
         ("snapshots deleted", DELETE_SNAPSHOTS, report_days),
         ("changes closed", CLOSE_CHANGES, report_days),
         ("runs deleted", DELETE_RUNS, run_days),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 
 import pytest
 from fastapi.testclient import TestClient
 from starlette.types import Message, Scope
 
-from app.large_answers import PIECE_BYTES, LargeAnswer, Sending
+from app.large_answers import PIECE_BYTES, LargeAnswer, Sending, accepts_gzip
 from app.workers import Overloaded
-from tests.factories import ProjectFactory, RunFactory
+from tests.factories import ProjectFactory, ReportFactory, RunFactory
 
 SCOPE: Scope = {"type": "http", "path": "/report"}
 
@@ -75,8 +76,9 @@ def test_a_client_that_does_not_read_is_given_up() -> None:
 
 
 def test_a_report_is_sent_so(client: TestClient, admin: dict[str, str]) -> None:
-    run = RunFactory(project=ProjectFactory(slug="shop"), report={"n": 1})
-    place = f"/api/v1/projects/shop/runs/{run.id}/report"
+    content = gzip.compress(b'{"n": 1}')
+    run = ReportFactory(run=RunFactory(project=ProjectFactory(slug="shop")), content=content).run_id
+    place = f"/api/v1/projects/shop/runs/{run}/report"
     sending: Sending = client.app.state.sending  # type: ignore[attr-defined]
 
     answered = client.get(place, headers=admin)
@@ -84,6 +86,24 @@ def test_a_report_is_sent_so(client: TestClient, admin: dict[str, str]) -> None:
     refused = client.get(place, headers=admin)
     sending.total_bytes -= sending.most_bytes
 
-    assert answered.json() == {"n": 1}
+    assert answered.content == b'{"n": 1}'
     assert refused.status_code == 503
     assert sending.total_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "accepts"),
+    [
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("*", True),
+        ("gzip ; q=1.0", True),
+        ("gzip;q=0", False),
+        ("gzip;q=0.000, *", False),
+        ("*;q=0", False),
+        ("br", False),
+        ("", False),
+    ],
+)
+def test_it_is_sent_compressed_only_where_the_client_says_so(header: str, accepts: bool) -> None:
+    assert accepts_gzip({"accept-encoding": header}) is accepts

@@ -75,6 +75,7 @@ def grow_older(engine: sa.Engine, days: int) -> None:
     with engine.begin() as connection:
         for table, column in (
             ("run", "received_at"),
+            ("report", "stored_at"),
             ("environment_snapshot", "received_at"),
             ("change", "seen_at"),
             ("history", "first_seen_at"),
@@ -97,6 +98,7 @@ def test_after_90_days_a_report_has_expired_and_its_run_stays(client: TestClient
 
     assert retention.prune(engine) == {
         "reports expired": 2,
+        "reports deleted": 2,
         "snapshots deleted": 1,
         "changes closed": 1,
         "runs deleted": 0,
@@ -122,6 +124,7 @@ def test_after_a_year_proofs_and_decisions_are_what_is_left_of_a_run(client: Tes
     assert {name for name, count in left.items() if count == 0} == {
         "change",
         "change_revision",
+        "report",
         "run",
         "run_check",
         "run_finding",
@@ -164,5 +167,8 @@ def test_the_command_says_what_it_deleted(
     assert [main(["prune"]), main(["prune"])] == [0, 0]
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["reports expired: 2, snapshots deleted: 1, changes closed: 1", "nothing to delete"]
+    assert lines == [
+        "reports expired: 2, reports deleted: 2, snapshots deleted: 1, changes closed: 1",
+        "nothing to delete",
+    ]
     assert main(["prune", "--run-days", "0"]) == 2

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, Column, Index, String, UniqueConstraint, false, func
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+    false,
+    func,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.database import Table, labels_of
+from app.database import Table, labels_of, uuid7
 from app.gate.report.verdict import Outcome, Severity, Verdict
 
 
@@ -21,6 +31,7 @@ class Run(Table, table=True):
         UniqueConstraint("project_id", "digest"),
         CheckConstraint("length(digest) = 32", name="digest_is_a_sha256"),
         CheckConstraint("duration_ms >= 0", name="duration_is_not_negative"),
+        Index("ix_run_project_id_id", "project_id", "id", unique=True),
         # The order of the list of runs, and the key of its cursor.
         Index("ix_run_project_id_received_at_id", "project_id", "received_at", "id"),
         Index("ix_run_project_id_commit", "project_id", "commit"),
@@ -29,7 +40,7 @@ class Run(Table, table=True):
         Index("ix_run_project_id_verdict_received_at_id", "project_id", "verdict", "received_at", "id"),
     )
 
-    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
     # Evidence must not be deleted by mistake: a project with runs can be archived, but not deleted.
     project_id: UUID = Field(foreign_key="project.id", ondelete="RESTRICT")
     digest: bytes  # sha256 of the canonical report
@@ -55,7 +66,22 @@ class Run(Table, table=True):
     history: str | None = Field(default=None, max_length=64)  # the digest of revisions.History; NULL in older runs
     # The number of findings by severity, without accepted ones. NULL in runs stored by older code: those are counted.
     finding_counts: dict[str, int] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
-    report: Any = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))  # NULL: it has expired
+    # Older code reads it here, and finds no report where it is NULL. Newer code reads it in Report.
+    report: Any = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+
+
+class Report(Table, table=True):
+    """The report of a run, byte for byte. It is kept for less long than its run."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(["project_id", "run_id"], ["run.project_id", "run.id"], ondelete="CASCADE"),
+        Index("ix_report_project_id_stored_at", "project_id", "stored_at"),
+    )
+
+    project_id: UUID = Field(primary_key=True)
+    run_id: UUID = Field(primary_key=True)
+    content: bytes  # compressed by gzip
+    stored_at: datetime = Field(sa_column_kwargs={"server_default": func.clock_timestamp()}, default=None)
 
 
 class RunCheck(Table, table=True):
@@ -69,6 +95,7 @@ class RunCheck(Table, table=True):
     outcome: Outcome = Field(sa_type=labels_of(Outcome, "check_outcome"))
     reason: str | None = None  # why it was skipped
     duration_ms: float
+    project_id: UUID | None = None  # that of the run. NULL if older code stored it
 
 
 class RunFinding(Table, table=True):

@@ -18,7 +18,7 @@ from app.projects.service import require_open
 from app.projects.tokens import token_of
 from app.revisions.recording import record_history, record_proofs
 from app.revisions.schemas import ReportedHistory
-from app.runs.models import Run, RunCheck, RunFinding
+from app.runs.models import Report, Run, RunCheck, RunFinding
 from app.runs.posted import PostedReport, ReadReport
 from app.runs.schemas import RunContext, RunPosted, RunRead
 from app.runs.service import SUMMARIES, find_summary
@@ -117,6 +117,7 @@ def _store(session: Session, project: Project, report: ReadReport, context: RunC
     )
     session.add(run)
     session.flush()  # first, since the other rows refer to it
+    session.add(Report(project_id=project.id, run_id=run.id, content=report.content))
     insert_rows(session, RunCheck, _checks(run, view))
     insert_rows(session, RunFinding, _findings(run, view))
     _record_evidence(session, project, run, reported, run.history)
@@ -126,6 +127,7 @@ def _checks(run: Run, view: PostedReport) -> list[dict[str, Any]]:
     return [
         {
             "run_id": str(run.id),
+            "project_id": str(run.project_id),
             "position": position,
             "check": check.id,
             "outcome": check.outcome,

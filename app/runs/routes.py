@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from app.changes.schemas import ChangeId
 from app.conventions import OF_A_BODY
 from app.errors import documented
 from app.gate.report.verdict import Verdict
-from app.large_answers import LargeAnswer, Sending
+from app.large_answers import LargeAnswer, Sending, accepts_gzip
 from app.pagination import Cursor, InvalidCursor, Limit, Page, RequestPaging
 from app.projects.access import Caller, ProjectSlug, RequestWorkers, project_for
 from app.projects.errors import ProjectArchived, ProjectNotFound, ScopeMissing
@@ -163,14 +164,17 @@ async def list_findings(
     },
 )
 async def read_report_of_run(caller: Reader, run_id: UUID, request: Request) -> Response:
-    """The report as it was posted, with the statements and locks of every step, and the schema at head."""
+    """Byte for byte as it was posted, with the statements and locks of every step, and the schema at head."""
     sending: Sending = request.app.state.sending
+    as_stored = accepts_gzip(request.headers)
 
     def read() -> bytes:
         sending.require_room()
-        return caller.transact(service.report_text, run_id).encode()
+        content = caller.transact(service.read_report, run_id)
+        return content if as_stored else gzip.decompress(content)
 
-    return LargeAnswer(await caller.workers.run_alone(read), sending)
+    headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if as_stored else {})
+    return LargeAnswer(await caller.workers.run_alone(read), sending, headers)
 
 
 class Svg(Response):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field, TypeAdapter
-from sqlalchemy import Row, Select, Text, bindparam, cast, func, or_, tuple_
+from sqlalchemy import Row, Select, Text, bindparam, case, cast, func, or_, tuple_
 from sqlmodel import Session, SQLModel, col, select
 
 from app.gate.report.verdict import Verdict
 from app.pagination import TIME_AND_ID, Page, decode_cursor, encode_cursor
 from app.projects.models import Project
 from app.runs.errors import ReportExpired, RunNotFound
-from app.runs.models import Run, RunCheck, RunFinding
+from app.runs.models import Report, Run, RunCheck, RunFinding
 from app.runs.posted import INTEGER_MAX
 from app.runs.schemas import CheckRead, Counts, FindingRead, RunDetail, RunRead
 
@@ -43,6 +44,13 @@ FINDINGS = (
     .where(col(RunFinding.run_id) == bindparam("run_id"), col(RunFinding.position) > bindparam("after"))
     .order_by(col(RunFinding.position))
     .limit(bindparam("at_most"))
+)
+# Where older code stored the report, its text comes from PostgreSQL, with the order of its keys lost.
+REPORT = (
+    select(Report.content, case((col(Report.content).is_(None), cast(Run.report, Text))))
+    .select_from(Run)
+    .outerjoin(Report, (col(Report.project_id) == Run.project_id) & (col(Report.run_id) == Run.id))
+    .where(IS_RUN)
 )
 
 
@@ -103,16 +111,15 @@ def list_findings(
     return page_of_findings(session, run_id, cursor=cursor, limit=limit)
 
 
-def report_text(session: Session, project: Project, run_id: UUID) -> str:
-    """The report as JSON text from PostgreSQL, without parsing it. Raises RunNotFound and ReportExpired."""
-    query = select(cast(Run.report, Text)).where(IS_RUN)
-    found = session.execute(query, {"project_id": project.id, "run_id": run_id}).first()
+def read_report(session: Session, project: Project, run_id: UUID) -> bytes:
+    """The report as it was posted, compressed by gzip. Raises RunNotFound and ReportExpired."""
+    found = session.execute(REPORT, {"project_id": project.id, "run_id": run_id}).first()
     if found is None:
         raise RunNotFound(run_id)
-    text: str | None = found[0]
-    if text is None:
+    content, text = found
+    if content is None and text is None:
         raise ReportExpired(run_id)
-    return text
+    return content if content is not None else gzip.compress(text.encode())
 
 
 def find_summary(session: Session, query: Select[Any], values: Mapping[str, Any]) -> RunRead | None:

@@ -7,12 +7,13 @@ from sqlmodel import Session
 from tests.factories.environments import EnvironmentFactory
 from tests.factories.projects import ApiTokenFactory, ProjectFactory, bearer
 from tests.factories.reports import finding, proof, report, revision, sha256, snapshot
-from tests.factories.runs import RunCheckFactory, RunFactory, RunFindingFactory
+from tests.factories.runs import ReportFactory, RunCheckFactory, RunFactory, RunFindingFactory
 
 __all__ = [
     "ApiTokenFactory",
     "EnvironmentFactory",
     "ProjectFactory",
+    "ReportFactory",
     "RunCheckFactory",
     "RunFactory",
     "RunFindingFactory",
@@ -26,7 +27,15 @@ __all__ = [
     "store_in",
 ]
 
-FACTORIES = (ProjectFactory, ApiTokenFactory, EnvironmentFactory, RunFactory, RunCheckFactory, RunFindingFactory)
+FACTORIES = (
+    ProjectFactory,
+    ApiTokenFactory,
+    EnvironmentFactory,
+    RunFactory,
+    ReportFactory,
+    RunCheckFactory,
+    RunFindingFactory,
+)
 
 
 def store_in(session: Session | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory
 
 from app.gate.report.verdict import Outcome, Severity, Verdict
-from app.runs.models import Run, RunCheck, RunFinding
+from app.runs.models import Report, Run, RunCheck, RunFinding
 from tests.factories.base import StoredFactory
 from tests.factories.projects import ProjectFactory
 
@@ -30,6 +31,17 @@ class RunFactory(StoredFactory):
     duration_ms = 1234.5
     received_at = Sequence(lambda n: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=n))
     report: Any = LazyFunction(dict)
+
+
+class ReportFactory(StoredFactory):
+    class Meta:
+        model = Report
+        exclude = ("run",)
+
+    run = SubFactory(RunFactory)
+    project_id = LazyAttribute(lambda report: report.run.project_id)
+    run_id = LazyAttribute(lambda report: report.run.id)
+    content = gzip.compress(b"{}")
 
 
 class RunCheckFactory(StoredFactory):

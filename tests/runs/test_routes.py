@@ -133,21 +133,35 @@ def test_the_same_report_of_two_projects_is_two_runs(client: TestClient, admin: 
     assert first.json()["id"] != second.json()["id"]
 
 
-def test_the_whole_report_is_given_back(client: TestClient, pipeline: Headers) -> None:
-    content = report(
-        reason="nothing",
-        snapshot=[{"key": ["table", "public", "café", ""], "definition": {"n": 0.1, "é": [None, {}]}}],
-        steps=[{"revision": "a", "direction": "upgrade", "duration_ms": 0.25, "statements": [], "changes": ["x"]}],
-    )
-    place = client.post(RUNS, json=content, headers=pipeline).headers["location"]
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_the_report_is_given_back_byte_for_byte(client: TestClient, pipeline: Headers, encoding: str) -> None:
+    content = report(reason="caf\u00e9", snapshot=[{"definition": {"z": 1e2, "a": 0.10, "é": [None, {}]}}])
+    body = json.dumps(content, indent=3, ensure_ascii=False).replace("100.0", "1e2").encode()
+    place = client.post(RUNS, content=body, headers=pipeline).headers["location"]
 
-    response = client.get(f"{place}/report", headers=pipeline)
+    response = client.get(f"{place}/report", headers=pipeline | {"accept-encoding": encoding})
 
     assert response.headers["content-type"] == "application/json"
-    given_back = response.json()
-    assert given_back["snapshot"] == content["snapshot"]
-    assert given_back["steps"][0]["changes"] == ["x"]
-    assert given_back["reason"] == "nothing"
+    assert response.headers["vary"] == "Accept-Encoding"
+    assert response.headers.get("content-encoding", "identity") == encoding
+    assert response.content == body
+    assert b"1e2" in body
+
+
+def test_a_report_that_older_code_stored_is_read_too(client: TestClient, admin: Headers, shop: Any) -> None:
+    run = RunFactory(project=shop, report={"n": 1})
+
+    assert client.get(f"{RUNS}/{run.id}/report", headers=admin).json() == {"n": 1}
+
+
+def test_older_code_finds_the_report_and_the_checks_of_a_run(
+    client: TestClient, pipeline: Headers, session: Session
+) -> None:
+    client.post(RUNS, json=EXAMPLE, headers=pipeline)
+
+    run = session.exec(select(Run)).one()
+    assert run.report == EXAMPLE
+    assert session.exec(select(RunCheck)).one().project_id == run.project_id
 
 
 def test_findings_that_were_accepted_are_not_counted(client: TestClient, admin: Headers, shop: Any) -> None:
