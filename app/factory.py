@@ -16,7 +16,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive, Scope, Send
 
-from app import __version__, errors, health, metrics
+from app import __version__, errors, health, metrics, pages
 from app.audit import routes as audit
 from app.body_limit import BodyLimit, Limits
 from app.changes import routes as changes
@@ -87,6 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=DESCRIPTION,
         openapi_tags=TAGS,
         lifespan=lifespan,
+        docs_url=None,  # the page with Swagger UI is one of ours, and loads nothing from elsewhere
         redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the Host header, which the client controls
         generate_unique_id_function=lambda route: route.name,
@@ -108,6 +109,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in API_ROUTERS:
         api.include_router(router)
     app.include_router(api)
+    pages.install(app, settings.secret_key)
     app.include_router(health.router)
     app.include_router(metrics.router)
     return app

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import URL
 
 from app.database import database_url
+
+SECRET_KEY = "OVERPROOF_SECRET_KEY"
+SHORTEST_KEY = 32  # characters
 
 
 class SettingRefused(Exception):
@@ -33,6 +37,8 @@ class Settings:
         32 * 1024 * 1024
     )  # of all reports that are being sent; another one may start while they are below it
     answer_timeout_s: float = 120.0  # for a client to receive a report
+    # Signs the cookies of the pages. Without one, sign-ins end with the process, and hold in no other one.
+    secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -41,7 +47,18 @@ class Settings:
             database_url=database_url(environment),
             pool_size=whole_number(environment, "OVERPROOF_POOL_SIZE", cls.pool_size, least=1),
             max_report_bytes=whole_number(environment, "OVERPROOF_MAX_REPORT_BYTES", cls.max_report_bytes, least=1),
+            secret_key=secret_key(environment),
         )
+
+
+def secret_key(environment: Mapping[str, str]) -> str:
+    """Of `OVERPROOF_SECRET_KEY`, or a random one where it is unset or empty. Raises SettingRefused."""
+    key = environment.get(SECRET_KEY, "").strip()
+    if not key:
+        return secrets.token_urlsafe(32)
+    if len(key) < SHORTEST_KEY:
+        raise SettingRefused(f"{SECRET_KEY} must have at least {SHORTEST_KEY} characters, chosen at random")
+    return key
 
 
 def whole_number(environment: Mapping[str, str], name: str, default: int, *, least: int) -> int:

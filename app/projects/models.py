@@ -38,6 +38,8 @@ class Project(Table, table=True):
     created_at: datetime = Field(default_factory=utcnow)
     archived_at: datetime | None = None  # an archived project is read-only
     public_badge: bool = Field(default=False, sa_column_kwargs={"server_default": false()})  # is shown without a token
+    # Its pages are shown to anyone.
+    public: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     purged_at: datetime | None = None  # no request can see it any more; `overproof prune` deletes its rows
 
 

@@ -66,6 +66,12 @@ class ProjectChange(Body):
         description="Whether `badge.svg` is shown without a token.",
         json_schema_extra=no_default,
     )
+    public: bool = Field(  # type: ignore[assignment]
+        default=None,
+        strict=True,
+        description="Whether anyone may read its pages.",
+        json_schema_extra=no_default,
+    )
 
 
 class ProjectRead(Answer):
@@ -76,6 +82,7 @@ class ProjectRead(Answer):
     created_at: datetime
     archived_at: datetime | None = Field(description="When it was archived; null if it is not.")
     public_badge: bool = Field(description="Whether `badge.svg` is shown without a token.")
+    public: bool = Field(description="Whether anyone may read its pages.")
 
 
 def implies(field: dict[str, Any], scopes: list[str]) -> dict[str, Any]:

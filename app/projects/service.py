@@ -44,11 +44,26 @@ def _store(session: Session, project: Project) -> Project:
 
 
 def list_projects(
-    session: Session, token: ApiToken, *, archived: bool | None, cursor: str | None, limit: int
+    session: Session,
+    token: ApiToken | None,
+    *,
+    archived: bool | None,
+    cursor: str | None,
+    limit: int,
+    search: str | None = None,
 ) -> Page[ProjectRead]:
-    """Those that the token has access to, sorted by slug."""
+    """Those that the token has access to, sorted by slug; without one, those that are public.
+
+    `search`: a part of their slug or name.
+    """
     query = select(Project).where(col(Project.purged_at).is_(None)).order_by(Project.slug).limit(limit + 1)
-    if token.project_id is not None:
+    if search is not None:
+        query = query.where(
+            col(Project.slug).icontains(search, autoescape=True) | col(Project.name).icontains(search, autoescape=True)
+        )
+    if token is None:
+        query = query.where(col(Project.public))
+    elif token.project_id is not None:
         query = query.where(Project.id == token.project_id)
     if archived is not None:
         is_archived = col(Project.archived_at).is_not(None)

@@ -71,10 +71,23 @@ def recognise(session: Session, secret: str, slug: str = "") -> tuple[ApiToken, 
     # cannot choose byte by byte; the comparison in constant time makes that argument unnecessary.
     if token is None or not hmac.compare_digest(token.digest, digest) or not is_valid(token):
         raise TokenUnknown
+    _act_with(session, token)
+    return token, project
+
+
+def recognise_by_id(session: Session, token_id: UUID) -> ApiToken | None:
+    """The token of a reader who has shown it before. None if it was revoked or has expired since."""
+    token = session.get(ApiToken, token_id)
+    if token is None or not is_valid(token):
+        return None
+    _act_with(session, token)
+    return token
+
+
+def _act_with(session: Session, token: ApiToken) -> None:
     note_use(session, token)
     audit.act_as(session, audit.Actor(token.id, token.name))
     session.info["token"] = token
-    return token, project
 
 
 def is_valid(token: ApiToken) -> bool:

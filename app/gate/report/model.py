@@ -26,9 +26,9 @@ FORMAT: Final = "overproof-report/1"
 
 
 class ReportModel(BaseModel):
-    """Parts of a report are frozen, and a field that this version does not know is refused."""
+    """Parts of a report are frozen. A field that this version does not know, as of a later one, is ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Tool(ReportModel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
-from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
@@ -13,46 +12,12 @@ from app.gate.report.model import AssumptionEntry, Excerpt, GraphEntry, Report, 
 from app.gate.report.verdict import Severity, Verdict
 from app.gate.reporters.escaping import UNSEEN, one_line
 from app.gate.reporters.html import render
-from app.gate.reporters.html.page import duration, moment, prose, quantity
+from app.gate.reporters.html.page import duration, moment, prose
 from tests.gate.reporters.samples import ATTACKS, finding, report
 from tests.gate.reporters.strategies import reports
+from tests.html_page import Page
 
 PAGES = DOCUMENTATION_URL.partition("{")[0]
-VOID = {"meta", "br", "rect", "circle", "path"}
-
-
-class Page(HTMLParser):
-    """What a reader sees of a page, and the elements of which it is made."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text = ""
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.text += data
-
-    @property
-    def words(self) -> str:
-        return " ".join(self.text.split())
-
-    def values(self, attribute: str) -> list[str]:
-        return [attributes[attribute] or "" for _, attributes in self.elements if attribute in attributes]
 
 
 @given(reports())
@@ -204,14 +169,6 @@ def test_quoted_words_are_code() -> None:
 )
 def test_durations(ms: float, words: str) -> None:
     assert duration(ms) == words
-
-
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [(0, "0"), (9_999, "9,999"), (12_300, "12 thousand"), (3_400_000, "3.4 million"), (2_000_000_000, "2.0 billion")],
-)
-def test_quantities(number: float, words: str) -> None:
-    assert quantity(number) == words
 
 
 def test_a_time_is_shown_in_utc_with_the_exact_one_for_programs() -> None:

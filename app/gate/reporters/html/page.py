@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 
@@ -13,7 +13,8 @@ from markupsafe import Markup, escape
 from app.gate.reporters._paragraphs import runs_of, without_indent
 from app.gate.reporters.escaping import one_line, shortened, visible
 from app.gate.reporters.html.timeline import SQL_WORDS
-from app.gate.wording import counted
+from app.gate.wording import counted, readable_number
+from app.help import plain
 
 BLOCK_LINES, BLOCK_COLUMNS = 200, 2000
 
@@ -31,13 +32,15 @@ def environment(*loaders: BaseLoader) -> Environment:
         "prose": prose,
         "paragraphs": paragraphs,
         "block": block,
+        "docs": docs,
+        "prose_of_docs": prose_of_docs,
         "line": one_line,
         "line_of_code": line_of_code,
         "lock_mode": lock_mode,
         "duration": duration,
         "moment": moment,
         "counted": counted,
-        "quantity": quantity,
+        "quantity": readable_number,
     }
     return made
 
@@ -74,6 +77,28 @@ def block(text: str) -> Markup:
     return Markup('<pre tabindex="0"><code>{}</code></pre>').format(shown)
 
 
+def docs(text: str) -> Markup:
+    """A part of a check's documentation, with its paragraphs, lists and code."""
+    return Markup("\n").join(
+        block(without_indent(run).strip("\n")) if is_code else _paragraph_or_list(run)
+        for is_code, run in runs_of(text.split("\n"))
+    )
+
+
+def _paragraph_or_list(lines: Sequence[str]) -> Markup:
+    items = re.split(r"(?m)^[-*] ", "\n".join(lines))
+    if len(items) == 1:
+        return Markup("<p>{}</p>").format(prose_of_docs(items[0]))
+    before = Markup("<p>{}</p>").format(prose_of_docs(items[0])) if items[0].strip() else Markup("")
+    return before + Markup("<ul>{}</ul>").format(
+        Markup("").join(Markup("<li>{}</li>").format(prose_of_docs(each)) for each in items[1:])
+    )
+
+
+def prose_of_docs(text: str) -> Markup:
+    return prose(plain(" ".join(text.split())))
+
+
 def line_of_code(text: str) -> str:
     """With its indent, and shortened."""
     return shortened(visible(text).replace("\n", " "), 1, BLOCK_COLUMNS)
@@ -100,13 +125,3 @@ def moment(when: datetime) -> Markup:
     return Markup('<time datetime="{}">{} UTC</time>').format(
         utc.isoformat(timespec="milliseconds"), utc.strftime("%Y-%m-%d %H:%M")
     )
-
-
-def quantity(number: float) -> str:
-    """ "940", "12 thousand" or "3.4 million"."""
-    for size, word in ((1_000_000_000, "billion"), (1_000_000, "million"), (10_000, "thousand")):
-        if number >= size:
-            unit = 1000 if word == "thousand" else size
-            scaled = number / unit
-            return f"{scaled:.0f} {word}" if scaled >= 10 else f"{scaled:.1f} {word}"
-    return f"{number:,.0f}"

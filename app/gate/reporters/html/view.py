@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -117,11 +117,15 @@ class RunView:
         return [each for each in self.report.checks if each.outcome is Outcome.SKIPPED]
 
 
-def run_view(report: Report, shown: Iterable[FindingEntry] | None = None) -> RunView:
-    """`shown`: the open findings that are on this page; all of them without it."""
+def run_view(
+    report: Report,
+    shown: Iterable[FindingEntry] | None = None,
+    places: Mapping[str, Sequence[str]] | None = None,
+) -> RunView:
+    """`shown`: the open findings that are on this page; all of them without it. `places`: what stands at a revision."""
     revisions = list(_revisions(report, report.open_findings if shown is None else list(shown)))
     links = {each.revision: f"#{each.anchor}" for each in revisions if each.revision is not None}
-    return RunView(report, revisions, revision_graph(report.graph, links=links))
+    return RunView(report, revisions, revision_graph(report.graph, places, links))
 
 
 def _revisions(report: Report, shown: Sequence[FindingEntry]) -> Iterator[RevisionView]:
