@@ -1,0 +1,1 @@
+"""A record full of believable things, to look at: `tox -e serve -- --demo`."""
