@@ -1,4 +1,4 @@
-"""The record's pages for people: server-rendered, readable without JavaScript.
+"""The record's pages: server-rendered, readable without JavaScript.
 
 access.py     who looks: the cookie, public projects, and what may be done
 sessions.py   the signed cookie and the tokens of its forms

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
 from sqlmodel import Session
 
 from app.audit import service as audit
@@ -90,10 +92,7 @@ def list_of_runs(
 def run(session: Session, visit: Visit, run_id: UUID, *, first: int, severity: Severity | None, search: str) -> Context:
     """One page of the findings of a run, and what its revisions do."""
     detail = runs.read_run(session, visit.project, run_id)
-    try:
-        report = Report.model_validate_json(runs.report_text(session, visit.project, run_id))
-    except ReportExpired:
-        report = report_without_details(session, visit, detail)
+    report = read_report(session, visit, run_id) or report_without_details(session, visit, detail)
     selected = [each for each in report.open_findings if _is_selected(each, severity, search)]
     return {
         **of(visit),
@@ -115,6 +114,14 @@ def _is_selected(finding: FindingEntry, severity: Severity | None, search: str) 
         return False
     words = " ".join(filter(None, (finding.check, finding.object, finding.revision, finding.path, finding.message)))
     return search.casefold() in words.casefold()
+
+
+def read_report(session: Session, visit: Visit, run_id: UUID) -> Report | None:
+    """None if it has expired, or is one of another tool that only looks like one of the gate."""
+    try:
+        return Report.model_validate_json(gzip.decompress(runs.read_report(session, visit.project, run_id)))
+    except (ReportExpired, ValidationError):
+        return None
 
 
 def report_without_details(session: Session, visit: Visit, detail: RunDetail) -> Report:
@@ -156,11 +163,8 @@ def graph(session: Session, visit: Visit) -> Context:
     """The history of the newest run that still has its report."""
     newest = runs.list_runs(session, visit.project, limit=SOME).items
     for each in newest:
-        try:
-            report = Report.model_validate_json(runs.report_text(session, visit.project, each.id))
-        except ReportExpired:
-            continue
-        if report.graph.revisions:
+        report = read_report(session, visit, each.id)
+        if report is not None and report.graph.revisions:
             return {**of(visit), "of": each, "graph": revision_graph(report.graph, places_of(session, visit))}
     return {**of(visit), "of": None, "graph": None}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 TEMPLATE = Path(__file__).parents[2] / ".gitlab" / "verify.yml"
 

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from app.gate.report.model import Report
 from app.gate.report.verdict import Severity, Verdict

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 import pytest
 from fastapi import FastAPI
-from sqlmodel import Session, select
+from sqlmodel import Session, delete, select
 
 from app.audit.models import AuditEntry
 from app.database import utcnow
 from app.environments.models import Waiver
 from app.gate.checks.registry import CHECKS
 from app.projects.models import ApiToken, Project
-from app.runs.models import Run
+from app.runs.models import Report, Run
 from tests import factories
 from tests.gate.reporters.samples import ATTACKS
 from tests.pages.conftest import SHOP, Visitor, signed_in
@@ -124,6 +124,7 @@ def test_a_run_whose_report_has_expired_still_shows_its_findings(reader: Visitor
     stored = session.exec(select(Run)).one()
     stored.report = None
     session.add(stored)
+    session.exec(delete(Report))
     session.flush()
 
     words = reader.get(run).words

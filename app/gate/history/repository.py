@@ -93,7 +93,7 @@ class Repository:
             _checked(self._call(*quiet, *words, environment=environment))
 
     def list_ignored(self) -> list[str]:
-        """What Git is told to ignore; of a folder in which everything is, the folder."""
+        """What Git ignores; of a folder in which everything is, the folder."""
         return self._list_files("--others", "--ignored", "--exclude-standard", "--directory")
 
     def list_untracked(self) -> list[str]:

@@ -42,7 +42,7 @@ class RefusedStatement:
 
 @dataclass(frozen=True)
 class RunningCode:
-    """The code of the base, and what becomes of its statements."""
+    """The code of the base, and the outcome of its statements."""
 
     commit: str
     tables: tuple[ModelTable, ...] = ()  # of those that the branch does something with

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def prove_running_code(walk: Walk, runner: TargetRunner, results: RerunResults) -> None:
-    """Note what becomes of the base's code, or why its models could not be asked."""
+    """Note the outcome of the base's code, or why its models could not be asked."""
     base, head = walk.arrival.base, runner.at_head
     if base is None or head is None or walk.head is None:
         results.not_observed["running"] = "the branch's revisions do not all apply"
