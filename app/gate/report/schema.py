@@ -38,11 +38,10 @@ def make_schema() -> dict[str, Any]:
 
 
 def _describe(schema: dict[str, Any]) -> None:
-    """Of one model: open it for fields that were added later, and say what each field is."""
+    """Of one model: say what each field is. It is open for fields that were added later."""
     kind = getattr(model, schema["title"])
     if not issubclass(kind, BaseModel):
         return  # an enumeration
-    del schema["additionalProperties"]
     comments = _comments_on(kind)
     for name, field in schema["properties"].items():
         field.pop("title", None)

@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -55,6 +55,7 @@ class Gate:
         self.evidence = ALL_EVIDENCE
 
     version = "18.6"
+    stand_ins: ClassVar[Mapping[str, str]] = {}
 
     def end(self) -> None: ...
 

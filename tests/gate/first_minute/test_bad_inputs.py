@@ -21,9 +21,9 @@ CASES = [
         "--output: there is no directory out, so out/report.json cannot be written",
     ),
     (
-        ["--output", "html"],
+        ["--output", "pdf"],
         {},
-        "--output: there is no format 'html'; the formats are text, json, markdown, github, sarif",
+        "--output: there is no format 'pdf'; the formats are text, json, markdown, github, sarif",
     ),
     (["--recording", "out/x.json"], {}, "--recording: there is no directory out"),
     (["--select", "upgrade", "--ignore", "upgrade"], {}, "nothing would be checked: no check is left"),
