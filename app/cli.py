@@ -44,7 +44,9 @@ COMMANDS = (
     Command("verify", "app.gate.commands.verify", "prove a project's migrations on a throwaway PostgreSQL"),
     Command("init", "app.gate.commands.init", "write a project's settings and its CI job, and verify it"),
     Command(
-        "graph", "app.gate.commands.graph", "list the revisions, or check how they are connected, without a database"
+        "graph",
+        "app.gate.commands.graph",
+        "list or draw the revisions, or check how they are connected, without a database",
     ),
     Command("explain", "app.gate.commands.explain", "describe a check: what it finds, why it hurts and how to fix it"),
     Command("snapshot", "app.gate.commands.snapshot", "print the schema of a live database as JSON, read-only"),

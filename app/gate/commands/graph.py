@@ -20,8 +20,10 @@ from app.gate.checks import graph_integrity, merged_history, single_head
 from app.gate.checks.base import Check
 from app.gate.commands._help import HelpFormatter
 from app.gate.commands._messages import CANNOT, printable, refuse
+from app.gate.commands._options import Output, check_writable
 from app.gate.configuration import NO_CHECK_SELECTED, Configuration, read_configuration
 from app.gate.errors import CannotVerify, UsageError
+from app.gate.files import write_atomically
 from app.gate.history.choose_base import choose_base
 from app.gate.history.git_base import compare_with_base
 from app.gate.history.graph import read_graph
@@ -32,13 +34,14 @@ from app.gate.recording.model import Recording
 from app.gate.target.script_locations import ScriptLocations, find_script_locations, target_of
 
 CHECKS: tuple[Check, ...] = (single_head.CHECK, graph_integrity.CHECK, merged_history.CHECK)
+PICTURES = ("svg", "mermaid")
 DEFAULT_COMMAND = ("alembic", "upgrade", "head")
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "graph",
-        help="list the revisions, or check how they are connected, without a database",
+        help="list or draw the revisions, or check how they are connected, without a database",
         description="Reads the revisions' scripts as text: nothing of the project is run or imported, and no database is"
         f" needed. With --check: {', '.join(check.id for check in CHECKS)}; silent where nothing is found. COMMAND is that of"
         " `overproof verify`, and is not run either: it names the Alembic configuration, and whether all heads are upgraded.",
@@ -48,6 +51,7 @@ Exit status: 0 sound, 1 failed by findings, 2 could not be read.
 Examples:
 
     overproof graph
+    overproof graph --output svg:graph.svg
     overproof graph --check
     overproof graph --check -- alembic -c deploy/alembic.ini upgrade heads
 """,
@@ -58,7 +62,14 @@ Examples:
     parser.add_argument(
         "command_words", metavar="COMMAND", nargs="*", help="the command that upgrades the project's database"
     )
-    parser.add_argument("--check", action="store_true", help="report what is wrong instead of listing the revisions")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="report what is wrong instead of listing the revisions")
+    what.add_argument(
+        "--output",
+        metavar="FORMAT[:PATH]",
+        help=f"draw them: {' or '.join(PICTURES)}, which GitHub and GitLab show in Markdown; to PATH, or else to standard output."
+        " New revisions stand out, and long stretches in which nothing happens are folded",
+    )
     parser.add_argument(
         "--base",
         metavar="REF|auto|none",
@@ -75,11 +86,15 @@ def run(arguments: argparse.Namespace) -> int:
             configuration = replace(configuration, command=tuple(arguments.command_words))
         command = configuration.command or DEFAULT_COMMAND
         locations = find_script_locations(command, directory)
+        base = arguments.base or configuration.base
+        if arguments.output is not None:
+            picture = read_picture(arguments.output)
+            return _draw(_read(locations, directory, command, choose_base(base, directory, os.environ).ref), picture)
         if not arguments.check:
             return _list(_read(locations, directory, command))
         if all(configuration.deselects(check) is not None for check in CHECKS):
             raise UsageError(NO_CHECK_SELECTED)
-        return _check(configuration, locations, directory, command, arguments.base or configuration.base)
+        return _check(configuration, locations, directory, command, base)
     except CannotVerify as error:
         return refuse(str(error))
 
@@ -145,9 +160,45 @@ def _report(recording: Recording, configuration: Configuration, directory: Path)
     return STATUSES.get(report.verdict, CANNOT)
 
 
+def read_picture(text: str) -> Output:
+    """Raises UsageError."""
+    name, colon, path = text.partition(":")
+    if name not in PICTURES or (colon and not path):
+        raise UsageError(
+            f"--output: {text!r} is neither {' nor '.join(PICTURES)}, with a file as in svg:graph.svg or without"
+        )
+    if not path:
+        return Output(name)
+    check_writable("--output", Path(path))
+    return Output(name, Path(path))
+
+
+def _draw(recording: Recording, picture: Output) -> int:
+    from app.gate.judging.entries import graph_entry
+    from app.gate.reporters.html.graph import mermaid, revision_graph, standalone
+    from app.gate.reporters.html.page import style_of_pictures
+
+    if recording.graph.problems:
+        return _refuse_broken(recording)
+    graph = graph_entry([recording])
+    text = mermaid(graph) if picture.format == "mermaid" else standalone(revision_graph(graph), style_of_pictures())
+    if picture.path is None:
+        sys.stdout.write(printable(text, sys.stdout.encoding))
+        return 0
+    try:
+        write_atomically(picture.path, text)
+    except OSError as error:
+        return refuse(f"cannot write {picture.path}: {error.strerror or error}")
+    return 0
+
+
+def _refuse_broken(recording: Recording) -> int:
+    return refuse(f"{recording.graph.problems[0].message}: overproof graph --check says more")
+
+
 def _list(recording: Recording) -> int:
     if recording.graph.problems:
-        return refuse(f"{recording.graph.problems[0].message}: overproof graph --check says more")
+        return _refuse_broken(recording)
     for line in _lines(recording):
         print(printable(line, sys.stdout.encoding))
     return 0

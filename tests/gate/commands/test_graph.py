@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -143,3 +144,47 @@ def test_it_waits_for_nothing_that_a_sound_history_does_not_need(project: Path) 
     )
 
     assert ended.stdout.strip() == ""
+
+
+# Pictures
+
+
+def test_the_revisions_are_drawn(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commit(project)
+    add(project, "c3", script("c3", "b2"))
+
+    assert main(["graph", "--output", "svg:graph.svg"]) == 0
+
+    picture = ElementTree.parse(project / "graph.svg").getroot()
+    circles = [each.get("class") for each in picture.iter("{http://www.w3.org/2000/svg}circle")]
+    assert circles == ["node new", "node", "node"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_revisions_are_drawn_for_mermaid(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["graph", "--base", "none", "--output", "mermaid"]) == 0
+
+    assert capsys.readouterr().out.splitlines()[:2] == ["flowchart TB", '    r0["b2 #40;head#41; b2."]:::new']
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("png", "--output: 'png' is neither svg nor mermaid, with a file as in svg:graph.svg or without"),
+        ("svg:", "--output: 'svg:' is neither svg nor mermaid, with a file as in svg:graph.svg or without"),
+        (
+            "svg:no/such/place",
+            "--output: there is no directory no, so no/such/place cannot be written: create it first",
+        ),
+    ],
+)
+def test_a_picture_that_cannot_be(project: Path, capsys: pytest.CaptureFixture[str], output: str, line: str) -> None:
+    assert main(["graph", "--output", output]) == 2
+    assert line.partition(",")[0] in capsys.readouterr().err
+
+
+def test_a_broken_history_is_not_drawn(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add(project, "c3", script("c3", "nowhere"))
+
+    assert main(["graph", "--output", "svg"]) == 2
+    assert "overproof graph --check says more" in capsys.readouterr().err

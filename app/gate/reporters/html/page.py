@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from importlib import resources
 
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -48,8 +49,17 @@ def environment(*loaders: BaseLoader) -> Environment:
 @cache
 def style() -> str:
     """The style sheet of all pages."""
-    loader = PackageLoader("app.gate.reporters.html")
-    return loader.get_source(Environment(), "style.css")[0]  # noqa: S701 - a style sheet is no template
+    return style_of_pictures() + _sheet("style.css")
+
+
+@cache
+def style_of_pictures() -> str:
+    """What a picture needs as a file of its own."""
+    return _sheet("pictures.css")
+
+
+def _sheet(name: str) -> str:
+    return (resources.files("app.gate.reporters.html") / "templates" / name).read_text("utf-8")
 
 
 def prose(text: str) -> Markup:
