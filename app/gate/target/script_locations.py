@@ -38,7 +38,7 @@ def find_script_locations(command: Sequence[str], directory: Path) -> ScriptLoca
     elif not option_of(command, "-c", "--config"):
         check_configuration(directory)
     settings = _read_settings(Target(command=command, environment={}, directory=directory))
-    location = settings.get("script_location") or (str(migrations) if migrations is not None else "")
+    location = settings.get("script_location") or _folder_of(settings)
     if not location:
         raise CannotVerify(
             f"no script_location in {_place(command)}: name the configuration, as in overproof graph --check -- alembic"
@@ -70,6 +70,12 @@ def _flask_folder(command: Sequence[str], directory: Path) -> Path | None:
     if configuration.is_file() or option_of(command, "-c", "--config") or not env.is_file():
         return None
     return env.parent if "current_app" in env.read_text("utf-8", "replace") else None
+
+
+def _folder_of(settings: Mapping[str, Any]) -> str:
+    """That of the configuration, where the scripts are next to it: Flask-Migrate names no other."""
+    here = Path(settings["here"]) if settings.get("here") else None
+    return str(here) if here is not None and (here / "versions").is_dir() else ""
 
 
 def _place(command: Sequence[str]) -> str:

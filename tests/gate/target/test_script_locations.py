@@ -87,6 +87,7 @@ def write(directory: Path, files: dict[str, str]) -> None:
             COMMAND,
             ["migrations/versions"],
         ),
+        ({"alembic.ini": "[alembic]\n", "versions/a.py": ""}, COMMAND, ["versions"]),
         (
             {"db/alembic.ini": "[alembic]\n", "db/versions/a.py": "", "db/env.py": "current_app"},
             ("flask", "db", "upgrade", "-d", "db"),
