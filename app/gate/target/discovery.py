@@ -40,8 +40,11 @@ def default_command(directory: Path) -> tuple[str, ...]:
     )
 
 
-def check_configuration(directory: Path) -> None:
-    """Raises CannotVerify, with what to type, if `alembic` in that directory would find no configuration."""
+def check_configuration(directory: Path, typed: str = "overproof verify") -> None:
+    """Raises CannotVerify, with what to type, if `alembic` in that directory would find no configuration.
+
+    `typed` is what the user has typed so far.
+    """
     if os.environ.get("ALEMBIC_CONFIG") or (directory / "alembic.ini").is_file():
         return
     pyproject = directory / "pyproject.toml"
@@ -55,17 +58,17 @@ def check_configuration(directory: Path) -> None:
                 folder = "" if path.parent.name == "migrations" else f" --directory {path.parent.name}"
                 raise CannotVerify(
                     f"there is no alembic.ini in {directory}, and {path.parent.name}/ is Flask-Migrate's:"
-                    f" type overproof verify -- flask db upgrade{folder}"
+                    f" type {typed} -- flask db upgrade{folder}"
                 )
     if nearby:
         name = nearby[0].relative_to(directory)
         raise CannotVerify(
-            f"there is no alembic.ini in {directory}, but {name} is there: type cd {name.parent} && overproof verify, or"
-            f" overproof verify -- alembic -c {name} upgrade head"
+            f"there is no alembic.ini in {directory}, but {name} is there: type cd {name.parent} && {typed}, or"
+            f" {typed} -- alembic -c {name} upgrade head"
         )
     raise CannotVerify(
         f"there is no alembic.ini in {directory}: change to the directory in which you run alembic, or name the command that"
-        " upgrades the project's database: overproof verify -- COMMAND …"
+        f" upgrades the project's database: {typed} -- COMMAND …"
     )
 
 

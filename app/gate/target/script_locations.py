@@ -36,7 +36,7 @@ def find_script_locations(command: Sequence[str], directory: Path) -> ScriptLoca
     if migrations is not None:
         command = ("alembic", "-c", str(migrations / "alembic.ini"))
     elif not option_of(command, "-c", "--config"):
-        check_configuration(directory)
+        check_configuration(directory, "overproof graph --check")
     settings = _read_settings(Target(command=command, environment={}, directory=directory))
     location = settings.get("script_location") or _folder_of(settings)
     if not location:
@@ -134,7 +134,9 @@ def _resolve(location: str, settings: Mapping[str, Any], directory: Path) -> Pat
     """A folder, or one within a package ("shop:migrations"), which is found without being imported."""
     package, colon, inner = location.partition(":")
     if not colon or Path(location).is_absolute():
-        return (directory / location).resolve()
+        # Relative to where Alembic is started: that may be where the configuration is.
+        places = [directory / location, Path(settings.get("here") or ".") / location]
+        return next((place for place in places if place.is_dir()), places[0]).resolve()
     roots = [*_split(settings, "prepend_sys_path"), ".", "src"]
     for root in roots:
         folder = directory / root / package.replace(".", "/")

@@ -87,6 +87,11 @@ def write(directory: Path, files: dict[str, str]) -> None:
             COMMAND,
             ["migrations/versions"],
         ),
+        (
+            {"backend/alembic.ini": "[alembic]\nscript_location = db\n", "backend/db/versions/a.py": ""},
+            ("alembic", "-c", "backend/alembic.ini", "upgrade", "head"),
+            ["backend/db/versions"],
+        ),
         ({"alembic.ini": "[alembic]\n", "versions/a.py": ""}, COMMAND, ["versions"]),
         (
             {"db/alembic.ini": "[alembic]\n", "db/versions/a.py": "", "db/env.py": "current_app"},
@@ -121,6 +126,11 @@ def test_folders_below_are_searched_if_the_configuration_says_so(tmp_path: Path)
     ("files", "command", "words"),
     [
         ({}, COMMAND, "there is no alembic.ini"),
+        (
+            {"backend/alembic.ini": ""},
+            COMMAND,
+            "type cd backend && overproof graph --check, or overproof graph --check -- alembic -c backend/alembic.ini upgrade head",
+        ),
         ({"alembic.ini": "[alembic]\nscript_location = db\n"}, COMMAND, "db/versions does not exist"),
         ({"alembic.ini": "[other]\n"}, COMMAND, "no script_location in alembic.ini"),
         ({}, ("alembic", "-c", "x.ini", "upgrade", "head"), "there is no Alembic configuration x.ini"),
