@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -26,7 +27,6 @@ from app.commit import find_commit
 
 ROOT = Path(__file__).parents[2]
 PROJECTS = ROOT / "tests" / "gate" / "checks" / "projects"
-PORT = "8765"
 
 
 def main() -> int:
@@ -129,7 +129,8 @@ def check_gate(programs: Path, project: Path) -> None:
 def check_record(programs: Path, place: Path) -> None:
     """`serve --embedded` upgrades a database by the migrations of the wheel, and is ready only if it is at head."""
     place.mkdir()
-    with serving(programs, place) as process:
+    port = find_free_port()
+    with serving(programs, place, port) as process:
         assert process.stdout is not None
         lines = []
         for line in process.stdout:
@@ -138,13 +139,19 @@ def check_record(programs: Path, place: Path) -> None:
                 break
         else:
             sys.exit(f"dist: the record did not start:\n{''.join(lines)}")
-        with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{PORT}/readyz", timeout=20) as answer:
+        with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}/readyz", timeout=20) as answer:
             require(answer.status == 200, f"/readyz answers {answer.status}")
 
 
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
-def serving(programs: Path, place: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [str(programs / "overproof"), "serve", "--embedded", "--port", PORT]
+def serving(programs: Path, place: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    command = [str(programs / "overproof"), "serve", "--embedded", "--port", str(port)]
     print(f"\n$ {' '.join(command)}", flush=True)
     with subprocess.Popen(
         command, cwd=place, env=clean_environment() | {"PYTHONUNBUFFERED": "1"}, text=True,
