@@ -21,6 +21,7 @@ AUTHOR = "github-actions[bot]"  # whose token the job has; a comment of somebody
 PAGE = 100
 PAGES = 30
 TIMEOUT_S = 30.0
+PERMISSION = ". It needs the permission pull-requests: write, which a pull request from a fork cannot have"
 
 
 class Refused(Exception):
@@ -35,10 +36,7 @@ def main() -> int:
     try:
         keep(number, body(report) if has_findings(report) else None)
     except Refused as refused:
-        print(
-            f"::warning title=Overproof::the comment on the pull request was left alone: {refused}. It needs the permission"
-            " pull-requests: write, which a pull request from a fork cannot have"
-        )
+        print(f"::warning title=Overproof::the comment on the pull request was left alone: {refused}")
     return 0
 
 
@@ -115,7 +113,8 @@ def ask(method: str, path: str, content: dict[str, str] | None = None) -> Any:
         return json.loads(text) if text else None
     except HTTPError as error:
         with error:
-            raise Refused(f"GitHub answers {error.code} {error.reason}") from None
+            advice = PERMISSION if error.code in (401, 403, 404) else ""
+            raise Refused(f"GitHub answers {error.code} {error.reason}{advice}") from None
     except (OSError, HTTPException, ValueError) as error:
         raise Refused(f"no answer from GitHub ({getattr(error, 'reason', None) or error})") from None
 
