@@ -200,10 +200,11 @@ overproof:
     - python3 -m venv /tmp/overproof && /tmp/overproof/bin/pip install {requirement}
     - BRANCH="${{CI_MERGE_REQUEST_TARGET_BRANCH_NAME:-$CI_DEFAULT_BRANCH}}"
     - git fetch origin "+refs/heads/$BRANCH:refs/remotes/origin/$BRANCH"
-{install}    - /tmp/overproof/bin/overproof verify --output text --output junit:overproof.xml
+{install}    - /tmp/overproof/bin/overproof verify --output text --output junit:overproof.xml --output gitlab:overproof.json
   artifacts:
     when: always
     reports:
+      codequality: {codequality}
       junit: {junit}
 """
 
@@ -215,6 +216,7 @@ def _gitlab(project: Project, folder: str, requirement: str, stage: str) -> str:
         variables=_mapping(project.installer.variables, "    "),
         requirement=shlex.quote(requirement),
         install="".join(f"    - {command}\n" for command in commands),
+        codequality=_scalar(str(Path(folder, "overproof.json"))),
         junit=_scalar(str(Path(folder, "overproof.xml"))),
     )
 

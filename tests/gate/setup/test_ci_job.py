@@ -92,7 +92,10 @@ def test_a_project_below_the_root_is_verified_in_its_folder(tmp_path: Path) -> N
     assert github["defaults"]["run"]["working-directory"] == "back end"
     assert {"python-version-file": ".python-version"} in [step.get("with") for step in github["steps"]]
     assert "cd 'back end'" in gitlab["script"]
-    assert gitlab["artifacts"]["reports"]["junit"] == "back end/overproof.xml"
+    assert gitlab["artifacts"]["reports"] == {
+        "codequality": "back end/overproof.json",
+        "junit": "back end/overproof.xml",
+    }
 
 
 def test_a_pipeline_that_is_there_is_not_edited_but_can_include_the_job(tmp_path: Path) -> None:
