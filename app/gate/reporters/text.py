@@ -11,7 +11,7 @@ from app.gate.report.model import FindingEntry, Report
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.gate.reporters._effects import effects_of
 from app.gate.reporters._grouping import FindingGroup, groups_of, header_of, totals
-from app.gate.reporters._lines import Line, paragraphs, verbatim, wrapped
+from app.gate.reporters._lines import CODE_COLUMNS, Line, paragraphs, verbatim, wrapped
 from app.gate.reporters.escaping import one_line, shortened, visible, without_commands
 from app.gate.wording import counted, listed
 
@@ -66,7 +66,7 @@ def lines_of(report: Report, width: int, verbosity: int) -> Iterator[Line]:
         yield from _undecided(report, width)
         yield from _outlook(report, width, is_verbose=verbosity > 0)
     yield Line("")
-    yield from wrapped(_summary(report), "", width)
+    yield from wrapped(_summary(report), "", width, VERDICT_STYLES[report.verdict])
 
 
 def _headline(report: Report) -> str:
@@ -160,14 +160,17 @@ def _finding(finding: FindingEntry, width: int, helped: set[tuple[str, str]], *,
 
 
 def _excerpt(finding: FindingEntry, width: int) -> Iterator[Line]:
-    """The script's lines, with the place marked."""
+    """The script's lines, with the place marked: that one in full, since what is wrong may stand at its end."""
     if finding.excerpt is None:
         return
     numbers = len(str(finding.excerpt.first_line + len(finding.excerpt.lines)))
     for number, line in enumerate(finding.excerpt.lines, finding.excerpt.first_line):
         mark = ">" if number == finding.line else " "
         text = f"    {mark} {number:>{numbers}} | {visible(line)}".rstrip()
-        yield Line(_clipped(text, max(width, 60)), "" if number == finding.line else "dim")
+        if number == finding.line:
+            yield Line(_clipped(text, CODE_COLUMNS))
+        else:
+            yield Line(_clipped(text, max(width, 60)), "dim")
 
 
 def location(finding: FindingEntry) -> str:
@@ -240,8 +243,9 @@ def _outlook(report: Report, width: int, *, is_verbose: bool) -> Iterator[Line]:
             hint = "To accept all current findings: --baseline FILE --write-baseline"
             yield from wrapped(hint, "", width)
     has_code = any(each.severity is Severity.WARNING and "\n    " in (each.help or "") for each in findings)
-    code = "Code for the fixes of warnings: --verbose. " if has_code and not is_verbose else ""
-    yield from wrapped(f"{code}Details of each check: `overproof explain {findings[0].check}`", "", width)
+    if has_code and not is_verbose:
+        yield Line("Code for the fixes of warnings: --verbose")
+    yield Line(f"Details of each check: overproof explain {findings[0].check}")
 
 
 def _summary(report: Report) -> str:

@@ -28,7 +28,7 @@ def test_what_was_judged_comes_first_then_the_verdict_and_a_summary_of_one_line_
         "FAILED: 1 error.",
     ]
     assert lines[-1] == "2 revisions and 2 checks on PostgreSQL 18.6 in 1.2 s: 1 error; failed."
-    assert lines[-3] == "Details of each check: `overproof explain round-trip`"
+    assert lines[-3] == "Details of each check: overproof explain round-trip"
 
 
 def test_an_index_has_a_line_for_each_finding_errors_first_and_fits_a_screen() -> None:
@@ -41,6 +41,25 @@ def test_an_index_has_a_line_for_each_finding_errors_first_and_fits_a_screen() -
     assert index[1] == "  warning  round-trip  orders.note  a1.py:20"
     assert index[19] == "  … and 22 warnings"
     assert index[20] == ""
+
+
+def test_the_marked_line_is_shown_in_full_and_the_lines_around_it_are_clipped() -> None:
+    marked, other = f"    op.add_column({'x' * 100}, nullable=False)", f"    op.execute({'y' * 100})"
+    excerpt = Excerpt(first_line=19, lines=[other, marked, other])
+
+    lines = render(report(finding(excerpt=excerpt))).splitlines()
+
+    assert f"    > 20 | {marked}" in lines
+    assert [len(line) for line in lines if "op.execute" in line] == [80, 80]
+
+
+def test_in_colours_the_last_line_has_that_of_the_verdict() -> None:
+    shown = io.StringIO()
+
+    print_on(Console(file=shown, force_terminal=True, width=100, color_system="standard"), report(finding()))
+
+    last = shown.getvalue().rstrip("\n").rpartition("\n")[2]
+    assert last.startswith("\x1b[1;31m2 revisions and 2 checks")
 
 
 def test_nothing_new_means_that_hazards_were_not_tried() -> None:
@@ -59,7 +78,7 @@ def test_code_to_paste_stands_in_full_for_errors_and_for_warnings_on_request() -
     text = render(report(warning))
     assert "Fix: Do this.\n" in text
     assert "warning()" not in text
-    assert "Code for the fixes of warnings: --verbose." in text
+    assert "Code for the fixes of warnings: --verbose\n" in text
     assert "        warning()\n" in render(report(warning), verbosity=1)
     assert "        warning()\n" in render(report(warning, error), verbosity=1)
 
