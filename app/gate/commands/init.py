@@ -29,7 +29,7 @@ from app.gate.reporters.escaping import one_line, visible, without_commands
 from app.gate.setup.ci_job import CiSystem, Job, find_ci_system, find_requirement, plan_job
 from app.gate.setup.project import Project, find_project, typed_url
 from app.gate.setup.settings import Section, plan_section, write_section
-from app.gate.wording import indented
+from app.gate.wording import indented, listed
 
 if TYPE_CHECKING:
     from app.gate.report.model import Report
@@ -128,7 +128,7 @@ def _find_out(arguments: argparse.Namespace) -> Setup:
         project = replace(project, url=typed_url(project, _asked_for_variable()))
     configuration = Configuration(
         command=project.command,
-        env=typed.env or ({} if typed.options else project.url.env),
+        env=typed.env or ({} if typed.options else {**project.url.env, **project.url.made_up}),
         options=typed.options or ({} if typed.env else project.url.options),
     )
     ci, requirement = _choose_ci(arguments, project), find_requirement()
@@ -174,13 +174,14 @@ def _print(text: str = "") -> None:
 
 def _print_facts(setup: Setup) -> None:
     project = setup.project
-    url = ", ".join(
-        f"{name}={value}" for name, value in {**setup.configuration.env, **setup.configuration.options}.items()
-    )
+    made_up = [f"{name}={value}" for name, value in project.url.made_up.items() if name in setup.configuration.env]
+    settings = {**setup.configuration.env, **setup.configuration.options}
+    url = ", ".join(f"{name}={value}" for name, value in settings.items() if name not in project.url.made_up)
     is_async = " with an async env.py" if project.url.is_async else ""
     facts = {
         "Migrations": f"{project.framework}{is_async} ({project.place})",
         "Database": f"{project.url.place}: {url}" if url else project.url.place,
+        "Made up": f"{listed(made_up, 99)}: without them the code does not start" if made_up else "",
         "Packages": f"{project.installer.name} ({project.installer.evidence})" if setup.job else "",
         "Python": project.environment,
         "CI": f"{setup.ci[0].label} ({setup.ci[1]})"

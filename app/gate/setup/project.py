@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.gate.errors import CannotVerify
@@ -118,8 +118,7 @@ def _with_flask_app(source: UrlSource, directory: Path) -> UrlSource:
     name = os.environ.get("FLASK_APP") or _application_in(directory)
     if name is None:
         return source
-    env = {"FLASK_APP": name, **source.env}
-    return UrlSource(source.place, env, source.options, source.is_async, source.is_certain, source.notes)
+    return replace(source, env={"FLASK_APP": name, **source.env})
 
 
 def _application_in(directory: Path) -> str | None:

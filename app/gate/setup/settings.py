@@ -86,6 +86,8 @@ def _toml(configuration: Configuration) -> str:
     for key, values in _tables(configuration).items():
         pairs = [f"{_key(name)} = {_quoted(value)}" for name, value in values.items()]
         lines += [f"{key} = {{ {pairs[0]} }}"] if len(pairs) == 1 else ["", f"[tool.overproof.{key}]", *pairs]
+    if lines[1:2] == [""]:
+        lines = lines[2:]  # a table of tables needs no head of its own
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -28,6 +28,7 @@ class UrlSource:
     place: str
     env: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+    made_up: Mapping[str, str] = field(default_factory=dict)  # more of `env`: what else the code does not start without
     is_async: bool = False
     is_certain: bool = True
     notes: Sequence[str] = ()
@@ -81,7 +82,8 @@ def _of_variables(modules: Sequence[Path], target: Target, *, is_async: bool) ->
         env = {each.name: f"{{{part}}}" for part, each in parts.items()}
         return UrlSource(
             f"{listed(list(env), 9)} ({_place_of(next(iter(parts.values())), target)})",
-            env={**env, **_made_up(variables, env)},
+            env=env,
+            made_up=_made_up(variables, env),
             is_async=is_async,
         )
     if chosen is None:
@@ -102,7 +104,10 @@ def default_source(target: Target, name: str, *, is_async: bool, is_certain: boo
 def _of_chosen(chosen: Variable, target: Target, variables: Sequence[Variable] = (), *, is_async: bool) -> UrlSource:
     env = _env(chosen.name, target, is_async=is_async)
     return UrlSource(
-        f"{chosen.name} ({_place_of(chosen, target)})", {**env, **_made_up(variables, env)}, is_async=is_async
+        f"{chosen.name} ({_place_of(chosen, target)})",
+        env,
+        made_up=_made_up(variables, env),
+        is_async=is_async,
     )
 
 

@@ -71,6 +71,8 @@ def test_the_settings_are_found_out(
     configured = read_configuration(place)
     assert (configured.env, configured.options) == (env, options)
     assert configured.command == (("flask", "db", "upgrade") if kind == "flask" else ())
+    made_up = "Made up    SHOP_SECRET_KEY=x and SHOP_WORKERS=1: without them the code does not start"
+    assert (made_up in output) == (kind == "pydantic")
     assert ("with an async env.py" in output) == (kind == "async")
     assert f"\n{'Added to' if place / name in before else 'Wrote'} {name}\n" in output
     assert "\nWrote .github/workflows/overproof.yml\n" in output
