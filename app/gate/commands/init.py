@@ -16,6 +16,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from app.gate.commands import verify
 from app.gate.commands._delivery import NOT_VERIFIED, PASSED, deliver
 from app.gate.commands._help import HelpFormatter
 from app.gate.commands._messages import complain, printable, refuse
@@ -123,7 +124,7 @@ def _find_out(arguments: argparse.Namespace) -> Setup:
     """Raises CannotVerify."""
     directory = Path.cwd()
     project = find_project(directory, arguments.command_words)
-    typed = override(Configuration(), _as_verify(arguments))
+    typed = override(Configuration(), _as_verify(arguments.env, arguments.set, ()))
     if not project.url.is_certain and not (typed.env or typed.options) and _is_on_terminal():
         project = replace(project, url=typed_url(project, _asked_for_variable()))
     configuration = Configuration(
@@ -287,21 +288,17 @@ def _with_options(setup: Setup, options: Sequence[str]) -> Setup:
 
 def _arguments(setup: Setup) -> argparse.Namespace:
     """As `overproof verify` has them, with the settings on the command line until they are written."""
-    from app.gate.commands import verify
-
+    if setup.section.exists:
+        return _as_verify([], [], [])
     configuration = setup.configuration
-    words: list[str] = []
-    if not setup.section.exists:
-        words += [word for pair in configuration.env.items() for word in ("--env", "=".join(pair))]
-        words += [word for pair in configuration.options.items() for word in ("--set", "=".join(pair))]
-        words += ["--", *configuration.command] if configuration.command else []
+    env, options = (list(map("=".join, pairs.items())) for pairs in (configuration.env, configuration.options))
+    return _as_verify(env, options, configuration.command)
+
+
+def _as_verify(env: Sequence[str], options: Sequence[str], command: Sequence[str]) -> argparse.Namespace:
+    words = ["verify", *(word for pair in env for word in ("--env", pair))]
+    words += [word for pair in options for word in ("--set", pair)]
+    words += ["--", *command] if command else []
     parser = argparse.ArgumentParser()
     verify.add_parser(parser.add_subparsers())
-    return parser.parse_args(["verify", *words], argparse.Namespace(typed=("verify", *words)))
-
-
-def _as_verify(arguments: argparse.Namespace) -> argparse.Namespace:
-    """The options that `overproof verify` has as well; of all others none."""
-    given = {"command_words": arguments.command_words, "env": arguments.env, "set": arguments.set}
-    others = ("file", "prepare", "timeout", "select", "ignore", "fail_on", "base", "baseline")
-    return argparse.Namespace(**given, **dict.fromkeys(others))
+    return parser.parse_args(words, argparse.Namespace(typed=tuple(words)))
