@@ -28,18 +28,9 @@ HASHES = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
 
 
 @pytest.fixture(scope="module")
-def embedded(processes: None) -> Iterator[Server]:
-    """Also where the other tests run on a given server."""
-    with throwaway_server() as server:
-        if server.stand_ins.keys() != DIFFERENCES.keys():
-            pytest.skip(f"PostgreSQL {server.version} has the extensions, or takes no stand-ins")
-        yield server
-
-
-@pytest.fixture(scope="module")
-def database(embedded: Server) -> Database:
+def database(with_stand_ins: Server) -> Database:
     """As the ordinary role connects to it."""
-    return embedded.for_command(embedded.create_database())
+    return with_stand_ins.for_command(with_stand_ins.create_database())
 
 
 @pytest.fixture
@@ -102,8 +93,8 @@ def test_an_older_version_of_pgcrypto_is_updated(cursor: Cursor) -> None:
     assert value(cursor, "fips_mode()") is False
 
 
-def test_the_functions_work_in_any_schema_and_under_any_search_path(embedded: Server) -> None:
-    with embedded.create_database().connect(autocommit=False) as connection, connection.cursor() as cursor:
+def test_the_functions_work_in_any_schema_and_under_any_search_path(with_stand_ins: Server) -> None:
+    with with_stand_ins.create_database().connect(autocommit=False) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE SCHEMA one")
         cursor.execute("CREATE EXTENSION pgcrypto SCHEMA one")
         cursor.execute('CREATE EXTENSION "uuid-ossp" SCHEMA one')
@@ -140,15 +131,15 @@ def test_what_needs_an_extension_keeps_it(pgcrypto: Cursor) -> None:
         pgcrypto.execute("DROP EXTENSION pgcrypto")
 
 
-def test_an_extension_of_postgresql_itself_comes_first(embedded: Server) -> None:
-    with embedded.create_database().connect() as connection, connection.cursor() as cursor:
+def test_an_extension_of_postgresql_itself_comes_first(with_stand_ins: Server) -> None:
+    with with_stand_ins.create_database().connect() as connection, connection.cursor() as cursor:
         assert value(cursor, "current_setting('extension_control_path')").startswith("$system:")
         assert value(cursor, "count(*) FROM pg_available_extensions WHERE name = 'citext'") == 1
     assert {path.stem for path in FILES.glob("*.control")} == DIFFERENCES.keys()
 
 
-def test_a_server_that_is_named_has_no_stand_ins(embedded: Server) -> None:
-    with throwaway_server(embedded.maintenance.url()) as named:
+def test_a_server_that_is_named_has_no_stand_ins(with_stand_ins: Server) -> None:
+    with throwaway_server(with_stand_ins.maintenance.url()) as named:
         assert named.stand_ins == {}
 
 
