@@ -22,7 +22,7 @@ TIMEOUT_S: Final = 30.0  # for the connection, and for each part of the answer
 PAUSES_S: Final = (1.0, 4.0)  # before the second and the third try
 LONGEST_PAUSE_S: Final = 20.0  # however long the record says to wait
 WORTH_ANOTHER_TRY: Final = frozenset({429, 500, 502, 503, 504})
-ANSWER_BYTES: Final = 16 * 1024 * 1024
+ANSWER_BYTES: Final = 64 * 1024 * 1024  # a report may have 32 MiB
 
 Sleep = Callable[[float], None]
 

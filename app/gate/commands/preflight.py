@@ -15,8 +15,10 @@ from typing import Any
 
 import psycopg2
 
+from app.gate.commands._deployment import RECORD, add_record, read_commit, read_record
 from app.gate.commands._help import HelpFormatter
 from app.gate.commands._messages import refuse
+from app.gate.commands._record import RecordFailed, ask
 from app.gate.configuration import read_timeout
 from app.gate.errors import ServerUnavailable, UsageError
 from app.gate.postgres import sqlstates
@@ -31,7 +33,7 @@ from app.gate.preflight.look import (
     read_schema,
     read_slots,
 )
-from app.gate.preflight.plan import Plan, make_plan, read_report, unknown_plan
+from app.gate.preflight.plan import Plan, make_plan, parse_report, read_report, unknown_plan
 from app.gate.preflight.schema import find_drift
 from app.gate.preflight.text import lines_of
 from app.gate.report.model import Report
@@ -57,6 +59,7 @@ Examples:
     overproof verify --base none --output json:report.json
     DATABASE_URL=postgresql://me@db.example/shop overproof preflight --report report.json
     overproof preflight postgresql://me@replica.example/shop --report report.json --json
+    OVERPROOF_RECORD=https://HOST/api/v1/projects/shop overproof preflight postgresql://me@db.example/shop
 """
 
 
@@ -79,9 +82,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--report",
         metavar="FILE",
-        required=True,
-        help="what overproof verify --output json:FILE has written of the commit",
+        help="what overproof verify --output json:FILE has written of the commit (default: the newest report on it in the record)",
     )
+    parser.add_argument(
+        "--commit", metavar="SHA", help="without --report: the full SHA (default: that of the checkout)"
+    )
+    add_record(parser)
     parser.add_argument("--timeout", metavar="SECONDS", default="60", help="the time limit for a query (default: 60)")
     parser.add_argument(
         "--lock-timeout",
@@ -116,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         timeout_s, lock_timeout_s, longest_s = (
             _read_seconds(option, getattr(arguments, option)) for option in ("timeout", "lock_timeout", "lock_age")
         )
-        report = read_report(Path(arguments.report))
+        report = _read_report(arguments)
         with live_database(read_url(url), timeout_s, lock_timeout_s) as live:
             evidence = _gather(live, report, arguments, longest_s)
     except (ServerUnavailable, UsageError) as problem:
@@ -131,6 +137,26 @@ def run(arguments: argparse.Namespace) -> int:
         for line in lines_of(evidence, reasons):
             print(without_commands(line))
     return STATUSES[answer_of(reasons)]
+
+
+def _read_report(arguments: argparse.Namespace) -> Report:
+    """Raises UsageError."""
+    if arguments.report is not None:
+        return read_report(Path(arguments.report))
+    if not (arguments.record or os.environ.get(RECORD, "").strip()):
+        raise UsageError(f"no report given: add --report FILE, or set {RECORD} to take it from the record")
+    destination, commit = read_record(arguments, os.environ), read_commit(arguments.commit)
+    try:
+        runs = ask(destination, "GET", "/runs", query={"commit": commit, "limit": "50"})["items"]
+        # Anyone whose code runs in CI can post a report with a token that is not trusted.
+        newest = next((each for each in runs if each.get("trusted")), runs[0] if runs else None)
+        if newest is None:
+            raise UsageError(f"the record has no report on the commit {commit}: run overproof verify --submit on it")
+        content = ask(destination, "GET", f"/runs/{newest['id']}/report")
+    except (RecordFailed, KeyError, TypeError, AttributeError) as failure:
+        reason = failure if isinstance(failure, RecordFailed) else "the answer is not that of a record"
+        raise UsageError(f"the report on {commit} could not be read from the record: {reason}") from None
+    return parse_report(content, "the report in the record")
 
 
 def _read_seconds(option: str, value: str) -> float:

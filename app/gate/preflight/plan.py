@@ -22,24 +22,27 @@ _OWNED = ("table", "view", "materialized view", "foreign table", "column", "cons
 
 
 def read_report(path: Path) -> Report:
-    """The report in that file. Fields that this version does not know are ignored. Raises UsageError."""
+    """The report in that file. Raises UsageError."""
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise UsageError(f"--report: {path} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise UsageError(
-            f"--report: {path} is not JSON ({error}): write it by overproof verify --output json:FILE"
-        ) from None
+        raise UsageError(f"--report: {path} is not JSON ({error}): {_HOW}") from None
+    return parse_report(content, f"--report: {path}")
+
+
+_HOW = "write it by overproof verify --output json:FILE"
+
+
+def parse_report(content: Any, source: str) -> Report:
+    """Fields that this version does not know are ignored. Raises UsageError."""
     try:
         return Report.model_validate(content, extra="ignore")
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the whole"
-        raise UsageError(
-            f"--report: {path} is not a report of overproof verify ({place}: {first['msg']}): write it by overproof verify"
-            " --output json:FILE"
-        ) from None
+        raise UsageError(f"{source} is not a report of overproof verify ({place}: {first['msg']}): {_HOW}") from None
 
 
 class Work(NamedTuple):

@@ -13,6 +13,7 @@ import pytest
 from app.cli import main
 from app.gate.report.model import Report
 from app.gate.report.verdict import Verdict
+from app.gate.reporters.json import render
 from app.gate.server.database import Database
 from tests.gate.preflight.reports import assumes, prove, step, write
 
@@ -392,6 +393,35 @@ def test_without_a_database_or_with_no_report_it_says_what_to_type(live, tmp_pat
     (tmp_path / "other.json").write_text('{"format": "something"}')
     assert main(["preflight", live.url(), "--report", str(tmp_path / "other.json")]) == 2
     assert "is not a report of overproof verify (format:" in capsys.readouterr().err
+
+
+def test_the_report_can_come_from_the_record(live, proved, record, capsys, monkeypatch):
+    """The newest one that a trusted token has posted."""
+    runs = [{"id": "3", "trusted": False}, {"id": "2", "trusted": True}, {"id": "1", "trusted": True}]
+    record.answers = [(200, {}, {"items": runs, "next_cursor": None}), (200, {}, json.loads(render(proved)))]
+    monkeypatch.setenv("OVERPROOF_RECORD", record.url)
+    monkeypatch.setenv("OVERPROOF_TOKEN", "ovp_secret")
+
+    assert main(["preflight", live.url(), "--commit", "5f0c2b7d9e41", "--json"]) == 0
+
+    project = "/api/v1/projects/shop"
+    assert [path for path, _, _ in record.requests] == [
+        f"{project}/runs?commit=5f0c2b7d9e41&limit=50",
+        f"{project}/runs/2/report",
+    ]
+
+
+def test_a_record_without_a_report_says_how_to_send_one(live, record, capsys, monkeypatch):
+    record.answers = [(200, {}, {"items": []})]
+    monkeypatch.setenv("OVERPROOF_RECORD", record.url)
+    monkeypatch.setenv("OVERPROOF_TOKEN", "ovp_secret")
+
+    assert main(["preflight", live.url(), "--commit", "5f0c2b7d9e41"]) == 2
+    assert "the record has no report on the commit 5f0c2b7d9e41" in capsys.readouterr().err
+
+    monkeypatch.delenv("OVERPROOF_RECORD")
+    assert main(["preflight", live.url()]) == 2
+    assert "no report given: add --report FILE" in capsys.readouterr().err
 
 
 def test_fields_of_later_versions_are_ignored(live, proved, tmp_path, capsys):
