@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import secrets
+import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +17,14 @@ from app.cli import main
 from app.gate.report.model import Report
 from app.gate.report.verdict import Verdict
 from app.gate.reporters.json import render
+from app.gate.server import backup
+from app.gate.server._accounts import find_able_account, find_account, make_private_directory
+from app.gate.server._cluster import Cluster, start
+from app.gate.server._embedded import THROWAWAY_SETTINGS
+from app.gate.server.binaries import find_binaries
 from app.gate.server.database import Database
+from app.gate.server.throwaway import Server
+from app.gate.supervisor.client import Supervisor
 from tests.gate.preflight.reports import assumes, prove, step, write
 
 SCHEMA = """
@@ -321,6 +331,41 @@ def test_a_role_that_reads_all_data_is_enough_also_for_locks(live, role, proved,
 
     assert (status, locked, codes(printed)) == (0, 1, ["lock-held"])
     assert "for more than 0.1 s (since when is not visible to this role)" in printed["reasons"][0]["sentence"]
+
+
+# A standby
+
+
+@pytest.fixture
+def standby(live: Database, server: Server) -> Iterator[Database]:
+    """The database on a standby, which nothing replays to any more."""
+    if not server.is_embedded:
+        pytest.skip("a standby is made of the embedded server alone")
+    root = Path(tempfile.gettempdir(), f"overproof-standby-{secrets.token_hex(6)}")
+    binaries = find_binaries()
+    with Supervisor() as supervisor:
+        supervisor.remove(root)
+        account = find_account()
+        make_private_directory(root, account)
+        backup.take(server.maintenance, binaries.directory, root / "backup.tar")
+        account = find_able_account(supervisor, account, [root, binaries.directory])
+        cluster = Cluster(binaries, root / "data", account, "", server.maintenance.user)
+        backup.unpack(root / "backup.tar", cluster)
+        (cluster.data / "standby.signal").touch()
+        address = start(supervisor, cluster, THROWAWAY_SETTINGS, signal.SIGINT)
+        yield Database(live.name, str(cluster.data), address.port, address.user, "", is_embedded=True)
+
+
+def test_it_works_on_a_standby(live, proved, standby, preflight):
+    forged = proved.model_copy(update={"findings": [assumes("b2", "SELECT nextval('orders_id_seq')")]})
+
+    status, printed = preflight(standby, proved)
+
+    assert (status, printed["standby"], printed["drift"]["state"]) == (0, True, "none")
+    assert printed["pending"][0]["assumptions"][0]["state"] == "holds"
+    assert printed["pending"][0]["tables"][0]["rows"] == 500
+    assert any("This is a standby" in note for note in printed["notes"])
+    assert preflight(standby, forged)[0] == 2
 
 
 # A report is not to be trusted
