@@ -30,13 +30,16 @@ def find_refused(recording: Recording, trip: RoundTrip, failure: Failure, place:
     if before is None:
         return None
     old, new = str(before.get("type")), str(change.after.get("type"))
-    is_alter = re.match(r"\s*ALTER\s+TABLE\b", failure.sql or "", re.IGNORECASE) is not None
+    is_alter = re.match(r"\s*ALTER\s+TABLE\b.*\bTYPE\b", failure.sql or "", re.IGNORECASE | re.DOTALL) is not None
     if old == new or not is_alter or not _is_plain(failure, former):
         return None
     value = older.value(place.column) or ""
     value = value if re.fullmatch(r'\w+|"(?:[^"]|"")+"', value) else enclosed(value)
     major = int(found[0]) if (found := re.match(r"\d+", recording.postgres)) else 0
-    condition = _Types(recording, trip, major).refuses(value, old, new)
+    types = _Types(recording, trip, major)
+    if (failure.sqlstate or "").startswith("23") and not types.is_domain(new):
+        return None  # a rule of the table's
+    condition = types.refuses(value, old, new)
     return older.query(condition) if condition else None
 
 
@@ -82,6 +85,9 @@ class _Types:
         self._objects = self._history.after(trip.revision).objects
         self._made = {each.key for each in (trip.up.changes if trip.up is not None else ()) if each.before is None}
         self._major = major
+
+    def is_domain(self, type_: str) -> bool:
+        return assumed_domains.find_domain(self._objects, type_) is not None
 
     def refuses(self, value: str, old: str, new: str) -> str | None:
         """The condition under which a value of the older type is none of the new one."""

@@ -20,6 +20,9 @@ _CHANGES_ROWS = re.compile(
 _UPDATE = re.compile(rf"\s*UPDATE\s+{_PLACE}\s+SET\b", re.IGNORECASE)
 _DELETE = re.compile(rf"\s*DELETE\s+FROM\s+{_PLACE}\s*(?:WHERE\b|;|\Z)", re.IGNORECASE)
 _ASSIGNMENT = re.compile(rf"\s*(?P<column>{_NAME})\s*=\s*(?P<value>.+)\Z", re.DOTALL)
+_NEW_TYPE = re.compile(
+    rf"\bALTER\s+(?:COLUMN\s+)?(?!TABLE\b)(?P<column>{_NAME})\s+(?:SET\s+DATA\s+)?TYPE\b", re.IGNORECASE
+)
 _PARAMETER = re.compile(r"%\(|%s|\$\d|(?<!:):[a-zA-Z_]")
 
 
@@ -50,6 +53,11 @@ class Older:
         self._new_values: dict[str, str] = {}  # of columns that the revision adds
         self._defaults = {each.key.name for each in of_columns if _has_default(each.after)}
         self._deleted: list[str] = []
+        self._types = {
+            each.key.name: str(each.after["type"])
+            for each in of_columns
+            if each.before and each.after and each.before.get("type") != each.after.get("type")
+        }
         for sql in _before(trip, until):
             self._note(sql, {table, self.table or table})
 
@@ -106,6 +114,9 @@ class Older:
 
     def _note(self, sql: str, tables: set[str]) -> None:
         """What an earlier statement of the revision does to the rows."""
+        if re.match(r"\s*ALTER\s+TABLE\b", sql, re.IGNORECASE) and any(_is_named(sql, each) for each in tables):
+            self._note_types(sql)
+            return
         place = _CHANGES_ROWS.match(sql)
         if place is None:
             if re.match(r"\s*(?:DO|WITH|CALL|EXECUTE)\b", sql, re.IGNORECASE) and any(
@@ -124,6 +135,15 @@ class Older:
             self._note_update(clauses(sql, "SET", "FROM", "WHERE", "RETURNING"))
         elif not re.match(r"\s*INSERT\b", sql, re.IGNORECASE):
             raise UnknownRows(sql)
+
+    def _note_types(self, sql: str) -> None:
+        """The values of a column whose type has changed are those that its cast gives."""
+        for found in _NEW_TYPE.finditer(sql):
+            name = name_of(found["column"])
+            column, type_ = self.column(name), self._types.get(name)
+            if column is None or type_ is None or re.search(r"\bUSING\b", sql, re.IGNORECASE):
+                raise UnknownRows(sql)
+            self._values[column] = f"{_operand(self._values.get(column, quote(column)))}::{type_}"
 
     def _note_deletion(self, condition: str | None) -> None:
         if condition is None:
@@ -154,6 +174,10 @@ class Older:
             changed = f"CASE WHEN {former} THEN {value} ELSE {now} END" if former else value
             (new_values if column is None else values)[name if column is None else column] = changed
         self._values, self._new_values = values, new_values
+
+
+def _operand(value: str) -> str:
+    return value if re.fullmatch(_NAME, value) else enclosed(value)
 
 
 def _has_default(definition: Definition | None) -> bool:

@@ -122,6 +122,9 @@ ROWS = {
         ),
     ),
     "deleted in part": Rule(T, ("DELETE FROM t WHERE n = 1", "ALTER TABLE t ADD CONSTRAINT ck CHECK (a <> 'a')")),
+    "of another type by then": Rule(
+        T, ("ALTER TABLE t ALTER COLUMN n TYPE text", "ALTER TABLE t ADD CONSTRAINT ck CHECK (length(n) < 2)")
+    ),
     "renamed": Rule(
         T, ("ALTER TABLE t RENAME a TO b", "UPDATE t SET b = 'x' WHERE n = 1", "ALTER TABLE t ALTER b TYPE varchar(1)")
     ),
@@ -135,6 +138,7 @@ PAIRS = {
     "text with a comma": ("CREATE UNIQUE INDEX uq ON t ((a || ',)'), n) WHERE a <> ', b)'",),
     "after a deletion": ("DELETE FROM t WHERE n = 1", "CREATE UNIQUE INDEX uq ON t (a)"),
     "after an update": ("UPDATE t SET a = lower(a)", "CREATE UNIQUE INDEX uq ON t (a)"),
+    "after rounding": ("ALTER TABLE t ALTER d TYPE numeric(20,0)", "ALTER TABLE t ADD CONSTRAINT uq UNIQUE (d)"),
     "exclusion": ("ALTER TABLE t ADD CONSTRAINT ex EXCLUDE USING gist (s WITH &&)",),
     "partial exclusion": ("ALTER TABLE t ADD CONSTRAINT ex EXCLUDE USING gist (s WITH &&) WHERE (n > 0)",),
     "exclusion of an expression": ("ALTER TABLE t ADD CONSTRAINT ex EXCLUDE USING btree (lower(a) WITH =, n WITH =)",),
