@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from app.gate.errors import CannotVerify, CommandExited, StepTimedOut
@@ -19,7 +19,7 @@ from app.gate.history.checkout import Checkout, check_out
 from app.gate.history.paths import repository_root
 from app.gate.postgres import sqlstates
 from app.gate.postgres.quoting import literal
-from app.gate.recording.model import TABLE_KINDS, Direction, Failure
+from app.gate.recording.model import TABLE_KINDS, Change, Direction, Failure, Key, Rename
 from app.gate.recording.names import full_name, table_of
 from app.gate.recording.running import ModelColumn, ModelTable, RefusedStatement, RunningCode
 from app.gate.reruns._tries import Session, Try
@@ -64,17 +64,20 @@ _OF_TABLES = {"column", "constraint", "index", "trigger", "policy", "rule", "seq
 
 def concerned_tables(walk: Walk) -> frozenset[str] | None:
     """The tables ("public.orders") that the branch's revisions change. None: any may be concerned."""
-    found: set[str] = set()
-    for trip in walk.trips.values():
-        if trip.up is None or trip.up.failure is not None:
-            continue
-        renamed = [key for each in trip.up.renamed for key in (each.before, each.after)]
-        for key in [*(change.key for change in trip.up.changes), *renamed]:
-            if key.kind not in _OF_TABLES:
-                return None
-            if key.kind != "sequence":
-                found.add(table_of(key))
-    return frozenset(found - {walk.arrival.version_table})
+    steps = [trip.up for trip in walk.trips.values() if trip.up is not None and trip.up.failure is None]
+    keys = [key for step in steps for key in keys_of(step.changes, step.renamed)]
+    if any(key.kind not in _OF_TABLES for key in keys):
+        return None
+    return tables_of(keys) - {walk.arrival.version_table}
+
+
+def keys_of(changes: Sequence[Change], renamed: Sequence[Rename]) -> list[Key]:
+    """All that is changed, by its older and its newer names."""
+    return [*(each.key for each in changes), *(key for each in renamed for key in (each.before, each.after))]
+
+
+def tables_of(keys: Sequence[Key]) -> frozenset[str]:
+    return frozenset(table_of(key) for key in keys if key.kind in _OF_TABLES and key.kind != "sequence")
 
 
 def _older_tables(walk: Walk) -> set[str]:
@@ -120,7 +123,9 @@ def _prove(
     walk: Walk, runner: TargetRunner, models: protocol.ModelStatementsAnswer, old: Database, new: Database
 ) -> RunningCode:
     """Raises QueryRefused, CannotVerify, CommandExited and TimeoutError."""
-    prover = _Prover(models, concerned_tables(walk))
+    prover = Prover(
+        models["tables"], models["statements"], models["search_path"], concerned_tables(walk) or frozenset()
+    )
     accepted = prover.accepted_by(old)
     refused = prover.refused_by(new, accepted)
     applied = [name for name in walk.plan if name in walk.applied]
@@ -128,11 +133,11 @@ def _prove(
         found = [replace(each, revision=applied[0]) for each in refused.values()]
     else:
         found = _find_revisions(walk, runner, prover, refused) if refused else []
-    tables = tuple(map(_table, models["tables"]))
+    tables = tuple(map(model_table, prover.tables))
     return RunningCode(walk.arrival.base.commit if walk.arrival.base else "", tables, len(accepted), tuple(found))
 
 
-def _table(table: protocol.ModelTable) -> ModelTable:
+def model_table(table: protocol.ModelTable) -> ModelTable:
     columns = {
         name: ModelColumn(column["type"], tuple(column["labels"]), column["is_optional"])
         for name, column in table["columns"].items()
@@ -141,7 +146,7 @@ def _table(table: protocol.ModelTable) -> ModelTable:
 
 
 def _find_revisions(
-    walk: Walk, runner: TargetRunner, prover: _Prover, refused: Mapping[int, RefusedStatement]
+    walk: Walk, runner: TargetRunner, prover: Prover, refused: Mapping[int, RefusedStatement]
 ) -> list[RefusedStatement]:
     """The statements with the first revision after which each is refused."""
     found: dict[int, RefusedStatement] = {}
@@ -164,24 +169,27 @@ def _find_revisions(
     return [found.get(number, replace(each, revision=last)) for number, each in refused.items()]
 
 
-class _Prover:
+@dataclass
+class Prover:
     """Tries the statements on one database after the other."""
 
-    def __init__(self, models: protocol.ModelStatementsAnswer, tables: frozenset[str] | None) -> None:
-        self._statements = models["statements"]
-        self._search_path = models["search_path"]
-        self._tables = sorted(
-            {each for statement in self._statements for each in statement["tables"]} | (tables or set())
-        )
-        self._old: Mapping[str, Sample] = {}
+    tables: Sequence[protocol.ModelTable]
+    statements: Sequence[protocol.ModelStatement]
+    search_path: str
+    concerned: frozenset[str] = frozenset()  # tables that have to have rows, besides those of the statements
+    _old: Mapping[str, Sample] = field(default_factory=dict)
+
+    def _sample(self, session: Session) -> Mapping[str, Sample]:
+        session.begin(self.search_path)
+        named = {each for statement in self.statements for each in statement["tables"]}
+        return make_samples(session.ask, sorted(named | self.concerned))
 
     def accepted_by(self, database: Database) -> list[int]:
         """The numbers of the statements that the old schema accepts."""
         with database.connect(autocommit=False) as connection:
             session = Session(connection)
-            session.begin(self._search_path)
-            self._old = make_samples(session.ask, self._tables)
-            written = {number: self._write(each, self._old) for number, each in enumerate(self._statements)}
+            self._old = self._sample(session)
+            written = {number: self._write(each, self._old) for number, each in enumerate(self.statements)}
             ready = {number: each for number, each in written.items() if each is not None}
             failures = session.try_all([each.tried for each in ready.values()])
             connection.rollback()
@@ -191,9 +199,8 @@ class _Prover:
         """Those of the statements that the schema refuses, whatever values they have."""
         with database.connect(autocommit=False) as connection:
             session = Session(connection)
-            session.begin(self._search_path)
-            samples = make_samples(session.ask, self._tables)
-            written = {number: self._write(self._statements[number], samples) for number in numbers}
+            samples = self._sample(session)
+            written = {number: self._write(self.statements[number], samples) for number in numbers}
             ready = {number: each for number, each in written.items() if each is not None}
             failures = session.try_all([each.tried for each in ready.values()])
             connection.rollback()

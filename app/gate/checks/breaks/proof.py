@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from app.gate.checks.breaks.upgrade import Break, Upgrade
 from app.gate.checks.support.column_types import is_wider
-from app.gate.checks.support.constraints import literals
+from app.gate.checks.support.constraints import literals, unique_key
 from app.gate.checks.support.naming import VIEW_KINDS, columns_in
 from app.gate.postgres.sqlstates import NOT_NULL_VIOLATION
 from app.gate.recording.model import TABLE_KINDS, Change, Key
@@ -62,7 +62,9 @@ class _Judge:
         seen: set[str] = set()
         for refused in self._refused:
             is_explained = any(_explains(each.change, refused) for each in kept)
-            if not is_explained and not self._is_left_empty(refused) and refused.table not in seen:
+            # Nobody knows whether the code has an ON CONFLICT: one counts where the revision drops the key.
+            is_sent = refused.action != "ON CONFLICT" and not self._is_left_empty(refused)
+            if is_sent and not is_explained and refused.table not in seen:
                 seen.add(refused.table)
                 schema, _, name = refused.table.partition(".")
                 change = Change(Key("table", schema, name), {}, {})
@@ -92,8 +94,17 @@ class _Judge:
             return False
         if before.get("type") != after.get("type"):
             own, new = _as_printed(table.columns[change.key.name].type), str(after.get("type"))
-            return own != new and not is_wider(own, new)
+            return own != new and not _is_read_alike(own, new) and not self._is_enum(own, new)
         return bool(before.get("generated"))
+
+    def _is_enum(self, own: str, new: str) -> bool:
+        """Whether both are texts to the code: the labels of an enum, and what holds them."""
+        enums = {
+            name for key in self._upgrade.schema or {} if key.kind == "enum" for name in (key.name, full_name(key))
+        }
+        gone = {each.key.name for each in self._upgrade.step.changes if each.key.kind == "enum"}
+        texts = _FAMILIES[0] | enums | gone
+        return {re.sub(r"\(.*?\)", "", each) for each in (own, new)} <= texts
 
     def _table(self, found: Break) -> Break | None:
         change = found.change
@@ -176,10 +187,12 @@ class _Judge:
 def _explains(change: Change, refused: RefusedStatement) -> bool:
     """Whether the change is why the statement is refused, by what both name."""
     failure, key = refused.failure, change.key
-    if key.kind == "column" and table_of(key) == refused.table and refused.action == "UPDATE":
-        return key.name in refused.columns
-    if key.kind in ("constraint", "index") and refused.action == "ON CONFLICT":
-        return table_of(key) == refused.table and set(refused.columns) == columns_in(change.before or {})
+    if refused.action == "ON CONFLICT":
+        lost = unique_key(key, change.before or {}) if table_of(key) == refused.table else None
+        return lost is not None and lost.columns == set(refused.columns)
+    is_own_column = (key.kind, table_of(key)) == ("column", refused.table) and key.name in refused.columns
+    if is_own_column and refused.action == "UPDATE":  # else for another column, that is set with each change
+        return True
     if failure.column is not None and failure.table is not None:
         return (key.kind, key.name, table_of(key)) == ("column", failure.column, failure.table)
     if failure.constraint is not None:
@@ -207,6 +220,29 @@ _PRINTED = (
     (r"^bigserial$", "bigint"),
     (r", ", ","),
 )
+
+
+_FAMILIES = (
+    {"character varying", "character", "text", "citext", "name"},
+    {"smallint", "integer", "bigint"},
+    {"json", "jsonb"},
+    {"real", "double precision"},
+)
+
+
+def _is_read_alike(own: str, new: str) -> bool:
+    """Whether code of the type that the model has reads the same values from the other, as far as these fit."""
+    if is_wider(own, new):
+        return True
+    names = [re.sub(r"\(.*?\)", "", each) for each in (own, new)]
+    if names[0] == names[1] == "numeric":
+        return _scale(own) <= _scale(new)
+    return names[0] == names[1] or any(set(names) <= family for family in _FAMILIES)
+
+
+def _scale(type_: str) -> float:
+    found = re.search(r"\(\d+(?:,(-?\d+))?\)", type_)
+    return float(found[1] or 0) if found else float("inf")
 
 
 def _as_printed(type_: str) -> str:
