@@ -62,8 +62,11 @@ def serve(host: str, port: int, workers: int, log_format: str) -> None:
     import uvicorn
 
     from app.factory import settings_that_work_or_exit
+    from app.settings import SECRET_KEY, new_secret_key
 
-    if workers > 1:  # the parent would start its workers in any case, and its exit status is the one that the user sees
+    if workers > 1:
+        os.environ.setdefault(SECRET_KEY, new_secret_key())  # a sign-in with one worker holds with all
+        # The parent would start its workers in any case, and its exit status is the one that the user sees.
         settings_that_work_or_exit()
     uvicorn.run(
         "app.factory:create_app",

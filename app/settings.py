@@ -15,6 +15,10 @@ SECRET_KEY = "OVERPROOF_SECRET_KEY"
 SHORTEST_KEY = 32  # characters
 
 
+def new_secret_key() -> str:
+    return secrets.token_urlsafe(32)
+
+
 class SettingRefused(Exception):
     """A setting has an invalid value. The message is one line and says which values are valid."""
 
@@ -38,7 +42,7 @@ class Settings:
     )  # of all reports that are being sent; another one may start while they are below it
     answer_timeout_s: float = 120.0  # for a client to receive a report
     # Signs the cookies of the pages. Without one, sign-ins end with the process, and hold in no other one.
-    secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    secret_key: str = field(default_factory=new_secret_key, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -55,7 +59,7 @@ def secret_key(environment: Mapping[str, str]) -> str:
     """Of `OVERPROOF_SECRET_KEY`, or a random one where it is unset or empty. Raises SettingRefused."""
     key = environment.get(SECRET_KEY, "").strip()
     if not key:
-        return secrets.token_urlsafe(32)
+        return new_secret_key()
     if len(key) < SHORTEST_KEY:
         raise SettingRefused(f"{SECRET_KEY} must have at least {SHORTEST_KEY} characters, chosen at random")
     return key

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
+import httpx2
 import pytest
 from alembic.script import ScriptDirectory
 
@@ -319,6 +320,12 @@ def end(process: subprocess.Popen[str]) -> str:
     return process.communicate(timeout=30)[0]
 
 
+def page_after_sign_in(site: str, secret: str) -> str:
+    """The first page, on a connection of its own."""
+    with httpx2.Client(base_url=site, follow_redirects=True, headers={"Connection": "close"}) as client:
+        return client.post("/sign-in", data={"token": secret}).text
+
+
 def test_it_serves_where_heroku_says_with_as_many_workers_and_logs_no_secret(
     in_database: Database, start_serving: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -328,9 +335,11 @@ def test_it_serves_where_heroku_says_with_as_many_workers_and_logs_no_secret(
 
     log = lines_until(process, "Application startup complete") + lines_until(process, "Application startup complete")
     answer = get(f"http://127.0.0.1:{port}/api/v1/projects", secret)
+    signed_in = [page_after_sign_in(f"http://127.0.0.1:{port}", secret) for _ in range(4)]
     log.append(end(process))
 
     assert '"items":[]' in answer
+    assert all("Sign out" in page for page in signed_in)  # whichever worker answers
     assert "GET /api/v1/projects" in "".join(log)
     assert secret not in "".join(log)
     assert in_database.password not in "".join(log)

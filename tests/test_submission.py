@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -66,9 +67,12 @@ def test_a_submitted_report_is_a_run_with_its_context(url: str, migrated_databas
     with TestClient(app, headers={"Authorization": f"Bearer {SECRET}"}) as client:
         run = client.get(f"/{first.run_url.split('/', 3)[3]}").json()
         report = client.get(f"/{first.run_url.split('/', 3)[3]}/report").json()
+        page = client.get(urlsplit(first.page_url).path)
     assert (run["head_sha"], run["change"], run["branch"]) == (COMMIT, "7", None)
     assert run["findings"][0]["subject"] == "fails 42P01"
     assert Report.model_validate(report) == REPORT
+    assert page.url.path == "/sign-in"
+    assert page.url.params["next"] == f"/projects/shop/runs/{run['id']}"
 
 
 def test_a_refusal_of_the_record_is_its_own_sentence(url: str) -> None:

@@ -90,7 +90,7 @@ def _record_evidence(
 def _with_forks(session: Session, project: Project, run: RunRead) -> RunPosted:
     """Those that its change is part of. A build of a branch is part of none."""
     forks = list_forks(session, project.id, run.change) if run.change is not None else []
-    return RunPosted(**run.model_dump(), forks=forks)
+    return RunPosted(**run.model_dump(), forks=forks, page=f"/projects/{project.slug}/runs/{run.id}")
 
 
 def _store(session: Session, project: Project, report: ReadReport, context: RunContext) -> None:

@@ -65,6 +65,10 @@ class RunRead(Answer):
 
 class RunPosted(RunRead):
     forks: list[Fork] = Field(description="Those that its pull request is part of.")
+    page: str = Field(
+        description="The path of its page in a browser.",
+        examples=["/projects/shop/runs/0198f3a2-7c1e-7b4d-9e55-3c2b1a0f9d8e"],
+    )
 
 
 class CheckRead(Answer):

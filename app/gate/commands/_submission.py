@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 class Submitted(NamedTuple):
-    run_url: str
+    run_url: str  # in the API
+    page_url: str  # in a browser; the same for a record without pages
     forks: list[str]  # a line for each fork of the history that the pull request is part of
 
 
@@ -32,7 +33,14 @@ def submit(
     Raises RecordFailed."""
     content = renderer_for("json")(report)
     run = ask(destination, "POST", "/runs", content, query=read_context(report, environ), sleep=sleep)
-    return Submitted(destination.url(f"/runs/{run['id']}"), list(_lines_for(run.get("forks"))))
+    run_url = destination.url(f"/runs/{run['id']}")
+    return Submitted(run_url, _page_url(run_url, run.get("page")), list(_lines_for(run.get("forks"))))
+
+
+def _page_url(run_url: str, page: object) -> str:
+    """An older record answers no page."""
+    site, api, _ = run_url.partition("/api/v1/")
+    return f"{site}{page}" if api and isinstance(page, str) and page.startswith("/") else run_url
 
 
 def _lines_for(forks: Any) -> Iterator[str]:

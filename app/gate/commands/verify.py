@@ -217,7 +217,7 @@ def _submit(report: Report, destination: Destination, is_required: bool, status:
 
     try:
         submitted = submit(report, destination, os.environ)
-        for line in (f"submitted to {submitted.run_url}", *submitted.forks):
+        for line in (f"submitted to {submitted.page_url}", *submitted.forks):
             complain(line)
     except RecordFailed as failure:
         complain(f"could not submit the report to {destination.project_url}: {failure}")

@@ -53,6 +53,24 @@ def test_the_report_is_posted_with_its_context_and_the_url_of_its_run_comes_back
     assert submitted.forks == []
 
 
+@pytest.mark.parametrize(
+    ("answered", "path"),
+    [
+        ({"page": "/projects/shop/runs/0000"}, "/projects/shop/runs/0000"),
+        ({}, "/api/v1/projects/shop/runs/0000"),
+        ({"page": "https://evil.example/"}, "/api/v1/projects/shop/runs/0000"),
+        ({"page": 7}, "/api/v1/projects/shop/runs/0000"),
+    ],
+)
+def test_what_is_shown_of_a_run_is_its_page(record: Record, answered: dict[str, Any], path: str) -> None:
+    record.answers = [(201, {}, {"id": "0000", **answered})]
+
+    submitted = record.submit(report())
+
+    site, _, _ = submitted.run_url.partition("/api/v1/")
+    assert submitted.page_url == f"{site}{path}"
+
+
 def test_the_forks_that_come_back_are_one_line_each(record: Record) -> None:
     fork = {"sentence": "2 open pull requests add a revision on a1.", "command": "overproof rebase origin/main", "x": 1}
     record.answers = [(200, {}, {"id": "0000", "forks": [fork, {"sentence": "Rebase."}, {}, "unheard of"]})]

@@ -664,7 +664,7 @@ def test_a_report_is_submitted_after_it_was_written_and_the_run_is_named(
 
     def submit(report: Report, destination: Destination, environ: object) -> _submission.Submitted:
         submitted.append((destination.url("/runs"), destination.token, report_at("report.json")))
-        return _submission.Submitted(destination.url("/runs/0000"), ["2 open pull requests fork."])
+        return _submission.Submitted("", destination.url("/runs/0000"), ["2 open pull requests fork."])
 
     monkeypatch.setattr(_submission, "submit", submit)
     monkeypatch.setenv("OVERPROOF_TOKEN", "ovp_secret")
