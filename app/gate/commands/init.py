@@ -101,6 +101,8 @@ def run(arguments: argparse.Namespace) -> int:
             return _verify_and_write(setup)
     except CannotVerify as error:
         return refuse(str(error))
+    except BrokenPipeError:  # the reader of our output has exited
+        raise
     except OSError as error:
         return refuse(f"cannot write {error.filename or 'the settings'}: {error.strerror}")
     except (KeyboardInterrupt, EOFError):
@@ -216,16 +218,19 @@ def _shown(path: Path, setup: Setup) -> str:
 
 
 def _write(setup: Setup, *, is_dry: bool = False) -> int:
-    """Show what is written, and write it unless something stands there. Raises OSError."""
-    for path, text, why, note in _files_of(setup):
+    """Write what does not stand there already, then show all of it. Raises OSError."""
+    files = [(*each, each[0].exists()) for each in _files_of(setup)]
+    for path, text, why, _, _ in files:
+        if not (why or is_dry):
+            _put(path, text, setup)
+    for path, text, why, note, was_there in files:
         name = _shown(path, setup)
         if why:
             _print(f"\n{why}, so nothing was written there. It would have been:\n")
         elif is_dry:
-            _print(f"\n{'Would be added to' if path.exists() else 'Would be written:'} {name}\n")
+            _print(f"\n{'Would be added to' if was_there else 'Would be written:'} {name}\n")
         else:
-            _print(f"\n{'Added to' if path.exists() else 'Wrote'} {name}\n")
-            _put(path, text, setup)
+            _print(f"\n{'Added to' if was_there else 'Wrote'} {name}\n")
         _print(indented(text))
         if note and not why:
             _print(f"\n{note[0].upper()}{note[1:]}")

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
+from app.cli import COMMANDS, main, parser_for
+from app.gate.commands import init
 from app.gate.configuration import read_configuration
 from app.gate.server.throwaway import Server
 from tests.gate.first_minute.ordinary import write
 
+INIT = next(each for each in COMMANDS if each.name == "init")
 ROOT = Path(__file__).parents[3]
 
 # the project: (the file that gets the settings, env, set)
@@ -100,6 +102,25 @@ def test_nothing_that_stands_there_is_changed_and_it_is_shown_what_would_have_be
     assert f"\n{workflow.relative_to(place)} is there already, so nothing was written there." in output
     assert "    [overproof]\n    env =\n        SHOP_DATABASE_URL={url+psycopg2}\n" in output
     assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.processes
+def test_both_files_are_written_also_when_their_reader_has_exited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = write(tmp_path / "shop", "plain")
+    monkeypatch.chdir(place)
+
+    def print_or_fail(text: str = "") -> None:
+        if text.startswith("\nAdded to"):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(init, "_print", print_or_fail)
+    with pytest.raises(BrokenPipeError):
+        init.run(parser_for(INIT).parse_args(["init", "--no-run", "--ci", "github"]))
+
+    assert read_configuration(place).options
+    assert (place / ".github" / "workflows" / "overproof.yml").is_file()
 
 
 @pytest.mark.processes
