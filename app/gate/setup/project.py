@@ -15,7 +15,7 @@ from app.gate.history.paths import repository_root
 from app.gate.setup.modules import all_modules
 from app.gate.setup.url import UrlSource, default_source, find_url_of_alembic, find_url_of_flask
 from app.gate.target.discovery import DRIVERS, check_configuration
-from app.gate.target.environments import command_environment, find_active, find_environment, programs_of
+from app.gate.target.environments import command_environment, find_active, find_environment, programs_of, which
 from app.gate.target.target import Target
 
 DISTRIBUTIONS = {"psycopg2": "psycopg2-binary", "psycopg": "psycopg[binary]", "asyncpg": "asyncpg", "pg8000": "pg8000"}
@@ -80,7 +80,8 @@ def _target(directory: Path, words: tuple[str, ...]) -> Target:
     activation = command_environment(directory)
     found = find_active() or find_environment(directory)
     programs = [programs_of(found) / name for name in ("python", "alembic", "flask")] if found else []
-    program = next((each for each in programs if each.is_file()), "python3")
+    # Without an environment no Python is asked: Overproof's own has other drivers.
+    program = next((each for each in programs if each.is_file()), which("alembic") or directory / ".venv/bin/python")
     return Target((str(program), *words[1:]), activation=activation, directory=directory)
 
 

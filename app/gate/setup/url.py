@@ -46,7 +46,7 @@ def find_url_of_alembic(target: Target) -> UrlSource:
     if configured is not None and not configured.is_replaced and "engine_from_config" in source:
         is_placeholder = configured.url.startswith("driver:")
         named = "" if is_placeholder else configured.driver
-        url = placeholder(driver_for(target, is_async=is_async, named=named))
+        url = placeholder(_driver_for(target, is_async=is_async, named=named))
         return UrlSource(f"sqlalchemy.url in {configured.place}", options={"sqlalchemy.url": url}, is_async=is_async)
     roots = [target.directory, target.directory / "src", env.parent, env.parent.parent]
     modules = list(imported_modules(env, list(dict.fromkeys(roots))))
@@ -64,7 +64,7 @@ def find_url_of_flask(target: Target) -> UrlSource:
 
 def _first_of(databases: Sequence[str], place: str, target: Target) -> UrlSource:
     first, *others = databases
-    url = placeholder(driver_for(target, is_async=False))
+    url = placeholder(_driver_for(target, is_async=False))
     note = (
         f"{place} has several databases ({listed(databases)}), of which one at a time is verified: the settings are for"
         f" {first}; for {listed(others)} add --set databases={others[0] if others else first} --set {others[0] if others else first}"
@@ -112,7 +112,24 @@ def _of_chosen(chosen: Variable, target: Target, variables: Sequence[Variable] =
 
 
 def _env(name: str, target: Target, *, is_async: bool) -> dict[str, str]:
-    return {name: placeholder(driver_for(target, is_async=is_async))}
+    return {name: placeholder(_driver_for(target, is_async=is_async))}
+
+
+# The distributions of each driver, as requirements and lock files name them; the likeliest first.
+_DECLARED = {
+    "psycopg2": re.compile(r"(?<![\w-])psycopg2(?:-binary)?(?![\w-])", re.IGNORECASE),
+    "psycopg": re.compile(r"(?<![\w-])psycopg(?![\w-])", re.IGNORECASE),
+    "pg8000": re.compile(r"(?<![\w-])pg8000(?![\w-])", re.IGNORECASE),
+}
+_DECLARATIONS = ("pyproject.toml", "requirements*.txt", "requirements/*.txt", "setup.cfg", "setup.py", "Pipfile")
+
+
+def _driver_for(target: Target, *, is_async: bool, named: str = "") -> str:
+    """As the project's Python says, else as the project declares it."""
+    if driver := driver_for(target, is_async=is_async, named=named):
+        return driver
+    texts = [_text_of(path) for pattern in _DECLARATIONS for path in sorted(target.directory.glob(pattern))]
+    return next((name for name, names in _DECLARED.items() if any(map(names.search, texts))), "")
 
 
 def _place_of(variable: Variable, target: Target) -> str:
