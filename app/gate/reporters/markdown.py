@@ -71,6 +71,9 @@ def _blocks(report: Report) -> Iterator[Block]:
             yield Block(_finding(finding), f"### {title}", is_finding=True)
     yield from _effects(report)
     yield from _accepted(report.accepted_findings)
+    if report.not_covered:
+        lines = [f"- {prose(each[:2000])}" for each in report.not_covered]
+        yield Block(_folded("Not covered", "\n".join(lines)))
     yield from _checks(report)
     yield Block(_summary(report))
 

@@ -152,6 +152,13 @@ def test_a_reviewer_sees_what_the_new_revisions_do() -> None:
     assert "| <code>b2</code> add note | adds column orders.note | public.orders: AccessExclusiveLock |  |  |" in text
 
 
+def test_what_was_not_covered_is_said() -> None:
+    text = render(report().model_copy(update={"not_covered": ["pgcrypto is a stand-in", "<b>no base</b>"]}))
+
+    assert "<summary>Not covered</summary>\n\n- pgcrypto is a stand-in\n- &lt;b&gt;no base&lt;/b&gt;\n" in text
+    assert "Not covered" not in render(report())
+
+
 def test_an_error_says_what_happened() -> None:
     text = render(report(verdict=Verdict.ERROR, reason="there is no server"))
 
