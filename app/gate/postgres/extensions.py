@@ -9,6 +9,7 @@ https://learn.microsoft.com/azure/postgresql/extensions/concepts-extensions-vers
 
 from __future__ import annotations
 
+import difflib
 import re
 
 _NAMES = """
@@ -22,6 +23,7 @@ _NAMES = """
     unaccent uuid-ossp vector xml2
 """
 _ON_HOSTED_DATABASES = frozenset(_NAMES.split())
+_OTHERS = ("plperlu",)  # whose names are like one of these
 _OF_AN_EXTENSION = re.compile(
     r"""\A\s*(?:CREATE|ALTER|DROP|COMMENT\s+ON)\s+EXTENSION\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?("(?:[^"]|"")+"|[\w$]+)""",
     re.IGNORECASE,
@@ -32,3 +34,10 @@ def is_of_hosted_extension(statement: str) -> bool:
     """Whether a statement creates, alters or drops an extension as users of hosted databases may."""
     found = _OF_AN_EXTENSION.match(statement)
     return found is not None and found[1].strip('"').lower() in _ON_HOSTED_DATABASES
+
+
+def find_similar_extension(name: str) -> str | None:
+    """The extension that was probably meant: `vector` for "pgvector". None for the name of an extension."""
+    if name in _ON_HOSTED_DATABASES or name in _OTHERS:
+        return None
+    return next(iter(difflib.get_close_matches(name, sorted(_ON_HOSTED_DATABASES), n=1, cutoff=0.8)), None)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from app.gate.postgres.extensions import find_similar_extension
 from app.gate.postgres.quoting import quote
 
 _OTHER_SERVER = "OVERPROOF_PG_BINDIR names the folder with its programs, --database-url a running server"
@@ -27,8 +28,14 @@ def explain_missing(message: str) -> str | None:
 
 def _extension(found: re.Match[str]) -> str:
     name = found["name"].lower()
+    if (meant := find_similar_extension(name)) is not None:
+        return f"Is {meant} meant? {_NO_EXTENSION}"
     image = next((image for prefix, image in _IMAGES.items() if name.startswith(prefix)), None)
-    return _NO_EXTENSION + (f" In CI, that is a service from the image {image}." if image else "")
+    return (
+        _NO_EXTENSION[0].upper()
+        + _NO_EXTENSION[1:]
+        + (f" In CI, that is a service from the image {image}." if image else "")
+    )
 
 
 def _version(found: re.Match[str]) -> str:
