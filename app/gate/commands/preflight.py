@@ -186,7 +186,7 @@ def _gather(live: Live, report: Report, arguments: argparse.Namespace, longest_s
         look=look,
         plan=plan,
         drift=find_drift(look, plan),
-        answers=run_assumptions(live, plan.assumptions()),
+        answers=run_assumptions(live, plan),
         holders=read_lasting_holders(live, wanted_locks(plan), longest_s),
         migrator=migrator,
         accepts_drift=arguments.accept_drift,
@@ -217,7 +217,7 @@ def wanted_locks(plan: Plan) -> dict[str, set[str]]:
 
 def _message_for(error: psycopg2.Error) -> str:
     if error.pgcode == sqlstates.LOCK_NOT_AVAILABLE:
-        return f"another session held a lock on the catalogs for too long ({reason_of(error)}): try again later"
+        return f"another session held a lock for too long, for example a running migration ({reason_of(error)}): try again later"
     if error.pgcode == sqlstates.QUERY_CANCELED:
         return f"the database did not answer in time ({reason_of(error)}): try again, or use a longer --timeout"
     return f"the database could not be read: {reason_of(error)}"

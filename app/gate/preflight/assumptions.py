@@ -7,13 +7,13 @@ a READ ONLY transaction, with limits on the time and on the wait for locks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import psycopg2
 
 from app.gate.postgres import sqlstates
 from app.gate.postgres.quoting import literal
+from app.gate.preflight.plan import Plan
 from app.gate.report.model import FindingEntry
 from app.gate.server.database import reason_of
 from app.gate.server.live import Live
@@ -28,6 +28,7 @@ class AssumptionRun(NamedTuple):
     finding: FindingEntry
     rows: int | None  # that break it, MOST_ROWS at most; None: not known
     reason: str | None = None  # why it is not known
+    is_later: bool = False  # it can only be run once other pending revisions are applied
 
     @property
     def sql(self) -> str | None:
@@ -38,12 +39,23 @@ class AssumptionRun(NamedTuple):
         return "unknown" if self.rows is None else "broken" if self.rows else "holds"
 
 
-def run_assumptions(live: Live, findings: Iterable[FindingEntry]) -> list[AssumptionRun]:
+def run_assumptions(live: Live, plan: Plan) -> list[AssumptionRun]:
     """Each in a transaction of its own, so that none of them keeps the rows of the others from being vacuumed."""
-    return [_run(live, each) for each in findings]
+    return [_run(live, each, plan) for each in plan.assumptions()]
 
 
-def _run(live: Live, finding: FindingEntry) -> AssumptionRun:
+# What does not exist on the schema before the pending revisions: tables, columns, types, functions.
+_NOT_THERE = frozenset(
+    {
+        sqlstates.UNDEFINED_TABLE,
+        sqlstates.UNDEFINED_COLUMN,
+        sqlstates.UNDEFINED_OBJECT,
+        sqlstates.UNDEFINED_FUNCTION,
+    }
+)
+
+
+def _run(live: Live, finding: FindingEntry, plan: Plan) -> AssumptionRun:
     if finding.assumption is None:
         return AssumptionRun(finding, None, "the report has no query for it")
     if "\0" in finding.assumption.sql:
@@ -58,6 +70,13 @@ def _run(live: Live, finding: FindingEntry) -> AssumptionRun:
             cursor.execute(f"MOVE FORWARD {MOST_ROWS} IN overproof_assumption")
             return AssumptionRun(finding, cursor.rowcount)
     except psycopg2.Error as error:
+        if error.pgcode in _NOT_THERE and plan.is_after_others(finding.revision):
+            table = ".".join((finding.object or "").split(".")[:2])
+            if table in plan.new_tables(finding.revision):
+                return AssumptionRun(finding, 0)  # no user has put a row into it
+            return AssumptionRun(
+                finding, None, f"it is about what an earlier pending revision makes ({reason_of(error)})", is_later=True
+            )
         return AssumptionRun(finding, None, _reason_of(live, error))
 
 

@@ -169,7 +169,7 @@ def _of_assumptions(evidence: Evidence) -> Iterator[Reason]:
             yield _unknown(
                 "assumption-unknown",
                 f"It is not known whether {finding.revision} fails over the rows of {where}: {answer.reason}.",
-                "Let a role that may read them run it." if answer.sql else f"Look at them by hand: {finding.message}",
+                _clears(answer),
                 finding.revision,
             )
         elif answer.rows:
@@ -180,6 +180,14 @@ def _of_assumptions(evidence: Evidence) -> Iterator[Reason]:
                 f"Correct what this gives: {answer.sql}",
                 finding.revision,
             )
+
+
+def _clears(run: AssumptionRun) -> str:
+    if run.is_later:
+        return f"Upgrade to the revision before {run.finding.revision}, and run preflight again."
+    if run.sql is None:
+        return f"Look at them by hand: {run.finding.message}"
+    return "Run preflight as a role that may read them, or with a longer --timeout."
 
 
 def _rows(number: int) -> str:

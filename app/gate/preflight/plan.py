@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from app.gate.errors import UsageError
 from app.gate.postgres.locks import BLOCKS_WRITES
 from app.gate.recording.model import Key, Snapshot
-from app.gate.recording.serialization import digest, from_json, key_of
+from app.gate.recording.names import full_name
+from app.gate.recording.serialization import from_json, key_of
 from app.gate.report.model import FindingEntry, Report, RevisionEntry
 from app.gate.report.verdict import Severity
 
@@ -66,7 +67,7 @@ class Plan:
     at: tuple[str, ...]  # the revisions that the database is at
     missing: tuple[str, ...]  # of these, those that the report does not have
     pending: tuple[RevisionEntry, ...]  # parents before children
-    is_known: bool = True  # False: nothing is known of where the database is
+    is_known: bool = True  # False: it is not known which revisions are pending
 
     @property
     def tried(self) -> list[RevisionEntry]:
@@ -91,6 +92,22 @@ class Plan:
             elif each.severity is not Severity.NOTICE and each.allowed is None:
                 found.setdefault(each.fingerprint, each)
         return list(found.values())
+
+    def is_after_others(self, revision: str | None) -> bool:
+        """Whether other pending revisions come first, so that the schema is not yet the one that it will find."""
+        return bool(self.pending) and self.pending[0].revision != revision
+
+    def new_tables(self, revision: str | None) -> set[str]:
+        """The tables that earlier pending revisions make, apart from those that may be renamed ones."""
+        found: set[str] = set()
+        for each in self.tried:
+            if each.revision == revision:
+                break
+            tables = [entry for entry in _entries(each.replaced) if entry["kind"] == "table"]
+            has_gone = any(entry["definition"] is not None and _is_gone(key_of(entry), self.report) for entry in tables)
+            if not has_gone:
+                found.update(full_name(key_of(entry)) for entry in tables if entry["definition"] is None)
+        return found
 
     def work_of(self, revision: str) -> list[Work]:
         """What it does with older tables, apart from ordinary reads and writes."""
@@ -167,10 +184,14 @@ class Plan:
 
 def make_plan(report: Report, at: Sequence[str]) -> Plan:
     """What is pending on a database that is at these revisions."""
+    known = {each.revision for each in report.graph.revisions}
+    missing = tuple(each for each in at if each not in known)
+    if missing:
+        return Plan(report, tuple(at), missing, (), is_known=False)
     parents = {each.revision: (*each.down_revisions, *each.depends_on) for each in report.graph.revisions}
     names = _by_any_name(report.graph.revisions)
     applied: set[str] = set()
-    waiting = [each for each in at if each in parents]
+    waiting = [*at]
     while waiting:
         revision = waiting.pop()
         if revision not in applied:
@@ -179,7 +200,7 @@ def make_plan(report: Report, at: Sequence[str]) -> Plan:
     return Plan(
         report,
         tuple(at),
-        tuple(each for each in at if each not in parents),
+        (),
         tuple(each for each in report.graph.revisions if each.revision not in applied),
     )
 
@@ -194,8 +215,9 @@ def _by_any_name(revisions: Iterable[RevisionEntry]) -> dict[str, str]:
     return {name: each.revision for each in revisions for name in (each.revision, *each.branch_labels)}
 
 
-def is_schema(objects: Snapshot, digests: frozenset[str]) -> bool:
-    return digest(objects) in digests
+def _is_gone(key: Key, report: Report) -> bool:
+    """Whether the table is not there at head."""
+    return all(key_of(entry) != key for entry in _entries(report.snapshot))
 
 
 def _entries(objects: Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ class Drift:
 
 def find_drift(look: Look, plan: Plan) -> Drift:
     if not plan.is_known:
-        return Drift(why_unknown="it is not known which revisions the database is at")
+        return Drift(why_unknown="it is not known which revisions are pending")
     if look.schema is None:
         return Drift(why_unknown=f"the schema could not be read: {look.why_no_schema}", clears="Try again later.")
     digests = plan.expected_digests()

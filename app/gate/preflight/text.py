@@ -49,9 +49,9 @@ def lines_of(evidence: Evidence, reasons: Sequence[Reason]) -> Iterator[str]:
 
 
 def _place(plan: Plan) -> str:
-    if not plan.is_known:
-        return "a revision that is not known"
-    return f"revision {listed([one_line(each) for each in plan.at])}" if plan.at else "no revision"
+    if plan.at:
+        return f"revision {listed([one_line(each) for each in plan.at])}"
+    return "no revision" if plan.is_known else "a revision that is not known"
 
 
 def _pending(evidence: Evidence) -> Iterator[str]:

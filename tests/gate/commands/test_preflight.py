@@ -137,7 +137,45 @@ def test_a_revision_that_the_report_does_not_have_is_a_no(live, proved, prefligh
 
     status, printed = preflight(live, proved)
 
-    assert (status, codes(printed)[0]) == (1, "revision-missing")
+    assert (status, codes(printed), printed["pending"]) == (1, ["revision-missing"], None)
+
+
+def test_rows_of_a_table_that_a_pending_revision_makes_are_none_yet(live, preflight):
+    c3 = assumes("c3", "SELECT * FROM later WHERE note IS NULL LIMIT 10", object="public.later.note")
+    upgrades = {"b2": "CREATE TABLE later (note text)", "c3": "ALTER TABLE later ALTER note SET NOT NULL"}
+
+    status, printed = preflight(live, prove(live, upgrades, c3))
+
+    assert (status, printed["pending"][1]["assumptions"][0]["state"]) == (0, "holds")
+
+
+@pytest.mark.parametrize(
+    "b2",
+    [
+        "ALTER TABLE orders ADD later text",
+        "ALTER TABLE orders RENAME TO purchases",
+        "ALTER TABLE orders RENAME note TO later",
+    ],
+)
+def test_rows_that_an_earlier_pending_revision_changes_are_not_known_yet(live, preflight, b2):
+    table, column = ("purchases" if "purchases" in b2 else "orders"), ("later" if "later" in b2 else "note")
+    c3 = assumes("c3", f"SELECT * FROM {table} WHERE {column} IS NULL", object=f"public.{table}.{column}")
+
+    status, printed = preflight(live, prove(live, {"b2": b2, "c3": "SELECT 1"}, c3))
+
+    assert (status, codes(printed)) == (2, ["assumption-unknown"])
+    assert printed["reasons"][0]["clears"] == "Upgrade to the revision before c3, and run preflight again."
+
+
+def test_a_new_database_has_everything_pending(blank_database, server, preflight):
+    proved = prove(blank_database, {"b2": "CREATE TABLE orders (id integer)"})
+    all_of_it = [each.model_copy(update={"replaced": each.replaced or []}) for each in proved.graph.revisions]
+
+    status, printed = preflight(
+        blank_database, proved.model_copy(update={"graph": proved.graph.model_copy(update={"revisions": all_of_it})})
+    )
+
+    assert (status, [each["revision"] for each in printed["pending"]]) == (0, ["a1", "b2"])
 
 
 def test_what_the_report_did_not_try_cannot_be_said(live, proved, preflight):
