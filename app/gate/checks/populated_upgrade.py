@@ -9,7 +9,7 @@ Catches
 
     A rule that the revision adds and that rows of the older schema may break: a new CHECK, a new foreign key, a cast.
     It is tried with a row that breaks it; a warning says what the revision assumes, with the SQL that gives the rows
-    for which that does not hold.
+    for which that does not hold. `overproof preflight` asks a live database for these before a deployment.
 
     An ordinary INSERT, by the table's defaults, that PostgreSQL accepted before the upgrade over rows and refuses after
     it: a sequence that starts again below the rows, a default that is lost, a trigger that fails.

@@ -30,6 +30,7 @@ from app.gate.preflight.look import (
     look_at,
     read_foreign_owners,
     read_lasting_holders,
+    read_older_transactions,
     read_schema,
     read_slots,
 )
@@ -180,6 +181,7 @@ def _gather(live: Live, report: Report, arguments: argparse.Namespace, longest_s
         why_no_schema=why_no_schema,
         owners=owners,
         slots=read_slots(live),
+        older=read_older_transactions(live, longest_s),
         unavailable=list_unavailable(live, [key for _, key in plan.made()]),
     )
     return Evidence(

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from app.gate.preflight.assumptions import MOST_ROWS, AssumptionRun
-from app.gate.preflight.look import Holder, Look
+from app.gate.preflight.look import Holder, Look, OlderTransaction
 from app.gate.preflight.plan import Plan, Work
 from app.gate.preflight.schema import Drift
 from app.gate.recording.model import Key
@@ -209,6 +209,10 @@ def _of_locks(evidence: Evidence) -> Iterator[Reason]:
 def described(holder: Holder) -> str:
     if holder.pid is None:
         return f"The prepared transaction {holder.name} of {holder.user}"
+    return _process(holder)
+
+
+def _process(holder: Holder | OlderTransaction) -> str:
     parts = [
         f"Process {holder.pid}",
         f"of {holder.user}" if holder.user else "",
@@ -249,6 +253,13 @@ def notes_of(evidence: Evidence) -> list[str]:
             f"The role {look.server.role} is no member of pg_read_all_stats: since when other roles' sessions hold a lock is not"
             " visible to it."
         )
+    concurrent = next(
+        (each.revision for each in evidence.plan.tried if evidence.plan.is_concurrent(each.revision)), None
+    )
+    notes += [
+        f"{_process(each)} has a transaction of {duration(each.age_s)}: what {concurrent} does CONCURRENTLY waits for it."
+        for each in (look.older if concurrent is not None else ())
+    ]
     notes += [
         f"The replication slot {slot.name} is not in use and keeps {readable_bytes(slot.kept_bytes)} of WAL: what the upgrade"
         " writes is kept too."

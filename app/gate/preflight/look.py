@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import psycopg2
 
@@ -56,6 +57,15 @@ class Slot:
     status: str | None
 
 
+class OlderTransaction(NamedTuple):
+    """Of another session, for which a statement that is CONCURRENTLY waits."""
+
+    pid: int
+    user: str | None
+    application: str | None
+    age_s: float
+
+
 @dataclass(frozen=True)
 class Look:
     """What the database has."""
@@ -72,6 +82,7 @@ class Look:
         default_factory=dict
     )  # of tables that the migrating role may not alter
     slots: Sequence[Slot] = ()
+    older: Sequence[OlderTransaction] = ()
     unavailable: Sequence[str] = ()  # extensions that the server does not have
 
 
@@ -125,6 +136,10 @@ _HOLDERS = """
         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname || '.' || c.relname = ANY(%(tables)s)
         UNION SELECT tree.name, i.inhrelid FROM tree JOIN pg_catalog.pg_inherits AS i ON i.inhparent = tree.oid
+    ), prepared AS (
+        SELECT l.virtualtransaction, x.gid, x.owner, x.prepared
+        FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_prepared_xacts AS x ON x.transaction = l.transactionid
+        WHERE l.locktype = 'transactionid' AND l.pid IS NULL
     )
     SELECT tree.name, array_agg(DISTINCT l.mode), l.virtualtransaction, l.pid, p.gid::text,
         coalesce(a.usename, p.owner)::text, nullif(a.application_name, ''), a.state, coalesce(a.xact_start, p.prepared),
@@ -136,7 +151,7 @@ _HOLDERS = """
     JOIN pg_catalog.pg_locks AS l ON l.locktype = 'relation' AND l.relation = tree.oid
         AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
     LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
-    LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON l.virtualtransaction = '-1/' || p.transaction
+    LEFT JOIN prepared AS p ON l.pid IS NULL AND p.virtualtransaction = l.virtualtransaction
     WHERE l.pid IS DISTINCT FROM pg_backend_pid()
     GROUP BY tree.name, l.virtualtransaction, l.pid, p.gid, p.owner, a.usename, a.application_name, a.state,
         a.xact_start, p.prepared, a.backend_type, a.query
@@ -184,6 +199,23 @@ _SLOTS = """
         THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, s.restart_lsn)::bigint, s.wal_status
     FROM pg_catalog.pg_replication_slots AS s WHERE NOT s.active AND s.restart_lsn IS NOT NULL ORDER BY 1
 """
+
+
+_OLDER = """
+    SELECT a.pid, a.usename::text, nullif(a.application_name, ''),
+        extract(epoch FROM clock_timestamp() - a.xact_start)::float8
+    FROM pg_catalog.pg_stat_activity AS a
+    WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
+    AND a.backend_type = 'client backend' AND (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL)
+    AND a.xact_start < clock_timestamp() - make_interval(secs => %s) ORDER BY a.xact_start
+"""
+
+
+def read_older_transactions(live: Live, longest_s: float) -> list[OlderTransaction]:
+    """Those that are visible to the role."""
+    with live.transaction() as cursor:
+        cursor.execute(_OLDER, [longest_s])
+        return [OlderTransaction(*row) for row in cursor]
 
 
 def read_foreign_owners(live: Live, tables: Iterable[tuple[str, str]], role: str) -> dict[tuple[str, str], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,6 +127,15 @@ class Plan:
             for table in sorted(modes.keys() | rewrites | scans)
         ]
         return [each for each in work if each.is_heavy]
+
+    def is_concurrent(self, revision: str) -> bool:
+        """Whether it builds, drops or detaches something CONCURRENTLY, which waits for older transactions."""
+        return any(
+            re.search(r"\bCONCURRENTLY\b", statement.sql, re.IGNORECASE)
+            for step in self.report.steps
+            if step.revision == revision and step.direction == "upgrade"
+            for statement in step.statements
+        )
 
     def made(self) -> Iterator[tuple[str, Key]]:
         """(revision, object) for what the pending revisions make."""

@@ -275,6 +275,46 @@ def test_a_table_of_another_owner_is_in_the_way(live, proved, preflight):
     assert as_owner == 0
 
 
+def test_an_extension_that_the_server_does_not_have_is_named(live, preflight):
+    proved = prove(live, {"b2": "SELECT 1"})
+    made = {"kind": "extension", "schema": "", "name": "no_such_thing", "definition": None}
+    a1, b2 = proved.graph.revisions
+    graph = proved.graph.model_copy(update={"revisions": [a1, b2.model_copy(update={"replaced": [made]})]})
+
+    status, printed = preflight(live, proved.model_copy(update={"graph": graph}))
+
+    assert (status, codes(printed)) == (1, ["extension-unavailable"])
+
+
+def test_a_replication_slot_that_keeps_wal_for_no_one_is_mentioned(live, proved, preflight):
+    slot = f"{live.name}_gone"
+    execute(live, f"SELECT pg_create_physical_replication_slot('{slot}', true)")
+    try:
+        status, printed = preflight(live, proved)
+    finally:
+        execute(live, f"SELECT pg_drop_replication_slot('{slot}')")
+
+    assert status == 0
+    assert any(f"The replication slot {slot} is not in use and keeps" in note for note in printed["notes"])
+
+
+def test_what_a_concurrent_build_waits_for_is_mentioned(live, preflight):
+    """It waits for each older transaction that may still look at the table, and blocks no session meanwhile."""
+    build = step("b2", "CREATE INDEX CONCURRENTLY ix ON orders (total)", ("public.orders", "ShareUpdateExclusiveLock"))
+    proved = prove(live, {"b2": "CREATE INDEX ix ON orders (total)"}, steps=[build])
+
+    with live.connect(autocommit=False, application_name="reports") as other, other.cursor() as cursor:
+        other.set_session(isolation_level="REPEATABLE READ")
+        cursor.execute("SELECT 1")
+        status, printed = preflight(live, proved, "--lock-age", "0.000001")
+
+    assert status == 0
+    (note,) = printed["notes"]
+    assert note.startswith("Process ")
+    assert "(reports) has a transaction of" in note
+    assert note.endswith("what b2 does CONCURRENTLY waits for it.")
+
+
 # Locks
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg2
@@ -57,7 +57,8 @@ def assumed(connection: Any, before: str, rows: str, *upgrade: str) -> Found:
             renamed=tuple(_renames(upgrade)),
         )
         trip = RoundTrip("a1", up=step)
-        of_trip = recording(trip, head=head)
+        version = str(connection.info.server_version // 10000)
+        of_trip = replace(recording(trip, head=head), postgres=version)
         place = find_place(trip, Populated(step, RowKind.EDGE_CASES), failure, head)
         sql = find_assumption(of_trip, trip, failure, place)
         if sql is not None:
@@ -148,6 +149,8 @@ QUOTED = 'INSERT INTO shop."T" VALUES (7)'
     ],
 )
 def test_the_query_gives_the_rows_over_which_the_upgrade_fails(connection, before, upgrade, place, first):
+    if "date" in upgrade[0] and connection.info.server_version < 160000:
+        pytest.skip("PostgreSQL can be asked whether a text is a date since 16")
     rows = LONG if "varchar" in before else ROWS if "TABLE t" in before else QUOTED
 
     found = assumed(connection, before, rows, *upgrade)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg2
@@ -207,8 +207,7 @@ class Trial:
         )
         self.trip = RoundTrip("a1", up=step)
         version = str(connection.info.server_version // 10000)
-        self.recording = recording(self.trip, head=head)
-        self.recording = type(self.recording)(**{**vars(self.recording), "postgres": version})
+        self.recording = replace(recording(self.trip, head=head), postgres=version)
 
     def failure_over(self, rows: Sequence[Row]) -> Failure | None:
         self.cursor.execute("SAVEPOINT rows")
