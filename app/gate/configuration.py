@@ -33,9 +33,17 @@ from typing import Any
 
 from app.gate.checks.base import Check
 from app.gate.checks.registry import CHECKS, HAZARDS, UnknownCheck, get_check
+from app.gate.checks.same_schema import CHECK as SAME_SCHEMA
 from app.gate.errors import ConfigurationError
 from app.gate.recording.model import Evidence
-from app.gate.report.verdict import IGNORED, NOT_ASKED_FOR, NOT_SELECTED, SMALL_TABLE_ROWS, Severity
+from app.gate.report.verdict import (
+    IGNORED,
+    NO_OTHER_HISTORY,
+    NOT_ASKED_FOR,
+    NOT_SELECTED,
+    SMALL_TABLE_ROWS,
+    Severity,
+)
 
 DEFAULT_TIMEOUT_S = 300.0
 NO_CHECK_SELECTED = (
@@ -84,7 +92,7 @@ class Configuration:
         if check.id in self.ignore:
             return IGNORED
         if check.id in self.not_asked_for:
-            return NOT_ASKED_FOR
+            return NO_OTHER_HISTORY if check is SAME_SCHEMA else NOT_ASKED_FOR
         if self.select is not None and check.id not in self.select:
             return NOT_SELECTED
         return None

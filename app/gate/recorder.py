@@ -15,6 +15,7 @@ from pathlib import Path
 from app.gate.base_cache import BaseCache
 from app.gate.errors import CannotVerify, CommandNeverReachedAlembic
 from app.gate.history.paths import relative, repository_root
+from app.gate.history.repository import Commit
 from app.gate.postgres.statements import is_cluster_wide
 from app.gate.recording.model import (
     ALL_EVIDENCE,
@@ -50,6 +51,7 @@ def record(
     base_cache: BaseCache | None = None,
     evidence: frozenset[Evidence] = ALL_EVIDENCE,
     evidence_of_merged: frozenset[Evidence] = ALL_EVIDENCE,
+    same_schema_as: Commit | None = None,
 ) -> list[Recording]:
     """One recording for each walk that the command makes. With `base_ref`, only of what is not on that Git ref; of the
     whole history where nothing is new.
@@ -61,7 +63,8 @@ def record(
     runner = TargetRunner(target, server)
     refusal = None
     try:
-        take = partial(_record, runner, on_progress, base_ref, base_cache, (evidence, evidence_of_merged))
+        wanted = RecordingPlan(base_ref, evidence=evidence, same_schema_as=same_schema_as)
+        take = partial(_record, runner, on_progress, wanted, base_cache, evidence_of_merged)
         try:
             found = take()
         except CommandNeverReachedAlembic as error:
@@ -78,23 +81,22 @@ def record(
 def _record(
     runner: TargetRunner,
     on_progress: OnProgress,
-    base_ref: str | None,
+    wanted: RecordingPlan,
     base_cache: BaseCache | None,
-    wanted: tuple[frozenset[Evidence], frozenset[Evidence]],
+    evidence_of_merged: frozenset[Evidence],
 ) -> list[Recording]:
-    """`wanted`: the evidence of what is new, and of a history in which nothing is."""
-    target, server = runner.target, runner.server
-    evidence, evidence_of_merged = wanted
+    """`wanted`: what is asked for. `evidence_of_merged`: the evidence of a history in which nothing is new."""
+    target, server, base_ref = runner.target, runner.server, wanted.base_ref
     scripts = base_cache.scripts if base_cache is not None else {}
     is_cached = base_cache is not None
-    plan = RecordingPlan(base_ref, base_ref is not None, evidence, scripts, is_cached=is_cached)
+    plan = replace(wanted, starts_at_base=base_ref is not None, scripts=scripts, is_cached=is_cached)
     on_begin: OnWalk = base_cache.check if base_cache is not None else lambda walk: None
     try:
         if base_ref is not None:
             on_progress("base", 0, 1)
             runner.base = _find_base(runner, plan, base_cache)
             if runner.base is None:  # nothing is new
-                plan = replace(plan, starts_at_base=False, evidence=evidence & evidence_of_merged, is_cached=False)
+                plan = replace(plan, starts_at_base=False, evidence=plan.evidence & evidence_of_merged, is_cached=False)
                 base_cache, on_begin = None, lambda walk: None
         take_walks = partial(walk_all, runner, plan, on_progress, on_begin)
         with ExitStack() as stack:
@@ -106,7 +108,7 @@ def _record(
             _leave_out_heads_on_the_way(walks)
             runner.must_run_serially |= any(map(_changes_the_server, walks))
             with server.superuser_rights():  # what lacks them, the walk has found
-                results = run_all(walks, runner, early, partial(on_progress, "jobs"))
+                results = run_all(walks, runner, early, partial(on_progress, "jobs"), plan.same_schema_as)
             runner.drop_kept()
     except TimeoutError as error:
         raise CannotVerify(
@@ -291,6 +293,7 @@ def _recording(walk: Walk, results: RerunResults, server: Server, root: Path) ->
         offline=_without_nondeterministic(results.offline, results),
         concurrent=_without_nondeterministic(results.concurrent, results),
         running=results.running,
+        other_history=results.other_history,
         nondeterministic=results.nondeterministic,
         has_metadata=arrival.has_metadata,
         base=arrival.base,

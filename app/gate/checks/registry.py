@@ -24,6 +24,7 @@ from app.gate.checks import (
     offline_sql,
     populated_upgrade,
     round_trip,
+    same_schema,
     schema_drift,
     single_head,
     table_rewrite,
@@ -45,6 +46,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     data_loss.CHECK,
     model_drift.CHECK,
     schema_drift.CHECK,
+    same_schema.CHECK,
     unregistered_models.CHECK,
     offline_sql.CHECK,
     concurrent_upgrade.CHECK,
@@ -84,8 +86,9 @@ HAZARDS = frozenset(
     }
 )
 
-# What only some projects have a use for: whether two upgrades may start together depends on how they are deployed.
-ON_REQUEST = frozenset({"concurrent-upgrade"})
+# What only some projects have a use for: whether two upgrades may start together depends on how they are deployed; and
+# a history is compared with another one where --same-schema-as names that.
+ON_REQUEST = frozenset({"concurrent-upgrade", "same-schema"})
 
 
 class UnknownCheck(Exception):

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from app.gate.checks.registry import ON_REQUEST
+from app.gate.checks.same_schema import CHECK as SAME_SCHEMA
 from app.gate.configuration import Configuration, read_checks, read_fail_on, read_pair, read_timeout, read_words
 from app.gate.errors import UsageError
 from app.gate.files import why_not_writable
+from app.gate.history.choose_base import NONE
 from app.gate.reporters import FORMATS
 
 
@@ -45,8 +47,23 @@ def override(configuration: Configuration, arguments: argparse.Namespace) -> Con
         # A check that is selected by name is run, even if the project ignores it.
         changes["ignore"] = configuration.ignore - changes["select"]
     configured = replace(configuration, **changes)
+    if arguments.same_schema_as is not None:
+        configured = _compared_with_another_history(configured, is_base_named=arguments.base is not None)
     asked_for = {*(configured.select or ()), *configured.severities}
+    if arguments.same_schema_as is not None:
+        asked_for.add(SAME_SCHEMA.id)
     return replace(configured, not_asked_for=ON_REQUEST - asked_for)
+
+
+def _compared_with_another_history(configuration: Configuration, *, is_base_named: bool) -> Configuration:
+    """Without a base, unless it is named: what the other history had is not there any more, on purpose."""
+    select = configuration.select
+    return replace(
+        configuration,
+        base=configuration.base if is_base_named else NONE,
+        select=None if select is None else select | {SAME_SCHEMA.id},
+        ignore=configuration.ignore - {SAME_SCHEMA.id},
+    )
 
 
 def _paths(pairs: Iterable[str]) -> dict[Path, Path]:

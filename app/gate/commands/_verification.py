@@ -23,8 +23,9 @@ from app.gate.commands._stand_ins import notes_on_stand_ins
 from app.gate.configuration import NO_CHECK_SELECTED, Configuration, read_configuration
 from app.gate.errors import BaselineError, CannotVerify, UsageError
 from app.gate.files import write_atomically
-from app.gate.history.choose_base import DEPLOYED, choose_base
+from app.gate.history.choose_base import DEPLOYED, choose_base, find_commit_of
 from app.gate.history.paths import find_commit, repository_root
+from app.gate.history.repository import Commit
 from app.gate.judging.baseline import Baseline, read_baseline, render_baseline, renew
 from app.gate.judging.sizes import Deployed
 from app.gate.recording.model import ALL_EVIDENCE, Recording
@@ -50,6 +51,7 @@ class Verification:
     clock: float  # perf_counter() at the start
     configuration: Configuration = field(default_factory=Configuration)
     base: str | None = None
+    same_schema_as: Commit | None = None
     not_covered: list[str] = field(default_factory=list)
     is_quiet: bool = False
     recording: Path | None = None
@@ -85,9 +87,16 @@ class Verification:
             self.not_covered.append(chosen.note)
             if not self.is_quiet:
                 complain(chosen.note)
+        if arguments.same_schema_as is not None:
+            self.same_schema_as = find_commit_of("--same-schema-as", arguments.same_schema_as, self.directory)
         if arguments.recording:
             self.recording = Path(arguments.recording)
             check_writable("--recording", self.recording)
+        self._settle_baseline(arguments)
+
+    def _settle_baseline(self, arguments: argparse.Namespace) -> None:
+        """Raises UsageError and BaselineError."""
+        configuration = self.configuration
         self.is_baseline_written = arguments.write_baseline
         if configuration.baseline is None:
             if arguments.write_baseline:
@@ -125,7 +134,9 @@ class Verification:
                     from app.gate.recorder import record
 
                     self.postgres = server.version
-                    self.recordings = record(target, server, on_progress, self.base, base_cache, evidence, of_merged)
+                    self.recordings = record(
+                        target, server, on_progress, self.base, base_cache, evidence, of_merged, self.same_schema_as
+                    )
                     self.not_covered += notes_on_stand_ins(server.stand_ins, self.recordings)
                     server.end()  # which takes a while: the checks run in the meantime
                     return self._conclude()

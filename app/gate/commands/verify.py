@@ -119,6 +119,12 @@ def _add_target_options(group: argparse._ArgumentGroup) -> None:
         " (default: auto)",
     )
     group.add_argument(
+        "--same-schema-as",
+        metavar="REF",
+        help="prove that the revisions here end in the same schema, with the same rows, as those of this Git ref, as after a"
+        " squash; without --base, all revisions here are judged",
+    )
+    group.add_argument(
         "--timeout",
         metavar="SECONDS",
         help="the limit for one upgrade or downgrade of one revision, and for the start of COMMAND (default: 300)",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from app.gate.errors import CannotVerify
-from app.gate.history.repository import GitFailed, Repository
+from app.gate.history.repository import Commit, GitFailed, Repository
 
 AUTO: Final = "auto"
 NONE: Final = "none"
@@ -81,6 +81,15 @@ def _default_branches(repository: Repository, remote: str) -> Iterator[str]:
         with suppress(GitFailed):
             repository.find_commit(ref)
             yield ref
+
+
+def find_commit_of(option: str, ref: str, directory: Path) -> Commit:
+    """The commit that an option names. Raises CannotVerify, with what to do."""
+    try:
+        return Commit(ref, Repository(directory).find_commit(ref))
+    except GitFailed as error:
+        advice = advice_on(error, directory) or how_to_fetch(ref)
+        raise CannotVerify(f"{option} {ref} names no commit here ({error}): {advice}") from error
 
 
 def _common_commit(repository: Repository, ref: str) -> str:

@@ -19,6 +19,14 @@ class GitFailed(GateError):
 
 
 @dataclass(frozen=True)
+class Commit:
+    """A commit, and what it was called."""
+
+    ref: str  # "origin/main"
+    id: str
+
+
+@dataclass(frozen=True)
 class Repository:
     """The repository around a directory. Each method raises GitFailed."""
 

@@ -9,49 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
 
 from app.gate.recording.failure import Failure
+from app.gate.recording.objects import (  # noqa: F401 - for readers of a recording, they are part of this
+    TABLE_KINDS,
+    Change,
+    Definition,
+    Key,
+    Rename,
+    Snapshot,
+)
+from app.gate.recording.other_history import OtherHistory
 from app.gate.recording.running import RunningCode
-
-Definition = Mapping[str, Any]  # JSON values only, e.g. {"type": "character varying(20)", "nullable": False}
-
-
-TABLE_KINDS = ("table", "view", "materialized view", "foreign table")  # of a key: what has columns
-
-
-class Key(NamedTuple):
-    """Identity of a schema object: two snapshots hold the same object if the keys are equal."""
-
-    kind: str  # "table", "column", "constraint", "index", "enum", "function", "trigger", ...
-    schema: str  # "" for what lives outside of schemas, such as an extension
-    name: str
-    table: str = ""  # for what belongs to a table, that table's name
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The schema of a database, by PostgreSQL's own definitions."""
-
-    objects: Mapping[Key, Definition]
-
-
-@dataclass(frozen=True)
-class Change:
-    """One object that differs between two snapshots. Added: `before` is None. Removed: `after` is None."""
-
-    key: Key
-    before: Definition | None
-    after: Definition | None
-
-
-@dataclass(frozen=True)
-class Rename:
-    """One object by its two names. PostgreSQL knows that it is the same: a table by its oid, a column by its number."""
-
-    before: Key
-    after: Key
-
 
 COMMAND_FAILED = "CommandFailed"  # the `error` of a command that ended with a failure
 
@@ -221,6 +190,7 @@ class Evidence(StrEnum):
     CONCURRENT = "concurrent"  # and `whole_command`
     UNREGISTERED = "unregistered"
     RUNNING = "running"
+    OTHER_HISTORY = "other_history"  # with --same-schema-as
 
 
 ALL_EVIDENCE = frozenset(Evidence)
@@ -371,6 +341,7 @@ class Recording:
         None  # what the command was refused before it reached Alembic, until it was a superuser's
     )
     running: RunningCode | None = None  # what the base's models show; None: which code runs is not known
+    other_history: OtherHistory | None = None
     nondeterministic: tuple[Change, ...] = ()  # between two runs of the same command; no attempt has them
     has_metadata: bool = True
     base: Divergence | None = None  # with --base

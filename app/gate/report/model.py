@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.gate.report.verdict import (
     IGNORED,
     IN_BASELINE,
+    NO_OTHER_HISTORY,
     NOT_ASKED_FOR,
     NOT_SELECTED,
     NOTHING_NEW,
@@ -85,7 +86,7 @@ class CheckEntry(ReportModel):
 
     @property
     def is_deselected(self) -> bool:
-        return self.reason in (IGNORED, NOT_SELECTED, NOT_ASKED_FOR, NOTHING_NEW)
+        return self.reason in (IGNORED, NOT_SELECTED, NOT_ASKED_FOR, NO_OTHER_HISTORY, NOTHING_NEW)
 
 
 class Excerpt(ReportModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from app.gate.recording.model import AlternativePath, Change, Failure, Snapshot
+from app.gate.recording.other_history import OtherHistory
 from app.gate.recording.running import RunningCode
 
 
@@ -18,5 +19,6 @@ class RerunResults:
     offline: AlternativePath | None = None
     concurrent: AlternativePath | None = None
     running: RunningCode | None = None
+    other_history: OtherHistory | None = None
     nondeterministic: tuple[Change, ...] = ()  # what differs between two runs of the command
     not_observed: dict[str, str] = field(default_factory=dict)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
+from app.gate.history.repository import Commit
 from app.gate.recording.model import TRIED_WITH_THE_LAST_WALK, Evidence, RoundTrip
 from app.gate.reruns._interruptions import InterruptedUpgrade, points_of_interruption
 from app.gate.reruns._models import ask_drift_again, create_models, first_walk_through
+from app.gate.reruns._other_history import run_other_history
 from app.gate.reruns._paths import run_concurrently, run_offline, run_whole_command
 from app.gate.reruns._pool import Job, JobPool
 from app.gate.reruns._populated_history import populate_history
@@ -26,7 +28,11 @@ _ROLES_ARE_SHARED = (
 
 
 def run_all(
-    walks: Sequence[Walk], runner: TargetRunner, early: EarlyRuns | None, on_progress: Callable[[int, int], None]
+    walks: Sequence[Walk],
+    runner: TargetRunner,
+    early: EarlyRuns | None,
+    on_progress: Callable[[int, int], None],
+    same_schema_as: Commit | None = None,
 ) -> dict[int, RerunResults]:
     """Run all reruns. Returns what they found out, by the walk's index; of revisions it is noted in the walk."""
     pool = JobPool(runner, on_progress)
@@ -41,6 +47,9 @@ def run_all(
         if walk.head is not None:
             pool.add(*_model_jobs(walk, walks, pool, results[walk.index], runner))
     pool.add(*_command_jobs(walks, pool, results, runner, early))
+    if same_schema_as is not None and Evidence.OTHER_HISTORY in walks[-1].evidence:
+        of_last = results[walks[-1].index]
+        pool.add(Job(partial(run_other_history, same_schema_as, walks, pool, runner, of_last)))
     pool.run()
     return results
 

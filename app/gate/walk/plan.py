@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from app.gate.history.repository import Commit
 from app.gate.history.scripts import Script
 from app.gate.recording.model import ALL_EVIDENCE, Evidence
 
@@ -17,6 +18,7 @@ class RecordingPlan:
     starts_at_base: bool = False  # whether the base's revisions are not walked: the branch adds others to them
     evidence: frozenset[Evidence] = ALL_EVIDENCE  # what is recorded beyond the walk
     scripts: Mapping[str, Script] = field(default_factory=dict)  # as they were read before, by their SHA-256
+    same_schema_as: Commit | None = None  # whose history is to end like the project's
     is_cached: bool = False  # whether a base cache knows, or is to know, which tables are unchanged
 
 

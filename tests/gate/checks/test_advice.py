@@ -146,6 +146,7 @@ BLOCKS: Mapping[str, Sequence[Example | Project | NotRun]] = {
         NotRun("the downgrade to the block before it"),
         ALLOWANCE,
     ],
+    "same-schema": [COMMAND],
     "model-drift": [COMMAND, MODELS],
     "schema-drift": [MODELS, MODELS, MODELS],
     "unregistered-models": [MODELS],

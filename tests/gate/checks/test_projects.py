@@ -29,7 +29,10 @@ PROJECTS = Path(__file__).parent / "projects"
 IDS = [check.id for check in ALL_CHECKS if (PROJECTS / check.id.replace("-", "_")).exists()]
 
 # What needs more than a folder to be shown.
-ELSEWHERE = {"merged-history"}  # a git history: tests/gate/test_base.py
+ELSEWHERE = {
+    "merged-history",
+    "same-schema",
+}  # a git history: tests/gate/history, tests/gate/reruns/test_other_history.py
 
 
 @pytest.mark.parametrize("check", [check for check in ALL_CHECKS if check.id in IDS], ids=lambda check: check.id)

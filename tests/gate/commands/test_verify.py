@@ -25,6 +25,7 @@ from app.gate.commands import _submission, _verification
 from app.gate.commands._record import Destination
 from app.gate.errors import CannotVerify, ServerUnavailable
 from app.gate.history.choose_base import ChosenBase
+from app.gate.history.repository import Commit
 from app.gate.judging import judge as judging
 from app.gate.recording.model import ALL_EVIDENCE, Evidence, Recording
 from app.gate.report.model import Report
@@ -52,6 +53,7 @@ class Gate:
         self.database_url: str | None = None
         self.target: Target | None = None
         self.base: str | None = None
+        self.same_schema_as: Commit | None = None
         self.evidence = ALL_EVIDENCE
 
     version = "18.6"
@@ -73,8 +75,9 @@ class Gate:
         base_cache: BaseCache | None = None,
         evidence: frozenset[Evidence] = ALL_EVIDENCE,
         evidence_of_merged: frozenset[Evidence] = ALL_EVIDENCE,
+        same_schema_as: Commit | None = None,
     ) -> list[Recording]:
-        self.target, self.base, self.evidence = target, base, evidence
+        self.target, self.base, self.evidence, self.same_schema_as = target, base, evidence, same_schema_as
         on_progress("walk", 1, 1)
         if isinstance(self.result, BaseException):
             raise self.result
@@ -242,6 +245,28 @@ def test_a_check_that_few_projects_need_is_run_where_it_is_asked_for(gate: Gate,
     assert reason("--select", "concurrent-upgrade", "--select", "upgrade") != NOT_ASKED_FOR
     (tmp_path / "setup.cfg").write_text("[overproof]\nseverity =\n  concurrent-upgrade = warning\n")
     assert reason() != NOT_ASKED_FOR
+
+
+def test_another_history_is_compared_with_where_it_is_named_and_then_it_is_no_base(
+    gate: Gate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    who = ("-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
+    for words in (("init", "-q", "-b", "main"), (*who, "commit", "-q", "--allow-empty", "-m", "one")):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    (tmp_path / "setup.cfg").write_text("[overproof]\nbase = main\n")
+    gate.result = [SOUND]
+
+    run("--base", "none")
+    assert gate.same_schema_as is None
+    assert Evidence.OTHER_HISTORY not in gate.evidence
+
+    run("--same-schema-as", "main", "--select", "upgrade")
+    assert gate.base is None
+    assert str(gate.same_schema_as).startswith("Commit(ref='main', id=")
+    assert Evidence.OTHER_HISTORY in gate.evidence
+
+    assert run("--same-schema-as", "gone") == 2
+    assert "--same-schema-as gone names no commit here" in capsys.readouterr().err
 
 
 def test_what_no_selected_check_needs_is_not_recorded(gate: Gate) -> None:

@@ -35,6 +35,7 @@ from app.gate.recording.model import (
     Step,
     UnregisteredModel,
 )
+from app.gate.recording.other_history import OtherHistory, SeedDifference
 from app.gate.recording.running import ModelColumn, ModelTable, RefusedStatement, RunningCode
 from app.gate.recording.serialization import load, save
 from app.gate.server.throwaway import Server
@@ -42,6 +43,7 @@ from tests.gate.projects import script, target, write_project
 
 KEY = Key("column", "public", "note", "orders")
 FAILURE = Failure("E", "m", "42P01", "SELECT 1", 3, "a1")
+CHANGE = Change(KEY, {"a": 1}, {"a": 2})
 STATEMENT = Statement(
     "s",
     1.5,
@@ -103,6 +105,18 @@ FULL = Recording(
     drift=(Drift("add", "x"),),
     unregistered=(UnregisteredModel("m", "n", "t", "p", 1),),
     offline=AlternativePath((FAILURE,), (Change(KEY, {"a": 1}, {"a": 2}),)),
+    other_history=OtherHistory(
+        "main",
+        "0123",
+        ("a1",),
+        ("z9",),
+        (CHANGE,),
+        (CHANGE,),
+        (SeedDifference("public.orders", ("{}",)),),
+        ("t.c",),
+        FAILURE,
+        (CHANGE,),
+    ),
     running=RunningCode(
         "c0ffee",
         (ModelTable("t", "m", {"note": ModelColumn("TEXT", ("a",))}, (("id",), ("a", "b"))),),
