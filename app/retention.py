@@ -22,12 +22,13 @@ BATCH = 500  # rows of one transaction
 
 # Each takes :project_id, :before and :batch, and is repeated until it finds nothing more. The rows are an array, which
 # is computed once: PostgreSQL may run an IN (SELECT … LIMIT) again for each row, and so go beyond its limit.
-EXPIRE_REPORTS = """
+# Those that older code stored.
+EXPIRE_REPORTS_IN_RUNS = """
     UPDATE run SET report = NULL WHERE project_id = :project_id AND id = ANY (ARRAY(
         SELECT id FROM run WHERE project_id = :project_id AND received_at < :before AND report IS NOT NULL
         LIMIT :batch FOR UPDATE SKIP LOCKED))
 """
-DELETE_REPORTS = """
+EXPIRE_REPORTS = """
     DELETE FROM report WHERE project_id = :project_id AND run_id = ANY (ARRAY(
         SELECT run_id FROM report WHERE project_id = :project_id AND stored_at < :before
         LIMIT :batch FOR UPDATE SKIP LOCKED))
@@ -125,7 +126,7 @@ def prune(engine: Any, *, report_days: int = REPORT_DAYS, run_days: int = RUN_DA
     now = utcnow()
     steps = (
         ("reports expired", EXPIRE_REPORTS, report_days),
-        ("reports deleted", DELETE_REPORTS, report_days),
+        ("reports expired", EXPIRE_REPORTS_IN_RUNS, report_days),
         ("snapshots deleted", DELETE_SNAPSHOTS, report_days),
         ("changes closed", CLOSE_CHANGES, report_days),
         ("runs deleted", DELETE_RUNS, run_days),

@@ -210,6 +210,16 @@ def test_a_build_that_was_cut_short_is_begun_anew(engine: sa.Engine) -> None:
         assert connection.scalar(sa.text(valid)) is True
 
 
+def statements_in(script: str) -> Iterator[str]:
+    """Of what psql would read. The body of a DO block has statements of its own."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if line.endswith(";\n") and statement.count("$$") % 2 == 0:
+            yield statement
+            statement = ""
+
+
 def test_the_printed_sql_makes_the_same_database(
     engine: sa.Engine, blank_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,9 +228,8 @@ def test_the_printed_sql_makes_the_same_database(
     command.upgrade(Config(ROOT / "alembic.ini", output_buffer=printed), "head", sql=True)
 
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for statement in printed.getvalue().split(";\n"):
-            if statement.strip():
-                connection.exec_driver_sql(statement.replace("%", "%%"))
+        for statement in statements_in(printed.getvalue()):
+            connection.exec_driver_sql(statement.replace("%", "%%"))
 
     assert printed.getvalue().startswith("SET lock_timeout = '5s';")
     assert revision_of(engine) == HEAD
@@ -237,9 +246,8 @@ def test_the_printed_downgrade_leaves_nothing(
     command.downgrade(Config(ROOT / "alembic.ini", output_buffer=printed), f"{HEAD}:base", sql=True)
 
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for statement in printed.getvalue().split(";\n"):
-            if statement.strip():
-                connection.exec_driver_sql(statement.replace("%", "%%"))
+        for statement in statements_in(printed.getvalue()):
+            connection.exec_driver_sql(statement.replace("%", "%%"))
         left = connection.scalars(
             sa.text(
                 "SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typname !~ 'alembic_version'"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlmodel import Session, select
 
 from app.database import cap, insert_rows
 from app.gate.report.verdict import Severity
-from app.revisions.models import History, Proof, Revision
+from app.revisions.models import History, Proof, ProvedSchema, Revision
 from app.revisions.schemas import ReportedHistory, Script
 
 MOST_HEADS = 20
@@ -30,13 +30,6 @@ KEEP_NEWEST = """
     AND (proof.schema_after, proof.judged, proof.passed, proof.findings)
         IS DISTINCT FROM (excluded.schema_after, excluded.judged, excluded.passed, excluded.findings)
 """
-STORE_SCHEMA = sa.text("""
-    INSERT INTO proved_schema (project_id, digest, objects)
-    SELECT project_id, report ->> 'digest', report -> 'snapshot' FROM run
-    WHERE project_id = :project_id AND id = :run_id
-    AND jsonb_typeof(report -> 'snapshot') = 'array' AND report ->> 'digest' ~ '^[0-9a-f]{64}$'
-    ON CONFLICT DO NOTHING
-""")
 
 
 def record_history(session: Session, project_id: UUID, reported: ReportedHistory) -> str | None:
@@ -98,8 +91,16 @@ def record_proofs(
             }
         )
     insert_rows(session, Proof, rows, KEEP_NEWEST)
-    if trusted:
-        session.execute(STORE_SCHEMA, {"project_id": project_id, "run_id": run_id})
+
+
+def record_schema(session: Session, project_id: UUID, digest: Any, read_objects: Callable[[], Any]) -> None:
+    """Store the schema that a trusted report had at head, if it is new. Only then are its objects read."""
+    if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+        return
+    is_known = select(ProvedSchema.digest).where(ProvedSchema.project_id == project_id, ProvedSchema.digest == digest)
+    if session.exec(is_known).first() is None and isinstance(objects := read_objects(), list):
+        row = {"project_id": str(project_id), "digest": digest, "objects": objects}
+        insert_rows(session, ProvedSchema, [row], KEEP_FIRST)
 
 
 def _is_open_error(finding: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The stored tables of runs, their checks and their findings."""
+"""The stored tables of runs, their checks and their findings. The project leads every key."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     ForeignKeyConstraint,
     Index,
+    PrimaryKeyConstraint,
     String,
     UniqueConstraint,
     false,
@@ -28,10 +29,10 @@ class Run(Table, table=True):
     """One report. Its columns repeat the parts that are searched or listed."""
 
     __table_args__ = (
+        PrimaryKeyConstraint("project_id", "id"),
         UniqueConstraint("project_id", "digest"),
         CheckConstraint("length(digest) = 32", name="digest_is_a_sha256"),
         CheckConstraint("duration_ms >= 0", name="duration_is_not_negative"),
-        Index("ix_run_project_id_id", "project_id", "id", unique=True),
         # The order of the list of runs, and the key of its cursor.
         Index("ix_run_project_id_received_at_id", "project_id", "received_at", "id"),
         Index("ix_run_project_id_commit", "project_id", "commit"),
@@ -40,7 +41,7 @@ class Run(Table, table=True):
         Index("ix_run_project_id_verdict_received_at_id", "project_id", "verdict", "received_at", "id"),
     )
 
-    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    id: UUID = Field(default_factory=uuid7)
     # Evidence must not be deleted by mistake: a project with runs can be archived, but not deleted.
     project_id: UUID = Field(foreign_key="project.id", ondelete="RESTRICT")
     digest: bytes  # sha256 of the canonical report
@@ -66,7 +67,7 @@ class Run(Table, table=True):
     history: str | None = Field(default=None, max_length=64)  # the digest of revisions.History; NULL in older runs
     # The number of findings by severity, without accepted ones. NULL in runs stored by older code: those are counted.
     finding_counts: dict[str, int] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
-    # Older code reads it here, and finds no report where it is NULL. Newer code reads it in Report.
+    # Where older code stored it. The column can be dropped when the last of these has expired.
     report: Any = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
 
 
@@ -87,28 +88,33 @@ class Report(Table, table=True):
 class RunCheck(Table, table=True):
     """The outcome of one check in one run."""
 
-    __table_args__ = (CheckConstraint("duration_ms >= 0", name="duration_is_not_negative"),)
+    __table_args__ = (
+        PrimaryKeyConstraint("project_id", "run_id", "position"),
+        ForeignKeyConstraint(["project_id", "run_id"], ["run.project_id", "run.id"], ondelete="CASCADE"),
+        CheckConstraint("duration_ms >= 0", name="duration_is_not_negative"),
+    )
 
-    run_id: UUID = Field(foreign_key="run.id", ondelete="CASCADE", primary_key=True)
-    position: int = Field(primary_key=True)  # in the report
+    run_id: UUID
+    position: int  # in the report
     check: str = Field(max_length=63)
     outcome: Outcome = Field(sa_type=labels_of(Outcome, "check_outcome"))
     reason: str | None = None  # why it was skipped
     duration_ms: float
-    project_id: UUID | None = None  # that of the run. NULL if older code stored it
+    project_id: UUID
 
 
 class RunFinding(Table, table=True):
     """One finding of one check. Two findings of a run may have the same fingerprint: the same defect in two places."""
 
     __table_args__ = (
+        PrimaryKeyConstraint("project_id", "run_id", "position"),
+        ForeignKeyConstraint(["project_id", "run_id"], ["run.project_id", "run.id"], ondelete="CASCADE"),
         CheckConstraint("line > 0", name="line_is_positive"),
-        Index("ix_run_finding_fingerprint", "fingerprint"),  # for older code
         Index("ix_run_finding_project_id_fingerprint_run_id", "project_id", "fingerprint", "run_id"),
     )
 
-    run_id: UUID = Field(foreign_key="run.id", ondelete="CASCADE", primary_key=True)
-    position: int = Field(primary_key=True)  # in the report
+    run_id: UUID
+    position: int  # in the report
     check: str = Field(max_length=63)
     severity: Severity = Field(sa_type=labels_of(Severity, "finding_severity"))
     revision: str | None = Field(default=None, max_length=255)
@@ -122,5 +128,4 @@ class RunFinding(Table, table=True):
     line: int | None = None
     fingerprint: str = Field(max_length=128)
     allowed: str | None = None  # the reason why it was accepted
-    # That of the run, so that a fingerprint is searched in one project. NULL if older code stored it.
-    project_id: UUID | None = None
+    project_id: UUID

@@ -170,6 +170,7 @@ class PostedReport(Posted):
     checks: Few[Check] = []
     findings: Many[Finding] = []
     steps: All[Annotated[Step, Unkept]] = []
+    digest: Any = Field(default=None, description="The SHA-256 of that schema.")
     snapshot: All[Annotated[dict[str, Any], Unkept]] | None = Field(default=None, description="The schema at head.")
 
     def derived_verdict(self) -> Verdict:
@@ -208,8 +209,11 @@ class ReadReport(NamedTuple):
 
     view: PostedReport
     content: bytes  # the report as it was posted, compressed by gzip
-    text: str  # the report as JSON with sorted keys and without white space
-    digest: bytes  # SHA-256 of the text
+    digest: bytes  # SHA-256 of the report with sorted keys and without white space
+
+    def read_snapshot(self) -> Any:
+        """The schema at head, which is not kept in memory, since few reports have one that is new."""
+        return from_json(gzip.decompress(self.content)).get("snapshot")
 
 
 def read_report(pieces: list[bytes]) -> ReadReport:
@@ -223,9 +227,8 @@ def read_report(pieces: list[bytes]) -> ReadReport:
             (".".join(map(str, each["loc"])) or "body", each["msg"]) for each in error.errors(include_input=False)
         ]
         raise ReportRefused(errors[:MOST_ERRORS]) from None
-    text = canonical_json(content)
-    compressed = gzip.compress(body, COMPRESSION, mtime=0)
-    return ReadReport(view, compressed, text, hashlib.sha256(text.encode()).digest())
+    digest = hashlib.sha256(canonical_json(content).encode()).digest()
+    return ReadReport(view, gzip.compress(body, COMPRESSION, mtime=0), digest)
 
 
 def join(pieces: list[bytes]) -> bytes:

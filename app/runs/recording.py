@@ -6,7 +6,6 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
@@ -16,7 +15,7 @@ from app.gate.report.verdict import Severity, Verdict
 from app.projects.models import Project
 from app.projects.service import require_open
 from app.projects.tokens import token_of
-from app.revisions.recording import record_history, record_proofs
+from app.revisions.recording import record_history, record_proofs, record_schema
 from app.revisions.schemas import ReportedHistory
 from app.runs.models import Report, Run, RunCheck, RunFinding
 from app.runs.posted import PostedReport, ReadReport
@@ -73,16 +72,23 @@ def _recorded_before(session: Session, project: Project, run: RunRead, report: R
         is_run = (col(Run.project_id) == project.id) & (col(Run.id) == run.id)
         session.execute(sa.update(Run).where(is_run).values(trusted=True, history=history))
         run = run.model_copy(update={"trusted": True})
-        _record_evidence(session, project, run, reported, history)
+        _record_evidence(session, project, run, report, reported, history)
     return Recorded(_with_forks(session, project, run), is_new=False)
 
 
 def _record_evidence(
-    session: Session, project: Project, run: RunRead | Run, reported: ReportedHistory, history: str | None
+    session: Session,
+    project: Project,
+    run: RunRead | Run,
+    report: ReadReport,
+    reported: ReportedHistory,
+    history: str | None,
 ) -> None:
     """What the run says about revisions and changes. One that could verify nothing says nothing."""
     if run.verdict is not Verdict.ERROR:
         record_proofs(session, project.id, run.id, reported, trusted=run.trusted)
+        if run.trusted:
+            record_schema(session, project.id, report.view.digest, report.read_snapshot)
         source = Source(run.change, run.branch, run.head_sha, run.trusted)
         note_report(session, project.id, source, reported, history)
 
@@ -113,14 +119,13 @@ def _store(session: Session, project: Project, report: ReadReport, context: RunC
         started_at=view.started_at,
         duration_ms=view.duration_ms,
         finding_counts={severity: counts[severity] for severity in Severity},
-        report=sa.cast(sa.literal(report.text, sa.Text), JSONB),
     )
     session.add(run)
     session.flush()  # first, since the other rows refer to it
     session.add(Report(project_id=project.id, run_id=run.id, content=report.content))
     insert_rows(session, RunCheck, _checks(run, view))
     insert_rows(session, RunFinding, _findings(run, view))
-    _record_evidence(session, project, run, reported, run.history)
+    _record_evidence(session, project, run, report, reported, run.history)
 
 
 def _checks(run: Run, view: PostedReport) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field, TypeAdapter
-from sqlalchemy import Row, Select, Text, bindparam, case, cast, func, or_, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Text, bindparam, case, cast, func, tuple_
 from sqlmodel import Session, SQLModel, col, select
 
 from app.gate.report.verdict import Verdict
@@ -31,17 +31,19 @@ def columns_for(answer: type[BaseModel], model: type[SQLModel]) -> Select[Any]:
     return columns
 
 
+def is_of_run(model: type[RunCheck] | type[RunFinding]) -> ColumnElement[bool]:
+    return (col(model.project_id) == bindparam("project_id")) & (col(model.run_id) == bindparam("run_id"))
+
+
 # Built once, since that takes longer than running them.
 SUMMARIES = columns_for(RunRead, Run)
 IS_RUN = (col(Run.project_id) == bindparam("project_id")) & (col(Run.id) == bindparam("run_id"))
 SUMMARY = SUMMARIES.where(IS_RUN)
-CHECKS = (
-    columns_for(CheckRead, RunCheck).where(col(RunCheck.run_id) == bindparam("run_id")).order_by(col(RunCheck.position))
-)
+CHECKS = columns_for(CheckRead, RunCheck).where(is_of_run(RunCheck)).order_by(col(RunCheck.position))
 FINDINGS = (
     columns_for(FindingRead, RunFinding)
     .add_columns(col(RunFinding.position))
-    .where(col(RunFinding.run_id) == bindparam("run_id"), col(RunFinding.position) > bindparam("after"))
+    .where(is_of_run(RunFinding), col(RunFinding.position) > bindparam("after"))
     .order_by(col(RunFinding.position))
     .limit(bindparam("at_most"))
 )
@@ -76,15 +78,14 @@ def list_runs(
         query = query.where(tuple_(*decode_cursor(cursor, TIME_AND_ID)) > KEY)
     query = query.order_by(col(Run.received_at).desc(), col(Run.id).desc()).limit(limit + 1)
     rows = session.execute(query).all()
-    items = summaries(session, rows[:limit])
+    items = summaries(session, project.id, rows[:limit])
     last = (items[-1].received_at.isoformat(), str(items[-1].id)) if items else None
     return Page(items=items, next_cursor=encode_cursor(last) if len(rows) > limit else None)
 
 
 def runs_with(project: Project, fingerprint: str) -> Select[Any]:
-    """The runs that have such a finding, also those of other projects whose findings were stored without a project."""
-    is_of_project = or_(col(RunFinding.project_id) == project.id, col(RunFinding.project_id).is_(None))
-    return select(RunFinding.run_id).where(is_of_project, RunFinding.fingerprint == fingerprint)
+    """The runs that have such a finding."""
+    return select(RunFinding.run_id).where(RunFinding.project_id == project.id, RunFinding.fingerprint == fingerprint)
 
 
 def read_run(session: Session, project: Project, run_id: UUID) -> RunDetail:
@@ -93,7 +94,7 @@ def read_run(session: Session, project: Project, run_id: UUID) -> RunDetail:
     summary = find_summary(session, SUMMARY, values)
     if summary is None:
         raise RunNotFound(run_id)
-    findings = page_of_findings(session, run_id, cursor=None, limit=FINDINGS_OF_A_RUN)
+    findings = page_of_findings(session, project, run_id, cursor=None, limit=FINDINGS_OF_A_RUN)
     return RunDetail(
         **dict(summary),
         checks=[CheckRead(**row._mapping) for row in session.execute(CHECKS, values)],
@@ -108,7 +109,7 @@ def list_findings(
     """In the order of the report. Raises RunNotFound."""
     if session.execute(select(Run.id).where(IS_RUN), {"project_id": project.id, "run_id": run_id}).first() is None:
         raise RunNotFound(run_id)
-    return page_of_findings(session, run_id, cursor=cursor, limit=limit)
+    return page_of_findings(session, project, run_id, cursor=cursor, limit=limit)
 
 
 def read_report(session: Session, project: Project, run_id: UUID) -> bytes:
@@ -123,26 +124,30 @@ def read_report(session: Session, project: Project, run_id: UUID) -> bytes:
 
 
 def find_summary(session: Session, query: Select[Any], values: Mapping[str, Any]) -> RunRead | None:
-    """The one run that the query selects, or None."""
-    return next(iter(summaries(session, session.execute(query, values).all())), None)
+    """The one run of the project in `values` that the query selects, or None."""
+    return next(iter(summaries(session, values["project_id"], session.execute(query, values).all())), None)
 
 
-def summaries(session: Session, rows: Sequence[Row[Any]]) -> list[RunRead]:
+def summaries(session: Session, project_id: UUID, rows: Sequence[Row[Any]]) -> list[RunRead]:
     """The rows as answers, with the number of findings."""
-    counts_by_run = count_findings(session, [row.id for row in rows if row.finding_counts is None])
+    counts_by_run = count_findings(session, project_id, [row.id for row in rows if row.finding_counts is None])
     return [
         RunRead(**{**row._mapping, "finding_counts": Counts(**(row.finding_counts or counts_by_run[row.id]))})
         for row in rows
     ]
 
 
-def count_findings(session: Session, run_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
+def count_findings(session: Session, project_id: UUID, run_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
     """By severity, for runs stored without these numbers, in one query."""
     counts_by_run: dict[UUID, dict[str, int]] = defaultdict(dict)
     if run_ids:
         rows = session.exec(
             select(RunFinding.run_id, RunFinding.severity, func.count())
-            .where(col(RunFinding.run_id).in_(run_ids), col(RunFinding.allowed).is_(None))
+            .where(
+                RunFinding.project_id == project_id,
+                col(RunFinding.run_id).in_(run_ids),
+                col(RunFinding.allowed).is_(None),
+            )
             .group_by(col(RunFinding.run_id), col(RunFinding.severity))
         )
         for run_id, severity, count in rows:
@@ -150,9 +155,12 @@ def count_findings(session: Session, run_ids: Sequence[UUID]) -> dict[UUID, dict
     return counts_by_run
 
 
-def page_of_findings(session: Session, run_id: UUID, *, cursor: str | None, limit: int) -> Page[FindingRead]:
+def page_of_findings(
+    session: Session, project: Project, run_id: UUID, *, cursor: str | None, limit: int
+) -> Page[FindingRead]:
     after = -1 if cursor is None else decode_cursor(cursor, POSITION)
-    rows = session.execute(FINDINGS, {"run_id": run_id, "after": after, "at_most": limit + 1}).all()
+    values = {"project_id": project.id, "run_id": run_id, "after": after, "at_most": limit + 1}
+    rows = session.execute(FINDINGS, values).all()
     return Page(
         items=[FindingRead(**row._mapping) for row in rows[:limit]],
         next_cursor=encode_cursor(rows[limit - 1].position) if len(rows) > limit else None,

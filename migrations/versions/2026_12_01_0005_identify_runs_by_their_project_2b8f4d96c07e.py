@@ -9,6 +9,8 @@ Create Date: 2026-12-01 00:05:12+00:00
 
 from alembic import op
 
+# overproof: allow breaking-change: the ID alone is unique already
+
 revision = "2b8f4d96c07e"
 down_revision = "93d1c6e05a7f"
 branch_labels = None

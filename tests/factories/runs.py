@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import secrets
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory
 
@@ -30,7 +29,6 @@ class RunFactory(StoredFactory):
     started_at = LazyAttribute(lambda run: run.received_at)
     duration_ms = 1234.5
     received_at = Sequence(lambda n: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=n))
-    report: Any = LazyFunction(dict)
 
 
 class ReportFactory(StoredFactory):
@@ -50,6 +48,7 @@ class RunCheckFactory(StoredFactory):
         exclude = ("run",)
 
     run = SubFactory(RunFactory)
+    project_id = LazyAttribute(lambda check: check.run.project_id)
     run_id = LazyAttribute(lambda check: check.run.id)
     position = Sequence(lambda n: n)
     check = "round-trip"
@@ -63,6 +62,7 @@ class RunFindingFactory(StoredFactory):
         exclude = ("run",)
 
     run = SubFactory(RunFactory)
+    project_id = LazyAttribute(lambda finding: finding.run.project_id)
     run_id = LazyAttribute(lambda finding: finding.run.id)
     position = Sequence(lambda n: n)
     check = "round-trip"

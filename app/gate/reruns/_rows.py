@@ -12,7 +12,7 @@ from app.gate.rows.trial import RowsTrial, TrialResult
 from app.gate.walk.client import DriverClient
 from app.gate.walk.state import Walk
 
-COMMITTING_REVISIONS = 5  # that are tried over rows: each may need a separate database
+COMMITTING_REVISIONS = 12  # that are tried over rows: each may need a separate database
 
 
 def postponed_revisions(walk: Walk) -> list[str]:
