@@ -27,6 +27,7 @@ from app.large_answers import Sending
 from app.metrics import Measure, Metrics
 from app.projects import routes as projects
 from app.projects.errors import TokenMissing, TokenUnknown
+from app.rate_limit import RateLimit, TooManyRequests
 from app.revisions import routes as revisions
 from app.runs import routes as runs
 from app.schema_version import require_head
@@ -40,7 +41,7 @@ the record of what was proved.
 Every request needs a token (`Authorization: Bearer ovp_…`), which gives access to its own project. Lists are paged: send
 the `next_cursor` of a page as `cursor` to get the next one, or follow the header `Link` with `rel="next"`. Every error
 is `application/problem+json`: its `type` ends in a stable name for programs, and its `detail` is human-readable. After a
-503 with `Retry-After` the request can be sent again: it was not started, or the database did not answer. Reports are
+429 or 503 with `Retry-After` the request can be sent again: it was not started, or the database did not answer. Reports are
 identified by their content, so posting one twice stores it once. Bodies are JSON, with the `Content-Type`
 `application/json`, and may have the `Content-Encoding` `gzip`.
 """
@@ -98,13 +99,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, limits=body_limits(settings))
     app.add_middleware(Head)
     app.add_middleware(RefuseWhenFull, prefix=API)
+    app.add_middleware(
+        RateLimit,
+        prefix=API,
+        of_token=settings.requests_per_minute,
+        of_address=settings.requests_per_minute_of_address,
+    )
     app.add_middleware(CorrelationIdMiddleware)
     app.add_middleware(Measure, metrics=app.state.metrics)
     errors.install(app)
     api = APIRouter(
         prefix=API,
         dependencies=[Depends(require_known_parameters), Depends(require_json)],
-        responses=errors.documented(TokenMissing, TokenUnknown, errors.Invalid, Overloaded),
+        responses=errors.documented(TokenMissing, TokenUnknown, errors.Invalid, TooManyRequests, Overloaded),
     )
     for router in API_ROUTERS:
         api.include_router(router)

@@ -31,6 +31,8 @@ class Settings:
     pool_size: int = 10  # requests that each process handles concurrently, each with its own connection
     queue_length: int = 200  # requests that may wait for a free connection; further ones get a 503
     queue_timeout_s: float = 10.0  # how long a request waits before it gets a 503
+    requests_per_minute: int = 6_000  # of one token, in each process; 0: no limit
+    requests_per_minute_of_address: int = 12_000  # of one client's address, in each process; 0: no limit
     statement_timeout_s: float = 30.0  # PostgreSQL cancels a statement that takes longer
     idle_timeout_s: float = 30.0  # PostgreSQL ends a session whose transaction is idle for longer
     max_body_bytes: int = 64 * 1024  # of every request except a posted report
@@ -50,6 +52,15 @@ class Settings:
         return cls(
             database_url=database_url(environment),
             pool_size=whole_number(environment, "OVERPROOF_POOL_SIZE", cls.pool_size, least=1),
+            requests_per_minute=whole_number(
+                environment, "OVERPROOF_REQUESTS_PER_MINUTE", cls.requests_per_minute, least=0
+            ),
+            requests_per_minute_of_address=whole_number(
+                environment,
+                "OVERPROOF_REQUESTS_PER_MINUTE_OF_ADDRESS",
+                cls.requests_per_minute_of_address,
+                least=0,
+            ),
             max_report_bytes=whole_number(environment, "OVERPROOF_MAX_REPORT_BYTES", cls.max_report_bytes, least=1),
             secret_key=secret_key(environment),
         )

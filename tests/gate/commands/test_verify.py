@@ -723,7 +723,7 @@ def test_a_record_that_cannot_be_is_refused_before_anything_runs(gate: Gate, opt
 
 def test_the_projects_command_does_not_get_the_token(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OVERPROOF_TOKEN", "ovp_secret")
-    monkeypatch.setattr(_submission, "submit", lambda *arguments: _submission.Submitted("", []))
+    monkeypatch.setattr(_submission, "submit", lambda *arguments: _submission.Submitted("", "", []))
 
     run("--submit", SHOP)
 

@@ -62,7 +62,7 @@ class _Judge:
         seen: set[str] = set()
         for refused in self._refused:
             is_explained = any(_explains(each.change, refused) for each in kept)
-            # Nobody knows whether the code has an ON CONFLICT: one counts where the revision drops the key.
+            # Whether the code has an ON CONFLICT is not known: one counts where the revision drops the key.
             is_sent = refused.action != "ON CONFLICT" and not self._is_left_empty(refused)
             if is_sent and not is_explained and refused.table not in seen:
                 seen.add(refused.table)

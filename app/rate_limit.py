@@ -1,0 +1,87 @@
+"""A limit on the requests of one token, and of one address, in a minute.
+
+It is for a client that is out of control, so it is high, and each process counts for itself. A minute begins for all at
+once, and what was counted in the one before it is forgotten: so the memory that this needs is bounded by the requests
+of one minute, whatever tokens a client makes up. A library would cost more than a request may here: `limits` looks
+through all clients a hundred times a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import Refusal, answer_refusal
+
+MINUTE_S = 60.0
+
+
+class TooManyRequests(Refusal):
+    """The token, or the client's address, has sent too many requests in this minute."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, whose: str, limit: int) -> None:
+        super().__init__(
+            f"{whose} has sent more than {limit} requests in a minute. This one was not started: send it again after"
+            " the seconds in Retry-After."
+        )
+
+
+class Counted:
+    """The requests of each client in this minute."""
+
+    def __init__(self, limit: int, clock: Callable[[], float]) -> None:
+        self.limit = limit  # 0: none
+        self.clock = clock
+        self._minute = 0.0
+        self._requests: Counter[bytes] = Counter()
+
+    def is_too_many(self, client: bytes) -> bool:
+        """Counts a request."""
+        minute = self.clock() // MINUTE_S
+        if minute != self._minute:
+            self._minute = minute
+            self._requests.clear()
+        self._requests[client] += 1
+        return 0 < self.limit < self._requests[client]
+
+
+class RateLimit:
+    """ASGI middleware: refuses a request before its path, its token and its body are looked at."""
+
+    def __init__(
+        self, app: ASGIApp, prefix: str, *, of_token: int, of_address: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.app = app
+        self.prefix = prefix  # of the paths that are limited
+        self.clock = clock
+        self.tokens = Counted(of_token, clock)
+        self.addresses = Counted(of_address, clock)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused = self._find_refusal(scope) if scope["type"] == "http" else None
+        if refused is None:
+            await self.app(scope, receive, send)
+            return
+        answer = await answer_refusal(Request(scope), refused)
+        answer.headers["Retry-After"] = str(math.ceil(MINUTE_S - self.clock() % MINUTE_S))
+        await answer(scope, receive, send)
+
+    def _find_refusal(self, scope: Scope) -> TooManyRequests | None:
+        if not scope["path"].startswith(self.prefix):
+            return None
+        address = (scope.get("client") or ("",))[0]
+        if self.addresses.is_too_many(address.encode()):
+            return TooManyRequests("The address of the client", self.addresses.limit)
+        token = next((value for name, value in scope["headers"] if name == b"authorization"), None)
+        if token is not None and self.tokens.is_too_many(hashlib.sha256(token).digest()):
+            return TooManyRequests("The token", self.tokens.limit)
+        return None

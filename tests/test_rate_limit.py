@@ -1,0 +1,129 @@
+"""Who sends too many requests is told when to come back, and nobody else is kept waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
+
+from app.rate_limit import RateLimit
+from app.settings import SettingRefused, Settings
+
+
+class Clock:
+    now_s = 90.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Client:
+    """Sends requests to an application behind the limit."""
+
+    def __init__(self, **limits: int) -> None:
+        self.clock = Clock()
+        self.app = RateLimit(self.answer, "/api", clock=self.clock, **{"of_token": 0, "of_address": 0} | limits)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    def ask(self, *, token: str | None = None, address: str = "192.0.2.1", path: str = "/api/v1/projects") -> Any:
+        """The status, and the seconds in Retry-After."""
+        headers = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
+        scope = {"type": "http", "method": "GET", "path": path, "headers": headers, "client": (address, 1)}
+        sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        asyncio.run(self.app(scope, self.nothing, send))
+        after = dict(sent[0]["headers"]).get(b"retry-after")
+        return sent[0]["status"], None if after is None else int(after)
+
+    async def nothing(self) -> Message:
+        raise AssertionError
+
+
+def test_a_token_that_is_out_of_control_is_refused_until_the_minute_is_over() -> None:
+    client = Client(of_token=2)
+
+    answers = [client.ask(token="one", address=f"192.0.2.{number}") for number in range(3)]
+    other = client.ask(token="other")
+    client.clock.now_s = 119.5
+    late = client.ask(token="one")
+    client.clock.now_s = 120.0
+    next_minute = client.ask(token="one")
+
+    assert answers == [(200, None), (200, None), (429, 30)]
+    assert other == (200, None)
+    assert late == (429, 1)
+    assert next_minute == (200, None)
+
+
+def test_tokens_that_are_made_up_are_counted_together_by_their_address() -> None:
+    client = Client(of_address=2)
+
+    answers = [client.ask(token=f"made up {number}")[0] for number in range(4)]
+
+    assert answers == [200, 200, 429, 429]
+    assert client.ask(address="192.0.2.2")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics"])
+def test_what_watches_the_service_is_not_limited(path: str) -> None:
+    client = Client(of_address=1, of_token=1)
+
+    assert {client.ask(path=path)[0] for _ in range(5)} == {200}
+
+
+def test_0_is_no_limit() -> None:
+    client = Client()
+
+    assert {client.ask(token="one")[0] for _ in range(100)} == {200}
+
+
+def test_what_was_counted_is_forgotten_with_its_minute() -> None:
+    client = Client(of_token=5)
+    for number in range(100):
+        client.ask(token=str(number))
+
+    client.clock.now_s += 60
+    client.ask(token="one")
+
+    assert len(client.app.tokens._requests) == 1
+
+
+def test_the_refusal_is_a_problem(built_app: FastAPI, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert client.get("/api/v1/projects").status_code == 401
+    layer: Any = built_app.middleware_stack
+    while not isinstance(layer, RateLimit):
+        layer = layer.app
+    monkeypatch.setattr(layer.addresses, "limit", 1)
+
+    client.get("/api/v1/projects")
+    refused = client.get("/api/v1/projects")
+
+    assert refused.status_code == 429
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.json()["type"] == "urn:overproof:problem:too-many-requests"
+    assert "more than 1 requests" in refused.json()["detail"]
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert refused.headers["x-request-id"]
+
+
+def test_the_limits_are_settings() -> None:
+    url = {"DATABASE_URL": "postgresql:///overproof"}
+
+    default = Settings.from_environment(url)
+    given = Settings.from_environment(
+        url | {"OVERPROOF_REQUESTS_PER_MINUTE": "7", "OVERPROOF_REQUESTS_PER_MINUTE_OF_ADDRESS": "0"}
+    )
+
+    assert (default.requests_per_minute, default.requests_per_minute_of_address) == (6_000, 12_000)
+    assert (given.requests_per_minute, given.requests_per_minute_of_address) == (7, 0)
+    with pytest.raises(SettingRefused, match="OVERPROOF_REQUESTS_PER_MINUTE"):
+        Settings.from_environment(url | {"OVERPROOF_REQUESTS_PER_MINUTE": "-1"})
