@@ -99,7 +99,7 @@ def database_url(environment: Mapping[str, str] = os.environ) -> sa.URL:
             "as in DATABASE_URL=postgresql://user:password@localhost/overproof"
         )
     try:
-        url = sa.make_url(text)
+        url = _read_url(text)
     except (ArgumentError, ValueError):
         raise DatabaseRefused(f"DATABASE_URL is malformed: {_NOT_A_URL}") from None
     for is_wrong, message in _WRONG_URLS:
@@ -111,6 +111,26 @@ def database_url(environment: Mapping[str, str] = os.environ) -> sa.URL:
             password=password if isinstance(password, str) else password[-1]
         )
     return url.set(drivername="postgresql+psycopg2")
+
+
+def _read_url(text: str) -> sa.URL:
+    """Several hosts, as libpq has them in a URL, are in the query of SQLAlchemy's. Raises ArgumentError and ValueError.
+
+    Of several, the one that accepts writes is wanted: after a failover, the standby that was promoted.
+    """
+    several = re.fullmatch(r"(\w+(?:\+\w+)?://(?:[^/?#@]*@)?)((?:[\w.-]+(?::\d+)?,)+[\w.-]+(?::\d+)?)([/?].*)?", text)
+    if several is None:
+        url = sa.make_url(text)
+    else:
+        before, hosts, after = several.groups(default="")
+        url = sa.make_url(before + after).update_query_pairs([("host", host) for host in hosts.split(",")])
+    if len(hosts_of(url)) > 1 and "target_session_attrs" not in url.query:
+        url = url.update_query_dict({"target_session_attrs": "read-write"})
+    return url
+
+
+def hosts_of(url: sa.URL) -> Sequence[str]:
+    return [url.host] if url.host else url.normalized_query.get("host", ())
 
 
 _NOT_A_URL = (
@@ -173,12 +193,17 @@ def connection_failure(error: DBAPIError, url: sa.URL) -> str:
     "ann"\\n'
     """
     lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()] or [type(error.orig).__name__]
-    reason = re.sub(r"^.*?(?:FATAL|PANIC|ERROR):\s*", "", lines[0])
-    reason = re.sub(r"^connection to server (?:at|on socket) .*? failed:\s*", "", reason).rstrip(".")
-    where = f"{url.host or url.query.get('host') or 'the local socket'}{f':{url.port}' if url.port else ''}"
+    failures = [line for line in lines if " failed: " in line] or lines[:1]  # of each host
+    reason = "; ".join(map(_reason_in, failures))
+    where = f"{' or '.join(hosts_of(url)) or 'the local socket'}{f':{url.port}' if url.port else ''}"
     name = url.database or url.query.get("dbname")
     if re.search(r'database "[^"]*" does not exist', reason):
         return f"there is no database {name!r} on {where}: create it (createdb {name}) or correct DATABASE_URL"
     if "authentication failed" in reason or "no password supplied" in reason:
         return f"PostgreSQL on {where} refused the user or password of DATABASE_URL: {reason}"
     return f"cannot connect to the database {name!r} on {where}, which DATABASE_URL names: {reason}"
+
+
+def _reason_in(line: str) -> str:
+    reason = re.sub(r"^.*?(?:FATAL|PANIC|ERROR):\s*", "", line)
+    return re.sub(r"^connection to server (?:at|on socket) .*? failed:\s*", "", reason).rstrip(".")

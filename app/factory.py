@@ -70,6 +70,7 @@ API_ROUTERS = (
     environments.waivers_router,
     audit.router,
 )
+READ_ONLY_SQL_TRANSACTION = "25006"
 TAKE_REPORTS = (("POST", "/runs"), ("POST", "/snapshots"))
 
 
@@ -188,6 +189,15 @@ def engine_for(settings: Settings) -> sa.Engine:
             ):
                 cursor.execute("SELECT set_config(%s, %s, false)", [name, str(int(seconds * 1000))])
         connection.commit()
+
+    @sa.event.listens_for(engine, "handle_error")
+    def leave_standby(context: sa.engine.ExceptionContext) -> None:
+        # The server accepts no writes any more: after a failover, another one does. All connections are made again.
+        if getattr(context.original_exception, "pgcode", None) == READ_ONLY_SQL_TRANSACTION:
+            context.is_disconnect = True
+            raise sa.exc.OperationalError(
+                context.statement, None, context.original_exception, hide_parameters=True, connection_invalidated=True
+            )
 
     return engine
 

@@ -216,3 +216,20 @@ def test_a_client_that_hangs_up_leaves_no_traceback(live: TestClient) -> None:
             await upload.task  # what a server logs with its traceback is what rises out of the application
 
     asyncio.run(main())
+
+
+def test_a_server_that_accepts_no_writes_any_more_is_left(live: TestClient, migrated_database: Database) -> None:
+    """As where a primary was made a standby, and its connections were kept."""
+    read_only = "default_transaction_read_only"
+    assert live.post("/api/v1/projects", json={"slug": "before", "name": "x"}).status_code == 201
+
+    with migrated_database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {migrated_database.name} SET {read_only} = on")
+        with live.app.state.workers.engine.begin() as pooled:  # type: ignore[attr-defined]
+            pooled.exec_driver_sql(f"SET {read_only} = on")
+        refused = live.post("/api/v1/projects", json={"slug": "meanwhile", "name": "x"})
+        cursor.execute(f"ALTER DATABASE {migrated_database.name} RESET {read_only}")
+    accepted = live.post("/api/v1/projects", json={"slug": "after", "name": "x"})
+
+    assert (refused.status_code, refused.json()["type"].rpartition(":")[2]) == (503, "database-unavailable")
+    assert accepted.status_code == 201

@@ -36,6 +36,14 @@ SECRET = "opensesame"
         ("postgresql:///shop?host=%2Frun%2Fpg", "postgresql+psycopg2:///shop?host=%2Frun%2Fpg"),
         ("postgresql://db/shop?sslmode=require", "postgresql+psycopg2://db/shop?sslmode=require"),
         ("postgresql://ann@db/shop?password=x", "postgresql+psycopg2://ann:x@db/shop"),
+        (
+            "postgres://ann:x@db-1:5433,db-2/shop",
+            "postgresql+psycopg2://ann:x@/shop?host=db-1%3A5433&host=db-2&target_session_attrs=read-write",
+        ),
+        (
+            "postgresql://db-1,db-2,db-3/shop?target_session_attrs=any",
+            "postgresql+psycopg2:///shop?host=db-1&host=db-2&host=db-3&target_session_attrs=any",
+        ),
     ],
 )
 def test_what_hosts_hand_out_means_psycopg2(given: str, meant: str) -> None:
@@ -48,6 +56,7 @@ WRONG_URLS = {
     "shop": "is malformed",
     f"ann:{SECRET}@db/shop": "is malformed",
     f"postgresql://ann:{SECRET}@db:port/shop": "is malformed",
+    f"postgresql://ann:{SECRET}@db-1,db-2:port/shop": "is malformed",
     f"postgresql://ann:{SECRET}@db:70000/shop": "70000 is not a port number",
     f"postgresql://ann:{SECRET}@db": "it names no database",
     f"postgresql://ann:x@{SECRET}@db/shop": "percent-encode special characters",
@@ -74,6 +83,10 @@ def unreachable(server: Database) -> str:
     return f"postgresql://ann:{SECRET}@127.0.0.1:1/shop"
 
 
+def unreachable_anywhere(server: Database) -> str:
+    return f"postgresql://ann:{SECRET}@127.0.0.1:1,127.0.0.1:2/shop"
+
+
 def with_wrong_password(server: Database) -> str:
     return f"postgresql://{server.user}:{SECRET}@{server.host}:{server.port}/{server.name}"
 
@@ -88,6 +101,7 @@ def with_unknown_option(server: Database) -> str:
 
 NO_CONNECTION: dict[Callable[[Database], str], str] = {
     unreachable: "cannot connect to the database 'shop' on 127.0.0.1:1, which DATABASE_URL names: Connection refused",
+    unreachable_anywhere: "on 127.0.0.1:1 or 127.0.0.1:2, which DATABASE_URL names: Connection refused; Connection refused",
     with_wrong_password: "refused the user or password of DATABASE_URL",
     without_database: "there is no database",
     with_unknown_option: "cannot connect to the database",

@@ -2,124 +2,58 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from http.client import HTTPException
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
-import sqlalchemy as sa
-from sqlmodel import Session
 
+from app.gate.server._accounts import find_able_account, find_account
+from app.gate.server._cluster import SETTINGS, Address, Cluster, initialise, start
+from app.gate.server.binaries import find_binaries
 from app.gate.server.database import Database
 from app.gate.server.persistent import persistent_database
-from tests import factories
+from app.gate.supervisor.client import Supervisor
+from tests.services import PATIENCE_S, RUNS, Clients, prepare, service_process, stored_runs
 
-ROOT = Path(__file__).parents[1]
 CLIENTS = 4
-MOST_POSTS = 2_000  # of all clients together
-PATIENCE_S = 60.0
-SECRET = "ovp_of_the_pipeline"
+pytestmark = pytest.mark.processes
 
 
 @pytest.fixture
-def durable_database(tmp_path: Path, processes: None) -> Iterator[Database]:
+def durable_database(tmp_path: Path) -> Iterator[Database]:
     """A server of its own, with PostgreSQL's usual durability, for what must not happen to the server of all tests."""
     with persistent_database(tmp_path / "serve") as database:
-        environ = os.environ | {"DATABASE_URL": database.url("psycopg2")}
-        upgrade = [sys.executable, "-m", "alembic", "upgrade", "head"]
-        subprocess.run(upgrade, cwd=ROOT, env=environ, capture_output=True, check=True)
-        engine = sa.create_engine(database.url("psycopg2"), poolclass=sa.NullPool)
-        with Session(engine) as session, session.begin():
-            factories.store_in(session)
-            factories.ApiTokenFactory(secret=SECRET, project=factories.ProjectFactory(slug="shop"))
-            factories.store_in(None)
+        prepare(database)
         yield database
 
 
-@pytest.fixture
-def service(durable_database: Database) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process of `overproof serve`, and the URL to which reports are posted."""
-    command = [sys.executable, "-m", "uvicorn", "--factory", "app.factory:create_app", "--port", "0"]
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": durable_database.url("psycopg2"), "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stderr is not None
-        begin = next(line for line in process.stderr if "running on" in line or process.poll() is not None)
-        url = begin.partition("running on ")[2].split()[0]
-        drain = threading.Thread(target=process.stderr.read)
-        drain.start()
-        yield process, f"{url}/api/v1/projects/shop/runs"
-        process.kill()
-        drain.join()
-
-
-@dataclass
-class Clients:
-    """They post different reports until the service is gone."""
-
-    url: str
-    numbers: Iterator[int] = field(default_factory=lambda: iter(range(MOST_POSTS)))
-    stored: set[str] = field(default_factory=set)  # the IDs that were answered with 201
-    failures: set[int] = field(default_factory=set)  # the statuses of other answers
-    new: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-
-    def post_until_the_end(self) -> None:
-        opener = build_opener(ProxyHandler({}))
-        for number in self.numbers:
-            body = json.dumps(factories.report(reason=f"number {number}", findings=[factories.finding()] * 20))
-            headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
-            try:
-                with opener.open(Request(self.url, body.encode(), headers), timeout=PATIENCE_S) as answer:
-                    self.stored.add(json.load(answer)["id"])
-                    self.new.release()
-            except HTTPError as error:
-                self.failures.add(error.code)
-                error.close()
-            except (OSError, HTTPException):
-                return
-
-    def wait_for(self, number: int) -> None:
-        """So many more that were answered with 201."""
-        for _ in range(number):
-            assert self.new.acquire(timeout=PATIENCE_S), f"no more reports are stored; other answers: {self.failures}"
-
-
-def test_what_was_answered_201_survives_the_kill_of_a_backend_and_of_the_service(
-    durable_database: Database, service: tuple[subprocess.Popen[str], str]
-) -> None:
-    process, url = service
-    clients = Clients(url)
-
+@contextmanager
+def posting(url: str) -> Iterator[Clients]:
+    clients = Clients(f"{url}{RUNS}")
     with ThreadPoolExecutor(CLIENTS) as pool:
         ends = [pool.submit(clients.post_until_the_end) for _ in range(CLIENTS)]
+        try:
+            yield clients
+        finally:
+            clients.is_over.set()
+        for end in ends:
+            end.result(PATIENCE_S)
+
+
+def test_what_was_answered_201_survives_the_kill_of_a_backend_and_of_the_service(durable_database: Database) -> None:
+    with service_process(durable_database.url("psycopg2")) as (process, url), posting(url) as clients:
         clients.wait_for(20)
         os.kill(backend_of_the_service(durable_database), signal.SIGKILL)
         clients.wait_for(40)
         process.kill()
-        for end in ends:
-            end.result(PATIENCE_S)
 
     assert clients.failures <= {503}
     assert len(clients.stored) >= 60
-    with durable_database.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT run.id::text, count(*) FROM run JOIN run_finding ON run_id = run.id GROUP BY run.id")
-        findings_by_run = dict(cursor.fetchall())
+    findings_by_run = stored_runs(durable_database)
     assert clients.stored <= findings_by_run.keys()
     assert set(findings_by_run.values()) == {20}
 
@@ -129,3 +63,79 @@ def backend_of_the_service(database: Database) -> int:
     with database.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'overproof' LIMIT 1")
         return int(cursor.fetchall()[0][0])
+
+
+class Replicated:
+    """A primary, and a standby that has each transaction before its client is told of the commit."""
+
+    def __init__(self, directory: Path, supervisor: Supervisor) -> None:
+        account, binaries = find_account(), find_binaries()
+        for name in ("primary", "standby"):
+            (directory / name).mkdir()
+            if account:
+                os.chown(directory / name, account.uid, account.gid)
+        account = find_able_account(supervisor, account, [directory / "primary", binaries.directory])
+        cluster = Cluster(binaries, directory / "primary" / "data", account, "of-the-primary")
+        initialise(supervisor, cluster)
+        self.primary_data = cluster.data
+        self.primary = database_at(start(supervisor, cluster, SETTINGS, signal.SIGQUIT))
+        copy = Cluster(binaries, directory / "standby" / "data", account, cluster.password)
+        source = (
+            f"host={self.primary.host} port={self.primary.port} user={self.primary.user} password={cluster.password}"
+        )
+        command: list[str | Path] = [binaries.directory / "pg_basebackup", "-d", source, "-D", copy.data]
+        # With the settings of a standby, and a slot, so that the primary keeps what it has not received yet.
+        command += ["--checkpoint=fast", "--write-recovery-conf", "--create-slot", "--slot=standby"]
+        made = supervisor.run(command, account, directory / "standby")
+        assert made.status == 0, made.output
+        self.standby = database_at(start(supervisor, copy, SETTINGS, signal.SIGQUIT))
+        # After the copy, or the standby would wait for one of its own.
+        execute(self.primary, "ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+
+    def url(self) -> str:
+        """Of both: whichever takes writes."""
+        primary, standby = self.primary, self.standby
+        return (
+            f"postgresql://{primary.user}:{primary.password}@{primary.host}:{primary.port},{standby.host}:{standby.port}"
+            f"/{primary.name}?target_session_attrs=read-write"
+        )
+
+    def kill_primary(self) -> None:
+        os.kill(int((self.primary_data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+
+    def promote_standby(self) -> None:
+        execute(self.standby, "SELECT pg_promote()")
+
+
+def database_at(address: Address) -> Database:
+    return Database("postgres", address.host, address.port, address.user, address.password, is_embedded=True)
+
+
+def execute(database: Database, *statements: str) -> None:
+    with database.connect() as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+@pytest.fixture
+def replicated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicated]:
+    with Supervisor() as supervisor:
+        yield Replicated(tmp_path_factory.mktemp("replicated"), supervisor)
+
+
+def test_what_was_answered_201_survives_the_primary_where_a_standby_is_promoted(replicated: Replicated) -> None:
+    prepare(replicated.primary)
+
+    with service_process(replicated.url()) as (_, url), posting(url) as clients:
+        clients.wait_for(20)
+        replicated.kill_primary()
+        replicated.promote_standby()
+        before = set(clients.stored)
+        while clients.stored == before:
+            clients.wait_for(1)
+        clients.wait_for(40)  # the service has found the new primary by itself
+
+    assert clients.failures <= {503}
+    findings_by_run = stored_runs(replicated.standby)
+    assert clients.stored <= findings_by_run.keys()
+    assert set(findings_by_run.values()) == {20}

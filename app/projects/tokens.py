@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -109,14 +108,18 @@ def note_use(session: Session, token: ApiToken) -> None:
     if token.last_used_at is not None and now - token.last_used_at < USE_IS_NOTED_EVERY:
         return
     # In a transaction that reads one moment, the update fails if another request has stored it since that moment.
-    with suppress(OperationalError), session.begin_nested():
-        session.execute(
-            text(
-                "UPDATE api_token SET last_used_at = :now "
-                "WHERE id = (SELECT id FROM api_token WHERE id = :id FOR NO KEY UPDATE SKIP LOCKED)"
-            ),
-            {"now": now, "id": token.id},
-        )
+    try:
+        with session.begin_nested():
+            session.execute(
+                text(
+                    "UPDATE api_token SET last_used_at = :now "
+                    "WHERE id = (SELECT id FROM api_token WHERE id = :id FOR NO KEY UPDATE SKIP LOCKED)"
+                ),
+                {"now": now, "id": token.id},
+            )
+    except OperationalError as error:
+        if error.connection_invalidated:
+            raise
 
 
 def list_tokens(session: Session, project: Project | None, *, cursor: str | None, limit: int) -> Page[TokenRead]:
