@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlmodel import Session
 
 from tests.environments.conftest import PRODUCTION, SHOP, Headers, Send
-from tests.factories import ProjectFactory, bearer, proof, revision, sha256, snapshot
+from tests.factories import bearer, proof, revision, sha256, snapshot
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 
@@ -324,52 +323,3 @@ def test_an_archived_project_is_not_deployed(
 
 
 WAIVER = {"fingerprint": "f00d", "reason": "It is known.", "ends_at": "2099-01-01T00:00:00Z"}
-
-
-# The table of endpoints by scopes: the lowest scope that may use each. A token for something else gets 403.
-READ, DEPLOY, ADMIN = ("read", "report", "deploy", "admin"), ("deploy", "admin"), ("admin",)
-TABLE = [
-    ("GET", "/environments", None, READ),
-    ("PUT", "/environments/production", {}, ADMIN),
-    ("GET", "/environments/production", None, READ),
-    ("GET", "/environments/production/deployments", None, READ),
-    ("PUT", "/environments/production/deployments/1", {"commit": COMMIT}, DEPLOY),
-    ("GET", "/environments/production/snapshots", None, READ),
-    ("POST", "/environments/production/snapshots", snapshot("a1"), DEPLOY),
-    ("GET", "/environments/production/snapshots/00000000-0000-4000-8000-000000000000", None, READ),
-    ("GET", "/environments/production/drift", None, READ),
-    ("POST", "/environments/production/decisions", {"commit": COMMIT}, DEPLOY),
-    ("GET", "/environments/production/decisions", None, READ),
-    ("GET", f"/environments/production/decisions/{COMMIT[:8]}-0000-4000-8000-000000000000", None, READ),
-    ("GET", "/waivers", None, READ),
-    ("POST", "/waivers", WAIVER, ADMIN),
-    ("DELETE", "/waivers/00000000-0000-4000-8000-000000000000", None, ADMIN),
-    ("GET", "/audit", None, ADMIN),
-    ("GET", "/revisions", None, READ),
-]
-
-
-@pytest.mark.parametrize(("method", "path", "content", "scopes"), TABLE, ids=[f"{m} {p}" for m, p, _, _ in TABLE])
-def test_endpoints_by_scopes(
-    client: TestClient, shop: Any, production: str, method: str, path: str, content: Any, scopes: tuple[str, ...]
-) -> None:
-    body = {} if content is None else {"json": content}
-    for scope in READ:
-        status = client.request(method, f"{SHOP}{path}", headers=bearer(shop, scope), **body).status_code
-        assert (status != 403) is (scope in scopes), (scope, status)
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "content"), [row[:3] for row in TABLE], ids=[f"{r[0]} {r[1]}" for r in TABLE]
-)
-def test_a_token_of_another_project_learns_nothing(
-    client: TestClient, session: Session, production: str, method: str, path: str, content: Any
-) -> None:
-    headers = bearer(ProjectFactory(), "admin")
-    body = {} if content is None else {"json": content}
-
-    there = client.request(method, f"{SHOP}{path}", headers=headers, **body)
-    nowhere = client.request(method, f"{SHOP.replace('shop', 'none')}{path}", headers=headers, **body)
-
-    assert there.status_code == nowhere.status_code == 404
-    assert there.json() == {**nowhere.json(), "detail": nowhere.json()["detail"].replace("none", "shop")}
