@@ -121,7 +121,7 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tox -e bench --", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short histories, one round, nothing written")
     parts = ["compare", "scaling", "memory", "base", "hazards", "service", "peers"]
-    parser.add_argument("--part", choices=parts, help="one part only, nothing written (but for peers)")
+    parser.add_argument("--part", choices=parts, help="one part only, nothing written (but for peers and service)")
     parser.add_argument("--corpus", type=Path, help="a checkout of MigrationPilot's repository, for the part peers")
     parser.add_argument("--rounds", type=int, default=5, help="of the parts on histories (default: 5)")
     parser.add_argument("--slow-rounds", type=int, default=2, help="of downgrade_leaves_no_trace (default: 2)")
@@ -130,6 +130,14 @@ def read_arguments() -> argparse.Namespace:
     if asked.part == "peers" and not asked.corpus:
         parser.error("the part peers needs --corpus, a checkout of MigrationPilot's repository")
     return asked
+
+
+def write_part(asked: argparse.Namespace, server: Server, folder: Path) -> None:
+    """A part that has a section of its own on the page, and needs no history."""
+    if asked.part == "peers":
+        peers.write(server, folder, asked.corpus)
+    else:
+        write_section(SERVICE, service.measure(server))
 
 
 def main() -> None:
@@ -142,8 +150,8 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="overproof-bench-") as folder,
         throwaway_server(asked.database_url) as server,
     ):
-        if asked.part == "peers":
-            peers.write(server, Path(folder), asked.corpus)
+        if asked.part in ("peers", "service"):
+            write_part(asked, server, Path(folder))
             return
         projects = {}
         for revisions in sorted({compared, *scaled}):
@@ -170,7 +178,7 @@ def main() -> None:
             print("hazards")
             section = hazards.measure(server, Path(folder))
         load = ""
-        if asked.part == "service" or (asked.part is None and not asked.quick):
+        if asked.part is None and not asked.quick:
             print("service")
             load = service.measure(server)
         if asked.corpus and not asked.quick:
