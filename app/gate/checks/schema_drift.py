@@ -263,6 +263,8 @@ def _difference(change: Change) -> Difference | None:
         return Difference(heading, place, name if key.table else shorten(place), subject, words, Severity.WARNING)
     head, models = _comparable(change.before), _comparable(change.after)
     differing = [each for each in sorted(head.keys() | models.keys()) if head.get(each) != models.get(each)]
+    if "privileges" not in models:
+        differing = [each for each in differing if each != "privileges"]  # which no model grants
     attributes = [_attribute(each, head.get(each), models.get(each)) for each in differing]
     if not attributes:
         return None

@@ -353,3 +353,17 @@ def test_a_long_value_is_cut_after_160_characters(length: int, ending: str) -> N
 
     shown = finding.message.partition("default ")[2].partition(" in the")[0]
     assert shown == value[:160] + ending * (ending == "…")
+
+
+def test_what_the_migrations_grant_no_model_can():
+    privileges = {"privileges": {"reader": "SELECT"}}
+
+    assert compare({TOTAL: {"type": "integer", **privileges}}, {TOTAL: {"type": "integer"}}) == []
+
+
+def test_what_both_grant_is_compared():
+    of_head, of_models = ({"privileges": {"reader": rights}} for rights in ("SELECT", "INSERT"))
+
+    [finding] = compare({TOTAL: {"type": "integer", **of_head}}, {TOTAL: {"type": "integer", **of_models}})
+
+    assert "reader SELECT in the migrations and reader INSERT in the models" in finding.message

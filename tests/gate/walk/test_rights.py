@@ -232,3 +232,35 @@ def test_a_command_that_needs_it_to_get_to_alembic_is_run_as_a_superuser(server,
 
     assert 'permission denied to create extension "amcheck"' in str(recording.refused_before_alembic)
     assert recording.trips[0].up is not None
+
+
+COMPARES_RIGHTS = ENV.replace(
+    "if context.is_offline_mode():",
+    """from alembic.autogenerate import comparators
+    from alembic.operations import ops
+    from sqlalchemy import text
+
+
+    @comparators.dispatch_for("schema")
+    def compare_rights(autogenerate, upgrade, schemas):
+        is_superuser = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+        if not autogenerate.connection.scalar(text(is_superuser)):
+            upgrade.ops.append(ops.DropTableOp("seen_by_an_ordinary_role_alone"))
+
+
+    metadata = MetaData()
+    if context.is_offline_mode():""",
+    1,
+)
+
+
+def test_what_an_extension_compares_it_compares_as_where_autogenerate_is_run(server, tmp_path):
+    revision = script("a1", None, "op.execute('CREATE ROLE rights_none')", "op.execute('DROP ROLE rights_none')")
+    write_project(tmp_path, {"a1": revision}, env=COMPARES_RIGHTS)
+
+    [recording] = record(target(tmp_path), server, evidence=frozenset({Evidence.DRIFT}))
+
+    assert recording.drift == ()
+    with server.create_database().connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = 'postgres'")
+        assert cursor.fetchone() == (False,)

@@ -219,9 +219,9 @@ def _describe(diff: Any) -> protocol.Operation:
 
 def _name_of(item: Any) -> str:
     """The name of a constraint or an index, and of one without a name the columns: "public.orders(note)"."""
-    table = getattr(item, "table", None)
+    table: Any = getattr(item, "table", None)
     own = getattr(item, "name", None)
-    if table is None:
+    if not hasattr(table, "schema"):  # an entity of alembic_utils may have the table's name
         return str(own or item)[:200]
     if own:
         return full_name(table.schema, table.name, own)

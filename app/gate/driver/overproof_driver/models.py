@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Collection
 
 from . import metadata
 from . import unregistered as _unregistered
+from .unchanged import has_other_comparators
 
 if TYPE_CHECKING:
     from . import protocol
@@ -49,6 +50,8 @@ def drift(state: State, unchanged: Collection[str] = ()) -> protocol.DriftAnswer
     state.connection.begin()
     try:
         is_stale = metadata.extent(state.context) != state.extent
+        if has_other_comparators(state.context):  # such as those of alembic_utils, which read privileges too
+            state.connection.raise_role()
         return {**metadata.drift(state.context, tuple(sorted(state.heads)), unchanged), "is_stale": is_stale}
     except Exception as error:
         return {"failure": state.failure(error)}

@@ -231,6 +231,15 @@ class MigrationConnection(BareConnection):
         if self.superuser is not None:
             self.execute(f"SET LOCAL ROLE {self.superuser}")
 
+    def raise_role(self) -> None:
+        """Have the session's own role be a superuser, as in most databases in which autogenerate is run, until the
+        transaction is rolled back."""
+        if self.superuser is None or self.rows("SELECT current_setting('role')::text")[0][0] != "none":
+            return
+        self.execute(f"SET LOCAL ROLE {self.superuser}")
+        self.execute("ALTER ROLE SESSION_USER SUPERUSER")
+        self.execute("SET LOCAL ROLE NONE")
+
     def has_left_rollback_only(self) -> bool:
         """Whether a script has ended the transaction, by a rollback that another session on the same connection did,
         say."""

@@ -30,7 +30,7 @@ def fingerprints(context: Any, metadatas: Iterable[MetaData]) -> dict[str, tuple
     what counts as a difference, no table is identified, and nothing is returned.
     """
     options = [context.opts.get(name) for name in ("compare_type", "compare_server_default", "include_schemas")]
-    if any(callable(option) for option in options) or _has_other_comparators(context):
+    if any(callable(option) for option in options) or has_other_comparators(context):
         return {}
     shared = repr(options)
     known: dict[str, tuple[str, list[str]] | None] = {}
@@ -46,7 +46,7 @@ def fingerprints(context: Any, metadatas: Iterable[MetaData]) -> dict[str, tuple
     return {name: found for name, found in known.items() if found is not None}
 
 
-def _has_other_comparators(context: Any) -> bool:
+def has_other_comparators(context: Any) -> bool:
     """Whether an extension of autogenerate adds comparisons, perhaps of all tables."""
     comparators: Any
     try:
@@ -121,8 +121,9 @@ class Filters:
         return own is None or self._noted(own(name, kind, parents), place)
 
     def _include_object(self, item: Any, name: str, kind: str, is_reflected: bool, counterpart: Any) -> bool:
-        table = item if kind == "table" else getattr(item, "table", None)
-        place = None if table is None else full_name(table.schema, table.name)
+        table: Any = item if kind == "table" else getattr(item, "table", None)
+        # An entity of alembic_utils may have the table's name.
+        place = full_name(table.schema, table.name) if hasattr(table, "schema") else None
         if kind == "table" and place in self._unchanged:
             return False
         own = self._own["include_object"]
