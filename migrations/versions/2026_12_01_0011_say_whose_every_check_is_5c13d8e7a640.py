@@ -4,7 +4,7 @@ The previous release stores the project with each check. Those of older code get
 transactions, so that the service works on meanwhile. It can be interrupted, and run again.
 
 Revision ID: 5c13d8e7a640
-Revises: 85e0b7f2a31c
+Revises: 4fd6a2b81c73
 Create Date: 2026-12-01 00:11:30+00:00
 """
 
@@ -13,7 +13,7 @@ from alembic import op
 # overproof: allow data-loss: no release has ever written the project of another run
 
 revision = "5c13d8e7a640"
-down_revision = "85e0b7f2a31c"
+down_revision = "4fd6a2b81c73"
 branch_labels = None
 depends_on = None
 
