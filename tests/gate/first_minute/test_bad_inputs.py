@@ -23,7 +23,7 @@ CASES = [
     (
         ["--output", "pdf"],
         {},
-        "--output: there is no format 'pdf'; the formats are text, json, markdown, github, sarif",
+        "--output: there is no format 'pdf'; the formats are text, json, markdown, github",
     ),
     (["--recording", "out/x.json"], {}, "--recording: there is no directory out"),
     (["--select", "upgrade", "--ignore", "upgrade"], {}, "nothing would be checked: no check is left"),
