@@ -8,7 +8,7 @@ statements do to the rows before is part of it. Where no expression says what a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from app.gate.checks.support import assumed_bounds, assumed_domains, assumed_types
@@ -77,7 +77,7 @@ def _find_rows(recording: Recording, trip: RoundTrip, failure: Failure, place: P
     state = failure.sqlstate or ""
     if state == sqlstates.NOT_NULL_VIOLATION:
         if (key := _new_primary_key(trip, failure, place)) is not None:
-            return _duplicates(failure, older, key, str(key.get("definition", "")))
+            return _duplicates(older, key, str(key.get("definition", "")))
         return assumed_types.find_refused(recording, trip, failure, place, older) or _nulls(older, place)
     if state == sqlstates.CHECK_VIOLATION and failure.constraint is None:
         return assumed_bounds.find_rows(SchemaHistory(recording).after(trip.revision), trip, failure, older)
@@ -125,7 +125,7 @@ def _of_constraint(recording: Recording, trip: RoundTrip, failure: Failure, olde
     _, definition = found
     text = str(definition.get("definition", ""))
     if failure.sqlstate == sqlstates.UNIQUE_VIOLATION:
-        return _duplicates(failure, older, definition, text)
+        return _duplicates(older, definition, text)
     if failure.sqlstate == sqlstates.CHECK_VIOLATION:
         condition = in_parentheses(text, text.index("(")) if text.startswith("CHECK (") else None
         expression = older.expression(condition) if condition else None
@@ -150,34 +150,44 @@ def _orphans(trip: RoundTrip, failure: Failure, older: Older, text: str) -> str 
     parent = Older(
         trip, ".".join(schema_and_name[-2:] if len(schema_and_name) > 1 else ["public", *schema_and_name]), failure.sql
     )
-    ours = [older.value(name_of(name), "r") for name in split_list(listed)]
+    ours, rows = _key_values(older, [name_of(name) for name in split_list(listed)])
     theirs = [parent.value(name_of(name), "p") for name in split_list(referred)]
-    if older.is_rewritten or parent.is_rewritten:
+    if parent.is_rewritten or parent.is_extended or not parent.has_places:
         raise UnknownRows(text)
     if parent.table is None or None in ours or None in theirs:
         return None
     equal = " AND ".join(f"{one} = {other}" for one, other in zip(theirs, ours, strict=True))
-    missing = f"NOT EXISTS (SELECT FROM {parent.sql} AS p WHERE {equal})"
+    missing = f"NOT EXISTS (SELECT FROM {parent.called('p')} WHERE {equal})"
     filled = " AND ".join(f"{each} IS NOT NULL" for each in ours)
     condition = f"{filled} AND {missing}"
     if len(ours) > 1 and re.match(r"\s*MATCH FULL\b", text[found.end() + len(referred) + 2 :]):
         # Of a key that is NULL in part, no row is referred to: https://www.postgresql.org/docs/current/sql-createtable.html
         empty = " AND ".join(f"{each} IS NULL" for each in ours)
         condition = f"NOT ({empty}) AND {missing}"
-    return f"SELECT r.* FROM {older.sql} AS r WHERE {condition} {LIMIT}"
+    return f"SELECT r.* FROM {rows} WHERE {condition} {LIMIT}"
+
+
+def _key_values(older: Older, names: Sequence[str]) -> tuple[list[str | None], str]:
+    """The values of those columns, and the rows of `r` in which they are."""
+    if not older.is_rewritten:
+        return [older.value(name, "r") for name in names], older.called("r")
+    values = [older.value(name) for name in names]
+    chosen = ", ".join(f"{value} AS assumed_{number}" for number, value in enumerate(values, 1))
+    rows = f"(SELECT *, {chosen} FROM {older.sql} {older.where([])})".replace(" )", ")")
+    return [value and f"r.assumed_{number}" for number, value in enumerate(values, 1)], f"{rows} AS r"
 
 
 # Keys.
 
 
-def _duplicates(failure: Failure, older: Older, definition: Definition, text: str) -> str | None:
+def _duplicates(older: Older, definition: Definition, text: str) -> str | None:
     listed, after = _index_parts(text)
     columns = definition.get("columns")
     if re.search(r"\bWITHOUT OVERLAPS\b", text):
         return _overlapping(older, text)
     own = list(map(quote, columns)) if isinstance(columns, (list, tuple)) and columns else _keys(listed)
-    keys = [_assigned(failure, former) if (former := older.expression(part)) else None for part in own]
-    if not own or None in keys:
+    keys = [_bare(former) if (former := older.expression(part)) else None for part in own]
+    if not own or None in keys or older.is_extended:
         return None
     is_primary = definition.get("type") == "primary key"
     nulls_are_equal = is_primary or "NULLS NOT DISTINCT" in f"{text.partition('(')[0]} {after.partition(' WHERE ')[0]}"
@@ -196,6 +206,12 @@ def _duplicates(failure: Failure, older: Older, definition: Definition, text: st
     )
 
 
+def _bare(expression: str) -> str:
+    """Without the parentheses around the whole."""
+    inner = in_parentheses(expression, 0) if expression.startswith("(") else None
+    return inner if inner is not None and len(inner) + 2 == len(expression) else expression
+
+
 def _index_parts(definition: str) -> tuple[str, str]:
     """What an index is on, `note, lower(email)`, and what follows: ` INCLUDE (total) WHERE (status = 'new'::text)`."""
     found = re.search(r"USING \w+ (?=\()", definition)
@@ -208,28 +224,6 @@ def _keys(listed: str) -> list[str]:
     """The columns and expressions of an index, without their order and operator class."""
     plain = (re.sub(r"(?:\s+(?:ASC|DESC|NULLS (?:FIRST|LAST)))+\Z", "", part) for part in split_list(listed))
     return [re.sub(r"(?<=\S)\s+(?:[\w\"]+\.)?\w+_ops(?:\s*\([^()]*\))?\Z", "", part) for part in plain if part]
-
-
-def _assigned(failure: Failure, part: str) -> str | None:
-    """What a column of the key becomes, where the statement that failed is an UPDATE of it. None if that is not a value
-    of the row alone."""
-    sql = failure.sql or ""
-    update = re.match(
-        r'\s*UPDATE\s+(?:ONLY\s+)?(?:[\w"]+\.)?[\w"]+\s+SET\s+([\w"]+)\s*=\s*(.+?)(?:\s+WHERE\s+(.+?))?\s*;?\s*\Z',
-        sql.replace("%%", "%"),
-        re.IGNORECASE | re.DOTALL,
-    )
-    if update is None:
-        return part if not re.match(r"\s*(?:UPDATE|INSERT|MERGE|WITH|DO)\b", sql, re.IGNORECASE) else None
-    if quote(name_of(update[1])) != part:
-        return part
-    if len(split_list(update[2])) > 1 or re.search(r"\b(?:SELECT|FROM)\b|%\(|\$\d", sql, re.IGNORECASE):
-        return None
-    value, condition = update[2].strip(), update[3]
-    changes = rf"{re.escape(update[1])}\s*(?:<>|!=|\bIS\s+DISTINCT\s+FROM\b)\s*{re.escape(value)}\Z"
-    if condition is None or re.match(changes, condition, re.IGNORECASE):
-        return value
-    return f"CASE WHEN {condition} THEN {value} ELSE {part} END"
 
 
 _ELEMENT = re.compile(r"(?P<key>.+?)\s+WITH\s+(?P<operator>OPERATOR\(.+\)|[^\s\w\"]+)\Z", re.DOTALL)
@@ -246,7 +240,7 @@ def _overlapping(older: Older, text: str) -> str | None:
             return None
         chosen.append(f"{former} AS k{number}")
         pairs.append(f"one.k{number} {operator} other.k{number}")
-    if not chosen or len(chosen) != len(split_list(listed)):
+    if not chosen or len(chosen) != len(split_list(listed)) or older.is_extended or not older.has_places:
         return None
     predicate = in_parentheses(after, found.end()) if (found := re.search(r"\bWHERE (?=\()", after)) else None
     former = older.expression(predicate) if predicate is not None else None

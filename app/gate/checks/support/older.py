@@ -14,11 +14,17 @@ from app.gate.recording.names import full_name, table_of
 
 _NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 _PLACE = rf"(?:ONLY\s+)?(?:(?P<schema>{_NAME})\s*\.\s*)?(?P<table>{_NAME})"
+_PLACE_OF_NEW = _PLACE.replace("<schema>", "<new_schema>").replace("<table>", "<new_table>")
 _CHANGES_ROWS = re.compile(
     rf"\s*(?:UPDATE|INSERT\s+INTO|MERGE\s+INTO|DELETE\s+FROM|TRUNCATE(?:\s+TABLE)?)\s+{_PLACE}", re.IGNORECASE
 )
 _UPDATE = re.compile(rf"\s*UPDATE\s+{_PLACE}\s+SET\b", re.IGNORECASE)
 _DELETE = re.compile(rf"\s*DELETE\s+FROM\s+{_PLACE}\s*(?:WHERE\b|;|\Z)", re.IGNORECASE)
+_SOURCE = re.compile(
+    rf"(?P<start>\s*(?:INSERT\s+INTO\s+{_PLACE}\s*\((?P<columns>[^()]*)\)|CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_PLACE_OF_NEW}\s+AS)\s*)"
+    r"(?=\(?\s*(?:SELECT|WITH)\b)",
+    re.IGNORECASE,
+)
 _ASSIGNMENT = re.compile(rf"\s*(?P<column>{_NAME})\s*=\s*(?P<value>.+)\Z", re.DOTALL)
 _NEW_TYPE = re.compile(
     rf"\bALTER\s+(?:COLUMN\s+)?(?!TABLE\b)(?P<column>{_NAME})\s+(?:SET\s+DATA\s+)?TYPE\b", re.IGNORECASE
@@ -58,8 +64,13 @@ class Older:
             for each in of_columns
             if each.before and each.after and each.before.get("type") != each.after.get("type")
         }
-        for sql in _before(trip, until):
-            self._note(sql, {table, self.table or table})
+        self._source: tuple[str, str] | None = None  # of a new table: the query that fills it, and its columns
+        self.is_extended = False  # the revision inserts rows
+        statements = [*_before(trip, until), *([without_comments(until)] if until else [])]
+        if self.table is None:
+            statements = self._take_source(table, statements)
+        for sql in statements:
+            self._note(sql, {table, self.table or table}, is_last=sql is statements[-1] and until is not None)
 
     def column(self, name: str) -> str | None:
         """None if the revision adds it."""
@@ -110,10 +121,40 @@ class Older:
 
     @property
     def sql(self) -> str:
-        return quote_table(self.table or "")
+        return self.called("")
 
-    def _note(self, sql: str, tables: set[str]) -> None:
-        """What an earlier statement of the revision does to the rows."""
+    def called(self, alias: str) -> str:
+        """The table in FROM, by another name."""
+        if self._source is None:
+            return quote_table(self.table or "") + (f" AS {alias}" if alias else "")
+        query, columns = self._source
+        return f"{query} AS {alias or quote((self.table or '').partition('.')[2])}{columns}"
+
+    @property
+    def has_places(self) -> bool:
+        """Whether its rows are those of a table, which have a ctid."""
+        return self._source is None
+
+    def _take_source(self, table: str, statements: list[str]) -> list[str]:
+        """Where one query fills a new table, its rows are those of the query. Returns the other statements."""
+        sources = [(sql, found) for sql in statements if (found := _SOURCE.match(sql)) and table in _tables_of(found)]
+        if len(sources) != 1:
+            return statements
+        ((filling, found),) = sources
+        query, listed = filling[found.end("start") :].rstrip("; \n").replace("%%", "%"), found["columns"]
+        if _PARAMETER.search(query) or re.search(
+            r"\bON\s+CONFLICT\b|\bRETURNING\b|\bWITH\s+(?:NO\s+)?DATA\b", query, re.IGNORECASE
+        ):
+            return statements
+        self.table, self._source = table, (f"({query})", f" ({listed})" if listed else "")
+        names = [name_of(each) for each in split_list(listed or "")]
+        self._columns = {name: name if not names or name in names else None for name in self._columns}
+        return [sql for sql in statements if sql is not filling]
+
+    def _note(self, sql: str, tables: set[str], *, is_last: bool = False) -> None:
+        """What a statement of the revision does to the rows: an earlier one, or the one that fails."""
+        if is_last and not _CHANGES_ROWS.match(sql):
+            return
         if re.match(r"\s*ALTER\s+TABLE\b", sql, re.IGNORECASE) and any(_is_named(sql, each) for each in tables):
             self._note_types(sql)
             return
@@ -124,7 +165,7 @@ class Older:
             ):
                 raise UnknownRows(sql)
             return
-        if not {*_tables_of(place)} & tables:
+        if not _tables_of(place) & tables:
             return
         if _PARAMETER.search(sql.replace("%%", "%")):
             raise UnknownRows(sql)
@@ -133,8 +174,10 @@ class Older:
             self._note_deletion(clauses(sql, "WHERE", "RETURNING").get("WHERE"))
         elif _UPDATE.match(sql):
             self._note_update(clauses(sql, "SET", "FROM", "WHERE", "RETURNING"))
-        elif not re.match(r"\s*INSERT\b", sql, re.IGNORECASE):
+        elif is_last or not re.match(r"\s*INSERT\b", sql, re.IGNORECASE):
             raise UnknownRows(sql)
+        else:
+            self.is_extended = True
 
     def _note_types(self, sql: str) -> None:
         """The values of a column whose type has changed are those that its cast gives."""
@@ -171,13 +214,30 @@ class Older:
                 now = self._new_values.get(name, "NULL")
             else:
                 now = self._values.get(column, quote(column))
-            changed = f"CASE WHEN {former} THEN {value} ELSE {now} END" if former else value
+            is_all = former is None or _makes_no_difference(former, now, value)
+            changed = value if is_all else f"CASE WHEN {former} THEN {value} ELSE {now} END"
             (new_values if column is None else values)[name if column is None else column] = changed
         self._values, self._new_values = values, new_values
 
 
 def _operand(value: str) -> str:
     return value if re.fullmatch(_NAME, value) else enclosed(value)
+
+
+def _makes_no_difference(condition: str, now: str, value: str) -> bool:
+    """Whether the value is what the column holds already, where the condition does not hold: `a <> lower(a)`."""
+    found = re.match(
+        rf"{re.escape(now)}\s*(?P<operator><>|!=|\bIS\s+DISTINCT\s+FROM\b)\s*(?P<value>.+)\Z",
+        condition,
+        re.IGNORECASE | re.DOTALL,
+    )
+    if found is None or found["value"].strip() != value.strip():
+        return False
+    # A NULL is not changed, and of the column alone such functions make NULL again.
+    is_strict = (
+        re.match(r"(?:lower|upper|initcap|b?trim|[lr]trim|abs|round|replace)\s*\(", value, re.IGNORECASE) is not None
+    )
+    return "DISTINCT" in found["operator"].upper() or (is_strict and names_in(value) == {name_of(now)})
 
 
 def _has_default(definition: Definition | None) -> bool:
@@ -193,9 +253,10 @@ def _before(trip: RoundTrip, until: str | None) -> Iterator[str]:
         yield without_comments(sql)
 
 
-def _tables_of(place: re.Match[str]) -> Iterator[str]:
-    name = name_of(place["table"])
-    yield f"{name_of(place['schema']) if place['schema'] else 'public'}.{name}"
+def _tables_of(place: re.Match[str]) -> set[str]:
+    parts = place.groupdict()
+    schema, table = parts.get("schema") or parts.get("new_schema"), parts["table"] or parts.get("new_table") or ""
+    return {f"{name_of(schema) if schema else 'public'}.{name_of(table)}"}
 
 
 def _is_named(sql: str, table: str) -> bool:

@@ -122,6 +122,37 @@ ROWS = {
         ),
     ),
     "deleted in part": Rule(T, ("DELETE FROM t WHERE n = 1", "ALTER TABLE t ADD CONSTRAINT ck CHECK (a <> 'a')")),
+    "UPDATE into a column that is not null": Rule(f"{T[:-1]}, b integer NOT NULL DEFAULT 0)", ("UPDATE t SET b = n",)),
+    "UPDATE of some into a column with a rule": Rule(
+        f"{T[:-1]}, b integer DEFAULT 0 CONSTRAINT ck CHECK (b < 3))", ("UPDATE t SET b = n WHERE a IS NOT NULL",)
+    ),
+    "UPDATE into a foreign key": Rule(
+        f"CREATE TABLE p (y integer PRIMARY KEY); INSERT INTO p VALUES (1); {T[:-1]}, b integer REFERENCES p)",
+        ("UPDATE t SET b = n WHERE a <> 'b'",),
+    ),
+    "foreign key after an UPDATE": Rule(
+        P, ("UPDATE t SET a = lower(a)", "ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (a, n) REFERENCES p (x, y)")
+    ),
+    "new table that is filled": Rule(
+        T,
+        (
+            "CREATE TABLE u (k text, m integer CHECK (m >= 0))",
+            "INSERT INTO u (k, m) SELECT lower(a), n FROM t WHERE n <> 3",
+        ),
+    ),
+    "new table that is filled with NULLs": Rule(
+        T, ("CREATE TABLE u (k text NOT NULL)", "INSERT INTO u (k) SELECT a FROM t")
+    ),
+    "new table with references": Rule(
+        P,
+        (
+            "CREATE TABLE u (k text, m integer, FOREIGN KEY (k, m) REFERENCES p (x, y))",
+            "INSERT INTO u (k, m) SELECT a, n FROM t",
+        ),
+    ),
+    "table of a query": Rule(
+        T, ("CREATE TABLE u AS SELECT id, a AS k FROM t WHERE n IS NOT NULL", "ALTER TABLE u ALTER k SET NOT NULL")
+    ),
     "of another type by then": Rule(
         T, ("ALTER TABLE t ALTER COLUMN n TYPE text", "ALTER TABLE t ADD CONSTRAINT ck CHECK (length(n) < 2)")
     ),
@@ -138,6 +169,8 @@ PAIRS = {
     "text with a comma": ("CREATE UNIQUE INDEX uq ON t ((a || ',)'), n) WHERE a <> ', b)'",),
     "after a deletion": ("DELETE FROM t WHERE n = 1", "CREATE UNIQUE INDEX uq ON t (a)"),
     "after an update": ("UPDATE t SET a = lower(a)", "CREATE UNIQUE INDEX uq ON t (a)"),
+    "of a new table": ("CREATE TABLE u (k text UNIQUE)", "INSERT INTO u (k) SELECT lower(a) FROM t WHERE n > 0"),
+    "UPDATE into a key": ("ALTER TABLE t ADD b text UNIQUE", "UPDATE t SET b = lower(a) WHERE n > 0"),
     "after rounding": ("ALTER TABLE t ALTER d TYPE numeric(20,0)", "ALTER TABLE t ADD CONSTRAINT uq UNIQUE (d)"),
     "exclusion": ("ALTER TABLE t ADD CONSTRAINT ex EXCLUDE USING gist (s WITH &&)",),
     "partial exclusion": ("ALTER TABLE t ADD CONSTRAINT ex EXCLUDE USING gist (s WITH &&) WHERE (n > 0)",),
@@ -252,6 +285,8 @@ class Trial:
             given: set[int] | int = {row[0] for row in found}
         elif names[-1] == "count":
             given = sum(row[-1] for row in found)
+        elif "ctid" not in names:
+            given = len(found)
         else:
             self.cursor.execute(
                 "SELECT id FROM t WHERE ctid::text = ANY(%s)", ([row[names.index("ctid")] for row in found],)
