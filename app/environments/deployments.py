@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from sqlalchemy import func, tuple_, update
 from sqlmodel import Session, col, select
@@ -87,6 +88,19 @@ def current_deployments(session: Session, environment: Environment) -> Sequence[
     return session.exec(
         _deployments_of(environment).where(Deployment.status != DeploymentStatus.ENDED).order_by(KEY.desc())
     ).all()
+
+
+def places_of_revisions(session: Session, project_id: UUID) -> Mapping[str, Sequence[str]]:
+    """The environments in which each head is deployed, {"7b39e1f5a0c4": ["production"]}."""
+    query = select(Deployment.environment, Deployment.heads).where(
+        Deployment.project_id == project_id, Deployment.status != DeploymentStatus.ENDED
+    )
+    places: dict[str, list[str]] = {}
+    for environment, heads in session.exec(query.order_by(col(Deployment.environment))):
+        for head in heads:
+            if environment not in places.setdefault(head, []):
+                places[head].append(environment)
+    return places
 
 
 def _deployments_of(environment: Environment) -> SelectOfScalar[Deployment]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -97,7 +97,9 @@ def run(session: Session, visit: Visit, run_id: UUID, *, first: int, severity: S
     return {
         **of(visit),
         "detail": detail,
-        "run": run_view(report, selected[first : first + FINDINGS], places_of(session, visit)),
+        "run": run_view(
+            report, selected[first : first + FINDINGS], deployments.places_of_revisions(session, visit.project.id)
+        ),
         "first": first,
         "shown": min(FINDINGS, max(0, len(selected) - first)),
         "selected": len(selected),
@@ -149,23 +151,17 @@ def _valid(found: Sequence[WaiverRead]) -> list[WaiverRead]:
     return [each for each in found if each.revoked_at is None and each.ends_at > utcnow()]
 
 
-def places_of(session: Session, visit: Visit) -> Mapping[str, Sequence[str]]:
-    """The environments that stand at each revision, {"7b39e1f5a0c4": ["production"]}."""
-    places: dict[str, list[str]] = {}
-    for environment in projects_environments(session, visit):
-        for deployment in environment["deployments"]:
-            for head in deployment.heads:
-                places.setdefault(head, []).append(environment["name"])
-    return places
-
-
 def graph(session: Session, visit: Visit) -> Context:
     """The history of the newest run that still has its report."""
     newest = runs.list_runs(session, visit.project, limit=SOME).items
     for each in newest:
         report = read_report(session, visit, each.id)
         if report is not None and report.graph.revisions:
-            return {**of(visit), "of": each, "graph": revision_graph(report.graph, places_of(session, visit))}
+            return {
+                **of(visit),
+                "of": each,
+                "graph": revision_graph(report.graph, deployments.places_of_revisions(session, visit.project.id)),
+            }
     return {**of(visit), "of": None, "graph": None}
 
 
@@ -178,7 +174,6 @@ def environment(session: Session, visit: EnvironmentVisit) -> Context:
     return {
         **of(visit),
         "environment": place,
-        "standing": _standing(session, place),
         "candidate": candidate,
         "decision": decisions.decide(session, place, asked) if asked else None,
         "drift": drift.read_drift(session, place),
