@@ -22,14 +22,14 @@ from app.gate.commands._help import HelpFormatter
 from app.gate.commands._messages import complain, printable, refuse
 from app.gate.commands._options import Output, override
 from app.gate.commands._verification import Verification
+from app.gate.commands.setup.ci_job import CiSystem, Job, find_ci_system, find_requirement, plan_job
+from app.gate.commands.setup.project import Project, find_project, typed_url
+from app.gate.commands.setup.settings import Section, plan_section, write_section
 from app.gate.commands.verify import INTERRUPTED, INTERRUPTED_STATUS, conclude, termination_as_interrupt
 from app.gate.configuration import Configuration, read_pair
 from app.gate.errors import CannotVerify, CommandNeverReachedAlembic, OtherDatabase
 from app.gate.files import write_atomically
 from app.gate.reporters.escaping import one_line, visible, without_commands
-from app.gate.setup.ci_job import CiSystem, Job, find_ci_system, find_requirement, plan_job
-from app.gate.setup.project import Project, find_project, typed_url
-from app.gate.setup.settings import Section, plan_section, write_section
 from app.gate.wording import indented, listed
 
 if TYPE_CHECKING:

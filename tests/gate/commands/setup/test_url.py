@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.setup.url import find_url_of_alembic
+from app.gate.commands.setup.url import find_url_of_alembic
 from app.gate.target.target import Target
 
 

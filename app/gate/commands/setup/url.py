@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.gate.setup.modules import all_modules, imported_modules
-from app.gate.setup.variables import Variable, choose_only_one, choose_parts, choose_url, read_variables
+from app.gate.commands.setup.modules import all_modules, imported_modules
+from app.gate.commands.setup.variables import Variable, choose_only_one, choose_parts, choose_url, read_variables
 from app.gate.target.advice import driver_for, placeholder
 from app.gate.target.configured_url import find_configured_url, find_databases, find_env
 from app.gate.target.target import Target

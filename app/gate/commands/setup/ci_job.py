@@ -15,8 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from app import __version__
+from app.gate.commands.setup.project import Project
 from app.gate.history.repository import GitFailed, Repository
-from app.gate.setup.project import Project
 
 _WORKFLOWS = Path(".github", "workflows")
 _GITLAB = Path(".gitlab-ci.yml")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.setup.modules import all_modules, imported_modules
-from app.gate.setup.variables import Variable, choose_only_one, choose_parts, choose_url, read_variables
+from app.gate.commands.setup.modules import all_modules, imported_modules
+from app.gate.commands.setup.variables import Variable, choose_only_one, choose_parts, choose_url, read_variables
 
 
 def read(tmp_path: Path, source: str) -> list[Variable]:

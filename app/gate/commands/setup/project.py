@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from app.gate.commands.setup.modules import all_modules
+from app.gate.commands.setup.url import UrlSource, default_source, find_url_of_alembic, find_url_of_flask
 from app.gate.errors import CannotVerify
 from app.gate.history.paths import repository_root
-from app.gate.setup.modules import all_modules
-from app.gate.setup.url import UrlSource, default_source, find_url_of_alembic, find_url_of_flask
 from app.gate.target.discovery import DRIVERS, check_configuration
 from app.gate.target.environments import command_environment, find_active, find_environment, programs_of, which
 from app.gate.target.target import Target

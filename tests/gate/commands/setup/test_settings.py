@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from app.gate.commands.setup.settings import plan_section, write_section
 from app.gate.configuration import Configuration, read_configuration
 from app.gate.errors import ConfigurationError
-from app.gate.setup.settings import plan_section, write_section
 
 CONFIGURATION = Configuration(
     command=("flask", "db", "upgrade", "--directory", "my migrations"),

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from app import __version__
-from app.gate.setup.ci_job import CiSystem, Job, find_ci_system, find_requirement, plan_job
-from app.gate.setup.project import Project, find_installer
-from app.gate.setup.url import UrlSource
+from app.gate.commands.setup.ci_job import CiSystem, Job, find_ci_system, find_requirement, plan_job
+from app.gate.commands.setup.project import Project, find_installer
+from app.gate.commands.setup.url import UrlSource
 
 
 def project_in(root: Path, folder: str = ".") -> Project:
