@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader
 
 from app import __version__
 from app.errors import Refusal
+from app.gate.checks.registry import UnknownCheck, get_check
 from app.gate.reporters.html.page import environment, style
 from app.pages.access import Reader
 from app.pages.errors import SignInNeeded
@@ -71,8 +72,16 @@ def static_url(name: str) -> str:
 @cache
 def templates() -> Environment:
     made = environment(PackageLoader("app.pages"))
-    made.globals |= {"static": static_url, "version": __version__, "path": path}
+    made.globals |= {"static": static_url, "version": __version__, "path": path, "check_url": check_url}
     return made
+
+
+def check_url(check_id: str) -> str | None:
+    """Where this service has the documentation of a check; None for one that it does not know."""
+    try:
+        return path("checks", get_check(check_id).id)
+    except UnknownCheck:
+        return None
 
 
 def path(*parts: object, **parameters: object) -> str:

@@ -105,6 +105,7 @@ def test_a_run_shows_its_verdict_first_and_leads_to_each_finding(reader: Visitor
     assert "finding-1" in page.values("id")
     assert "https://ci.example/1" in page.links()
     assert "op.execute('SELECT 1')" in page.words
+    assert "/checks/table-rewrite" in page.links()
 
 
 def test_findings_are_paged_and_searched(reader: Visitor, post: Any) -> None:

@@ -163,6 +163,18 @@ def test_quoted_words_are_code() -> None:
     assert prose("a `<b>` c") == "a <code>&lt;b&gt;</code> c"
 
 
+def test_names_and_statements_of_megabytes_are_cut() -> None:
+    huge = "x" * 1_000_000
+    evil = finding(huge, object=huge, detail=huge, help=huge, path=huge, check=huge, revision=huge)
+    statement = StatementEntry(sql=huge, duration_ms=1.0, locks=[{"table": huge, "mode": huge}], rewrites=[huge])
+    step = StepEntry(revision=huge, direction="upgrade", duration_ms=1.0, statements=[statement] * 9, changes=[huge])
+
+    text = render(report(evil, steps=[step], reason=huge, not_covered=[huge]))
+
+    assert len(text) < 200_000
+    assert "x…" in text
+
+
 @pytest.mark.parametrize(
     ("ms", "words"),
     [(3.21, "3.2 ms"), (999, "999 ms"), (1000, "1.0 s"), (59_949, "59.9 s"), (125_000, "2 min 5 s")],

@@ -11,13 +11,15 @@ from importlib import resources
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from app.gate.checks.pages import find_url
 from app.gate.reporters._paragraphs import runs_of, without_indent
 from app.gate.reporters.escaping import one_line, shortened, visible
 from app.gate.reporters.html.timeline import SQL_WORDS
 from app.gate.wording import counted, readable_number
 from app.help import plain
 
-BLOCK_LINES, BLOCK_COLUMNS = 200, 2000
+BLOCK_LINES, BLOCK_COLUMNS, BLOCK_LENGTH = 80, 1_000, 10_000
+LINE_LENGTH, PROSE_LENGTH = 300, 4_000  # a name of megabytes must not fill the page
 
 
 def environment(*loaders: BaseLoader) -> Environment:
@@ -29,13 +31,14 @@ def environment(*loaders: BaseLoader) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["check_url"] = find_url
     made.filters |= {
         "prose": prose,
         "paragraphs": paragraphs,
         "block": block,
         "docs": docs,
         "prose_of_docs": prose_of_docs,
-        "line": one_line,
+        "line": line,
         "line_of_code": line_of_code,
         "lock_mode": lock_mode,
         "duration": duration,
@@ -64,7 +67,7 @@ def _sheet(name: str) -> str:
 
 def prose(text: str) -> Markup:
     """One line, in which our own `code` is code."""
-    parts = re.split(r"`([^`]+)`", one_line(text))
+    parts = re.split(r"`([^`]+)`", cut(one_line(text), PROSE_LENGTH))
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)
     )
@@ -72,8 +75,7 @@ def prose(text: str) -> Markup:
 
 def paragraphs(text: str) -> Markup:
     """Prose in which indented lines are code."""
-    lines = shortened(visible(text), BLOCK_LINES, BLOCK_COLUMNS).split("\n")
-    return Markup("\n").join(_paragraphs(lines))
+    return Markup("\n").join(_paragraphs(_short_block(text).split("\n")))
 
 
 def _paragraphs(lines: list[str]) -> Iterator[Markup]:
@@ -83,8 +85,20 @@ def _paragraphs(lines: list[str]) -> Iterator[Markup]:
 
 def block(text: str) -> Markup:
     """Code to read and to copy: a click selects all of it."""
-    shown = shortened(visible(text), BLOCK_LINES, BLOCK_COLUMNS)
-    return Markup('<pre tabindex="0"><code>{}</code></pre>').format(shown)
+    return Markup('<pre tabindex="0"><code>{}</code></pre>').format(_short_block(text))
+
+
+def _short_block(text: str) -> str:
+    return cut(shortened(visible(text), BLOCK_LINES, BLOCK_COLUMNS), BLOCK_LENGTH)
+
+
+def line(text: str) -> str:
+    """One line, of which the beginning is enough to know it."""
+    return cut(one_line(text), LINE_LENGTH)
+
+
+def cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}…"
 
 
 def docs(text: str) -> Markup:
@@ -116,7 +130,7 @@ def line_of_code(text: str) -> str:
 
 def lock_mode(name: str) -> str:
     """ "ACCESS EXCLUSIVE" for "AccessExclusiveLock"."""
-    return SQL_WORDS.get(name, one_line(name))
+    return SQL_WORDS.get(name, line(name))
 
 
 def duration(ms: float) -> str:

@@ -19,6 +19,7 @@ WIDTH, WIDEST_COLUMN, NARROWEST_COLUMN = 640, 80, 4  # pixels
 ROW, BAR, HEADER = 36, 12, 22
 LEGIBLE = 20  # the narrowest column with a number in it
 MOST_ROWS = 40
+NAME_LENGTH = 130  # a schema and a table, as long as PostgreSQL has them
 TITLE_LENGTH = 400
 SQL_WORDS = {
     "AccessExclusiveLock": "ACCESS EXCLUSIVE",
@@ -62,8 +63,8 @@ class Row:
     @property
     def label(self) -> str:
         words = {"reads": "blocks reads and writes", "writes": "blocks writes", "nothing": ""}[self.blocks]
-        parts = [SQL_WORDS.get(self.mode, one_line(self.mode)), words]
-        return " · ".join([one_line(self.table), *filter(None, parts)])
+        parts = [SQL_WORDS.get(self.mode, one_line(self.mode)[:NAME_LENGTH]), words]
+        return " · ".join([one_line(self.table)[:NAME_LENGTH], *filter(None, parts)])
 
 
 def lock_rows(step: StepEntry) -> list[Row]:
@@ -138,7 +139,7 @@ def _picture(step: StepEntry, rows: Sequence[Row], prefix: str) -> Iterator[Mark
     yield Markup(
         '<svg class="timeline" role="group" viewBox="0 0 {0} {1}" width="{0}" height="{1}">'
         "<title>Locks of revision {2}, a column for each statement</title>"
-    ).format(width, height, one_line(step.revision))
+    ).format(width, height, one_line(step.revision)[:NAME_LENGTH])
     for position, statement in enumerate(step.statements):
         yield _column(position, statement, column, height, prefix)
     for place, row in enumerate(shown):

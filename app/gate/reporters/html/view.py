@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from app.gate.checks.pages import find_url
 from app.gate.report.model import CheckEntry, FindingEntry, Report, RevisionEntry, StatementEntry, StepEntry
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.gate.reporters._effects import REVISIONS_LIMIT
@@ -42,11 +41,6 @@ class FindingView:
         if self.entry.path is None:
             return ""
         return self.entry.path + (f":{self.entry.line}" if self.entry.line is not None else "")
-
-    @property
-    def url(self) -> str | None:
-        """Of the page about its check."""
-        return find_url(self.entry.check)
 
     @property
     def is_open(self) -> bool:
