@@ -45,13 +45,6 @@ def _version(found: re.Match[str]) -> str:
     )
 
 
-def _stand_in(found: re.Match[str]) -> str:
-    return (
-        f"The embedded server has {found['name']} only as a stand-in, which lacks that. Use a server with the extension:"
-        f" {_OTHER_SERVER}."
-    )
-
-
 def _belongs_to(extension: str) -> str:
     return (
         f"That belongs to the extension {extension}. If it is not created, or not in a schema of the search_path, an earlier"
@@ -170,7 +163,6 @@ _EXPLANATIONS: tuple[tuple[str, Callable[[re.Match[str]], str | None]], ...] = (
     (r'extension "(?P<name>[^"]+)" is not available', _extension),
     (r'could not open extension control file ".*/(?P<name>[^/"]+)\.control"', _extension),  # before PostgreSQL 16
     (r'extension "(?P<name>[^"]+)" has no (?:installation script nor )?update path', _version),
-    (r"the stand-in for (?P<name>\S+) has no", _stand_in),
     (r'(?P<kind>type|operator class|access method|language) "(?P<name>[^"]+)" does not exist', _part),
     (r"(?P<kind>function) (?P<name>[^(]+)\(.*\) does not exist", _part),
     (r'data type (?P<type>.+) has no default operator class for access method "(?P<method>gist|gin)"', _no_operator_class),

@@ -1,9 +1,9 @@
 -- A stand-in for pgcrypto, with its functions' names, arguments and properties.
 -- https://www.postgresql.org/docs/current/pgcrypto.html
 --
--- PostgreSQL itself has MD5 and SHA-2, and SHA-1 is computed here: digest() and hmac() return what pgcrypto's do. It has
--- no ciphers and no slow hashes. What crypt() and the functions that encrypt return here has the form that pgcrypto
--- gives it, and is checked and decrypted here as there, but no other program understands it.
+-- PostgreSQL itself has MD5 and SHA-2, and SHA-1 is computed here: with these, digest() and hmac() return what pgcrypto's
+-- do. It has no other digests, no ciphers and no slow hashes. What crypt() and the functions that encrypt return here has
+-- the form that pgcrypto gives it, and is checked and decrypted here as there, but no other program understands it.
 --
 -- A function that calls another one of the extension has a body of SQL, in which PostgreSQL keeps that one's oid: it is
 -- found whatever the schema of the extension and the search path are.
@@ -16,6 +16,7 @@ DECLARE
     h bigint[] := ARRAY[1732584193, 4023233417, 2562383102, 271733878, 3285377520];
     w bigint[] := array_fill(0::bigint, ARRAY[80], ARRAY[0]);
     a bigint; b bigint; c bigint; d bigint; e bigint; x bigint;
+    size int;
 BEGIN
     CASE lower($2)
         WHEN 'md5' THEN RETURN decode(md5(message), 'hex');
@@ -25,10 +26,16 @@ BEGIN
         WHEN 'sha512' THEN RETURN sha512(message);
         WHEN 'sha1', 'sha-1' THEN NULL;
         ELSE
-            IF lower($2) ~ '^(sha3-|sha512-|shake|blake2|ripemd|rmd|sm3|md4|whirlpool)' THEN
-                RAISE feature_not_supported USING MESSAGE = format('the stand-in for pgcrypto has no digest "%s"', $2);
+            -- A value of the right size.
+            size := CASE lower($2)
+                WHEN 'ripemd160' THEN 20 WHEN 'sha3-224' THEN 28 WHEN 'sha512-224' THEN 28 WHEN 'sha3-256' THEN 32
+                WHEN 'sha512-256' THEN 32 WHEN 'blake2s256' THEN 32 WHEN 'sm3' THEN 32 WHEN 'sha3-384' THEN 48
+                WHEN 'sha3-512' THEN 64 WHEN 'blake2b512' THEN 64
+            END;
+            IF size IS NULL THEN
+                RAISE invalid_parameter_value USING MESSAGE = format('Cannot use "%s": No such hash algorithm', $2);
             END IF;
-            RAISE invalid_parameter_value USING MESSAGE = format('Cannot use "%s": No such hash algorithm', $2);
+            RETURN substring(sha512(convert_to(lower($2) || chr(1), getdatabaseencoding()) || message) FROM 1 FOR size);
     END CASE;
     -- SHA-1: RFC 3174, section 6.1.
     message := message || '\x80' || decode(repeat('00', (119 - length(message) % 64) % 64), 'hex')
@@ -329,29 +336,54 @@ BEGIN
     FROM regexp_matches(substring($1 FROM '-----BEGIN PGP [A-Z ]+-----\r?\n((?:[^\n:]+: [^\n]*\n)*)'), '([^\n:]+): ([^\n]*)\n', 'g') AS pairs(pair);
 END $$;
 
--- Public keys: PostgreSQL has nothing of which they could be made.
+-- Public keys: any is taken for the other half of any secret key.
 
-DO $do$
+-- The kinds of packets with which a key begins: RFC 4880, sections 4.2 and 4.3.
+CREATE FUNCTION pgp_key_id(bytea) RETURNS text IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
-    signature text;
+    first int := CASE WHEN length($1) > 0 THEN get_byte($1, 0) END;
+    kind int := CASE WHEN first < 192 THEN (first >> 2) & 15 ELSE first & 63 END;
 BEGIN
-    FOREACH signature IN ARRAY ARRAY[
-        'pgp_pub_encrypt(text, bytea) RETURNS bytea VOLATILE',
-        'pgp_pub_encrypt(text, bytea, text) RETURNS bytea VOLATILE',
-        'pgp_pub_encrypt_bytea(bytea, bytea) RETURNS bytea VOLATILE',
-        'pgp_pub_encrypt_bytea(bytea, bytea, text) RETURNS bytea VOLATILE',
-        'pgp_pub_decrypt(bytea, bytea) RETURNS text IMMUTABLE',
-        'pgp_pub_decrypt(bytea, bytea, text) RETURNS text IMMUTABLE',
-        'pgp_pub_decrypt(bytea, bytea, text, text) RETURNS text IMMUTABLE',
-        'pgp_pub_decrypt_bytea(bytea, bytea) RETURNS bytea IMMUTABLE',
-        'pgp_pub_decrypt_bytea(bytea, bytea, text) RETURNS bytea IMMUTABLE',
-        'pgp_pub_decrypt_bytea(bytea, bytea, text, text) RETURNS bytea IMMUTABLE',
-        'pgp_key_id(bytea) RETURNS text IMMUTABLE'
-    ] LOOP
-        EXECUTE format(
-            'CREATE FUNCTION %s STRICT PARALLEL SAFE LANGUAGE plpgsql AS %L',
-            signature,
-            format('BEGIN RAISE feature_not_supported USING MESSAGE = %L; END',
-                format('the stand-in for pgcrypto has no %s()', split_part(signature, '(', 1))));
-    END LOOP;
-END $do$;
+    IF first IS NULL THEN
+        RAISE external_routine_invocation_exception USING MESSAGE = 'No encryption key found';
+    ELSIF first < 128 THEN
+        RAISE external_routine_invocation_exception USING MESSAGE = 'Wrong key or corrupt data';
+    ELSIF kind NOT IN (5, 6, 7, 14) THEN
+        RAISE external_routine_invocation_exception USING MESSAGE = 'Unexpected packet in key data';
+    END IF;
+    RETURN upper(left(encode(sha256($1), 'hex'), 16));
+END $$;
+
+-- The password is empty: its length is that of nothing, once the key is known to be one.
+CREATE FUNCTION pgp_pub_encrypt_bytea(bytea, bytea) RETURNS bytea VOLATILE STRICT PARALLEL SAFE
+RETURN '\xc1c04c03'::bytea || pgp_sym_encrypt_bytea($1, left(pgp_key_id($2), 0));
+
+CREATE FUNCTION pgp_pub_encrypt_bytea(bytea, bytea, text) RETURNS bytea VOLATILE STRICT PARALLEL SAFE
+RETURN pgp_pub_encrypt_bytea($1, $2);
+
+CREATE FUNCTION pgp_pub_encrypt(text, bytea) RETURNS bytea VOLATILE STRICT PARALLEL SAFE
+RETURN '\xc1c04c03'::bytea || pgp_sym_encrypt($1, left(pgp_key_id($2), 0));
+
+CREATE FUNCTION pgp_pub_encrypt(text, bytea, text) RETURNS bytea VOLATILE STRICT PARALLEL SAFE
+RETURN pgp_pub_encrypt($1, $2);
+
+CREATE FUNCTION pgp_pub_decrypt_bytea(bytea, bytea) RETURNS bytea IMMUTABLE STRICT PARALLEL SAFE
+RETURN pgp_sym_decrypt_bytea(
+    CASE WHEN substring($1 FROM 1 FOR 4) = '\xc1c04c03'::bytea THEN substring($1 FROM 5) ELSE ''::bytea END,
+    left(pgp_key_id($2), 0));
+
+CREATE FUNCTION pgp_pub_decrypt(bytea, bytea) RETURNS text IMMUTABLE STRICT PARALLEL SAFE
+RETURN convert_from(pgp_pub_decrypt_bytea($1, $2), getdatabaseencoding());
+
+CREATE FUNCTION pgp_pub_decrypt_bytea(bytea, bytea, text) RETURNS bytea IMMUTABLE STRICT PARALLEL SAFE
+RETURN pgp_pub_decrypt_bytea($1, $2);
+
+CREATE FUNCTION pgp_pub_decrypt_bytea(bytea, bytea, text, text) RETURNS bytea IMMUTABLE STRICT PARALLEL SAFE
+RETURN pgp_pub_decrypt_bytea($1, $2);
+
+CREATE FUNCTION pgp_pub_decrypt(bytea, bytea, text) RETURNS text IMMUTABLE STRICT PARALLEL SAFE
+RETURN pgp_pub_decrypt($1, $2);
+
+CREATE FUNCTION pgp_pub_decrypt(bytea, bytea, text, text) RETURNS text IMMUTABLE STRICT PARALLEL SAFE
+RETURN pgp_pub_decrypt($1, $2);
