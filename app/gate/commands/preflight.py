@@ -89,6 +89,18 @@ def add_parser(subparsers: Any) -> None:
         "--commit", metavar="SHA", help="without --report: the full SHA (default: that of the checkout)"
     )
     add_record(parser)
+    _add_limits(parser)
+    parser.add_argument(
+        "--role", metavar="NAME", help="the role that will run the upgrade (default: the owner of Alembic's table)"
+    )
+    parser.add_argument(
+        "--accept-drift", action="store_true", help="list what differs in the schema, and go all the same"
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.set_defaults(run=run)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", metavar="SECONDS", default="60", help="the time limit for a query (default: 60)")
     parser.add_argument(
         "--lock-timeout",
@@ -103,14 +115,6 @@ def add_parser(subparsers: Any) -> None:
         help="a session that has held a lock in the way for longer is a reason not to go (default: 5); where it is not visible since"
         " when, preflight looks again after that time",
     )
-    parser.add_argument(
-        "--role", metavar="NAME", help="the role that will run the upgrade (default: the owner of Alembic's table)"
-    )
-    parser.add_argument(
-        "--accept-drift", action="store_true", help="list what differs in the schema, and go all the same"
-    )
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

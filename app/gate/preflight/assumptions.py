@@ -28,6 +28,7 @@ class AssumptionRun(NamedTuple):
     finding: FindingEntry
     rows: int | None  # that break it, MOST_ROWS at most; None: not known
     reason: str | None = None  # why it is not known
+    is_locked: bool = False  # by another session
     is_later: bool = False  # it can only be run once other pending revisions are applied
 
     @property
@@ -41,7 +42,20 @@ class AssumptionRun(NamedTuple):
 
 def run_assumptions(live: Live, plan: Plan) -> list[AssumptionRun]:
     """Each in a transaction of its own, so that none of them keeps the rows of the others from being vacuumed."""
-    return [_run(live, each, plan) for each in plan.assumptions()]
+    runs: list[AssumptionRun] = []
+    locked: dict[str, AssumptionRun] = {}  # by table, so that it is waited for once
+    for finding in plan.assumptions():
+        table = _table_of(finding)
+        known = locked.get(table)
+        run = _run(live, finding, plan) if known is None else AssumptionRun(finding, None, known.reason, is_locked=True)
+        if run.is_locked and table:
+            locked[table] = run
+        runs.append(run)
+    return runs
+
+
+def _table_of(finding: FindingEntry) -> str:
+    return ".".join((finding.object or "").split(".")[:2])
 
 
 # What does not exist on the schema before the pending revisions: tables, columns, types, functions.
@@ -71,13 +85,13 @@ def _run(live: Live, finding: FindingEntry, plan: Plan) -> AssumptionRun:
             return AssumptionRun(finding, cursor.rowcount)
     except psycopg2.Error as error:
         if error.pgcode in _NOT_THERE and plan.is_after_others(finding.revision):
-            table = ".".join((finding.object or "").split(".")[:2])
-            if table in plan.new_tables(finding.revision):
+            if _table_of(finding) in plan.new_tables(finding.revision):
                 return AssumptionRun(finding, 0)  # no user has put a row into it
             return AssumptionRun(
                 finding, None, f"it is about what an earlier pending revision makes ({reason_of(error)})", is_later=True
             )
-        return AssumptionRun(finding, None, _reason_of(live, error))
+        is_locked = error.pgcode == sqlstates.LOCK_NOT_AVAILABLE
+        return AssumptionRun(finding, None, _reason_of(live, error), is_locked=is_locked)
 
 
 def _opening(sql: str) -> str:

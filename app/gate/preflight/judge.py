@@ -185,6 +185,8 @@ def _of_assumptions(evidence: Evidence) -> Iterator[Reason]:
 def _clears(run: AssumptionRun) -> str:
     if run.is_later:
         return f"Upgrade to the revision before {run.finding.revision}, and run preflight again."
+    if run.is_locked:
+        return "Wait until that is over, and run preflight again."
     if run.sql is None:
         return f"Look at them by hand: {run.finding.message}"
     return "Run preflight as a role that may read them, or with a longer --timeout."

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from app.cli import main
+from app.gate.preflight import assumptions
+from app.gate.preflight.assumptions import _opening as opening
 from app.gate.report.model import Report
 from app.gate.report.verdict import Verdict
 from app.gate.reporters.json import render
@@ -347,12 +349,22 @@ def test_a_lock_on_a_partition_counts_for_its_parent(live, preflight):
     assert (status, [each["table"] for each in printed["locks"]]) == (1, ["public.events"])
 
 
-def test_a_table_that_someone_has_locked_is_not_waited_for_longer_than_said(live, proved, preflight):
+def test_a_table_that_someone_has_locked_is_not_waited_for_longer_than_said(live, proved, preflight, monkeypatch):
+    opened: list[str] = []
+
+    def note(sql: str) -> str:
+        opened.append(sql)
+        return opening(sql)
+
+    monkeypatch.setattr(assumptions, "_opening", note)
+    findings = [assumes("b2", NULLS), assumes("b2", "SELECT * FROM orders WHERE total < 0 LIMIT 10")]
+    proved = proved.model_copy(update={"findings": findings})
     with live.connect(autocommit=False) as other, other.cursor() as cursor:
         cursor.execute("LOCK TABLE orders, notes IN ACCESS EXCLUSIVE MODE")
         status, printed = preflight(live, proved, "--lock-timeout", "0.05", "--lock-age", "0.000001")
 
-    assert (status, codes(printed)) == (1, ["drift-unknown", "assumption-unknown", "lock-held"])
+    assert (status, codes(printed)) == (1, ["drift-unknown", *["assumption-unknown"] * 2, "lock-held"])
+    assert len(opened) == 1  # the second one need not wait too
     assert "has held the table's lock for longer than 0.05 s" in printed["reasons"][1]["sentence"]
 
 
