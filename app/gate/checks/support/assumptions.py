@@ -151,9 +151,10 @@ def _orphans(trip: RoundTrip, failure: Failure, older: Older, text: str) -> str 
         trip, ".".join(schema_and_name[-2:] if len(schema_and_name) > 1 else ["public", *schema_and_name]), failure.sql
     )
     ours, rows = _key_values(older, [name_of(name) for name in split_list(listed)])
-    theirs = [parent.value(name_of(name), "p") for name in split_list(referred)]
-    if parent.is_rewritten or parent.is_extended or not parent.has_places:
+    keys = [name_of(name) for name in split_list(referred)]
+    if parent.changes(keys) or parent.is_extended or not parent.has_places:
         raise UnknownRows(text)
+    theirs = [parent.value(name, "p") for name in keys]
     if parent.table is None or None in ours or None in theirs:
         return None
     equal = " AND ".join(f"{one} = {other}" for one, other in zip(theirs, ours, strict=True))
@@ -169,7 +170,7 @@ def _orphans(trip: RoundTrip, failure: Failure, older: Older, text: str) -> str 
 
 def _key_values(older: Older, names: Sequence[str]) -> tuple[list[str | None], str]:
     """The values of those columns, and the rows of `r` in which they are."""
-    if not older.is_rewritten:
+    if not older.changes(names):
         return [older.value(name, "r") for name in names], older.called("r")
     values = [older.value(name) for name in names]
     chosen = ", ".join(f"{value} AS assumed_{number}" for number, value in enumerate(values, 1))

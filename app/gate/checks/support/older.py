@@ -110,10 +110,10 @@ class Older:
         kept = [each for each in (*conditions, *self._deleted) if each]
         return f"WHERE {' AND '.join(kept)}" if kept else ""
 
-    @property
-    def is_rewritten(self) -> bool:
-        """Whether the revision changes or deletes rows first."""
-        return bool(self._values or self._deleted or self._new_values)
+    def changes(self, names: Iterable[str]) -> bool:
+        """Whether the revision deletes rows first, or changes what those columns hold."""
+        changed = self._values.keys() | self._new_values.keys()
+        return bool(self._deleted) or any({name, self.column(name)} & changed for name in names)
 
     def is_left_empty(self, name: str) -> bool:
         """Whether the revision adds that column, and puts nothing into it."""

@@ -133,6 +133,10 @@ ROWS = {
     "foreign key after an UPDATE": Rule(
         P, ("UPDATE t SET a = lower(a)", "ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (a, n) REFERENCES p (x, y)")
     ),
+    "foreign key after an UPDATE of another column": Rule(
+        P.replace("UNIQUE (x, y)", "UNIQUE (x)"),
+        ("UPDATE t SET n = 1", "ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (a) REFERENCES p (x)"),
+    ),
     "new table that is filled": Rule(
         T,
         (
