@@ -19,7 +19,12 @@ from app.gate.server.database import reason_of
 from app.gate.server.live import Live
 
 MOST_ROWS = 10  # that are counted: a query says itself that it gives no more
-_SEARCH_PATH = "public"  # of the gate's own runs, in which the names in a query have their meaning
+# In which the names and the strings of a query have their meaning. Policies would hide rows that the upgrade will meet:
+# without row_security, PostgreSQL refuses instead.
+_SETTINGS = """
+    SELECT set_config('search_path', 'public', true), set_config('standard_conforming_strings', 'on', true),
+        set_config('row_security', 'off', true)
+"""
 
 
 class AssumptionRun(NamedTuple):
@@ -76,10 +81,7 @@ def _run(live: Live, finding: FindingEntry, plan: Plan) -> AssumptionRun:
         return AssumptionRun(finding, None, "its query is none: it has a NUL")
     try:
         with live.transaction() as cursor:
-            # Policies would hide rows that the upgrade will meet. PostgreSQL refuses instead.
-            cursor.execute(
-                "SELECT set_config('search_path', %s, true), set_config('row_security', 'off', true)", (_SEARCH_PATH,)
-            )
+            cursor.execute(_SETTINGS)
             cursor.execute(_opening(finding.assumption.sql))
             cursor.execute(f"MOVE FORWARD {MOST_ROWS} IN overproof_assumption")
             return AssumptionRun(finding, cursor.rowcount)

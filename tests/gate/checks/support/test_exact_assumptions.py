@@ -21,7 +21,7 @@ from app.gate.postgres import sqlstates
 from app.gate.recording.model import Direction, Failure, Populated, RoundTrip, RowKind, Statement, Step
 from app.gate.server.throwaway import Server
 from app.gate.snapshot.difference import difference
-from app.gate.snapshot.read import read
+from app.gate.snapshot.incremental import read_all, renames_between
 from tests.gate.checks.builders import recording
 
 T = "CREATE TABLE t (id integer PRIMARY KEY, a text, n integer, d numeric, f double precision, s int4range)"
@@ -137,6 +137,18 @@ ROWS = {
         P.replace("UNIQUE (x, y)", "UNIQUE (x)"),
         ("UPDATE t SET n = 1", "ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (a) REFERENCES p (x)"),
     ),
+    "quoted names": Rule(
+        f'{T}; ALTER TABLE t RENAME a TO "A, (b"; ALTER TABLE t RENAME n TO "order"',
+        ('ALTER TABLE t ADD CONSTRAINT ck CHECK ("A, (b" <> \'a\' AND "order" > 1)',),
+    ),
+    "quoted names that change": Rule(
+        T,
+        (
+            'ALTER TABLE t RENAME TO "T; u"',
+            'ALTER TABLE "T; u" RENAME a TO "My ""note"""',
+            'ALTER TABLE "T; u" ALTER "My ""note""" SET NOT NULL',
+        ),
+    ),
     "new table that is filled": Rule(
         T,
         (
@@ -167,6 +179,7 @@ ROWS = {
 PAIRS = {
     "unique": ("ALTER TABLE t ADD CONSTRAINT uq UNIQUE (a)",),
     "composite": ("ALTER TABLE t ADD CONSTRAINT uq UNIQUE (a, n)",),
+    "quoted": ('ALTER TABLE t RENAME a TO "A, (b"', 'CREATE UNIQUE INDEX uq ON t (lower("A, (b"), n)'),
     "included": ("CREATE UNIQUE INDEX uq ON t (a DESC NULLS LAST) INCLUDE (n)",),
     "partial": ("CREATE UNIQUE INDEX uq ON t (a text_pattern_ops) WHERE n > 0",),
     "expression": ("CREATE UNIQUE INDEX uq ON t (lower(btrim(a, ' ,()')), coalesce(n, 0))",),
@@ -228,11 +241,11 @@ class Trial:
     def __init__(self, connection: Any, rule: Rule) -> None:
         self.cursor, self.rule = connection.cursor(), rule
         self.cursor.execute(rule.before)
-        schema = read(connection)
+        schema = read_all(self.ask)
         self.cursor.execute("SAVEPOINT before")
         for statement in rule.upgrade:
             self.cursor.execute(statement)
-        head = read(connection)
+        head = read_all(self.ask)
         self.cursor.execute("ROLLBACK TO SAVEPOINT before")
         step = Step(
             "a1",
@@ -240,11 +253,16 @@ class Trial:
             1.0,
             statements=tuple(Statement(each, 1.0) for each in rule.upgrade),
             changes=difference(schema, head),
-            renamed=_renames(rule.upgrade),
+            renamed=renames_between(schema, head),
         )
         self.trip = RoundTrip("a1", up=step)
         version = str(connection.info.server_version // 10000)
         self.recording = replace(recording(self.trip, head=head), postgres=version)
+
+    def ask(self, statements: Sequence[str]) -> Any:
+        for statement in statements:
+            self.cursor.execute(statement)
+        return self.cursor.fetchone()[0]
 
     def failure_over(self, rows: Sequence[Row]) -> Failure | None:
         self.cursor.execute("SAVEPOINT rows")
@@ -298,12 +316,6 @@ class Trial:
             given = {id_ for (id_,) in self.cursor.fetchall()}
         self.cursor.execute("ROLLBACK TO SAVEPOINT rows")
         return given
-
-
-def _renames(upgrade: Sequence[str]) -> Any:
-    from tests.gate.checks.support.test_assumptions import _renames as renames
-
-    return tuple(renames(upgrade))
 
 
 def _failure(error: psycopg2.Error, statement: str) -> Failure:
