@@ -26,6 +26,7 @@ from app.gate.preflight.assumptions import run_assumptions
 from app.gate.preflight.judge import Answer, Evidence, answer_of, as_json, reasons_of
 from app.gate.preflight.look import (
     Look,
+    if_permitted,
     list_unavailable,
     look_at,
     read_foreign_owners,
@@ -184,16 +185,16 @@ def _gather(live: Live, report: Report, arguments: argparse.Namespace, longest_s
         schema=schema,
         why_no_schema=why_no_schema,
         owners=owners,
-        slots=read_slots(live),
-        older=read_older_transactions(live, longest_s),
-        unavailable=list_unavailable(live, [key for _, key in plan.made()]),
+        slots=if_permitted(lambda: read_slots(live)) or [],
+        older=if_permitted(lambda: read_older_transactions(live, longest_s)) or [],
+        unavailable=if_permitted(lambda: list_unavailable(live, [key for _, key in plan.made()])) or [],
     )
     return Evidence(
         look=look,
         plan=plan,
         drift=find_drift(look, plan),
         answers=run_assumptions(live, plan),
-        holders=read_lasting_holders(live, wanted_locks(plan), longest_s),
+        holders=if_permitted(lambda: read_lasting_holders(live, wanted_locks(plan), longest_s)),
         migrator=migrator,
         accepts_drift=arguments.accept_drift,
         longest_s=longest_s,

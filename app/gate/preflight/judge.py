@@ -46,7 +46,7 @@ class Evidence:
     plan: Plan
     drift: Drift
     answers: Sequence[AssumptionRun]
-    holders: Sequence[Holder]  # in the way for longer than they may be
+    holders: Sequence[Holder] | None  # in the way for longer than they may be; None: the role may not look
     migrator: str | None  # the role that runs the upgrade
     accepts_drift: bool = False
     longest_s: float = 0.0
@@ -197,7 +197,13 @@ def _rows(number: int) -> str:
 
 
 def _of_locks(evidence: Evidence) -> Iterator[Reason]:
-    for holder in evidence.holders:
+    if evidence.holders is None:
+        yield _unknown(
+            "locks-unknown",
+            f"The role {evidence.look.server.role} may not see who holds locks.",
+            f"GRANT pg_read_all_stats TO {evidence.look.server.role}, and SELECT on pg_locks and pg_stat_activity.",
+        )
+    for holder in evidence.holders or ():
         yield _no(
             "lock-held",
             f"{described(holder)} {'waits for' if holder.waits else 'holds'} {listed(holder.modes)} on {shorten(holder.table)},"
@@ -332,7 +338,8 @@ def as_json(evidence: Evidence, reasons: Sequence[Reason]) -> dict[str, Any]:
             "of_operators": evidence.drift.of_operators,
         },
         "locks": [
-            {**dataclasses.asdict(each), "since": each.since and each.since.isoformat()} for each in evidence.holders
+            {**dataclasses.asdict(each), "since": each.since and each.since.isoformat()}
+            for each in evidence.holders or ()
         ],
         "notes": notes_of(evidence),
     }

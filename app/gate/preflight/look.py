@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import psycopg2
 
@@ -105,6 +105,17 @@ def look_at(live: Live) -> Look:
             {f"{key.schema}.{key.name}": owner for key, owner in tables.items()},
             read_sizes(live.connection),
         )
+
+
+T = TypeVar("T")
+
+
+def if_permitted(look: Callable[[], T]) -> T | None:
+    """None where the role may not look, since an administrator has revoked what every role may do otherwise."""
+    try:
+        return look()
+    except psycopg2.errors.InsufficientPrivilege:
+        return None
 
 
 _ATTEMPTS = 3

@@ -423,6 +423,14 @@ def test_a_role_that_reads_all_data_is_enough_also_for_locks(live, role, proved,
     assert "for more than 0.1 s (since when is not visible to this role)" in printed["reasons"][0]["sentence"]
 
 
+def test_a_role_that_may_not_see_locks_cannot_say(live, role, proved, preflight):
+    execute(live, f"GRANT SELECT ON alembic_version, orders TO {role.user}", "REVOKE SELECT ON pg_locks FROM PUBLIC")
+
+    status, printed = preflight(role, proved, "--accept-drift")
+
+    assert (status, codes(printed)) == (2, ["locks-unknown"])
+
+
 # A standby
 
 
