@@ -41,7 +41,7 @@ from app.gate.checks.base import Check, Finding
 from app.gate.checks.breaks.columns import column
 from app.gate.checks.breaks.constraints import constraint, domain_constraint
 from app.gate.checks.breaks.names import enum, extension, named_type, schema, sequence
-from app.gate.checks.breaks.proof import proved
+from app.gate.checks.breaks.proof import proved, shown
 from app.gate.checks.breaks.replication import has_publications, tables_without_identity
 from app.gate.checks.breaks.routines import function, trigger
 from app.gate.checks.breaks.tables import exchanged, table
@@ -71,6 +71,24 @@ def examine(recording: Recording) -> Iterator[Finding]:
                 yield _finding(upgrade, None, [each for table in sorted(by_table) for each in by_table[table]])
             else:
                 yield from (_finding(upgrade, table, breaks) for table, breaks in sorted(by_table.items()))
+    yield from _too_early(recording)
+
+
+def _too_early(recording: Recording) -> Iterator[Finding]:
+    """The branch's own code on the schema before it, once for all: some start code before they migrate."""
+    refused = recording.running.too_early if recording.running is not None else ()
+    if not refused:
+        return
+    models = list(dict.fromkeys(each.model or shorten(each.table) for each in refused))
+    first = next(trip.revision for trip in recording.trips if trip.up is not None and trip.up.failure is None)
+    yield Finding(
+        f"Code of this branch fails on the schema before it, for {listed(models)}: {refused[0].failure.message}.",
+        "code of the branch on the schema before it",
+        revision=first,
+        detail=bulleted([f"{each.failure.message}: {shown(each)}" for each in refused[:_LONGEST_LIST]]),
+        help="Upgrade the database before the code is started.",
+        severity=Severity.NOTICE,
+    )
 
 
 def _breaks(upgrade: Upgrade) -> Iterator[Break]:
@@ -115,14 +133,18 @@ def _finding(upgrade: Upgrade, table: str | None, breaks: Sequence[Break]) -> Fi
 
 def _evidence(found: Break) -> str | None:
     """The statement that is refused."""
-    return None if found.refusal is None else " ".join(found.refusal.sql.split())
+    return None if found.refusal is None else shown(found.refusal)
 
 
 def _basis(upgrade: Upgrade, breaks: Sequence[Break]) -> str:
     """What the finding rests on, and what to do if that is not so."""
     if any(each.refusal for each in breaks):
         return " If that code does not run any more, say so in the script:"
-    reason = upgrade.recording.not_observed.get("running")
+    recording = upgrade.recording
+    reason = recording.not_observed.get("running") or (
+        None if recording.base else "there is no base to load models from"
+    )
+    reason = None if recording.running is not None else reason
     guess = f" It is a guess by the schema alone, since {reason}." if reason else ""
     return f"{guess} If no running code is affected, say so in the script:"
 

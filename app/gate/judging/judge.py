@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from app import __version__
-from app.gate.checks import allowance
+from app.gate.checks import allowance, breaking_change
 from app.gate.checks.base import Check
 from app.gate.checks.registry import CHECKS
 from app.gate.configuration import NO_CHECK_SELECTED, Configuration
@@ -79,7 +79,7 @@ def judge(
         target=target or TargetEntry(command=[], script_location=script_locations(recordings)),
         judged=judged_entry(recordings),
         deployed=deployed_entry(deployed),
-        not_covered=[redact(each) for each in (*not_covered, *unweighed)],
+        not_covered=[redact(each) for each in (*not_covered, *unweighed, *_guesses(recordings, configuration))],
         postgres=last.postgres if last else None,
         alembic=last.alembic if last else None,
         sqlalchemy=last.sqlalchemy if last else None,
@@ -92,6 +92,14 @@ def judge(
         snapshot=None if head is None else to_json(head),
         digest=None if head is None else digest(head),
     )
+
+
+def _guesses(recordings: Sequence[Recording], configuration: Configuration) -> list[str]:
+    """Why breaking-change, with a base, could not ask the models of that."""
+    if configuration.deselects(breaking_change.CHECK) is not None:
+        return []
+    reasons = [each.not_observed.get("running") for each in recordings if each.base is not None and each.base.is_start]
+    return [f"breaking-change goes by the schema alone: {reason}" for reason in dict.fromkeys(reasons) if reason]
 
 
 def _weigh(

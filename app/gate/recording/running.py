@@ -48,3 +48,4 @@ class RunningCode:
     tables: tuple[ModelTable, ...] = ()  # of those that the branch does something with
     statements: int = 0  # how many were tried
     refused: tuple[RefusedStatement, ...] = ()
+    too_early: tuple[RefusedStatement, ...] = ()  # of the branch's own models, on the schema before its revisions

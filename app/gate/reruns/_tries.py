@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes so
 
-from app.gate.postgres.quoting import literal
+from app.gate.postgres.quoting import identifier, literal
 from app.gate.recording.model import Failure
 from app.gate.rows.connection import QueryRefused
 from app.gate.server.database import Database
@@ -80,9 +80,13 @@ class Session:
 
     connection: Connection
 
-    def begin(self, search_path: str) -> None:
+    def begin(self, search_path: str | None = None, role: str | None = None) -> None:
+        """Begin as that role, where the connection's own may be a superuser."""
         with self.connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('search_path', %s, true)", [search_path])
+            if role is not None:
+                cursor.execute(f"SET LOCAL ROLE {identifier(role)}")
+            if search_path is not None:
+                cursor.execute("SELECT set_config('search_path', %s, true)", [search_path])
             cursor.execute("SET LOCAL statement_timeout = '60s'")
 
     def ask(self, sql: str, *before: str) -> str:
@@ -127,12 +131,17 @@ def _failure(tried: Try, said: Sequence[str] | None) -> Failure | None:
     )
 
 
-def try_on_both(old: Database, new: Database, statements: Sequence[str]) -> list[Failure | None]:
-    """Of each statement how the new schema refuses it, where the old one accepts it. Raises QueryRefused."""
+def try_on_both(
+    old: Database, new: Database, statements: Sequence[str], role: str | None = None
+) -> list[Failure | None]:
+    """Of each statement how the new schema refuses it, where the old one accepts it. `role`: as which it is run. Raises
+    QueryRefused."""
     tries = [Try(each) for each in statements]
     outcomes = []
     for database in (old, new):
         with database.connect(autocommit=False) as connection:
-            outcomes.append(Session(connection).try_all(tries))
+            session = Session(connection)
+            session.begin(role=role)
+            outcomes.append(session.try_all(tries))
             connection.rollback()
     return [None if before is not None else after for before, after in zip(*outcomes, strict=True)]

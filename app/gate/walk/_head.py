@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.gate.recording.model import Evidence, Snapshot, UnregisteredModel
+from app.gate.walk.changed import concerned_tables
 from app.gate.walk.client import DriverClient
 from app.gate.walk.state import NEEDS_HEAD, Walk
 from app.gate.walk.unchanged import find_unchanged
@@ -48,6 +49,10 @@ def _compare_with_models(walk: Walk, client: DriverClient, schema: Snapshot) -> 
         if unchanged.known is not None and walk.start is not None:
             unchanged.tables = find_unchanged(unchanged.known, unchanged.models, walk.start, schema)
         walk.note_drift(client.drift(unchanged.tables))
+    base = walk.arrival.base
+    if Evidence.RUNNING in walk.evidence and base is not None and base.is_start and not walk.is_drift_stale:
+        tables = concerned_tables(walk)
+        walk.models = client.model_statements(tables) if tables is None or tables else None
 
 
 def _find_unregistered(client: DriverClient) -> tuple[UnregisteredModel, ...]:

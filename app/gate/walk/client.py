@@ -288,6 +288,12 @@ class DriverClient:
         drift: protocol.Drift = answer
         return drift
 
+    def model_statements(self, tables: Collection[str] | None) -> protocol.ModelStatementsAnswer:
+        """What an ORM sends for the models of those tables, or of all. Raises TimeoutError."""
+        wanted = None if tables is None else sorted(tables)
+        answer: protocol.ModelStatementsAnswer = self._request("model_statements", self.timeout_s, tables=wanted)
+        return answer
+
     def hidden_tables(self) -> tuple[str, ...]:
         """The tables that the project's filters hide from autogenerate, and what alembic_utils compares in it."""
         answer: protocol.HiddenAnswer = self._request("hidden")

@@ -116,6 +116,7 @@ class Walk:
     head: Snapshot | None = None
     is_continued: bool = False  # by a later walk through the same history
     creation: Sequence[str] | None = None  # SQL that creates the models' tables, if SQL is enough
+    models: protocol.ModelStatementsAnswer | None = None  # what an ORM sends for them, of the changed tables
     drift: tuple[Drift, ...] | None = None
     is_drift_stale: bool = False  # a script has changed the models' metadata, in the process that was asked
     hidden: tuple[str, ...] = ()

@@ -120,7 +120,12 @@ def test_a_type_is_narrower_than_the_models_or_is_not():
     column = key("column", "status", "orders")
 
     assert findings(altered(column, to_50, to_20)) == []  # the model has had 20 before
-    assert len(findings(altered(column, to_50, {"type": "character varying(10)", "nullable": True}))) == 1
+    [narrower] = findings(
+        altered(column, to_50, {"type": "character varying(10)", "nullable": True}),
+        refusals=(refused("UPDATE", "status", message="value too long", sqlstate="22001"),),
+    )
+    assert narrower.message.endswith("to character varying(10): UPDATE of shop.Order fails: value too long.")
+    # What is read is another type, though PostgreSQL may refuse nothing.
     assert len(findings(altered(column, to_50, {"type": "integer", "nullable": True}))) == 1
 
 
@@ -135,6 +140,20 @@ def test_a_check_that_allows_less_is_a_notice_unless_the_model_lists_the_values(
     assert [each.severity for each in findings(change)] == [Severity.NOTICE]
     assert [each.severity for each in findings(change, table=with_labels("new", "paid"))] == [None]
     assert findings(change, table=with_labels("new")) == []
+
+
+def test_code_that_is_started_before_the_upgrade_is_one_notice():
+    early = (
+        refused("SELECT", "id", "channel", message='column "channel" does not exist'),
+        refused("INSERT", "channel"),
+    )
+
+    [finding] = examine(recording(trip("a1"), trip("b2"), running=RunningCode("c0ffee", (ORDER,), 20, (), early)))
+
+    assert (finding.severity, finding.revision) == (Severity.NOTICE, "a1")
+    assert finding.message == (
+        'Code of this branch fails on the schema before it, for shop.Order: column "channel" does not exist.'
+    )
 
 
 def test_without_models_the_finding_says_that_it_is_a_guess():

@@ -21,9 +21,11 @@ from app.gate.driver.overproof_driver.model_statements import Models
 from app.gate.recording.model import Statement
 from app.gate.recording.running import RunningCode
 from app.gate.report.verdict import Severity
-from app.gate.reruns._running_code import Prover, keys_of, model_table, tables_of
+from app.gate.reruns._prover import Prover
+from app.gate.reruns._running_code import model_table
 from app.gate.server.database import Database
 from app.gate.snapshot.incremental import TrackedSnapshot, difference_between, read_all, renames_between
+from app.gate.walk.changed import keys_of, tables_of
 from tests.gate.checks.builders import recording, trip
 from tests.gate.deployed.case import Case, Said
 

@@ -122,6 +122,7 @@ FULL = Recording(
         (ModelTable("t", "m", {"note": ModelColumn("TEXT", ("a",))}, (("id",), ("a", "b"))),),
         7,
         (RefusedStatement("a1", "m", "t", "SELECT", ("note",), "SELECT 1", FAILURE),),
+        (RefusedStatement("", "m", "t", "SELECT", ("note",), "SELECT 1", FAILURE),),
     ),
     base=Divergence("main", "c0ffee", edited=(("a1", "p"),)),
     not_observed={"models": "why"},

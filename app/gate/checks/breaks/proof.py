@@ -205,6 +205,15 @@ def _with(found: Break, proof: RefusedStatement) -> Break:
     return replace(found, words=_words(what, proof), severity=Severity.WARNING, refusal=proof)
 
 
+_LONGEST_SQL = 300
+
+
+def shown(refused: RefusedStatement) -> str:
+    """The statement in one line, shortened where values make it long."""
+    text = re.sub(r"'x{20,}'", "'xxx…'", " ".join(refused.sql.split()))
+    return text if len(text) <= _LONGEST_SQL else f"{text[: _LONGEST_SQL - 1]}…"
+
+
 def _words(what: str, proof: RefusedStatement) -> str:
     model = proof.model or f"the table {shorten(proof.table)}"
     return f"{what}: {proof.action} of {model} fails: {proof.failure.message}"
