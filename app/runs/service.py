@@ -9,7 +9,9 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field, TypeAdapter
-from sqlalchemy import ColumnElement, Row, Select, Text, bindparam, case, cast, func, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Text, bindparam, case, cast, func, inspect, tuple_
+from sqlalchemy import select as sql_select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlmodel import Session, SQLModel, col, select
 
 from app.gate.report.verdict import Verdict
@@ -27,8 +29,8 @@ FINDINGS_OF_A_RUN = 50  # included in the answer for the run
 
 def columns_for(answer: type[BaseModel], model: type[SQLModel]) -> Select[Any]:
     """Only the columns that the answer has: never the report of a run, which may be large."""
-    columns: Select[Any] = select(*(getattr(model, name) for name in answer.model_fields))
-    return columns
+    columns = inspect(model).local_table.columns  # those of the table cost less than those of the class
+    return sql_select(*(columns[name] for name in answer.model_fields))
 
 
 def is_of_run(model: type[RunCheck] | type[RunFinding]) -> ColumnElement[bool]:
@@ -38,8 +40,16 @@ def is_of_run(model: type[RunCheck] | type[RunFinding]) -> ColumnElement[bool]:
 # Built once, since that takes longer than running them.
 SUMMARIES = columns_for(RunRead, Run)
 IS_RUN = (col(Run.project_id) == bindparam("project_id")) & (col(Run.id) == bindparam("run_id"))
-SUMMARY = SUMMARIES.where(IS_RUN)
-CHECKS = columns_for(CheckRead, RunCheck).where(is_of_run(RunCheck)).order_by(col(RunCheck.position))
+# In one statement with the run: each statement is another journey to the database and back.
+CHECKS = (
+    columns_for(CheckRead, RunCheck).add_columns(col(RunCheck.position)).where(is_of_run(RunCheck)).subquery("checks")
+)
+DETAILS = SUMMARIES.where(IS_RUN).add_columns(
+    sql_select(func.json_agg(aggregate_order_by(func.row_to_json(CHECKS.table_valued()), CHECKS.c.position)))
+    .select_from(CHECKS)
+    .scalar_subquery()
+    .label("checks")
+)
 FINDINGS = (
     columns_for(FindingRead, RunFinding)
     .add_columns(col(RunFinding.position))
@@ -91,13 +101,14 @@ def runs_with(project: Project, fingerprint: str) -> Select[Any]:
 def read_run(session: Session, project: Project, run_id: UUID) -> RunDetail:
     """The run with its checks and its first findings, in the order of the report. Raises RunNotFound."""
     values = {"project_id": project.id, "run_id": run_id}
-    summary = find_summary(session, SUMMARY, values)
-    if summary is None:
+    row = session.execute(DETAILS, values).first()
+    if row is None:
         raise RunNotFound(run_id)
+    (summary,) = summaries(session, project.id, [row])
     findings = page_of_findings(session, project, run_id, cursor=None, limit=FINDINGS_OF_A_RUN)
     return RunDetail(
         **dict(summary),
-        checks=[CheckRead(**row._mapping) for row in session.execute(CHECKS, values)],
+        checks=[CheckRead(**check) for check in row.checks or ()],
         findings=findings.items,
         findings_next_cursor=findings.next_cursor,
     )
