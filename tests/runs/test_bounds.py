@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 import tracemalloc
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -114,3 +116,36 @@ def test_an_honest_report_of_five_thousand_revisions_is_read() -> None:
     )
 
     assert len(read_report([json.dumps(content).encode()]).view.findings) == 10_000
+
+
+@pytest.mark.parametrize("part", EXPENSIVE.values(), ids=EXPENSIVE)
+def test_a_body_that_is_refused_takes_no_more_time_than_an_honest_one_of_its_size(part: bytes) -> None:
+    honest = json.dumps(report(findings=[finding(detail="x" * 500)] * 5_000)).encode()
+    body = json.dumps(report()).encode()[:-1] + b", " + part + b"}"
+
+    refused_s, read_s = least_time(body), least_time(honest)
+
+    assert refused_s / len(body) < 5 * read_s / len(honest)
+
+
+def test_what_a_finding_costs_does_not_grow_with_their_number() -> None:
+    few, many = (json.dumps(report(findings=[finding()] * number)).encode() for number in (5_000, 50_000))
+
+    assert least_time(many) < 50 * least_time(few)  # ten times as many; were it their square, a hundred
+
+
+def test_more_findings_than_the_limit_are_refused_before_each_is_looked_at() -> None:
+    most, more = (json.dumps(report(findings=[finding()] * number)).encode() for number in (50_000, 200_000))
+
+    assert least_time(more) < 4 * least_time(most)
+
+
+def least_time(body: bytes) -> float:
+    """Of the processor, in seconds: the least of three, since others use the machine too."""
+    times = []
+    for _ in range(3):
+        began = time.process_time()
+        with suppress(ReportRefused):
+            read_report([body])
+        times.append(time.process_time() - began)
+    return min(times)
