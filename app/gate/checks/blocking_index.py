@@ -44,11 +44,12 @@ from app.gate.checks.support.concurrently import Index, TwoSteps, build, drop, i
 from app.gate.checks.support.locks import HeldLocks, Transaction, by_table, transactions
 from app.gate.checks.support.naming import short_noun
 from app.gate.checks.support.renames import find_new_key
-from app.gate.checks.support.schema import Schema, unquoted
+from app.gate.checks.support.schema import Schema
 from app.gate.checks.support.script import autocommit, execute
 from app.gate.checks.support.statements import changes_by, sql_of
 from app.gate.checks.support.subjects import named, together
 from app.gate.postgres.locks import who_waits
+from app.gate.postgres.quoting import name_of, unquoted
 from app.gate.recording.model import TABLE_KINDS, Change, Evidence, Recording, Step
 from app.gate.recording.names import full_name, shorten
 from app.gate.report.verdict import Severity
@@ -150,13 +151,13 @@ def _builds(transaction: Transaction, held: HeldLocks, table: str) -> Iterator[B
         return
     # Dropped and recreated, or on a table that was renamed before: only the statement shows it.
     if create := _CREATE_INDEX.match(statement.sql):
-        name = create["name"].strip('"')
+        name = name_of(create["name"])
         index = Index(table, name, create["body"].rstrip(" ;"), bool(create["unique"]))
         yield Build(f"index {name}", f"index {name}", _code(transaction, index))
     elif add := _ADD_CONSTRAINT.match(statement.sql):
         kind = "primary key" if str(add["kind"]).upper().startswith("PRIMARY") else "unique constraint"
-        name = add["name"].strip('"') if add["name"] else None
-        yield Build(f"constraint {name}" if name else kind, f"the index of {name or f'the {kind}'}", "")
+        called = name_of(add["name"]) if add["name"] else None
+        yield Build(f"constraint {called}" if called else kind, f"the index of {called or f'the {kind}'}", "")
 
 
 def _code(transaction: Transaction, index: Index | None) -> str:

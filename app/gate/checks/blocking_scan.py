@@ -50,10 +50,11 @@ from app.gate.checks.support.locks import HeldLocks, Transaction, by_table, is_b
 from app.gate.checks.support.naming import short_noun
 from app.gate.checks.support.renames import is_renamed
 from app.gate.checks.support.scans import advise_on_scan
-from app.gate.checks.support.schema import Schema, unquoted
+from app.gate.checks.support.schema import Schema
 from app.gate.checks.support.script import execute
 from app.gate.checks.support.statements import changes_by, sql_of
 from app.gate.checks.support.subjects import together
+from app.gate.postgres.quoting import name_of, unquoted
 from app.gate.recording.model import Change, Evidence, Key, Recording, Statement
 from app.gate.recording.names import shorten, table_of
 from app.gate.report.verdict import Severity
@@ -133,14 +134,14 @@ def _constraints(transaction: Transaction, statement: Statement, table: str) -> 
     # Dropped and recreated, or renamed afterwards: only the statement shows it.
     if not changes and (found := _SET_NOT_NULL.fullmatch(statement.sql)):
         space, _, label = table.partition(".")
-        yield _not_null(Change(Key("column", space, found["column"].strip('"'), label), {}, {}), schema)
+        yield _not_null(Change(Key("column", space, name_of(found["column"]), label), {}, {}), schema)
     if not changes and (found := _ADD_CONSTRAINT.fullmatch(statement.sql)):
         altered = _find_table(found["table"], [table, *statement.locks]) or table
         columns = re.findall(r"\w+", found["columns"] or "")
         called = "_".join([altered.rpartition(".")[2], *columns, "fkey" if columns else "check"])  # as PostgreSQL does
-        name = (found["name"] or called[:63]).strip('"')
+        name = name_of(found["name"]) if found["name"] else called[:63]
         kind = f"foreign key of {listed(columns)}" if columns else "a check constraint"
-        words = found["name"].strip('"') if found["name"] else kind
+        words = name if found["name"] else kind
         yield Constraint(f"constraint {name}", words, constrain(altered, name, found["rule"], schema))
 
 

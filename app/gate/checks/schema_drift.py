@@ -50,6 +50,7 @@ from app.gate.checks.support.column_types import is_wider
 from app.gate.checks.support.naming import failure_reason, is_one_sided, noun, principal, short_noun
 from app.gate.checks.support.schema import Schema, SchemaHistory
 from app.gate.checks.support.subjects import named, together
+from app.gate.postgres.quoting import unquoted
 from app.gate.recording.model import TABLE_KINDS, Change, Definition, Evidence, Key, Recording, Snapshot
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.report.verdict import Severity
@@ -223,9 +224,9 @@ class _ReportedElsewhere:
 
 def _uses(definition: Definition, column: Key, key: Key, used: Definition) -> bool:
     if key.kind in ("enum", "domain", "composite type"):
-        return str(definition.get("type", "")).replace('"', "").removesuffix("[]") == full_name(key)
+        return unquoted(str(definition.get("type", "")).removesuffix("[]")) == full_name(key)
     if key.kind == "sequence":
-        return str(used.get("owned_by", "")).replace('"', "") == full_name(column)
+        return unquoted(str(used.get("owned_by", ""))) == full_name(column)
     return False
 
 

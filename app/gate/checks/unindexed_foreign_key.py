@@ -40,7 +40,7 @@ from app.gate.checks.support.naming import noun
 from app.gate.checks.support.schema import Schema
 from app.gate.checks.support.statements import find_statement, sql_of
 from app.gate.checks.support.subjects import named, together
-from app.gate.postgres.quoting import quote
+from app.gate.postgres.quoting import quote, unquoted
 from app.gate.recording.model import Change, Definition, Key, Recording, Step
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.report.verdict import Severity
@@ -86,7 +86,7 @@ def _finding(revision: str, step: Step, keys: Sequence[Change], head: Mapping[Ke
     first = keys[0]
     statement = find_statement(step, first)
     more = f" (and {counted(len(keys) - 1, 'more foreign key')} like it)" if len(keys) > 1 else ""
-    parent = shorten(str((first.after or {}).get("references", "")).replace('"', ""))
+    parent = shorten(unquoted(str((first.after or {}).get("references", ""))))
     return Finding(
         f"No index leads with {listed(_columns(first))} of {shorten(table_of(first.key))}: each DELETE from {parent}, and each change "
         f"of its key, reads the whole table{more}.",

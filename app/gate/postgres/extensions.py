@@ -12,6 +12,8 @@ from __future__ import annotations
 import difflib
 import re
 
+from app.gate.postgres.quoting import name_of
+
 _NAMES = """
     address_standardizer address_standardizer_data_us amcheck anon autoinc bloom bool_plperl btree_gin btree_gist citext
     cube dblink dict_int dict_xsyn earthdistance fuzzystrmatch h3 h3_postgis hll hstore hypopg insert_username intagg
@@ -33,7 +35,7 @@ _OF_AN_EXTENSION = re.compile(
 def is_of_hosted_extension(statement: str) -> bool:
     """Whether a statement creates, alters or drops an extension as users of hosted databases may."""
     found = _OF_AN_EXTENSION.match(statement)
-    return found is not None and found[1].strip('"').lower() in _ON_HOSTED_DATABASES
+    return found is not None and name_of(found[1]) in _ON_HOSTED_DATABASES
 
 
 def find_similar_extension(name: str) -> str | None:

@@ -70,6 +70,12 @@ def name_of(identifier: str) -> str:
     return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier.lower()
 
 
+def unquoted(name: str) -> str:
+    """`shop.Order` for `shop."Order"`: a name as PostgreSQL prints it, in which it has not left out capital letters."""
+    parts = re.findall(r'"(?:[^"]|"")+"|[^".\s]+', name)
+    return ".".join(part[1:-1].replace('""', '"') if part.startswith('"') else part for part in parts)
+
+
 def quote_table(name: str) -> str:
     """`public.orders` in SQL: `orders`. Other schemas are named: `shop."Order"`."""
     schema, _, table = name.partition(".")

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from app.gate.errors import CommandExited, StepTimedOut
 from app.gate.postgres import sqlstates
+from app.gate.postgres.quoting import name_of
 from app.gate.recording.model import Definition, Direction, Failure, FailureInHistory, RoundTrip
 from app.gate.recording.names import table_of
 from app.gate.rows.early import put_rows
@@ -199,7 +200,7 @@ class _Run:
         )
         if not columns or named is None:
             return False
-        names = {name.strip().strip('"') for name in named[1].split(",")}
+        names = {name_of(name.strip()) for name in named[1].split(",")}
         return not names & columns
 
     def _columns_of(self, failure: Failure) -> set[str]:

@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from app.gate.postgres.quoting import unquoted
 from app.gate.recording.model import Change, Definition, Key, Snapshot
 from app.gate.recording.serialization import sort_key
 
@@ -106,7 +107,7 @@ def _ignore_names_of_serials(changes: list[Change], before: Snapshot, after: Sna
 def _sequences_by_owner(snapshot: Snapshot) -> dict[str, Key]:
     """{"public.orders.id": the key of public.orders_id_seq}, for sequences that are named as `serial` names them."""
     return {
-        definition["owned_by"].replace('"', ""): key
+        unquoted(definition["owned_by"]): key
         for key, definition in snapshot.objects.items()
         if key.kind == "sequence" and definition.get("owned_by") and re.fullmatch(r".+_seq\d*", key.name)
     }

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.gate.postgres.prepared import WITH_SEQSCANS, WITHOUT_SEQSCANS
+from app.gate.postgres.quoting import unquoted
 from app.gate.recording.model import Change, Definition, Key, Rename, Snapshot
 from app.gate.recording.serialization import sort_key
 from app.gate.snapshot._privileges import resolve_privileges
@@ -296,7 +297,7 @@ def _leaves_replica_identity(state: TrackedSnapshot, outdated: set[Unit]) -> boo
     for key in changed:
         table = Key("table", key.schema, key.table)
         identity = str(state.objects.get(table, {}).get("replica_identity", ""))
-        is_it = identity.removeprefix("index ").strip('"').replace('""', '"') == key.name
+        is_it = unquoted(identity.removeprefix("index ")) == key.name
         if is_it and not _is_among(table, state, outdated):
             return True
     return False

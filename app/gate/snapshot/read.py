@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from app.gate.postgres.quoting import unquoted
 from app.gate.recording.model import Definition, Key, Snapshot
 from app.gate.snapshot._queries import SNAPSHOT_SQL
 from app.gate.snapshot.incremental import start
@@ -57,5 +58,5 @@ def without(snapshot: Snapshot, schema: str, table: str) -> Snapshot:
 
 def _belongs(key: Key, definition: Definition, schema: str, table: str) -> bool:
     if key.kind == "sequence":
-        return str(definition.get("owned_by", "")).replace('"', "").startswith(f"{schema}.{table}.")
+        return unquoted(str(definition.get("owned_by", ""))).startswith(f"{schema}.{table}.")
     return key.schema == schema and (key.table == table or (key.kind == "table" and key.name == table))

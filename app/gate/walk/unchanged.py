@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from app.gate.postgres.quoting import unquoted
 from app.gate.recording.model import TABLE_KINDS, Definition, Key, Snapshot
 
 Models = Mapping[str, tuple[str, list[str]]]  # "public.orders" -> its model's fingerprint, and the enums in it
@@ -105,7 +106,7 @@ def _owner(key: Key, definition: Definition | None) -> str | None:
     if key.kind in TABLE_KINDS:
         return f"{key.schema}.{key.name}"
     if key.kind == "sequence" and definition and (column := definition.get("owned_by")):
-        return str(column).replace('"', "").rpartition(".")[0]
+        return unquoted(str(column)).rpartition(".")[0]
     return None
 
 
@@ -119,7 +120,7 @@ def _by_table(snapshot: Snapshot) -> dict[str, TableObjects]:
         parts = by_table.setdefault(owner, TableObjects())
         parts.objects[key] = definition
         if key.kind == "column":
-            name = str(definition.get("type", "")).replace('"', "").partition("[")[0]
+            name = unquoted(str(definition.get("type", "")).partition("[")[0])
             if name in enums:
                 parts.enums[enums[name]] = snapshot.objects[enums[name]]
     return by_table

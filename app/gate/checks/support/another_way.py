@@ -6,9 +6,10 @@ import re
 
 from app.gate.checks.support import fix_code
 from app.gate.checks.support.concurrently import Index, build, constrain, drop
-from app.gate.checks.support.schema import Schema, unquoted
+from app.gate.checks.support.schema import Schema
 from app.gate.checks.support.script import execute
 from app.gate.postgres import sqlstates
+from app.gate.postgres.quoting import unquoted
 from app.gate.recording.model import TABLE_KINDS, Change, Failure
 from app.gate.recording.names import full_name, table_of
 from app.gate.wording import indented

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from app.gate.checks.support.naming import columns_in
-from app.gate.postgres.quoting import quote
+from app.gate.postgres.quoting import name_of, quote
 from app.gate.recording.model import Change, Definition, Key, Recording, Step
 from app.gate.recording.names import table_of
 
@@ -42,7 +42,7 @@ def unique_key(key: Key, definition: Definition) -> UniqueKey | None:
     where = found["where"] or ""
     if "(" in found["columns"]:
         return UniqueKey(frozenset(), found["columns"], where, found["columns"] + where)
-    columns = [name.strip('"').replace('""', '"') for name in _FIRST_NAMES.findall(found["columns"])]
+    columns = [name_of(name) for name in _FIRST_NAMES.findall(found["columns"])]
     return UniqueKey(frozenset(columns), "", where, ", ".join(columns) + where)
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from app.gate.checks.support import ddl
 from app.gate.checks.support.naming import VIEW_KINDS
-from app.gate.checks.support.schema import Schema, is_read_by, parent_of, unquoted
+from app.gate.checks.support.schema import Schema, is_read_by, parent_of
 from app.gate.checks.support.script import execute
+from app.gate.postgres.quoting import unquoted
 from app.gate.recording.model import TABLE_KINDS, Change, Definition, Key
 from app.gate.recording.names import full_name, table_of
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.gate.checks.support.schema import parent_of, unquoted
+from app.gate.checks.support.schema import parent_of
+from app.gate.postgres.quoting import unquoted
 from app.gate.recording.model import Change, Definition
 
 

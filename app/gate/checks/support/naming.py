@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
+from app.gate.postgres.quoting import name_of
 from app.gate.recording.model import COMMAND_FAILED, TABLE_KINDS, Change, Definition, Failure, Key, Recording, RoundTrip
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.wording import first_line
@@ -96,7 +97,7 @@ def columns_in(definition: Definition) -> set[str]:
     """The columns that a constraint or an index is on, among other words of its definition."""
     columns = set(definition.get("columns") or ())
     words = re.findall(r'"(?:[^"]|"")+"|\w+', str(definition.get("definition", "")).partition(" REFERENCES ")[0])
-    return columns | {word.strip('"').replace('""', '"') for word in words}
+    return columns | {name_of(word) for word in words}
 
 
 def tables_made_by(trip: RoundTrip) -> list[str]:

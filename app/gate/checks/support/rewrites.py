@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from app.gate.checks.support import ddl
 from app.gate.checks.support.batches import fill_in_batches
 from app.gate.checks.support.concurrently import constrain, require
-from app.gate.checks.support.schema import Schema, unquoted
+from app.gate.checks.support.schema import Schema
 from app.gate.checks.support.script import autocommit, execute, shortened
-from app.gate.postgres.quoting import quote
+from app.gate.postgres.quoting import quote, unquoted
 from app.gate.recording.model import Change, Definition, Key, Statement, Step
 from app.gate.recording.names import full_name, table_of
 

@@ -13,6 +13,7 @@ from app.gate.checks.support.locks import Transaction
 from app.gate.checks.support.naming import columns_in
 from app.gate.checks.support.schema import Schema, bounds_of, parent_of
 from app.gate.checks.support.script import execute, shortened
+from app.gate.postgres.quoting import name_of
 from app.gate.recording.model import Key, Statement
 from app.gate.wording import indented
 
@@ -32,7 +33,7 @@ def advise_on_scan(transaction: Transaction, table: str, statements: Sequence[St
     if _ATTACH.search(first.sql):
         return _for_partition(transaction, first)
     if found := _RETYPE.match(first.sql):
-        return _for_type(transaction, table, found["column"].strip('"'), first)
+        return _for_type(transaction, table, name_of(found["column"]), first)
     return _IN_GENERAL
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from app.gate.postgres.quoting import quote
+from app.gate.postgres.quoting import quote, unquoted
 from app.gate.recording.model import TABLE_KINDS, Change, Definition, Key, Recording
 from app.gate.recording.names import full_name
 
@@ -170,12 +170,6 @@ def parent_of(definition: Definition) -> str | None:
 def bounds_of(definition: Definition) -> str:
     """`FOR VALUES FROM (1) TO (2)` of a partition."""
     return _REGCLASS.sub("", str(definition.get("partition_of") or ""), count=1).strip()
-
-
-def unquoted(name: str) -> str:
-    """`shop.Order` for `shop."Order"`."""
-    parts = re.findall(_NAME, name)
-    return ".".join(part[1:-1].replace('""', '"') if part.startswith('"') else part for part in parts)
 
 
 _NAME = r'"(?:[^"]|"")+"|[^".\s]+'

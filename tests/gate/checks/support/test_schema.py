@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.gate.checks.support.schema import Schema, SchemaHistory, bounds_of, parent_of, unquoted
+from app.gate.checks.support.schema import Schema, SchemaHistory, bounds_of, parent_of
+from app.gate.postgres.quoting import unquoted
 from app.gate.recording.model import Key
 from tests.gate.checks.builders import added, altered, failure, key, recording, removed, snapshot, statement, trip
 
