@@ -12,6 +12,7 @@ import pytest
 from app.cli import COMMANDS, main, parser_for
 from app.gate.checks.registry import CHECKS
 from app.gate.commands._help import filled
+from tests.commands_page import PAGE, commands_page
 
 LINES = [(), *((each.name,) for each in COMMANDS), *(("token", verb) for verb in ("create", "list", "revoke"))]
 
@@ -49,6 +50,10 @@ def test_each_example_is_a_command_line_that_is_understood(words: tuple[str, ...
         arguments, unknown = parser_for(command).parse_known_args(typed)
         assert unknown == []
         assert callable(arguments.run)
+
+
+def test_the_page_of_the_command_line_says_what_the_parsers_say() -> None:
+    assert PAGE.read_text(encoding="utf-8") == commands_page(), "Run `python -m tests.commands_page`."
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
