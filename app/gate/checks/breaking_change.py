@@ -1,15 +1,24 @@
 """Code of the previous release fails on the new schema, or cannot rely on what it relied on.
 
 Catches
-    A table, view, column, function, type, sequence, extension or schema that is dropped or renamed; a column whose
-    type becomes narrower or different; a column that INSERTs must now provide (NOT NULL without a default), that is now
-    generated, or no longer; a unique key that is dropped, which ON CONFLICT may name; a published table that is left
-    without a replica identity, so that PostgreSQL refuses UPDATE and DELETE; a child that no longer inherits from its
-    parent; a trigger that goes although no statement drops it; a label that is removed from an enum.
+    With a base, what the previous release really does. Its code is checked out, the project's command is started
+    with it, and from its models are compiled the statements that an ORM sends: SELECT of all mapped columns, INSERT
+    of all and of the required ones, UPDATE of each column, DELETE, ON CONFLICT on each unique key, joins along
+    relationships. A statement that PostgreSQL accepts on the schema of the base, and refuses on the new one, is a
+    finding, with the class and PostgreSQL's words. So is a column of which the model would read another type.
 
-    As a notice, what older code might mind: a new CHECK, unique constraint or foreign key on columns that it writes,
-    NOT NULL on an older column, a partition that is detached, a trigger that is dropped, a view or a function that is
-    defined in another way, REPLICA IDENTITY FULL.
+    Where no models can be asked (no base, a command that fails there, no models), and for what models do not name,
+    what the catalog shows: A table, view, column, function, type, sequence, extension or schema that is dropped or
+    renamed; a column whose type becomes narrower or different; a column that INSERTs must now provide (NOT NULL
+    without a default), that is now generated, or no longer; a unique key that is dropped, which ON CONFLICT may
+    name; a published table that is left without a replica identity, so that PostgreSQL refuses UPDATE and DELETE; a
+    child that no longer inherits from its parent; a trigger that goes although no statement drops it; a label that
+    is removed from an enum.
+
+    As a notice, what older code might mind: a new CHECK, unique constraint or foreign key on columns that it
+    writes, NOT NULL on an older column, a partition that is detached, a trigger that is dropped, a view or a
+    function that is defined in another way, REPLICA IDENTITY FULL. And once for a branch, that its own models do
+    not work on the schema before it, for those who start code before they migrate.
 
 Why it hurts
     During a deployment, and after a rollback of the code, the previous release runs on the new schema. It selects the
@@ -26,6 +35,9 @@ How to fix
         # overproof: allow breaking-change: no release has read this column since 4.2
 
 Stays quiet when
+    No model of the base names what goes, as one release after the code let go of it: the column may be dropped. A view
+    or a trigger has the statements of the base's models accepted all the same. (Raw SQL in the code is not known.)
+
     The same revision creates the table, or another one of the branch. The type only becomes wider (a longer varchar,
     integer to bigint), or has another name. A constraint involves a new column, is an older one under another name,
     was that of a partition's parent, or takes over a unique index. Another unique key has the same columns. A new
