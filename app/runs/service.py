@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field, TypeAdapter
-from sqlalchemy import ColumnElement, Row, Select, Text, bindparam, case, cast, func, inspect, tuple_
+from sqlalchemy import ColumnElement, Label, Row, Select, Text, bindparam, case, cast, func, inspect, tuple_
 from sqlalchemy import select as sql_select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlmodel import Session, SQLModel, col, select
@@ -37,19 +37,17 @@ def is_of_run(model: type[RunCheck] | type[RunFinding]) -> ColumnElement[bool]:
     return (col(model.project_id) == bindparam("project_id")) & (col(model.run_id) == bindparam("run_id"))
 
 
+def as_json(rows: Select[Any], name: str) -> Label[Any]:
+    """All rows in one value, in the order of their positions. NULL if there is none."""
+    each = rows.subquery(name)
+    one = aggregate_order_by(func.row_to_json(each.table_valued()), each.c.position)
+    return sql_select(func.json_agg(one)).select_from(each).scalar_subquery().label(name)
+
+
 # Built once, since that takes longer than running them.
 SUMMARIES = columns_for(RunRead, Run)
 IS_RUN = (col(Run.project_id) == bindparam("project_id")) & (col(Run.id) == bindparam("run_id"))
-# In one statement with the run: each statement is another journey to the database and back.
-CHECKS = (
-    columns_for(CheckRead, RunCheck).add_columns(col(RunCheck.position)).where(is_of_run(RunCheck)).subquery("checks")
-)
-DETAILS = SUMMARIES.where(IS_RUN).add_columns(
-    sql_select(func.json_agg(aggregate_order_by(func.row_to_json(CHECKS.table_valued()), CHECKS.c.position)))
-    .select_from(CHECKS)
-    .scalar_subquery()
-    .label("checks")
-)
+CHECKS = columns_for(CheckRead, RunCheck).add_columns(col(RunCheck.position)).where(is_of_run(RunCheck))
 FINDINGS = (
     columns_for(FindingRead, RunFinding)
     .add_columns(col(RunFinding.position))
@@ -57,6 +55,8 @@ FINDINGS = (
     .order_by(col(RunFinding.position))
     .limit(bindparam("at_most"))
 )
+# All in one statement, since each is another journey to the database and back.
+DETAILS = SUMMARIES.where(IS_RUN).add_columns(as_json(CHECKS, "checks"), as_json(FINDINGS, "findings"))
 # Where older code stored the report, its text comes from PostgreSQL, with the order of its keys lost.
 REPORT = (
     select(Report.content, case((col(Report.content).is_(None), cast(Run.report, Text))))
@@ -100,12 +100,12 @@ def runs_with(project: Project, fingerprint: str) -> Select[Any]:
 
 def read_run(session: Session, project: Project, run_id: UUID) -> RunDetail:
     """The run with its checks and its first findings, in the order of the report. Raises RunNotFound."""
-    values = {"project_id": project.id, "run_id": run_id}
+    values = {"project_id": project.id, "run_id": run_id, "after": -1, "at_most": FINDINGS_OF_A_RUN + 1}
     row = session.execute(DETAILS, values).first()
     if row is None:
         raise RunNotFound(run_id)
     (summary,) = summaries(session, project.id, [row])
-    findings = page_of_findings(session, project, run_id, cursor=None, limit=FINDINGS_OF_A_RUN)
+    findings = page_from(row.findings or (), FINDINGS_OF_A_RUN)
     return RunDetail(
         **dict(summary),
         checks=[CheckRead(**check) for check in row.checks or ()],
@@ -171,8 +171,12 @@ def page_of_findings(
 ) -> Page[FindingRead]:
     after = -1 if cursor is None else decode_cursor(cursor, POSITION)
     values = {"project_id": project.id, "run_id": run_id, "after": after, "at_most": limit + 1}
-    rows = session.execute(FINDINGS, values).all()
+    return page_from([dict(row._mapping) for row in session.execute(FINDINGS, values)], limit)
+
+
+def page_from(rows: Sequence[Mapping[str, Any]], limit: int) -> Page[FindingRead]:
+    """One row more than the limit says that there is another page."""
     return Page(
-        items=[FindingRead(**row._mapping) for row in rows[:limit]],
-        next_cursor=encode_cursor(rows[limit - 1].position) if len(rows) > limit else None,
+        items=[FindingRead(**row) for row in rows[:limit]],
+        next_cursor=encode_cursor(rows[limit - 1]["position"]) if len(rows) > limit else None,
     )
