@@ -18,6 +18,7 @@ from tests.gate.checks.builders import (
     recording,
     removed,
     revision,
+    statement,
     trip,
 )
 
@@ -249,3 +250,14 @@ def test_a_change_of_200_characters_is_quoted_in_the_message_and_a_longer_one_is
     [finding] = examine(recording(trip("a1", changes=[change], left_behind=[change])))
 
     assert ("xxx" in finding.message) is is_quoted
+
+
+def test_stays_quiet_about_the_check_that_detach_concurrently_leaves():
+    left = added(key("constraint", "events_2025_check", "events_2025"), type="check", definition="CHECK (day > '2025')")
+    detach = "ALTER TABLE events DETACH PARTITION events_2025 CONCURRENTLY"
+
+    def judge(sql):
+        return list(examine(recording(trip("b2", statements=[statement(sql)], changes=[left], left_behind=[left]))))
+
+    assert judge(detach) == []
+    assert len(judge(detach.removesuffix(" CONCURRENTLY"))) == 1
