@@ -96,7 +96,7 @@ from app.gate.recording.model import (
     RoundTrip,
     RowKind,
 )
-from app.gate.recording.names import shorten
+from app.gate.recording.names import full_name, shorten
 from app.gate.report.verdict import Severity
 from app.gate.wording import bulleted, counted, first_line, indented, listed
 
@@ -135,7 +135,7 @@ def _over_rows(
     for failure in populated.assumptions:
         yield _assumed(recording, revision, trip, populated, failure, history)
     for refused in populated.refused_inserts:
-        yield _next_insert(revision, trip, refused)
+        yield _next_insert(revision, trip, refused, history)
 
 
 # Apart from the names of the kinds: a subject never changes.
@@ -275,7 +275,7 @@ def _in_history(recording: Recording, revision: Revision, trip: RoundTrip, found
     )
 
 
-def _next_insert(revision: Revision, trip: RoundTrip, refused: RefusedInsert) -> Finding:
+def _next_insert(revision: Revision, trip: RoundTrip, refused: RefusedInsert, history: SchemaHistory) -> Finding:
     table, failure, column = shorten(refused.table), refused.failure, refused.column
     message = f"After {revision.revision} an ordinary INSERT into {table} fails"
     if refused.next_value is not None:
@@ -287,16 +287,27 @@ def _next_insert(revision: Revision, trip: RoundTrip, refused: RefusedInsert) ->
         message = f"After {revision.revision} an INSERT into {table} that leaves {column} to its default fails"
     sql, line = _last_on(trip, refused)
     # Where a sequence is set to a value of the author's choice, it depends on the rows whether that is free.
-    is_certain = refused.next_value in (None, 1)
+    is_certain = refused.next_value == 1 or (refused.next_value is None and not _has_another_type(trip, refused))
     return Finding(
         f"{message}: {failure_reason(failure)}.",
         f"next-insert {cause(failure)}",
         revision=revision.revision,
         object=f"{refused.table}.{column}" if column else refused.table,
         detail=sql,
-        help=help_for_insert(refused),
+        help=help_for_insert(refused, history.after(trip.revision)),
         line=line,
         severity=Severity.ERROR if is_certain else Severity.WARNING,
+    )
+
+
+def _has_another_type(trip: RoundTrip, refused: RefusedInsert) -> bool:
+    """Whether the column that lost its default has another type too: code that gives such values must be new."""
+    changes = trip.up.changes if trip.up is not None else ()
+    return any(
+        each.key.kind == "column"
+        and full_name(each.key) == f"{refused.table}.{refused.column}"
+        and (each.before or {}).get("type") != (each.after or {}).get("type")
+        for each in changes
     )
 
 

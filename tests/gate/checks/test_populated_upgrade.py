@@ -430,6 +430,22 @@ def test_an_insert_that_is_refused_for_another_reason_is_reported_with_postgresq
     assert finding.message == 'After a1 an ordinary INSERT into orders fails: record "new" has no field "gone".'
 
 
+@pytest.mark.parametrize(("type_", "severity"), [("uuid", Severity.WARNING), ("integer", Severity.ERROR)])
+def test_a_key_that_loses_its_default_with_its_type_is_perhaps_given_by_new_code(type_: str, severity: Severity):
+    without = failure('null value in column "id"', sqlstate="23502", sql="INSERT …")
+    refused = RefusedInsert("public.orders", without, column="id")
+    change = altered(
+        key("column", "id", "orders"), {"type": "integer", "default": "nextval('orders_id_seq')"}, {"type": type_}
+    )
+    one = over_rows([change], None)
+    assert one.populated is not None
+
+    [finding] = examine(of(replace(one, populated=replace(one.populated, refused_inserts=(refused,)))))
+
+    assert finding.severity is severity
+    assert finding.message.startswith("After a1 an INSERT into orders that leaves id to its default fails: null value")
+
+
 @pytest.mark.parametrize(
     ("in_one_go", "words"),
     [

@@ -8,7 +8,7 @@ from app.gate.checks.support import ddl
 from app.gate.checks.support.schema import Schema
 from app.gate.checks.support.script import execute, python
 from app.gate.postgres import sqlstates
-from app.gate.postgres.quoting import quote, quote_table, readable_literal
+from app.gate.postgres.quoting import quote, readable_literal
 from app.gate.recording.model import Change, Failure, FailureInHistory, RefusedInsert, Revision, RoundTrip
 from app.gate.recording.names import shorten, table_of
 from app.gate.wording import indented
@@ -51,13 +51,13 @@ def help_for_assumption(advice: str, sql: str | None) -> str:
     return f"{advice}\n\nIt is right as it stands where this gives no rows, before the revision:\n\n{indented(sql)}"
 
 
-def help_for_insert(refused: RefusedInsert) -> str:
+def help_for_insert(refused: RefusedInsert, schema: Schema) -> str:
     if refused.next_value is None:
         return f"Let the table accept what it accepted before. To see the error, after the upgrade:\n\n    {refused.failure.sql}"
     column = quote(refused.column or "")
-    sequence = readable_literal((refused.sequence or "").removeprefix("public."))
+    sequence = readable_literal(schema.unqualified(refused.sequence or ""))
     setval = (
-        f"SELECT setval({sequence}, max({column})) FROM {quote_table(refused.table)} HAVING max({column}) IS NOT NULL"
+        f"SELECT setval({sequence}, max({column})) FROM {schema.sql(refused.table)} HAVING max({column}) IS NOT NULL"
     )
     code = execute(setval)
     return f"Move the sequence behind the rows, in the same revision:\n\n{indented(code)}"
