@@ -34,12 +34,34 @@ def conditions_of(table: CatalogTable, statements: Iterable[str]) -> tuple[Check
     """The conditions by which these statements select rows of the table, each with the columns in it."""
     found: dict[str, CheckConstraint] = {}
     for sql in statements:
-        if not re.search(r"\bWHERE\b", sql, re.IGNORECASE):
-            continue
-        tokens = [(each.lastgroup or "", each[0]) for each in _TOKEN.finditer(sql.replace("%%", "%"))]
-        for condition in _conditions([token for token in tokens if token[0] != "comment"], table):
+        selected: list[CheckConstraint] = []
+        if re.search(r"\bWHERE\b", sql, re.IGNORECASE):
+            tokens = [(each.lastgroup or "", each[0]) for each in _TOKEN.finditer(sql.replace("%%", "%"))]
+            selected = list(_conditions([token for token in tokens if token[0] != "comment"], table))
+        for condition in (*selected, *_zeros(table, sql, selected)):
             found.setdefault(condition.expression, condition)
     return tuple(found.values())[:_MOST]
+
+
+def _zeros(table: CatalogTable, sql: str, selected: Sequence[CheckConstraint]) -> Iterator[CheckConstraint]:
+    """That a column by which the statement divides is 0, where the statement selects the row."""
+    numbers = {column.name for column in table.columns if column.type.base.category == "N" and not column.is_generated}
+    text = _STRING.sub("''", sql.replace("%%", "%"))
+    if not _CHANGES_OR_READS.match(text) or table.label not in map(name_of, _NAME.findall(text)):
+        return
+    for column in dict.fromkeys(map(name_of, _DIVISOR.findall(text))):
+        if column in numbers:
+            is_zero = f"{identifier(column)} = 0"
+            for each in selected or [CheckConstraint(_CONDITION, (), "")]:
+                columns = tuple(dict.fromkeys((*each.columns, column)))
+                both = f"({each.expression}) AND {is_zero}" if each.expression else is_zero
+                yield CheckConstraint(_CONDITION, columns, both)
+
+
+_STRING = re.compile(r"'(?:[^']|'')*'")
+_NAME = re.compile(r'"(?:[^"]|"")+"|\w+')
+_CHANGES_OR_READS = re.compile(r"\s*(?:UPDATE|INSERT|WITH|SELECT|CREATE|DO)\b", re.IGNORECASE)
+_DIVISOR = re.compile(rf"(?:/|%)\s*\(?\s*(?:(?:{_NAME.pattern})\.)?({_NAME.pattern})(?!\s*[(.])")
 
 
 Token = tuple[str, str]

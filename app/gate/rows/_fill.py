@@ -50,19 +50,19 @@ def fill(
     ask: Ask,
     *,
     with_edge_cases: bool,
-    aim: Aim | None = None,
+    aims: Sequence[Aim] = (),
     by_defaults: bool = False,
     json_in_text: bool = False,
     except_for: Iterable[str] = (),
 ) -> Filled:
     """Insert the rows. A table that cannot be filled is reported in the result; nothing is raised for it.
 
-    With `aim`, one of them breaks that rule of the revision's. With `by_defaults`, columns take their values from
+    With `aims`, one for each breaks that rule of the revision's. With `by_defaults`, columns take their values from
     their sequences. With `json_in_text`, texts without a limit hold JSON. `except_for` are tables that have rows
     already.
     """
     builder = InsertBuilder(plan, frozenset(except_for), json_in_text, by_defaults=by_defaults)
-    tasks = list(builder.tasks(with_edge_cases, aim))
+    tasks = list(builder.tasks(with_edge_cases, aims))
     failure = _run(tasks, ask)
     if failure is None and (retries := builder.retries(tasks)):
         failure = _run(retries, ask)

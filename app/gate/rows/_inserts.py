@@ -83,14 +83,14 @@ class InsertBuilder:
         self._keys = ForeignKeys(plan, except_for)
         self.unknown: dict[int, str] = {}  # table -> the reason why no statement could be written
 
-    def tasks(self, with_edge_cases: bool, aim: Aim | None = None) -> Iterator[InsertTask]:
-        """The rows of all tables; with `aim`, one that breaks a rule of the revision's as well."""
+    def tasks(self, with_edge_cases: bool, aims: Sequence[Aim] = ()) -> Iterator[InsertTask]:
+        """The rows of all tables; with `aims`, one for each that breaks that rule of the revision's."""
         deferred: list[InsertTask] = []
         for group in self._plan.groups:
             if len(group) > 1:
                 yield from self._cycle(group)
             elif group[0].name not in self._except_for:
-                yield from self._tasks_of(group[0], with_edge_cases, aim)
+                yield from self._tasks_of(group[0], with_edge_cases, aims)
                 deferred += [InsertTask(group[0], row, [update]) for row, update in self._keys.deferred(group[0])]
             self._keys.filled.update(table.oid for table in group)
         yield from deferred
@@ -118,13 +118,14 @@ class InsertBuilder:
         insert = self._insert(_without(table, omitted), Row(Shape.NEXT, NEXT_NUMBER), Rules()).sql
         return insert.replace(table.sql, f"{table.sql} AS overproof_next", 1) + f" RETURNING {returning}"
 
-    def _tasks_of(self, table: CatalogTable, with_edge_cases: bool, aim: Aim | None) -> Iterator[InsertTask]:
+    def _tasks_of(self, table: CatalogTable, with_edge_cases: bool, aims: Sequence[Aim]) -> Iterator[InsertTask]:
         rules = self._plan.rules.get(table.oid, Rules())
         rows = ordinary_rows()
         if with_edge_cases and table.is_touched:
             rows += edge_case_rows(table, rules)
-        if aim is not None and aim.table == table.oid:
-            rows.append(aim.row)
+        rows += [
+            replace(aim.row, number=aim.row.number + turn) for turn, aim in enumerate(aims) if aim.table == table.oid
+        ]
         unless = None
         if not table.is_touched:
             unless = f"SELECT count(*) >= {ORDINARY_ROWS} FROM (SELECT FROM {table.sql} LIMIT {ORDINARY_ROWS}) AS few"

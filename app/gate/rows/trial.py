@@ -57,7 +57,7 @@ class TrialResult:
 class _Attempt(NamedTuple):
     kind: RowKind | None  # of the rows; None: none
     json_in_text: bool = False
-    aim: Aim | None = None  # the rule that one of them breaks
+    aims: Sequence[Aim] = ()  # the rules that one of them each breaks
     cleanups: Sequence[str] = ()  # statements of earlier revisions, which are run over the rows first
 
 
@@ -146,6 +146,8 @@ class RowsTrial:
             self.must_commit = self.must_commit or isinstance(second_up, CommitRefused)
         while self._left and not isinstance(second_up, CommitRefused):
             attempt, *self._left = self._left
+            if not steps.is_repeatable and attempt.kind is RowKind.EDGE_CASES and self.own_rows is None:
+                attempt = self._with_hostile_rows(steps, attempt)
             rows = self._fill(steps, attempt) if attempt.kind is not None else None
             if rows is None and attempt.kind is not None:
                 self._populated = self._without_json or self._populated
@@ -179,7 +181,7 @@ class RowsTrial:
             populated = self._populated or Populated(taken, rows.kind, rows.counts)
             self._populated = self._observe(steps, rows, populated)
             return True
-        if not attempt.cleanups:
+        if not attempt.cleanups or not steps.is_repeatable:
             self._populated = Populated(taken, rows.kind, rows.counts)
         self._left = self._attempts_after(steps, attempt, rows, taken.failure)
         if steps.take_back():
@@ -217,7 +219,7 @@ class RowsTrial:
         """Try the upgrade over rows that break its rules, one rule after the other."""
         plan = self._make_plan(steps.connection)
         for aim in list_aims(plan) if plan is not None else ():
-            attempt = _Attempt(RowKind.ORDINARY, aim=aim)
+            attempt = _Attempt(RowKind.ORDINARY, aims=(aim,))
             failure = self._upgrade_over(steps, attempt)
             if isinstance(failure, Failure) and breaks_rule(failure) and (cleanups := self.cleanups()):
                 # What an earlier revision cleans up is not there when this one comes.
@@ -228,6 +230,13 @@ class RowsTrial:
             if failure is not None and breaks_rule(failure):
                 self._assumptions.append(failure)
         return None
+
+    def _with_hostile_rows(self, steps: Steps, attempt: _Attempt) -> _Attempt:
+        """The attempt with rows that break the revision's rules, where each attempt takes another database."""
+        plan, cleanups = self._make_plan(steps.connection), self.cleanups()
+        aims = list_aims(plan) if plan is not None else []
+        aims = [aim for aim in aims if not may_correct(cleanups, aim.columns)]
+        return attempt._replace(aims=aims, cleanups=cleanups)
 
     def _upgrade_over(self, steps: Steps, attempt: _Attempt) -> Failure | CommitRefused | None:
         """How the upgrade fails over the rows of an attempt. None if it passes, or has no hostile row."""
@@ -277,7 +286,7 @@ class RowsTrial:
                 plan,
                 connection.ask,
                 with_edge_cases=with_edge_cases,
-                aim=attempt.aim,
+                aims=attempt.aims,
                 json_in_text=attempt.json_in_text,
                 except_for=own,
             )
@@ -291,7 +300,11 @@ class RowsTrial:
         }
         made = {name: filled.tables.get(name, 0) + own.get(name, 0) for name in contents.tables}
         kind = RowKind.OWN if self.own_rows and not filled.tables else attempt.kind or RowKind.ORDINARY
-        accepted = self._try(lambda: try_next_inserts(connection.ask, plan)) if attempt.aim is None else None
+        accepted = (
+            self._try(lambda: try_next_inserts(connection.ask, plan))
+            if attempt.kind is RowKind.EDGE_CASES or not attempt.aims
+            else None
+        )
         return _Rows(kind, plan, filled.tables, contents, made, filled, accepted or {})
 
     def _make_plan(self, connection: RowConnection) -> Plan | None:

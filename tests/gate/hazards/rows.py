@@ -1,6 +1,6 @@
 """Rows that are there: what they may hold, what is left of them, and the INSERT that comes next."""
 
-from tests.gate.hazards.case import Case, body, sql
+from tests.gate.hazards.case import Case, autocommit, body, sql
 
 ORDERS = sql("CREATE TABLE orders (id serial PRIMARY KEY, email text UNIQUE, note text, status text, total integer)")
 STEPS = sql("CREATE TABLE steps (id serial PRIMARY KEY, title text)")
@@ -19,6 +19,18 @@ SERIAL = sql(
     "CREATE SEQUENCE steps_id_seq AS integer OWNED BY steps.id",
     "SELECT setval('steps_id_seq', coalesce(max(id), 0) + 1, false) FROM steps",
     "ALTER TABLE steps ALTER COLUMN id SET DEFAULT nextval('steps_id_seq')",
+)
+
+MEMBERS = sql("CREATE TABLE members (id serial PRIMARY KEY, tenant int NOT NULL, email text, UNIQUE (tenant, email))")
+SUMS = sql("CREATE TABLE sums (id int PRIMARY KEY, total int NOT NULL, number int NOT NULL, mean numeric)")
+ITEMS = sql(
+    "CREATE TABLE orders (id int PRIMARY KEY)",
+    "CREATE TABLE items (id int PRIMARY KEY, order_id int NOT NULL)",
+    "CREATE INDEX ix_items ON items (order_id)",
+)
+ADD_KEY = (
+    "ALTER TABLE items DROP CONSTRAINT IF EXISTS fk",
+    "ALTER TABLE items ADD CONSTRAINT fk FOREIGN KEY (order_id) REFERENCES orders NOT VALID",
 )
 
 CASES = [
@@ -152,6 +164,82 @@ CASES = [
         expected={"blocking-index", "breaking-change"},
         notices={"breaking-change"},
         because="One of equal rows is left, and no two.",
+    ),
+    Case(
+        name="addresses in small letters under the key of a tenant",
+        before=MEMBERS,
+        upgrade=sql("UPDATE members SET email = lower(email) WHERE email <> lower(email)"),
+        downgrade="pass",
+        expected={"populated-upgrade"},
+        because="One tenant had the same address twice, in capital letters and in small ones.",
+    ),
+    Case(
+        name="numbers without their blanks under a key of two texts",
+        before=sql("CREATE TABLE phones (id int PRIMARY KEY, land char(2), number text, UNIQUE (land, number))"),
+        upgrade=sql("UPDATE phones SET number = replace(number, ' ', '') WHERE number LIKE '% %'"),
+        downgrade="pass",
+        expected={"populated-upgrade"},
+        because="One number was there twice, with blanks and without.",
+    ),
+    Case(
+        name="addresses in small letters where the key is the number",
+        before=sql("CREATE TABLE members (tenant int, number int, email text, PRIMARY KEY (tenant, number))"),
+        upgrade=sql("UPDATE members SET email = lower(email) WHERE email <> lower(email)"),
+        because="Nothing demands that two addresses differ.",
+    ),
+    # Numbers.
+    Case(
+        name="divided by a column",
+        before=SUMS,
+        upgrade=sql("UPDATE sums SET mean = total / number WHERE mean IS NULL"),
+        downgrade="pass",
+        expected={"populated-upgrade"},
+        because="A number of 0 was allowed, and ends the upgrade.",
+    ),
+    Case(
+        name="divided by a column unless it is 0",
+        before=SUMS,
+        upgrade=sql("UPDATE sums SET mean = total / nullif(number, 0) WHERE mean IS NULL"),
+        downgrade="pass",
+        because="What is divided by NULL is NULL.",
+    ),
+    Case(
+        name="divided by a column that a CHECK keeps from 0",
+        before=body(SUMS, sql("ALTER TABLE sums ADD CHECK (number > 0)")),
+        upgrade=sql("UPDATE sums SET mean = total / number WHERE mean IS NULL"),
+        downgrade="pass",
+        because="No row has a number of 0.",
+    ),
+    Case(
+        name="amounts become cents",
+        before=sql("CREATE TABLE fees (id int PRIMARY KEY, amount numeric(10, 2) NOT NULL)"),
+        upgrade=sql("ALTER TABLE fees ALTER amount TYPE int USING (amount * 100)::int"),
+        downgrade=sql("ALTER TABLE fees ALTER amount TYPE numeric(10, 2) USING amount / 100.0"),
+        expected={"table-rewrite", "breaking-change", "populated-upgrade"},
+        because="The largest amounts are no integers any more, once they are multiplied.",
+    ),
+    # Where the script commits.
+    Case(
+        name="foreign key made and validated with commits",
+        before=ITEMS,
+        upgrade=autocommit(*ADD_KEY, "ALTER TABLE items VALIDATE CONSTRAINT fk"),
+        downgrade=sql("ALTER TABLE items DROP CONSTRAINT fk"),
+        expected={"populated-upgrade", "breaking-change"},
+        notices={"breaking-change"},
+        because="An item of no order was allowed: VALIDATE ends at it, and the constraint stays NOT VALID.",
+    ),
+    Case(
+        name="foreign key validated with commits after orphans went",
+        before=ITEMS,
+        upgrade=autocommit(
+            *ADD_KEY,
+            "DELETE FROM items WHERE NOT EXISTS (SELECT FROM orders WHERE orders.id = items.order_id)",
+            "ALTER TABLE items VALIDATE CONSTRAINT fk",
+        ),
+        downgrade=sql("ALTER TABLE items DROP CONSTRAINT fk"),
+        expected={"breaking-change", "data-loss"},
+        notices={"breaking-change"},
+        because="No item of no order is left for VALIDATE to find, and it is gone.",
     ),
     # The next INSERT.
     Case(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.gate.rows._catalog import CatalogTable, Column, Type
@@ -117,3 +119,32 @@ def test_where_a_script_has_put_such_rows_no_others_are_made(bench):
     yes, _ = rows_for(bench, "id integer PRIMARY KEY, status text", "status = 'default'", insert)
 
     assert yes == 1
+
+
+_SUMS = replace(
+    ORDERS,
+    columns=tuple(
+        Column(number, name, Type(name, "int4", "base", "N"), -1, "integer", False)
+        for number, name in enumerate(("total", "number", "Parts"))
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expressions"),
+    [
+        ("UPDATE orders SET total = total / number", ['"number" = 0']),
+        ('UPDATE orders o SET total = total %% (o."Parts")', ['"Parts" = 0']),
+        (
+            "UPDATE orders SET total = 1 / number WHERE total > 5",
+            ['"total" > 5', '("total" > 5) AND "number" = 0'],
+        ),
+        ("INSERT INTO sums SELECT total / number FROM orders", ['"number" = 0']),
+        ("UPDATE orders SET total = total / nullif(number, 0)", []),
+        ("UPDATE orders SET total = 1 WHERE 'a/number' = ''", []),
+        ("UPDATE sums SET total = total / number", []),
+        ("ALTER TABLE orders ADD CHECK (total / number > 1)", []),
+    ],
+)
+def test_what_is_divided_by_may_be_zero(sql, expressions):
+    assert [each.expression for each in conditions_of(_SUMS, [sql])] == expressions
