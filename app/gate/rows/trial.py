@@ -15,16 +15,17 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import filterfalse
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from app.gate.errors import CannotVerify, CommandExited
 from app.gate.postgres import sqlstates
 from app.gate.postgres.sqlstates import EXISTS_ALREADY
 from app.gate.recording.model import Change, Failure, Loss, LossKind, Populated, RefusedInsert, Rename, RowKind, Step
+from app.gate.rows._attempts import ATTEMPTS, ATTEMPTS_WITH_JSON, WITHOUT_ROWS, Attempt, may_want_json
 from app.gate.rows._catalog import read_catalog
 from app.gate.rows._contents import Contents, read_contents
 from app.gate.rows._fill import Filled, fill
-from app.gate.rows._hostile import Aim, breaks_rule, cause_of, failed_columns, list_aims, may_correct
+from app.gate.rows._hostile import breaks_rule, cause_of, failed_columns, list_aims, may_correct
 from app.gate.rows._losses import losses
 from app.gate.rows._next_insert import AcceptedInsert, find_refused_inserts, try_next_inserts
 from app.gate.rows._plan import Plan, Upgrade, make_plan
@@ -52,18 +53,6 @@ class TrialResult:
     rows_failure: Failure | None
     must_commit: bool  # over rows, the script ends the transaction, or needs them committed
     is_finished: bool  # if not, the next attempt needs another database
-
-
-class _Attempt(NamedTuple):
-    kind: RowKind | None  # of the rows; None: none
-    json_in_text: bool = False
-    aims: Sequence[Aim] = ()  # the rules that one of them each breaks
-    cleanups: Sequence[str] = ()  # statements of earlier revisions, which are run over the rows first
-
-
-_WITHOUT_ROWS = _Attempt(None)
-_ATTEMPTS = (_Attempt(RowKind.EDGE_CASES), _Attempt(RowKind.ORDINARY), _WITHOUT_ROWS)
-_ATTEMPTS_WITH_JSON = (_Attempt(RowKind.EDGE_CASES, True), _Attempt(RowKind.ORDINARY, True), _WITHOUT_ROWS)
 
 
 @dataclass(frozen=True)
@@ -110,7 +99,7 @@ class RowsTrial:
     _upgrade: Upgrade = field(init=False)
     _plan: Plan | None = None  # on the database of the run
     _seeded: Mapping[str, int] = field(default_factory=dict)  # rows that the upgrade puts into its new tables
-    _left: list[_Attempt] = field(default_factory=lambda: [*_ATTEMPTS])
+    _left: list[Attempt] = field(default_factory=lambda: [*ATTEMPTS])
     _assumptions: list[Failure] = field(default_factory=list)
     _populated: Populated | None = None
     _without_json: Populated | None = None  # the failure over texts without JSON, while others are tried
@@ -151,7 +140,7 @@ class RowsTrial:
             rows = self._fill(steps, attempt) if attempt.kind is not None else None
             if rows is None and attempt.kind is not None:
                 self._populated = self._without_json or self._populated
-                self._left = [_WITHOUT_ROWS] if steps.is_repeatable else []
+                self._left = [WITHOUT_ROWS] if steps.is_repeatable else []
                 continue
             second_up = steps.upgrade()
             if isinstance(second_up, CommitRefused):
@@ -160,7 +149,7 @@ class RowsTrial:
             if not self._note(steps, attempt, rows, second_up):
                 break
         if self.must_commit and steps.is_repeatable:
-            self._left, self._populated, self._without_json, self._assumptions = [*_ATTEMPTS], None, None, []
+            self._left, self._populated, self._without_json, self._assumptions = [*ATTEMPTS], None, None, []
         return TrialResult(
             second_up,
             self._with_assumptions(),
@@ -170,7 +159,7 @@ class RowsTrial:
             is_finished=not self._left,
         )
 
-    def _note(self, steps: Steps, attempt: _Attempt, rows: _Rows | None, taken: Step) -> bool:
+    def _note(self, steps: Steps, attempt: Attempt, rows: _Rows | None, taken: Step) -> bool:
         """Note an upgrade over those rows, or over none. False if no other attempt can follow on this database."""
         if rows is None:
             self._populated = None if taken.failure is not None else self._populated  # the rows were not the reason
@@ -189,13 +178,13 @@ class RowsTrial:
         self._left = [] if steps.is_repeatable else self._left
         return False
 
-    def _attempts_after(self, steps: Steps, attempt: _Attempt, rows: _Rows, failure: Failure) -> list[_Attempt]:
+    def _attempts_after(self, steps: Steps, attempt: Attempt, rows: _Rows, failure: Failure) -> list[Attempt]:
         """What is to be tried after an upgrade that failed over those rows."""
         if steps.is_repeatable and failure.sqlstate == sqlstates.OBJECT_IN_USE:
             # "pending trigger events": deferred constraints of rows that are not committed, as those of users are.
             self.must_commit = True
             self._populated = None
-            return [_WITHOUT_ROWS]
+            return [WITHOUT_ROWS]
         # What a script creates exists already: other rows would not change that.
         if rows.kind is RowKind.EDGE_CASES and failure.sqlstate not in EXISTS_ALREADY:
             if attempt.cleanups:
@@ -208,10 +197,10 @@ class RowsTrial:
             return []
         if attempt.json_in_text:
             self._populated = self._without_json  # it fails with both kinds of texts: the first failure is reported
-        elif rows.kind is RowKind.ORDINARY and _may_want_json(failure):
+        elif rows.kind is RowKind.ORDINARY and may_want_json(failure):
             self._without_json, self._populated = self._populated, None
-            return [*_ATTEMPTS_WITH_JSON]
-        return [_WITHOUT_ROWS]
+            return [*ATTEMPTS_WITH_JSON]
+        return [WITHOUT_ROWS]
 
     # Assumptions.
 
@@ -219,7 +208,7 @@ class RowsTrial:
         """Try the upgrade over rows that break its rules, one rule after the other."""
         plan = self._make_plan(steps.connection)
         for aim in list_aims(plan) if plan is not None else ():
-            attempt = _Attempt(RowKind.ORDINARY, aims=(aim,))
+            attempt = Attempt(RowKind.ORDINARY, aims=(aim,))
             failure = self._upgrade_over(steps, attempt)
             if isinstance(failure, Failure) and breaks_rule(failure) and (cleanups := self.cleanups()):
                 # What an earlier revision cleans up is not there when this one comes.
@@ -231,14 +220,14 @@ class RowsTrial:
                 self._assumptions.append(failure)
         return None
 
-    def _with_hostile_rows(self, steps: Steps, attempt: _Attempt) -> _Attempt:
+    def _with_hostile_rows(self, steps: Steps, attempt: Attempt) -> Attempt:
         """The attempt with rows that break the revision's rules, where each attempt takes another database."""
         plan, cleanups = self._make_plan(steps.connection), self.cleanups()
         aims = list_aims(plan) if plan is not None else []
         aims = [aim for aim in aims if not may_correct(cleanups, aim.columns)]
         return attempt._replace(aims=aims, cleanups=cleanups)
 
-    def _upgrade_over(self, steps: Steps, attempt: _Attempt) -> Failure | CommitRefused | None:
+    def _upgrade_over(self, steps: Steps, attempt: Attempt) -> Failure | CommitRefused | None:
         """How the upgrade fails over the rows of an attempt. None if it passes, or has no hostile row."""
         rows = self._fill(steps, attempt)
         failure: Failure | CommitRefused | None = None
@@ -263,7 +252,7 @@ class RowsTrial:
 
     # Rows.
 
-    def _fill(self, steps: Steps, attempt: _Attempt) -> _Rows | None:
+    def _fill(self, steps: Steps, attempt: Attempt) -> _Rows | None:
         """Insert the rows of an attempt. None if the tables have no rows then."""
         inserted: list[_Rows] = []
 
@@ -274,7 +263,7 @@ class RowsTrial:
 
         return inserted[0] if steps.fill(insert) else None
 
-    def _insert(self, connection: RowConnection, attempt: _Attempt) -> _Rows | None:
+    def _insert(self, connection: RowConnection, attempt: Attempt) -> _Rows | None:
         plan = self._make_plan(connection)
         if plan is None:
             self._tables_without_rows = dict.fromkeys(self.touched, self._problem)
@@ -361,7 +350,7 @@ class RowsTrial:
         """How a downgrade that failed over edge cases fails over ordinary rows. None if it does not."""
         if kind is not RowKind.EDGE_CASES or not steps.is_repeatable or not steps.take_back():
             return None
-        if self._fill(steps, _Attempt(RowKind.ORDINARY)) is None:
+        if self._fill(steps, Attempt(RowKind.ORDINARY)) is None:
             return None
         up = steps.upgrade()
         down = steps.downgrade() if isinstance(up, Step) and up.failure is None else None
@@ -404,8 +393,3 @@ class RowsTrial:
         except Exception as error:  # noqa: BLE001 - a defect of the gate is reported for the tables, and ends no walk
             self._problem = f"this is a defect of Overproof, please report it: {type(error).__name__}: {error}"
         return None
-
-
-def _may_want_json(failure: Failure) -> bool:
-    """Whether an upgrade may have failed on the values of the rows: the script may expect JSON in a text."""
-    return failure.sqlstate is None or failure.sqlstate.startswith("22")
