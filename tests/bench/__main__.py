@@ -1,6 +1,6 @@
 """Measures the gate beside pytest-alembic: `tox -e bench`, or `tox -e bench -- --quick` to see whether it still runs.
 
-Six parts on one PostgreSQL server that all share, all but the last two on histories made by `history.py`:
+Parts on one PostgreSQL server that all share, all but the last two on histories made by `history.py`:
 
 compare   whole processes, turn by turn in several rounds: the gate, pytest-alembic's four default tests, and its
           experimental `downgrade_leaves_no_trace` alone
@@ -8,6 +8,7 @@ scaling   the gate on longer and longer histories, and the exponent of the power
 memory    what the gate and the processes that it starts keep in memory, PostgreSQL left out
 base      the gate with `--base` and one new revision, on longer and longer histories, with as many tables everywhere
           and with more and more (see branch.py)
+profile   what the processor time of the gate goes to, by process and by kind of question (see profiling.py): only if asked for
 hazards   what the gate and the linters of the package index say of the labelled migrations (see hazards.py)
 peers     what the gate and other linters say of migrations that others have labelled (see peers.py): only with --corpus
 service   the record under load, beside the least application that reads a row (see service.py)
@@ -27,11 +28,11 @@ from math import log
 from pathlib import Path
 
 from app.gate.server.throwaway import Server, throwaway_server
-from tests.bench import branch, hazards, peers, service
+from tests.bench import branch, hazards, peers, profiling, service
 from tests.bench.history import write_history
 from tests.bench.memory import Peak, run_watched
 from tests.bench.overproof import UPGRADE, clean_environment, overproof, time_command
-from tests.bench.page import HAZARDS, SERVICE, TEN_CHECKS, Comparison, Figures, write_page, write_section
+from tests.bench.page import HAZARDS, PROFILE, SERVICE, TEN_CHECKS, Comparison, Figures, write_page, write_section
 
 
 class Contestant:
@@ -120,8 +121,10 @@ def weigh(project: Path, server: Server) -> Peak:
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tox -e bench --", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short histories, one round, nothing written")
-    parts = ["compare", "scaling", "memory", "base", "hazards", "service", "peers"]
-    parser.add_argument("--part", choices=parts, help="one part only, nothing written (but for peers and service)")
+    parts = ["compare", "scaling", "memory", "base", "hazards", "service", "peers", "profile"]
+    parser.add_argument(
+        "--part", choices=parts, help="one part only, nothing written (but for peers, profile and service)"
+    )
     parser.add_argument("--corpus", type=Path, help="a checkout of MigrationPilot's repository, for the part peers")
     parser.add_argument("--rounds", type=int, default=5, help="of the parts on histories (default: 5)")
     parser.add_argument("--slow-rounds", type=int, default=2, help="of downgrade_leaves_no_trace (default: 2)")
@@ -136,6 +139,11 @@ def write_part(asked: argparse.Namespace, server: Server, folder: Path) -> None:
     """A part that has a section of its own on the page, and needs no history."""
     if asked.part == "peers":
         peers.write(server, folder, asked.corpus)
+    elif asked.part == "profile":
+        text = profiling.measure(folder, 25 if asked.quick else 200, 1 if asked.quick else asked.rounds)
+        print(text)
+        if not asked.quick:
+            write_section(PROFILE, text)
     else:
         write_section(SERVICE, service.measure(server))
 
@@ -150,7 +158,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="overproof-bench-") as folder,
         throwaway_server(asked.database_url) as server,
     ):
-        if asked.part in ("peers", "service"):
+        if asked.part in ("peers", "profile", "service"):
             write_part(asked, server, Path(folder))
             return
         projects = {}

@@ -56,7 +56,7 @@ def run_watched(command: Sequence[str], directory: Path, environment: Mapping[st
 def _watch(root: int, peak: Peak, done: threading.Event) -> None:
     while not done.wait(_EVERY_S):
         together = 0
-        for pid, name, status in _family(root):
+        for pid, name, status in list_family(root):
             if name in _LEFT_OUT:
                 continue
             together += _kilobytes(status, "VmRSS") * 1024
@@ -68,7 +68,7 @@ def _watch(root: int, peak: Peak, done: threading.Event) -> None:
         peak.together = max(peak.together, together)
 
 
-def _family(root: int) -> list[tuple[int, str, str]]:
+def list_family(root: int) -> list[tuple[int, str, str]]:
     """Process id, name and `status` file of the process and of all that descend from it."""
     status: dict[int, str] = {}
     children: dict[int, list[int]] = {}

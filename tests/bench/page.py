@@ -15,6 +15,7 @@ from tests.bench.memory import Peak
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 TEN_CHECKS = "the gate with its ten checks of history and schema"
 HAZARDS = "Hazards"  # the section of hazards.py
+PROFILE = "What the time goes to"  # the section of profiling.py
 SERVICE = "The record"  # the section of service.py
 
 INTRODUCTION = """\
@@ -115,8 +116,8 @@ def write_page(figures: Figures, command: str) -> None:
         postgres=figures.postgres,
         versions=describe_versions("alembic", "SQLAlchemy", "pytest", "pytest-alembic"),
     )
-    kept = _find_section(HAZARDS)
-    PAGE.write_text(introduction + "\n" + figures.text() + (f"\n{kept}" if kept else ""))
+    kept = [section for title in (PROFILE, HAZARDS) if (section := _find_section(title))]
+    PAGE.write_text("\n".join([introduction, figures.text(), *kept]))
 
 
 def write_section(title: str, text: str, place: Path = PAGE) -> None:
