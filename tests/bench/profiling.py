@@ -188,7 +188,9 @@ class LoggingPostgres:
         directory.mkdir()
         self.log.parent.mkdir()
         self.log.parent.chmod(0o777)  # another account may write to it
-        (directory / "initdb").symlink_to(there / "initdb")
+        for program in there.iterdir():
+            if program.name != "postgres":
+                (directory / program.name).symlink_to(program)
         settings = {
             "log_statement_stats": "on",
             "logging_collector": "on",
