@@ -66,7 +66,7 @@ def has_to_be_given(column: Any, table: Any) -> bool:
         return not default.is_sequence and not default.is_clause_element
     if column.server_default is not None or getattr(column, "identity", None) is not None:
         return False
-    return not column.nullable and column is not table.autoincrement_column
+    return not column.nullable and column is not table._autoincrement_column
 
 
 def is_left_empty(column: Any) -> bool:

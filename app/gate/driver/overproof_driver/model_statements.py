@@ -172,7 +172,7 @@ class Models:
 
     def _inserts(self, table: Any, columns: list[Any]) -> Iterator[protocol.ModelStatement]:
         written = [column for column in columns if not is_computed(column) and not is_always_generated(column)]
-        given = [column for column in written if column is not table.autoincrement_column]
+        given = [column for column in written if column is not table._autoincrement_column]
         yield from self._insert(table, "INSERT", given, table.insert())
         required = [column for column in written if has_to_be_given(column, table)]
         empty = [column for column in written if is_left_empty(column)] if table in self._mappers_of else []
