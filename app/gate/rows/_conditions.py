@@ -64,6 +64,12 @@ _CHANGES_OR_READS = re.compile(r"\s*(?:UPDATE|INSERT|WITH|SELECT|CREATE|DO)\b", 
 _DIVISOR = re.compile(rf"(?:/|%)\s*\(?\s*(?:(?:{_NAME.pattern})\.)?({_NAME.pattern})(?!\s*[(.])")
 
 
+def within(table: CatalogTable, bounds: str) -> CheckConstraint:
+    """The condition that a row belongs to a partition with those bounds, as PostgreSQL prints them."""
+    named = set(map(name_of, _NAME.findall(_STRING.sub("''", bounds))))
+    return CheckConstraint(_CONDITION, tuple(each.name for each in table.columns if each.name in named), bounds)
+
+
 Token = tuple[str, str]
 
 

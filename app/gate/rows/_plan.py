@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,7 @@ from types import MappingProxyType
 
 from app.gate.postgres.quoting import identifier, literal
 from app.gate.rows._catalog import Catalog, CatalogTable, CheckConstraint, Column, ForeignKey, Type, read_catalog
-from app.gate.rows._conditions import conditions_of
+from app.gate.rows._conditions import conditions_of, within
 from app.gate.rows.connection import Ask, QueryRefused
 
 
@@ -39,6 +40,9 @@ class Upgrade:
 
     statements: Sequence[str] = ()
     catalog_after: Catalog | None = None  # the tables in their state after it, by the names from before it
+    new_bounds: Mapping[str, Sequence[str]] = field(
+        default_factory=dict
+    )  # of new partitions beside a default one, by table
 
 
 class Plan:
@@ -80,7 +84,9 @@ def _conditions(ask: Ask, table: CatalogTable, upgrade: Upgrade) -> tuple[CheckC
 
     It refuses one on a column that the revision adds, or on a variable of a DO block.
     """
-    return tuple(each for each in conditions_of(table, upgrade.statements) if _is_understood(ask, table, each))
+    bounds = (within(table, each) for each in upgrade.new_bounds.get(table.name, ()))
+    conditions = (*bounds, *conditions_of(table, upgrade.statements))
+    return tuple(each for each in conditions if _is_understood(ask, table, each))
 
 
 def _is_understood(ask: Ask, table: CatalogTable, condition: CheckConstraint) -> bool:
@@ -91,6 +97,26 @@ def _is_understood(ask: Ask, table: CatalogTable, condition: CheckConstraint) ->
     except QueryRefused:
         return False
     return True
+
+
+# A row that belongs to a new partition may be in the default one, where PostgreSQL finds it.
+_NEW_BOUNDS = """
+SELECT coalesce(json_object_agg(name, bounds), '{{}}')::text FROM (
+  SELECT n.nspname || '.' || r.relname AS name, json_agg(pg_get_partition_constraintdef(c.oid) ORDER BY c.oid) AS bounds
+  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
+  JOIN pg_catalog.pg_class AS r ON r.oid = pg_partition_root(c.oid)
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace
+  JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = c.oid
+  JOIN pg_catalog.pg_partitioned_table AS p ON p.partrelid = i.inhparent AND p.partdefid NOT IN (0, c.oid)
+  WHERE c.relispartition AND s.nspname || '.' || c.relname IN ({names}) GROUP BY 1) AS found
+"""
+
+
+def read_new_bounds(ask: Ask, tables: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """Of those tables ("public.hits_2026") the bounds of the partitions beside a default one, by the whole table."""
+    names = ", ".join(map(literal, sorted(tables)))
+    found: Mapping[str, Sequence[str]] = json.loads(ask(_NEW_BOUNDS.format(names=names))) if names else {}
+    return found
 
 
 class _Comparison:

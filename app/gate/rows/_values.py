@@ -62,7 +62,8 @@ def make_value(type_: Type, modifier: int, want: Want) -> str:
             raise NoValue(found.sql)
         return cast(found.labels[(want.number + (-1 if want.is_extreme else 0)) % len(found.labels)], found)
     if found.kind == "array":
-        return make_array(found, modifier, [replace(want, number=want.number + step) for step in (0, 100)])
+        steps = (0, 0, 100) if want.is_extreme else (0, 100)  # a list may hold something twice
+        return make_array(found, modifier, [replace(want, number=want.number + step) for step in steps])
     if found.kind == "composite":
         parts = [
             make_value(part, part_modifier, replace(want, salt=want.salt + index))

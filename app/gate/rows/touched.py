@@ -122,6 +122,17 @@ def new_tables(changes: Iterable[Change]) -> frozenset[str]:
     return frozenset(_table_of(each.key) for each in changes if each.key.kind == "table" and each.before is None)
 
 
+def new_partitions(changes: Iterable[Change]) -> frozenset[str]:
+    """The tables that the changes make partitions."""
+    return frozenset(
+        _table_of(each.key)
+        for each in changes
+        if each.key.kind == "table"
+        and (each.after or {}).get("partition_of")
+        and not (each.before or {}).get("partition_of")
+    )
+
+
 def _table_of(key: Key) -> str:
     return f"{key.schema}.{key.table or key.name}"
 

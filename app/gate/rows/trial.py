@@ -28,11 +28,11 @@ from app.gate.rows._fill import Filled, fill
 from app.gate.rows._hostile import breaks_rule, cause_of, failed_columns, list_aims, may_correct
 from app.gate.rows._losses import losses
 from app.gate.rows._next_insert import AcceptedInsert, find_refused_inserts, try_next_inserts
-from app.gate.rows._plan import Plan, Upgrade, make_plan
+from app.gate.rows._plan import Plan, Upgrade, make_plan, read_new_bounds
 from app.gate.rows._renames import newer_names, with_older_names
 from app.gate.rows.connection import CommitRefused, QueryRefused, RowConnection
 from app.gate.rows.steps import Steps, passes_without_rows
-from app.gate.rows.touched import binds_rows, columns_of, new_tables, with_new_key
+from app.gate.rows.touched import binds_rows, columns_of, new_partitions, new_tables, with_new_key
 
 T = TypeVar("T")
 
@@ -119,7 +119,8 @@ class RowsTrial:
             catalog = self._try(
                 lambda: with_older_names(read_catalog(connection.ask, wanted, is_whole=False), self.renamed)
             )
-        self._upgrade = Upgrade(self.statements, catalog)
+        bounds = self._try(lambda: read_new_bounds(connection.ask, new_partitions(self.changes)))
+        self._upgrade = Upgrade(self.statements, catalog, bounds or {})
         if made:
             self._seeded = (self._read(connection, made) or Contents({})).counts
 

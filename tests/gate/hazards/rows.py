@@ -218,6 +218,17 @@ CASES = [
         expected={"table-rewrite", "breaking-change", "populated-upgrade"},
         because="The largest amounts are no integers any more, once they are multiplied.",
     ),
+    Case(
+        name="elements of arrays become rows of a key",
+        before=sql(
+            "CREATE TABLE posts (id int PRIMARY KEY, tags text[])",
+            "CREATE TABLE tags (post int REFERENCES posts, tag text, PRIMARY KEY (post, tag))",
+        ),
+        upgrade=sql("INSERT INTO tags SELECT id, unnest(tags) FROM posts"),
+        downgrade=sql("DELETE FROM tags"),
+        expected={"populated-upgrade"},
+        because="A list may hold a word twice.",
+    ),
     # Where the script commits.
     Case(
         name="foreign key made and validated with commits",

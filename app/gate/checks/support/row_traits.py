@@ -53,10 +53,12 @@ def _trait(trip: RoundTrip, failure: Failure, place: Place, rows_of: str) -> str
         return f"a row of {table} holds '{found[1]}'"
     if failure.sqlstate == sqlstates.CHECK_VIOLATION and (rule := _narrowed(trip, failure)):
         return f"a row of {table} holds what {rule} no longer allows"
+    if "default partition" in failure.message:
+        return f"{table} has rows that belong to the new partition"
     if failure.sqlstate in (sqlstates.FOREIGN_KEY_VIOLATION, sqlstates.CHECK_VIOLATION) and failure.constraint:
         return f"a row of {table} breaks {failure.constraint}"
     if failure.sqlstate == sqlstates.DIVISION_BY_ZERO:
-        return f"a number by which it divides is 0 in {name}"
+        return f"what it divides by is 0 in {name}"
     verb = "hold" if place.table is None and " and " in rows_of else "holds"
     return f"{name} {verb} NULLs, duplicates or extreme values"
 
