@@ -67,10 +67,12 @@ def _with_another_insert(up: Step, before: Snapshot) -> Iterator[str]:
                 yield _table_of(change.key)
     moving = [each.sql for each in up.statements if _MOVES_SEQUENCE.search(each.sql)]
     for key, definition in before.objects.items() if moving else ():
-        sequence = _source_of(definition)
-        if key.kind == "column" and sequence is not None:
-            words = set(re.findall(r"\w+", sequence)) - {"nextval", "regclass"}
-            if any(words & (found := set(re.findall(r"\w+", sql))) or key.table in found for sql in moving):
+        if key.kind == "column" and _source_of(definition) is not None:
+            # An identity's sequence is not in the definition; by default it is called as that of a serial column.
+            words = {key.table, f"{key.table}_{key.name}_seq"}
+            words.update(re.findall(r"\w+", str(definition.get("default") or "")))
+            words -= {"nextval", "regclass", key.schema}
+            if any(words & set(re.findall(r"\w+", sql)) for sql in moving):
                 yield _table_of(key)
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from app.gate.recorder import record
-from app.gate.recording.model import Direction, Evidence, Populated, RoundTrip, RowKind, Statement, Step
+from app.gate.recording.model import Change, Direction, Evidence, Populated, RoundTrip, RowKind, Statement, Step
 from app.gate.rows.touched import find_rows, touched_tables
 from app.gate.server.throwaway import Server
 from app.gate.target.runner import TargetRunner
 from app.gate.target.target import Target
 from app.gate.walk.plan import RecordingPlan
 from app.gate.walk.run import walk_all
-from tests.gate.checks.builders import added, altered, key, snapshot
+from tests.gate.checks.builders import added, altered, key, removed, snapshot
 from tests.gate.hazards.case import body
 from tests.gate.projects import COMMAND, ENV, script, target, write_project
 
@@ -255,6 +255,15 @@ def test_what_touches_no_older_rows_is_not_tried(trips: dict[str, RoundTrip], re
     assert trip.second_up.failure is None
     assert trip.populated is None
     assert trip.tables_without_rows == {}
+
+
+RESTARTS_SEQUENCE = over_orders('op.execute("ALTER SEQUENCE orders_id_seq RESTART")', "pass")
+
+
+def test_an_insert_that_fails_after_the_upgrade_is_noted(trips: dict[str, RoundTrip]) -> None:
+    [refused] = tried(trips[RESTARTS_SEQUENCE]).refused_inserts
+
+    assert (refused.table, refused.column, refused.next_value) == ("public.orders", "id", 1)
 
 
 LEAVES_TYPE = over_orders(
@@ -628,6 +637,59 @@ def test_what_is_dropped_and_created_again_alike_was_touched(sql: str, locked: d
     up = Step("a1", Direction.UPGRADE, 1.0, statements=(Statement(sql, 1.0, locks=locked),), changes=())
 
     assert touched_tables(up, before) == {"shop.orders"}
+
+
+@pytest.mark.parametrize(
+    ("sql", "touched"),
+    [
+        ("SELECT setval('orders_id_seq', 1)", "orders"),
+        ("ALTER SEQUENCE orders_id_seq RESTART", "orders"),
+        ("ALTER TABLE lines ALTER id RESTART", "lines"),
+        ("SELECT setval('public.lines_id_seq', 1)", "lines"),
+        ("SELECT setval('lines_other_seq', 1)", None),
+        ("ALTER TABLE plain ALTER id RESTART", None),
+        ("SELECT setval('other_seq', 1)", None),
+        ("COMMENT ON SEQUENCE orders_id_seq IS 'x'", "orders"),
+        ("SELECT 'orders_id_seq', 'lines'", None),
+    ],
+)
+def test_a_table_is_touched_where_its_sequence_is_moved_and_no_other_is(sql: str, touched: str | None) -> None:
+    before = snapshot(
+        {
+            **{key("table", name): {} for name in ("orders", "lines", "plain")},
+            key("column", "id", "orders"): {"default": "nextval('public.orders_id_seq'::regclass)"},
+            key("column", "id", "lines"): {"identity": "always", "sequence": {"start": 1}},
+            key("column", "id", "plain"): {"default": "7"},
+        }
+    )
+    up = Step("a1", Direction.UPGRADE, 1.0, statements=(Statement(sql, 1.0),), changes=())
+
+    assert touched_tables(up, before) == {f"public.{name}" for name in (touched,) if name}
+
+
+DEFAULT = {"default": "nextval('orders_id_seq'::regclass)"}
+IDENTITY = {"identity": "always", "sequence": {"start": 1}}
+
+
+@pytest.mark.parametrize(
+    ("change", "is_touched"),
+    [
+        (added(key("trigger", "touch", "orders")), True),
+        (altered(key("trigger", "touch", "orders"), {"definition": "a"}, {"definition": "b"}), True),
+        (removed(key("trigger", "touch", "orders")), False),
+        (altered(key("column", "id", "orders"), {}, DEFAULT), True),
+        (altered(key("column", "id", "orders"), DEFAULT, {}), True),
+        (altered(key("column", "id", "orders"), {}, IDENTITY), True),
+        (altered(key("column", "id", "orders"), IDENTITY, {**IDENTITY, "sequence": {"start": 9}}), True),
+        (altered(key("column", "id", "orders"), {"default": "1"}, {"default": "2"}), False),
+        (altered(key("column", "id", "orders"), {**DEFAULT, "comment": "a"}, {**DEFAULT, "comment": "b"}), False),
+    ],
+)
+def test_a_table_is_touched_by_what_the_next_insert_does_in_another_way(change: Change, is_touched: bool) -> None:
+    before = snapshot({key("table", "orders"): {}})
+    up = Step("a1", Direction.UPGRADE, 1.0, changes=(change,))
+
+    assert touched_tables(up, before) == ({"public.orders"} if is_touched else set())
 
 
 @pytest.mark.parametrize(
