@@ -3,6 +3,8 @@
     tox -e mutants -- --sample 90 --seed 7
     tox -e mutants -- --sample 20 --seed 7 --only "checks, judge" -- -m "not processes"
 
+A mutant is *unknown* where the tests that were run pass and `--budget` left no time for others: that is neither a hole nor a proof.
+
 What follows a second `--` chooses the tests, as for pytest. First they all run once, with coverage by test; `--reach FILE` keeps what that
 shows, for the next time. Whoever reads the survivors decides which of them make no difference to anybody.
 
@@ -16,7 +18,8 @@ import json
 import queue
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
@@ -98,12 +101,17 @@ def _as_text(trials: dict[Mutant, Trial]) -> str:
         if trial.outcome != "killed":
             lines += [f"{mutant.path}:{mutant.line}: {trial.outcome}, {trial.tests} tests"]
             lines += [f"    - {mutant.old}", f"    + {mutant.new}", ""]
-    for stratum, outcomes in counts({mutant: trial.outcome for mutant, trial in trials.items()}).items():
-        killed, total = outcomes.get("killed", 0), sum(outcomes.values())
-        lines.append(f"{stratum}: {killed} of {total} killed ({killed / total:.0%})")
-    killed = sum(trial.outcome == "killed" for trial in trials.values())
-    lines.append(f"all: {killed} of {len(trials)} killed ({killed / max(len(trials), 1):.0%})")
+    by_stratum = counts({mutant: trial.outcome for mutant, trial in trials.items()})
+    lines += [summary(stratum, outcomes) for stratum, outcomes in by_stratum.items()]
+    lines.append(summary("all", Counter(trial.outcome for trial in trials.values())))
     return "\n".join(lines)
+
+
+def summary(what: str, outcomes: Mapping[str, int]) -> str:
+    """How many were killed for certain, and what became of the others."""
+    killed, total = outcomes.get("killed", 0), sum(outcomes.values())
+    others = "".join(f", {outcomes[each]} {each}" for each in ("survived", "unknown", "unreached") if each in outcomes)
+    return f"{what}: {killed} of {total} killed ({killed / max(total, 1):.0%}){others}"
 
 
 if __name__ == "__main__":

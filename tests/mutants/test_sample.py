@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutants.__main__ import summary
 from tests.mutants.operators import mutants_of
 from tests.mutants.reach import Reach, mirror_of
 from tests.mutants.sample import draw, sizes, stratum_of
+from tests.mutants.trial import within
 
 ROOT = Path(__file__).parents[2]
 FILES = ["app/gate/checks/upgrade.py", "app/gate/rows/_values.py", "app/settings.py"]
@@ -85,3 +87,26 @@ def test_what_starts_nothing_comes_first_then_the_mirrored_file_then_the_shorter
 def test_a_file_has_its_mirror():
     assert mirror_of("app/gate/rows/_values.py") == "tests/gate/rows/test_values.py"
     assert mirror_of("app/cli.py") == "tests/test_cli.py"
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "chosen"), [(0.5, ["a"]), (1.0, ["a"]), (2.9, ["a"]), (3.0, ["a", "b"]), (9.0, ["a", "b", "c"])]
+)
+def test_the_first_tests_are_run_as_far_as_the_budget_goes(budget_s: float, chosen: list[str]):
+    reach = Reach({"a": 1.0, "b": 2.0, "c": 0.5}, frozenset(), {})
+
+    assert within(budget_s, ["a", "b", "c"], reach) == chosen
+    assert within(budget_s, [], reach) == []
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "line"),
+    [
+        ({"killed": 3}, "all: 3 of 3 killed (100%)"),
+        ({"killed": 2, "unknown": 1, "survived": 1}, "all: 2 of 4 killed (50%), 1 survived, 1 unknown"),
+        ({"unreached": 1}, "all: 0 of 1 killed (0%), 1 unreached"),
+        ({}, "all: 0 of 0 killed (0%)"),
+    ],
+)
+def test_only_what_a_test_has_killed_counts_as_killed(outcomes: dict[str, int], line: str):
+    assert summary("all", outcomes) == line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -28,7 +29,9 @@ STILL_S = 600.0
 class Trial:
     """What became of a mutant."""
 
-    outcome: str  # "killed", "survived", or "unreached": no test reaches its line
+    # "killed"; "survived"; "unknown": the tests that were run pass, and the budget left no time for others; or
+    # "unreached": no test reaches its line.
+    outcome: str
     by: str = ""  # the test that failed
     seconds: float = 0.0
     tests: int = 0
@@ -55,15 +58,10 @@ def try_mutant(mutant: Mutant, copy: Path, reach: Reach, budget_s: float) -> Tri
     They may take as long as the budget says, going by what they took without it.
     """
     tests = reach.tests_of(mutant.path, mutant.line)
-    chosen: list[str] = []
-    expected_s = 0.0
-    for test in tests:
-        if chosen and expected_s + reach.durations[test] > budget_s:
-            break
-        chosen.append(test)
-        expected_s += reach.durations[test]
+    chosen = within(budget_s, tests, reach)
     if not chosen:
         return Trial("unreached")
+    expected_s = sum(reach.durations[test] for test in chosen)
     began = time.monotonic()
     file = copy / mutant.path
     source = file.read_bytes()
@@ -76,7 +74,13 @@ def try_mutant(mutant: Mutant, copy: Path, reach: Reach, budget_s: float) -> Tri
                 return Trial("killed", killer, time.monotonic() - began, len(chosen))
     finally:
         file.write_bytes(source)
-    return Trial("survived", "", time.monotonic() - began, len(chosen))
+    return Trial("survived" if chosen == tests else "unknown", "", time.monotonic() - began, len(chosen))
+
+
+def within(budget_s: float, tests: Sequence[str], reach: Reach) -> list[str]:
+    """The first of the tests, as many as the budget has time for, and one in any case."""
+    ends = itertools.accumulate(reach.durations[test] for test in tests)
+    return [test for number, (test, end) in enumerate(zip(tests, ends, strict=True)) if not number or end <= budget_s]
 
 
 def _first_failure(tests: Sequence[str], copy: Path, processor_s: int) -> str | None:
