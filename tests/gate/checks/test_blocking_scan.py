@@ -237,3 +237,24 @@ def test_a_required_column_that_is_only_renamed_does_not_make_the_table_one_that
 
     assert len(list(examine(recording(trip(statements=[check], changes=changes, renamed=[(old, new)]))))) == 1
     assert list(examine(recording(trip(statements=[check], changes=changes)))) == []
+
+
+NULLABLE, REQUIRED = {"type": "text", "nullable": True}, {"type": "text", "nullable": False}
+
+
+def test_of_the_columns_of_one_statement_those_are_named_that_become_required():
+    alter = statement(
+        "ALTER TABLE orders ALTER note SET NOT NULL, ALTER total SET NOT NULL, ALTER total TYPE varchar, ALTER email DROP NOT NULL",
+        locks=EXCLUSIVE,
+        scans=["orders"],
+    )
+    changes = [
+        altered(key("column", "note", "orders"), NULLABLE, REQUIRED),
+        altered(key("column", "total", "orders"), REQUIRED, {**REQUIRED, "type": "varchar"}),  # it was so before
+        altered(key("column", "email", "orders"), REQUIRED, NULLABLE),
+    ]
+
+    [finding] = examine(recording(trip(statements=[alter], changes=changes)))
+
+    assert finding.subject == "not-null note"
+    assert finding.message.endswith("the whole of orders, for NOT NULL of note.")

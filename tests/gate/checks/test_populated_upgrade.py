@@ -417,6 +417,34 @@ def test_a_sequence_behind_its_rows_is_reported_with_the_code_that_moves_it(next
     assert "SELECT setval('orders_id_seq', max(id)) FROM orders HAVING max(id) IS NOT NULL" in str(finding.help)
 
 
+@pytest.mark.parametrize(
+    ("statements", "detail"),
+    [
+        (["ALTER TABLE shop.orders ADD a int", "ALTER TABLE shop.users ADD b int"], "ALTER TABLE shop.orders ADD a int"),
+        (["ALTER TABLE orders ADD a int", "CREATE TRIGGER t ON ORDERS", "SELECT 1"], "CREATE TRIGGER t ON ORDERS"),
+        (["ALTER TABLE orders ADD a int", "ALTER TABLE old_orders ADD b int"], "ALTER TABLE orders ADD a int"),
+        (["SELECT setval('s', 1)", "ALTER TABLE shop.users ADD b int"], "SELECT setval('s', 1)"),
+        (["SELECT nextval('s')", "SELECT 1.5"], "SELECT nextval('s')"),
+        (["ALTER SEQUENCE s RESTART", "SELECT 1.5"], "ALTER SEQUENCE s RESTART"),
+        (["ALTER TABLE a.b ALTER id ADD GENERATED ALWAYS AS IDENTITY", "SELECT 1.5"],
+         "ALTER TABLE a.b ALTER id ADD GENERATED ALWAYS AS IDENTITY"),
+        (["ALTER TABLE shop.users ADD b int"], None),
+    ],
+)  # fmt: skip
+def test_a_refused_insert_is_shown_with_the_last_statement_on_its_table_or_on_a_sequence(
+    statements: list[str], detail: str | None
+):
+    one = over_rows([], None)
+    assert one.populated is not None
+    assert one.up is not None
+    up = replace(one.up, statements=tuple(Statement(sql, 1.0, line=8 + at) for at, sql in enumerate(statements)))
+
+    [finding] = examine(of(replace(one, up=up, populated=replace(one.populated, refused_inserts=(BEHIND,)))))
+
+    assert finding.detail == detail
+    assert finding.line == (None if detail is None else 8 + statements.index(detail))
+
+
 def test_an_insert_that_is_refused_for_another_reason_is_reported_with_postgresql_s_words():
     refused = RefusedInsert(
         "public.orders", failure('record "new" has no field "gone"', sqlstate="42703", sql="INSERT …")

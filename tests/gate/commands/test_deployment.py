@@ -129,6 +129,11 @@ def test_a_refusal_is_one_line_and_never_allows(
     ("arguments", "line"),
     [
         (["can-deploy", "--to", "Production!"], "--to: 'Production!' is not the name of an environment"),
+        (["deployed", "--to", "Production!"], "overproof: --to: 'Production!' is not the name of an environment"),
+        (
+            ["snapshot", "postgresql:///x", "--submit", "--environment", "Production!"],
+            "overproof: --environment: 'Production!' is not the name of an environment",
+        ),
         (["can-deploy", "--to", "production", "--commit", "HEAD"], "--commit: 'HEAD' is not the SHA of a commit"),
         (["deployed", "--to", "production", "--commit", COMMIT, "--id", "a b"], "--id: 'a b' must be"),
         (["deployed", "--to", "production", "--record", "shop"], "--record: 'shop' is not the URL of a project"),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -845,3 +846,10 @@ def test_the_deployed_commit_is_no_base_where_it_is_not_known(
     assert run("--deployed", "shop.json", "--base", "deployed") == 2
 
     assert "--base deployed needs the commit that is deployed" in capsys.readouterr().err
+
+
+def test_a_run_lasts_as_many_milliseconds_as_the_clock_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_verification, "perf_counter", lambda: 12.5004567)
+    begun: Any = SimpleNamespace(clock=10.25)
+
+    assert _verification.Verification._duration_ms(begun) == 2250.457

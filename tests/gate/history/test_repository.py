@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from app.gate.errors import CannotVerify
 from app.gate.history.git_base import read_base
 from app.gate.history.paths import find_commit, repository_root
-from app.gate.history.repository import GitFailed, Repository
+from app.gate.history.repository import GitFailed, Repository, _checked
 from tests.gate.history.test_git_base import git
 
 FILES = {"v/a.py": "x = 1\n", "v/é b.py": "revision = 'b'", "v/empty.py": "", "v/notes.txt": "no", "v/deep/c.py": "no"}
@@ -87,3 +88,23 @@ def test_a_damaged_repository_is_not_read_as_an_empty_one(checkout: Path) -> Non
 
     with pytest.raises(CannotVerify, match=r"^--base main cannot be read: .*" + tree[:7]):
         read_base("main", checkout, [checkout / "v"])
+
+
+@pytest.mark.parametrize(
+    ("printed", "reason"),
+    [
+        (b"fatal: bad object\n", "fatal: bad object"),
+        (b"\nfatal: bad object\nhint: look elsewhere\n", "fatal: bad object"),
+        (b"", "git show ended with status 128"),
+        (b"\xff\n", "\ufffd"),
+    ],
+)
+def test_the_reason_is_the_first_line_that_git_printed(printed: bytes, reason: str) -> None:
+    with pytest.raises(GitFailed) as failed:
+        _checked(subprocess.CompletedProcess(["git", "show", "x"], 128, b"half", printed))
+
+    assert str(failed.value) == reason
+
+
+def test_what_git_printed_is_nothing_to_complain_of_where_it_succeeded() -> None:
+    assert _checked(subprocess.CompletedProcess(["git", "show"], 0, b"text", b"warning: old\n")) == b"text"

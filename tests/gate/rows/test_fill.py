@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
+from types import SimpleNamespace
+from typing import Any
 
 import psycopg2
 import pytest
 
-from app.gate.rows._fill import Filled
+from app.gate.recording.model import Failure
+from app.gate.rows._catalog import CatalogTable
+from app.gate.rows._fill import Filled, _outcome
+from app.gate.rows._shapes import Shape
 from app.gate.rows._sources import kept_of
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
@@ -704,3 +709,73 @@ def test_a_key_without_texts_has_room_for_rows_of_other_texts(bench: Bench) -> N
 
     assert _counts(bench, "lower(x.email) = lower(y.email)", "email")
     assert _counts(bench, "rtrim(x.email) = rtrim(y.email)", "email")
+
+
+# What came of it, without a database.
+
+
+def task(name: str, shape: Shape, inserted: int = 0, refusal: tuple[str, str, str] | None = None) -> Any:
+    return SimpleNamespace(table=TABLES[name], row=SimpleNamespace(shape=shape), inserted=inserted, refusal=refusal)
+
+
+TABLES = {
+    name: CatalogTable(oid, "public", name, is_touched=True, is_partitioned=False, has_children=False, columns=())
+    for oid, name in enumerate("abc", 1)
+}
+REFUSED = ("42501", "permission denied", "")
+
+
+def outcome(*tasks: Any, failure: Failure | None = None, unknown: dict[int, str] | None = None) -> Filled:
+    plan: Any = SimpleNamespace(groups=[[TABLES["a"]], [TABLES["b"], TABLES["c"]]], catalog=None)
+    builder: Any = SimpleNamespace(unknown=unknown or {})
+    return _outcome(plan, tasks, builder, failure)
+
+
+def test_a_foreign_key_that_was_filled_in_afterwards_is_no_row_and_rows_behind_it_count() -> None:
+    filled = outcome(
+        task("a", Shape.ORDINARY, 3),
+        task("a", Shape.DEFERRED_KEY, 3),
+        task("b", Shape.NULLS, 1),
+        task("a", Shape.NULLS, 1),
+        task("c", Shape.DEFERRED_KEY, 1),
+        unknown={3: "no values are known for point3d"},
+    )
+
+    assert filled.tables == {"public.a": 4, "public.b": 1}
+    assert list(filled.tables_without_rows) == ["public.c"]
+
+
+def test_the_reason_is_that_of_the_first_ordinary_row_that_was_refused() -> None:
+    filled = outcome(
+        task("a", Shape.NULLS, 0, ("23502", "null value", "")),
+        task("a", Shape.ORDINARY, 0, REFUSED),
+        task("a", Shape.ORDINARY, 0, ("22003", "out of range", "")),
+        task("b", Shape.ORDINARY, 1),
+        unknown={3: "no values are known for point3d"},
+    )
+
+    assert filled.tables_without_rows == {
+        "public.a": "permission denied",
+        "public.c": "no values are known for point3d",
+    }
+    assert outcome(failure=Failure("E", "it broke")).tables_without_rows == dict.fromkeys(
+        ("public.a", "public.b", "public.c"), "it broke"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "inserted", "has_hostile", "selected"),
+    [
+        (Shape.HOSTILE, 1, True, {}),
+        (Shape.HOSTILE, 0, False, {}),
+        (Shape.SELECTED, 2, False, {"public.a": 1}),
+        (Shape.SELECTED, 0, False, {}),
+        (Shape.NOT_SELECTED, 1, False, {}),
+    ],
+)
+def test_rows_with_a_purpose_are_counted_where_they_are_in(
+    shape: Shape, inserted: int, has_hostile: bool, selected: dict[str, int]
+) -> None:
+    filled = outcome(task("a", shape, inserted))
+
+    assert (filled.has_hostile, filled.selected) == (has_hostile, selected)

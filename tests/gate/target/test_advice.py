@@ -96,6 +96,29 @@ def test_a_driver_that_is_not_async_is_replaced_where_it_was_named(tmp_path: Pat
     assert advise(NOT_ASYNC, 1, target).options == ("--set", "sqlalchemy.url={url+asyncpg}?a=b")
 
 
+NO_DRIVER = "ModuleNotFoundError: No module named 'psycopg2'\n"
+NO_SYNC = "sqlalchemy.exc.MissingGreenlet: greenlet_spawn has not been called\n"
+SET = {"sqlalchemy.url": "{url+psycopg}"}
+
+
+@pytest.mark.parametrize(
+    ("url", "env", "options", "text"),
+    [
+        ("%(DB)s", "", {}, "name a driver that the project has"),
+        ("postgresql://me@localhost/shop", "config.set_main_option('sqlalchemy.url', url)", {}, "name a driver that the project has"),
+        ("postgresql://me@localhost/shop", "", SET, "name a driver that the project has"),
+        ("postgresql://me@localhost/shop", "", {}, "its URL is in alembic.ini"),
+    ],
+    ids=["no URL in the configuration", "env.py replaces it", "it is set", "the URL of the configuration"],
+)  # fmt: skip
+def test_a_driver_that_is_not_installed_is_replaced_where_the_url_is_ours(
+    tmp_path: Path, url: str, env: str, options: dict[str, str], text: str
+) -> None:
+    target = replace(project(tmp_path, url, env), options=options)
+
+    assert advise(NO_DRIVER, 1, target).text == text
+
+
 def test_another_database_is_that_of_the_configuration_only_if_it_has_its_name(tmp_path: Path) -> None:
     target = project(tmp_path, "postgresql://me@localhost/shop")
 
