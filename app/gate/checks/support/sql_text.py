@@ -54,12 +54,15 @@ def enclosed(expression: str) -> str:
 
 def clauses(sql: str, *keywords: str) -> dict[str, str]:
     """{"UPDATE": "t", "SET": "a = 1", "WHERE": "b"}: the parts outside parentheses that begin with those words, in
-    order, each once."""
+    order, each once. The FROM of IS DISTINCT FROM begins none."""
     found: list[tuple[str, int, int]] = []
+    previous = ""
     for piece, depth in _with_depth(sql):
         word = piece[0].upper()
-        if depth == 0 and piece["name"] and word in keywords and word not in {name for name, *_ in found}:
+        begins = word in keywords and (previous, word) != ("DISTINCT", "FROM")
+        if depth == 0 and piece["name"] and begins and word not in {name for name, *_ in found}:
             found.append((word, piece.start(), piece.end()))
+        previous = word if word.strip() else previous
     ends = [*(start for _, start, _ in found[1:]), len(sql)] if found else []
     return {word: sql[start:end].strip() for (word, _, start), end in zip(found, ends, strict=True)}
 
