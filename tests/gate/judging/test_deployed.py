@@ -142,3 +142,56 @@ def test_the_fingerprint_does_not_depend_on_sizes() -> None:
     without, _ = weighed(finding, deployed=None)
 
     assert with_sizes.fingerprint == without.fingerprint
+
+
+def test_a_table_that_is_not_there_yet_does_not_hide_those_behind_it() -> None:
+    entry, _ = weighed(found("They wait.", object="public.later, public.orders"))
+
+    assert entry.severity is Severity.ERROR
+    assert [(each.table, each.weight) for each in entry.tables] == [("public.later", "new"), ("public.orders", "large")]
+    assert entry.message == (
+        "They wait. In production, orders has about 400 million rows (48 GB). In production there is no later yet."
+    )
+
+
+def test_a_name_with_a_dot_is_the_table_that_is_known_by_it() -> None:
+    dotted = replace(PRODUCTION, sizes={"public.old.orders": TableSize(7, 0), "public.old": TableSize(None, 0)})
+
+    for name in ("public.old.orders", "public.old.orders.note"):
+        entry, _ = weighed(found(object=name), deployed=dotted)
+        assert [(each.table, each.rows) for each in entry.tables] == [("public.old.orders", 7)]
+
+
+@pytest.mark.parametrize(
+    ("deployed", "table", "first", "weight"),
+    [
+        ({"a1"}, "lost", 1, "unknown"),
+        ({"a1", "x9"}, "lost", 1, "unknown"),
+        ({"a1"}, "other", 1, "new"),
+        ({"a0"}, "lost", 1, "new"),
+        (set(), "lost", 1, "new"),
+        (set(), "lost", 0, "new"),
+        ({"a1"}, "lost", 0, "unknown"),
+        ({"a1"}, "lost", 2, "new"),
+    ],
+    ids=[
+        "the walk starts from the deployed revision", "and there is another branch", "a table that never was", "it starts from another",
+        "nothing is deployed", "nothing is deployed, and it starts from nothing", "it starts from nothing", "nothing was walked",
+    ],
+)  # fmt: skip
+def test_a_table_is_missing_only_where_the_walk_starts_from_what_is_deployed(
+    deployed: set[str], table: str, first: int, weight: str
+) -> None:
+    walk = recording(trip("a1"), trip("b2"), start=snapshot({key("table", "lost"): {}}))
+    walk = replace(walk, trips=walk.trips[first:])
+    production = replace(PRODUCTION, revisions=frozenset(deployed))
+
+    entry, _ = weighed(found(object=f"public.{table}", revision="b2"), of=walk, deployed=production)
+
+    assert [each.weight for each in entry.tables] == [weight]
+
+
+def test_a_walk_without_a_start_tells_nothing_of_what_was_there() -> None:
+    entry, _ = weighed(found(object="public.lost", revision="b2"), of=recording(trip("a1"), trip("b2")))
+
+    assert [each.weight for each in entry.tables] == ["new"]

@@ -458,3 +458,83 @@ def test_fit_leaves_ordinary_text_alone() -> None:
 
 def test_a_history_without_any_walk_gives_a_report() -> None:
     assert judge([], checks=[check("a")]).verdict is Verdict.PASS
+
+
+# Several walks, and what is new
+
+
+def on_base(*, is_new: bool) -> Recording:
+    recorded = recording(
+        trip("b2"),
+        revisions=[revision("a1", is_new=False), revision("b2", "a1", is_new=is_new)],
+        base=Divergence("main", "0f" * 20),
+    )
+    return recorded
+
+
+@pytest.mark.parametrize(
+    ("recordings", "is_hazard_found"),
+    [
+        ([history()], True),
+        ([on_base(is_new=True)], True),
+        ([on_base(is_new=False)], False),
+        ([on_base(is_new=False), on_base(is_new=True)], True),
+        ([on_base(is_new=False), on_base(is_new=False)], False),
+    ],
+    ids=["without a base", "something new", "nothing new", "in one walk of two", "in none of two"],
+)
+def test_hazards_are_looked_for_where_something_is_new_and_faults_in_any_case(
+    recordings: list[Recording], is_hazard_found: bool
+) -> None:
+    hazard, fault = check("blocking-index", found(revision="b2")), check("round-trip", found(revision="b2"))
+
+    report = judge(recordings, checks=[hazard, fault])
+
+    expected = ["blocking-index"] if is_hazard_found else []
+    assert list(dict.fromkeys(each.check for each in report.findings)) == [*expected, "round-trip"]
+
+
+def test_what_is_judged_is_that_of_all_walks() -> None:
+    one, other = history(), replace(on_base(is_new=True), script_location="other:postgresql://me:secret@db/x")
+
+    report = judge([one, other, replace(one)], checks=[])
+
+    assert report.target.script_location is not None
+    assert report.target.script_location.startswith("migrations, other:postgresql://")
+    assert "secret" not in report.target.script_location
+    assert report.judged is not None
+    assert (report.judged.base, report.judged.commit) == ("main", "0f" * 20)
+    assert report.judged.revisions == ["a1", "b2"]
+    assert judge([one], checks=[]).judged.base is None  # type: ignore[union-attr]
+
+
+def test_a_revision_has_the_digest_of_its_script_where_there_is_one() -> None:
+    recorded = recording(trip("a1"), revisions=[revision("a1", sha256="ab" * 32), revision("b2", "a1")])
+
+    assert [each.sha256 for each in judge([recorded], checks=[]).graph.revisions] == ["ab" * 32, None]
+
+
+def test_durations_have_three_decimals() -> None:
+    one = trip(statements=[statement(duration_ms=1.23456)])
+    assert one.up is not None
+    one = replace(one, up=replace(one.up, duration_ms=2.34567))
+
+    entry = judge([recording(one)], checks=[]).steps[0]
+
+    assert (entry.duration_ms, entry.statements[0].duration_ms) == (2.346, 1.235)
+
+
+def test_fingerprints_are_the_same_in_every_version() -> None:
+    """Baselines and waivers name them."""
+    assert fingerprints(found(object="public.orders"), found(object="public.orders")) == [
+        "71a019f3fa93281bba258ac4d0b2f85f",
+        "b2d1e1d8e285bb2313070efc4e3d2924",
+    ]
+
+
+def test_a_finding_about_a_comment_is_accepted_by_none() -> None:
+    comments = history(Allowance(allowances.CHECK.id, "never mind", 2), Allowance("a", "", 3))
+
+    report = judge([comments], checks=[allowances.CHECK, check("a", found())])
+
+    assert all(each.allowed is None for each in report.findings)
