@@ -464,12 +464,8 @@ def test_a_history_without_any_walk_gives_a_report() -> None:
 
 
 def on_base(*, is_new: bool) -> Recording:
-    recorded = recording(
-        trip("b2"),
-        revisions=[revision("a1", is_new=False), revision("b2", "a1", is_new=is_new)],
-        base=Divergence("main", "0f" * 20),
-    )
-    return recorded
+    revisions = [revision("a1", is_new=False), revision("b2", "a1", is_new=is_new)]
+    return recording(trip("b2"), revisions=revisions, base=Divergence("main", "0f" * 20))
 
 
 @pytest.mark.parametrize(
