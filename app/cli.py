@@ -55,6 +55,9 @@ COMMANDS = (
         "app.gate.commands.preflight",
         "say whether the pending revisions may be run on a live database, read-only",
     ),
+    Command(
+        "statements", "app.gate.commands.statements", "print the statements that a live database is sent, read-only"
+    ),
     Command("rebase", "app.gate.commands.rebase", "put the branch's own revisions after those of another branch"),
     Command("can-deploy", "app.gate.commands.can_deploy", "ask the record whether a commit may be deployed"),
     Command("deployed", "app.gate.commands.deployed", "tell the record what is deployed"),

@@ -25,6 +25,7 @@ from app.gate.recording.model import (
     Recording,
     RoundTrip,
 )
+from app.gate.recording.recorded_statements import RecordedStatement
 from app.gate.reruns.early import EarlyRuns, begin_early_runs
 from app.gate.reruns.results import RerunResults
 from app.gate.reruns.schedule import run_all
@@ -52,6 +53,7 @@ def record(
     evidence: frozenset[Evidence] = ALL_EVIDENCE,
     evidence_of_merged: frozenset[Evidence] = ALL_EVIDENCE,
     same_schema_as: Commit | None = None,
+    statements: Sequence[RecordedStatement] = (),
 ) -> list[Recording]:
     """One recording for each walk that the command makes. With `base_ref`, only of what is not on that Git ref; of the
     whole history where nothing is new.
@@ -63,7 +65,7 @@ def record(
     runner = TargetRunner(target, server)
     refusal = None
     try:
-        wanted = RecordingPlan(base_ref, evidence=evidence, same_schema_as=same_schema_as)
+        wanted = RecordingPlan(base_ref, evidence=evidence, same_schema_as=same_schema_as, statements=statements)
         take = partial(_record, runner, on_progress, wanted, base_cache, evidence_of_merged)
         try:
             found = take()
@@ -108,7 +110,7 @@ def _record(
             _leave_out_heads_on_the_way(walks)
             runner.must_run_serially |= any(map(_changes_the_server, walks))
             with server.superuser_rights():  # what lacks them, the walk has found
-                results = run_all(walks, runner, early, partial(on_progress, "jobs"), plan.same_schema_as)
+                results = run_all(walks, runner, early, partial(on_progress, "jobs"), plan)
             runner.drop_kept()
     except TimeoutError as error:
         raise CannotVerify(
@@ -293,6 +295,7 @@ def _recording(walk: Walk, results: RerunResults, server: Server, root: Path) ->
         offline=_without_nondeterministic(results.offline, results),
         concurrent=_without_nondeterministic(results.concurrent, results),
         running=results.running,
+        recorded=results.recorded,
         other_history=results.other_history,
         nondeterministic=results.nondeterministic,
         has_metadata=arrival.has_metadata,

@@ -15,6 +15,8 @@ Catches
     child that no longer inherits from its parent; a trigger that goes although no statement drops it; a label that
     is removed from an enum.
 
+    With `--statements FILE`, a statement that was recorded in production and that only the new schema refuses.
+
     As a notice, what older code might mind: a new CHECK, unique constraint or foreign key on columns that it
     writes, NOT NULL on an older column, a partition that is detached, a trigger that is dropped, a view or a
     function that is defined in another way, REPLICA IDENTITY FULL. And once for a branch, that its own models do
@@ -54,6 +56,7 @@ from app.gate.checks.breaks.columns import column
 from app.gate.checks.breaks.constraints import constraint, domain_constraint
 from app.gate.checks.breaks.names import enum, extension, named_type, schema, sequence
 from app.gate.checks.breaks.proof import proved, shown
+from app.gate.checks.breaks.recorded import recorded_statements
 from app.gate.checks.breaks.replication import has_publications, tables_without_identity
 from app.gate.checks.breaks.routines import function, trigger
 from app.gate.checks.breaks.tables import exchanged, table
@@ -83,6 +86,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
                 yield _finding(upgrade, None, [each for table in sorted(by_table) for each in by_table[table]])
             else:
                 yield from (_finding(upgrade, table, breaks) for table, breaks in sorted(by_table.items()))
+        yield from recorded_statements(upgrade)
     yield from _too_early(recording)
 
 

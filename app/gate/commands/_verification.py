@@ -19,6 +19,7 @@ from app.gate.checks.registry import CHECKS
 from app.gate.commands._messages import complain
 from app.gate.commands._options import check_writable, override
 from app.gate.commands._progress import progress_on
+from app.gate.commands._recorded import notes_on_statements, read_statements
 from app.gate.commands._stand_ins import notes_on_stand_ins
 from app.gate.configuration import NO_CHECK_SELECTED, Configuration, read_configuration
 from app.gate.errors import BaselineError, CannotVerify, UsageError
@@ -29,6 +30,7 @@ from app.gate.history.repository import Commit
 from app.gate.judging.baseline import Baseline, read_baseline, render_baseline, renew
 from app.gate.judging.sizes import Deployed
 from app.gate.recording.model import ALL_EVIDENCE, Recording
+from app.gate.recording.recorded_statements import RecordedStatement
 from app.gate.recording.serialization import save
 from app.gate.report.verdict import Verdict
 from app.gate.server.throwaway import throwaway_server
@@ -52,6 +54,7 @@ class Verification:
     configuration: Configuration = field(default_factory=Configuration)
     base: str | None = None
     same_schema_as: Commit | None = None
+    statements: Sequence[RecordedStatement] = ()
     not_covered: list[str] = field(default_factory=list)
     is_quiet: bool = False
     recording: Path | None = None
@@ -89,6 +92,8 @@ class Verification:
                 complain(chosen.note)
         if arguments.same_schema_as is not None:
             self.same_schema_as = find_commit_of("--same-schema-as", arguments.same_schema_as, self.directory)
+        if arguments.statements is not None:
+            self.statements = read_statements(Path(arguments.statements))
         if arguments.recording:
             self.recording = Path(arguments.recording)
             check_writable("--recording", self.recording)
@@ -135,9 +140,18 @@ class Verification:
 
                     self.postgres = server.version
                     self.recordings = record(
-                        target, server, on_progress, self.base, base_cache, evidence, of_merged, self.same_schema_as
+                        target,
+                        server,
+                        on_progress,
+                        self.base,
+                        base_cache,
+                        evidence,
+                        of_merged,
+                        self.same_schema_as,
+                        self.statements,
                     )
                     self.not_covered += notes_on_stand_ins(server.stand_ins, self.recordings)
+                    self.not_covered += notes_on_statements(self.recordings)
                     server.end()  # which takes a while: the checks run in the meantime
                     return self._conclude()
 

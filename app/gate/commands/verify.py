@@ -119,6 +119,12 @@ def _add_target_options(group: argparse._ArgumentGroup) -> None:
         " (default: auto)",
     )
     group.add_argument(
+        "--statements",
+        metavar="FILE",
+        help="statements that production is sent, as `overproof statements` prints them: each is planned on the schema of the base"
+        " and on the new one, and one that only the new one refuses is a finding of breaking-change",
+    )
+    group.add_argument(
         "--same-schema-as",
         metavar="REF",
         help="prove that the revisions here end in the same schema, with the same rows, as those of this Git ref, as after a"

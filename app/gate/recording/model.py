@@ -20,7 +20,7 @@ from app.gate.recording.objects import (  # noqa: F401 - for readers of a record
     Snapshot,
 )
 from app.gate.recording.other_history import OtherHistory
-from app.gate.recording.running import RunningCode
+from app.gate.recording.running import RecordedStatements, RunningCode
 
 COMMAND_FAILED = "CommandFailed"  # the `error` of a command that ended with a failure
 
@@ -341,6 +341,7 @@ class Recording:
         None  # what the command was refused before it reached Alembic, until it was a superuser's
     )
     running: RunningCode | None = None  # what the base's models show; None: which code runs is not known
+    recorded: RecordedStatements | None = None  # with --statements
     other_history: OtherHistory | None = None
     nondeterministic: tuple[Change, ...] = ()  # between two runs of the same command; no attempt has them
     has_metadata: bool = True

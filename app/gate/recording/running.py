@@ -41,6 +41,15 @@ class RefusedStatement:
 
 
 @dataclass(frozen=True)
+class RecordedStatements:
+    """Statements that production was sent, and those that only the new schema refuses."""
+
+    count: int
+    refused_before: int  # by the old schema already: they say nothing
+    refused: tuple[RefusedStatement, ...] = ()
+
+
+@dataclass(frozen=True)
 class RunningCode:
     """The code of the base, and the outcome of its statements."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from app.gate.errors import CannotVerify, CommandExited, StepTimedOut
 from app.gate.history.checkout import Checkout, check_out
@@ -83,7 +83,7 @@ def _prove(
     walk: Walk, runner: TargetRunner, models: protocol.ModelStatementsAnswer, old: Database, new: Database
 ) -> RunningCode:
     """Raises QueryRefused, CannotVerify, CommandExited and TimeoutError."""
-    old, new, role = _as_application(old, runner), _as_application(new, runner), _application(runner)
+    old, new, role = as_application(old, runner), as_application(new, runner), application_of(runner)
     changed = tables_of(changed_keys(walk))
     prover = Prover(models["tables"], models["statements"], models["search_path"], role, changed)
     accepted = prover.accepted_by(old)
@@ -92,7 +92,7 @@ def _prove(
     if len(applied) == 1:
         found = [replace(each, revision=applied[0]) for each in refused.values()]
     else:
-        found = _find_revisions(walk, runner, prover, refused) if refused else []
+        found = find_revisions(walk, runner, prover, refused) if refused else []
     too_early: Sequence[RefusedStatement] = ()
     if walk.models is not None:
         ahead = Prover(walk.models["tables"], walk.models["statements"], walk.models["search_path"], role, changed)
@@ -102,13 +102,13 @@ def _prove(
     return RunningCode(commit, tables, len(accepted), tuple(found), tuple(too_early))
 
 
-def _application(runner: TargetRunner) -> str | None:
+def application_of(runner: TargetRunner) -> str | None:
     """The role as which an application would connect: the command's may be a superuser just then."""
     ordinary = runner.server.ordinary
     return None if ordinary is None else ordinary.application
 
 
-def _as_application(database: Database, runner: TargetRunner) -> Database:
+def as_application(database: Database, runner: TargetRunner) -> Database:
     """The database, as who may be the application connects to it."""
     return database if runner.server.ordinary is None else runner.server.database(database.name)
 
@@ -121,8 +121,14 @@ def model_table(table: protocol.ModelTable) -> ModelTable:
     return ModelTable(table["name"], table["model"], columns, tuple(map(tuple, table["keys"])))
 
 
-def _find_revisions(
-    walk: Walk, runner: TargetRunner, prover: Prover, refused: Mapping[int, RefusedStatement]
+class Refuser(Protocol):
+    """Says which of numbered statements a database's schema refuses."""
+
+    def refused_by(self, database: Database, numbers: Sequence[int]) -> dict[int, RefusedStatement]: ...
+
+
+def find_revisions(
+    walk: Walk, runner: TargetRunner, prover: Refuser, refused: Mapping[int, RefusedStatement]
 ) -> list[RefusedStatement]:
     """The statements with the first revision after which each is refused."""
     found: dict[int, RefusedStatement] = {}
@@ -140,7 +146,7 @@ def _find_revisions(
             if failure is not None:
                 raise CannotVerify(f"revision {revision} did not apply a second time: {failure.message}")
             now = prover.refused_by(
-                _as_application(database, runner), [number for number in refused if number not in found]
+                as_application(database, runner), [number for number in refused if number not in found]
             )
             found |= {number: replace(each, revision=revision) for number, each in now.items()}
     last = walk.plan[-1]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from app.gate.recording.model import AlternativePath, Change, Failure, Snapshot
 from app.gate.recording.other_history import OtherHistory
-from app.gate.recording.running import RunningCode
+from app.gate.recording.running import RecordedStatements, RunningCode
 
 
 @dataclass
@@ -19,6 +19,7 @@ class RerunResults:
     offline: AlternativePath | None = None
     concurrent: AlternativePath | None = None
     running: RunningCode | None = None
+    recorded: RecordedStatements | None = None
     other_history: OtherHistory | None = None
     nondeterministic: tuple[Change, ...] = ()  # what differs between two runs of the command
     not_observed: dict[str, str] = field(default_factory=dict)

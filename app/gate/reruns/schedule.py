@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
-from app.gate.history.repository import Commit
 from app.gate.recording.model import TRIED_WITH_THE_LAST_WALK, Evidence, RoundTrip
 from app.gate.reruns._interruptions import InterruptedUpgrade, points_of_interruption
 from app.gate.reruns._models import ask_drift_again, create_models, first_walk_through
@@ -13,6 +12,7 @@ from app.gate.reruns._other_history import run_other_history
 from app.gate.reruns._paths import run_concurrently, run_offline, run_whole_command
 from app.gate.reruns._pool import Job, JobPool
 from app.gate.reruns._populated_history import populate_history
+from app.gate.reruns._recorded_statements import plan_statements
 from app.gate.reruns._revisions import jobs_of
 from app.gate.reruns._rows import UpgradeOverRows, postponed_revisions
 from app.gate.reruns._running_code import prove_running_code
@@ -20,6 +20,7 @@ from app.gate.reruns._second_upgrades import SecondUpgrade
 from app.gate.reruns.early import EarlyRuns
 from app.gate.reruns.results import RerunResults
 from app.gate.target.runner import TargetRunner
+from app.gate.walk.plan import WHOLE_RECORDING, RecordingPlan
 from app.gate.walk.state import Walk
 
 _ROLES_ARE_SHARED = (
@@ -32,7 +33,7 @@ def run_all(
     runner: TargetRunner,
     early: EarlyRuns | None,
     on_progress: Callable[[int, int], None],
-    same_schema_as: Commit | None = None,
+    plan: RecordingPlan = WHOLE_RECORDING,
 ) -> dict[int, RerunResults]:
     """Run all reruns. Returns what they found out, by the walk's index; of revisions it is noted in the walk."""
     pool = JobPool(runner, on_progress)
@@ -42,16 +43,27 @@ def run_all(
     for walk in walks:
         if Evidence.POPULATED in walk.evidence and len(walk.plan) > 1:
             pool.add(Job(partial(populate_history, walk, runner)))
-        if Evidence.RUNNING in walk.evidence and walk.arrival.base is not None and walk.arrival.base.is_start:
-            pool.add(Job(partial(prove_running_code, walk, runner, results[walk.index])))
+        if Evidence.RUNNING in walk.evidence:
+            pool.add(*_running_jobs(walk, runner, results[walk.index], plan))
         if walk.head is not None:
             pool.add(*_model_jobs(walk, walks, pool, results[walk.index], runner))
     pool.add(*_command_jobs(walks, pool, results, runner, early))
-    if same_schema_as is not None and Evidence.OTHER_HISTORY in walks[-1].evidence:
+    if plan.same_schema_as is not None and Evidence.OTHER_HISTORY in walks[-1].evidence:
         of_last = results[walks[-1].index]
-        pool.add(Job(partial(run_other_history, same_schema_as, walks, pool, runner, of_last)))
+        pool.add(Job(partial(run_other_history, plan.same_schema_as, walks, pool, runner, of_last)))
     pool.run()
     return results
+
+
+def _running_jobs(walk: Walk, runner: TargetRunner, results: RerunResults, plan: RecordingPlan) -> Iterator[Job]:
+    """What runs in production, on the schema of the branch."""
+    base = walk.arrival.base
+    if base is not None and base.is_start:
+        yield Job(partial(prove_running_code, walk, runner, results))
+    if plan.statements and base is not None and base.is_start and walk.plan:
+        yield Job(partial(plan_statements, plan.statements, walk, runner, results))
+    elif plan.statements:
+        results.not_observed["recorded"] = "there is no new revision, or no base whose schema they run on"
 
 
 def _revision_jobs(walk: Walk, pool: JobPool, runner: TargetRunner) -> Iterator[Job]:

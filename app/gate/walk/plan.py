@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.gate.history.repository import Commit
 from app.gate.history.scripts import Script
 from app.gate.recording.model import ALL_EVIDENCE, Evidence
+from app.gate.recording.recorded_statements import RecordedStatement
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class RecordingPlan:
     starts_at_base: bool = False  # whether the base's revisions are not walked: the branch adds others to them
     evidence: frozenset[Evidence] = ALL_EVIDENCE  # what is recorded beyond the walk
     scripts: Mapping[str, Script] = field(default_factory=dict)  # as they were read before, by their SHA-256
+    statements: Sequence[RecordedStatement] = ()  # that production is sent
     same_schema_as: Commit | None = None  # whose history is to end like the project's
     is_cached: bool = False  # whether a base cache knows, or is to know, which tables are unchanged
 

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,7 @@ from app.gate.history.choose_base import ChosenBase
 from app.gate.history.repository import Commit
 from app.gate.judging import judge as judging
 from app.gate.recording.model import ALL_EVIDENCE, Evidence, Recording
+from app.gate.recording.recorded_statements import RecordedStatement
 from app.gate.report.model import Report
 from app.gate.report.verdict import NOT_ASKED_FOR, Severity
 from app.gate.reporters import FORMATS
@@ -55,6 +57,7 @@ class Gate:
         self.target: Target | None = None
         self.base: str | None = None
         self.same_schema_as: Commit | None = None
+        self.statements: Sequence[RecordedStatement] = ()
         self.evidence = ALL_EVIDENCE
 
     version = "18.6"
@@ -77,7 +80,9 @@ class Gate:
         evidence: frozenset[Evidence] = ALL_EVIDENCE,
         evidence_of_merged: frozenset[Evidence] = ALL_EVIDENCE,
         same_schema_as: Commit | None = None,
+        statements: Sequence[RecordedStatement] = (),
     ) -> list[Recording]:
+        self.statements = statements
         self.target, self.base, self.evidence, self.same_schema_as = target, base, evidence, same_schema_as
         on_progress("walk", 1, 1)
         if isinstance(self.result, BaseException):
@@ -268,6 +273,32 @@ def test_another_history_is_compared_with_where_it_is_named_and_then_it_is_no_ba
 
     assert run("--same-schema-as", "gone") == 2
     assert "--same-schema-as gone names no commit here" in capsys.readouterr().err
+
+
+def test_statements_of_production_are_read_from_their_file(
+    gate: Gate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "sent.sql"
+    assert run("--statements", str(file)) == 2
+    file.write_text("SELECT 1;")
+    assert run("--statements", str(file)) == 2
+    file.write_text("-- overproof-statements/1\n")
+    assert run("--statements", str(file)) == 2
+    file.write_text("-- overproof-statements/1\n-- overproof: statement\nSELECT 1; DROP TABLE orders\n")
+    assert run("--statements", str(file)) == 2
+
+    assert [line.partition("sent.sql ")[2] for line in capsys.readouterr().err.splitlines()] == [
+        "cannot be read: No such file or directory",
+        f"is no file of statements: its first line is not -- overproof-statements/1; overproof statements URL > {file} writes one",
+        "has no statement in it",
+        "has several statements in one record (SELECT 1; DROP TABLE orders …): begin each with a line -- overproof: statement",
+    ]
+
+    file.write_text("-- overproof-statements/1\n-- overproof: statement\nSELECT 1;\n")
+    gate.result = [replace(SOUND, not_observed={"recorded": "there is no base"})]
+    assert run("--statements", str(file)) == 0
+    assert gate.statements == (RecordedStatement("SELECT 1"),)
+    assert "the statements of --statements were not tried: there is no base" in capsys.readouterr().out
 
 
 def test_what_no_selected_check_needs_is_not_recorded(gate: Gate) -> None:

@@ -36,7 +36,7 @@ from app.gate.recording.model import (
     UnregisteredModel,
 )
 from app.gate.recording.other_history import OtherHistory, SeedDifference
-from app.gate.recording.running import ModelColumn, ModelTable, RefusedStatement, RunningCode
+from app.gate.recording.running import ModelColumn, ModelTable, RecordedStatements, RefusedStatement, RunningCode
 from app.gate.recording.serialization import load, save
 from app.gate.server.throwaway import Server
 from tests.gate.projects import script, target, write_project
@@ -105,6 +105,7 @@ FULL = Recording(
     drift=(Drift("add", "x"),),
     unregistered=(UnregisteredModel("m", "n", "t", "p", 1),),
     offline=AlternativePath((FAILURE,), (Change(KEY, {"a": 1}, {"a": 2}),)),
+    recorded=RecordedStatements(3, 1, (RefusedStatement("a1", "", "t", "", (), "SELECT 1", FAILURE),)),
     other_history=OtherHistory(
         "main",
         "0123",
