@@ -54,12 +54,14 @@ def place_in(tree: ast.Module) -> Place | None:
     )
 
 
-def find_assignment(tree: ast.Module, name: str = DOWN_REVISION) -> ast.expr | None:
-    """The value of the only assignment to that name in the module. None if there are others, or it has another form."""
+def find_assignments(tree: ast.Module, name: str = DOWN_REVISION) -> list[ast.expr]:
+    """The values of all assignments to that name in the module; none of them if one has another form than `name = …`."""
+    values = list(_assigned_values(tree, name))
     stores = [each for each in _of_module(tree) if isinstance(each, ast.Name) and each.id == name]
-    if len([each for each in stores if isinstance(each.ctx, ast.Store | ast.Del)]) != 1:
-        return None
-    return _assigned(tree, name)
+    declared = [each for each in tree.body if isinstance(each, ast.AnnAssign) and each.value is None]
+    without_value = sum(isinstance(each.target, ast.Name) and each.target.id == name for each in declared)
+    number = sum(isinstance(each.ctx, ast.Store | ast.Del) for each in stores) - without_value
+    return values if number == len(values) else []
 
 
 def texts_of(value: ast.expr | None) -> tuple[str, ...] | None:
@@ -80,13 +82,15 @@ def elements_of(value: ast.expr | None) -> list[ast.expr]:
 
 def _assigned(tree: ast.Module, name: str) -> ast.expr | None:
     """The value of the last plain assignment to that name."""
-    found = None
+    return next(reversed(list(_assigned_values(tree, name))), None)
+
+
+def _assigned_values(tree: ast.Module, name: str) -> Iterator[ast.expr]:
     for statement in tree.body:
         if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
             targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
             if len(targets) == 1 and isinstance(targets[0], ast.Name) and targets[0].id == name:
-                found = statement.value
-    return found
+                yield statement.value
 
 
 def _of_module(tree: ast.Module) -> Iterator[ast.AST]:

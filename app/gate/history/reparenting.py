@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from app.gate.errors import GateError
-from app.gate.history.place import elements_of, find_assignment, parse, place_in, texts_of
+from app.gate.history.place import elements_of, find_assignments, parse, place_in, texts_of
 from app.gate.history.scripts import digest_content
 
 # By parent, the one that takes its place: "a1" -> "b2"; "a1" -> None takes it out; None -> "b2" gives one to a script
@@ -33,13 +33,14 @@ def reparent(source: bytes, change: Change) -> bytes:
     """The script with those parents in place of the others. Raises CannotReparent and UnreadableScript."""
     text, encoding = _decode(source)
     tree = parse(text)
-    value = find_assignment(tree)
-    old = texts_of(value)
-    if value is None or old is None:
+    values = find_assignments(tree)
+    old = texts_of(values[-1]) if values else None
+    if old is None or any(texts_of(each) != old for each in values):
         raise CannotReparent("its down_revision is not written there as a text, a tuple of texts or None")
     new = new_parents(old, change)
     layout = _Layout.of(text)
-    edits = [*_edits_of_value(layout, tree, value, change), *_edits_of_header(layout, tree, old, new)]
+    edits = [edit for value in values for edit in _edits_of_value(layout, tree, value, change)]
+    edits += _edits_of_header(layout, tree, old, new)
     result = _apply(text, edits)
     _check(tree, result, new)
     try:
@@ -93,7 +94,7 @@ class _Layout:
 
 
 def _edits_of_value(layout: _Layout, tree: ast.Module, value: ast.expr, change: Change) -> Iterator[Edit]:
-    if isinstance(value, ast.Constant) and value.value is None:
+    if not texts_of(value):  # None, or an empty tuple
         start, end = layout.span(value)
         yield Edit(start, end, _quoted(str(change[None]), *_quotes_of_revision(layout, tree)))
         return
@@ -130,10 +131,10 @@ def _quotes(literal: str) -> tuple[str, str]:
 
 
 def _quotes_of_revision(layout: _Layout, tree: ast.Module) -> tuple[str, str]:
-    value = find_assignment(tree, "revision")
-    if value is None:
+    values = find_assignments(tree, "revision")
+    if not values or not isinstance(values[-1], ast.Constant):
         return "", '"'
-    start, end = layout.span(value)
+    start, end = layout.span(values[-1])
     return "", _quotes(layout.text[start:end])[1]
 
 
@@ -149,7 +150,7 @@ _LIST = re.compile(r"[\w.-]+(?:\s*,\s*[\w.-]+)*")
 
 
 def _edits_of_header(layout: _Layout, tree: ast.Module, old: Sequence[str], new: Sequence[str]) -> Iterator[Edit]:
-    """`Revises:` in the docstring, or in the comments above the code."""
+    """`Revises:` in the docstring, in another text above the code, or in comments there."""
     for start, end in _header(layout, tree):
         for found in _REVISES.finditer(re.sub(r"\r", "\n", layout.text[start:end])):
             listed = _revised(found["parents"], old, new)
@@ -160,12 +161,15 @@ def _edits_of_header(layout: _Layout, tree: ast.Module, old: Sequence[str], new:
 
 
 def _header(layout: _Layout, tree: ast.Module) -> Iterator[tuple[int, int]]:
-    first = tree.body[0] if tree.body else None
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-        start, end = layout.span(first.value)
-        prefix, quotes = _quotes(layout.text[start:end])
-        yield start + len(prefix) + len(quotes), end - len(quotes)
     code = min((each.lineno for each in tree.body if isinstance(each, ast.FunctionDef)), default=len(layout.lines) + 1)
+    for each in tree.body:
+        is_text = (
+            isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant) and isinstance(each.value.value, str)
+        )
+        if is_text and isinstance(each, ast.Expr) and each.lineno < code:
+            start, end = layout.span(each.value)
+            prefix, quotes = _quotes(layout.text[start:end])
+            yield start + len(prefix) + len(quotes), end - len(quotes)
     for number, column, comment in _comments(layout.text):
         if number < code:
             start = layout.starts[number - 1] + column

@@ -37,6 +37,9 @@ def changed(source: str, change: Change) -> str:
         ("down_revision = ['a1', 'b1', ]", {"b1": "z9"}, "down_revision = ['a1', 'z9', ]"),
         ("down_revision = 'a1', 'b1'", {"a1": "z9", "b1": "y8"}, "down_revision = 'z9', 'y8'"),
         ("down_revision = None", {None: "z9"}, "down_revision = 'z9'"),
+        ("down_revision = ()", {None: "z9"}, "down_revision = 'z9'"),
+        ("down_revision: str\ndown_revision = 'a1'", {"a1": "z9"}, "down_revision: str\ndown_revision = 'z9'"),
+        ("down_revision: str = 'a1'\ndown_revision = \"a1\"", {"a1": "z9"}, "down_revision: str = 'z9'\ndown_revision = \"z9\""),
         ("down_revision: None = None", {None: "z9"}, "down_revision: None = 'z9'"),
         ("down_revision = ('a1', 'b1')", {"b1": None}, "down_revision = ('a1')"),
         ("down_revision = ('a1', 'b1',)", {"b1": None}, "down_revision = ('a1',)"),
@@ -75,7 +78,10 @@ def test_the_value_changes_in_the_form_that_it_has(before: str, change: Change, 
         ('"""note\nRevises: \n"""', '"""note\nRevises: z9\n"""'),
         ("# note\n# Revises: a1\n#", "# note\n# Revises: z9\n#"),
         ('"""note\nRevises: b0\n"""', '"""note\nRevises: z9\n"""'),  # it was wrong before
-        ('"""a1"""\n"""\nRevises: a1\n"""', '"""a1"""\n"""\nRevises: a1\n"""'),  # not the docstring
+        (
+            'import os\n\n"""a1\n\nRevises: a1\n"""',
+            'import os\n\n"""a1\n\nRevises: z9\n"""',
+        ),  # below a licence and imports
     ],
 )
 def test_the_line_in_the_header_changes_with_it(before: str, after: str) -> None:
@@ -113,6 +119,7 @@ def test_the_bytes_around_it_stay(encode: Callable[[str], bytes]) -> None:
         ("revision = 'c3'\ndown_revision = b'a1'", "not written there"),
         ("revision = 'c3'", "not written there"),
         ("revision = 'c3'\ndown_revision: str", "not written there"),
+        ("revision = 'c3'\ndown_revision = 'a1'\ndown_revision = 'b1'", "not written there"),
         ("revision = 'c3'\ndown_revision = 'a1'\nif x:\n    down_revision = 'b1'", "not written there"),
         ("revision = 'c3'\nother = down_revision = 'a1'", "not written there"),
         ("revision, down_revision = 'c3', 'a1'", "not written there"),
