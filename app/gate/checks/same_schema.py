@@ -55,8 +55,11 @@ def examine(recording: Recording) -> Iterator[Finding]:
     yield from _schema_findings(other)
     yield from (_of_rows(other, each) for each in other.seeds)
     yield from _after_stamp(other)
-    if other.heads_there != other.heads_here and not (other.differences or other.seeds):
-        yield _how_to_stamp(other)
+    if not (other.differences or other.seeds):
+        if other.heads_there != other.heads_here:
+            yield _how_to_stamp(other)
+        elif other.gone:
+            yield _nothing_to_stamp(other)
 
 
 def _schema_findings(other: OtherHistory) -> Iterator[Finding]:
@@ -138,15 +141,36 @@ def _after_stamp(other: OtherHistory) -> Iterator[Finding]:
 def _how_to_stamp(other: OtherHistory) -> Finding:
     before = listed(list(other.heads_there))
     stamp = f"alembic stamp --purge {shlex.join(other.heads_here)}"
-    varying = listed(list(other.varying), 10)
-    left_out = f" Not compared, since they differ from run to run: {varying}." if varying else ""
     return Finding(
         f"The revisions here end where those of {other.ref} do, under another id: mark each database that is at {before} once, with the"
-        f" code here, by `{stamp}`.{left_out}",
+        f" code here, by `{stamp}`.{_left_out(other)}",
         f"stamp {' '.join(other.heads_here)}",
-        help=f"Upgrade each database to {before} with the code of {other.ref} first. Then:\n\n{indented(stamp)}",
+        help=f"{_older_databases(other)} Then:\n\n{indented(stamp)}",
         severity=Severity.NOTICE,
     )
+
+
+def _nothing_to_stamp(other: OtherHistory) -> Finding:
+    return Finding(
+        f"The revisions here end where those of {other.ref} do, under the same id: a database that is there needs nothing, and one at"
+        f" {_either(other.gone)} cannot be upgraded any more.{_left_out(other)}",
+        f"gone {' '.join(other.heads_here)}",
+        help=_older_databases(other),
+        severity=Severity.NOTICE,
+    )
+
+
+def _older_databases(other: OtherHistory) -> str:
+    return f"Upgrade each database to {listed(list(other.heads_there))} with the code of {other.ref} first."
+
+
+def _either(revisions: Sequence[str]) -> str:
+    return " or ".join(revisions) if len(revisions) < 4 else f"one of the {len(revisions)} revisions that are gone"
+
+
+def _left_out(other: OtherHistory) -> str:
+    columns = listed(list(other.varying), 10)
+    return f" Not compared, since they differ from run to run: {columns}." if columns else ""
 
 
 CHECK = Check(id="same-schema", severity=Severity.ERROR, examine=examine, needs=frozenset({Evidence.OTHER_HISTORY}))

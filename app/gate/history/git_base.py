@@ -58,6 +58,12 @@ def read_base(ref: str, root: Path, locations: Sequence[Path]) -> Base:
         raise CannotVerify(f"--base {ref} cannot be read: {error}") from error
 
 
+def read_revisions_at(commit: str, root: Path, locations: Sequence[Path]) -> list[str]:
+    """The revisions whose scripts are below those directories in that commit. Raises GitFailed."""
+    inside = tuple(str(location.relative_to(root)) for location in locations if location.is_relative_to(root))
+    return list(_scripts_at(root, commit, inside))
+
+
 @lru_cache(maxsize=4)
 def _scripts_at(root: Path, commit: str, directories: Sequence[str]) -> Mapping[str, BaseScript]:
     """The scripts by revision. Cached: a commit does not change, and is read more than once."""

@@ -55,7 +55,7 @@ def place_in(tree: ast.Module) -> Place | None:
 
 
 def find_assignments(tree: ast.Module, name: str = DOWN_REVISION) -> list[ast.expr]:
-    """The values of all assignments to that name in the module; none of them if one has another form than `name = …`."""
+    """The values of all assignments to that name in the module. Empty if one has another form than `name = …`."""
     values = list(_assigned_values(tree, name))
     stores = [each for each in _of_module(tree) if isinstance(each, ast.Name) and each.id == name]
     declared = [each for each in tree.body if isinstance(each, ast.AnnAssign) and each.value is None]

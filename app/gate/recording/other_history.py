@@ -29,6 +29,7 @@ class OtherHistory:
     commit: str
     heads_there: tuple[str, ...] = ()
     heads_here: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()  # revisions there that are not here
     differences: tuple[Change, ...] = ()  # from the schema there to the one here
     only_names: tuple[Change, ...] = ()  # those that differ in a name which PostgreSQL generated
     seeds: tuple[SeedDifference, ...] = ()

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 from app.gate.errors import CannotVerify, CommandExited
 from app.gate.history.checkout import Checkout, check_out
+from app.gate.history.git_base import read_revisions_at
 from app.gate.history.paths import repository_root
-from app.gate.history.repository import Commit
+from app.gate.history.repository import Commit, GitFailed
 from app.gate.postgres.quoting import identifier, literal
 from app.gate.recording.model import Change, Failure, Snapshot
 from app.gate.recording.other_history import OtherHistory
@@ -74,6 +75,7 @@ class _Comparison:
             commit=self.commit.id,
             heads_there=there.heads,
             heads_here=heads,
+            gone=self._find_gone(),
             differences=tuple(each for each in differences if each.key in in_meaning),
             only_names=tuple(each for each in differences if each.key not in in_meaning),
             seeds=tuple(compare_seeds(*comparable, ignored=varying, numbered=_numbered(here.schema))),
@@ -81,6 +83,15 @@ class _Comparison:
             failure_after_stamp=failure,
             changes_after_stamp=changes,
         )
+
+    def _find_gone(self) -> tuple[str, ...]:
+        here = {revision for walk in self.walks for revision in walk.arrival.revisions}
+        folders = {path.parent for walk in self.walks for path in walk.arrival.paths.values()}
+        try:
+            there = read_revisions_at(self.commit.id, self.checkout.root, sorted(folders))
+        except GitFailed as error:
+            raise CannotVerify(f"{self._asked}: {error}") from error
+        return tuple(sorted(set(there) - here))
 
     def _run_there(self) -> tuple[_End, Failure | None, tuple[Change, ...]]:
         """Where that history ends, and what the project's command does to such a database once it is stamped."""

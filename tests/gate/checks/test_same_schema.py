@@ -75,6 +75,16 @@ def test_an_equal_history_under_another_id_is_told_how_to_stamp() -> None:
     assert "Not compared, since they differ from run to run: public.kinds.at." in finding.message
 
 
+def test_an_equal_history_under_the_same_id_says_which_databases_are_left_behind() -> None:
+    same = replace(SQUASHED, heads_here=("d4",), gone=("a1", "b2"))
+
+    [finding] = examine(recording(other_history=same))
+
+    assert finding.severity is Severity.NOTICE
+    assert "needs nothing, and one at a1 or b2 cannot be upgraded any more" in finding.message
+    assert finding.help == "Upgrade each database to d4 with the code of origin/main first."
+
+
 def test_stays_quiet_about_an_equal_history_under_the_same_id() -> None:
     assert list(examine(recording(other_history=replace(SQUASHED, heads_here=("d4",))))) == []
 

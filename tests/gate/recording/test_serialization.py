@@ -111,6 +111,7 @@ FULL = Recording(
         "0123",
         ("a1",),
         ("z9",),
+        ("b2",),
         (CHANGE,),
         (CHANGE,),
         (SeedDifference("public.orders", ("{}",)),),

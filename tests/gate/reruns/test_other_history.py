@@ -63,6 +63,7 @@ def test_a_squash_ends_where_the_old_history_did_and_what_is_printed_makes_a_dat
     other = compared(project, server, SQUASHED)
 
     assert (other.heads_there, other.heads_here) == (("c3",), ("z9",))
+    assert other.gone == ("a1", "b2", "c3")
     assert (other.differences, other.only_names, other.seeds) == ((), (), ())
     assert other.varying == ("public.kinds.at", "public.kinds.secret")
     assert (other.failure_after_stamp, other.changes_after_stamp) == (None, ())
