@@ -33,7 +33,17 @@ def read_statements(path: Path) -> tuple[RecordedStatement, ...]:
     return statements
 
 
-def notes_on_statements(recordings: Sequence[Recording]) -> Iterator[str]:
+def notes_on_statements(statements: Sequence[RecordedStatement], recordings: Sequence[Recording]) -> list[str]:
+    """Which of the statements say nothing, and why."""
+    if not statements:
+        return []
+    notes = dict.fromkeys(_notes(recordings))
+    if not notes and all(each.recorded is None for each in recordings):
+        notes["the statements of --statements were not tried: breaking-change is not selected"] = None
+    return list(notes)
+
+
+def _notes(recordings: Sequence[Recording]) -> Iterator[str]:
     for recording in recordings:
         if (reason := recording.not_observed.get("recorded")) is not None:
             yield f"the statements of --statements were not tried: {reason}"

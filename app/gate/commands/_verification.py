@@ -151,7 +151,7 @@ class Verification:
                         self.statements,
                     )
                     self.not_covered += notes_on_stand_ins(server.stand_ins, self.recordings)
-                    self.not_covered += notes_on_statements(self.recordings)
+                    self.not_covered += notes_on_statements(self.statements, self.recordings)
                     server.end()  # which takes a while: the checks run in the meantime
                     return self._conclude()
 

@@ -299,6 +299,9 @@ def test_statements_of_production_are_read_from_their_file(
     assert run("--statements", str(file)) == 0
     assert gate.statements == (RecordedStatement("SELECT 1"),)
     assert "the statements of --statements were not tried: there is no base" in capsys.readouterr().out
+    gate.result = [SOUND]
+    assert run("--statements", str(file), "--select", "upgrade") == 0
+    assert "were not tried: breaking-change is not selected" in capsys.readouterr().out
 
 
 def test_what_no_selected_check_needs_is_not_recorded(gate: Gate) -> None:
