@@ -501,7 +501,7 @@ def test_what_is_judged_is_that_of_all_walks() -> None:
     assert report.judged is not None
     assert (report.judged.base, report.judged.commit) == ("main", "0f" * 20)
     assert report.judged.revisions == ["a1", "b2"]
-    assert judge([one], checks=[]).judged.base is None  # type: ignore[union-attr]
+    assert judge([one], checks=[]).judged.base is None
 
 
 def test_a_revision_has_the_digest_of_its_script_where_there_is_one() -> None:
