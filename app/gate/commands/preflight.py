@@ -17,11 +17,11 @@ import psycopg2
 
 from app.gate.commands._deployment import RECORD, add_record, read_commit, read_record
 from app.gate.commands._help import HelpFormatter
+from app.gate.commands._live_database import add_url, describe_failure, read_database
 from app.gate.commands._messages import refuse
 from app.gate.commands._record import RecordFailed, ask
 from app.gate.configuration import read_timeout
 from app.gate.errors import ServerUnavailable, UsageError
-from app.gate.postgres import sqlstates
 from app.gate.preflight.assumptions import run_assumptions
 from app.gate.preflight.judge import Answer, Evidence, answer_of, as_json, reasons_of
 from app.gate.preflight.look import (
@@ -40,7 +40,6 @@ from app.gate.preflight.schema import find_drift
 from app.gate.preflight.text import lines_of
 from app.gate.report.model import Report
 from app.gate.reporters.escaping import without_commands
-from app.gate.server.database import read_url, reason_of
 from app.gate.server.live import LOCK_TIMEOUT_S, Live, live_database
 
 STATUSES = {Answer.GO: 0, Answer.NO: 1, Answer.UNKNOWN: 2}
@@ -74,13 +73,7 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "url",
-        metavar="URL",
-        nargs="?",
-        help="postgresql://user:password@host:5432/name; DATABASE_URL by default, which keeps the password out of the"
-        " process list",
-    )
+    add_url(parser)
     parser.add_argument(
         "--report",
         metavar="FILE",
@@ -119,22 +112,18 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    url = arguments.url or os.environ.get("DATABASE_URL")
-    if not url:
-        return refuse(
-            "no database given: overproof preflight postgresql://user@host/name --report FILE, or set DATABASE_URL"
-        )
     try:
+        database = read_database(arguments, "overproof preflight postgresql://user@host/name --report FILE")
         timeout_s, lock_timeout_s, longest_s = (
             _read_seconds(option, getattr(arguments, option)) for option in ("timeout", "lock_timeout", "lock_age")
         )
         report = _read_report(arguments)
-        with live_database(read_url(url), timeout_s, lock_timeout_s) as live:
+        with live_database(database, timeout_s, lock_timeout_s) as live:
             evidence = _gather(live, report, arguments, longest_s)
     except (ServerUnavailable, UsageError) as problem:
         return refuse(str(problem))
     except psycopg2.Error as error:
-        return refuse(_message_for(error))
+        return refuse(describe_failure(error, "the database"))
     reasons = reasons_of(evidence)
     if arguments.json:
         json.dump(as_json(evidence, reasons), sys.stdout, indent=1, ensure_ascii=False)
@@ -220,11 +209,3 @@ def wanted_locks(plan: Plan) -> dict[str, set[str]]:
         for work in plan.work_of(revision.revision):
             wanted.setdefault(work.table, set()).update(work.modes)
     return wanted
-
-
-def _message_for(error: psycopg2.Error) -> str:
-    if error.pgcode == sqlstates.LOCK_NOT_AVAILABLE:
-        return f"another session held a lock for too long, for example a running migration ({reason_of(error)}): try again later"
-    if error.pgcode == sqlstates.QUERY_CANCELED:
-        return f"the database did not answer in time ({reason_of(error)}): try again, or use a longer --timeout"
-    return f"the database could not be read: {reason_of(error)}"

@@ -18,12 +18,13 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 
 from app.gate.commands._deployment import add_record, read_environment, read_record
 from app.gate.commands._help import HelpFormatter
+from app.gate.commands._live_database import add_url, describe_failure, read_database
 from app.gate.commands._messages import complain, refuse
 from app.gate.commands._record import Destination, RecordFailed, ask
 from app.gate.errors import ServerUnavailable, UsageError
 from app.gate.postgres import sqlstates
 from app.gate.recording.serialization import digest, to_json
-from app.gate.server.database import read_url
+from app.gate.server.database import reason_of
 from app.gate.server.live import LOCK_TIMEOUT_S, live_database
 from app.gate.snapshot.read import read, without
 from app.gate.snapshot.sizes import read_sizes
@@ -50,13 +51,7 @@ Examples:
         formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "url",
-        metavar="URL",
-        nargs="?",
-        help="postgresql://user:password@host:5432/name; DATABASE_URL by default, which keeps the password out of the"
-        " process list",
-    )
+    add_url(parser)
     parser.add_argument(
         "--timeout", metavar="SECONDS", type=float, default=60.0, help="the time limit for a query (default: 60)"
     )
@@ -69,12 +64,9 @@ Examples:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    url = arguments.url or os.environ.get("DATABASE_URL")
-    if not url:
-        return refuse("no database given: overproof snapshot postgresql://user@host/name, or set DATABASE_URL")
     try:
         submission = _read_submission(arguments)
-        taken = take(read_url(url), arguments.timeout)
+        taken = take(read_database(arguments, "overproof snapshot postgresql://user@host/name"), arguments.timeout)
     except (ServerUnavailable, UsageError) as problem:
         return refuse(str(problem))
     except psycopg2.Error as error:
@@ -146,13 +138,6 @@ def _take_with(connection: Connection, cursor: Any) -> dict[str, Any]:
 
 
 def _message_for(error: psycopg2.Error) -> str:
-    said = error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
-    if error.pgcode == sqlstates.LOCK_NOT_AVAILABLE:
-        return (
-            f"a lock was held for longer than {LOCK_TIMEOUT_S:g} s, for example by a running migration: try again later"
-        )
-    if error.pgcode == sqlstates.QUERY_CANCELED:
-        return f"the database did not answer in time ({said}): try again, or use a longer --timeout"
     if error.pgcode in sqlstates.GONE_MEANWHILE:
-        return f"the schema kept changing while it was read ({said}): try again later"
-    return f"the schema could not be read: {said}"
+        return f"the schema kept changing while it was read ({reason_of(error)}): try again later"
+    return describe_failure(error, "the schema")

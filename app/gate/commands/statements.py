@@ -6,7 +6,6 @@ They are those of pg_stat_statements: of this database, sent by clients themselv
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -16,13 +15,14 @@ from typing import Any, Final
 import psycopg2
 
 from app.gate.commands._help import HelpFormatter
+from app.gate.commands._live_database import add_url, describe_failure, read_database
 from app.gate.commands._messages import complain, refuse
-from app.gate.errors import ServerUnavailable
+from app.gate.errors import ServerUnavailable, UsageError
 from app.gate.postgres import sqlstates
 from app.gate.postgres.masking import mask
 from app.gate.postgres.quoting import identifier
 from app.gate.recording.recorded_statements import RecordedStatement, render_statements
-from app.gate.server.database import read_url
+from app.gate.server.database import reason_of
 from app.gate.server.live import Live, live_database
 from app.gate.wording import counted
 
@@ -52,13 +52,7 @@ Examples:
         formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "url",
-        metavar="URL",
-        nargs="?",
-        help="postgresql://user:password@host:5432/name; DATABASE_URL by default, which keeps the password out of the"
-        " process list",
-    )
+    add_url(parser)
     parser.add_argument(
         "--timeout", metavar="SECONDS", type=float, default=60.0, help="the time limit for a query (default: 60)"
     )
@@ -66,13 +60,12 @@ Examples:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    url = arguments.url or os.environ.get("DATABASE_URL")
-    if not url:
-        return refuse("no database given: overproof statements postgresql://user@host/name, or set DATABASE_URL")
     try:
-        with live_database(read_url(url), arguments.timeout) as live:
+        with live_database(
+            read_database(arguments, "overproof statements postgresql://user@host/name"), arguments.timeout
+        ) as live:
             taken = take(live)
-    except ServerUnavailable as problem:
+    except (ServerUnavailable, UsageError) as problem:
         return refuse(str(problem))
     except psycopg2.Error as error:
         return refuse(_message_for(error))
@@ -167,11 +160,9 @@ def _how_to_see(role: str) -> str:
 
 
 def _message_for(error: psycopg2.Error) -> str:
-    said = error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
+    said = reason_of(error)
     if error.pgcode == sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE:
         return f"{said}: add it there, and restart the server; the extension alone records nothing"
     if error.pgcode == sqlstates.INSUFFICIENT_PRIVILEGE:
         return f"{said}: grant the role pg_read_all_stats and SELECT on pg_stat_statements"
-    if error.pgcode == sqlstates.QUERY_CANCELED:
-        return f"the database did not answer in time ({said}): try again, or use a longer --timeout"
-    return f"the statements could not be read: {said}"
+    return describe_failure(error, "the statements")
