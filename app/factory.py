@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -71,6 +72,7 @@ API_ROUTERS = (
     audit.router,
 )
 READ_ONLY_SQL_TRANSACTION = "25006"
+IDLE_S = 1.0  # a connection that was not used for longer is tried before a request gets it
 TAKE_REPORTS = (("POST", "/runs"), ("POST", "/snapshots"))
 
 
@@ -175,7 +177,6 @@ def engine_for(settings: Settings) -> sa.Engine:
         settings.database_url,
         pool_size=settings.pool_size + 1,
         max_overflow=0,
-        pool_pre_ping=True,  # the server may have been restarted since the connection was last used
         hide_parameters=True,  # in the log, when a statement fails
     )
 
@@ -189,6 +190,20 @@ def engine_for(settings: Settings) -> sa.Engine:
             ):
                 cursor.execute("SELECT set_config(%s, %s, false)", [name, str(int(seconds * 1000))])
         connection.commit()
+
+    @sa.event.listens_for(engine, "checkout")
+    def try_idle_connection(connection: Any, record: Any, proxy: object) -> None:
+        # The server may have been restarted meanwhile. One that was just in use is not tried: under load that would be
+        # one more journey for each request, and a server that goes away is answered with 503 in any case.
+        if time.monotonic() - record.info.get("used_at", 0.0) > IDLE_S:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.dbapi.Error as gone:  # type: ignore[union-attr]
+                raise sa.exc.InvalidatePoolError from gone
+
+    @sa.event.listens_for(engine, "checkin")
+    def note_use(connection: object, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
 
     @sa.event.listens_for(engine, "handle_error")
     def leave_standby(context: sa.engine.ExceptionContext) -> None:

@@ -233,3 +233,29 @@ def test_a_server_that_accepts_no_writes_any_more_is_left(live: TestClient, migr
 
     assert (refused.status_code, refused.json()["type"].rpartition(":")[2]) == (503, "database-unavailable")
     assert accepted.status_code == 201
+
+
+def test_a_connection_that_was_lost_while_it_was_idle_is_replaced(
+    live: TestClient, migrated_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.factory.IDLE_S", 0.0)
+    tried: list[object] = []
+    dialect = live.app.state.workers.engine.dialect  # type: ignore[attr-defined]
+    ping = dialect.do_ping
+
+    def note_and_ping(connection: Any) -> Any:
+        tried.append(connection)
+        return ping(connection)
+
+    monkeypatch.setattr(dialect, "do_ping", note_and_ping)
+    live.get("/api/v1/projects")
+
+    with migrated_database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'overproof'")
+    answered = live.get("/api/v1/projects").status_code
+    monkeypatch.setattr("app.factory.IDLE_S", 60.0)
+    tried.clear()
+    live.get("/api/v1/projects")
+
+    assert answered == 200
+    assert tried == []  # one that was just in use is taken as it is
