@@ -11,8 +11,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ SECRET = "ovp_bench"
 CLIENTS = (8, 100, 300)
 POLITE = 100  # more clients than that wait as long as Retry-After says
 WRK = Path(__file__).with_name("wrk.lua")
-SECONDS = 8.0
+ROUNDS = 5
+SECONDS = 4.0
 RUNS = "/api/v1/projects/shop/runs"
 
 
@@ -162,7 +164,7 @@ INSERT INTO run (id, project_id, digest, verdict, heads, tool_version, started_a
     "commit", head_sha, branch, base, ci_url, history, postgres)
 SELECT gen_random_uuid(), id, sha256((:after + n)::text::bytea), 'fail', '{7b39e1f5a0c4}', '0.1.0', now(), 2345.6,
     '{"error": 10, "warning": 60, "notice": 30}', sha1, sha1, 'orders-by-date', 'origin/main',
-    'https://github.com/acme/shop/actions/runs/1234567890', sha1 || md5('x'), '18.6'
+    'https://github.com/acme/shop/actions/runs/1234567890', md5('x') || md5('x'), '18.6'
 FROM project, generate_series(1, :runs) n, substr(encode(sha256(n::text::bytea), 'hex'), 1, 40) sha1;
 INSERT INTO run_check (run_id, project_id, position, "check", outcome, duration_ms)
 SELECT run.id, project_id, n, 'populated-upgrade', 'pass', 3.5
@@ -211,7 +213,7 @@ INTRODUCTION = """
 One run is read by its ID, from the record and from a minimal application of FastAPI and SQLModel that reads one row
 and checks no token (`tests/bench/minimal_service.py`). Each is one process of uvicorn, on the same database of one
 server, and both are asked in turn: at 8 and 100 clients by wrk, which asks again at once; at 300 by clients that wait
-as long as `Retry-After` says. {machine} {load:.1f} processes wanted to run before it began.
+as long as `Retry-After` says. The best of five rounds. {machine} {load:.1f} processes wanted to run before it began.
 """
 
 
@@ -227,14 +229,19 @@ def measure(server: Server) -> str:
         place = f"{RUNS}/{service.request('POST', RUNS, report_of(2))[1]['id']}"
         rows, recoveries = [], []
         for clients in CLIENTS:
-            measured = (service.load if clients > POLITE else service.load_by_wrk)(place, clients)
-            recoveries.append(service.request("GET", place)[2])
-            row = f"/runs/{place.rpartition('/')[2]}"
-            least = (minimal.load if clients > POLITE else minimal.load_by_wrk)(row, clients)
-            rows.append(row_of(clients, measured, least))
-            print(f"  {rows[-1]}; {measured.statuses}", flush=True)
-        parts = [INTRODUCTION.format(machine=describe_machine(), load=load).strip() + "\n", format_table(HEAD, rows)]
-        lines = [f"The first request after the 300 clients was answered in {recoveries[-1] * 1000:.0f} ms."]
+            measured, least = [], []
+            for _ in range(ROUNDS):  # in turn, so that whatever else the machine does hits both
+                measured.append((service.load if clients > POLITE else service.load_by_wrk)(place, clients))
+                recoveries.append(service.request("GET", place)[2])
+                row = f"/runs/{place.rpartition('/')[2]}"
+                least.append((minimal.load if clients > POLITE else minimal.load_by_wrk)(row, clients))
+            rows.append(row_of(clients, best(measured), best(least)))
+            print(f"  {rows[-1]}; {[each.statuses for each in measured]}", flush=True)
+        introduction = INTRODUCTION.format(machine=describe_machine(), load=load)
+        parts = [textwrap.fill(introduction.strip(), 118) + "\n", format_table(HEAD, rows)]
+        lines = [
+            f"The first request after the 300 clients was answered in {max(recoveries[-ROUNDS:]) * 1000:.0f} ms or less."
+        ]
         for revisions in (200, 5_000):
             seconds = [service.request("POST", RUNS, report_of(revisions) | {"reason": str(n)})[2] for n in range(2)]
             first, second = seconds
@@ -248,6 +255,11 @@ def measure(server: Server) -> str:
         parts.append(measure_sizes(url))
         parts.append(f"The process had at most {service.peak_mb():.0f} MB of memory in all of this.\n")
     return "\n".join(parts)
+
+
+def best(measured: Sequence[Load]) -> Load:
+    """The round in which the machine did the least besides."""
+    return max(measured, key=lambda load: load.per_second)
 
 
 def row_of(clients: int, measured: Load, least: Load) -> list[str]:
