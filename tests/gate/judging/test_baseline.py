@@ -77,3 +77,18 @@ def test_one_that_cannot_be_used_is_refused_in_a_line(tmp_path: Path, content: s
 
     assert str(refusal.value).startswith(message)
     assert "\n" not in str(refusal.value)
+
+
+def test_an_accepted_finding_is_written_with_all_that_a_reviewer_wants_to_know() -> None:
+    whole, bare = (
+        finding(check="upgrade", revision="a1", object="public.orders", fingerprint="f1"),
+        finding(check="upgrade", revision=None, object=None, fingerprint="f2"),
+    )
+
+    after = renew(Baseline("known.json", frozenset()), report(whole, bare))
+
+    assert {(each.fingerprint, each.check, each.revision, each.object) for each in after.known} == {
+        ("f1", "upgrade", "a1", "public.orders"),
+        ("f2", "upgrade", "", ""),
+    }
+    assert {each.message for each in after.known} == {whole.message}

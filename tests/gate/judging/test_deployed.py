@@ -172,11 +172,12 @@ def test_a_name_with_a_dot_is_the_table_that_is_known_by_it() -> None:
         (set(), "lost", 1, "new"),
         (set(), "lost", 0, "new"),
         ({"a1"}, "lost", 0, "unknown"),
+        ({"x9"}, "lost", 0, "unknown"),
         ({"a1"}, "lost", 2, "new"),
     ],
     ids=[
         "the walk starts from the deployed revision", "and there is another branch", "a table that never was", "it starts from another",
-        "nothing is deployed", "nothing is deployed, and it starts from nothing", "it starts from nothing", "nothing was walked",
+        "nothing is deployed", "nothing is deployed, and it starts from nothing", "it starts from nothing", "and another branch is deployed", "nothing was walked",
     ],
 )  # fmt: skip
 def test_a_table_is_missing_only_where_the_walk_starts_from_what_is_deployed(
@@ -195,3 +196,23 @@ def test_a_walk_without_a_start_tells_nothing_of_what_was_there() -> None:
     entry, _ = weighed(found(object="public.lost", revision="b2"), of=recording(trip("a1"), trip("b2")))
 
     assert [each.weight for each in entry.tables] == ["new"]
+
+
+def test_a_hazard_behind_one_that_size_does_not_matter_to_is_weighed_too() -> None:
+    small = found(object="public.settings")
+    checks = [check("data-loss", small), check("table-rewrite", small), check("lock-pileup", small)]
+
+    report = judge([history()], checks=checks, deployed=PRODUCTION)
+
+    assert [each.severity for each in report.findings] == [Severity.ERROR, Severity.NOTICE, Severity.NOTICE]
+
+
+def test_several_tables_that_were_never_counted_are_named_in_one_sentence() -> None:
+    bare = replace(PRODUCTION, sizes={**SIZES, "public.logs": TableSize(None, 0)})
+
+    _, report = weighed(found(object="public.logs, public.events"), deployed=bare)
+
+    (sentence,) = report.not_covered
+    assert sentence.startswith(
+        "production does not have the rows of logs and events, which were never analyzed: run ANALYZE"
+    )

@@ -2,19 +2,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from app import __version__
 from app.gate.checks import allowance as allowances
 from app.gate.checks.base import Assumption, Check, CheckSkipped, Finding
 from app.gate.configuration import Configuration, FailOn
+from app.gate.judging import weighing
 from app.gate.judging.baseline import Baseline, Known
-from app.gate.judging.judge import judge
+from app.gate.judging.judge import judge, report_error
 from app.gate.judging.redaction import redact
 from app.gate.recording.model import CONTINUED_BY_A_LATER_WALK, Allowance, Divergence, Recording
+from app.gate.report.model import TargetEntry
 from app.gate.report.verdict import Outcome, Severity, Verdict
-from tests.gate.checks.builders import added, failure, key, recording, revision, snapshot, statement, trip
+from tests.gate.checks.builders import added, altered, failure, key, recording, revision, snapshot, statement, trip
 
 
 def check(name: str, *findings: Finding | Exception, severity: Severity = Severity.ERROR, **fields: Any) -> Check:
@@ -296,6 +300,40 @@ def test_a_comment_that_accepts_nothing_is_a_notice() -> None:
 
     (finding,) = report.findings
     assert (finding.check, finding.severity, finding.line) == ("allowance", Severity.NOTICE, 3)
+    assert finding.message == "This comment allows a, but there is no such finding."
+    assert finding.help == "Remove the comment."
+
+
+def test_a_comment_that_names_nothing_known_is_told_where_the_names_are() -> None:
+    report = judge([history(Allowance("nonsense", "so", 3))], checks=[check("a"), allowances.CHECK])
+
+    assert [(each.message, each.help) for each in report.findings] == [
+        ("This comment allows nonsense, but there is no such check.", "`overproof explain` lists the checks.")
+    ]
+
+
+def test_a_comment_without_a_check_does_not_hide_those_behind_it() -> None:
+    comments = history(Allowance("nonsense", "so", 3), Allowance("a", "so", 4), Allowance("b", "so", 5))
+
+    findings = judge([comments], checks=[check("a"), check("b", found()), allowances.CHECK]).findings
+
+    assert [(each.check, each.line) for each in findings] == [("b", 10), ("allowance", 3), ("allowance", 4)]
+
+
+def test_of_several_comments_the_first_one_with_a_reason_says_why() -> None:
+    comments = history(Allowance("a", "", 3), Allowance("a", "it is small", 4), Allowance("a", "it is late", 5))
+
+    [finding, *_] = judge([comments], checks=[check("a", found())]).findings
+
+    assert finding.allowed == "it is small"
+
+
+def test_a_comment_that_is_incomplete_is_not_called_unused_as_well() -> None:
+    comments = history(Allowance("", "so", 3), Allowance("a", "", 4))
+
+    findings = judge([comments], checks=[check("a"), allowances.CHECK]).findings
+
+    assert [each.line for each in findings] == [3, 4]
 
 
 @pytest.mark.parametrize(
@@ -502,6 +540,7 @@ def test_what_is_judged_is_that_of_all_walks() -> None:
     assert (report.judged.base, report.judged.commit) == ("main", "0f" * 20)
     assert report.judged.revisions == ["a1", "b2"]
     assert judge([one], checks=[]).judged.base is None
+    assert (report.tool.name, report.tool.version) == ("overproof", __version__)
 
 
 def test_a_revision_has_the_digest_of_its_script_where_there_is_one() -> None:
@@ -520,6 +559,33 @@ def test_durations_have_three_decimals() -> None:
     assert (entry.duration_ms, entry.statements[0].duration_ms) == (2.346, 1.235)
 
 
+def test_a_check_took_the_time_of_all_walks(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 1.0000004, 5.0, 7.0000003])
+    monkeypatch.setattr(weighing, "perf_counter", lambda: next(times))
+
+    [entry] = judge([history(), replace(history())], checks=[check("a")]).checks
+
+    assert entry.duration_ms == 3000.001
+
+
+def test_what_a_revision_replaced_is_known_where_its_upgrade_succeeded() -> None:
+    note = altered(key("column", "note", "orders"), {"type": "text"}, {"type": "xml"})
+    good, bad = trip("a1", changes=[note]), trip("b2", up_failure=failure())
+    assert bad.up is not None
+    bad = replace(bad, up=replace(bad.up, changes=(note,)))
+
+    a1, b2, c3 = judge([recording(good, bad, replace(trip("c3"), up=None))], checks=[]).graph.revisions
+
+    assert [each["definition"] for each in a1.replaced or ()] == [{"type": "text"}]
+    assert (b2.replaced, c3.replaced) == (None, None)
+
+
+def test_versions_are_those_of_the_last_walk() -> None:
+    report = judge([replace(history(), postgres="17.1", alembic="1.1", sqlalchemy="2.1"), history()], checks=[])
+
+    assert (report.postgres, report.alembic, report.sqlalchemy) == ("18.6", "1.20.1", "2.1.9")
+
+
 def test_fingerprints_are_the_same_in_every_version() -> None:
     """Baselines and waivers name them."""
     assert fingerprints(found(object="public.orders"), found(object="public.orders")) == [
@@ -534,3 +600,19 @@ def test_a_finding_about_a_comment_is_accepted_by_none() -> None:
     report = judge([comments], checks=[allowances.CHECK, check("a", found())])
 
     assert all(each.allowed is None for each in report.findings)
+
+
+def test_where_nothing_could_be_verified_the_report_says_why_and_no_password() -> None:
+    target = TargetEntry(command=["alembic"], script_location=None)
+    began = datetime(2026, 12, 1, tzinfo=UTC)
+
+    report = report_error(
+        "no server at postgresql://me:secret@db/x", target=target, started_at=began, duration_ms=1.5, postgres="18.6"
+    )
+
+    assert report.verdict is Verdict.ERROR
+    assert report.reason is not None
+    assert report.reason.startswith("no server at postgresql://me:")
+    assert "secret" not in report.reason
+    assert (report.target, report.started_at, report.duration_ms, report.postgres) == (target, began, 1.5, "18.6")
+    assert (report.tool.name, report.findings, report.checks) == ("overproof", [], [])
