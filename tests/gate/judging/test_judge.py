@@ -616,3 +616,18 @@ def test_where_nothing_could_be_verified_the_report_says_why_and_no_password() -
     assert "secret" not in report.reason
     assert (report.target, report.started_at, report.duration_ms, report.postgres) == (target, began, 1.5, "18.6")
     assert (report.tool.name, report.findings, report.checks) == ("overproof", [], [])
+
+
+def test_each_walk_has_its_own_reason_why_a_check_could_not_judge() -> None:
+    def examine(recording: Recording) -> Iterable[Finding]:
+        raise CheckSkipped(f"no rows in {recording.script_location}")
+
+    walks = [history(), replace(history(), script_location="stock"), replace(history(), script_location="stock")]
+
+    [entry, _] = judge(walks, checks=[Check("a", Severity.ERROR, examine), check("b")]).checks
+
+    assert entry.reason == "migrations: no rows in migrations; stock: no rows in stock"
+    assert (
+        judge(walks[1:], checks=[Check("a", Severity.ERROR, examine), check("b")]).checks[0].reason
+        == "no rows in stock"
+    )
