@@ -102,6 +102,7 @@ def _record(
                 base_cache, on_begin = None, lambda walk: None
         take_walks = partial(walk_all, runner, plan, on_progress, on_begin)
         with ExitStack() as stack:
+            stack.callback(runner.drop_kept)
             early = stack.enter_context(begin_early_runs(runner, plan, _find_start(runner, plan, base_cache)))
             walks, early = _walk_next_to(early, take_walks, stack, runner)
             _refuse_if_nothing_new_ran(walks)
@@ -111,7 +112,6 @@ def _record(
             runner.must_run_serially |= any(map(_changes_the_server, walks))
             with server.superuser_rights():  # what lacks them, the walk has found
                 results = run_all(walks, runner, early, partial(on_progress, "jobs"), plan)
-            runner.drop_kept()
     except TimeoutError as error:
         raise CannotVerify(
             f"the command did not answer within {target.timeout_s:g} s: give it more with --timeout"

@@ -13,16 +13,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from app.gate.errors import CannotVerify, CommandExited, StepTimedOut
+from app.gate.errors import CannotVerify, CommandExited, ServerUnavailable, StepTimedOut
 from app.gate.history.checkout import Checkout, check_out
 from app.gate.history.paths import repository_root
 from app.gate.recording.model import Direction
 from app.gate.recording.running import ModelColumn, ModelTable, RefusedStatement, RunningCode
+from app.gate.reruns._pool import JobPool
 from app.gate.reruns._prover import Prover
 from app.gate.reruns.results import RerunResults
 from app.gate.rows.connection import QueryRefused
 from app.gate.server.database import Database
-from app.gate.target.runner import TargetRunner, session_of_walk
+from app.gate.target.process import Process
+from app.gate.target.runner import TargetRunner, check_database, session_of_walk
+from app.gate.target.session import DriverSession
 from app.gate.walk.changed import changed_keys, concerned_tables, tables_of
 from app.gate.walk.client import DriverClient
 from app.gate.walk.state import Walk
@@ -31,7 +34,10 @@ if TYPE_CHECKING:
     from app.gate.driver.overproof_driver import protocol
 
 
-def prove_running_code(walk: Walk, runner: TargetRunner, results: RerunResults) -> None:
+_TIMED_OUT = "the command did not answer in time: give it more with --timeout"
+
+
+def prove_running_code(jobs: JobPool, walk: Walk, runner: TargetRunner, results: RerunResults) -> None:
     """Note the outcome of the base's code, or why its models could not be asked."""
     base, head = walk.arrival.base, runner.at_head
     if base is None or head is None or walk.head is None:
@@ -49,8 +55,11 @@ def prove_running_code(walk: Walk, runner: TargetRunner, results: RerunResults) 
         ):
             models = _load_models(walk, runner, database, checkout, tables)
             results.running = _prove(walk, runner, models, database, head)
+    except ServerUnavailable:
+        raise
     except (CannotVerify, CommandExited, TimeoutError, QueryRefused) as reason:
-        results.not_observed["running"] = f"the models of {base.ref} were not loaded: {reason}"
+        jobs.retry_alone()
+        results.not_observed["running"] = f"the models of {base.ref} were not loaded: {reason or _TIMED_OUT}"
 
 
 # The models of the base.
@@ -61,9 +70,7 @@ def _load_models(
 ) -> protocol.ModelStatementsAnswer:
     """Raises CannotVerify, CommandExited and TimeoutError."""
     with runner.process(database, checkout=checkout) as process:
-        session = session_of_walk(walk.index, process, database, earlier="skip")
-        if session is None:
-            raise CannotVerify(f"the command never reached Alembic: {process.last_words()}")
+        session = _session_of_walk(walk.index, process, database, runner)
         wanted = None if tables is None else sorted(tables)
         models: protocol.ModelStatementsAnswer = session.request(
             "model_statements", runner.target.timeout_s, tables=wanted
@@ -77,6 +84,17 @@ def _load_models(
 
 
 # Trying their statements.
+
+
+def _session_of_walk(index: int, process: Process, database: Database, runner: TargetRunner) -> DriverSession:
+    """The call of Alembic by the base's code that the walk made. Raises CannotVerify and TimeoutError."""
+    while (session := process.next_session(runner.start_patience_s)) is not None:
+        check_database(session, database, process.target)
+        if index == 0:
+            return session
+        session.request("skip")
+        index -= 1
+    raise CannotVerify(f"the command never reached Alembic: {process.last_words()}")
 
 
 def _prove(

@@ -44,7 +44,7 @@ def run_all(
         if Evidence.POPULATED in walk.evidence and len(walk.plan) > 1:
             pool.add(Job(partial(populate_history, walk, runner)))
         if Evidence.RUNNING in walk.evidence:
-            pool.add(*_running_jobs(walk, runner, results[walk.index], plan))
+            pool.add(*_running_jobs(walk, pool, runner, results[walk.index], plan))
         if walk.head is not None:
             pool.add(*_model_jobs(walk, walks, pool, results[walk.index], runner))
     pool.add(*_command_jobs(walks, pool, results, runner, early))
@@ -55,11 +55,13 @@ def run_all(
     return results
 
 
-def _running_jobs(walk: Walk, runner: TargetRunner, results: RerunResults, plan: RecordingPlan) -> Iterator[Job]:
+def _running_jobs(
+    walk: Walk, pool: JobPool, runner: TargetRunner, results: RerunResults, plan: RecordingPlan
+) -> Iterator[Job]:
     """What runs in production, on the schema of the branch."""
     base = walk.arrival.base
     if base is not None and base.is_start:
-        yield Job(partial(prove_running_code, walk, runner, results))
+        yield Job(partial(prove_running_code, pool, walk, runner, results))
     if plan.statements and base is not None and base.is_start and walk.plan:
         yield Job(partial(plan_statements, plan.statements, walk, runner, results))
     elif plan.statements:
