@@ -70,7 +70,7 @@ def test_what_was_reported_of_a_whole_project_is_judged_right(
         _write(scripts, reported, "before")
     write_project(tmp_path, scripts, env=reported.env, models=_models([reported]))
     command = (sys.executable, "-m", "alembic", *reported.command)
-    project = replace(target(tmp_path, *command), environment={"DATABASE_URL": reported.url})
+    project = replace(target(tmp_path, *command, timeout_s=300), environment={"DATABASE_URL": reported.url})
 
     if reported.status == STATUS[Verdict.ERROR]:
         with pytest.raises(CannotVerify):
