@@ -88,8 +88,9 @@ _PARTS = {
         "vector": "(l1|l2|cosine)_distance|inner_product|vector_dims|l2_normalize",
     },
     "operator class": {
-        "btree_gin": r"(?!gin_trgm|gin_hstore|gin__int)gin_(int[248]|text|varchar|uuid|date|timestamptz?|bool|numeric|enum)_ops",
-        "btree_gist": r"gist_(int[248]|text|uuid|date|timestamptz?|bool|numeric|enum|inet|cidr)_ops",
+        "btree_gin": r"(?!gin_trgm|gin_hstore|gin__int)gin_(int[248]|text|varchar|uuid|date|timestamp(tz)?|bool|numeric|enum)_ops",
+        "btree_gist": r"gist_(int[248]|float[48]|numeric|cash|oid|text|bpchar|bytea|v?bit|uuid|bool|enum|inet|cidr|macaddr8?|date|interval"
+        r"|time(stamp)?(tz)?)_ops",
         "citext": r"citext_(pattern_)?ops",
         "hstore": r"g(in|ist)_hstore_ops",
         "intarray": r"g(in|ist)__int(big)?_ops",
