@@ -39,6 +39,21 @@ def test_one_cause_is_one_finding_however_many_tables_it_is_about():
     assert "# … and 68 more" in str(finding.help)
 
 
+def test_two_changes_of_one_statement_are_listed_and_one_is_shown_as_it_is_written():
+    revoke = statement(" REVOKE SELECT ON orders, users FROM reader ")
+    orders, users = altered(ORDERS, READER, {}), altered(key("table", "users"), READER, {})
+
+    [both] = examine(recording(trip("a1", changes=[orders, users], statements=[revoke])))
+    [one] = examine(recording(trip("a1", changes=[orders], statements=[revoke])))
+    [alone] = examine(recording(trip("a1", changes=[orders])))
+
+    assert both.message == "Role reader has lost SELECT on table orders (and 1 more such change)."
+    assert both.object is None
+    assert both.detail == "- role reader has lost SELECT on table orders\n- role reader has lost SELECT on table users"
+    assert one.detail == "REVOKE SELECT ON orders, users FROM reader"
+    assert (alone.detail, alone.line) == (None, None)
+
+
 def test_a_view_in_the_place_of_another_kind_of_view_has_lost_the_grants():
     changes = [removed(VIEW, **READER), added(key("materialized view", "open_orders"))]
 

@@ -61,3 +61,17 @@ def test_of_a_traceback_only_the_words_of_postgresql_are_shown(words):
     [finding] = examine(recording(concurrent=attempt(collision)))
 
     assert finding.message == f"Of two upgrades that start at the same time on an empty database, one fails: {said}."
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [attempt(failure()), attempt(differences=[added(key("table", "t"))])],
+    ids=["it fails", "it gives another schema"],
+)
+def test_where_one_upgrade_goes_wrong_by_itself_nothing_is_said_of_two(whole):
+    with pytest.raises(
+        CheckSkipped, match=r"^a single upgrade does not give the schema of the walk either; see upgrade$"
+    ):
+        list(examine(recording(concurrent=attempt(failure()), whole_command=whole)))
+
+    assert len(list(examine(recording(concurrent=attempt(failure()), whole_command=attempt())))) == 1

@@ -94,6 +94,10 @@ def test_a_backfill_under_a_lock_is_a_finding_that_says_who_waits_for_what():
         == "Reads and writes on orders, locked since line 12, wait until this UPDATE has worked through orders."
     )
     assert finding.line == 14
+    assert finding.help == (
+        "Move it into a separate revision, with transaction_per_migration=True in env.py's context.configure(). Fill a large table in"
+        " batches that are committed one by one, in op.get_context().autocommit_block()."
+    )
 
 
 def test_work_on_another_table_under_a_lock_is_a_finding():

@@ -11,7 +11,8 @@ import pytest
 from app.gate import checks
 from app.gate.checks.base import Check
 from app.gate.checks.pages import page_of
-from app.gate.checks.registry import ALL_CHECKS, CHECKS
+from app.gate.checks.registry import ALL_CHECKS, CHECKS, HAZARDS, ON_REQUEST
+from app.gate.report.verdict import OF_SIZE
 
 FOLDER = Path(str(checks.__file__)).parent
 FILES_OF_CHECKS = {path.stem for path in FOLDER.glob("*.py") if re.search(r"^CHECK = ", path.read_text(), re.MULTILINE)}
@@ -48,3 +49,16 @@ def test_every_check_has_a_page_and_tests_of_its_own(check: Check):
     assert all(page.sections.values())
     assert len(page.title) < 100
     assert (Path(__file__).parent / f"test_{check.id.replace('-', '_')}.py").exists()
+
+
+def test_a_check_keeps_the_history_alive_or_is_about_a_deployment():
+    """Of a revision that is deployed everywhere, the first ones still matter."""
+    alive = {
+        "single-head", "graph-integrity", "merged-history", "upgrade", "round-trip", "irreversible", "schema-drift", "model-drift",
+        "unregistered-models", "offline-sql", "concurrent-upgrade", "same-schema", "not-validated", "allowance",
+    }  # fmt: skip
+
+    assert {check.id for check in CHECKS} - HAZARDS == alive
+    assert OF_SIZE < HAZARDS < {check.id for check in CHECKS}
+    assert alive >= ON_REQUEST
+    assert {check.id for check in CHECKS} >= OF_SIZE

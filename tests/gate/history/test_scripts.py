@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.history.scripts import digest_content, read_script
+from app.gate.history.scripts import _function, digest_content, read_script
+from app.gate.recording.model import Body
 from tests.gate.projects import script
 
 SCRIPT = script("b2", "a1", 'op.execute("DELETE FROM orders")', 'op.execute("SELECT 1")')
@@ -75,3 +76,35 @@ def test_the_bytes_of_a_script_that_cannot_be_parsed_are_its_content(tmp_path: P
     path.write_text("def upgrade(:")
 
     assert read_script(path, {}).content_digest == hashlib.sha256(b"def upgrade(:").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("pass", Body.EMPTY), ("...", Body.EMPTY), ("'Nothing.'", Body.EMPTY), ("return", Body.EMPTY), ("return None", Body.EMPTY),
+        ("'Nothing.'; pass; return", Body.EMPTY), ("raise NotImplementedError", Body.RAISES), ("'No.'; raise NotImplementedError()", Body.RAISES),
+        ("return 1", Body.PRESENT), ("return other()", Body.PRESENT), ("op.drop_table('t')", Body.PRESENT), ("x = 1", Body.PRESENT),
+        ("if x: raise ValueError", Body.PRESENT), ("op.execute('x'); raise ValueError", Body.PRESENT),
+    ],
+)  # fmt: skip
+def test_a_function_is_empty_raises_or_does_something(body: str, kind: Body) -> None:
+    text = "x = 1\ndef downgrade():" + (f"\n    {body}" if body.startswith("if") else f" {body}")
+
+    assert _function(ast.parse(text), "downgrade") == (2, kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("if x:\n    def downgrade(): pass", (2, Body.PRESENT)),
+        ("from common import downgrade", (None, Body.PRESENT)),
+        ("from common import undo as downgrade", (None, Body.PRESENT)),
+        ("from common import *", (None, Body.PRESENT)),
+        ("from common import downgrade as undo", (None, Body.MISSING)),
+        ("x = 1\ndowngrade = upgrade", (2, Body.PRESENT)),
+        ("upgrade = downgrade", (None, Body.MISSING)),
+        ("def upgrade(): pass", (None, Body.MISSING)),
+    ],
+)
+def test_a_function_may_come_from_elsewhere(text: str, found: tuple[int | None, Body]) -> None:
+    assert _function(ast.parse(text), "downgrade") == found

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.server.database import Database
+from app.gate.target import advice as advising
 from app.gate.target.advice import advise, advise_on_database
 from app.gate.target.target import Target, find_misspelt_placeholder
 from tests.gate.projects import write_project
@@ -163,3 +164,28 @@ def test_an_option_is_set_in_the_commands_own_process(tmp_path: Path, section: s
     )
 
     assert printed.stdout == "postgresql://a:p%40@b:1/c\n"
+
+
+@pytest.mark.parametrize(
+    ("found", "is_async", "named", "driver"),
+    [
+        ([], False, "", ""),
+        (["asyncpg"], False, "", ""),
+        (["asyncpg", "psycopg"], False, "", "psycopg"),
+        (["psycopg2", "psycopg"], False, "", "psycopg2"),
+        (["psycopg2"], False, "pg8000", "pg8000"),
+        (["psycopg"], False, "psycopg2", "psycopg"),
+        (["psycopg"], False, "pass", "psycopg"),
+        ([], True, "", "asyncpg"),
+        (["psycopg"], True, "", "psycopg"),
+        (["psycopg", "asyncpg"], True, "", "asyncpg"),
+        (["asyncpg"], True, "psycopg", "psycopg"),
+        (["psycopg"], True, "pg8000", "psycopg"),
+    ],
+)
+def test_the_driver_is_the_one_that_is_named_else_the_best_that_can_be_imported(
+    monkeypatch: pytest.MonkeyPatch, found: list[str], is_async: bool, named: str, driver: str
+) -> None:
+    monkeypatch.setattr(advising, "importable_drivers", lambda *_: found)
+
+    assert advising.driver_for(Target(("alembic",)), is_async=is_async, named=named) == driver

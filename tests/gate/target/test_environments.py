@@ -10,7 +10,7 @@ import pytest
 
 from app.gate.errors import CannotVerify
 from app.gate.target.discovery import default_command, find_program
-from app.gate.target.environments import command_environment
+from app.gate.target.environments import command_environment, find_active
 
 
 @pytest.fixture(autouse=True)
@@ -101,3 +101,39 @@ def test_where_alembic_would_find_no_configuration_the_line_says_what_to_type(pr
 
     (project / "pyproject.toml").write_text("[tool.alembic]\n")
     assert default_command(project)[1:] == ("upgrade", "head")
+
+
+@pytest.mark.parametrize("variable", ["VIRTUAL_ENV", "CONDA_PREFIX"])
+def test_an_environment_is_active_by_either_variable_unless_it_is_overproofs_own(
+    project: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    assert find_active() is None
+    monkeypatch.setenv(variable, sys.prefix)
+    assert find_active() is None
+    monkeypatch.setenv(variable, str(project / "elsewhere"))
+    assert find_active() == project / "elsewhere"
+
+
+@pytest.mark.parametrize("variable", ["VIRTUAL_ENV", "CONDA_PREFIX"])
+def test_overproofs_own_environment_does_not_hide_the_other(
+    project: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        monkeypatch.setenv(name, sys.prefix)
+    monkeypatch.setenv(variable, str(project / "elsewhere"))
+
+    assert find_active() == project / "elsewhere"
+
+
+@pytest.mark.parametrize("folder", [".venv", "venv"])
+def test_an_environment_is_found_in_a_folder_of_the_project_and_put_first(
+    project: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    (project / ".venv").rename(project / "moved")
+    assert command_environment(project) == {}
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
+    assert command_environment(project) == {"VIRTUAL_ENV": ""}
+
+    place = make_environment(project / folder)
+
+    assert command_environment(project) == {"VIRTUAL_ENV": str(place), "PATH": f"{place / 'bin'}:/usr/bin"}

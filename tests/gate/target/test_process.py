@@ -50,6 +50,10 @@ from tests.gate.projects import target
             "Error: Could not import 'shop'. Error: No such command 'db'.",
         ),
         ("x" * 900, "x" * 500),
+        ("ValueError: " + "x" * 900, "ValueError: " + "x" * 488),
+        ("Error: a\nError: " + "x" * 900, "Error: a Error: " + "x" * 484),
+        ("IntegrityError: (psycopg2.errors.X) a\nb\nc\nd\n", "IntegrityError: (psycopg2.errors.X) a b c"),
+        ("IntegrityError: (psycopg2.errors.X) a\nb\n[SQL: x]\nd\n", "IntegrityError: (psycopg2.errors.X) a b"),
     ],
 )
 def test_the_line_that_says_what_happened_is_told(output: str, told: str) -> None:

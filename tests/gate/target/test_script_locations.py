@@ -158,3 +158,16 @@ def test_what_cannot_be_found_is_named(
 )
 def test_what_the_command_upgrades_to(command: tuple[str, ...], target: str) -> None:
     assert target_of(command) == target
+
+
+@pytest.mark.parametrize(
+    ("value", "is_recursive"),
+    [("true", True), ("True", True), ("yes", True), ("on", True), ("1", True), ("false", False), ("no", False), ("0", False), ("", False)],
+)  # fmt: skip
+def test_folders_below_are_read_where_the_setting_is_one_of_alembics_words(
+    tmp_path: Path, value: str, is_recursive: bool
+) -> None:
+    ini = f"[alembic]\nscript_location = db\nrecursive_version_locations = {value}\n"
+    write(tmp_path, {"alembic.ini": ini, "db/versions/a.py": ""})
+
+    assert find_script_locations(COMMAND, tmp_path).is_recursive is is_recursive

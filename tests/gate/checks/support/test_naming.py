@@ -7,7 +7,7 @@ import pytest
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.recording.model import Change
 from app.gate.wording import counted, listed
-from tests.gate.checks.builders import added, failure, key, python_failure, removed
+from tests.gate.checks.builders import added, altered, failure, key, python_failure, removed
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,16 @@ def test_an_altered_object_is_always_told():
     ]
 
     assert principal(changes) == changes
+
+
+def test_what_holds_others_comes_before_them():
+    kinds = ["schema", "table", "view", "materialized view", "column", "constraint", "index", "function"]
+    changes = [altered(key(kind, "b", "t"), {"a": 1}, {"a": 2}) for kind in kinds]
+    also = [altered(key(kind, "a", "t"), {"a": 1}, {"a": 2}) for kind in ("index", "trigger", "view")]
+
+    found = [(each.key.kind, each.key.name) for each in principal([*reversed(changes), *also])]
+
+    assert found == [
+        ("schema", "b"), ("table", "b"), ("materialized view", "b"), ("view", "a"), ("view", "b"), ("column", "b"), ("constraint", "b"),
+        ("index", "a"), ("index", "b"), ("function", "b"), ("trigger", "a"),
+    ]  # fmt: skip
