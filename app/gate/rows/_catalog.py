@@ -262,7 +262,7 @@ WITH RECURSIVE wanted AS MATERIALIZED (
     c.relhassubclass AS has_children, c.relispartition,
     c.oid IN (SELECT w.root FROM wanted AS w) AS is_touched
   FROM (SELECT DISTINCT o.oid FROM closure AS o) AS o
-  JOIN pg_catalog.pg_class AS c ON c.oid = o.oid
+  CROSS JOIN LATERAL (SELECT * FROM pg_catalog.pg_class AS c WHERE c.oid = o.oid OFFSET 0) AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 ), columns AS MATERIALIZED (
   SELECT a.* FROM tables AS t CROSS JOIN LATERAL (
@@ -301,10 +301,10 @@ SELECT json_build_object(
         WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = c.attrelid AND d.refobjsubid = c.attnum
           AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'i'
         UNION ALL
-        SELECT d.refobjid FROM pg_catalog.pg_attrdef AS f JOIN pg_catalog.pg_depend AS d
-          ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid
-          AND d.refclassid = 'pg_catalog.pg_class'::regclass
-        WHERE f.adrelid = c.attrelid AND f.adnum = c.attnum) AS o
+        SELECT d.refobjid FROM pg_catalog.pg_attrdef AS f CROSS JOIN LATERAL (
+          SELECT * FROM pg_catalog.pg_depend AS d
+          WHERE d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid OFFSET 0) AS d
+        WHERE f.adrelid = c.attrelid AND f.adnum = c.attnum AND d.refclassid = 'pg_catalog.pg_class'::regclass) AS o
       CROSS JOIN LATERAL (SELECT * FROM pg_catalog.pg_class AS s WHERE s.oid = o.oid AND s.relkind = 'S' OFFSET 0) AS s
       JOIN pg_catalog.pg_namespace AS n ON n.oid = s.relnamespace) END,
     'default', CASE WHEN c.attgenerated = '' THEN (SELECT pg_get_expr(d.adbin, d.adrelid)
