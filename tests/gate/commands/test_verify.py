@@ -704,8 +704,17 @@ def test_a_full_disk_is_one_line_and_status_2(project: Path, blank_database: Dat
 
 
 @pytest.mark.processes
-def test_the_command_line_does_not_wait_for_what_it_does_not_need() -> None:
-    code = "import sys, app.gate.commands.verify; print(*{'fastapi', 'sqlmodel', 'rich', 'alembic', 'sqlalchemy'} & set(sys.modules))"
+@pytest.mark.parametrize(
+    "modules",
+    [
+        "app.gate.commands.verify",
+        "app.gate.recorder, app.gate.base_cache, app.gate.judging.judge, app.gate.reporters.text, app.gate.commands._excerpts",
+    ],
+    ids=["at first", "in the end"],
+)
+def test_a_run_does_not_wait_for_what_it_does_not_need(modules: str) -> None:
+    unwanted = {"fastapi", "sqlmodel", "rich", "alembic", "mako", "sqlalchemy", "jinja2", "argcomplete", "playwright"}
+    code = f"import sys, {modules}; print(*{unwanted!r} & set(sys.modules))"
 
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
