@@ -240,3 +240,19 @@ def test_an_index_that_goes_with_its_table_is_no_finding():
     changes = [removed(key("index", "ix", "orders")), removed(key("table", "orders"))]
 
     assert list(examine(recording(trip(statements=[drop], changes=changes)))) == []
+
+
+def test_an_index_of_a_table_that_goes_does_not_hide_another():
+    drop = {
+        name: statement(f"DROP INDEX ix_{name}", locks={name: "AccessExclusiveLock"})
+        for name in ("customers", "orders")
+    }
+    gone = statement("DROP TABLE customers", locks={"customers": "AccessExclusiveLock"})
+    changes = [
+        *(removed(key("index", f"ix_{name}", name), **ON_TOTAL) for name in drop),
+        removed(key("table", "customers")),
+    ]
+
+    found = list(examine(recording(trip(statements=[drop["customers"], gone, drop["orders"]], changes=changes))))
+
+    assert [each.object for each in found] == ["public.orders"]

@@ -155,3 +155,23 @@ def test_the_code_changes_all_rows_in_batches(table, column, kind, value, where,
         assert tuple(rows) == (12000, 1, "a{:y}", "a{:y}")  # each once
         assert bind.exec_driver_sql(f"SELECT count(DISTINCT xmin::text) FROM {table}").scalar_one() == 3
     engine.dispose()
+
+
+@pytest.mark.parametrize("batch", [f"{UPDATE} LIMIT 5", f"{UPDATE} WHERE id BETWEEN 1 AND 9"])
+def test_a_batch_does_not_hide_the_whole_behind_it(batch: str):
+    [finding] = examine(history(updating(batch), updating(line=13)))
+
+    assert finding.line == 13
+
+
+def test_statements_that_are_repeated_do_not_hide_the_one_behind_them():
+    repeated = "UPDATE orders SET a = 1"
+
+    [finding] = examine(history(updating(repeated, line=11), updating(repeated, line=11), updating(line=13)))
+
+    assert (finding.line, finding.detail) == (13, UPDATE)
+
+
+@pytest.mark.parametrize(("rows", "updated", "is_found"), [(3, 3, False), (4, 4, True), (10, 9, True), (10, 8, False)])
+def test_all_rows_are_nine_of_ten_and_at_least_four(rows: int, updated: int, is_found: bool):
+    assert bool(list(examine(history(updating(updated=updated), rows=rows)))) is is_found

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.gate.checks.base import CheckSkipped
-from app.gate.checks.data_loss import examine
+from app.gate.checks.data_loss import _ADVICE, _GONE, examine
 from app.gate.recording.model import Direction, Loss, LossKind, Populated, Recording, RowKind, Step
 from tests.gate.checks.builders import altered, key, recording, removed, revision, statement, trip
 
@@ -128,6 +128,10 @@ def test_a_downgrade_that_forgets_values_is_reported_at_the_downgrade():
 
     assert finding.message == "After a1 and its downgrade, orders.note has other values than before."
     assert finding.direction == "downgrade"
+    assert finding.help == (
+        "Restore the values in the downgrade: have the upgrade keep what that needs, in a separate column or table.\n\n"
+        "If the values are not needed, say so in the script:\n\n    # overproof: allow data-loss: <why>"
+    )
 
 
 def test_rows_that_are_gone_after_the_downgrade_are_reported():
@@ -178,3 +182,22 @@ def test_rows_of_a_table_that_is_detached_are_not_lost(before, sql, is_lost):
 def test_is_skipped_where_no_rows_could_be_tried():
     with pytest.raises(CheckSkipped, match="no upgrade was tried over rows: the connection commits"):
         list(examine(recording(not_observed={"populated": "the connection commits by itself"})))
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        (LossKind.VALUES_ROUNDED, "Choose a type that holds them (numeric with as many decimals, timestamptz(6)), or keep the old values in another column."),
+        (LossKind.HOSTS_CUT_OFF, "Keep the type inet, which holds an address with its network; cidr holds the network only."),
+        (LossKind.VALUES_TRUNCATED, "Find the longest text (SELECT max(length(…))), and choose a length that holds it."),
+        (LossKind.VALUES_CHANGED, "Name the time zone, so that the result does not depend on the session: USING … AT TIME ZONE 'UTC'."),
+        (LossKind.VALUES_MERGED, "Write the new values into a new column, and drop the old one in a later release."),
+        (LossKind.VALUES_REMOVED, "Leave the old values where they are until a later release."),
+    ],
+)  # fmt: skip
+def test_each_loss_has_its_own_advice(kind: LossKind, advice: str):
+    assert _ADVICE[kind] == advice
+
+
+def test_each_loss_that_has_no_copy_has_an_advice():
+    assert _ADVICE.keys() | _GONE >= set(LossKind)

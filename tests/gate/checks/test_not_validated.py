@@ -122,3 +122,24 @@ def test_stays_quiet_about_what_is_not_enforced():
     never = {"type": "check", "definition": "CHECK ((total > 0)) NOT ENFORCED", "validated": False}
 
     assert list(examine(recording(head=snapshot({CHECK: never})))) == []
+
+
+def test_what_is_valid_does_not_hide_what_is_not_behind_it():
+    valid, last = key("constraint", "ck_a", "orders"), key("constraint", "ck_z", "orders")
+    head = snapshot(
+        {valid: {**NOT_VALID, "validated": True}, CHECK: NOT_VALID, INDEX: {"definition": "x"}, last: NOT_VALID}
+    )
+
+    assert [each.object for each in examine(recording(head=head))] == ["public.orders.ck_total", "public.orders.ck_z"]
+
+
+def test_what_the_base_left_half_done_does_not_hide_what_the_branch_does():
+    first = key("constraint", "ck_a", "orders")
+    walk = recording(
+        trip("a1", changes=[added(first, **NOT_VALID)]),
+        trip("b2", changes=[added(CHECK, **NOT_VALID)]),
+        revisions=[revision("a1", is_new=False), revision("b2", "a1")],
+        head=snapshot({first: NOT_VALID, CHECK: NOT_VALID}),
+    )
+
+    assert [each.object for each in examine(walk)] == ["public.orders.ck_total"]

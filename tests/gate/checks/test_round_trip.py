@@ -169,6 +169,10 @@ def test_a_second_upgrade_that_gives_another_schema_is_a_finding():
         finding.message
         == "a1 gives a different schema when it is applied again after its downgrade: column orders.note."
     )
+    assert finding.help == (
+        "The upgrade does something else the second time: it depends on what the downgrade leaves behind (IF NOT EXISTS, an inspector,"
+        " rows), or uses random names or values."
+    )
 
 
 def test_the_help_is_the_code_that_is_missing_from_the_downgrade():

@@ -7,16 +7,18 @@ from dataclasses import replace
 import pytest
 
 from app.gate.checks.base import CheckSkipped
-from app.gate.checks.upgrade import examine
+from app.gate.checks.upgrade import _IN_ONE_GO_HELP, _LOST_HELP, _lost, examine
 from app.gate.recording.model import RoundTrip
 from app.gate.report.verdict import Severity
 from tests.gate.checks.builders import (
     added,
+    attempt,
     failure,
     key,
     problem,
     python_failure,
     recording,
+    removed,
     revision,
     statement,
     trip,
@@ -282,3 +284,35 @@ def test_stays_quiet_about_a_name(sql, name):
     made = added(key("index", name, "orders"), definition="USING btree (id)")
 
     assert list(examine(recording(trip("a1", changes=[made], statements=[statement(sql)])))) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "subject", "helps"),
+    [
+        (
+            attempt(failure()),
+            "Each revision applies in a separate transaction, but the whole command fails on an empty database: it broke.",
+            "whole-command fails 42P01",
+            "Set transaction_per_migration=True in env.py's context.configure(), if it runs all revisions in one transaction.",
+        ),
+        (
+            attempt(differences=[removed(key("table", "orders"))]),
+            "The command succeeds, but nothing of what it did remains: table orders.",
+            "not-committed ",
+            _LOST_HELP,
+        ),
+        (
+            attempt(differences=[removed(key("table", "orders")), added(key("table", "users"))]),
+            "In a single run, the history gives a different schema than revision by revision: table orders and table users.",
+            "in-one-go ",
+            _IN_ONE_GO_HELP,
+        ),
+    ],
+    ids=["it fails", "nothing remains", "another schema"],
+)
+def test_what_the_whole_command_does_in_another_way_is_a_finding_about_env_py(path, message, subject, helps):
+    [finding] = _lost(path, "an empty database", "migrations/env.py")
+
+    assert (finding.message, finding.help, finding.path) == (message, helps, "migrations/env.py")
+    assert finding.subject.startswith(subject)
+    assert list(_lost(attempt(), "an empty database", None)) == []
