@@ -68,6 +68,12 @@ COMMAND = {
     _IMPORT: r"importlib\._bootstrap\S*:_find_and_load\b",
     "transactions and steps": r"/overproof_driver/(transactions|steps|rights|state|serve)\.py",
 }
+INTRODUCTION = """\
+Processor time, by `tox -e bench -- --part profile`: medians of the rounds, each run with a server of its own. By process it is what
+the kernel counts in a run that nothing disturbs; by kind of question it is from another run, in which PostgreSQL logs what each
+statement uses and the Python processes are sampled, so that those figures come to a little more. Of the commands and of the
+backends, the one that used the most counts as the walk's.
+"""
 COMMANDS = (["--help"], ["verify", "--help"], ["explain"], ["explain", "round-trip"], ["graph", "--check"])
 
 
@@ -175,7 +181,7 @@ def measure(folder: Path, revisions: int, rounds: int) -> str:
             scenario.run()
             spent = sum(scenario.profile.processes[-1].values())
             print(f"  round {number + 1}: {spent:6.2f} s  {scenario.profile.title}", flush=True)
-    return "\n".join([whole.text(), new.text(), _measure_commands(history, rounds)])
+    return "\n".join([INTRODUCTION, whole.text(), new.text(), _measure_commands(history, rounds)])
 
 
 class LoggingPostgres:
