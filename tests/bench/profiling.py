@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 from app.gate.server.binaries import find_binaries
+from app.gate.wording import counted
 from tests.bench import branch
 from tests.bench.history import write_history
 from tests.bench.overproof import UPGRADE, clean_environment, overproof
@@ -69,10 +70,10 @@ COMMAND = {
     "transactions and steps": r"/overproof_driver/(transactions|steps|rights|state|serve)\.py",
 }
 INTRODUCTION = """\
-Processor time, by `tox -e bench -- --part profile`: medians of the rounds, each run with a server of its own. By process it is what
+Processor time, by `tox -e bench -- --part profile`: the median of {rounds}, each run with a server of its own. By process it is what
 the kernel counts in a run that nothing disturbs; by kind of question it is from another run, in which PostgreSQL logs what each
-statement uses and the Python processes are sampled, so that those figures come to a little more. Of the commands and of the
-backends, the one that used the most counts as the walk's.
+statement uses and the Python processes are sampled, so that those figures come to a little more; of a command that is killed, or ends
+at once, there are no samples. Of the commands and of the backends, the one that used the most counts as the walk's.
 """
 COMMANDS = (["--help"], ["verify", "--help"], ["explain"], ["explain", "round-trip"], ["graph", "--check"])
 
@@ -181,7 +182,14 @@ def measure(folder: Path, revisions: int, rounds: int) -> str:
             scenario.run()
             spent = sum(scenario.profile.processes[-1].values())
             print(f"  round {number + 1}: {spent:6.2f} s  {scenario.profile.title}", flush=True)
-    return "\n".join([INTRODUCTION, whole.text(), new.text(), _measure_commands(history, rounds)])
+    return "\n".join(
+        [
+            INTRODUCTION.format(rounds=counted(rounds, "round")),
+            whole.text(),
+            new.text(),
+            _measure_commands(history, rounds),
+        ]
+    )
 
 
 class LoggingPostgres:
