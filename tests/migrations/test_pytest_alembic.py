@@ -23,6 +23,9 @@ from pytest_alembic.tests.experimental import test_downgrade_leaves_no_trace as 
 
 from tests.migrations.conftest import ROOT
 
+# Its foreign key refers to a unique index that a revision which is left out has built.
+REST_ON_A_CONCURRENT_BUILD = ("d47a1ce05b93",)
+
 __all__ = [
     "test_model_definitions_match_ddl",
     "test_single_head_revision",
@@ -38,7 +41,7 @@ def test_downgrade_leaves_no_trace(alembic_config: dict[str, Any], alembic_engin
         for path in (ROOT / "migrations" / "versions").glob("*.py")
         if "autocommit_block" in path.read_text()
     ]
-    config = Config(config_options=alembic_config, skip_revisions=concurrent)
+    config = Config(config_options=alembic_config, skip_revisions=[*concurrent, *REST_ON_A_CONCURRENT_BUILD])
 
     with runner(config, alembic_engine) as migrations:
         downgrade_leaves_no_trace(migrations)

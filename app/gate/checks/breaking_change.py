@@ -141,7 +141,7 @@ def _finding(upgrade: Upgrade, table: str | None, breaks: Sequence[Break]) -> Fi
         revision=step.revision,
         object=full_name(first.change.key) if len(breaks) == 1 else table,
         detail=_list(breaks) if len(breaks) > 1 else _evidence(first) or (sql_of(statement) if statement else None),
-        help=f"{_advice(breaks)}{_basis(upgrade, breaks)}\n\n    # overproof: allow breaking-change: <why>",
+        help=f"{_with_basis(_advice(breaks), upgrade, breaks)}\n\n    # overproof: allow breaking-change: <why>",
         line=statement.line if statement else None,
         severity=None if first.severity is Severity.WARNING else first.severity,
     )
@@ -152,17 +152,23 @@ def _evidence(found: Break) -> str | None:
     return None if found.refusal is None else shown(found.refusal)
 
 
+def _with_basis(advice: str, upgrade: Upgrade, breaks: Sequence[Break]) -> str:
+    """The advice, and after it, in a paragraph of its own if it ends with code, what the finding rests on."""
+    between = "\n\n" if advice.rpartition("\n")[2].startswith("    ") else " "
+    return f"{advice}{between}{_basis(upgrade, breaks)}"
+
+
 def _basis(upgrade: Upgrade, breaks: Sequence[Break]) -> str:
     """What the finding rests on, and what to do if that is not so."""
     if any(each.refusal for each in breaks):
-        return " If that code does not run any more, say so in the script:"
+        return "If that code does not run any more, say so in the script:"
     recording = upgrade.recording
     reason = recording.not_observed.get("running") or (
         None if recording.base else "there is no base to load models from"
     )
     reason = None if recording.running is not None else reason
-    guess = f" It is a guess by the schema alone, since {reason}." if reason else ""
-    return f"{guess} If no running code is affected, say so in the script:"
+    guess = f"It is a guess by the schema alone, since {reason}. " if reason else ""
+    return f"{guess}If no running code is affected, say so in the script:"
 
 
 def _summary(table: str | None, breaks: Sequence[Break]) -> str:
