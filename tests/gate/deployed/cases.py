@@ -9,6 +9,15 @@ from sqlalchemy.dialects.postgresql import insert
 upsert = insert(Customer).values(email="ann@example.com")
 session.execute(upsert.on_conflict_do_update(index_elements=[Customer.email], set_={"email": upsert.excluded.email}))
 """
+_WITHOUT_NOTE = """
+order = Order(customer=Customer(email="ann@example.com"))
+session.add(order)
+session.flush()
+assert session.scalars(sa.select(Order)).one().status == "new"
+order.total = Decimal("1.00")
+session.flush()
+session.delete(order)
+"""
 _MOOD = 'mood: Mapped[str] = mapped_column(sa.Enum({labels}, name="mood"), server_default="new")'
 _NEW_OLD, _NEW = _MOOD.format(labels='"new", "old"'), _MOOD.format(labels='"new"')
 _PLAIN = 'mood: Mapped[str] = mapped_column(sa.Enum({labels}, native_enum=False, length=20), server_default="new")'
@@ -22,6 +31,12 @@ COLUMNS: list[Case] = [
         "a column goes one release after the code let go of it",
         "op.drop_column('orders', 'legacy')",
         before="op.add_column('orders', sa.Column('legacy', sa.Text))",
+    ),
+    safe(
+        "a column goes that the code has let go of, and keeps in its table for autogenerate",
+        "op.drop_column('orders', 'note')",
+        models=with_order(without="note") + '\nOrder.__table__.append_column(sa.Column("note", sa.String(50)))\n',
+        use=_WITHOUT_NOTE,
     ),
     safe(
         "a required column with a default goes one release later",
