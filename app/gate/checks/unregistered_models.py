@@ -23,14 +23,16 @@ Stays quiet when
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.subjects import together
 from app.gate.recording.model import Evidence, Recording, UnregisteredModel
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
-from app.gate.wording import listed
+from app.gate.wording import bulleted, counted, listed
+
+_MODULES_ONE_BY_ONE = 5
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
@@ -42,8 +44,32 @@ def examine(recording: Recording) -> Iterator[Finding]:
     for model in recording.unregistered:
         by_module.setdefault(model.module, []).append(model)
     dropped = {drift.object for drift in recording.drift or () if drift.operation.startswith("remove table ")}
+    if len(by_module) > _MODULES_ONE_BY_ONE:
+        yield _finding_of_all(by_module)
+        return
     for module, models in sorted(by_module.items()):
         yield _finding(module, models, dropped)
+
+
+def _finding_of_all(by_module: Mapping[str, Sequence[UnregisteredModel]]) -> Finding:
+    """Where so many are missing, one place has forgotten them all."""
+    modules = sorted(by_module)
+    first = by_module[modules[0]][0]
+    number = sum(map(len, by_module.values()))
+    imports = "\n".join(f"    import {module}  # noqa: F401" for module in modules)
+    return Finding(
+        f"Neither env.py nor anything that it imports imports {counted(len(modules), 'module')} with models:"
+        f" {listed(modules)}. So Alembic does not know {counted(number, 'table')}, and autogenerate would drop them, or will"
+        " never create them.",
+        together(modules),
+        detail=bulleted(
+            f"{module}: {', '.join(f'{model.name} (table {model.table})' for model in by_module[module])}"
+            for module in modules
+        ),
+        help=f"Import them where the metadata is assembled, so that env.py has them too:\n\n{imports}",
+        path=first.path,
+        line=first.line,
+    )
 
 
 def _finding(module: str, models: list[UnregisteredModel], dropped: Collection[str]) -> Finding:

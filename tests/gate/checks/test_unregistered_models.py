@@ -49,3 +49,15 @@ def test_is_skipped_without_metadata():
 def test_is_skipped_with_the_reason_when_no_one_looked():
     with pytest.raises(CheckSkipped, match="no package"):
         list(examine(recording(not_observed={"unregistered": "no package to look through"})))
+
+
+def test_many_modules_are_one_finding():
+    models = [unregistered(f"shop.part{number}", f"Order{number}", f"order{number}") for number in range(6)]
+
+    [finding] = examine(recording(unregistered=tuple(models)))
+
+    assert finding.object is None
+    assert "imports 6 modules with models: shop.part0, shop.part1, shop.part2 and 3 more" in finding.message
+    assert "does not know 6 tables" in finding.message
+    assert str(finding.help).count("import shop.part") == 6
+    assert len(list(examine(recording(unregistered=tuple(models[:5]))))) == 5
