@@ -205,14 +205,17 @@ def graph_entry(recordings: Iterable[Recording]) -> GraphEntry:
     )
 
 
-def observed_steps(recording: Recording) -> Iterator[Step]:
-    """The first upgrade and the downgrade of each revision. The second upgrade repeats the first, and is not
-    observed."""
+def observed_steps(recording: Recording) -> Iterator[tuple[Step, Mapping[str, int]]]:
+    """The first upgrade of each revision, with the rows over which it was repeated, and its downgrade. The second
+    upgrade is not observed."""
     for trip in recording.trips:
-        yield from (step for step in (trip.up, trip.down) if step is not None)
+        if trip.up is not None:
+            yield trip.up, trip.populated.tables if trip.populated is not None else {}
+        if trip.down is not None:
+            yield trip.down, {}
 
 
-def step_entry(step: Step) -> StepEntry:
+def step_entry(step: Step, rows: Mapping[str, int]) -> StepEntry:
     return StepEntry(
         revision=redact(step.revision),
         direction="downgrade" if step.direction == "downgrade" else "upgrade",
@@ -234,4 +237,5 @@ def step_entry(step: Step) -> StepEntry:
             for statement in step.statements
         ],
         changes=[redact(line) for line in describe_all(step.changes)],
+        rows={redact(table): number for table, number in sorted(rows.items())},
     )

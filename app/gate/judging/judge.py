@@ -88,7 +88,7 @@ def judge(
         graph=graph_entry(recordings),
         checks=entries,
         findings=findings,
-        steps=[step_entry(step) for recording in recordings for step in observed_steps(recording)],
+        steps=[step_entry(step, rows) for recording in recordings for step, rows in observed_steps(recording)],
         snapshot=None if head is None else to_json(head),
         digest=None if head is None else digest(head),
     )

@@ -160,6 +160,7 @@ class StepEntry(ReportModel):
     transactional: bool = True
     statements: list[StatementEntry] = []
     changes: list[str] = []  # the schema difference in words
+    rows: dict[str, int] = {}  # those in each table, {"public.orders": 8}, when it was repeated over rows
 
 
 class Report(ReportModel):

@@ -15,7 +15,7 @@ from app.gate.judging import weighing
 from app.gate.judging.baseline import Baseline, Known
 from app.gate.judging.judge import judge, report_error
 from app.gate.judging.redaction import redact
-from app.gate.recording.model import CONTINUED_BY_A_LATER_WALK, Allowance, Divergence, Recording
+from app.gate.recording.model import CONTINUED_BY_A_LATER_WALK, Allowance, Divergence, Populated, Recording, RowKind
 from app.gate.report.model import TargetEntry
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from tests.gate.checks.builders import added, altered, failure, key, recording, revision, snapshot, statement, trip
@@ -52,6 +52,16 @@ def test_a_revision_has_the_digests_of_the_schemas_between_which_it_was_applied(
 
     assert (a1.schema_digest_before, a1.schema_digest) == (None, None)
     assert (b2.schema_digest_before, b2.schema_digest) == ("before", "after")
+
+
+def test_a_step_names_the_rows_over_which_it_was_repeated() -> None:
+    walked = trip("a1", undo=[])
+    assert walked.up is not None
+    over_rows = replace(walked, populated=Populated(walked.up, RowKind.EDGE_CASES, {"public.orders": 8}))
+
+    upgrade, downgrade = judge([recording(over_rows, revisions=[revision("a1")])], checks=[]).steps
+
+    assert (upgrade.rows, downgrade.rows) == ({"public.orders": 8}, {})
 
 
 def test_what_a_finding_assumes_of_rows_is_a_query_in_the_report() -> None:

@@ -138,6 +138,12 @@ def test_what_a_revision_changes_and_locks_is_there_without_a_finding() -> None:
     assert "Nothing was found." in page.words
 
 
+def test_the_rows_over_which_a_revision_was_repeated_are_counted() -> None:
+    step = StepEntry(revision="b2", direction="upgrade", duration_ms=1.0, rows={"public.orders": 8, "public.<b>": 6})
+
+    assert "Repeated over rows: 6 in public.<b>, 8 in public.orders." in Page(render(report(steps=[step]))).words
+
+
 def test_of_a_long_history_only_revisions_with_findings_are_shown() -> None:
     revisions = [
         RevisionEntry(revision=f"r{number}", down_revisions=[f"r{number - 1}"] * (number > 0)) for number in range(60)
