@@ -60,9 +60,16 @@ def replace_all(contents: Mapping[Path, tuple[bytes, bytes]]) -> None:
 
 
 def _write_beside(beside: Path, content: bytes, like: Path) -> None:
+    """Its time is of another second than that of `like`.
+
+    Python takes a script for the one whose bytecode it has if its size and the second of its time are the same.
+    """
     with beside.open("xb") as file:
         file.write(content)
     shutil.copymode(like, beside)
+    now = beside.stat().st_mtime
+    if int(now) == int(like.stat().st_mtime):
+        os.utime(beside, (now + 1, now + 1))
 
 
 def why_not_writable(path: Path) -> str | None:

@@ -8,7 +8,7 @@ import shlex
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,15 @@ from tests.gate.history.scripts import WRITERS, Writer, newest
 
 INI = "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"
 Graph = Mapping[str, Sequence[str]]  # parents by revision, parents before children
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _without_bytecode() -> Iterator[None]:
+    """These tests write a script twice within a second, and Python then takes the second one for the first."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        yield
 
 
 def git(place: Path, *words: str) -> str:
