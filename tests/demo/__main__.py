@@ -6,13 +6,14 @@ import sys
 
 from app.cli import main
 from app.serve import embedded_database
-from tests.demo.fill import fill
 
 
 def run(arguments: list[str]) -> int:
     """`--demo` fills the record before it is served, once; what else there is goes to `overproof serve`."""
     if "--demo" in arguments:
         arguments = [each for each in arguments if each != "--demo"]
+        from tests.demo.fill import fill
+
         with embedded_database():
             fill()
     return main(["serve", "--embedded", *arguments])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -14,12 +13,12 @@ from playwright.sync_api import Page, sync_playwright
 
 from app.gate.server.throwaway import throwaway_server
 from app.upgrade_database import upgrade_to_head
+from tests.browsers import find_browser
 from tests.demo.fill import fill
 from tests.serving import serving
 
 PLACE = Path(__file__).parents[2] / "docs" / "screenshots"
 SIZE = {"width": 1100, "height": 760}
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def main() -> None:
@@ -39,9 +38,8 @@ def main() -> None:
 
 
 def photograph(site: str, secret: str) -> None:
-    browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
         page = browser.new_page(base_url=site, viewport=SIZE, color_scheme="light", locale="en-GB")  # type: ignore[arg-type]
         page.goto("/sign-in")
         page.get_by_label("Access token").fill(secret)

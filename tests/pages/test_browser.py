@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,11 +17,11 @@ from app.database import utcnow
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from tests import factories
+from tests.browsers import BROWSERS, find_browser
 from tests.demo.fill import read
 from tests.serving import serving
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
+BROWSER = find_browser()
 pytestmark = [
     pytest.mark.processes,
     pytest.mark.skipif(BROWSER is None, reason=f"there is no {', '.join(BROWSERS[:-1])} or {BROWSERS[-1]} on the PATH"),

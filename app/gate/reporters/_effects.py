@@ -14,11 +14,17 @@ def effects_of(report: Report) -> list[tuple[RevisionEntry, Mapping[str, Sequenc
     new = [each for each in report.graph.revisions if each.new]
     if len(new) > REVISIONS_LIMIT:
         return []
-    first_upgrades: dict[str, StepEntry] = {}
+    upgrades = first_upgrades(report)
+    return [(each, _effects(upgrades[each.revision])) for each in new if each.revision in upgrades]
+
+
+def first_upgrades(report: Report) -> Mapping[str, StepEntry]:
+    """By revision. A command may upgrade one history several times."""
+    upgrades: dict[str, StepEntry] = {}
     for step in report.steps:
         if step.direction == "upgrade":
-            first_upgrades.setdefault(step.revision, step)
-    return [(each, _effects(first_upgrades[each.revision])) for each in new if each.revision in first_upgrades]
+            upgrades.setdefault(step.revision, step)
+    return upgrades
 
 
 def _effects(step: StepEntry) -> Mapping[str, Sequence[str]]:

@@ -1,7 +1,4 @@
-"""Statements tried on a database one by one, each rolled back: which of them PostgreSQL refuses, and with which words.
-
-`try_on_both` is for whatever is known of the code that runs: what is refused on the old schema already says nothing.
-"""
+"""Statements tried on a database one by one, each rolled back: which ones PostgreSQL refuses, and with which words."""
 
 from __future__ import annotations
 
@@ -15,7 +12,6 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from app.gate.postgres.quoting import identifier, literal
 from app.gate.recording.model import Failure
 from app.gate.rows.connection import QueryRefused
-from app.gate.server.database import Database
 
 # Of the server or of the moment, and not of the statement: see
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -129,19 +125,3 @@ def _failure(tried: Try, said: Sequence[str] | None) -> Failure | None:
         detail=detail,
         hint=hint,
     )
-
-
-def try_on_both(
-    old: Database, new: Database, statements: Sequence[str], role: str | None = None
-) -> list[Failure | None]:
-    """Of each statement how the new schema refuses it, where the old one accepts it. `role`: as which it is run. Raises
-    QueryRefused."""
-    tries = [Try(each) for each in statements]
-    outcomes = []
-    for database in (old, new):
-        with database.connect(autocommit=False) as connection:
-            session = Session(connection)
-            session.begin(role=role)
-            outcomes.append(session.try_all(tries))
-            connection.rollback()
-    return [None if before is not None else after for before, after in zip(*outcomes, strict=True)]

@@ -54,6 +54,11 @@ class Row:
     scans: list[int] = field(default_factory=list)
 
     @property
+    def weakness(self) -> int:
+        """0 for the strongest mode; the highest for one that is not known."""
+        return list(SQL_WORDS).index(self.mode) if self.mode in SQL_WORDS else len(SQL_WORDS)
+
+    @property
     def blocks(self) -> str:
         """What other sessions cannot do meanwhile: the class of its bar, and a word of its label."""
         if self.mode in BLOCKS_READS:
@@ -86,11 +91,8 @@ def lock_rows(step: StepEntry) -> list[Row]:
                     continue  # which reads all of it
                 tables.setdefault(table)
                 getattr(_row_of_mark(rows, table, position), name).append(position)
-    order, strength = list(tables), list(SQL_WORDS)
-    return sorted(
-        rows.values(),
-        key=lambda row: (order.index(row.table), strength.index(row.mode) if row.mode in strength else len(strength)),
-    )
+    order = list(tables)
+    return sorted(rows.values(), key=lambda row: (order.index(row.table), row.weakness))
 
 
 def _end_of_transaction(statements: Sequence[StatementEntry], position: int) -> int:
@@ -112,10 +114,9 @@ def _row_of_mark(rows: dict[tuple[str, str], Row], table: str, position: int) ->
         for row in rows.values()
         if row.table == table and any(span.first <= position <= span.last for span in row.spans)
     ]
-    strength = list(SQL_WORDS)
-    known = [row for row in held if row.mode in strength]
+    known = [row for row in held if row.mode in SQL_WORDS]
     if known:
-        return min(known, key=lambda row: strength.index(row.mode))
+        return min(known, key=lambda row: row.weakness)
     return rows.setdefault((table, NO_LOCK), Row(table, NO_LOCK))
 
 

@@ -9,10 +9,11 @@ from markupsafe import Markup
 
 from app.gate.report.model import CheckEntry, FindingEntry, Report, RevisionEntry, StatementEntry, StepEntry
 from app.gate.report.verdict import Outcome, Severity, Verdict
-from app.gate.reporters._effects import REVISIONS_LIMIT
+from app.gate.reporters._effects import REVISIONS_LIMIT, first_upgrades
 from app.gate.reporters._grouping import groups_of, header_of, totals
 from app.gate.reporters.html.graph import revision_graph
 from app.gate.reporters.html.timeline import lock_timeline
+from app.gate.reporters.text import location
 
 VERDICTS = {
     Verdict.PASS: "The migrations pass",
@@ -38,9 +39,7 @@ class FindingView:
 
     @property
     def place(self) -> str:
-        if self.entry.path is None:
-            return ""
-        return self.entry.path + (f":{self.entry.line}" if self.entry.line is not None else "")
+        return location(self.entry)
 
     @property
     def is_open(self) -> bool:
@@ -124,10 +123,7 @@ def run_view(
 
 def _revisions(report: Report, shown: Sequence[FindingEntry]) -> Iterator[RevisionView]:
     """Those with findings, and all new ones of a pull request; in the order of the history, which comes last itself."""
-    upgrades: dict[str, StepEntry] = {}
-    for step in report.steps:
-        if step.direction == "upgrade":
-            upgrades.setdefault(step.revision, step)
+    upgrades = first_upgrades(report)
     new = [each for each in report.graph.revisions if each.new]
     whole = {each.revision for each in new} if len(new) <= REVISIONS_LIMIT else set()
     groups = {group.revision: group.findings for group in groups_of(report, shown)}
