@@ -60,6 +60,13 @@ def _part(found: re.Match[str]) -> str | None:
     return next((_belongs_to(each) for each, pattern in of_kind.items() if re.fullmatch(pattern, name)), None)
 
 
+def _operator_class(found: re.Match[str]) -> str | None:
+    """The same of one for an access method: btree_gin has the names that PostgreSQL's own have for others."""
+    if found["method"].lower() == "gin" and _OF_BTREE_GIN.fullmatch(found["name"].rpartition(".")[2]):
+        return _belongs_to("btree_gin")
+    return _part(found)
+
+
 # Of the extensions that migrations create, or rely on without creating them.
 _PARTS = {
     "type": {
@@ -88,20 +95,27 @@ _PARTS = {
         "vector": "(l1|l2|cosine)_distance|inner_product|vector_dims|l2_normalize",
     },
     "operator class": {
-        "btree_gin": r"(?!gin_trgm|gin_hstore|gin__int)gin_(int[248]|text|varchar|uuid|date|timestamp(tz)?|bool|numeric|enum)_ops",
         "btree_gist": r"gist_(int[248]|float[48]|numeric|cash|oid|text|bpchar|bytea|v?bit|uuid|bool|enum|inet|cidr|macaddr8?|date|interval"
         r"|time(stamp)?(tz)?)_ops",
         "citext": r"citext_(pattern_)?ops",
-        "hstore": r"g(in|ist)_hstore_ops",
+        "cube": r"(gist_)?cube_ops",
+        "hstore": r"(btree|gin|gist|hash)_hstore_ops",
         "intarray": r"g(in|ist)__int(big)?_ops",
-        "ltree": r"gist__?ltree_ops",
+        "isn": r"(ean13|is[bms]n(13)?|upc)_ops",
+        "ltree": r"(gist__?|hash_)?ltree_ops",
         "pg_trgm": r"g(in|ist)_trgm_ops",
         "postgis": r"(gist|spgist|brin)_geo\w+",
-        "vector": r"(vector|halfvec|sparsevec|bit)_(l1|l2|ip|cosine|hamming|jaccard)_ops",
+        "vector": r"(vector|halfvec|sparsevec|bit)_((l1|l2|ip|cosine|hamming|jaccard)_)?ops",
     },
     "access method": {"bloom": "bloom", "rum": "rum", "vector": "hnsw|ivfflat"},
     "language": {name: name for name in ("plpython3u", "plperl", "plperlu", "pltcl", "plv8")},
 }
+# https://www.postgresql.org/docs/current/btree-gin.html, by the names in which it creates them.
+_OF_BTREE_GIN = re.compile(
+    r"(int[248]|float[48]|numeric|money|oid|text|varchar|bpchar|char|name|bytea|(var)?bit|uuid|bool|enum|inet|cidr|macaddr8?|date|interval"
+    r"|time(stamp)?(tz)?)_ops",
+    re.IGNORECASE,
+)
 _SCALAR = re.compile(
     "smallint|integer|bigint|numeric|real|double precision|money|text|character|character varying|bytea|uuid|boolean|date|interval"
     "|time.*|inet|cidr|macaddr8?|bit|bit varying|oid",
@@ -164,7 +178,8 @@ _EXPLANATIONS: tuple[tuple[str, Callable[[re.Match[str]], str | None]], ...] = (
     (r'extension "(?P<name>[^"]+)" is not available', _extension),
     (r'could not open extension control file ".*/(?P<name>[^/"]+)\.control"', _extension),  # before PostgreSQL 16
     (r'extension "(?P<name>[^"]+)" has no (?:installation script nor )?update path', _version),
-    (r'(?P<kind>type|operator class|access method|language) "(?P<name>[^"]+)" does not exist', _part),
+    (r'(?P<kind>operator class) "(?P<name>[^"]+)" does not exist for access method "(?P<method>[^"]+)"', _operator_class),
+    (r'(?P<kind>type|access method|language) "(?P<name>[^"]+)" does not exist', _part),
     (r"(?P<kind>function) (?P<name>[^(]+)\(.*\) does not exist", _part),
     (r'data type (?P<type>.+) has no default operator class for access method "(?P<method>gist|gin)"', _no_operator_class),
     (r'collation "(?P<name>[^"]+)" for encoding "[^"]+" does not exist', _collation),

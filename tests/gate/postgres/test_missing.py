@@ -6,6 +6,7 @@ import pytest
 
 from app.gate.postgres.extensions import find_similar_extension, is_of_hosted_extension
 from app.gate.postgres.missing import explain_missing
+from app.gate.server.database import Database
 
 PARTS = {
     "type": {
@@ -26,7 +27,6 @@ PARTS = {
         "vector": "l1_distance l2_distance cosine_distance inner_product vector_dims l2_normalize",
     },
     "operator class": {
-        "btree_gin": "gin_int4_ops gin_text_ops gin_varchar_ops gin_uuid_ops gin_date_ops gin_timestamp_ops gin_timestamptz_ops gin_bool_ops gin_numeric_ops gin_enum_ops",
         "btree_gist": "gist_int8_ops gist_text_ops gist_uuid_ops gist_date_ops gist_timestamp_ops gist_bool_ops gist_numeric_ops gist_enum_ops gist_inet_ops gist_cidr_ops gist_float8_ops gist_cash_ops gist_oid_ops gist_bpchar_ops gist_bytea_ops gist_bit_ops gist_vbit_ops gist_macaddr_ops gist_macaddr8_ops gist_interval_ops gist_time_ops gist_timetz_ops gist_timestamptz_ops",
         "citext": "citext_ops citext_pattern_ops", "hstore": "gin_hstore_ops gist_hstore_ops",
         "intarray": "gin__int_ops gist__int_ops gist__intbig_ops", "ltree": "gist_ltree_ops gist__ltree_ops",
@@ -44,11 +44,36 @@ EACH = [
 @pytest.mark.parametrize(("kind", "extension", "name"), EACH, ids=[f"{kind} {name}" for kind, _, name in EACH])
 def test_a_part_of_an_extension_is_told_by_its_name(kind: str, extension: str, name: str) -> None:
     said = f"function {name}(text) does not exist" if kind == "function" else f'{kind} "{name}" does not exist'
+    if kind == "operator class":
+        said += ' for access method "gist"'
 
     help_ = explain_missing(said)
 
     assert help_ is not None
     assert help_.startswith(f"That belongs to the extension {extension}. ")
+
+
+def test_each_operator_class_of_postgres_own_extensions_is_known(blank_database: Database) -> None:
+    query = """
+        SELECT extname, amname, opcname
+        FROM pg_depend JOIN pg_extension AS e ON e.oid = refobjid JOIN pg_opclass AS o ON o.oid = objid JOIN pg_am AS a ON a.oid = opcmethod
+        WHERE classid = 'pg_opclass'::regclass AND refclassid = 'pg_extension'::regclass
+    """
+    with blank_database.connect() as connection, connection.cursor() as cursor:
+        for name in ("btree_gin", "btree_gist", "citext", "cube", "hstore", "intarray", "isn", "ltree", "pg_trgm"):
+            cursor.execute(f"CREATE EXTENSION {name}")
+        cursor.execute(query)
+        found = cursor.fetchall()
+
+    said = {
+        (extension, name): explain_missing(
+            f'operator class "public.{name}" does not exist for access method "{method}"'
+        )
+        for extension, method, name in found
+    }
+
+    assert len(said) > 70
+    assert [each for each, help_ in said.items() if f"the extension {each[0]}." not in str(help_)] == []
 
 
 @pytest.mark.parametrize(
@@ -57,7 +82,9 @@ def test_a_part_of_an_extension_is_told_by_its_name(kind: str, extension: str, n
         'type "mood" does not exist',
         'type "ean14" does not exist',
         "function total(integer) does not exist",
-        'operator class "my_ops" does not exist',
+        'operator class "my_ops" does not exist for access method "gin"',
+        'operator class "int4_ops" does not exist for access method "brin"',
+        'operator class "gin_int4_ops" does not exist for access method "gin"',
         'access method "mine" does not exist',
         'language "plmine" does not exist',
         'relation "citext" does not exist',
