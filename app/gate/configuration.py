@@ -32,11 +32,13 @@ from pathlib import Path
 from typing import Any
 
 from app.gate.checks.base import Check
+from app.gate.checks.early_code import CHECK as EARLY_CODE
 from app.gate.checks.registry import CHECKS, HAZARDS, UnknownCheck, get_check
 from app.gate.checks.same_schema import CHECK as SAME_SCHEMA
 from app.gate.errors import ConfigurationError
 from app.gate.recording.model import Evidence
 from app.gate.report.verdict import (
+    CODE_STARTS_LATER,
     IGNORED,
     NO_OTHER_HISTORY,
     NOT_ASKED_FOR,
@@ -46,6 +48,7 @@ from app.gate.report.verdict import (
 )
 
 DEFAULT_TIMEOUT_S = 300.0
+_WHY_OFF = {SAME_SCHEMA.id: NO_OTHER_HISTORY, EARLY_CODE.id: CODE_STARTS_LATER}
 NO_CHECK_SELECTED = (
     "nothing would be checked: no check is left of those that are selected, less those that are ignored"
     " (`overproof explain` lists them)"
@@ -92,7 +95,7 @@ class Configuration:
         if check.id in self.ignore:
             return IGNORED
         if check.id in self.not_asked_for:
-            return NO_OTHER_HISTORY if check is SAME_SCHEMA else NOT_ASKED_FOR
+            return _WHY_OFF.get(check.id, NOT_ASKED_FOR)
         if self.select is not None and check.id not in self.select:
             return NOT_SELECTED
         return None

@@ -19,8 +19,7 @@ Catches
 
     As a notice, what older code might mind: a new CHECK, unique constraint or foreign key on columns that it
     writes, NOT NULL on an older column, a partition that is detached, a trigger that is dropped, a view or a
-    function that is defined in another way, REPLICA IDENTITY FULL. And once for a branch, that its own models do
-    not work on the schema before it, for those who start code before they migrate.
+    function that is defined in another way, REPLICA IDENTITY FULL.
 
 Why it hurts
     During a deployment, and after a rollback of the code, the previous release runs on the new schema. It selects the
@@ -65,6 +64,7 @@ from app.gate.checks.support.statements import find_statement, sql_of
 from app.gate.checks.support.subjects import named, together
 from app.gate.recording.model import TABLE_KINDS, Change, Evidence, Key, Recording
 from app.gate.recording.names import full_name, shorten, table_of
+from app.gate.recording.running import RunningCode
 from app.gate.report.verdict import Severity
 from app.gate.wording import bulleted, counted, listed
 
@@ -87,24 +87,6 @@ def examine(recording: Recording) -> Iterator[Finding]:
             else:
                 yield from (_finding(upgrade, table, breaks) for table, breaks in sorted(by_table.items()))
         yield from recorded_statements(upgrade)
-    yield from _too_early(recording)
-
-
-def _too_early(recording: Recording) -> Iterator[Finding]:
-    """The branch's own code on the schema before it, once for all: some start code before they migrate."""
-    refused = recording.running.too_early if recording.running is not None else ()
-    if not refused:
-        return
-    models = list(dict.fromkeys(each.model or shorten(each.table) for each in refused))
-    first = next(trip.revision for trip in recording.trips if trip.up is not None and trip.up.failure is None)
-    yield Finding(
-        f"Code of this branch fails on the schema before it, for {listed(models)}: {refused[0].failure.message}.",
-        "code of the branch on the schema before it",
-        revision=first,
-        detail=bulleted([f"{each.failure.message}: {shown(each)}" for each in refused[:_LONGEST_LIST]]),
-        help="Upgrade the database before the code is started.",
-        severity=Severity.NOTICE,
-    )
 
 
 def _breaks(upgrade: Upgrade) -> Iterator[Break]:
@@ -160,15 +142,29 @@ def _with_basis(advice: str, upgrade: Upgrade, breaks: Sequence[Break]) -> str:
 
 def _basis(upgrade: Upgrade, breaks: Sequence[Break]) -> str:
     """What the finding rests on, and what to do if that is not so."""
-    if any(each.refusal for each in breaks):
-        return "If that code does not run any more, say so in the script:"
     recording = upgrade.recording
+    if any(each.refusal for each in breaks):
+        return f"{_order(recording.running)}If that code does not run any more, say so in the script:"
     reason = recording.not_observed.get("running") or (
         None if recording.base else "there is no base to load models from"
     )
     reason = None if recording.running is not None else reason
     guess = f"It is a guess by the schema alone, since {reason}. " if reason else ""
     return f"{guess}If no running code is affected, say so in the script:"
+
+
+def _order(running: RunningCode | None) -> str:
+    """Whether it helps to start the branch's code before the upgrade."""
+    if running is None or running.too_early is None:
+        return ""
+    if not running.too_early:
+        return (
+            "The models of this branch work on the schema before it: if their code runs everywhere before the upgrade,"
+            " only a return to the code before them fails. "
+        )
+    first = running.too_early[0]
+    what = f"{first.action} of {first.model or shorten(first.table)}"
+    return f"To start the code of this branch first does not help: on the schema before it, {what} fails. "
 
 
 def _summary(table: str | None, breaks: Sequence[Break]) -> str:

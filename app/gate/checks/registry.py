@@ -13,6 +13,7 @@ from app.gate.checks import (
     bulk_update,
     concurrent_upgrade,
     data_loss,
+    early_code,
     graph_integrity,
     interrupted_upgrade,
     irreversible,
@@ -57,6 +58,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     lock_timeout.CHECK,
     bulk_update.CHECK,
     breaking_change.CHECK,
+    early_code.CHECK,
     access_change.CHECK,
     not_validated.CHECK,
     unindexed_foreign_key.CHECK,
@@ -77,6 +79,7 @@ HAZARDS = frozenset(
         "breaking-change",
         "bulk-update",
         "data-loss",
+        "early-code",
         "interrupted-upgrade",
         "lock-pileup",
         "lock-timeout",
@@ -86,9 +89,10 @@ HAZARDS = frozenset(
     }
 )
 
-# What only some projects have a use for: whether two upgrades may start together depends on how they are deployed; and
-# a history is compared with another one where --same-schema-as names that.
-ON_REQUEST = frozenset({"concurrent-upgrade", "same-schema"})
+# What only some projects have a use for: whether two upgrades may start together, and whether code is started before
+# the upgrade, depends on how they are deployed; and a history is compared with another one where --same-schema-as names
+# that.
+ON_REQUEST = frozenset({"concurrent-upgrade", "early-code", "same-schema"})
 
 
 class UnknownCheck(Exception):

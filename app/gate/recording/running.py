@@ -57,4 +57,5 @@ class RunningCode:
     tables: tuple[ModelTable, ...] = ()  # of those that the branch does something with
     statements: int = 0  # how many were tried
     refused: tuple[RefusedStatement, ...] = ()
-    too_early: tuple[RefusedStatement, ...] = ()  # of the branch's own models, on the schema before its revisions
+    # Of the branch's own models, on the schema before its revisions. None: these could not be asked.
+    too_early: tuple[RefusedStatement, ...] | None = None

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.gate.report.verdict import (
+    CODE_STARTS_LATER,
     IGNORED,
     IN_BASELINE,
     NO_OTHER_HISTORY,
@@ -86,7 +87,7 @@ class CheckEntry(ReportModel):
 
     @property
     def is_deselected(self) -> bool:
-        return self.reason in (IGNORED, NOT_SELECTED, NOT_ASKED_FOR, NO_OTHER_HISTORY, NOTHING_NEW)
+        return self.reason in (IGNORED, NOT_SELECTED, NOT_ASKED_FOR, CODE_STARTS_LATER, NO_OTHER_HISTORY, NOTHING_NEW)
 
 
 class Excerpt(ReportModel):

@@ -8,6 +8,7 @@ from enum import StrEnum
 IGNORED = "ignored by the configuration"
 NOT_SELECTED = "not selected"
 NOT_ASKED_FOR = "off unless asked for: select it, or give it a severity, if several upgrades may start at the same time"
+CODE_STARTS_LATER = "off unless asked for: select it, or give it a severity, if code is started before the upgrade"
 NO_OTHER_HISTORY = "off unless --same-schema-as names another history"
 NOTHING_NEW = "not tried: hazards of revisions that are on the base are history; --base none tries them"
 IN_BASELINE = "in the baseline"  # and then the file's name

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from app.gate.report.model import FindingEntry, Report
-from app.gate.report.verdict import NO_OTHER_HISTORY, Outcome, Severity, Verdict
+from app.gate.report.verdict import CODE_STARTS_LATER, NO_OTHER_HISTORY, Outcome, Severity, Verdict
 from app.gate.reporters._effects import effects_of
 from app.gate.reporters._grouping import FindingGroup, groups_of, header_of, totals
 from app.gate.reporters._lines import CODE_COLUMNS, Line, paragraphs, verbatim, wrapped
@@ -217,7 +217,7 @@ def _undecided(report: Report, width: int) -> Iterator[Line]:
     """Each reason once, with the checks that it holds for; those that were not selected come last."""
     names_by_reason: dict[str, list[str]] = {}
     for check in sorted(report.checks, key=lambda check: check.is_deselected):
-        if check.reason not in (None, NO_OTHER_HISTORY):  # an option that was not used is no news
+        if check.reason not in (None, CODE_STARTS_LATER, NO_OTHER_HISTORY):  # an option that was not used is no news
             partly = "" if check.is_deselected or check.outcome is Outcome.SKIPPED else " (in part)"
             names_by_reason.setdefault(one_line(check.reason), []).append(f"{check.id}{partly}")
     if not names_by_reason and not report.not_covered:

@@ -45,7 +45,7 @@ def prove_running_code(jobs: JobPool, walk: Walk, runner: TargetRunner, results:
         return
     tables = concerned_tables(walk)
     if tables is not None and not tables:
-        results.running = RunningCode(base.commit)
+        results.running = RunningCode(base.commit, too_early=())
         return
     try:
         root = repository_root(runner.target.directory)
@@ -111,13 +111,13 @@ def _prove(
         found = [replace(each, revision=applied[0]) for each in refused.values()]
     else:
         found = find_revisions(walk, runner, prover, refused) if refused else []
-    too_early: Sequence[RefusedStatement] = ()
+    too_early = None
     if walk.models is not None:
         ahead = Prover(walk.models["tables"], walk.models["statements"], walk.models["search_path"], role, changed)
-        too_early = [*ahead.refused_by(old, ahead.accepted_by(new)).values()]
+        too_early = tuple(ahead.refused_by(old, ahead.accepted_by(new)).values())
     commit = walk.arrival.base.commit if walk.arrival.base else ""
     tables = tuple(map(model_table, prover.tables))
-    return RunningCode(commit, tables, len(accepted), tuple(found), tuple(too_early))
+    return RunningCode(commit, tables, len(accepted), tuple(found), too_early)
 
 
 def application_of(runner: TargetRunner) -> str | None:

@@ -177,6 +177,7 @@ BLOCKS: Mapping[str, Sequence[Example | Project | NotRun]] = {
         Example(bad=WITHOUT_LIMIT.replace(CODE, ""), good=WITHOUT_LIMIT),
     ],
     "breaking-change": [Example(bad=ADD_REQUIRED), ALLOWANCE],
+    "early-code": [],
     "access-change": [
         Example(before=VIEW_OF_APP, bad=VIEW_AGAIN),
         Example(before=VIEW_OF_APP, bad=VIEW_AGAIN),

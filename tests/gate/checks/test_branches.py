@@ -121,6 +121,7 @@ FIELDS = {
     "offline-sql": ["offline"],
     "concurrent-upgrade": ["concurrent"],
     "not-validated": ["head"],
+    "early-code": ["running"],
 }
 
 

@@ -30,9 +30,10 @@ IDS = [check.id for check in ALL_CHECKS if (PROJECTS / check.id.replace("-", "_"
 
 # What needs more than a folder to be shown.
 ELSEWHERE = {
+    "early-code",
     "merged-history",
     "same-schema",
-}  # a git history: tests/gate/history, tests/gate/reruns/test_other_history.py
+}  # a git history: tests/gate/history, tests/gate/reruns/test_other_history.py, tests/gate/reruns/test_running_code.py
 
 
 @pytest.mark.parametrize("check", [check for check in ALL_CHECKS if check.id in IDS], ids=lambda check: check.id)

@@ -142,18 +142,24 @@ def test_a_check_that_allows_less_is_a_notice_unless_the_model_lists_the_values(
     assert findings(change, table=with_labels("new")) == []
 
 
-def test_code_that_is_started_before_the_upgrade_is_one_notice():
-    early = (
-        refused("SELECT", "id", "channel", message='column "channel" does not exist'),
-        refused("INSERT", "channel"),
-    )
+@pytest.mark.parametrize(
+    ("too_early", "said"),
+    [
+        (None, "If that code does not run any more, say so in the script:"),
+        (
+            (),
+            "The models of this branch work on the schema before it: if their code runs everywhere before the upgrade,",
+        ),
+        ((refused("INSERT", "note"),), "first does not help: on the schema before it, INSERT of shop.Order fails."),
+    ],
+)
+def test_a_finding_says_whether_it_helps_to_start_the_new_code_first(too_early, said):
+    running = RunningCode("c0ffee", (ORDER,), 20, (refused("SELECT", "note"),), too_early)
 
-    [finding] = examine(recording(trip("a1"), trip("b2"), running=RunningCode("c0ffee", (ORDER,), 20, (), early)))
+    [finding] = examine(recording(trip(changes=[removed(NOTE, **TEXT)]), running=running))
 
-    assert (finding.severity, finding.revision) == (Severity.NOTICE, "a1")
-    assert finding.message == (
-        'Code of this branch fails on the schema before it, for shop.Order: column "channel" does not exist.'
-    )
+    assert said in str(finding.help)
+    assert ("schema before it" in str(finding.help)) is (too_early is not None)
 
 
 def test_without_models_the_finding_says_that_it_is_a_guess():

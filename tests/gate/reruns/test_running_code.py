@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.gate.checks import early_code
 from app.gate.checks.breaking_change import examine
 from app.gate.recorder import record
 from app.gate.recording.model import Evidence, Recording
@@ -71,7 +72,7 @@ def test_what_the_models_of_the_base_name_is_found_at_its_revision_and_the_rest_
     add(place, "b2", "a1", BREAK)
     add(place, "c3", "b2", "op.drop_column('orders', 'note')")
     add(place, "d4", "c3", "op.alter_column('orders', 'status', server_default=None)")
-    (place / "models.py").write_text((place / "models.py").read_text().replace("note = ", "remark = "))
+    (place / "models.py").write_text((place / "models.py").read_text().replace("note = ", "channel = "))
     git(place, "add", "models.py")
     before = git(place, "status", "--porcelain=v2", "--branch")
 
@@ -82,6 +83,8 @@ def test_what_the_models_of_the_base_name_is_found_at_its_revision_and_the_rest_
         ("c3", "public.orders.note"),
         ("d4", "public.orders.status"),
     ]
+    [early] = early_code.examine(recording)
+    assert early.message.endswith("for models.Order: column orders.channel does not exist.")
     assert git(place, "status", "--porcelain=v2", "--branch") == before
     assert git(place, "worktree", "list").count("\n") == 1
 
