@@ -88,7 +88,7 @@ def what_happened(old: str, new: Value, types: tuple[str, str]) -> LossKind:
         return LossKind.VALUES_ROUNDED
     if _has_lost_host(old, new, types):
         return LossKind.HOSTS_CUT_OFF
-    if len(new) < len(old) and new and old.startswith(new.rstrip()) and not _NUMBERS.search(types[1]):
+    if new and old.startswith(new.rstrip()) and not _NUMBERS.search(types[1]):
         return LossKind.VALUES_TRUNCATED
     return LossKind.VALUES_CHANGED
 
@@ -109,8 +109,7 @@ def _is_rounded(old: str, new: str, types: tuple[str, str]) -> bool:
         one, other = _number(old), _number(new)
         if one is None or other is None or not one:
             return False
-        decimals, left = _decimals(one), _decimals(other)
-        is_coarser = left < decimals and abs(one - other) < Decimal(1).scaleb(-left)
+        is_coarser = abs(one - other) < Decimal(1).scaleb(-_decimals(other))
         is_binary = types[1] in ("real", "double precision")
         return is_coarser or (is_binary and abs(one - other) < abs(one) * Decimal("1e-5"))
     if _TIMES.search(types[1]):
@@ -125,8 +124,7 @@ def _is_rounded(old: str, new: str, types: tuple[str, str]) -> bool:
 
 def _decimals(number: Decimal) -> int:
     """The number of digits after the decimal point."""
-    exponent = number.normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
+    return len(f"{number.normalize():f}".partition(".")[2])
 
 
 def is_instant_kept(changed: Sequence[tuple[str, Value]], types: tuple[str, str]) -> bool:
