@@ -42,7 +42,8 @@ THROWAWAY_SETTINGS = SETTINGS | {
     "autovacuum": "off",
     "jit": "off",
     "max_connections": "60",
-    "max_locks_per_transaction": "1024",  # a downgrade of a whole history locks thousands of tables in one transaction
+    # A downgrade of a whole history locks thousands of tables in one transaction. The more, the slower is pg_locks.
+    "max_locks_per_transaction": "512",
     "max_wal_size": "256MB",  # the default, 1 GB, is more than the space that is required
 }
 

@@ -30,6 +30,7 @@ from app.gate.server.database import Database, connect_to, location_of, reason_o
 from app.gate.supervisor.client import Supervisor
 
 TEMPLATE_PATIENCE_S = 5.0  # for sessions on a template that are about to end
+DROP_PATIENCE_S = 0.1  # for sessions on a database that is to be dropped, after which they are ended
 
 
 class Server:
@@ -120,6 +121,7 @@ class Server:
     def drop_database(self, database: Database) -> None:
         """Drop it, with the sessions on it. Raises ServerUnavailable."""
         with self._cursor(f"did not drop {database.name}") as cursor:
+            _wait_for_sessions(cursor, database, DROP_PATIENCE_S)
             cursor.execute(f"DROP DATABASE IF EXISTS {identifier(database.name)} WITH (FORCE)")
 
     def read_roles(self) -> frozenset[str]:
@@ -139,7 +141,7 @@ class Server:
                     cursor.execute(f"DROP ROLE {identifier(name)}")
 
     def _create(self, cursor: Cursor, database: Database) -> None:
-        statement = f"CREATE DATABASE {identifier(database.name)} TEMPLATE template0 ENCODING 'UTF8'"
+        statement = f"CREATE DATABASE {identifier(database.name)} TEMPLATE template0{self._strategy} ENCODING 'UTF8'"
         try:
             cursor.execute(statement)
         except psycopg2.errors.InvalidParameterValue:
@@ -147,17 +149,14 @@ class Server:
             cursor.execute(statement + " LC_COLLATE 'C' LC_CTYPE 'C'")
 
     def _copy(self, cursor: Cursor, template: Database, database: Database) -> None:
-        # Sessions on the template may be about to end. PostgreSQL waits for them too, but checks only ten times a
-        # second.
-        deadline = time.monotonic() + TEMPLATE_PATIENCE_S
-        while time.monotonic() < deadline:
-            cursor.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [template.name])
-            if not cursor.rowcount:
-                break
-            time.sleep(0.002)
-        # Copying files takes a checkpoint: a third faster where fsync is off, and many times slower where it is on.
-        strategy = " STRATEGY file_copy" if self.is_embedded and self._version >= 150000 else ""
-        cursor.execute(f"CREATE DATABASE {identifier(database.name)} TEMPLATE {identifier(template.name)}{strategy}")
+        _wait_for_sessions(cursor, template, TEMPLATE_PATIENCE_S)
+        copied = f"TEMPLATE {identifier(template.name)}{self._strategy}"
+        cursor.execute(f"CREATE DATABASE {identifier(database.name)} {copied}")
+
+    @property
+    def _strategy(self) -> str:
+        """Copying files takes a checkpoint: a third faster where fsync is off, and many times slower where it is on."""
+        return " STRATEGY file_copy" if self.is_embedded and self._version >= 150000 else ""
 
     def end(self) -> None:
         """Start the cleanup, without waiting for it. The server cannot be used any more."""
@@ -202,6 +201,17 @@ class Server:
         if self._session is not None:
             self._session.close()
             self._session = None
+
+
+def _wait_for_sessions(cursor: Cursor, database: Database, patience_s: float) -> None:
+    """Give sessions that are about to end the time to do so. PostgreSQL waits for them too, but checks only ten times a
+    second."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        cursor.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [database.name])
+        if not cursor.rowcount:
+            break
+        time.sleep(0.002)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import psycopg2
 import pytest
@@ -27,7 +28,7 @@ from app.gate.server._accounts import ACCOUNTS
 from app.gate.server._cluster import free_port
 from app.gate.server.binaries import find_binaries, list_places
 from app.gate.server.database import Database
-from app.gate.server.throwaway import Server, throwaway_server
+from app.gate.server.throwaway import Server, _wait_for_sessions, throwaway_server
 from app.gate.supervisor.client import Account, Supervisor
 
 ROOT = Path(__file__).parents[3]
@@ -114,6 +115,17 @@ def test_a_template_may_be_copied_while_the_last_session_on_it_ends(embedded: Se
 
     assert embedded.create_database(template).name != template.name
     closing.join()
+
+
+def test_a_session_that_is_about_to_end_is_waited_for_and_one_that_stays_is_not() -> None:
+    ending, staying = Mock(rowcount=1), Mock(rowcount=1)
+    ending.execute.side_effect = lambda *asked: setattr(ending, "rowcount", int(ending.execute.call_count < 3))
+
+    _wait_for_sessions(ending, Database("shop", "127.0.0.1", 5432, "ann", ""), patience_s=60)
+    _wait_for_sessions(staying, Database("shop", "127.0.0.1", 5432, "ann", ""), patience_s=0.01)
+
+    assert ending.execute.call_count == 3
+    assert staying.execute.call_count >= 1
 
 
 def test_a_dropped_database_is_gone_also_with_sessions_on_it(embedded: Server) -> None:
