@@ -188,8 +188,13 @@ def _outcome(change: Change) -> str:
 
 
 def _advice(breaks: Sequence[Break]) -> str:
-    advice = {each.advice for each in breaks}
-    return advice.pop() if len(advice) == 1 else IN_TWO_RELEASES
+    """That of the breaks, if it is one; else in general, and what there is code for."""
+    advice = list(dict.fromkeys(each.advice for each in breaks))
+    return (
+        advice[0]
+        if len(advice) == 1
+        else "\n\n".join([IN_TWO_RELEASES, *(each for each in advice if "\n    " in each)])
+    )
 
 
 # What breaks, by kind of object.

@@ -46,11 +46,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.support.locks import upgrades
+from app.gate.checks.support.schema import Schema, SchemaHistory
 from app.gate.checks.support.script import escape_colons, python
 from app.gate.checks.support.statements import sql_of
 from app.gate.checks.support.subjects import together
-from app.gate.postgres.quoting import quote, quote_table
-from app.gate.recording.model import Definition, Evidence, Key, Recording, RoundTrip, Statement, Step
+from app.gate.postgres.quoting import name_of, quote
+from app.gate.recording.model import Evidence, Recording, RoundTrip, Statement, Step
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
 from app.gate.wording import indented
@@ -106,31 +107,32 @@ def _finding(revision: str, up: Step, table: str, statement: Statement, recordin
         revision=revision,
         object=table,
         detail=sql_of(statement),
-        help=_advice(table, statement.sql, recording.head.objects if recording.head is not None else {}),
+        help=_advice(table, statement.sql, SchemaHistory(recording).at_head()),
         line=line,
     )
 
 
 _UPDATE = re.compile(
-    r"\A\s*UPDATE\s+(?:ONLY\s+)?[\w.\"]+\s+SET\s+(?P<set>[^;]*?)(?:\s+WHERE\s+(?P<where>[^;]*?))?\s*;?\s*\Z",
+    r"\A\s*UPDATE\s+(?P<only>ONLY\s+)?[\w.\"]+\s+SET\s+(?P<set>[^;]*?)(?:\s+WHERE\s+(?P<where>[^;]*?))?\s*;?\s*\Z",
     re.IGNORECASE | re.DOTALL,
 )
 
 
-def _advice(table: str, sql: str, head: Mapping[Key, Definition]) -> str:
+def _advice(table: str, sql: str, schema: Schema) -> str:
     text = "Change the rows in batches by the primary key, each in its own transaction, outside of the revision's"
-    key, update = _key_of(table, head), _UPDATE.match(sql)
+    key, update = _key_of(table, schema), _UPDATE.match(sql)
     if (
         key is None
         or update is None
         or "%" in sql
         or re.search(r"\bFROM\b|\bRETURNING\b", update["set"], re.IGNORECASE)
+        or _sets(key, update["set"])
     ):
         return f"{text} (op.get_context().autocommit_block())."
-    name, column = quote_table(table), quote(key)
+    name, column = f"{'ONLY ' if update['only'] else ''}{schema.sql(table)}", quote(key)
     where = f"({' '.join(update['where'].split())}) AND " if update["where"] else ""
     change = python(f"UPDATE {name} SET {' '.join(update['set'].split())} WHERE {where}", is_sql=True)
-    first = python(f"SELECT {column} FROM {name} ORDER BY {column} LIMIT 1")
+    first = python(f"SELECT {column} FROM {name} ORDER BY {column} LIMIT 1", is_sql=True)
     following = python(
         escape_colons(f"SELECT {column} FROM {name} WHERE {column} >=")
         + f" :start ORDER BY {column} OFFSET 5000 LIMIT 1"
@@ -149,15 +151,15 @@ def _advice(table: str, sql: str, head: Mapping[Key, Definition]) -> str:
     return f"{text}:\n\n{indented(code)}"
 
 
-def _key_of(table: str, head: Mapping[Key, Definition]) -> str | None:
+def _sets(column: str, text: str) -> bool:
+    """Whether an UPDATE may change that column: a row that it moves into a later batch would be changed again."""
+    return any(name_of(name) == column for name in re.findall(r'("(?:[^"]|"")+"|[\w$]+)\s*(?:=(?!=)|,|\)\s*=)', text))
+
+
+def _key_of(table: str, schema: Schema) -> str | None:
     """The column of the table's primary key, if it has one of one column."""
-    schema, _, name = table.partition(".")
-    for key, definition in head.items():
-        if (
-            key.kind == "constraint"
-            and (key.schema, key.table) == (schema, name)
-            and definition.get("type") == "primary key"
-        ):
+    for _, definition in schema.parts_of("constraint", table):
+        if definition.get("type") == "primary key":
             columns: Sequence[str] = definition.get("columns") or ()
             return columns[0] if len(columns) == 1 else None
     return None

@@ -120,7 +120,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         if trip.populated is not None:
             yield from _over_rows(recording, revision, trip, trip.populated, history)
         if trip.in_history is not None:
-            yield _in_history(recording, revision, trip, trip.in_history)
+            yield _in_history(recording, revision, trip, trip.in_history, history)
         for table, reason in trip.tables_without_rows.items():
             uncovered.setdefault(reason, {}).setdefault(trip.revision, []).append(table)
     for reason, tables_by_revision in uncovered.items():
@@ -244,7 +244,9 @@ def _assumed(
     )
 
 
-def _in_history(recording: Recording, revision: Revision, trip: RoundTrip, found: FailureInHistory) -> Finding:
+def _in_history(
+    recording: Recording, revision: Revision, trip: RoundTrip, found: FailureInHistory, history: SchemaHistory
+) -> Finding:
     failure = found.failure
     place = (
         find_place(trip, Populated(trip.up, RowKind.ORDINARY), failure, recording.head)
@@ -269,7 +271,7 @@ def _in_history(recording: Recording, revision: Revision, trip: RoundTrip, found
         revision=revision.revision,
         object=place.table,
         detail=failure_detail(failure),
-        help=help_for_history(found, place.table),
+        help=help_for_history(found, place.table, history.after(revision.revision)),
         line=failure.line,
         severity=Severity.ERROR,
     )

@@ -29,7 +29,7 @@ Stays quiet when
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
 from app.gate.checks.support.concurrently import build, index_of
@@ -37,31 +37,32 @@ from app.gate.checks.support.fix_code import code
 from app.gate.checks.support.indexes import Indexes
 from app.gate.checks.support.locks import upgrades
 from app.gate.checks.support.naming import noun
-from app.gate.checks.support.schema import Schema
+from app.gate.checks.support.schema import Schema, SchemaHistory
+from app.gate.checks.support.script import shortened
 from app.gate.checks.support.statements import find_statement, sql_of
 from app.gate.checks.support.subjects import named, together
 from app.gate.postgres.quoting import quote, unquoted
-from app.gate.recording.model import Change, Definition, Key, Recording, Step
+from app.gate.recording.model import Change, Key, Recording, Step
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.report.verdict import Severity
 from app.gate.wording import bulleted, counted, indented, listed
 
-_LONGEST_NAME_BYTES = 63
 _SHOWN = 6  # indexes whose code is shown
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
     if recording.head is None:
         raise CheckSkipped(recording.not_observed.get("head", "the history was not walked to its head"))
-    head = recording.head.objects
+    head, schema = recording.head.objects, SchemaHistory(recording).at_head()
     covered = Indexes(head)
     seen: set[Key] = set()
     for revision, step, _ in reversed(list(upgrades(recording))):  # the last one that made the key
         keys = [each for each in step.changes if _is_new_key(each, step) and each.key not in seen and each.key in head]
         seen.update(each.key for each in keys)
         bare = [each for each in keys if not covered.lead_with(each.key, _columns(each))]
+        bare = [each for each in bare if not _comes_with_its_parent(each, bare, schema)]
         if bare:
-            yield _finding(revision.revision, step, bare, head)
+            yield _finding(revision.revision, step, bare, schema)
 
 
 def _is_new_key(change: Change, step: Step) -> bool:
@@ -77,12 +78,18 @@ def _is_new_key(change: Change, step: Step) -> bool:
     )
 
 
+def _comes_with_its_parent(change: Change, keys: Sequence[Change], schema: Schema) -> bool:
+    """Whether it is that of a partition, which the partitioned table has as well."""
+    parents = schema.parents(table_of(change.key))
+    return any(table_of(each.key) in parents and _columns(each) == _columns(change) for each in keys)
+
+
 def _columns(change: Change) -> Sequence[str]:
     columns: Sequence[str] = (change.after or {}).get("columns") or ()
     return columns
 
 
-def _finding(revision: str, step: Step, keys: Sequence[Change], head: Mapping[Key, Definition]) -> Finding:
+def _finding(revision: str, step: Step, keys: Sequence[Change], schema: Schema) -> Finding:
     first = keys[0]
     statement = find_statement(step, first)
     more = f" (and {counted(len(keys) - 1, 'more foreign key')} like it)" if len(keys) > 1 else ""
@@ -99,44 +106,32 @@ def _finding(revision: str, step: Step, keys: Sequence[Change], head: Mapping[Ke
         else sql_of(statement)
         if statement
         else None,
-        help=_advice(step, keys, head),
+        help=_advice(step, keys, schema),
         line=statement.line if statement else None,
     )
 
 
-def _advice(step: Step, keys: Sequence[Change], head: Mapping[Key, Definition]) -> str:
+def _advice(step: Step, keys: Sequence[Change], schema: Schema) -> str:
     created = {full_name(each.key) for each in step.changes if each.before is None and each.key.kind == "table"}
-    lines = [_code(each, created, head) for each in keys[:_SHOWN]]
+    lines = [_code(each, created, schema) for each in keys[:_SHOWN]]
     if len(keys) > _SHOWN:
         lines.append(f"# … and {len(keys) - _SHOWN} more")
-    shown = "\n".join(dict.fromkeys(filter(None, lines)))
-    text = "Add the index: PostgreSQL makes none for the columns of a foreign key"
-    parts = [f"{text}:\n\n{indented(shown)}" if shown else f"{text}.", *([_PARTITIONED] if not all(lines) else [])]
-    return "\n\n".join(parts)
+    shown = "\n".join(dict.fromkeys(lines))
+    return f"Add the index: PostgreSQL makes none for the columns of a foreign key:\n\n{indented(shown)}"
 
 
-_PARTITIONED = (
-    "PostgreSQL builds no index of a partitioned table concurrently: create it ON ONLY that table, build one on each partition "
-    "concurrently, and attach these (ALTER INDEX … ATTACH PARTITION)."
-)
+def _code(change: Change, created: Collection[str], schema: Schema) -> str:
+    wanted = _index_for(change, schema)
+    index = index_of(wanted)
+    if table_of(change.key) in created or index is None:
+        return code([wanted], schema=schema)
+    return build(index, schema)
 
 
-def _code(change: Change, created: Collection[str], head: Mapping[Key, Definition]) -> str:
-    """Empty for a partitioned table that may be in use."""
-    table = table_of(change.key)
-    if table in created:
-        return code([_index_for(change)])
-    if head.get(Key("table", change.key.schema, change.key.table), {}).get("partition_by"):
-        return ""
-    index = index_of(_index_for(change))
-    return build(index, Schema(head)) if index is not None else ""
-
-
-def _index_for(change: Change) -> Change:
+def _index_for(change: Change, schema: Schema) -> Change:
+    """Under a name that no other relation has, for what a cancelled build has left is dropped by that name."""
     columns = _columns(change)
-    name = f"ix_{change.key.table}_{'_'.join(columns)}"
-    while len(name.encode()) > _LONGEST_NAME_BYTES:
-        name = name[:-1]
+    name = shortened(f"ix_{change.key.table}_{'_'.join(columns)}", schema.relations_in(change.key.schema))
     key = Key("index", change.key.schema, name, change.key.table)
     return Change(key, None, {"definition": f"USING btree ({', '.join(map(quote, columns))})"})
 

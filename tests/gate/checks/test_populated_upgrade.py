@@ -80,16 +80,26 @@ def test_a_column_that_no_existing_row_can_have_is_an_error_and_the_help_gives_i
         ("boolean", "false"),
         ("timestamp with time zone", "now()"),
         ("date", "current_date"),
-        ("mood", "…"),
+        ("interval", "'0'"),
     ],
 )
-def test_the_default_for_advice_is_of_the_columns_type_or_left_to_the_reader(type_: str, value: str):
+def test_the_default_for_advice_is_of_the_columns_type(type_: str, value: str):
     column = added(key("column", "channel", "orders"), type=type_, nullable=False)
     failed = failure('column "channel" of relation "orders" contains null values', **OF_CHANNEL)
 
     [finding] = examine(of(over_rows([column], failed, RowKind.ORDINARY)))
 
     assert f'"ALTER TABLE orders ADD COLUMN channel {type_} NOT NULL DEFAULT {value}"' in str(finding.help)
+
+
+def test_for_a_type_of_which_no_value_is_known_there_is_no_code():
+    column = added(key("column", "channel", "orders"), type="mood", nullable=False)
+    failed = failure('column "channel" of relation "orders" contains null values', **OF_CHANNEL)
+
+    [finding] = examine(of(over_rows([column], failed, RowKind.ORDINARY)))
+
+    assert str(finding.help).startswith("Give such rows of orders a value first, by a default or an UPDATE.")
+    assert "op." not in str(finding.help)
 
 
 def test_not_null_over_nulls_is_a_warning_and_the_help_fills_them():

@@ -51,11 +51,34 @@ def test_all_that_a_revision_adds_are_one_finding_and_new_tables_get_plain_index
     assert "# … and 3 more" in str(finding.help)
 
 
-def test_a_partitioned_table_in_use_gets_no_code_that_postgres_refuses():
+def test_where_the_history_makes_no_partitions_the_code_says_so():
     [finding] = examine(history(head={FK: ON_ORDER, ITEMS: {"partition_by": "RANGE (id)"}}))
 
     assert "CONCURRENTLY" not in str(finding.help)
-    assert "ATTACH PARTITION" in str(finding.help)
+    assert "# The history creates no partitions." in str(finding.help)
+
+
+def test_the_index_has_a_name_that_no_other_relation_has():
+    other = key("index", "ix_items_order_id", "items")
+    head = {FK: ON_ORDER, other: {"definition": "USING btree (order_id) WHERE is_open"}}
+
+    [finding] = examine(history(head=head))
+
+    assert "ix_items_order_id_1" in str(finding.help)
+    assert 'EXISTS ix_items_order_id"' not in str(finding.help)
+
+
+def test_the_key_of_a_partition_that_its_parent_has_as_well_is_not_told_again():
+    part = key("constraint", "fk_items_order", "items_a")
+    head = {
+        FK: ON_ORDER, part: ON_ORDER, ITEMS: {"partition_by": "RANGE (id)"},
+        key("table", "items_a"): {"partition_of": "public.items DEFAULT"},
+    }  # fmt: skip
+
+    [finding] = examine(history(added(FK, **ON_ORDER), added(part, **ON_ORDER), head=head))
+
+    assert finding.object == "public.items.fk_items_order"
+    assert str(finding.help).count("CREATE INDEX CONCURRENTLY") == 1
 
 
 def test_a_long_name_is_cut_to_what_postgres_keeps():

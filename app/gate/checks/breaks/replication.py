@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterator, Mapping
 
 from app.gate.checks.breaks.upgrade import Break, Upgrade
+from app.gate.checks.support.constraints import unique_key
 from app.gate.checks.support.naming import noun
-from app.gate.checks.support.script import python
-from app.gate.postgres.quoting import name_of, quote_table
+from app.gate.checks.support.schema import Schema, SchemaHistory
+from app.gate.checks.support.script import execute
+from app.gate.postgres.quoting import name_of, quote
 from app.gate.recording.model import Change, Definition, Key, Recording
 from app.gate.recording.names import full_name, table_of
 from app.gate.wording import indented, listed
@@ -21,7 +23,7 @@ def has_publications(recording: Recording) -> bool:
     return recording.head is not None and any(key.kind == "publication" for key in recording.head.objects)
 
 
-Schema = Mapping[Key, Definition]
+Objects = Mapping[Key, Definition]
 
 _CONCERNED = ("publication", "table", "constraint", "index", "column")
 
@@ -38,29 +40,50 @@ def tables_without_identity(upgrade: Upgrade) -> Iterator[Break]:
     for name, writes in known.items():
         change = _culprit(upgrade, name)
         if change is not None:
-            yield _break(change, name, writes)
+            yield _break(change, name, writes, SchemaHistory(upgrade.recording).after(upgrade.step.revision))
 
 
-def _break(change: Change, name: str, writes: list[str]) -> Break:
+def _break(change: Change, name: str, writes: list[str], schema: Schema) -> Break:
     table = Change(Key("table", *name.split(".", 1)), None, {})
-    code = f"op.execute({python(f'ALTER TABLE {quote_table(name)} REPLICA IDENTITY FULL', is_sql=True)})"
     return Break(
         change,
         f"{noun(table)} is published and has no replica identity: PostgreSQL refuses {listed(writes)} on it",
-        advice="Give it a key, name a unique index (REPLICA IDENTITY USING INDEX), or have whole rows published before the key goes:\n\n"
-        + indented(code),
+        advice=_advice(name, schema),
     )
 
 
-def _refused(schema: Schema) -> dict[str, list[str]]:
+def _advice(table: str, schema: Schema) -> str:
+    alter = f"ALTER TABLE {schema.sql(table)} REPLICA IDENTITY"
+    if (index := _find_index(table, schema)) is not None:
+        code = indented(execute(f"{alter} USING INDEX {quote(index)}"))
+        return f"Name its unique index before the key goes:\n\n{code}"
+    if any(column.get("generated") for _, column in schema.parts_of("column", table)):
+        # https://www.postgresql.org/docs/current/logical-replication-gencols.html
+        return "Give it a key, or a unique index on NOT NULL columns: whole rows hold a generated column, which is not published."
+    code = indented(execute(f"{alter} FULL"))
+    return f"Give it a key, or a unique index on NOT NULL columns, or have whole rows published before the key goes:\n\n{code}"
+
+
+def _find_index(table: str, schema: Schema) -> str | None:
+    """A unique index by which PostgreSQL can identify each row: on columns that are NOT NULL, and checked at once."""
+    for kind in ("constraint", "index"):
+        for key, definition in schema.parts_of(kind, table):
+            found = unique_key(key, definition)
+            columns = [schema.column(table, name) for name in found.columns] if found and not found.where else []
+            if columns and all(each and each.get("nullable") is False for each in columns):
+                return key.name
+    return None
+
+
+def _refused(objects: Objects) -> dict[str, list[str]]:
     """{"public.orders": ["UPDATE", "DELETE"]} for the published tables without a replica identity."""
     refused: dict[str, list[str]] = {}
-    publications = [each for key, each in schema.items() if key.kind == "publication"]
-    keys = _keys_by_table(schema) if publications else {}
+    publications = [each for key, each in objects.items() if key.kind == "publication"]
+    keys = _keys_by_table(objects) if publications else {}
     for publication in publications:
         writes = [each for each in ("update", "delete") if each in str(publication.get("publish", ""))]
-        for name in _published(publication, schema) if writes else ():
-            if not _has_identity(schema.get(Key("table", *name.split(".", 1))), keys.get(name, {})):
+        for name in _published(publication, objects) if writes else ():
+            if not _has_identity(objects.get(Key("table", *name.split(".", 1))), keys.get(name, {})):
                 refused[name] = [each.upper() for each in writes]
     return refused
 
@@ -68,21 +91,21 @@ def _refused(schema: Schema) -> dict[str, list[str]]:
 _NAME = re.compile(r'(?:(?P<schema>"(?:[^"]|"")+"|\w+)\.)?(?P<name>"(?:[^"]|"")+"|\w+)')
 
 
-def _published(publication: Definition, schema: Schema) -> Iterator[str]:
+def _published(publication: Definition, objects: Objects) -> Iterator[str]:
     for entry in publication.get("tables") or ():
         if found := _NAME.match(str(entry)):
             yield f"{name_of(found['schema'] or 'public')}.{name_of(found['name'])}"
     schemas = publication.get("schemas") or ()
-    for key, table in schema.items():
+    for key, table in objects.items():
         is_logged = key.kind == "table" and not table.get("partition_by") and not table.get("unlogged")
         if is_logged and (publication.get("all_tables") or key.schema in schemas):
             yield full_name(key)
 
 
-def _keys_by_table(schema: Schema) -> dict[str, dict[str, Definition]]:
+def _keys_by_table(objects: Objects) -> dict[str, dict[str, Definition]]:
     """The constraints and indexes of each table: {"public.orders": {"orders_pkey": …}}."""
     keys: dict[str, dict[str, Definition]] = {}
-    for key, definition in schema.items():
+    for key, definition in objects.items():
         if key.kind in ("constraint", "index"):
             keys.setdefault(table_of(key), {})[key.name] = definition
     return keys

@@ -97,20 +97,25 @@ def _build_on_partitions(index: Index, schema: Schema) -> str:
     """An index for each partition that holds rows, concurrently; then, from below, one ON ONLY each partitioned table,
     to which those of its partitions are attached."""
     leaves = schema.leaves(index.table)
-    indexes = {table: _of_partition(index, table) for table in [index.table, *_below(index.table, schema)]}
+    indexes = {table: _of_partition(index, table, schema) for table in [index.table, *_below(index.table, schema)]}
     shown = [indexes[leaf] for leaf in leaves[:LONGEST_LIST]]
     builds = [
         line for each in shown for line in (_drop_remains(each, schema), execute(each.sql(schema, "CONCURRENTLY ")))
     ]
+    if not leaves:
+        builds.append(_NO_PARTITIONS)
     if len(leaves) > LONGEST_LIST:
         builds.append(f"# … and the same for the other {len(leaves) - LONGEST_LIST} partitions")
-    lines = [*_drop_older(index, schema), *autocommit(builds)]
+    lines = [*_drop_older(index, schema), *(autocommit(builds) if leaves else builds)]
     if index.constraint:
         lines += [_take_over(each, schema) for each in shown]
     for table in reversed([index.table, *_below(index.table, schema)]):
         if schema.is_partitioned(table):
             lines += _join(indexes[table], [indexes[each] for each in schema.partitions(table)], schema)
     return "\n".join(lines)
+
+
+_NO_PARTITIONS = "# The history creates no partitions. For each that there is, build the index concurrently before this, and attach it after it."
 
 
 def _drop_older(index: Index, schema: Schema) -> list[str]:
@@ -138,13 +143,19 @@ def _below(table: str, schema: Schema) -> list[str]:
     return [each for part in schema.partitions(table) for each in (part, *_below(part, schema))]
 
 
-def _of_partition(index: Index, table: str) -> Index:
-    """`ix_hit_path_2024` on `hit_2024`, for `ix_hit_path` on `hit`."""
+def _of_partition(index: Index, table: str, schema: Schema) -> Index:
+    """`ix_hit_path_2024` on `hit_2024`, for `ix_hit_path` on `hit`. Another index of that name is left alone: what a
+    cancelled build has left is dropped by its name."""
     if table == index.table:
         return index
     whole, part = index.table.partition(".")[2], table.partition(".")[2]
     suffix = part.removeprefix(f"{whole}_")
-    return replace(index, table=table, name=shortened(f"{index.name}_{suffix}"))
+    space, _, label = table.partition(".")
+    name = shortened(f"{index.name}_{suffix}")
+    there = schema.objects.get(Key("index", space, name, label))
+    if there is None or str(there.get("definition")) != index.body:
+        name = shortened(name, schema.relations_in(space))
+    return replace(index, table=table, name=name)
 
 
 @dataclass(frozen=True)

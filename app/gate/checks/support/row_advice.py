@@ -8,8 +8,8 @@ from app.gate.checks.support import ddl
 from app.gate.checks.support.schema import Schema
 from app.gate.checks.support.script import execute, python
 from app.gate.postgres import sqlstates
-from app.gate.postgres.quoting import quote, readable_literal
-from app.gate.recording.model import Change, Failure, FailureInHistory, RefusedInsert, Revision, RoundTrip
+from app.gate.postgres.quoting import quote, readable_literal, unquoted
+from app.gate.recording.model import Change, Failure, FailureInHistory, Key, RefusedInsert, Revision, RoundTrip
 from app.gate.recording.names import shorten, table_of
 from app.gate.wording import indented
 
@@ -27,6 +27,8 @@ def help_for(
     code = _code(trip, failure, table, column, schema) if is_known else None
     parts = [f"{_FIRST[code[0]]}\n\n{indented(code[1])}"] if code else []
     is_value = failure.sqlstate in (sqlstates.CHECK_VIOLATION, *_BAD_VALUES)
+    if not parts and failure.sqlstate == sqlstates.NOT_NULL_VIOLATION:
+        parts.append(f"Give such rows of {shorten(table)} a value first, by a default or an UPDATE.")
     if not parts and (NO_LABEL.search(failure.message) or is_value):
         parts.append(f"Give such rows of {shorten(table)} another value first, by an UPDATE.")
     if not parts and failure.sqlstate == sqlstates.FOREIGN_KEY_VIOLATION:
@@ -54,27 +56,44 @@ def help_for_assumption(advice: str, sql: str | None) -> str:
 def help_for_insert(refused: RefusedInsert, schema: Schema) -> str:
     if refused.next_value is None:
         return f"Let the table accept what it accepted before. To see the error, after the upgrade:\n\n    {refused.failure.sql}"
-    column = quote(refused.column or "")
     sequence = readable_literal(schema.unqualified(refused.sequence or ""))
-    setval = (
-        f"SELECT setval({sequence}, max({column})) FROM {schema.sql(refused.table)} HAVING max({column}) IS NOT NULL"
-    )
-    code = execute(setval)
+    code = _behind_the_rows(sequence, refused.column or "", refused.table, schema)
     return f"Move the sequence behind the rows, in the same revision:\n\n{indented(code)}"
 
 
-def help_for_history(found: FailureInHistory, table: str | None) -> str:
+def help_for_history(found: FailureInHistory, table: str | None, schema: Schema) -> str:
     if found.in_one_go:
         return (
             "Constraints are still to be checked for the rows that the transaction has changed. Have them checked first:\n\n"
             '    op.execute("SET CONSTRAINTS ALL IMMEDIATE")\n\n'
             "or give each revision a transaction: transaction_per_migration=True in env.py's context.configure()."
         )
-    name = shorten(table or "…")
-    return (
-        f"Rows of {name} have ids that its sequence still has to give: an earlier revision put them there with their ids. Move the"
-        f" sequence behind them there, or before this INSERT: setval(pg_get_serial_sequence('{name}', …), max(…))."
+    advice = (
+        f"Rows of {shorten(table or 'the table')} have ids that its sequence still has to give: an earlier revision put them there with"
+        " their ids. Move the sequence behind them there, or before this INSERT"
     )
+    lines = _code_for_sequences(table, schema) if table is not None else []
+    code = indented("\n".join(lines))
+    return f"{advice}:\n\n{code}" if lines else f"{advice} (setval)."
+
+
+def _code_for_sequences(table: str, schema: Schema) -> list[str]:
+    """Lines that move the sequences of the table's columns behind its rows."""
+    lines = []
+    for key, definition in schema.parts_of("column", table):
+        drawn = re.search(r"nextval\(('(?:[^']|'')+')::regclass\)", str(definition.get("default")))
+        if definition.get("identity"):
+            named = f"pg_get_serial_sequence({readable_literal(schema.sql(table))}, {readable_literal(key.name)})"
+            lines.append(_behind_the_rows(named, key.name, table, schema))
+        elif drawn is not None:
+            named = schema.unqualified(f"{drawn[1]}::regclass").removesuffix("::regclass")
+            lines.append(_behind_the_rows(named, key.name, table, schema))
+    return lines
+
+
+def _behind_the_rows(sequence: str, column: str, table: str, schema: Schema) -> str:
+    highest = f"max({quote(column)})"
+    return execute(f"SELECT setval({sequence}, {highest}) FROM {schema.sql(table)} HAVING {highest} IS NOT NULL")
 
 
 def help_for_folded(revision: Revision, table: str) -> str:
@@ -117,15 +136,17 @@ def _code_for_nulls(
     change, statement = find_column_change(trip, table, column), (failure.sql or "").upper()
     if change is None or change.after is None or "PRIMARY KEY" in statement:
         return None  # for a primary key no single value will do
-    type_, key = schema.unqualified(str(change.after.get("type", "text"))), schema.named(change.key)
+    type_, key = str(change.after.get("type", "text")), schema.named(change.key)
     referred = _referred_value(trip, schema, table, column)
-    value = referred or _some_value(type_)
-    add = f"ALTER TABLE {schema.sql(table)} ADD COLUMN {quote(column)} {type_}"
+    filled = referred or (quote(column), _some_value(type_, schema))
+    if filled[1] is None:
+        return None
+    add = f"ALTER TABLE {schema.sql(table)} ADD COLUMN {quote(column)} {schema.unqualified(type_)}"
     is_added = change.before is None and "SET NOT NULL" not in statement
     if is_added and not referred:
-        drop = ddl.alter_column(key, {"default": value}, {})[0]
-        return "default", f"{execute(f'{add} NOT NULL DEFAULT {value}')}\n{drop}  # in a later release"
-    fill = f"UPDATE {schema.sql(table)} SET {quote(column)} = {value} WHERE {quote(column)} IS NULL"
+        drop = ddl.alter_column(key, {"default": filled[1]}, {})[0]
+        return "default", f"{execute(f'{add} NOT NULL DEFAULT {filled[1]}')}\n{drop}  # in a later release"
+    fill = f"UPDATE {schema.sql(table)} SET {filled[0]} = {filled[1]} WHERE {quote(column)} IS NULL"
     lines = [*([execute(add)] if is_added else []), execute(fill)]
     lines += ddl.alter_column(key, {"nullable": True}, {"nullable": False})
     return "refer" if referred else "fill", "\n".join(lines)
@@ -144,8 +165,8 @@ def _code_for_duplicates(table: str, column: str, schema: Schema) -> str:
     return f"op.execute(\n{body}\n)"
 
 
-def _referred_value(trip: RoundTrip, schema: Schema, table: str, column: str) -> str | None:
-    """A value that the column's foreign key allows, as SQL; None if it is in no foreign key."""
+def _referred_value(trip: RoundTrip, schema: Schema, table: str, column: str) -> tuple[str, str] | None:
+    """The columns of the column's foreign key and values that it allows, as SQL; None if it is in no foreign key."""
     changed = [(each.key, each.after) for each in (trip.up.changes if trip.up is not None else ())]
     for key, definition in [*changed, *schema.objects.items()]:
         columns = list((definition or {}).get("columns") or ())
@@ -153,8 +174,9 @@ def _referred_value(trip: RoundTrip, schema: Schema, table: str, column: str) ->
             continue
         found = re.search(r"\bREFERENCES (.+?)\s*\(([^()]*)\)", str(definition.get("definition")))
         if found is not None:
-            target = schema.unqualified(found[1])
-            return f"(SELECT {found[2]} FROM {target} LIMIT 1)" if len(columns) == 1 else "…"
+            names = ", ".join(map(quote, columns))
+            query = f"(SELECT {found[2]} FROM {schema.unqualified(found[1])} LIMIT 1)"
+            return names if len(columns) == 1 else f"({names})", query
     return None
 
 
@@ -172,21 +194,28 @@ def find_column_change(trip: RoundTrip, table: str, column: str | None) -> Chang
     return None
 
 
-def _some_value(type_: str) -> str:
+def _some_value(type_: str, schema: Schema) -> str | None:
     """A default of that type that can be read as the placeholder that it is."""
     for pattern, value in _VALUES:
         if re.match(pattern, type_):
             return value
-    return "…"
+    space, _, name = unquoted(type_).rpartition(".")
+    enum = schema.objects.get(Key("enum", space or "public", name), {})
+    if enum.get("labels"):
+        return readable_literal(enum["labels"][0])
+    domain = schema.objects.get(Key("domain", space or "public", name), {})
+    return _some_value(str(domain["type"]), schema) if "type" in domain else None
 
 
 _VALUES = (
-    (r"(character|text|citext)", "''"),
-    (r"(smallint|integer|bigint|numeric|real|double)(?!.*\[\])", "0"),
+    (r".*\[\]$", "'{}'"),
+    (r"(character|text|citext|bytea)", "''"),
+    (r"(smallint|integer|bigint|numeric|real|double)", "0"),
     (r"boolean$", "false"),
     (r"timestamp", "now()"),
     (r"date$", "current_date"),
+    (r"time\b", "localtime"),
+    (r"interval", "'0'"),
     (r"jsonb?$", "'{}'"),
     (r"uuid$", "gen_random_uuid()"),
-    (r".*\[\]$", "'{}'"),
 )

@@ -121,6 +121,11 @@ class Schema:
         """The names that are taken in the table: of its columns and constraints."""
         return {key.name for kind in ("column", "constraint") for key, _ in self.parts_of(kind, table)}
 
+    def relations_in(self, schema: str) -> set[str]:
+        """The names of tables, views, indexes and sequences, of which no two in a schema are alike."""
+        kinds = (*TABLE_KINDS, "index", "constraint", "sequence")
+        return {key.name for key in self.objects if key.schema == schema and key.kind in kinds}
+
     def views_on(self, table: str, column: str | None = None) -> list[Key]:
         """The views that read the table, and the column if one is given, each before those that are built on it.
 
@@ -250,9 +255,17 @@ class SchemaHistory:
         text = "\n".join(statement.sql for up in ups for statement in up.statements)
         words = set(re.findall(r"\w+", text))
         keys = {change.key for up in ups for change in up.changes if change.key.kind in TABLE_KINDS or change.key.table}
-        named = {key.schema for key in keys if words.issuperset(re.findall(r"\w+", key.table or key.name))} - PUBLIC
+        tables = {(key.schema, key.table or key.name) for key in keys}
+        for up in ups:
+            tables |= {_split(table) for statement in up.statements for table in statement.locks}
+        named = {schema for schema, table in tables if words.issuperset(re.findall(r"\w+", table))} - PUBLIC
         implied = {schema for schema in named if not _qualifies(text, schema)}
         return frozenset(implied if implied and _qualifies(text, "public") else implied | PUBLIC)
+
+
+def _split(table: str) -> tuple[str, str]:
+    schema, _, name = table.partition(".")
+    return schema, name
 
 
 def _qualifies(text: str, schema: str) -> bool:
