@@ -23,7 +23,10 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 _AWAITED = {
     "alembic.runtime.migration": ("OVERPROOF_DRIVER", "overproof_driver"),
     "alembic.config": ("OVERPROOF_SET", "overproof_driver.options"),
+    "pydantic_settings.sources": ("OVERPROOF_ASKED_FOR", "overproof_driver.settings"),
 }
+# A variable of the environment that may name a database has one of these in its name.
+_OF_A_DATABASE = ("DATABASE", "DB", "SQL", "POSTGRES", "PG", "RDS", "URL", "URI", "DSN", "CONN")
 
 
 class _Finder:
@@ -117,10 +120,38 @@ def _go_to_checkout() -> None:
     importlib.import_module("overproof_driver.checkout").move()
 
 
+def _note_what_is_asked_for(place: str) -> None:
+    """Write down, in the file at `place`, each variable of the environment that is asked for and not set, and that may
+    name a database: what the gate advises to set if the command gets to another one."""
+    environment: Any = type(os.environ)
+    get_item = environment.__getitem__
+    noted = set()
+
+    def note(name: Any) -> None:
+        if isinstance(name, str) and name not in noted and any(word in name.upper() for word in _OF_A_DATABASE):
+            noted.add(name)
+            try:
+                with open(place, "a", encoding="utf-8") as file:
+                    file.write(name + "\n")
+            except (OSError, ValueError):
+                pass  # the gate is gone, or the name is none that could be written
+
+    def noting(self: Any, name: Any) -> Any:
+        try:
+            return get_item(self, name)
+        except KeyError:
+            note(name)
+            raise
+
+    environment.__getitem__ = noting
+
+
 if os.environ.get("OVERPROOF_CHECKOUT"):
     _go_to_checkout()
 if os.environ.get("OVERPROOF_DRIVER"):
     _spare_the_collector()
+if os.environ.get("OVERPROOF_ASKED_FOR"):
+    _note_what_is_asked_for(os.environ["OVERPROOF_ASKED_FOR"])
 for _name, (_variable, _driver) in _AWAITED.items():
     if os.environ.get(_variable):
         sys.meta_path.insert(0, _Finder(_name, _driver))

@@ -23,7 +23,7 @@ def last_line(text: str) -> str:
 
     With the lines that go with it: pydantic and others name the setting that is missing in the second.
     """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = _without_boxes([line.strip() for line in text.splitlines() if line.strip()])
     named = [(number, found[1]) for number, line in enumerate(lines) if (found := _EXCEPTION.search(line))]
     if not named:
         return _STAMP.sub("", lines[-1])[:500] if lines else ""
@@ -40,6 +40,28 @@ def last_line(text: str) -> str:
     elif reason == lines[number]:
         reason = " ".join([reason, *lines[number + 1 : number + 4]])
     return reason[:500]
+
+
+# Typer's way to print an error, by Rich: a box, of ASCII where the output is no UTF-8.
+_EDGE = re.compile(r"[╭╰┌└┏┗+][─━-].*[─━-][╮╯┐┘┓┛+]")
+_IN_A_BOX = re.compile(r"[│┃|]\s*(.*?)\s*[│┃|]")
+
+
+def _without_boxes(lines: Sequence[str]) -> list[str]:
+    """The lines, with the text of each box in one of its own."""
+    found: list[str] = []
+    is_inside = False
+    for line in lines:
+        inner = _IN_A_BOX.fullmatch(line) if is_inside else None
+        if _EDGE.fullmatch(line):
+            is_inside = not is_inside
+            found += [""] if is_inside else []
+        elif inner is not None:
+            found[-1] = f"{found[-1]} {inner[1]}".strip()
+        else:
+            is_inside = False
+            found.append(line)
+    return [line for line in found if line]
 
 
 _OF_PYDANTIC = re.compile(r"ValidationError: \d+ validation errors? for ")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from app.gate.postgres.missing import explain_missing
+from app.gate.target._configuration_advice import about_the_configuration, is_without_url
 from app.gate.target.configured_url import find_configured_url, find_databases
 from app.gate.target.discovery import importable_drivers
 from app.gate.target.target import Target
+from app.gate.target.variable_names import choose_parts, choose_url, part_of
 from app.gate.wording import listed
 
 ASYNC_DRIVERS = ("asyncpg", "psycopg")
@@ -23,14 +27,20 @@ class Advice:
     options: tuple[str, ...] = ()
 
 
-def advise(words: str, status: int, target: Target) -> Advice:
-    """After a command that ended before it reached Alembic. `words`: the end of what it printed."""
+def advise(words: str, status: int, target: Target, asked_for: Sequence[str] = ()) -> Advice:
+    """After a command that ended before it reached Alembic.
+
+    `words`: the end of what it printed. `asked_for`: the variables that it looked for in its environment in vain.
+    """
+    configuration = about_the_configuration(words, target)
     return (
-        _about_the_driver(words, target)
-        or _about_settings(words, target)
+        (Advice(configuration) if configuration else None)
+        or _about_the_driver(words, target)
+        or _about_settings(words, target, asked_for)
         or _about_several_databases(words, target)
         or _about_the_configured_url(words, target)
         or _about_the_server(words)
+        or (_about_what_was_asked_for(asked_for, target) if status and not _names_the_database(target) else None)
         or (
             Advice(
                 "if it is the right command, give it what it needs to run (--env NAME=VALUE, --set), else name another after --"
@@ -41,15 +51,48 @@ def advise(words: str, status: int, target: Target) -> Advice:
     )
 
 
-def advise_on_database(name: str | None, target: Target) -> Advice:
+def advise_on_database(name: str | None, target: Target, asked_for: Sequence[str] = ()) -> Advice:
     """After a command that connected to the database of that name, or to one of another system."""
     configured = find_configured_url(target)
     if configured is not None and not configured.is_replaced and name in (None, configured.database):
         return _set_url(configured.place, driver_for(target, is_async=configured.is_async, named=configured.driver))
-    return Advice(
-        "name the variable from which it reads its URL, as in --env DATABASE_URL={url}, or the option of the Alembic"
-        " configuration, as in --set sqlalchemy.url={url}"
+    return (
+        (_about_a_variable_of_ours(name, target) if name else None)
+        or _about_what_was_asked_for(asked_for, target)
+        or Advice(
+            "name the variable from which it reads its URL, as in --env DATABASE_URL={url}, or the option of the Alembic"
+            " configuration, as in --set sqlalchemy.url={url}"
+        )
     )
+
+
+def _about_a_variable_of_ours(database: str, target: Target) -> Advice | None:
+    """A variable that is set where the gate was started, and that names that database."""
+    for name, value in os.environ.items():
+        if "://" in value and urlsplit(value).path.lstrip("/") == database and name not in target.environment:
+            driver = driver_for(target, is_async=False, named=urlsplit(value).scheme.partition("+")[2])
+            return Advice(f"its URL is in the variable {name}", ("--env", f"{name}={placeholder(driver)}"))
+    return None
+
+
+def _names_the_database(target: Target) -> bool:
+    """Whether somebody has said where the command reads its URL: DATABASE_URL is a guess."""
+    given = {**target.options, **{name: value for name, value in target.environment.items() if name != "DATABASE_URL"}}
+    return bool(target.files) or any("{url" in value or "{database}" in value for value in given.values())
+
+
+def _about_what_was_asked_for(asked_for: Sequence[str], target: Target) -> Advice | None:
+    """The variable that may hold the URL, or those that hold its parts, of what the command looked for in vain."""
+    names = [name for name in asked_for if name not in target.environment]
+    if (url := choose_url(names)) is not None:
+        value = placeholder(driver_for(target, is_async=False))
+        return Advice(f"it looked for {url} in its environment, which is not set", ("--env", f"{url}={value}"))
+    if parts := choose_parts(names):
+        options = [word for part, name in parts.items() for word in ("--env", f"{name}={{{part}}}")]
+        return Advice(
+            f"it looked for {listed([*parts.values()], 9)} in its environment, which are not set", (*options,)
+        )
+    return None
 
 
 def _set_url(place: str, driver: str) -> Advice:
@@ -67,7 +110,7 @@ def driver_for(target: Target, *, is_async: bool, named: str = "") -> str:
     found = importable_drivers(target.command, target.directory, target.path)
     if is_async:
         return next((each for each in ASYNC_DRIVERS if each in found), ASYNC_DRIVERS[0])
-    return next((each for each in found if each != "asyncpg"), "")
+    return next((each for each in found if each != "asyncpg"), next(iter(found), ""))
 
 
 _NO_ASYNC = re.compile(r"requires an async driver|The loaded '\w+' is not async")
@@ -117,6 +160,9 @@ def _about_several_databases(words: str, target: Target) -> Advice | None:
 
 
 def _about_the_configured_url(words: str, target: Target) -> Advice | None:
+    if is_without_url(words) and "sqlalchemy.url" not in target.options:
+        url = placeholder(driver_for(target, is_async=False))
+        return Advice("its configuration has no sqlalchemy.url", ("--set", f"sqlalchemy.url={url}"))
     is_placeholder = bool(_PLACEHOLDER.search(words))
     if "sqlalchemy.url" in target.options or not (is_placeholder or _NOT_CONNECTED.search(words)):
         return None
@@ -142,15 +188,29 @@ _UNSET = re.compile(r"^\s*KeyError: '(?P<name>[A-Z][A-Z0-9_]*)'\s*$", re.MULTILI
 _OF_A_URL = re.compile(r"(?:^|_)(?:urls?|uri|dsn|database|db)(?:_|$)", re.IGNORECASE)
 
 
-def _about_settings(words: str, target: Target) -> Advice | None:
+def _about_settings(words: str, target: Target, asked_for: Sequence[str]) -> Advice | None:
     """The variables that the command misses, all at once."""
     names: Sequence[str] = [found["name"] for found in _UNSET.finditer(words)][-1:]
     if invalid := _INVALID.search(words):
         names = [found["name"].upper() for found in _MISSING.finditer(invalid["lines"])]
     if not names:
         return None
-    urls = [name for name in names if _OF_A_URL.search(name)]
+    parts = _parts_of_one_url(names, asked_for)
+    urls = [name for name in names if name not in parts and _OF_A_URL.search(name)]
     url = placeholder(driver_for(target, is_async=False)) if urls else ""
-    options = [word for name in names for word in ("--env", f"{name}={url if name in urls[:1] else 'x'}")]
+    values = {**dict.fromkeys(names, "x"), **dict.fromkeys(urls[:1], url), **parts}
+    options = [word for name, value in values.items() for word in ("--env", f"{name}={value}")]
     missing = f"it misses {listed(list(names), 99)} in its environment"
     return Advice(missing, tuple(options))
+
+
+def _parts_of_one_url(names: Sequence[str], asked_for: Sequence[str]) -> dict[str, str]:
+    """{"DB_NAME": "{database}", …}: the variables for parts of a URL that are missed, and those that go with them."""
+    missed = {name: found for name in names if (found := part_of(name)) is not None}
+    beside = {
+        name: found for name in asked_for if (found := part_of(name)) and found[0] in {p for p, _ in missed.values()}
+    }
+    parts: dict[tuple[str, str], str] = {}
+    for name, found in {**missed, **beside}.items():
+        parts.setdefault(found, name)
+    return {name: f"{{{part}}}" for (_, part), name in parts.items()}

@@ -55,6 +55,7 @@ class Process:
             self._listener.bind(str(self._place / "driver"))
             self._listener.listen()
             environment["OVERPROOF_DRIVER"] = str(self._place / "driver")
+            environment["OVERPROOF_ASKED_FOR"] = str(self._place / "asked-for")
             put_driver_first(environment)
         if checkout is not None:
             environment["OVERPROOF_CHECKOUT"] = json.dumps([str(checkout.root), str(checkout.place)])
@@ -91,6 +92,12 @@ class Process:
                 return None
             if deadline is not None and time.monotonic() > deadline:
                 raise TimeoutError
+
+    def asked_for(self) -> list[str]:
+        """The variables that the command looked for in its environment in vain, of those that may name a database."""
+        with contextlib.suppress(OSError):
+            return list(dict.fromkeys(self._place.joinpath("asked-for").read_text("utf-8", "replace").split()))
+        return []
 
     def wait(self, timeout_s: float | None = None) -> int:
         """The command's exit status. Raises TimeoutError."""

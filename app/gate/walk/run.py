@@ -107,7 +107,7 @@ class CommandRun:
             raise CannotVerify(self._why_it_was_ended(is_first)) from None
         if session is None:
             return None
-        check_database(session, self._database, self._process.target)
+        check_database(session, self._database, self._process.target, self._process.asked_for())
         refuse_several_engines(session, self._database, self._engines)
         return DriverClient(session, self._runner, self._database)
 
@@ -191,7 +191,7 @@ def never_reached_alembic(process: Process) -> CommandNeverReachedAlembic:
     """The error for a command that has ended, with advice."""
     status = process.wait()
     refusal = process.last_words() if "InsufficientPrivilege" in process.output() else None  # in any driver
-    advice = advise(process.output(), status, process.target)
+    advice = advise(process.output(), status, process.target, process.asked_for())
     return CommandNeverReachedAlembic(
         f"the command never reached Alembic (exit status {status}): {process.last_words()}; {advice.text}",
         advice.options,

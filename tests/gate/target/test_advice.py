@@ -97,6 +97,92 @@ def test_a_driver_that_is_not_async_is_replaced_where_it_was_named(tmp_path: Pat
     assert advise(NOT_ASYNC, 1, target).options == ("--set", "sqlalchemy.url={url+asyncpg}?a=b")
 
 
+NO_POSTGRES_DB = """\
+pydantic_core._pydantic_core.ValidationError: 1 validation error for DatabaseSettings
+POSTGRES_DB
+  Field required [type=missing, input_value={}, input_type=dict]
+"""
+OF_PARTS = ["POSTGRES_USER", "POSTGRES_HOST", "REDIS_HOST", "POSTGRES_DB", "POSTGRES_ECHO"]
+
+
+@pytest.mark.parametrize(
+    ("words", "asked_for", "options"),
+    [
+        (NO_POSTGRES_DB, [], "--env POSTGRES_DB={database}"),
+        (NO_POSTGRES_DB, OF_PARTS, "--env POSTGRES_DB={database} --env POSTGRES_USER={user} --env POSTGRES_HOST={host}"),
+        ("KeyError: 'APP_DB'\n", [], "--env APP_DB={url}"),
+        ("ValueError: no URL\n", ["REDIS_URL", "OS_DATABASE__SLAVE_CONNECTION", "OS_DATABASE__CONNECTION"], "--env OS_DATABASE__CONNECTION={url}"),
+        ("ValueError: no URL\n", ["REDIS_URL", "SQLALCHEMY_WARN_20"], ""),
+        (REFUSED, ["SHOP_DB_HOST", "SHOP_DB_USER", "SHOP_DB_NAME"], "--env SHOP_DB_HOST={host} --env SHOP_DB_USER={user} --env SHOP_DB_NAME={database}"),
+    ],
+)  # fmt: skip
+def test_what_the_command_looked_for_says_where_it_reads_its_url(
+    tmp_path: Path, words: str, asked_for: list[str], options: str
+) -> None:
+    assert " ".join(advise(words, 1, project(tmp_path, "%(DB)s"), asked_for).options) == options
+
+
+def test_what_a_command_looked_for_is_no_advice_where_its_url_is_given(tmp_path: Path) -> None:
+    target = replace(project(tmp_path, "%(DB)s"), environment={"SHOP_DB_URL": "{url}"})
+
+    assert advise("ValueError: no\n", 1, target, ["TEST_DATABASE_URL"]).options == ()
+
+
+def test_of_another_database_the_variable_is_told_that_names_it_or_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_DSN", "postgresql+pg8000://me@db.example/shop")
+    target = project(tmp_path, "%(DB)s")
+
+    assert advise_on_database("shop", target, ["OTHER_DB_URL"]).options == ("--env", "SHOP_DSN={url+pg8000}")
+    assert advise_on_database(None, target, ["OTHER_DB_URL"]).options == ("--env", "OTHER_DB_URL={url}")
+    assert advise_on_database(None, target, ["OTHER_DB_URL"]).text == (
+        "it looked for OTHER_DB_URL in its environment, which is not set"
+    )
+
+
+NO_CONFIGURATION = "FAILED: No 'script_location' key found in configuration.\n"
+
+
+def test_where_alembic_finds_no_configuration_its_file_or_its_section_is_told(tmp_path: Path) -> None:
+    target = project(tmp_path, "%(DB)s")
+    (tmp_path / "several.ini").write_text(
+        "[DEFAULT]\nscript_location = %(here)s/x\n[shop_db]\nversion_locations = %(here)s/a\n"
+        "[stock_db]\nversion_locations = %(here)s/b\n[loggers]\nkeys = root\n"
+    )
+
+    absent = advise(
+        NO_CONFIGURATION, 255, replace(target, command=("nowhere/alembic", "-c", "x.ini", "upgrade", "head"))
+    )
+    several = advise(
+        NO_CONFIGURATION, 255, replace(target, command=("nowhere/alembic", "-cseveral.ini", "upgrade", "head"))
+    )
+
+    assert absent.text.startswith(f"there is no x.ini in {tmp_path}: ")
+    assert several.text == (
+        "several.ini has the sections shop_db and stock_db: name one, as in alembic -c several.ini -n shop_db upgrade head"
+    )
+
+
+def test_a_script_location_that_counts_from_elsewhere_is_told(tmp_path: Path) -> None:
+    write_project(tmp_path / "deploy", {}, env="")
+    words = "FAILED: Path doesn't exist: migrations.  Please use the 'init' command to create a new scripts folder.\n"
+    (tmp_path / "deploy" / "migrations").mkdir(exist_ok=True)
+    target = Target(("nowhere/alembic", "-c", "deploy/alembic.ini", "upgrade", "head"), directory=tmp_path)
+
+    assert f"go to {tmp_path / 'deploy'}" in advise(words, 255, target).text
+    assert "go to" not in advise(words.replace("migrations", "elsewhere"), 255, target).text
+
+
+def test_a_configuration_without_a_url_is_given_one(tmp_path: Path) -> None:
+    words = 'File "sqlalchemy/engine/create.py", line 9, in engine_from_config\n    url = options.pop("url")\nKeyError: \'url\'\n'
+
+    target = project(tmp_path, "")
+
+    assert advise(words, 1, target).options == ("--set", "sqlalchemy.url={url}")
+    assert advise("KeyError: 'url'\n", 1, target).options == ()
+
+
 NO_DRIVER = "ModuleNotFoundError: No module named 'psycopg2'\n"
 NO_SYNC = "sqlalchemy.exc.MissingGreenlet: greenlet_spawn has not been called\n"
 SET = {"sqlalchemy.url": "{url+psycopg}"}
@@ -170,7 +256,7 @@ def test_an_option_is_set_in_the_commands_own_process(tmp_path: Path, section: s
     ("found", "is_async", "named", "driver"),
     [
         ([], False, "", ""),
-        (["asyncpg"], False, "", ""),
+        (["asyncpg"], False, "", "asyncpg"),
         (["asyncpg", "psycopg"], False, "", "psycopg"),
         (["psycopg2", "psycopg"], False, "", "psycopg2"),
         (["psycopg2"], False, "pg8000", "pg8000"),

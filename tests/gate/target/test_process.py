@@ -29,6 +29,12 @@ from tests.gate.projects import target
             'sqlalchemy.exc.IntegrityError: (psycopg2.errors.UniqueViolation) duplicate key value violates\nunique constraint "x"\nDETAIL:  Key\n',
             'sqlalchemy.exc.IntegrityError: (psycopg2.errors.UniqueViolation) duplicate key value violates unique constraint "x"',
         ),
+        (
+            " Usage: shop db [OPTIONS]\n╭─ Error ─────────╮\n│ Missing option  │\n│ '--url'.        │\n╰─────────────────╯\n",
+            "Missing option '--url'.",
+        ),
+        ("+- Error -+\n| No such |\n| command |\n+---------+\n", "No such command"),
+        ("| a | b |\n", "| a | b |"),
         ("12:00 1 ERROR shop Traceback\n12:00 1 ERROR shop ValueError: no\n12:00 1 ERROR shop\n", "ValueError: no"),
         (
             "ERROR: (psycopg2.errors.UniqueViolation) no\nDETAIL:  Key\n\n[SQL: CREATE]\n(Background on this error at: x)\n",

@@ -8,34 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.gate.target import variable_names
+from app.gate.target.variable_names import OF_A_DATABASE, OF_A_URL, words_of
+
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*")
-_OF_A_DATABASE = frozenset(
-    [
-        "DATABASE",
-        "DATABASES",
-        "DB",
-        "POSTGRES",
-        "POSTGRESQL",
-        "PG",
-        "PSQL",
-        "SQL",
-        "SQLALCHEMY",
-        "ALEMBIC",
-        "MIGRATION",
-        "MIGRATIONS",
-        "RDS",
-    ]
-)
-_OF_A_URL = frozenset(["URL", "URI", "DSN", "CONNECTION", "CONN", "STRING", "DATABASE", "DB"])
-# The last word of a variable's name: the placeholder for its value.
-_PARTS = {
-    **dict.fromkeys(("HOST", "HOSTNAME", "SERVER", "ADDRESS"), "host"),
-    "PORT": "port",
-    **dict.fromkeys(("USER", "USERNAME", "LOGIN"), "user"),
-    **dict.fromkeys(("PASSWORD", "PASS", "PASSWD", "PWD"), "password"),
-    **dict.fromkeys(("DB", "NAME", "DATABASE", "DBNAME"), "database"),
-}
-_OF_LIBPQ = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGPASSWORD": "password", "PGDATABASE": "database"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +26,7 @@ class Variable:
 
     @property
     def words(self) -> list[str]:
-        return [word for word in self.name.split("_") if word]
+        return words_of(self.name)
 
 
 def read_variables(path: Path) -> list[Variable]:
@@ -176,7 +152,7 @@ def choose_url(variables: Sequence[Variable]) -> Variable | None:
 
 def _is_url(variable: Variable) -> bool:
     *others, last = variable.words
-    return last in ("URL", "URI", "DSN", "STRING") and (bool(_OF_A_DATABASE & set(others)) or _is_dsn(variable))
+    return last in ("URL", "URI", "DSN", "STRING") and (bool(OF_A_DATABASE & set(others)) or _is_dsn(variable))
 
 
 def _is_dsn(variable: Variable) -> bool:
@@ -185,18 +161,12 @@ def _is_dsn(variable: Variable) -> bool:
 
 def choose_parts(variables: Sequence[Variable]) -> dict[str, Variable]:
     """{"host": …, "database": …}: the variables that hold the parts of the URL. Empty if they are not to be found."""
-    groups: dict[str, dict[str, Variable]] = {}
-    for each in variables:
-        *others, last = each.words
-        if each.name in _OF_LIBPQ:
-            groups.setdefault("PG", {}).setdefault(_OF_LIBPQ[each.name], each)
-        elif last in _PARTS and _OF_A_DATABASE & set(others):
-            groups.setdefault("_".join(others), {}).setdefault(_PARTS[last], each)
-    found = max(groups.values(), key=len, default={})
-    return found if len(found) >= 3 and found.keys() & {"host", "database"} else {}
+    by_name = {each.name: each for each in reversed(variables)}  # the first of each name
+    chosen = variable_names.choose_parts(each.name for each in variables)
+    return {part: by_name[name] for part, name in chosen.items()}
 
 
 def choose_only_one(variables: Sequence[Variable]) -> Variable | None:
     """The variable that is about a database, if there is one alone, whatever it is called: APP_DB."""
-    found = {each.name: replace(each) for each in variables if {*each.words} & (_OF_A_DATABASE | _OF_A_URL)}
+    found = {each.name: replace(each) for each in variables if {*each.words} & (OF_A_DATABASE | OF_A_URL)}
     return next(iter(found.values())) if len(found) == 1 else None

@@ -14,6 +14,7 @@ it would.
     metadata        the project's models: unchanged, unregistered
     history         the scripts on disk, and the plan
     options         options of the Alembic configuration that the gate sets
+    settings        the variables that pydantic's settings classes look for
 """
 
 from __future__ import annotations
