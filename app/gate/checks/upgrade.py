@@ -5,7 +5,8 @@ Catches
     the one that fails is reported, and not those behind it. Also a command that succeeds but leaves nothing of what it
     did, or something else each time. As warnings: a revision that applies only in the same run of the command as those
     before it, and not release by release; a statement that PostgreSQL allows to superusers alone; and a statement that
-    fails and whose error the script swallows. As a notice: a name of more than 63 bytes, which PostgreSQL cuts.
+    fails and whose error the script swallows. As a notice: one that makes what is there already, with its error
+    swallowed, and a name of more than 63 bytes, which PostgreSQL cuts.
 
 Why it hurts
     A new environment, a developer's machine and every test database are built by running the whole history. Once one
@@ -69,9 +70,10 @@ from app.gate.checks.support.another_way import another_way
 from app.gate.checks.support.cut_names import names_cut
 from app.gate.checks.support.failures import exists_already, explain, failure_detail, is_missing
 from app.gate.checks.support.naming import failure_reason, noun, principal
-from app.gate.checks.support.refused import needs_of_superuser, swallowed_errors
+from app.gate.checks.support.refused import needs_of_superuser
 from app.gate.checks.support.schema import Schema, SchemaHistory
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object
+from app.gate.checks.support.swallowed import swallowed_errors
 from app.gate.postgres import sqlstates
 from app.gate.recording.model import AlternativePath, Change, Evidence, Failure, Recording, Revision, Step
 from app.gate.recording.names import full_name

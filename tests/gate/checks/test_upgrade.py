@@ -153,8 +153,8 @@ TRIGGERS = failure(
 )
 
 
-def went_on(*, refused=(), swallowed=()):
-    gone = trip("a1")
+def went_on(name="a1", *, refused=(), swallowed=()):
+    gone = trip(name)
     assert gone.up is not None
     return replace(gone, up=replace(gone.up, refused=tuple(refused), swallowed=tuple(swallowed)))
 
@@ -240,6 +240,50 @@ def test_statements_of_one_line_are_one_finding_and_those_of_another_line_anothe
 
     assert first.message.startswith("a1 continues after 3 statements that failed")
     assert second.line == 20
+
+
+THERE = [
+    failure('column "note" of relation "users" already exists', sqlstate="42701", sql="ALTER TABLE users ADD note text", line=14),
+    failure('relation "ix_users" already exists', sqlstate="42P07", sql="CREATE INDEX ix_users ON users (id)", line=20),
+]  # fmt: skip
+
+
+def test_what_is_made_although_it_is_there_is_one_notice_for_a_revision():
+    [finding] = examine(recording(went_on(swallowed=THERE)))
+
+    assert finding.message == (
+        'a1 makes what is there already, and swallows the error: column "note" of relation "users" already exists (and 1 more'
+        " statement)."
+    )
+    assert (finding.revision, finding.line, finding.severity) == ("a1", 14, Severity.NOTICE)
+
+
+def test_where_many_revisions_make_what_is_there_it_is_one_notice():
+    names = ["a1", "b2", "c3", "d4"]
+    trips = [went_on(name, swallowed=THERE) for name in names]
+    revisions = [revision(name) for name in names]
+
+    [finding] = examine(recording(*trips, revisions=revisions))
+    some = list(examine(recording(*trips[:3], revisions=revisions[:3])))
+
+    assert finding.message == "4 revisions make what is there already, and swallow the error: a1, b2, c3 and d4."
+    assert (finding.revision, finding.is_of_all) == (None, True)
+    assert '- d4: column "note" of relation "users" already exists and relation "ix_users" already exists' in str(
+        finding.detail
+    )
+    assert [each.revision for each in some] == names[:3]
+
+
+def test_what_is_dropped_and_is_not_there_stays_a_warning():
+    missing = failure(
+        'constraint "uq" of relation "users" does not exist',
+        sqlstate="42704",
+        sql="ALTER TABLE users DROP CONSTRAINT uq",
+    )
+
+    [finding] = examine(recording(went_on(swallowed=[missing])))
+
+    assert finding.severity is Severity.WARNING
 
 
 def test_stays_quiet_about_both_in_revisions_that_are_on_the_base():

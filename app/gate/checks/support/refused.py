@@ -1,5 +1,4 @@
-"""Statements that PostgreSQL refused, and after which the upgrade continued: as a superuser, or because the script
-swallowed the error."""
+"""Statements that PostgreSQL refused to an ordinary role, and after which the upgrade continued as a superuser."""
 
 from __future__ import annotations
 
@@ -10,7 +9,6 @@ from app.gate.checks.base import Finding
 from app.gate.checks.support.locks import upgrades
 from app.gate.checks.support.naming import failure_reason
 from app.gate.checks.support.script import python
-from app.gate.checks.support.subjects import cause, together
 from app.gate.postgres.extensions import is_of_hosted_extension
 from app.gate.recording.model import Failure, Recording
 from app.gate.report.verdict import Severity
@@ -28,7 +26,7 @@ def needs_of_superuser(recording: Recording) -> Iterator[Finding]:
             severity=Severity.WARNING,
         )
     for revision, step, _ in upgrades(recording):
-        refused = _different(each for each in step.refused if not is_of_hosted_extension(each.sql or ""))
+        refused = different(each for each in step.refused if not is_of_hosted_extension(each.sql or ""))
         if refused:
             yield _superuser_finding(revision.revision, refused)
 
@@ -40,50 +38,22 @@ def _superuser_finding(revision: str, refused: Sequence[Failure]) -> Finding:
         f"{revision} applies only as a superuser, which no user of a hosted database is: {failure_reason(refused[0])}{more}.",
         "superuser",
         revision=revision,
-        detail=_detail(refused),
+        detail=refusals(refused),
         help="\n\n".join(list(advice)[:3]),
         line=refused[0].line,
         severity=Severity.WARNING,
     )
 
 
-def swallowed_errors(recording: Recording) -> Iterator[Finding]:
-    """One finding for each line of a script whose statement fails and whose error the script swallows."""
-    for revision, step, _ in upgrades(recording):
-        by_line: dict[int | None, list[Failure]] = {}
-        for failure in step.swallowed:
-            by_line.setdefault(failure.line, []).append(failure)
-        for line, failures in by_line.items():
-            yield _swallowed_finding(revision.revision, line, _different(failures))
-
-
-def _swallowed_finding(revision: str, line: int | None, failures: Sequence[Failure]) -> Finding:
-    what = "a statement that failed" if len(failures) == 1 else f"{len(failures)} statements that failed"
-    return Finding(
-        f"{revision} continues after {what}, as if nothing were wrong: {failure_reason(failures[0])}.",
-        together(f"swallows {cause(each)} {_beginning(each)}" for each in failures),
-        revision=revision,
-        detail=_detail(failures),
-        help=_SWALLOWED,
-        line=line,
-        severity=Severity.WARNING,
-    )
-
-
-def _different(failures: Iterator[Failure] | Sequence[Failure]) -> list[Failure]:
+def different(failures: Iterator[Failure] | Sequence[Failure]) -> list[Failure]:
     """The failures, each statement once."""
     return list({(each.sql or each.message): each for each in reversed(list(failures))}.values())[::-1]
 
 
-def _detail(failures: Sequence[Failure]) -> str:
+def refusals(failures: Sequence[Failure]) -> str:
     if len(failures) == 1:
         return (failures[0].sql or failures[0].message).strip()
     return bulleted(f"{' '.join((each.sql or '').split())}: {failure_reason(each)}" for each in failures)
-
-
-def _beginning(failure: Failure) -> str:
-    """`ALTER TABLE orders`, which tells one statement from another."""
-    return " ".join((failure.sql or "").split()[:3])
 
 
 # What to do instead, by what the statement asks for: the words of PostgreSQL may be in any language.
@@ -131,7 +101,3 @@ def _advice(failure: Failure) -> str:
 
 
 _OTHERWISE = "Do it without: or have the server's administrator do it before the upgrade, and let the revision check that it is done."
-_SWALLOWED = (
-    "What failed is missing from the schema, and the revision counts as applied. If the error is expected, have PostgreSQL not raise it "
-    "(IF EXISTS, IF NOT EXISTS, ON CONFLICT), or look first (sa.inspect(op.get_bind())); if not, let it end the upgrade."
-)
