@@ -8,6 +8,7 @@ scaling   the gate on longer and longer histories, and the exponent of the power
 memory    what the gate and the processes that it starts keep in memory, PostgreSQL left out
 base      the gate with `--base` and one new revision, on longer and longer histories, with as many tables everywhere
           and with more and more (see branch.py)
+running   the same with the proof of the running code and without it (see running.py)
 profile   what the processor time of the gate goes to, by process and by kind of question (see profiling.py): only if asked for
 hazards   what the gate and the linters of the package index say of the labelled migrations (see hazards.py)
 peers     what the gate and other linters say of migrations that others have labelled (see peers.py): only with --corpus
@@ -28,11 +29,21 @@ from math import log
 from pathlib import Path
 
 from app.gate.server.throwaway import Server, throwaway_server
-from tests.bench import branch, hazards, peers, profiling, service
+from tests.bench import branch, hazards, peers, profiling, running, service
 from tests.bench.history import write_history
 from tests.bench.memory import Peak, run_watched
 from tests.bench.overproof import UPGRADE, clean_environment, overproof, time_command
-from tests.bench.page import HAZARDS, PROFILE, SERVICE, TEN_CHECKS, Comparison, Figures, write_page, write_section
+from tests.bench.page import (
+    HAZARDS,
+    PROFILE,
+    RUNNING,
+    SERVICE,
+    TEN_CHECKS,
+    Comparison,
+    Figures,
+    write_page,
+    write_section,
+)
 
 
 class Contestant:
@@ -121,9 +132,9 @@ def weigh(project: Path, server: Server) -> Peak:
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tox -e bench --", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short histories, one round, nothing written")
-    parts = ["compare", "scaling", "memory", "base", "hazards", "service", "peers", "profile"]
+    parts = ["compare", "scaling", "memory", "base", "running", "hazards", "service", "peers", "profile"]
     parser.add_argument(
-        "--part", choices=parts, help="one part only, nothing written (but for peers, profile and service)"
+        "--part", choices=parts, help="one part only, nothing written (but for peers, profile, running and service)"
     )
     parser.add_argument("--corpus", type=Path, help="a checkout of MigrationPilot's repository, for the part peers")
     parser.add_argument("--rounds", type=int, default=5, help="of the parts on histories (default: 5)")
@@ -144,6 +155,11 @@ def write_part(asked: argparse.Namespace, server: Server, folder: Path) -> None:
         print(text)
         if not asked.quick:
             write_section(PROFILE, text)
+    elif asked.part == "running":
+        text = running.measure(folder, 25 if asked.quick else 100, server, 1 if asked.quick else asked.rounds)
+        print(text)
+        if not asked.quick:
+            write_section(RUNNING, text)
     else:
         write_section(SERVICE, service.measure(server))
 
@@ -158,7 +174,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="overproof-bench-") as folder,
         throwaway_server(asked.database_url) as server,
     ):
-        if asked.part in ("peers", "profile", "service"):
+        if asked.part in ("peers", "profile", "running", "service"):
             write_part(asked, server, Path(folder))
             return
         projects = {}
@@ -185,8 +201,10 @@ def main() -> None:
         if asked.part == "hazards" or (asked.part is None and not asked.quick):
             print("hazards")
             section = hazards.measure(server, Path(folder))
-        load = ""
+        of_running = load = ""
         if asked.part is None and not asked.quick:
+            print("running")
+            of_running = running.measure(Path(folder), scaled[0], server, rounds)
             print("service")
             load = service.measure(server)
         if asked.corpus and not asked.quick:
@@ -195,9 +213,10 @@ def main() -> None:
     print()
     print(figures.text())
     print(section.text() if section else "")
-    print(load)
+    print(of_running, load, sep="\n")
     if not asked.quick and not asked.part:
         write_page(figures, os.environ.get("OVERPROOF_BENCH_COMMAND", "tox -e bench"))
+        write_section(RUNNING, of_running)
         write_section(HAZARDS, section.text() if section else "")
         write_section(SERVICE, load)
 

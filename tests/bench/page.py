@@ -17,6 +17,7 @@ TEN_CHECKS = "the gate with its ten checks of history and schema"
 HAZARDS = "Hazards"  # the section of hazards.py
 PROFILE = "What the time goes to"  # the section of profiling.py
 SERVICE = "The record"  # the section of service.py
+RUNNING = "The running code"  # the section of running.py
 
 INTRODUCTION = """\
 # Benchmarks
@@ -116,7 +117,7 @@ def write_page(figures: Figures, command: str) -> None:
         postgres=figures.postgres,
         versions=describe_versions("alembic", "SQLAlchemy", "pytest", "pytest-alembic"),
     )
-    kept = [section for title in (PROFILE, HAZARDS) if (section := _find_section(title))]
+    kept = [section for title in (RUNNING, PROFILE, HAZARDS) if (section := _find_section(title))]
     PAGE.write_text("\n".join([introduction, figures.text(), *kept]))
 
 

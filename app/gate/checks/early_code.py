@@ -56,4 +56,5 @@ def examine(recording: Recording) -> Iterator[Finding]:
     )
 
 
-CHECK = Check(id="early-code", severity=Severity.NOTICE, examine=examine, needs=frozenset({Evidence.RUNNING}))
+_NEEDS = frozenset({Evidence.RUNNING, Evidence.TOO_EARLY})
+CHECK = Check(id="early-code", severity=Severity.NOTICE, examine=examine, needs=_NEEDS)

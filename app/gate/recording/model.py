@@ -190,6 +190,7 @@ class Evidence(StrEnum):
     CONCURRENT = "concurrent"  # and `whole_command`
     UNREGISTERED = "unregistered"
     RUNNING = "running"
+    TOO_EARLY = "too_early"  # of `running`, also where nothing breaks
     OTHER_HISTORY = "other_history"  # with --same-schema-as
 
 

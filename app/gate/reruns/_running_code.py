@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from app.gate.errors import CannotVerify, CommandExited, ServerUnavailable, StepTimedOut
 from app.gate.history.checkout import Checkout, check_out
 from app.gate.history.paths import repository_root
-from app.gate.recording.model import Direction
+from app.gate.recording.model import Direction, Evidence
 from app.gate.recording.running import ModelColumn, ModelTable, RefusedStatement, RunningCode
 from app.gate.reruns._pool import JobPool
 from app.gate.reruns._prover import Prover
@@ -112,7 +112,7 @@ def _prove(
     else:
         found = find_revisions(walk, runner, prover, refused) if refused else []
     too_early = None
-    if walk.models is not None:
+    if walk.models is not None and (found or Evidence.TOO_EARLY in walk.evidence):
         ahead = Prover(walk.models["tables"], walk.models["statements"], walk.models["search_path"], role, changed)
         too_early = tuple(ahead.refused_by(old, ahead.accepted_by(new)).values())
     commit = walk.arrival.base.commit if walk.arrival.base else ""

@@ -14,7 +14,7 @@ from app.gate.server.throwaway import Server
 from tests.gate.history.test_git_base import git
 from tests.gate.projects import script, target, write_project
 
-EVIDENCE = frozenset({Evidence.LOCKS, Evidence.RUNNING})
+EVIDENCE = frozenset({Evidence.LOCKS, Evidence.RUNNING, Evidence.TOO_EARLY})
 MODELS = """
     import os
 
