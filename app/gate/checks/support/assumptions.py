@@ -8,7 +8,7 @@ statements do to the rows before is part of it. Where no expression says what a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from app.gate.checks.support import assumed_bounds, assumed_domains, assumed_types
@@ -37,12 +37,22 @@ def find_assumption(recording: Recording, trip: RoundTrip, failure: Failure, pla
         if place.table is None:
             return None
         place, failure = _where_it_was_asked(recording, trip, failure, place)
-        older = Older(trip, place.table or "", failure.sql)
+        older = Older(trip, place.table or "", failure.sql, _counter(recording, trip))
         if older.table is None:
             return None
         return _find_rows(recording, trip, failure, place, older)
     except UnknownRows:
         return None
+
+
+def _counter(recording: Recording, trip: RoundTrip) -> Callable[[str], int | None]:
+    """How many columns a table had before the revision."""
+
+    def count(table: str) -> int | None:
+        schema = SchemaHistory(recording).before(trip.revision)
+        return sum(key.kind == "column" and table_of(key) == table for key in schema.objects) or None
+
+    return count
 
 
 def _where_it_was_asked(recording: Recording, trip: RoundTrip, failure: Failure, place: Place) -> tuple[Place, Failure]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from app.gate.checks.support.column_order import CountColumns, filled_columns
+from app.gate.checks.support.joined_updates import columns_in, is_changed_by, joined_value, requalified
 from app.gate.checks.support.naming import tables_made_by
 from app.gate.checks.support.sql_text import clauses, enclosed, names_in, replace_names, split_list
 from app.gate.checks.support.statements import without_comments
@@ -18,10 +20,10 @@ _PLACE_OF_NEW = _PLACE.replace("<schema>", "<new_schema>").replace("<table>", "<
 _CHANGES_ROWS = re.compile(
     rf"\s*(?:UPDATE|INSERT\s+INTO|MERGE\s+INTO|DELETE\s+FROM|TRUNCATE(?:\s+TABLE)?)\s+{_PLACE}", re.IGNORECASE
 )
-_UPDATE = re.compile(rf"\s*UPDATE\s+{_PLACE}\s+SET\b", re.IGNORECASE)
+_UPDATE = re.compile(rf"\s*UPDATE\s+{_PLACE}(?:\s+(?:AS\s+)?(?!SET\b)(?P<alias>{_NAME}))?\s+SET\b", re.IGNORECASE)
 _DELETE = re.compile(rf"\s*DELETE\s+FROM\s+{_PLACE}\s*(?:WHERE\b|;|\Z)", re.IGNORECASE)
 _SOURCE = re.compile(
-    rf"(?P<start>\s*(?:INSERT\s+INTO\s+{_PLACE}\s*\((?P<columns>[^()]*)\)|CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_PLACE_OF_NEW}\s+AS)\s*)"
+    rf"(?P<start>\s*(?:INSERT\s+INTO\s+{_PLACE}\s*(?:\((?P<columns>[^()]*)\))?|CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_PLACE_OF_NEW}\s+AS)\s*)"
     r"(?=\(?\s*(?:SELECT|WITH)\b)",
     re.IGNORECASE,
 )
@@ -42,7 +44,10 @@ class Older:
     Raises UnknownRows where the statements before `until` do to the rows what no expression says.
     """
 
-    def __init__(self, trip: RoundTrip, table: str, until: str | None = None) -> None:
+    def __init__(
+        self, trip: RoundTrip, table: str, until: str | None = None, count_columns: CountColumns = lambda table: None
+    ) -> None:
+        """`count_columns` says how many a table had before the revision."""
         changes, renamed = (trip.up.changes, trip.up.renamed) if trip.up is not None else ((), ())
         former = {full_name(each.after): full_name(each.before) for each in renamed if each.after.kind == "table"}
         is_new = table in tables_made_by(trip)
@@ -68,9 +73,11 @@ class Older:
         self.is_extended = False  # the revision inserts rows
         statements = [*_before(trip, until), *([without_comments(until)] if until else [])]
         if self.table is None:
-            statements = self._take_source(table, statements)
+            statements = self._take_source(table, statements, count_columns)
+        self._earlier: list[str] = []
         for sql in statements:
             self._note(sql, {table, self.table or table}, is_last=sql is statements[-1] and until is not None)
+            self._earlier.append(sql)
 
     def column(self, name: str) -> str | None:
         """None if the revision adds it."""
@@ -135,7 +142,7 @@ class Older:
         """Whether its rows are those of a table, which have a ctid."""
         return self._source is None
 
-    def _take_source(self, table: str, statements: list[str]) -> list[str]:
+    def _take_source(self, table: str, statements: list[str], count_columns: CountColumns) -> list[str]:
         """Where one query fills a new table, its rows are those of the query. Returns the other statements."""
         sources = [(sql, found) for sql in statements if (found := _SOURCE.match(sql)) and table in _tables_of(found)]
         if len(sources) != 1:
@@ -146,6 +153,11 @@ class Older:
             r"\bON\s+CONFLICT\b|\bRETURNING\b|\bWITH\s+(?:NO\s+)?DATA\b", query, re.IGNORECASE
         ):
             return statements
+        if listed is None and not found["new_table"]:
+            filled = filled_columns(table, query, statements[: statements.index(filling)], count_columns)
+            if filled is None:
+                return statements
+            listed = ", ".join(map(quote, filled))
         self.table, self._source = table, (f"({query})", f" ({listed})" if listed else "")
         names = [name_of(each) for each in split_list(listed or "")]
         self._columns = {name: name if not names or name in names else None for name in self._columns}
@@ -172,8 +184,9 @@ class Older:
         sql = sql.replace("%%", "%").rstrip("; \n")
         if _DELETE.match(sql):
             self._note_deletion(clauses(sql, "WHERE", "RETURNING").get("WHERE"))
-        elif _UPDATE.match(sql):
-            self._note_update(clauses(sql, "SET", "FROM", "WHERE", "RETURNING"))
+        elif (update := _UPDATE.match(sql)) is not None:
+            names = {name_of(name) for name in (update["table"], update["alias"]) if name}
+            self._note_update(clauses(sql, "SET", "FROM", "WHERE", "RETURNING"), names)
         elif is_last or not re.match(r"\s*INSERT\b", sql, re.IGNORECASE):
             raise UnknownRows(sql)
         else:
@@ -196,28 +209,47 @@ class Older:
             raise UnknownRows(condition)
         self._deleted.append(f"{enclosed(former)} IS NOT TRUE")
 
-    def _note_update(self, parts: dict[str, str]) -> None:
-        condition = parts.get("WHERE")
-        former = self.expression(condition) if condition else None
-        if "FROM" in parts or (condition and former is None):
+    def _note_update(self, parts: dict[str, str], names: set[str]) -> None:
+        """`names`: those of the table in the statement."""
+        is_joined, condition = "FROM" in parts, parts.get("WHERE", "")
+        if is_joined and (not condition or is_changed_by(self._earlier, parts["FROM"])):
             raise UnknownRows(str(parts))
+        qualifier = quote((self.table or "").partition(".")[2]) if is_joined else ""
+        former = self._in_update(condition, names, qualifier) if condition else None
         values, new_values = dict(self._values), dict(self._new_values)
         for assignment in split_list(parts.get("SET", "")):
             found = _ASSIGNMENT.match(assignment)
             if found is None:
                 raise UnknownRows(assignment)
-            name, value = name_of(found["column"]), self.expression(found["value"])
+            name, value = name_of(found["column"]), self._in_update(found["value"], names, qualifier)
             column = self.column(name)
-            if value is None or (column is None and name in self._defaults):
+            if column is None and name in self._defaults:
                 raise UnknownRows(assignment)
             if column is None:
                 now = self._new_values.get(name, "NULL")
             else:
                 now = self._values.get(column, quote(column))
-            is_all = former is None or _makes_no_difference(former, now, value)
-            changed = value if is_all else f"CASE WHEN {former} THEN {value} ELSE {now} END"
+            if is_joined:
+                changed = joined_value(value, parts["FROM"], former or "", now)
+            elif former is None or _makes_no_difference(former, now, value):
+                changed = value
+            else:
+                changed = f"CASE WHEN {former} THEN {value} ELSE {now} END"
             (new_values if column is None else values)[name if column is None else column] = changed
         self._values, self._new_values = values, new_values
+
+    def _in_update(self, text: str, names: set[str], qualifier: str) -> str:
+        """An expression of an UPDATE in the older names. With a qualifier, columns of other tables may be in it."""
+        text = requalified(text, names, qualifier)
+        if not qualifier:
+            former = self.expression(text)
+        else:
+            of_ours = columns_in(text, qualifier)
+            is_as_before = all(self.column(name) == name and name not in self._values for name in of_ours)
+            former = text if is_as_before else None
+        if former is None:
+            raise UnknownRows(text)
+        return former
 
 
 def _operand(value: str) -> str:

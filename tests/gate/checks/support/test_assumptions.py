@@ -174,10 +174,18 @@ def test_an_update_into_a_key_assumes_that_its_values_stay_apart(connection):
     "upgrade",
     [
         ["ALTER TABLE t ADD b integer DEFAULT -1", "ALTER TABLE t ADD CONSTRAINT ck CHECK (b >= 0)"],
-        ["UPDATE t SET n = o.n FROM t AS o WHERE o.id = t.id + 1", "ALTER TABLE t ALTER n SET NOT NULL"],
+        [
+            "UPDATE t SET a = lower(a)",
+            "UPDATE t SET n = o.n FROM t AS o WHERE o.id = t.id + 1",
+            "ALTER TABLE t ALTER n SET NOT NULL",
+        ],
         ["DO $$ BEGIN UPDATE t SET n = 1 WHERE n > 1; END $$", "ALTER TABLE t ALTER n SET NOT NULL"],
         ["ALTER TABLE t ALTER a TYPE integer USING length(a)::text::date - '2000-01-01'::date"],
-        ["CREATE TABLE u (a text)", "INSERT INTO u SELECT a FROM t", "ALTER TABLE u ALTER a SET NOT NULL"],
+        [
+            "CREATE TABLE u (a text)",
+            "INSERT INTO u WITH x AS (SELECT a FROM t) SELECT a FROM x",
+            "ALTER TABLE u ALTER a SET NOT NULL",
+        ],
     ],
     ids=["rule for a new column", "of other rows", "in a block", "worked out", "new table"],
 )

@@ -159,6 +159,33 @@ ROWS = {
     "new table that is filled with NULLs": Rule(
         T, ("CREATE TABLE u (k text NOT NULL)", "INSERT INTO u (k) SELECT a FROM t")
     ),
+    "new table that is filled without a list of columns": Rule(
+        T, ("CREATE TABLE u (k integer, m text NOT NULL, x integer)", "INSERT INTO u SELECT id, a FROM t WHERE n <> 3")
+    ),
+    "new table that is a copy": Rule(
+        T,
+        (
+            "CREATE TABLE u (id integer, a text, n integer, d numeric, f float, s int4range, b integer DEFAULT 1)",
+            "INSERT INTO u SELECT * FROM t",
+            "ALTER TABLE u ALTER d SET NOT NULL",
+        ),
+    ),
+    "UPDATE from another table": Rule(
+        f"{T}; CREATE TABLE p (y integer PRIMARY KEY, x text); INSERT INTO p VALUES (1, 'a'), (2, NULL)",
+        ("UPDATE t SET a = p.x FROM p WHERE p.y = t.n", "ALTER TABLE t ALTER a SET NOT NULL"),
+    ),
+    "new column from another table": Rule(
+        f"{T}; CREATE TABLE p (y integer PRIMARY KEY, x text); INSERT INTO p VALUES (1, 'a'), (2, NULL)",
+        (
+            "ALTER TABLE t ADD b text",
+            "UPDATE t AS o SET b = q.x FROM p AS q WHERE q.y = o.n AND o.a IS NOT NULL",
+            "ALTER TABLE t ALTER b SET NOT NULL",
+        ),
+    ),
+    "UPDATE from another table that fails itself": Rule(
+        f"CREATE TABLE p (y integer PRIMARY KEY, x text); INSERT INTO p VALUES (1, 'a'), (2, NULL); {T[:-1]}, b text NOT NULL DEFAULT '')",
+        ("UPDATE t SET b = x FROM p WHERE y = n",),
+    ),
     "new table with references": Rule(
         P,
         (

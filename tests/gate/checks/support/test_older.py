@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.gate.checks.support.column_order import filled_columns
 from app.gate.checks.support.older import Older, UnknownRows
 from app.gate.checks.support.sql_text import clauses, enclosed, in_parentheses, split_list
 from tests.gate.checks.builders import statement, trip
@@ -32,6 +33,19 @@ def held(update: str, column: str = "a") -> str | None:
         ("UPDATE t SET n = 1, a = concat(a, ',', n)", "concat(a, ',', n)"),
         ("UPDATE t SET a = a || '%%'", "a || '%'"),
         ("UPDATE t SET n = 1", "a"),
+        ("UPDATE t AS x SET a = lower(x.b) WHERE x.n > t.m", "CASE WHEN n > m THEN lower(b) ELSE a END"),
+        ("UPDATE t x SET a = x.b", "b"),
+        (
+            "UPDATE t SET a = u.b FROM u WHERE u.id = t.n",
+            "CASE WHEN EXISTS (SELECT FROM u WHERE u.id = t.n) THEN (SELECT u.b FROM u WHERE u.id = t.n) ELSE a END",
+        ),
+        (
+            "UPDATE public.t AS x SET a = y.b FROM u AS y JOIN v ON v.x = y.b WHERE y.id = x.n",
+            (
+                "CASE WHEN EXISTS (SELECT FROM u AS y JOIN v ON v.x = y.b WHERE y.id = t.n)"
+                " THEN (SELECT y.b FROM u AS y JOIN v ON v.x = y.b WHERE y.id = t.n) ELSE a END"
+            ),
+        ),
         ("UPDATE u SET a = 'x'", "a"),
         ("INSERT INTO u (a) SELECT a FROM t", "a"),
         ("ALTER TABLE t ADD UNIQUE (a)", "a"),
@@ -46,7 +60,7 @@ def test_an_update_says_what_its_column_holds(update: str, value: str | None) ->
     "update",
     [
         "UPDATE t SET a = u.b FROM u",
-        "UPDATE t SET a = u.b FROM u WHERE t.a IS DISTINCT FROM u.b",
+        "UPDATE t SET a = u.b, n = %(value)s FROM u WHERE u.id = t.n",
         "UPDATE t SET a = %(value)s",
         "UPDATE t SET a = $1",
         "UPDATE t SET a = :value",
@@ -61,6 +75,39 @@ def test_an_update_says_what_its_column_holds(update: str, value: str | None) ->
 def test_what_other_rows_or_the_driver_give_is_not_known(update: str) -> None:
     with pytest.raises(UnknownRows):
         held(update)
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    ["UPDATE u SET b = 'x'", "CREATE TABLE u (id integer, b text)", "UPDATE t SET n = 1", 'ALTER TABLE "u" ADD b text'],
+)
+def test_what_a_join_gives_is_not_known_where_an_earlier_statement_has_changed_it(earlier: str) -> None:
+    joined = "UPDATE t SET a = u.b FROM u WHERE u.id = t.n"
+
+    with pytest.raises(UnknownRows):
+        Older(trip(statements=[statement(earlier), statement(joined), statement("SELECT 1")]), "public.t", "SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("create", "query", "columns"),
+    [
+        ("CREATE TABLE n (k text, m integer)", "SELECT a, b FROM t", ["k", "m"]),
+        ('CREATE TABLE IF NOT EXISTS public.n (\n\tk text, \n\t"M" numeric(2, 1))', "SELECT a FROM t", ["k"]),
+        ("CREATE TABLE n (k text, m integer, CHECK (m > 0), PRIMARY KEY (k))", "(SELECT DISTINCT f(a, b), 1)", ["k", "m"]),
+        ("CREATE TABLE n (k text, m integer)", "SELECT * FROM only_two AS t WHERE true", ["k", "m"]),
+        ("CREATE TABLE n (k text)", "SELECT * FROM only_two", None),
+        ("CREATE TABLE n (k text, m integer)", "SELECT t.* FROM only_two AS t", None),
+        ("CREATE TABLE n (k text, m integer)", "SELECT * FROM only_two, other", None),
+        ("CREATE TABLE n (k text, m integer)", "WITH x AS (SELECT 1) SELECT 1 FROM x", None),
+        ("CREATE TABLE n (LIKE t)", "SELECT a FROM t", None),
+        ("CREATE TABLE n (k text) INHERITS (t)", "SELECT a FROM t", None),
+        ("CREATE TABLE n (k text); ALTER TABLE n ADD m integer", "SELECT a FROM t", None),
+        ("CREATE TABLE n (k text); ALTER TABLE only_two DROP x", "SELECT * FROM only_two", None),
+        ("CREATE TABLE other (k text)", "SELECT a FROM t", None),
+    ],
+)  # fmt: skip
+def test_an_insert_without_a_list_fills_the_first_columns(create: str, query: str, columns: list[str] | None) -> None:
+    assert filled_columns("public.n", query, create.split("; "), {"public.only_two": 2}.get) == columns
 
 
 @pytest.mark.parametrize(
