@@ -224,17 +224,16 @@ def _in_order(catalog: Catalog, rules: Mapping[int, Rules]) -> list[list[Catalog
 
 
 def _cycle(parents: Mapping[int, set[int]], left: Mapping[int, None]) -> list[int]:
-    """Tables whose foreign keys form a cycle, and that refer to no others that are left."""
+    """Tables whose foreign keys form a cycle, and that refer to no others that are left. Each of these has parents."""
 
     def reached(start: int) -> set[int]:
-        found, ahead = set(), [start]
+        found, ahead = {start}, [start]
         while ahead:
-            for parent in parents[ahead.pop()] & left.keys():
-                if parent not in found:
-                    found.add(parent)
-                    ahead.append(parent)
+            new = (parents[ahead.pop()] & left.keys()) - found
+            found |= new
+            ahead += new
         return found
 
-    everything = {oid: reached(oid) for oid in left}
-    inner = min(left, key=lambda oid: len(everything[oid]))
-    return sorted(oid for oid in left if oid in everything[inner] and inner in everything[oid]) or [inner]
+    # From each table of the smallest of these sets all of it is reached, or it would not be the smallest.
+    cycle = min(map(reached, left), key=len)
+    return sorted(cycle)

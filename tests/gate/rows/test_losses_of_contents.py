@@ -314,7 +314,10 @@ def test_a_value_that_is_the_time_of_the_migration_is_no_loss() -> None:
     later = table({"id": "1", "a": "2030-01-01 01:00:00+01"}, types=types)
     as_text = table({"id": "1", "a": "2030-01-01 01:00:00+01"}, types={"id": "integer", "a": "text"})
 
+    of_domain = table({"id": "1", "a": "2030-01-01 01:00:00+01"}, types={"id": "integer", "a": "event_time"})
+
     assert losses(before, contents(later, now="2030-01-01T00:00:00+00:00"), is_return=True) == ()
+    assert losses(before, contents(of_domain, now="2030-01-01T00:00:00+00:00"), is_return=True) == ()
     assert losses(before, contents(later, now="2030-01-01T00:00:01+00:00"), is_return=True)
     assert losses(before, contents(later), is_return=True)
     assert losses(before, contents(as_text, now="2030-01-01 01:00:00+01"), is_return=True)
