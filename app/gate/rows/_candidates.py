@@ -220,7 +220,7 @@ def _numbers(texts: Iterable[str], found: Type) -> list[str]:
     fitting = [
         text
         for text in texts
-        if limit is None or (-limit < float(text) < limit - 1 and (found.name != "oid" or text.isdigit()))
+        if limit is None or (-limit <= float(text) <= limit - 1 and (found.name != "oid" or text.isdigit()))
     ]
     return [f"({text})::{found.sql}" for text in fitting]
 
