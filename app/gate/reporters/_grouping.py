@@ -79,8 +79,14 @@ def _deployed(report: Report) -> str:
 
 def _judged(report: Report) -> str:
     number = len(report.graph.revisions)
-    judged = len(report.judged.revisions)
+    judged = set(report.judged.revisions)
     new = sum(each.new for each in report.graph.revisions)
-    if report.judged.base is None or judged < number or new:
-        return f"{judged} of {counted(number, 'revision')}"
-    return f"{judged} of {counted(number, 'revision')}; none is new, so hazards were not tried"
+    text = f"{len(report.judged.revisions)} of {counted(number, 'revision')}"
+    stops = any(
+        each.check == "upgrade" and each.severity is Severity.ERROR and each.revision for each in report.findings
+    )
+    if stops and (untried := len(judged - {step.revision for step in report.steps})):
+        text += f"; {untried} of them could not be tried"
+    if report.judged.base is None or len(judged) < number or new:
+        return text
+    return f"{text}; none is new, so hazards were not tried"

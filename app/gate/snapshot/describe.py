@@ -97,8 +97,9 @@ def _differences_in(key: Key, before: Definition, after: Definition) -> Iterator
             yield from _label_differences(old or [], new or [])
         elif field == "privileges":
             yield from _privilege_differences(old, new)
-        elif field in ("validated", "index_valid", "valid"):
-            yield f"no longer {label}" if new is False else f"now {label}"
+        elif isinstance(old, bool) or isinstance(new, bool):
+            is_now = new if isinstance(new, bool) else not old  # what is usual is left out
+            yield f"now {label}" if is_now else f"no longer {label}"
         elif isinstance(old, list) or isinstance(new, list):
             yield from _list_differences(label, old or [], new or [])
         elif old is None:

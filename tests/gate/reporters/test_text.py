@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from rich.console import Console
 
-from app.gate.report.model import NOT_SELECTED, CheckEntry, Excerpt, GraphEntry, JudgedEntry, Report, RevisionEntry
+from app.gate.report.model import (
+    NOT_SELECTED,
+    CheckEntry,
+    Excerpt,
+    GraphEntry,
+    JudgedEntry,
+    Report,
+    RevisionEntry,
+    StepEntry,
+)
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.gate.reporters.text import print_on, render
 from tests.gate.reporters.samples import ATTACKS, finding, report
@@ -69,6 +78,16 @@ def test_nothing_new_means_that_hazards_were_not_tried() -> None:
     text = render(report(judged=judged, graph=GraphEntry(revisions=revisions)))
 
     assert "Judged     1 of 1 revision; none is new, so hazards were not tried\n" in text
+
+
+def test_revisions_behind_one_that_does_not_apply_were_not_tried() -> None:
+    judged = JudgedEntry(revisions=["a1", "b2"])
+    steps = [StepEntry(revision="a1", direction="upgrade", duration_ms=1)]
+
+    text = render(report(finding(check="upgrade"), judged=judged, steps=steps))
+
+    assert "Judged     2 of 2 revisions; 1 of them could not be tried\n" in text
+    assert "Judged     2 of 2 revisions\n" in render(report(finding(), judged=judged, steps=steps))
 
 
 def test_code_to_paste_stands_in_full_for_errors_and_for_warnings_on_request() -> None:

@@ -142,7 +142,7 @@ def changed_lines(before: Snapshot, after: Snapshot) -> list[str]:
         ("ALTER TABLE orders ALTER CONSTRAINT orders_customer_fkey DEFERRABLE", "REFERENCES public.customers(id) DEFERRABLE"),
         ("ALTER TABLE customers ADD UNIQUE (email)", "constraint customers_email_key on public.customers is new"),
         ("ALTER INDEX customers_pkey SET (fillfactor = 50)", "customers_pkey on public.customers: index options fillfactor"),
-        ("ALTER TABLE customers CLUSTER ON customers_pkey", "constraint customers_pkey on public.customers: clustered yes"),
+        ("ALTER TABLE customers CLUSTER ON customers_pkey", "constraint customers_pkey on public.customers: now clustered"),
         ("COMMENT ON CONSTRAINT orders_total_check ON orders IS 'x'", "orders_total_check on public.orders: comment x"),
         # Indexes.
         ("DROP INDEX ix_orders_note", "index public.ix_orders_note is gone"),
@@ -152,9 +152,9 @@ def changed_lines(before: Snapshot, after: Snapshot) -> list[str]:
         ),
         (
             "DROP INDEX ix_customers_email; CREATE INDEX ix_customers_email ON customers (email)",
-            "index public.ix_customers_email: unique yes is gone",
+            "index public.ix_customers_email: no longer unique",
         ),
-        ("ALTER TABLE orders CLUSTER ON ix_orders_note", "index public.ix_orders_note: clustered yes is new"),
+        ("ALTER TABLE orders CLUSTER ON ix_orders_note", "index public.ix_orders_note: now clustered"),
         ("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_orders_note'::regclass", "no longer valid"),
         ("COMMENT ON INDEX ix_orders_note IS 'x'", "index public.ix_orders_note: comment x is new"),
         # Sequences.
@@ -176,14 +176,14 @@ def changed_lines(before: Snapshot, after: Snapshot) -> list[str]:
         ),
         ("ALTER VIEW open_orders SET (security_barrier)", "view public.open_orders: options security_barrier=true new"),
         ("DROP MATERIALIZED VIEW totals", "materialized view public.totals is gone"),
-        ("REFRESH MATERIALIZED VIEW totals WITH NO DATA", "materialized view public.totals: populated no"),
+        ("REFRESH MATERIALIZED VIEW totals WITH NO DATA", "materialized view public.totals: no longer populated"),
         (
             "CREATE OR REPLACE FUNCTION add(a integer, b integer DEFAULT 2) RETURNS integer LANGUAGE sql AS 'SELECT a + b'",
             "function public.add(integer, integer): arguments a integer, b integer DEFAULT 1 -> a integer, b integer DEFAULT 2",
         ),
         ("ALTER FUNCTION add STABLE", "function public.add(integer, integer): volatility stable is new"),
         ("ALTER FUNCTION add SET search_path = app", "function public.add(integer, integer): settings search_path=app new"),
-        ("ALTER FUNCTION add SECURITY DEFINER", "function public.add(integer, integer): security definer yes is new"),
+        ("ALTER FUNCTION add SECURITY DEFINER", "function public.add(integer, integer): now security definer"),
         ("CREATE OR REPLACE PROCEDURE clean() LANGUAGE sql AS 'SELECT 1'", "procedure public.clean(): body DELETE"),
         ("DROP AGGREGATE total(integer)", "aggregate public.total(integer) is gone"),
         ("DROP OPERATOR === (integer, integer)", "operator public.===(integer, integer) is gone"),
