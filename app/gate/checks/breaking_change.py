@@ -5,7 +5,8 @@ Catches
     with it, and from its models are compiled the statements that an ORM sends: SELECT of all mapped columns, INSERT
     of all and of the required ones, UPDATE of each column, DELETE, ON CONFLICT on each unique key, joins along
     relationships. A statement that PostgreSQL accepts on the schema of the base, and refuses on the new one, is a
-    finding, with the class and PostgreSQL's words. So is a column of which the model would read another type.
+    finding, with the class and PostgreSQL's words. So is a column of which the model would read another type, and
+    a value that the revision writes and an enum of the model does not list, so that reading the row fails.
 
     Where no models can be asked (no base, a command that fails there, no models), and for what models do not name,
     what the catalog shows: A table, view, column, function, type, sequence, extension or schema that is dropped or
@@ -60,6 +61,7 @@ from app.gate.checks.breaks.replication import has_publications, tables_without_
 from app.gate.checks.breaks.routines import function, trigger
 from app.gate.checks.breaks.tables import exchanged, table
 from app.gate.checks.breaks.upgrade import IN_TWO_RELEASES, Break, Upgrade, upgrades_of_branch
+from app.gate.checks.breaks.values import unreadable_values
 from app.gate.checks.support.statements import find_statement, sql_of
 from app.gate.checks.support.subjects import named, together
 from app.gate.recording.model import TABLE_KINDS, Change, Evidence, Key, Recording
@@ -76,7 +78,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     publishes = has_publications(recording)
     for upgrade in upgrades_of_branch(recording):
         seen = [*_breaks(upgrade), *exchanged(upgrade), *(tables_without_identity(upgrade) if publishes else ())]
-        found = [*proved(upgrade, seen)]
+        found = [*proved(upgrade, seen), *unreadable_values(upgrade)]
         for severity in (Severity.WARNING, Severity.NOTICE):
             by_table: dict[str, list[Break]] = {}
             for each in found:

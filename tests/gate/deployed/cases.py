@@ -254,6 +254,11 @@ _SWAP = (
     "ALTER TABLE orders ALTER mood SET DEFAULT 'new'",
     "DROP TYPE older_mood",
 )
+_KEPT = sql(
+    "INSERT INTO customers (email) VALUES ('kept@example.com')",
+    "INSERT INTO orders (customer_id, note, total) SELECT id, 'kept', 1 FROM customers",
+)
+_READS_KEPT = "[kept] = session.scalars(sa.select(Order)).all()"
 _WRITES_OLD = also("order.mood = 'old'", "session.flush()")
 ENUMS: list[Case] = [
     safe("an enum has one more label", sql("ALTER TYPE mood ADD VALUE 'late'"), models=with_order(_NEW_OLD)),
@@ -276,6 +281,33 @@ ENUMS: list[Case] = [
         ),
         models=with_order(_NEW_OLD),
         use=_WRITES_OLD,
+    ),
+    breaks(
+        "rows get a label that the code does not know",
+        sql("ALTER TYPE mood ADD VALUE 'late'", "COMMIT", "UPDATE orders SET mood = 'late' WHERE note = 'kept'"),
+        models=with_order(_NEW_OLD),
+        before=_KEPT,
+        use=_READS_KEPT,
+    ),
+    breaks(
+        "rows get a text that the code's enum does not list",
+        sql("UPDATE orders SET mood = CASE WHEN note IS NULL THEN 'new' ELSE 'late' END"),
+        models=with_order(_PLAIN.format(labels='"new", "old"')),
+        before=_KEPT,
+        use=_READS_KEPT,
+    ),
+    safe(
+        "rows get another label that the code knows",
+        sql("UPDATE orders SET mood = 'old' WHERE note = 'kept'"),
+        models=with_order(_PLAIN.format(labels='"new", "old"')),
+        before=_KEPT,
+        use=_READS_KEPT,
+    ),
+    safe(
+        "rows get another text where the code has no enum",
+        sql("UPDATE orders SET status = 'late' WHERE note = 'kept'"),
+        before=_KEPT,
+        use=_READS_KEPT,
     ),
     breaks(
         "a check no longer allows a label that the code writes",
