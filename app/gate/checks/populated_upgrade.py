@@ -279,7 +279,8 @@ def _in_history(
 
 def _next_insert(revision: Revision, trip: RoundTrip, refused: RefusedInsert, history: SchemaHistory) -> Finding:
     table, failure, column = shorten(refused.table), refused.failure, refused.column
-    message = f"After {revision.revision} an ordinary INSERT into {table} fails"
+    before_table = {"UPDATE": "UPDATE of", "DELETE": "DELETE from"}.get(refused.verb, "INSERT into")
+    message = f"After {revision.revision} an ordinary {before_table} {table} fails"
     if refused.next_value is not None:
         message = (
             f"After {revision.revision} the next INSERT into {table} takes {column} {refused.next_value} from its sequence, while"
@@ -292,10 +293,10 @@ def _next_insert(revision: Revision, trip: RoundTrip, refused: RefusedInsert, hi
     is_certain = refused.next_value == 1 or (refused.next_value is None and not _has_another_type(trip, refused))
     return Finding(
         f"{message}: {failure_reason(failure)}.",
-        f"next-insert {cause(failure)}",
+        f"next-{refused.verb.lower()} {cause(failure)}",
         revision=revision.revision,
         object=f"{refused.table}.{column}" if column else refused.table,
-        detail=sql,
+        detail="\n".join(filter(None, [sql, failure.context and f"CONTEXT:  {failure.context}"])) or None,
         help=help_for_insert(refused, history.after(trip.revision)),
         line=line,
         severity=Severity.ERROR if is_certain else Severity.WARNING,
@@ -314,11 +315,13 @@ def _has_another_type(trip: RoundTrip, refused: RefusedInsert) -> bool:
 
 
 def _statements_on(trip: RoundTrip, refused: RefusedInsert) -> list[tuple[str, int | None]]:
-    """Statements of the upgrade that name the table, or a sequence."""
+    """Statements of the upgrade that name the table, or a sequence; else those that name what PostgreSQL names."""
     label = refused.table.rpartition(".")[2]
     sought = re.compile(rf"\b(?:{re.escape(label)})\b|\b(?:nextval|setval|SEQUENCE|IDENTITY)\b", re.IGNORECASE)
     statements = trip.up.statements if trip.up is not None else ()
-    return [(each.sql, each.line) for each in statements if sought.search(each.sql)]
+    found = [(each.sql, each.line) for each in statements if sought.search(each.sql)]
+    named = set(re.findall(r'"([^"]+)"', refused.failure.message))
+    return found or [(each.sql, each.line) for each in statements if named & set(re.findall(r"\w+", each.sql))]
 
 
 def _last_on(trip: RoundTrip, refused: RefusedInsert) -> tuple[str | None, int | None]:

@@ -94,7 +94,8 @@ class Loss:
 
 @dataclass(frozen=True)
 class RefusedInsert:
-    """An ordinary INSERT, which leaves to their defaults the columns that have one, after an upgrade over rows.
+    """An ordinary INSERT, which leaves to their defaults the columns that have one, after an upgrade over rows; or an
+    UPDATE or a DELETE of the row.
 
     Before the upgrade it was accepted, or there was no such table.
     """
@@ -105,6 +106,7 @@ class RefusedInsert:
     sequence: str | None = None  # of the column, as SQL: "public.orders_id_seq"
     next_value: int | None = None  # that the column's sequence gives
     highest_value: int | None = None  # that is in the column already
+    verb: str = "INSERT"  # or "UPDATE", "DELETE"
 
 
 class RowKind(StrEnum):

@@ -26,8 +26,12 @@ class ColumnValues:
 
         Raises NoValue.
         """
+        if row.matched is not None and row.matched.column == column.name:
+            source = row.matched.source
+            value = make_value(source.type, source.modifier, want(source, row.matched.number))
+            return value if source.sql == column.sql else f"({value})::{column.sql}"
         is_foreign = any(column.name in key.columns for key in table.foreign_keys)  # to a table that gets no rows
-        if (row.shape is Shape.NULLS or is_foreign) and column.may_be_null:
+        if (row.is_sparse or is_foreign) and column.may_be_null:
             return f"NULL::{column.sql}"
         wanted = self.wanted(column, row)
         try:

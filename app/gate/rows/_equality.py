@@ -6,7 +6,7 @@ import datetime
 import ipaddress
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 
 from app.gate.recording.model import LossKind
@@ -79,6 +79,26 @@ def _document(text: str) -> str | None:
         )
     except (ValueError, RecursionError):
         return None
+
+
+def leaves_of(text: str) -> Iterator[tuple[str, str]]:
+    """The texts, numbers and booleans in a JSON document, as they are written, each with the names that lead to it.
+
+    What is in a list has the name of the list.
+    """
+    try:
+        document = json.loads(text, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return
+    left: list[tuple[str, object]] = [("", document)]
+    while left:
+        path, value = left.pop()
+        if isinstance(value, dict):
+            left += [(f"{path}.{name}".lstrip("."), each) for name, each in value.items()]
+        elif isinstance(value, list):
+            left += [(path, each) for each in value]
+        elif value is not None:
+            yield path, value if isinstance(value, str) else json.dumps(value)
 
 
 def what_happened(old: str, new: Value, types: tuple[str, str]) -> LossKind:

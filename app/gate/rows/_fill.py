@@ -42,7 +42,9 @@ class Filled:
     tables: Mapping[str, int]  # {"public.orders": 7}: rows inserted
     tables_without_rows: Mapping[str, str]  # {"public.lines": "no values were found that satisfy CHECK ck_total"}
     has_hostile: bool = False  # the row that breaks a rule of the revision's was inserted
-    selected: Mapping[str, int] = field(default_factory=dict)  # how many are there only for a condition to select them
+    selected: Mapping[str, int] = field(
+        default_factory=dict
+    )  # how many are there only for a condition or a join to select them
 
 
 def fill(
@@ -191,7 +193,8 @@ def _outcome(plan: Plan, tasks: Sequence[InsertTask], builder: InsertBuilder, fa
         elif table.oid in builder.unknown:
             reasons[table.name] = builder.unknown[table.oid]
     has_hostile = any(task.row.shape is Shape.HOSTILE and task.inserted for task in tasks)
-    selected = Counter(task.table.name for task in tasks if task.row.shape is Shape.SELECTED and task.inserted)
+    chosen = (Shape.SELECTED, Shape.MATCHED)
+    selected = Counter(task.table.name for task in tasks if task.row.shape in chosen and task.inserted)
     return Filled({name: count for name, count in tables.items() if count}, reasons, has_hostile, selected)
 
 

@@ -102,7 +102,7 @@ def _deferred(
 def _source(table: CatalogTable, key: ForeignKey, parent: CatalogTable, columns: Sequence[Column], row: Row) -> Source:
     select = _parent_rows(key, parent, columns, row)
     if any(column.may_be_null for column in columns):
-        rank = -1 if row.shape is Shape.NULLS else 1000
+        rank = -1 if row.is_sparse else 1000
         nulls = ", ".join(f"NULL::{column.sql}" if column.may_be_null else own_value(column, row) for column in columns)
         select += f" UNION ALL SELECT {nulls}, {rank}, true"
     elif parent.oid == table.oid:

@@ -4,7 +4,7 @@ A loss is a value that can no longer be found. So these are none:
 
 - one of two rows that are equal in all columns, as long as the other one stays; where the table has got a unique key,
   also one of two that are equal in all but their primary key, for the key leaves no other choice;
-- a value in another type, in a renamed column or table, or in any column where it was not before;
+- a value in another type, in a renamed column or table, or in any column, or JSON document, where it was not before;
 - a NULL that got a value;
 - other values, as long as different ones stay different: `'new'` to `'NEW'`, cents to euros, an integer key to a UUID;
 - texts that became equal and had differed in case or blanks only;
@@ -24,7 +24,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from app.gate.recording.model import Loss, LossKind
 from app.gate.rows._contents import Contents, RowOf, TableContents, Value
-from app.gate.rows._equality import is_instant_kept, is_same, normal, what_happened
+from app.gate.rows._equality import is_instant_kept, is_same, leaves_of, normal, what_happened
 
 _MOST_COMPARED = 60  # rows without a counterpart, up to which each is compared with each
 
@@ -212,12 +212,22 @@ def _new_values(before: Contents, after: Contents) -> dict[TableColumn, set[str]
     found = {}
     for name, table in after.tables.items():
         earlier = before.tables.get(name)
-        for column in table.types:
-            values = {_trimmed(value) for value in _values(table.rows, column)}
-            if earlier is not None and column in earlier.types:
-                values -= {_trimmed(value) for value in _values(earlier.rows, column)}
-            if values:
-                found[name, column] = values
+        for column, type_ in table.types.items():
+            values = _values_by_place(table, column, type_)
+            known = _values_by_place(earlier, column, type_) if earlier is not None and column in earlier.types else {}
+            for place, some in values.items():
+                if left := some - known.get(place, set()):
+                    found[name, place] = left
+    return found
+
+
+def _values_by_place(table: TableContents, column: str, type_: str) -> dict[str, set[str]]:
+    """The column's values; where they are JSON, also those within the documents, by the names that lead to them."""
+    texts = _values(table.rows, column)
+    found = {column: set(texts)}
+    for text in texts if type_ in ("json", "jsonb") else ():
+        for path, value in leaves_of(text):
+            found.setdefault(f"{column}.{path}", set()).add(_trimmed(value))
     return found
 
 

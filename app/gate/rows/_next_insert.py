@@ -1,5 +1,7 @@
 """The next INSERT of an application, before an upgrade and after it: an ordinary row, by the table's defaults.
 
+The row is then updated, with the values that it has, and deleted: what fails there is a trigger.
+
 Before the upgrade each sequence is moved behind the rows that were made, as it would be if they had taken their keys
 from it. PostgreSQL undoes that with the transaction, unlike `nextval`, for a sequence that was restarted has new
 storage. After the upgrade a sequence is behind its rows if most of them have values that it has still to give.
@@ -7,6 +9,7 @@ storage. After the upgrade a sequence is behind its rows if most of them have va
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +32,7 @@ class AcceptedInsert:
     omitted: frozenset[str]  # columns
     moved: frozenset[str]  # those whose sequence was moved behind the rows
     generated: frozenset[str]  # those whose default is a new value each time
+    verbs: frozenset[str] = frozenset({"INSERT"})  # what was accepted of that row
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,17 @@ class _Probe:
     omitted: frozenset[str]
     insert: str
     may_be_behind: frozenset[str] | None = None  # columns; None: all
+
+    @property
+    def later(self) -> list[dict[str, str]]:
+        """What is done with the row once it is there, which is the parameter, as JSON."""
+        names = [identifier(each.name) for each in self.table.columns if not (each.is_generated or each.is_identity)]
+        same = "WHERE to_jsonb(overproof_next.*) = $1"
+        update = (
+            f"UPDATE {self.table.sql} AS overproof_next SET {', '.join(f'{name} = {name}' for name in names)} {same}"
+        )
+        delete = f"DELETE FROM {self.table.sql} AS overproof_next {same}"
+        return [*[{"verb": "UPDATE", "sql": update}] * bool(names), {"verb": "DELETE", "sql": delete}]
 
     @property
     def sequences(self) -> list[dict[str, Any]]:
@@ -61,10 +76,13 @@ def try_next_inserts(ask: Ask, plan: Plan) -> dict[int, AcceptedInsert]:
     outcomes = _run(ask, probes, is_before=True)
     return {
         probe.table.oid: AcceptedInsert(
-            probe.omitted, frozenset(outcome["moved"]), frozenset(filter(_Generates(probe.table), probe.omitted))
+            probe.omitted,
+            frozenset(outcome["moved"]),
+            frozenset(filter(_Generates(probe.table), probe.omitted)),
+            frozenset(outcome["accepted"]),
         )
         for probe, outcome in zip(probes, outcomes, strict=True)
-        if outcome["state"] is None
+        if outcome["accepted"]
     }
 
 
@@ -144,6 +162,7 @@ DECLARE
   probe jsonb;
   place jsonb;
   moved jsonb;
+  accepted jsonb;
   inserted jsonb;
   found jsonb;
   outcomes jsonb DEFAULT '[]';
@@ -156,10 +175,12 @@ DECLARE
   message text;
   name text;
   field text;
+  context text;
 BEGIN
   FOR probe IN SELECT e.value FROM jsonb_array_elements({probes}::jsonb) WITH ORDINALITY AS e ORDER BY e.ordinality LOOP
     found = jsonb_build_object('state', NULL, 'count', 0);
     moved = '[]';
+    accepted = '[]';
     IF {is_before} THEN
       FOR place IN SELECT e.value FROM jsonb_array_elements(probe -> 'sequences') AS e LOOP
         BEGIN
@@ -198,16 +219,24 @@ BEGIN
           END IF;
         END LOOP;
       END IF;
+      IF inserted IS NOT NULL THEN
+        accepted = '["INSERT"]';
+        FOR place IN SELECT e.value FROM jsonb_array_elements(probe -> 'later') AS e LOOP
+          EXECUTE place ->> 'sql' USING inserted;
+          accepted = accepted || (place -> 'verb');
+        END LOOP;
+      END IF;
       RAISE EXCEPTION USING ERRCODE = 'OP001';
     EXCEPTION
       WHEN SQLSTATE 'OP001' THEN
         NULL;
       WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, name = CONSTRAINT_NAME,
-          field = COLUMN_NAME;
-        found = found || jsonb_build_object('state', state, 'message', message, 'constraint', name, 'field', field);
+          field = COLUMN_NAME, context = PG_EXCEPTION_CONTEXT;
+        found = found || jsonb_build_object('state', state, 'message', message, 'constraint', name, 'field', field,
+          'context', context);
     END;
-    outcomes = outcomes || jsonb_build_array(found || jsonb_build_object('moved', moved));
+    outcomes = outcomes || jsonb_build_array(found || jsonb_build_object('moved', moved, 'accepted', accepted));
   END LOOP;
   PERFORM set_config('overproof.next', outcomes::text, true);
 END $overproof$
@@ -218,7 +247,10 @@ def _run(ask: Ask, probes: Sequence[_Probe], *, is_before: bool) -> list[dict[st
     """The outcome of each. Raises QueryRefused."""
     if not probes:
         return []
-    described = [{"table": probe.table.sql, "insert": probe.insert, "sequences": probe.sequences} for probe in probes]
+    described = [
+        {"table": probe.table.sql, "insert": probe.insert, "sequences": probe.sequences, "later": probe.later}
+        for probe in probes
+    ]
     block = _BLOCK.replace("{is_before}", str(is_before)).replace("{probes}", literal(json.dumps(described)))
     outcomes: list[dict[str, Any]] = json.loads(ask("SELECT current_setting('overproof.next')", block))
     return outcomes
@@ -232,17 +264,21 @@ def _refused(probe: _Probe, outcome: Mapping[str, Any], earlier: AcceptedInsert 
     state = outcome["state"]
     if not state:
         return None
-    column = outcome.get("column") or _column_at_fault(probe, outcome, earlier)
-    if column is None and (earlier is None or not state.startswith("42")):
+    verb, sql = _refused_statement(probe, outcome["accepted"])
+    column = None if verb != "INSERT" else outcome.get("column") or _column_at_fault(probe, outcome, earlier)
+    if column is None and (earlier is None or verb not in earlier.verbs or not state.startswith("42")):
+        return None
+    if verb != "INSERT" and state == sqlstates.INSUFFICIENT_PRIVILEGE:
         return None
     failure = Failure(
         "PostgresError",
         outcome["message"],
         state,
-        sql=f"INSERT INTO {probe.table.sql} …",
+        sql=sql,
         table=probe.table.name,
         column=outcome["field"] or None,
         constraint=outcome["constraint"] or None,
+        context=_context(outcome["context"]),
     )
     sequence = next((each.sequence for each in probe.table.columns if each.name == column), None)
     return RefusedInsert(
@@ -252,7 +288,26 @@ def _refused(probe: _Probe, outcome: Mapping[str, Any], earlier: AcceptedInsert 
         sequence,
         next_value=outcome.get("next"),
         highest_value=outcome.get("highest"),
+        verb=verb,
     )
+
+
+def _refused_statement(probe: _Probe, accepted: Sequence[str]) -> tuple[str, str]:
+    """The first that was not accepted: its verb, and the statement as an application may write it."""
+    verbs = ["INSERT", *(each["verb"] for each in probe.later)]
+    verb = next(each for each in verbs if each not in accepted)
+    table = probe.table.sql
+    return verb, {"UPDATE": f"UPDATE {table} SET …", "DELETE": f"DELETE FROM {table} …"}.get(
+        verb, f"INSERT INTO {table} …"
+    )
+
+
+def _context(text: str | None) -> str | None:
+    """What led to the error, without the lines that are the gate's own block."""
+    lines = itertools.takewhile(
+        lambda line: "overproof_next" not in line and "inline_code_block" not in line, (text or "").splitlines()
+    )
+    return "\n".join(lines) or None
 
 
 def _column_at_fault(probe: _Probe, outcome: Mapping[str, Any], earlier: AcceptedInsert | None) -> str | None:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from app.gate.postgres.quoting import identifier, literal
 from app.gate.rows._catalog import Catalog, CatalogTable, CheckConstraint, Column, ForeignKey, Type, read_catalog
 from app.gate.rows._conditions import conditions_of, within
+from app.gate.rows._matches import Match, matches_of
 from app.gate.rows.connection import Ask, QueryRefused
 
 
@@ -32,6 +33,7 @@ class Rules:
     narrowing: tuple[CheckConstraint, ...] = ()  # those of `checks` that replace another on the same columns
     labels: Mapping[str, Labels] = field(default_factory=dict)  # column -> labels of its enum, if some are removed
     conditions: tuple[CheckConstraint, ...] = ()  # by which its statements select rows
+    matches: tuple[Match, ...] = ()  # that its statements compare with columns of other tables
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,10 @@ class Plan:
         catalog: Catalog,
         catalog_after: Catalog | None = None,
         conditions: Mapping[int, tuple[CheckConstraint, ...]] = MappingProxyType({}),
+        matches: Mapping[int, tuple[Match, ...]] = MappingProxyType({}),
     ) -> None:
         self.catalog = catalog
-        self.rules = _Comparison(catalog, catalog_after or Catalog({}, {}), conditions).rules()
+        self.rules = _Comparison(catalog, catalog_after or Catalog({}, {}), conditions, matches).rules()
         self.groups = _in_order(catalog, self.rules)
         self.groups_of = {table.oid: group for group in self.groups for table in group}
 
@@ -76,7 +79,8 @@ def make_plan(ask: Ask, tables: Iterable[str], upgrade: Upgrade = Upgrade()) -> 
     touched = {catalog.renamed.get(name, name) for name in tables}
     named = {oid: replace(table, is_touched=table.name in touched) for oid, table in catalog.tables.items()}
     conditions = {oid: _conditions(ask, table, upgrade) for oid, table in named.items() if table.is_touched}
-    return Plan(Catalog(named, catalog.renamed), catalog_after, conditions)
+    matches = matches_of([table for table in named.values() if table.is_touched], upgrade.statements)
+    return Plan(Catalog(named, catalog.renamed), catalog_after, conditions, matches)
 
 
 def _conditions(ask: Ask, table: CatalogTable, upgrade: Upgrade) -> tuple[CheckConstraint, ...]:
@@ -122,20 +126,27 @@ def read_new_bounds(ask: Ask, tables: Iterable[str]) -> Mapping[str, Sequence[st
 class _Comparison:
     """The tables before and after a revision."""
 
-    def __init__(self, catalog: Catalog, after: Catalog, conditions: Mapping[int, tuple[CheckConstraint, ...]]) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        after: Catalog,
+        conditions: Mapping[int, tuple[CheckConstraint, ...]],
+        matches: Mapping[int, tuple[Match, ...]],
+    ) -> None:
         self._catalog = catalog
         self._after = after
         self._conditions = conditions
+        self._matches = matches
 
     def rules(self) -> dict[int, Rules]:
         rules = {}
         for table in self._catalog.tables.values():
-            conditions = self._conditions.get(table.oid, ())
+            conditions, matches = self._conditions.get(table.oid, ()), self._matches.get(table.oid, ())
             later = self._after.find(table.name)
             if later is not None:
-                rules[table.oid] = self._rules_of(table, later, conditions)
-            elif conditions:
-                rules[table.oid] = Rules(conditions=conditions)
+                rules[table.oid] = replace(self._rules_of(table, later, conditions), matches=matches)
+            elif conditions or matches:
+                rules[table.oid] = Rules(conditions=conditions, matches=matches)
         return rules
 
     def _rules_of(self, table: CatalogTable, later: CatalogTable, conditions: tuple[CheckConstraint, ...]) -> Rules:

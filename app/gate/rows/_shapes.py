@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from app.gate.rows._catalog import CatalogTable, CheckConstraint, Column, ForeignKey
+from app.gate.rows._matches import Match
 from app.gate.rows._plan import Rules
 
 ORDINARY_ROWS = 3
@@ -23,6 +24,7 @@ class Shape(StrEnum):
     INNER_BLANK = "inner blank"  # the same texts with a blank within them
     SELECTED = "selected"  # a condition of the revision's own statements is true
     NOT_SELECTED = "not selected"  # it is false
+    MATCHED = "matched"  # it has a value of rows of another table, with which the revision compares it
     RETIRED_VALUE = "retired value"  # a value that the revision no longer allows
     HOSTILE = "hostile"  # breaks a rule that the revision adds, and none before it
     NEXT = "next"  # what an application would insert next
@@ -42,6 +44,12 @@ class Row:
     selected_by: CheckConstraint | None = None  # selected, not selected: the condition
     orphan_of: ForeignKey | None = None  # hostile: a new foreign key, to no row of the parent
     unconverted: str | None = None  # hostile: a column that keeps a value of its old type
+    matched: Match | None = None  # matched: the column, and whose value it has
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether it has NULL in every column that allows it."""
+        return self.shape is Shape.NULLS or (self.matched is not None and self.number != self.matched.number)
 
     def number_for(self, columns: Iterable[str]) -> int:
         return self.own if self.varied.intersection(columns) else self.number
@@ -51,12 +59,13 @@ def ordinary_rows() -> list[Row]:
     return [Row(Shape.ORDINARY, number) for number in range(ORDINARY_ROWS)]
 
 
+_OWN_OF_NULLS = 15
 _FIRST_OF_TEXTS = 20
 _FIRST_SELECTED = 60
 
 
 def edge_case_rows(table: CatalogTable, rules: Rules) -> list[Row]:
-    rows = [Row(Shape.NULLS, ORDINARY_ROWS)]
+    rows = [Row(Shape.NULLS, ORDINARY_ROWS), *_equal_but_for_null(table)]
     varied = dict.fromkeys(frozenset(_separating_columns(table, end)) for end in (0, -1))
     rows += [Row(Shape.DUPLICATE, 0, columns, own) for own, columns in enumerate(varied, start=ORDINARY_ROWS + 1)]
     rows.append(Row(Shape.EXTREME, ORDINARY_ROWS + 3))
@@ -68,7 +77,18 @@ def edge_case_rows(table: CatalogTable, rules: Rules) -> list[Row]:
     rows += _texts(table)
     for number, condition in enumerate(rules.conditions):
         rows += _selected(condition, _FIRST_SELECTED + 3 * number, next(iter(varied)))
+    rows += [Row(Shape.MATCHED, number, matched=match) for match in rules.matches for number in match.numbers]
     return rows
+
+
+def _equal_but_for_null(table: CatalogTable) -> Iterator[Row]:
+    """A second row with NULL in every column that allows it, where only that makes the two different in a key: an
+    UPDATE that fills the column makes them equal, and so does NULLS NOT DISTINCT."""
+    nullable = {column.name for column in table.columns if column.may_be_null}
+    strict = replace(table, keys=tuple(key for key in table.keys if not nullable & set(key.columns)))
+    if strict.keys != table.keys:
+        varied = frozenset(_separating_columns(strict, 0))
+        yield Row(Shape.NULLS, ORDINARY_ROWS, varied, _OWN_OF_NULLS)
 
 
 def _texts(table: CatalogTable) -> Iterator[Row]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.gate.postgres.quoting import identifier
 from app.gate.rows._candidates import find_candidates
 from app.gate.rows._catalog import CatalogTable, CheckConstraint, Column
-from app.gate.rows._shapes import Row, Shape
+from app.gate.rows._shapes import Row
 from app.gate.rows._values import NoValue, Want
 
 RANK = "overproof_rank"
@@ -43,7 +43,7 @@ def candidates_of(
     def select(most: int) -> str:
         # The last place is kept for NULL.
         chosen = candidates[: max(1, min(most, _MOST_CANDIDATES) - len(nulls))]
-        chosen = [*nulls, *chosen] if row.shape is Shape.NULLS else [*chosen, *nulls]
+        chosen = [*nulls, *chosen] if row.is_sparse else [*chosen, *nulls]
         rows = ", ".join(f"({each}, {rank})" for rank, each in enumerate(chosen))
         return f"SELECT * FROM (VALUES {rows}) AS v ({identifier(column.name)}, {RANK})"
 

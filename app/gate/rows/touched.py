@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from app.gate.recording.model import Change, Definition, Key, Loss, Snapshot, Statement, Step
+from app.gate.rows._matches import read_tables
 
 FOLDER = "overproof_rows"
 
@@ -30,9 +31,11 @@ def touched_tables(up: Step, before: Snapshot, down: Step | None = None) -> froz
     older = {f"{key.schema}.{key.name}" for key in before.objects if key.kind == "table"}
     touched = {_table_of(change.key) for change in up.changes if _concerns_values(change)}
     touched.update(_with_another_insert(up, before))
+    touched.update(_with_triggers_on(up.changes, before))
     locked: set[str] = set()
     for statement in up.statements:
         touched.update(statement.rewrites, statement.scans, statement.index_builds, _written(statement))
+        touched.update(_joined(statement, older))
         newly_locked = {table for table, modes in statement.locks.items() if "AccessExclusiveLock" in modes}
         locked |= newly_locked
         if not statement.transactional:
@@ -76,6 +79,41 @@ def _with_another_insert(up: Step, before: Snapshot) -> Iterator[str]:
                 yield _table_of(key)
 
 
+def _with_triggers_on(changes: Iterable[Change], before: Snapshot) -> set[str]:
+    """The tables with a trigger whose function mentions one of those that the changes are about, or calls another one
+    that does: what writes to the one may fail in the other."""
+    structural = ("table", "column", "constraint", "enum", "view", "function", "procedure", "sequence")
+    affected = {
+        (each.key.schema, (each.key.table or each.key.name).partition("(")[0])
+        for each in changes
+        if each.key.kind in structural
+    }
+    triggers = [(key, definition) for key, definition in before.objects.items() if key.kind == "trigger"]
+    if not affected or not triggers:
+        return set()
+    words_of: dict[tuple[str, str], set[str]] = {}
+    for key, definition in before.objects.items():
+        if key.kind in ("function", "procedure"):
+            place = (key.schema, key.name.partition("(")[0])
+            words_of.setdefault(place, set()).update(_WORDS.findall(str(definition.get("body"))))
+    while more := {place for place, words in words_of.items() if _mentions(place[0], words, affected)} - affected:
+        affected |= more
+    called = affected & words_of.keys()
+    return {
+        _table_of(key)
+        for key, definition in triggers
+        if _mentions(key.schema, set(_WORDS.findall(str(definition.get("definition")))), called)
+    }
+
+
+def _mentions(schema: str, words: set[str], places: Iterable[tuple[str, str]]) -> bool:
+    """Whether the words name one of the places: without a schema, that is most often one in the text's own."""
+    return any(label in words and (of == schema or of in words) for of, label in places)
+
+
+_WORDS = re.compile(r"\w+")
+
+
 _MOVES_SEQUENCE = re.compile(r"\b(?:setval|nextval|RESTART|SEQUENCE|IDENTITY)\b", re.IGNORECASE)
 
 
@@ -104,6 +142,18 @@ def _written(statement: Statement) -> set[str]:
     is_insert = re.match(r"\s*INSERT\b", statement.sql, re.IGNORECASE)
     locked = () if is_insert else (table for table, modes in statement.locks.items() if "RowExclusiveLock" in modes)
     return {*statement.written, *locked}
+
+
+def _joined(statement: Statement, older: Iterable[str]) -> set[str]:
+    """The tables from whose rows it would change others, if there were any."""
+    read = read_tables(statement.sql)
+    locked = {name.partition(".")[0] for name in statement.locks}
+    found = set()
+    for name in older:
+        schema, _, label = name.partition(".")
+        if (schema, label) in read or ((None, label) in read and (not locked or schema in locked)):
+            found.add(name)
+    return found
 
 
 _MODIFIER = re.compile(r"\(.*?\)")  # of a type: "(20)"

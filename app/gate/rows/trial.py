@@ -328,7 +328,8 @@ class RowsTrial:
     def _observe(self, steps: Steps, rows: _Rows, populated: Populated) -> Populated:
         """Add what the upgrade lost; then take the downgrade, and add what that lost."""
         tables = {*rows.contents.tables, *new_tables(self.changes)}
-        after = steps.read(lambda: self._read(steps.connection, tables))
+        written = {table for statement in populated.step.statements for table in statement.written}
+        after = steps.read(lambda: self._read(steps.connection, tables | written))
         lost, of_users = self._losses(rows, after, is_return=False)
         refused = steps.read(lambda: self._find_refused(steps.connection, rows, tables))
         of_users = tuple(filterfalse(rows.is_of_selected, of_users))

@@ -664,3 +664,23 @@ def test_stays_quiet_about(one):
 def test_is_skipped_where_no_rows_could_be_tried():
     with pytest.raises(CheckSkipped, match="no upgrade was tried over rows: the connection commits"):
         list(examine(recording(not_observed={"populated": "the connection commits by itself"})))
+
+
+def test_an_update_that_a_trigger_ends_is_reported_with_its_function_and_the_statement_that_is_the_reason():
+    broken = failure('column "at" of relation "log" does not exist', sqlstate="42703", sql="UPDATE orders SET …")
+    broken = replace(broken, context="PL/pgSQL function log_it() line 1 at SQL statement")
+    one = over_rows([], None)
+    assert one.populated is not None
+    assert one.up is not None
+    rename = Statement("ALTER TABLE log RENAME at TO logged_at", 1.0, line=9)
+    up = replace(one.up, statements=(rename,))
+    refused = RefusedInsert("public.orders", broken, verb="UPDATE")
+
+    [finding] = examine(of(replace(one, up=up, populated=replace(one.populated, refused_inserts=(refused,)))))
+
+    assert finding.message == (
+        'After a1 an ordinary UPDATE of orders fails: column "at" of relation "log" does not exist.'
+    )
+    assert (finding.subject, finding.line) == ("next-update 42703", 9)
+    assert finding.detail == f"{rename.sql}\nCONTEXT:  PL/pgSQL function log_it() line 1 at SQL statement"
+    assert "CREATE OR REPLACE FUNCTION" in str(finding.help)

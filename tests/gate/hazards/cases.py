@@ -13,6 +13,7 @@ from tests.gate.hazards import (
     raw_sql,
     rows,
     tables,
+    triggers,
     type_changes,
     updates,
     views,
@@ -37,6 +38,7 @@ THEMES: dict[str, list[Case]] = {
         lock_timeouts,
         access,
         updates,
+        triggers,
     )
 }
 ALL_CASES = [case for cases in THEMES.values() for case in cases]

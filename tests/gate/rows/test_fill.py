@@ -127,11 +127,11 @@ def test_a_document_has_the_shape_of_its_default(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("columns", "count"),
     [
-        ("a boolean UNIQUE", 6),
+        ("a boolean UNIQUE", 7),
         ("a boolean, b boolean, c boolean, PRIMARY KEY (a, b, c)", 7),
-        ("a mood UNIQUE", 6),
+        ("a mood UNIQUE", 7),
         ("a mood, b boolean, PRIMARY KEY (a, b)", 6),
-        ("a boolean, b mood, c integer, UNIQUE (a, b), PRIMARY KEY (c)", 7),
+        ("a boolean, b mood, c integer, UNIQUE (a, b), PRIMARY KEY (c)", 8),
     ],
 )
 def test_a_key_of_few_values_uses_them_all(bench: Bench, columns: str, count: int) -> None:

@@ -194,6 +194,15 @@ CASES = {
         NOTHING,
         NOTHING,
     ),
+    "numbers and booleans that become a document": Case(
+        "CREATE TABLE t (id integer PRIMARY KEY, a smallint, b boolean)",
+        "ALTER TABLE t ADD d jsonb; UPDATE t SET d = jsonb_build_object('of', jsonb_build_object('a', a), 'b', jsonb_build_array(b));"
+        " ALTER TABLE t DROP a, DROP b",
+        "ALTER TABLE t ADD a smallint, ADD b boolean; UPDATE t SET a = (d -> 'of' ->> 'a')::smallint, b = (d -> 'b' ->> 0)::boolean;"
+        " ALTER TABLE t DROP d",
+        NOTHING,
+        NOTHING,
+    ),
     "labels that are renamed": Case(
         "CREATE TABLE t (id integer PRIMARY KEY, a text CONSTRAINT c CHECK (a IN ('x', 'y')))",
         "ALTER TABLE t DROP CONSTRAINT c; UPDATE t SET a = upper(a)",

@@ -139,3 +139,43 @@ def test_nothing_is_left_of_what_was_tried(bench):
     assert bench.run("SELECT count(*) FROM t") == [(filled.tables["public.t"],)]
     bench.run("ROLLBACK TO SAVEPOINT before")
     assert bench.run("SELECT nextval('t_id_seq')") == [(1,)]
+
+
+LOG = (
+    "CREATE TABLE t (id serial PRIMARY KEY, note text, at timestamptz); CREATE TABLE log (id int, at timestamptz);"
+    " CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;"
+    " CREATE TRIGGER f {when} ON t FOR EACH ROW EXECUTE FUNCTION f()"
+)
+WRITES = "INSERT INTO log (id, at) VALUES (OLD.id, now()); RETURN OLD;"
+
+
+@pytest.mark.parametrize(
+    ("when", "body", "upgrade", "verb"),
+    [
+        ("AFTER INSERT", WRITES.replace("OLD", "NEW"), "ALTER TABLE log RENAME at TO written_at", "INSERT"),
+        ("AFTER UPDATE", WRITES, "ALTER TABLE log RENAME at TO written_at", "UPDATE"),
+        ("AFTER DELETE", WRITES, "ALTER TABLE log DROP at", "DELETE"),
+        ("BEFORE UPDATE", "NEW.at = now(); RETURN NEW;", "ALTER TABLE t RENAME at TO changed_at", "UPDATE"),
+        ("BEFORE UPDATE OF note", "NEW.at = now(); RETURN NEW;", "ALTER TABLE t DROP at", "UPDATE"),
+    ],
+)
+def test_a_trigger_that_fails_when_the_row_is_written_to_is_found(bench, when, body, upgrade, verb):
+    [refused] = refused_after(bench, LOG.format(when=when, body=body), upgrade)
+
+    assert (refused.verb, refused.failure.sqlstate, refused.column) == (verb, "42703", None)
+    assert str(refused.failure.context).startswith("PL/pgSQL function f() line 1 at ")
+    assert "overproof" not in str(refused.failure.context)
+
+
+@pytest.mark.parametrize(
+    ("when", "body", "upgrade"),
+    [
+        ("AFTER UPDATE", WRITES, "ALTER TABLE log ADD who text"),
+        ("BEFORE DELETE", "RAISE EXCEPTION 'rows stay'; RETURN OLD;", "ALTER TABLE t ADD more text"),
+        ("BEFORE UPDATE", "RAISE EXCEPTION 'rows stay'; RETURN OLD;", "ALTER TABLE t ADD more text"),
+        ("BEFORE UPDATE", "RETURN NULL;", "ALTER TABLE t ADD more text"),
+        ("BEFORE UPDATE", "NEW.gone = 1; RETURN NEW;", "ALTER TABLE t ADD more text"),  # so it was before
+    ],
+)
+def test_what_a_trigger_refused_before_or_accepts_as_before_is_left_alone(bench, when, body, upgrade):
+    assert refused_after(bench, LOG.format(when=when, body=body), upgrade) == ()

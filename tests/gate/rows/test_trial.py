@@ -692,6 +692,54 @@ def test_a_table_is_touched_by_what_the_next_insert_does_in_another_way(change: 
     assert touched_tables(up, before) == ({"public.orders"} if is_touched else set())
 
 
+BODY = "BEGIN INSERT INTO log (at) VALUES (now()); RETURN NEW; END"
+
+
+@pytest.mark.parametrize(
+    ("change", "body", "is_touched"),
+    [
+        (removed(key("column", "at", "log")), BODY, True),
+        (added(key("constraint", "ck", "log")), BODY, True),
+        (removed(key("table", "log")), BODY, True),
+        (altered(key("function", "f()"), {"body": "1"}, {"body": "2"}), BODY, True),
+        (removed(key("column", "at", "log")), "BEGIN PERFORM g(); RETURN NEW; END", True),
+        (removed(key("column", "at", "log")), "BEGIN RETURN NEW; END", False),
+        (removed(key("index", "ix", "log")), BODY, False),
+    ],
+    ids=["column", "constraint", "table", "itself", "by another function", "not at all", "index"],
+)
+def test_a_table_is_touched_by_a_change_of_what_its_triggers_use(change: Change, body: str, is_touched: bool) -> None:
+    before = snapshot(
+        {
+            key("table", "orders"): {},
+            key("trigger", "logged", "orders"): {"definition": "AFTER INSERT ON orders EXECUTE FUNCTION f()"},
+            key("function", "f()"): {"body": body},
+            key("function", "g()"): {"body": BODY},
+        }
+    )
+    up = Step("a1", Direction.UPGRADE, 1.0, changes=(change,))
+
+    assert touched_tables(up, before) == ({"public.orders"} if is_touched else set())
+
+
+@pytest.mark.parametrize(
+    ("sql", "names"),
+    [
+        ("UPDATE orders SET a = (SELECT b FROM lines WHERE lines.c = orders.c)", {"lines"}),
+        ("UPDATE orders SET a = b FROM shop.lines AS l WHERE l.c = orders.c", set()),
+        ("UPDATE orders SET a = b FROM public.lines AS l WHERE l.c = orders.c", {"lines"}),
+        ("INSERT INTO new SELECT 1 FROM orders o, lines l WHERE l.c = o.c", {"orders", "lines"}),
+        ("DELETE FROM orders USING lines WHERE 'FROM new' = a", {"orders", "lines"}),
+        ("ALTER TABLE orders ADD a int -- FROM lines", set()),
+    ],
+)
+def test_the_tables_are_touched_from_which_a_statement_takes_rows(sql: str, names: set[str]) -> None:
+    before = snapshot({key("table", name): {} for name in ("orders", "lines", "new")})
+    up = Step("a1", Direction.UPGRADE, 1.0, statements=(Statement(sql, 1.0),), changes=())
+
+    assert touched_tables(up, before) == {f"public.{name}" for name in names}
+
+
 @pytest.mark.parametrize(
     "sql",
     [

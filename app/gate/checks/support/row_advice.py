@@ -21,6 +21,9 @@ def help_for(
     revision: Revision, trip: RoundTrip, failure: Failure, table: str | None, column: str | None, schema: Schema
 ) -> str:
     """What to do about the rows. `schema` is the one in which the statement failed."""
+    if failure.sqlstate == sqlstates.CARDINALITY_VIOLATION:
+        rows_of = shorten(table) if table is not None else "these tables"
+        return f"Say which of the rows counts, or merge them first.\n\n{_other_rows(revision, rows_of)}"
     if table is None:
         return _other_rows(revision, "these tables")
     is_known = failure.sqlstate != sqlstates.UNIQUE_VIOLATION or _is_text(schema, table, column)
@@ -55,10 +58,20 @@ def help_for_assumption(advice: str, sql: str | None) -> str:
 
 def help_for_insert(refused: RefusedInsert, schema: Schema) -> str:
     if refused.next_value is None:
-        return f"Let the table accept what it accepted before. To see the error, after the upgrade:\n\n    {refused.failure.sql}"
+        first = "Let the table accept what it accepted before."
+        if (function := _FUNCTION.search(refused.failure.context or "")) is not None:
+            first = (
+                f"A trigger calls {function[1]}, which needs what the revision changes: replace the function in the same"
+                " revision, with CREATE OR REPLACE FUNCTION."
+            )
+        return f"{first} To see the error, after the upgrade:\n\n    {refused.failure.sql}"
     sequence = readable_literal(schema.unqualified(refused.sequence or ""))
     code = _behind_the_rows(sequence, refused.column or "", refused.table, schema)
     return f"Move the sequence behind the rows, in the same revision:\n\n{indented(code)}"
+
+
+# https://www.postgresql.org/docs/current/plpgsql-control-structures.html: the innermost call comes first.
+_FUNCTION = re.compile(r"function (\S+\(.*?\))")
 
 
 def help_for_history(found: FailureInHistory, table: str | None, schema: Schema) -> str:

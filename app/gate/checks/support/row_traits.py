@@ -59,6 +59,8 @@ def _trait(trip: RoundTrip, failure: Failure, place: Place, rows_of: str) -> str
         return f"a row of {table} breaks {failure.constraint}"
     if failure.sqlstate == sqlstates.DIVISION_BY_ZERO:
         return f"what it divides by is 0 in {name}"
+    if failure.sqlstate == sqlstates.CARDINALITY_VIOLATION:
+        return f"several rows match one in {rows_of}"
     verb = "hold" if place.table is None and " and " in rows_of else "holds"
     return f"{name} {verb} NULLs, duplicates or extreme values"
 

@@ -1,0 +1,163 @@
+"""Rows of one table on which those of another depend: triggers, and statements that compare the two."""
+
+from tests.gate.hazards.case import Case, body, sql
+
+# The probe of the gate has another search_path than the script.
+LOGGED = sql(
+    "CREATE TABLE steps (id serial PRIMARY KEY, title text)",
+    "CREATE TABLE log (step_id int, at timestamptz)",
+    "CREATE FUNCTION log_it() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS"
+    " 'BEGIN INSERT INTO log (step_id, at) VALUES (NEW.id, now()); RETURN NEW; END'",
+    "CREATE TRIGGER log_it AFTER INSERT OR UPDATE ON steps FOR EACH ROW EXECUTE FUNCTION log_it()",
+)
+TOUCHED = sql(
+    "CREATE TABLE steps (id serial PRIMARY KEY, title text, changed_at timestamptz)",
+    "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.changed_at = now(); RETURN NEW; END'",
+    "CREATE TRIGGER touch BEFORE UPDATE ON steps FOR EACH ROW EXECUTE FUNCTION touch()",
+)
+TOPICS = sql(
+    "CREATE TABLE topics (id serial PRIMARY KEY, name text)",
+    "CREATE TABLE events (id serial PRIMARY KEY, topic text, topic_id int)",
+)
+FIND_TOPIC = (
+    "UPDATE events SET topic_id = (SELECT id FROM topics WHERE topics.name = events.topic) WHERE topic_id IS NULL"
+)
+HISTORY = sql("CREATE TABLE prices (id serial PRIMARY KEY, product text NOT NULL, shop int, UNIQUE (product, shop))")
+
+CASES = [
+    Case(
+        name="column renamed into which the trigger of another table writes",
+        before=LOGGED,
+        upgrade=sql("ALTER TABLE log RENAME at TO logged_at"),
+        downgrade=sql("ALTER TABLE log RENAME logged_at TO at"),
+        expected={"breaking-change", "populated-upgrade"},
+        because="Each INSERT into steps fails, which the script does not name.",
+    ),
+    Case(
+        name="column renamed and the trigger function of another table with it",
+        before=LOGGED,
+        upgrade=sql(
+            "ALTER TABLE log RENAME at TO logged_at",
+            "CREATE OR REPLACE FUNCTION log_it() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS"
+            " 'BEGIN INSERT INTO log (step_id, logged_at) VALUES (NEW.id, now()); RETURN NEW; END'",
+        ),
+        downgrade=sql(
+            "ALTER TABLE log RENAME logged_at TO at",
+            "CREATE OR REPLACE FUNCTION log_it() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS"
+            " 'BEGIN INSERT INTO log (step_id, at) VALUES (NEW.id, now()); RETURN NEW; END'",
+        ),
+        expected={"breaking-change"},
+        because="The trigger writes as before; code that reads the column is another matter.",
+    ),
+    Case(
+        name="column beside those that the trigger of another table writes",
+        before=LOGGED,
+        upgrade="op.add_column('log', sa.Column('who', sa.Text))",
+        downgrade="op.drop_column('log', 'who')",
+        because="The trigger names its columns.",
+    ),
+    Case(
+        name="column renamed that the table s own trigger writes at each UPDATE",
+        before=TOUCHED,
+        upgrade="op.alter_column('steps', 'changed_at', new_column_name='updated_at')",
+        downgrade="op.alter_column('steps', 'updated_at', new_column_name='changed_at')",
+        expected={"breaking-change", "populated-upgrade"},
+        because="INSERTs pass, and each UPDATE ends in the trigger.",
+    ),
+    Case(
+        name="column beside the one that a trigger writes at each UPDATE",
+        before=TOUCHED,
+        upgrade="op.add_column('steps', sa.Column('note', sa.Text))",
+        downgrade="op.drop_column('steps', 'note')",
+        because="The trigger works as before.",
+    ),
+    Case(
+        name="key looked up by a name that may be there twice",
+        before=TOPICS,
+        upgrade=sql(FIND_TOPIC),
+        downgrade="pass",
+        expected={"populated-upgrade"},
+        because="A subquery that gives two rows is an error, and nothing makes names unique.",
+    ),
+    Case(
+        name="key looked up by a unique name",
+        before=body(TOPICS, sql("ALTER TABLE topics ADD UNIQUE (name)")),
+        upgrade=sql(FIND_TOPIC),
+        downgrade="pass",
+        because="It gives one row at most.",
+    ),
+    Case(
+        name="key looked up by the smallest of several",
+        before=TOPICS,
+        upgrade=sql(FIND_TOPIC.replace("SELECT id", "SELECT min(id)")),
+        downgrade="pass",
+        because="An aggregate gives one row.",
+    ),
+    Case(
+        name="rows joined by a name that may be there twice into a new table with a key",
+        before=TOPICS,
+        upgrade=sql(
+            "CREATE TABLE pairs (event_id int PRIMARY KEY, topic_id int)",
+            "INSERT INTO pairs SELECT events.id, topics.id FROM events JOIN topics ON topics.name = events.topic",
+        ),
+        downgrade="op.drop_table('pairs')",
+        expected={"populated-upgrade"},
+        because="The event is there once for each of its topics.",
+    ),
+    Case(
+        name="rows joined by a name into a new table with a key over both",
+        before=TOPICS,
+        upgrade=sql(
+            "CREATE TABLE pairs (event_id int, topic_id int, PRIMARY KEY (event_id, topic_id))",
+            "INSERT INTO pairs SELECT events.id, topics.id FROM events JOIN topics ON topics.name = events.topic",
+        ),
+        downgrade="op.drop_table('pairs')",
+        because="Each pair is there once.",
+    ),
+    Case(
+        name="NULLs filled in a column of a unique key",
+        before=HISTORY,
+        upgrade=sql("UPDATE prices SET shop = 0 WHERE shop IS NULL"),
+        downgrade="pass",
+        expected={"populated-upgrade"},
+        because="Two rows whose shop was NULL were different, and are equal now.",
+    ),
+    Case(
+        name="unique key that takes NULLs for equal",
+        before=HISTORY,
+        upgrade=sql(
+            "ALTER TABLE prices DROP CONSTRAINT prices_product_shop_key",
+            "ALTER TABLE prices ADD CONSTRAINT prices_key UNIQUE NULLS NOT DISTINCT (product, shop)",
+        ),
+        downgrade=sql(
+            "ALTER TABLE prices DROP CONSTRAINT prices_key",
+            "ALTER TABLE prices ADD CONSTRAINT prices_product_shop_key UNIQUE (product, shop)",
+        ),
+        expected={"blocking-index", "populated-upgrade"},
+        because="Two rows whose shop is NULL were different, and are equal now.",
+        since=15,
+    ),
+    Case(
+        name="values that become rows of an older table",
+        before=sql(
+            "CREATE TABLE users (id int PRIMARY KEY, tracked text[])",
+            "CREATE TABLE interests (user_id int REFERENCES users, program text, PRIMARY KEY (user_id, program))",
+        ),
+        upgrade=sql(
+            "INSERT INTO interests SELECT users.id, p FROM users, unnest(tracked) AS p WHERE p <> '' ON CONFLICT DO NOTHING",
+            "ALTER TABLE users DROP COLUMN tracked",
+        ),
+        expected={"breaking-change"},
+        because="Each element is a row now. Code that reads the column fails.",
+    ),
+    Case(
+        name="numbers that become part of a document",
+        before=sql("CREATE TABLE banks (id int PRIMARY KEY, mission text, skepticism int, config jsonb)"),
+        upgrade=sql(
+            "UPDATE banks SET config = jsonb_build_object('mission', mission, 'skepticism', skepticism) WHERE config IS NULL",
+            "ALTER TABLE banks DROP COLUMN skepticism",
+        ),
+        expected={"breaking-change", "data-loss"},
+        because="Those that had a document keep it, and lose the number.",
+    ),
+]
