@@ -63,6 +63,7 @@ Stays quiet when
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
@@ -223,8 +224,14 @@ def _hint(failure: Failure) -> str | None:
         )
     if explained := explain(failure):
         return explained
+    if failure.sqlstate == sqlstates.UNDEFINED_COLUMN and _OF_THE_ORM.search(failure.sql or ""):
+        return _TODAYS_MODEL
+    if failure.sqlstate is None and _PARAMETER.search(failure.message):
+        return (
+            "op.execute() takes a word after a colon for a parameter, also within a literal: write \\: for the colon."
+        )
     if is_missing(failure):
-        return _NOT_THERE
+        return _TYPE_NOT_THERE if _GIVES_A_TYPE.search(f"{failure.message}\n{failure.sql}") else _NOT_THERE
     if exists_already(failure):
         return "An earlier statement or revision has created it, or it was there before the first one."
     if failure.error.rpartition(".")[2] in {"ImportError", "ModuleNotFoundError"}:
@@ -233,6 +240,20 @@ def _hint(failure: Failure) -> str | None:
             "a lightweight table (sa.table, sa.column) instead of the model."
         )
     return None
+
+
+_GIVES_A_TYPE = re.compile(r'\Atype ".*" does not exist\s+ALTER\s+TABLE\b', re.IGNORECASE)
+_TYPE_NOT_THERE = (
+    "op.create_table() creates the type of an sa.Enum, op.add_column() and op.alter_column() may not. Create it first: "
+    "sa.Enum(…, name=…).create(op.get_bind(), checkfirst=True). If it comes from elsewhere, tell the gate how with --prepare COMMAND."
+)
+# SELECT roles.id AS roles_id: https://docs.sqlalchemy.org/en/20/orm/queryguide/select.html
+_OF_THE_ORM = re.compile(r"\b(\w+)\.(\w+) AS \1_\2\b")
+_TODAYS_MODEL = (
+    "The script uses a model as it is today, with columns that the schema does not have at this revision. Copy what it needs into the "
+    "script: a lightweight table (sa.table, sa.column) instead of the model."
+)
+_PARAMETER = re.compile(r"^A value is required for bind parameter '")
 
 
 _NOT_THERE = (

@@ -58,6 +58,10 @@ def test_a_step_that_never_ends_is_a_finding():
     [
         ("25001", "VACUUM cannot run inside a transaction block", "autocommit_block"),
         ("42P07", 'relation "users" already exists', "metadata.create_all"),
+        ("42804", 'default for column "a" cannot be cast automatically to type integer', "server_default=None"),
+        ("42P16", "cannot drop columns from view", "DROP VIEW first"),
+        ("2BP01", "cannot drop column a of table t because other objects depend on it", "CASCADE drops"),
+        ("42601", "cannot insert multiple commands into a prepared statement", "an op.execute() for each"),
         ("42710", 'constraint "ck" for relation "users" already exists', "An earlier statement or revision"),
     ],
 )
@@ -360,3 +364,32 @@ def test_what_the_whole_command_does_in_another_way_is_a_finding_about_env_py(pa
     assert (finding.message, finding.help, finding.path) == (message, helps, "migrations/env.py")
     assert finding.subject.startswith(subject)
     assert list(_lost(attempt(), "an empty database", None)) == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "advice"),
+    [
+        (
+            failure('type "mood" does not exist', sqlstate="42704", sql="ALTER TABLE t ADD COLUMN m mood"),
+            ".create(op.get_bind()",
+        ),
+        (failure('type "mood" does not exist', sqlstate="42704", sql="DROP TYPE mood"), "No earlier revision"),
+        (
+            failure(
+                "column roles.later does not exist",
+                sqlstate="42703",
+                sql="SELECT roles.id AS roles_id, roles.later AS roles_later FROM roles",
+            ),
+            "uses a model as it is today",
+        ),
+        (
+            failure("column roles.later does not exist", sqlstate="42703", sql="SELECT roles.later FROM roles"),
+            "No earlier revision",
+        ),
+        (python_failure("InvalidRequestError", "A value is required for bind parameter '28'"), "\\:"),
+    ],
+)
+def test_the_words_and_the_statement_together_tell_what_went_wrong(broken, advice):
+    [finding] = examine(recording(trip("a1", up_failure=broken)))
+
+    assert advice in str(finding.help)

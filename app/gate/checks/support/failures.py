@@ -118,6 +118,35 @@ _BY_WORDS = (
         r"^cannot alter (composite )?type .* because column .* uses it",
         "A composite type cannot change while a column has it. Create another type, and change the column to it.",
     ),
+    (
+        sqlstates.DATATYPE_MISMATCH,
+        r"^default for column .* cannot be cast automatically",
+        (
+            "USING converts rows, and no default. Drop the default before the change of type, with "
+            "op.alter_column(…, server_default=None), and set the new one after it."
+        ),
+    ),
+    (
+        sqlstates.INVALID_TABLE_DEFINITION,
+        r"^cannot (drop columns from|change (name|data type|collation) of) view",
+        (
+            "CREATE OR REPLACE VIEW can only add columns at the end. DROP VIEW first, and create it again, with its grants and "
+            "with the views that read it."
+        ),
+    ),
+    (
+        sqlstates.DEPENDENT_OBJECTS_STILL_EXIST,
+        r"^cannot drop .* because other objects depend on it",
+        (
+            "Drop what PostgreSQL names first, and create again what is still needed, in another form and with its grants. CASCADE drops "
+            "all of it without a word."
+        ),
+    ),
+    (
+        sqlstates.SYNTAX_ERROR,
+        r"^cannot insert multiple commands into a prepared statement",
+        "The driver prepares each statement, so it takes one at a time: write an op.execute() for each.",
+    ),
     (sqlstates.ACTIVE_SQL_TRANSACTION, r"cannot run inside a transaction block", _AUTOCOMMIT),
     (
         sqlstates.UNSAFE_NEW_ENUM_VALUE_USAGE,
