@@ -73,8 +73,9 @@ def group_sources(sources: Sequence[Source], checks: Iterable[CheckConstraint]) 
                 whole[0].extend(members)
                 whole[1].update(columns)
             parts = [part for part in parts if not part[1] & bond] + [whole]
-    # Sorting is stable, so foreign keys keep their order: the ones that must have a value come first.
-    return [sorted(members, key=lambda source: not source.is_key) for members, _ in parts]
+    # Foreign keys keep their order: the ones that must have a value come first.
+    in_order = sorted(sources, key=lambda source: not source.is_key)
+    return [sorted(members, key=in_order.index) for members, _ in parts]
 
 
 def combinations_of(
