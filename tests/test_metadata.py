@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from sqlalchemy import UniqueConstraint
 
 from app.metadata import DOMAINS, metadata
@@ -25,6 +28,13 @@ def test_every_time_knows_its_zone_and_every_foreign_key_says_what_becomes_of_it
                 assert getattr(column.type, "timezone", None) or column.type.impl.timezone, column  # type: ignore[attr-defined]
         for key in table.foreign_key_constraints:
             assert key.ondelete, key.name
+
+
+def test_the_migrations_make_the_tables_of_the_models(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+
+        assert compare_metadata(context, metadata) == []
 
 
 SMALL = {"project", "api_token"}  # a copy of them is everywhere

@@ -141,4 +141,6 @@ def _behaviour(tree: ast.AST) -> Iterator[ast.AST]:
 def _is_for_readers(node: ast.AST) -> bool:
     is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     is_for_types = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-    return is_text or is_for_types
+    is_type = isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "Literal"
+    is_variable = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "TypeVar"
+    return is_text or is_for_types or is_type or is_variable

@@ -7,7 +7,7 @@ import pytest
 
 from tests.mutants.__main__ import summary
 from tests.mutants.operators import mutants_of
-from tests.mutants.reach import Reach, mirror_of
+from tests.mutants.reach import Reach, mirror_of, reached_by_import
 from tests.mutants.sample import draw, sizes, stratum_of
 from tests.mutants.trial import within
 
@@ -43,8 +43,18 @@ def test_a_mutant_is_the_file_with_one_mistake(source: str, mutants: set[str]):
         "if TYPE_CHECKING:\n    go()",
         "x = f'a{b}'",
         "x = True",
+        "x = Literal['a', 'b']",
+        "T = TypeVar('T')",
     ],
-    ids=["a docstring", "annotations", "what only type checkers read", "an f-string", "no number"],
+    ids=[
+        "a docstring",
+        "annotations",
+        "what only type checkers read",
+        "an f-string",
+        "no number",
+        "a type",
+        "a variable for types",
+    ],
 )
 def test_what_does_nothing_has_no_mutants(source: str):
     assert mutants_of("a.py", source.encode()) == []
@@ -82,6 +92,34 @@ def test_what_starts_nothing_comes_first_then_the_mirrored_file_then_the_shorter
     assert reach.tests_of("app/a.py", 3) == expected
     assert reach.tests_of("app/a.py", 1) == expected  # it runs as the module is imported
     assert reach.tests_of("app/b.py", 1) == []
+
+
+def test_what_only_runs_as_it_is_imported_is_reached_by_the_tests_that_import_it(tmp_path: Path):
+    files = {
+        "app/__init__.py": "",
+        "app/tables.py": "LONGEST = 63",
+        "app/verbs.py": "from app import tables\nimport app.nowhere\nimport os",
+        "app/other.py": "import app.verbs",
+        "tests/test_tables.py": "from app.tables import LONGEST",
+        "tests/test_verbs.py": "def test_a():\n    from app.other import tables",
+        "tests/test_alone.py": "import app\nfrom . import test_verbs",
+    }
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    tests = [
+        "tests/test_tables.py::one",
+        "tests/test_verbs.py::two",
+        "tests/test_verbs.py::three",
+        "tests/test_alone.py::four",
+    ]
+
+    found = reached_by_import(tmp_path, ["app/tables.py", "app/__init__.py"], tests)
+
+    assert found == {"app/tables.py": {1: frozenset(tests[:3])}, "app/__init__.py": {1: frozenset(tests)}}
+    assert Reach(dict.fromkeys(tests, 1.0), frozenset(), found).tests_of("app/tables.py", 7) == sorted(
+        tests[:3], key=lambda test: ("tables" not in test, test)
+    )
 
 
 def test_a_file_has_its_mirror():
