@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import func, tuple_, update
+from sqlalchemy import bindparam, func, tuple_, update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -19,6 +19,11 @@ from app.revisions import service as revisions
 
 KEY = tuple_(Deployment.created_at, Deployment.id)
 CURSOR = time_and(DeploymentId)
+HEADS_OF_PROJECT = (
+    select(Deployment.environment, Deployment.heads)
+    .where(col(Deployment.project_id) == bindparam("project_id"), col(Deployment.status) != DeploymentStatus.ENDED)
+    .order_by(col(Deployment.environment))
+)
 
 
 def put_deployment(
@@ -92,11 +97,8 @@ def current_deployments(session: Session, environment: Environment) -> Sequence[
 
 def places_of_revisions(session: Session, project_id: UUID) -> Mapping[str, Sequence[str]]:
     """The environments in which each head is deployed, {"7b39e1f5a0c4": ["production"]}."""
-    query = select(Deployment.environment, Deployment.heads).where(
-        Deployment.project_id == project_id, Deployment.status != DeploymentStatus.ENDED
-    )
     places: dict[str, list[str]] = {}
-    for environment, heads in session.exec(query.order_by(col(Deployment.environment))):
+    for environment, heads in session.execute(HEADS_OF_PROJECT, {"project_id": project_id}):
         for head in heads:
             if environment not in places.setdefault(head, []):
                 places[head].append(environment)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import func, or_, tuple_
+from sqlalchemy import bindparam, func, or_, tuple_
 from sqlmodel import Session, col, select
 
 from app.audit import service as audit
@@ -18,6 +18,16 @@ from app.projects.models import Project
 from app.projects.service import require_open
 
 KEY = tuple_(Waiver.created_at, Waiver.id)
+HOLDS = col(Waiver.revoked_at).is_(None) & (col(Waiver.ends_at) > func.now())
+OF_FINDINGS = (
+    select(Waiver)
+    .where(
+        col(Waiver.project_id) == bindparam("project_id"),
+        col(Waiver.fingerprint).in_(bindparam("fingerprints", expanding=True)),
+        HOLDS,
+    )
+    .order_by(KEY)
+)
 
 
 def create_waiver(session: Session, project: Project, new: WaiverCreate) -> WaiverRead:
@@ -58,12 +68,22 @@ def list_waivers(session: Session, project: Project, *, cursor: str | None, limi
     )
 
 
+def is_valid(waiver: WaiverRead) -> bool:
+    """Whether it holds now."""
+    return waiver.revoked_at is None and waiver.ends_at > utcnow()
+
+
+def waivers_of(session: Session, project_id: UUID, fingerprints: Collection[str]) -> Mapping[str, Waiver]:
+    """Those that hold now, of any environment, by the finding that they accept. The newest of each counts."""
+    values = {"project_id": project_id, "fingerprints": list(fingerprints)}
+    return {each.fingerprint: each for each in session.execute(OF_FINDINGS, values).scalars()}
+
+
 def valid_waivers(session: Session, environment: Environment) -> Sequence[Waiver]:
     """Those that hold in that environment now."""
     query = select(Waiver).where(
         Waiver.project_id == environment.project_id,
         or_(col(Waiver.environment) == environment.name, col(Waiver.environment).is_(None)),
-        col(Waiver.revoked_at).is_(None),
-        col(Waiver.ends_at) > func.now(),
+        HOLDS,
     )
     return session.exec(query.order_by(KEY)).all()

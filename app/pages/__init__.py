@@ -4,7 +4,8 @@ access.py     who looks: the cookie, public projects, and what may be done
 sessions.py   the signed cookie and the tokens of its forms
 rendering.py  templates, the headers of every page, and refusals as pages
 routes.py     the pages                 actions.py   the forms
-contents.py   what each page shows, read in one transaction
+contents.py   what each page shows, read in one transaction      run_contents.py   the same for the page of a run
+stored_report.py   the parts of a report that a page shows
 """
 
 from __future__ import annotations

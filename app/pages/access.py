@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import Depends, Request
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from app.environments.access import get_environment
 from app.environments.models import Environment
@@ -22,6 +22,7 @@ from app.projects.models import SLUG, ApiToken, Project, Scope
 from app.workers import IsolationLevel
 
 MOST_FIELDS = 20
+PROJECT = select(Project).where(tokens.IS_PROJECT)
 
 
 @dataclass(frozen=True)
@@ -92,16 +93,19 @@ async def read_form(request: Request) -> Mapping[str, str]:
 RequestForm = Annotated[Mapping[str, str], Depends(form_of_request)]
 
 
-def reader_in(session: Session, request: Request, signed_in: SignedIn | None) -> Reader:
-    """A token that was revoked or has expired leaves its reader signed out."""
-    if signed_in is None:
-        return Reader(None)
-    token = tokens.recognise_by_id(session, signed_in.token_id)
-    return Reader(token, sessions_of(request).form_token(signed_in)) if token is not None else Reader(None)
+def reader_in(
+    session: Session, request: Request, signed_in: SignedIn | None, slug: str = ""
+) -> tuple[Reader, Project | None]:
+    """A token that was revoked or has expired leaves its reader signed out. With the project of that slug, if any."""
+    known = tokens.recognise_by_id(session, signed_in.token_id, slug) if signed_in is not None else None
+    if signed_in is None or known is None:
+        return Reader(None), find_project(session, slug) if slug else None
+    token, project = known
+    return Reader(token, sessions_of(request).form_token(signed_in)), project
 
 
 async def anyone(request: Request, workers: RequestWorkers, signed_in: RequestSignedIn) -> Caller[Reader]:
-    return Caller(workers, lambda session: reader_in(session, request, signed_in))
+    return Caller(workers, lambda session: reader_in(session, request, signed_in)[0])
 
 
 def project_page(scope: Scope = Scope.READ, isolation_level: IsolationLevel = "READ COMMITTED") -> Any:
@@ -111,16 +115,17 @@ def project_page(scope: Scope = Scope.READ, isolation_level: IsolationLevel = "R
         request: Request, workers: RequestWorkers, signed_in: RequestSignedIn, slug: ProjectSlug
     ) -> Caller[Visit]:
         def admit(session: Session) -> Visit:
-            return visit(session, reader_in(session, request, signed_in), slug, scope)
+            # An invalid slug names no project, and PostgreSQL accepts no NUL character.
+            known = slug if re.fullmatch(SLUG, slug) else ""
+            return visit(*reader_in(session, request, signed_in, known), slug, scope)
 
         return Caller(workers, admit, isolation_level)
 
     return Depends(caller)
 
 
-def visit(session: Session, reader: Reader, slug: str, scope: Scope) -> Visit:
+def visit(reader: Reader, project: Project | None, slug: str, scope: Scope) -> Visit:
     """Whether a project exists is not visible to a reader without access to it."""
-    project = find_project(session, slug)
     token = reader.token
     if token is not None and project is not None and token.project_id in (None, project.id):
         if not allows(token, scope):
@@ -134,9 +139,7 @@ def visit(session: Session, reader: Reader, slug: str, scope: Scope) -> Visit:
 
 
 def find_project(session: Session, slug: str) -> Project | None:
-    if not re.fullmatch(SLUG, slug):
-        return None
-    return session.exec(select(Project).where(Project.slug == slug, col(Project.purged_at).is_(None))).one_or_none()
+    return session.execute(PROJECT, {"slug": slug}).scalar_one_or_none()
 
 
 def environment_page(isolation_level: IsolationLevel = "READ COMMITTED") -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Coroutine, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from importlib import resources
 from pathlib import Path
@@ -76,6 +76,7 @@ def templates() -> Environment:
     return made
 
 
+@lru_cache(maxsize=200)
 def check_url(check_id: str) -> str | None:
     """Where this service has the documentation of a check; None for one that it does not know."""
     try:

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from app.gate.checks.pages import page_of
 from app.gate.checks.registry import CHECKS, UnknownCheck, get_check
 from app.gate.report.verdict import Severity, Verdict
-from app.pages import contents
+from app.pages import contents, run_contents
 from app.pages.access import EnvironmentVisit, Reader, Visit, anyone, environment_page, project_page
 from app.pages.rendering import HEADERS, POLICY_OF_DOCS, PageRoute, page, refused, static_files, templates
 from app.projects.access import Caller
@@ -61,7 +61,7 @@ async def run_page(
 ) -> Response:
     chosen = Severity(severity) if severity in list(Severity) else None
     context = await caller.workers.run_alone(
-        lambda: caller.transact(contents.run, run_id, first=first, severity=chosen, search=search.strip())
+        lambda: caller.transact(run_contents.run, run_id, first=first, severity=chosen, search=search.strip())
     )
     return await page(request, "run.html", context["reader"], context)
 

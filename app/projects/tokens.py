@@ -27,11 +27,10 @@ PREFIX = "ovp_"
 KEY = tuple_(ApiToken.created_at, ApiToken.id)
 USE_IS_NOTED_EVERY = timedelta(minutes=1)
 # Built once, since every request begins with it.
-SHOWN = (
-    select(ApiToken, Project)
-    .outerjoin(Project, (col(Project.slug) == bindparam("slug")) & col(Project.purged_at).is_(None))
-    .where(col(ApiToken.digest) == bindparam("digest"))
-)
+IS_PROJECT = (col(Project.slug) == bindparam("slug")) & col(Project.purged_at).is_(None)
+WITH_PROJECT = select(ApiToken, Project).outerjoin(Project, IS_PROJECT)
+SHOWN = WITH_PROJECT.where(col(ApiToken.digest) == bindparam("digest"))
+SHOWN_BEFORE = WITH_PROJECT.where(col(ApiToken.id) == bindparam("id"))
 
 
 def issue_token(session: Session, project: Project | None, new: TokenCreate) -> tuple[ApiToken, str]:
@@ -74,13 +73,13 @@ def recognise(session: Session, secret: str, slug: str = "") -> tuple[ApiToken, 
     return token, project
 
 
-def recognise_by_id(session: Session, token_id: UUID) -> ApiToken | None:
-    """The token of a reader who has shown it before. None if it was revoked or has expired since."""
-    token = session.get(ApiToken, token_id)
+def recognise_by_id(session: Session, token_id: UUID, slug: str = "") -> tuple[ApiToken, Project | None] | None:
+    """The same for a reader who has shown the token before. None if it was revoked or has expired since."""
+    token, project = session.execute(SHOWN_BEFORE, {"id": token_id, "slug": slug}).one_or_none() or (None, None)
     if token is None or not is_valid(token):
         return None
     _act_with(session, token)
-    return token
+    return token, project
 
 
 def _act_with(session: Session, token: ApiToken) -> None:

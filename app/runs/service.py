@@ -5,16 +5,16 @@ from __future__ import annotations
 import gzip
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, Field, TypeAdapter
-from sqlalchemy import ColumnElement, Label, Row, Select, Text, bindparam, case, cast, func, inspect, tuple_
+from sqlalchemy import ColumnElement, Label, Row, Select, Text, bindparam, case, cast, func, inspect, or_, tuple_
 from sqlalchemy import select as sql_select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlmodel import Session, SQLModel, col, select
 
-from app.gate.report.verdict import Verdict
+from app.gate.report.verdict import Severity, Verdict
 from app.pagination import TIME_AND_ID, Page, decode_cursor, encode_cursor
 from app.projects.models import Project
 from app.runs.errors import ReportExpired, RunNotFound
@@ -57,6 +57,23 @@ FINDINGS = (
 )
 # All in one statement, since each is another journey to the database and back.
 DETAILS = SUMMARIES.where(IS_RUN).add_columns(as_json(CHECKS, "checks"), as_json(FINDINGS, "findings"))
+WORDS = func.concat_ws(
+    " ", *(col(getattr(RunFinding, name)) for name in ("check", "object", "revision", "path", "message"))
+)
+POSITIONS = sql_select(col(RunFinding.position), func.count().over().label("total")).where(is_of_run(RunFinding))
+OPEN_POSITIONS = (
+    POSITIONS.where(
+        col(RunFinding.allowed).is_(None),
+        or_(bindparam("severity").is_(None), col(RunFinding.severity) == bindparam("severity")),
+        func.strpos(func.lower(WORDS), func.lower(bindparam("search"))) > 0,
+    )
+    .order_by(col(RunFinding.severity), col(RunFinding.position))
+    .offset(bindparam("first"))
+    .limit(bindparam("at_most"))
+)
+ACCEPTED_POSITIONS = (
+    POSITIONS.where(col(RunFinding.allowed).is_not(None)).order_by(col(RunFinding.position)).limit(bindparam("at_most"))
+)
 # Where older code stored the report, its text comes from PostgreSQL, with the order of its keys lost.
 REPORT = (
     select(Report.content, case((col(Report.content).is_(None), cast(Run.report, Text))))
@@ -112,6 +129,48 @@ def read_run(session: Session, project: Project, run_id: UUID) -> RunDetail:
         findings=findings.items,
         findings_next_cursor=findings.next_cursor,
     )
+
+
+def read_summary(session: Session, project: Project, run_id: UUID) -> RunRead:
+    """The run without its checks and findings. Raises RunNotFound."""
+    run = find_summary(session, SUMMARIES.where(IS_RUN), {"project_id": project.id, "run_id": run_id})
+    if run is None:
+        raise RunNotFound(run_id)
+    return run
+
+
+class Selection(NamedTuple):
+    """Some of the findings of a run."""
+
+    positions: list[int]  # in the report
+    total: int  # of all that were asked for, from which these are
+
+
+def select_open(
+    session: Session, project: Project, run_id: UUID, *, severity: Severity | None, search: str, first: int, limit: int
+) -> Selection:
+    """A page of those not accepted, the most severe first. `search`: in the check, object, place or message."""
+    values = {"project_id": project.id, "run_id": run_id, "severity": severity, "search": search}
+    return _selection(session.execute(OPEN_POSITIONS, {**values, "first": first, "at_most": limit}).all())
+
+
+def select_accepted(session: Session, project: Project, run_id: UUID, *, limit: int) -> Selection:
+    """The first ones."""
+    values = {"project_id": project.id, "run_id": run_id, "at_most": limit}
+    return _selection(session.execute(ACCEPTED_POSITIONS, values).all())
+
+
+def _selection(rows: Sequence[Row[Any]]) -> Selection:
+    return Selection([row.position for row in rows], rows[0].total if rows else 0)
+
+
+def findings_at(session: Session, project: Project, run_id: UUID, positions: Sequence[int]) -> list[FindingRead]:
+    """In the order of the report."""
+    query = columns_for(FindingRead, RunFinding).where(
+        is_of_run(RunFinding), col(RunFinding.position).in_(list(positions))
+    )
+    rows = session.execute(query.order_by(col(RunFinding.position)), {"project_id": project.id, "run_id": run_id})
+    return [FindingRead(**row._mapping) for row in rows]
 
 
 def list_findings(

@@ -19,6 +19,7 @@ from app.gate.server.throwaway import Server
 from tests import factories
 from tests.browsers import BROWSERS, find_browser
 from tests.demo.fill import read
+from tests.pages.samples import large_report, small_report
 from tests.serving import serving
 
 BROWSER = find_browser()
@@ -28,7 +29,6 @@ pytestmark = [
 ]
 
 SECRET = "ovp_administrator"
-REVISIONS, FINDINGS = 600, 2_000
 SHOP = "/projects/shop"
 PLACES = ["/", "/sign-in", "/checks", "/checks/table-rewrite", *(f"{SHOP}{each}" for each in (
     "", "/runs", "/revisions", "/waivers", "/audit", "/tokens", "/environments/production",
@@ -74,46 +74,6 @@ def runs(site: str, browser: Browser) -> dict[str, str]:
         paths[name] = f"{SHOP}/runs/{answer.json()['id']}"
     context.close()
     return paths
-
-
-def small_report() -> dict[str, Any]:
-    statement = {
-        "sql": "ALTER TABLE orders ALTER COLUMN total TYPE BIGINT",
-        "duration_ms": 2.0,
-        "locks": [{"table": "public.orders", "mode": "AccessExclusiveLock"}],
-        "rewrites": ["public.orders"],
-    }
-    step = {"revision": "b2", "direction": "upgrade", "duration_ms": 3.0, "statements": [statement], "changes": ["x"]}
-    return failed([rewrite("public.orders", "0c9e6f5d2b7a4413")], ["a1", "b2"], steps=[step])
-
-
-def large_report() -> dict[str, Any]:
-    found = [rewrite(f"public.t{number}", f"f{number}") for number in range(FINDINGS)]
-    return failed(found, [f"r{number}" for number in range(REVISIONS)] + ["b2"])
-
-
-def rewrite(name: str, fingerprint: str) -> dict[str, Any]:
-    return factories.finding(
-        check="table-rewrite",
-        revision="b2",
-        object=name,
-        fingerprint=fingerprint,
-        path="versions/b2.py",
-        line=7,
-        detail="ALTER TABLE orders ALTER COLUMN total TYPE BIGINT",
-        help="Add a column:\n\n    op.add_column('orders', sa.Column('total_new', sa.BigInteger))",
-    )
-
-
-def failed(found: list[dict[str, Any]], names: list[str], **parts: Any) -> dict[str, Any]:
-    history = [
-        factories.revision(name, *names[max(0, place - 1) : place], message="a change")
-        for place, name in enumerate(names)
-    ]
-    return {
-        **factories.proof(*history, findings=found, **parts),
-        "checks": [{"id": "table-rewrite", "outcome": "fail"}],
-    }
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from app.runs.models import Report, Run
 from tests import factories
 from tests.gate.reporters.samples import ATTACKS
 from tests.pages.conftest import SHOP, Visitor, signed_in
+from tests.pages.samples import ALTER, small_report
 
 TOMORROW = (utcnow() + timedelta(days=1)).date().isoformat()
 A1, B2 = factories.revision("a1"), factories.revision("b2", "a1", message="add note")
@@ -109,15 +110,40 @@ def test_a_run_shows_its_verdict_first_and_leads_to_each_finding(reader: Visitor
 
 
 def test_findings_are_paged_and_searched(reader: Visitor, post: Any) -> None:
-    run = post(failed(*(bad(object=f"public.t{number}", fingerprint=f"f{number}") for number in range(250))))
+    run = post(failed(*(bad(object=f"public.t{number}", fingerprint=f"f{number}") for number in range(120))))
 
     first = reader.get(run)
-    (following,) = [link for link in first.links() if "first=100" in link]
-    assert "1 to 100 of 250 findings" in first.words
-    assert "public.t100" not in first.words
-    assert "101 to 200 of 250 findings" in reader.get(following).words
-    assert "public.t249" in reader.get(f"{run}?search=PUBLIC.T249").words
+    (following,) = [link for link in first.links() if "first=50" in link]
+    assert "120 errors" in first.words
+    assert "1 to 50 of 120 findings" in first.words
+    assert "public.t50" not in first.words
+    assert "51 to 100 of 120 findings" in reader.get(following).words
+    assert "public.t119" in reader.get(f"{run}?search=PUBLIC.T119").words
     assert "No finding is selected" in reader.get(f"{run}?severity=notice").words
+    assert "No finding is selected" in reader.get(f"{run}?search=%25").words
+
+
+def test_the_most_severe_findings_come_first_and_accepted_ones_are_listed_apart(reader: Visitor, post: Any) -> None:
+    notices = [bad(severity="notice", object=f"public.n{number}", fingerprint=f"n{number}") for number in range(60)]
+    accepted = bad(object="public.accepted", fingerprint="accepted", allowed="It has ten rows.")
+    run = post(failed(*notices, accepted, bad(object="public.worst", fingerprint="worst")))
+
+    page = reader.get(run)
+
+    assert page.words.index("public.worst") < page.words.index("public.n0")
+    assert "public.accepted" not in page.words
+    assert "1 accepted finding" in page.words
+    assert "It has ten rows." in page.words
+    assert "public.worst" not in reader.get(f"{run}?severity=notice").words
+
+
+def test_a_run_shows_what_its_revisions_do_and_its_graph(reader: Visitor, post: Any) -> None:
+    page = reader.get(post(small_report()))
+
+    assert "public.orders · ACCESS EXCLUSIVE · blocks reads and writes" in page.words
+    assert f"1. {ALTER}" in page.words
+    assert "op.alter_column('orders')" in page.words
+    assert "b2 head a change" in page.words
 
 
 def test_a_run_whose_report_has_expired_still_shows_its_findings(reader: Visitor, post: Any, session: Session) -> None:
@@ -132,6 +158,19 @@ def test_a_run_whose_report_has_expired_still_shows_its_findings(reader: Visitor
 
     assert "The report of this run has expired" in words
     assert "The downgrade leaves an index behind." in words
+    assert "No finding is selected" in reader.get(f"{run}?severity=notice").words
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [{"graph": {"revisions": [{"revision": "a1", "sha256": "f" * 64}]}}, {"judged": []}],
+    ids=["few fields", "a list"],
+)
+def test_a_report_of_another_tool_has_a_page_too(reader: Visitor, post: Any, parts: dict[str, Any]) -> None:
+    run = post({**failed(bad()), **parts})
+
+    assert "The downgrade leaves an index behind." in reader.get(run).words
+    assert reader.status(f"{SHOP}/revisions") == 200
 
 
 @pytest.mark.parametrize("run", ["nonsense", "00000000-0000-0000-0000-000000000000"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from app.gate.report.model import FindingEntry, Report
@@ -47,8 +47,12 @@ def place_of(finding: FindingEntry, report: Report) -> tuple[str | None, int | N
 
 def totals(findings: Iterable[FindingEntry]) -> str:
     """ "2 errors, 1 warning and 3 notices"; empty if there are none."""
-    numbers = Counter(finding.severity for finding in findings)
-    return listed([counted(numbers[severity], severity.value) for severity in Severity if numbers[severity]])
+    return totals_of(Counter(finding.severity for finding in findings))
+
+
+def totals_of(numbers: Mapping[Severity, int]) -> str:
+    """The same where their numbers are known."""
+    return listed([counted(numbers[severity], severity.value) for severity in Severity if numbers.get(severity)])
 
 
 def header_of(report: Report) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ MESSAGE_LENGTH = 72
 SHOWN_WHOLE = 30  # revisions: a longer history has its uneventful stretches folded
 
 
-@dataclass(frozen=True)
+@dataclass
 class Node:
     """A revision, or a stretch of revisions that are left out."""
 
@@ -54,8 +54,8 @@ def nodes_of(graph: GraphEntry, places: Mapping[str, Sequence[str]]) -> list[Nod
         if each.revision in shown:
             nodes.append(_node(each, parents, graph, places))
         elif nodes and nodes[-1].folded and nodes[-1].parents == (each.revision,):
-            last = nodes.pop()
-            nodes.append(Node(last.id, parents, folded=last.folded + 1))
+            nodes[-1].parents = parents
+            nodes[-1].folded += 1
         else:
             nodes.append(Node(each.revision, parents, folded=1))
     return nodes

@@ -12,6 +12,7 @@ from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictU
 from markupsafe import Markup, escape
 
 from app.gate.checks.pages import find_url
+from app.gate.report.model import FindingEntry
 from app.gate.reporters._paragraphs import runs_of, without_indent
 from app.gate.reporters.escaping import one_line, shortened, visible
 from app.gate.reporters.html.timeline import SQL_WORDS
@@ -19,6 +20,7 @@ from app.gate.wording import counted, readable_number
 from app.help import plain
 
 BLOCK_LINES, BLOCK_COLUMNS, BLOCK_LENGTH = 80, 1_000, 10_000
+CODE = Markup('<pre tabindex="0"><code>%s</code></pre>')
 LINE_LENGTH, PROSE_LENGTH = 300, 4_000  # a name of megabytes must not fill the page
 
 
@@ -39,7 +41,7 @@ def environment(*loaders: BaseLoader) -> Environment:
         "docs": docs,
         "prose_of_docs": prose_of_docs,
         "line": line,
-        "line_of_code": line_of_code,
+        "excerpt": excerpt,
         "lock_mode": lock_mode,
         "duration": duration,
         "moment": moment,
@@ -69,7 +71,7 @@ def prose(text: str) -> Markup:
     """One line, in which our own `code` is code."""
     parts = re.split(r"`([^`]+)`", cut(one_line(text), PROSE_LENGTH))
     return Markup("").join(
-        Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)
+        Markup("<code>%s</code>") % part if at % 2 else escape(part) for at, part in enumerate(parts)
     )
 
 
@@ -80,12 +82,15 @@ def paragraphs(text: str) -> Markup:
 
 def _paragraphs(lines: list[str]) -> Iterator[Markup]:
     for is_code, run in runs_of(lines):
-        yield block(without_indent(run).strip("\n")) if is_code else Markup("<p>{}</p>").format(prose(" ".join(run)))
+        if is_code:
+            yield CODE % without_indent(run).strip("\n")
+        else:
+            yield Markup("<p>%s</p>") % prose(" ".join(run))
 
 
 def block(text: str) -> Markup:
     """Code to read and to copy: a click selects all of it."""
-    return Markup('<pre tabindex="0"><code>{}</code></pre>').format(_short_block(text))
+    return CODE % _short_block(text)
 
 
 def _short_block(text: str) -> str:
@@ -123,9 +128,18 @@ def prose_of_docs(text: str) -> Markup:
     return prose(plain(" ".join(text.split())))
 
 
-def line_of_code(text: str) -> str:
-    """With its indent, and shortened."""
-    return shortened(visible(text).replace("\n", " "), 1, BLOCK_COLUMNS)
+def excerpt(finding: FindingEntry) -> Markup:
+    """The lines around the finding's place, with their numbers. Its own line is marked."""
+    if finding.excerpt is None:
+        return Markup("")
+    text = "\n".join(cut(each.replace("\n", " "), BLOCK_COLUMNS) for each in finding.excerpt.lines)
+    lines = str(escape(visible(text))).split("\n")  # in one step, since each has a price
+    return Markup('<pre class="excerpt" tabindex="0">%s</pre>') % Markup(  # noqa: S704 - of numbers and escaped lines
+        "".join(
+            f'<span class="code-line{" place" * (number == finding.line)}"><span class="number">{number}</span>{line}\n</span>'
+            for number, line in enumerate(lines, finding.excerpt.first_line)
+        )
+    )
 
 
 def lock_mode(name: str) -> str:

@@ -155,8 +155,9 @@ def _column(position: int, statement: StatementEntry, width: int, height: int, p
     x = position * width
     sql = one_line(shortened(statement.sql, 8, TITLE_LENGTH))
     number = _text("number", x + width / 2, 14, str(position + 1)) if width >= LEGIBLE else Markup("")
-    return Markup('<a href="#{0}-{1}"><title>{1}. {2} ({3:.1f} ms)</title>{4}{5}</a>').format(
-        prefix, position + 1, sql, statement.duration_ms, _rectangle("column", x, 0, width, height), number
+    return Markup('<a href="#%s-%d"><title>%d. %s (%.1f ms)</title>%s%s</a>') % (
+        *(prefix, position + 1, position + 1, sql, statement.duration_ms),
+        *(_rectangle("column", x, 0, width, height), number),
     )
 
 
@@ -174,10 +175,8 @@ def _row(row: Row, width: int, y: int) -> Iterator[Markup]:
 
 
 def _rectangle(css_class: str, x: float, y: float, width: float, height: float) -> Markup:
-    return Markup('<rect class="{}" x="{:g}" y="{:g}" width="{:g}" height="{:g}"/>').format(
-        css_class, x, y, width, height
-    )
+    return Markup('<rect class="%s" x="%g" y="%g" width="%g" height="%g"/>') % (css_class, x, y, width, height)
 
 
 def _text(css_class: str, x: float, y: float, text: str) -> Markup:
-    return Markup('<text class="{}" x="{:g}" y="{:g}">{}</text>').format(css_class, x, y, text)
+    return Markup('<text class="%s" x="%g" y="%g">%s</text>') % (css_class, x, y, text)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -10,7 +11,7 @@ from markupsafe import Markup
 from app.gate.report.model import CheckEntry, FindingEntry, Report, RevisionEntry, StatementEntry, StepEntry
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.gate.reporters._effects import REVISIONS_LIMIT, first_upgrades
-from app.gate.reporters._grouping import groups_of, header_of, totals
+from app.gate.reporters._grouping import groups_of, header_of, totals_of
 from app.gate.reporters.html.graph import revision_graph
 from app.gate.reporters.html.timeline import lock_timeline
 from app.gate.reporters.text import location
@@ -21,13 +22,6 @@ VERDICTS = {
     Verdict.ERROR: "The migrations could not be verified",
 }
 STATEMENTS_LIMIT = 200  # listed of one revision
-
-
-@dataclass(frozen=True)
-class ExcerptLine:
-    number: int
-    text: str
-    is_place: bool
 
 
 @dataclass(frozen=True)
@@ -45,13 +39,6 @@ class FindingView:
     def is_open(self) -> bool:
         """Whether its details are shown at first: those of notices are one click away."""
         return self.entry.severity is not Severity.NOTICE
-
-    @property
-    def excerpt(self) -> list[ExcerptLine]:
-        if self.entry.excerpt is None:
-            return []
-        lines = enumerate(self.entry.excerpt.lines, self.entry.excerpt.first_line)
-        return [ExcerptLine(number, text, number == self.entry.line) for number, text in lines]
 
 
 @dataclass(frozen=True)
@@ -76,11 +63,13 @@ class RevisionView:
 
 @dataclass(frozen=True)
 class RunView:
-    """One report."""
+    """One report, or what a page shows of a long one."""
 
     report: Report
     revisions: Sequence[RevisionView]
     graph: Markup
+    open_counts: Mapping[Severity, int]
+    accepted_count: int
 
     @property
     def title(self) -> str:
@@ -88,7 +77,7 @@ class RunView:
 
     @property
     def totals(self) -> str:
-        return totals(self.report.open_findings)
+        return totals_of(self.open_counts)
 
     @property
     def header(self) -> list[tuple[str, str]]:
@@ -110,29 +99,42 @@ class RunView:
         return [each for each in self.report.checks if each.outcome is Outcome.SKIPPED]
 
 
-def run_view(
-    report: Report,
-    shown: Iterable[FindingEntry] | None = None,
+def run_view(report: Report, places: Mapping[str, Sequence[str]] | None = None) -> RunView:
+    """All of a report. `places`: what stands at a revision, {"7b39e1f5a0c4": ["production"]}."""
+    open_counts = Counter(each.severity for each in report.open_findings)
+    return view_of_part(report, open_counts, len(report.accepted_findings), places)
+
+
+def view_of_part(
+    part: Report,
+    open_counts: Mapping[Severity, int],
+    accepted_count: int,
     places: Mapping[str, Sequence[str]] | None = None,
 ) -> RunView:
-    """`shown`: the open findings that are on this page; all of them without it. `places`: what stands at a revision."""
-    revisions = list(_revisions(report, report.open_findings if shown is None else list(shown)))
+    """A page of a report. `part` is the report with the findings of this page; the numbers are of all of them."""
+    revisions = list(_revisions(part))
     links = {each.revision: f"#{each.anchor}" for each in revisions if each.revision is not None}
-    return RunView(report, revisions, revision_graph(report.graph, places, links))
+    return RunView(part, revisions, revision_graph(part.graph, places, links), open_counts, accepted_count)
 
 
-def _revisions(report: Report, shown: Sequence[FindingEntry]) -> Iterator[RevisionView]:
-    """Those with findings, and all new ones of a pull request; in the order of the history, which comes last itself."""
+def shown_revisions(report: Report) -> set[str | None]:
+    """Those with open findings, and all new ones of a pull request. None: the history as a whole."""
+    new = [each.revision for each in report.graph.revisions if each.new]
+    with_findings = {each.revision for each in report.open_findings}
+    return with_findings.union(new) if len(new) <= REVISIONS_LIMIT else with_findings
+
+
+def _revisions(report: Report) -> Iterator[RevisionView]:
+    """In the order of the history, which comes last itself."""
     upgrades = first_upgrades(report)
-    new = [each for each in report.graph.revisions if each.new]
-    whole = {each.revision for each in new} if len(new) <= REVISIONS_LIMIT else set()
-    groups = {group.revision: group.findings for group in groups_of(report, shown)}
+    groups = {group.revision: group.findings for group in groups_of(report, report.open_findings)}
+    shown = shown_revisions(report)
     number = 0
     for position, each in enumerate([*_known(report, groups), None], 1):
         revision = each.revision if each else None
-        entries = groups.get(revision, [])
-        if not entries and revision not in whole:
+        if revision not in shown:
             continue
+        entries = groups.get(revision, [])
         upgrade = upgrades.get(revision or "")
         anchor = f"revision-{position}" if each else "history"
         findings = [FindingView(number + place, entry) for place, entry in enumerate(entries, 1)]
