@@ -104,9 +104,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RefuseWhenFull, prefix=API)
     app.add_middleware(
         RateLimit,
-        prefix=API,
         of_token=settings.requests_per_minute,
         of_address=settings.requests_per_minute_of_address,
+        sign_ins=settings.sign_ins_per_minute_of_address,
+        cookie=pages.COOKIE,
+        answer=pages.answer_refusal_as_page,
     )
     app.add_middleware(CorrelationIdMiddleware)
     app.add_middleware(Measure, metrics=app.state.metrics)

@@ -1,4 +1,4 @@
-"""A limit on the requests of one token, and of one address, in a minute.
+"""A limit on the requests of one token or session, and of one address, in a minute; and a lower one on its sign-ins.
 
 It is for a client that is out of control, so it is high, and each process counts for itself. A minute begins for all at
 once, and what was counted in the one before it is forgotten: so the memory that this needs is bounded by the requests
@@ -12,25 +12,29 @@ import hashlib
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
-from starlette.requests import Request
+from starlette.requests import Request, cookie_parser
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import Refusal, answer_refusal
 
 MINUTE_S = 60.0
+SPARED = ("/healthz", "/readyz", "/metrics", "/static/")  # what watches the service, and what costs nothing
+SIGN_IN = "/sign-in"
+Answer = Callable[[Request, Refusal], Awaitable[Response]]
 
 
 class TooManyRequests(Refusal):
-    """The token, or the client's address, has sent too many requests in this minute."""
+    """The token, the session, or the client's address has sent too many requests in this minute."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 
-    def __init__(self, whose: str, limit: int) -> None:
+    def __init__(self, whose: str, limit: int, what: str = "requests") -> None:
         super().__init__(
-            f"{whose} has sent more than {limit} requests in a minute. This one was not started: send it again after"
+            f"{whose} has sent more than {limit} {what} in a minute. This one was not started: send it again after"
             " the seconds in Retry-After."
         )
 
@@ -58,30 +62,47 @@ class RateLimit:
     """ASGI middleware: refuses a request before its path, its token and its body are looked at."""
 
     def __init__(
-        self, app: ASGIApp, prefix: str, *, of_token: int, of_address: int, clock: Callable[[], float] = time.monotonic
+        self,
+        app: ASGIApp,
+        *,
+        of_token: int,
+        of_address: int,
+        sign_ins: int,
+        cookie: str,
+        answer: Answer = answer_refusal,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`cookie`: the name of the one that a session has in place of a token. `sign_ins`: attempts of one address."""
         self.app = app
-        self.prefix = prefix  # of the paths that are limited
+        self.cookie = cookie
+        self.answer = answer
         self.clock = clock
         self.tokens = Counted(of_token, clock)
         self.addresses = Counted(of_address, clock)
+        self.sign_ins = Counted(sign_ins, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused = self._find_refusal(scope) if scope["type"] == "http" else None
         if refused is None:
             await self.app(scope, receive, send)
             return
-        answer = await answer_refusal(Request(scope), refused)
+        answer = await self.answer(Request(scope), refused)
         answer.headers["Retry-After"] = str(math.ceil(MINUTE_S - self.clock() % MINUTE_S))
         await answer(scope, receive, send)
 
     def _find_refusal(self, scope: Scope) -> TooManyRequests | None:
-        if not scope["path"].startswith(self.prefix):
+        if scope["path"].startswith(SPARED):
             return None
-        address = (scope.get("client") or ("",))[0]
-        if self.addresses.is_too_many(address.encode()):
+        address = (scope.get("client") or ("",))[0].encode()
+        if self.addresses.is_too_many(address):
             return TooManyRequests("The address of the client", self.addresses.limit)
-        token = next((value for name, value in scope["headers"] if name == b"authorization"), None)
-        if token is not None and self.tokens.is_too_many(hashlib.sha256(token).digest()):
-            return TooManyRequests("The token", self.tokens.limit)
+        if scope["path"] == SIGN_IN and scope["method"] == "POST" and self.sign_ins.is_too_many(address):
+            return TooManyRequests("The address of the client", self.sign_ins.limit, "tokens to sign in")
+        headers = dict(scope["headers"])
+        for whose, shown in (("The token", headers.get(b"authorization")), ("The session", self._session_in(headers))):
+            if shown and self.tokens.is_too_many(hashlib.sha256(shown).digest()):
+                return TooManyRequests(whose, self.tokens.limit)
         return None
+
+    def _session_in(self, headers: Mapping[bytes, bytes]) -> bytes:
+        return cookie_parser(headers.get(b"cookie", b"").decode("latin-1")).get(self.cookie, "").encode("latin-1")

@@ -31,8 +31,9 @@ class Settings:
     pool_size: int = 10  # requests that each process handles concurrently, each with its own connection
     queue_length: int = 200  # requests that may wait for a free connection; further ones get a 503
     queue_timeout_s: float = 10.0  # how long a request waits before it gets a 503
-    requests_per_minute: int = 6_000  # of one token, in each process; 0: no limit
+    requests_per_minute: int = 6_000  # of one token, or of one who is signed in, in each process; 0: no limit
     requests_per_minute_of_address: int = 12_000  # of one client's address, in each process; 0: no limit
+    sign_ins_per_minute_of_address: int = 60  # with a token, right or wrong
     statement_timeout_s: float = 30.0  # PostgreSQL cancels a statement that takes longer
     idle_timeout_s: float = 30.0  # PostgreSQL ends a session whose transaction is idle for longer
     max_body_bytes: int = 64 * 1024  # of every request except a posted report

@@ -26,15 +26,25 @@ class Client:
 
     def __init__(self, **limits: int) -> None:
         self.clock = Clock()
-        self.app = RateLimit(self.answer, "/api", clock=self.clock, **{"of_token": 0, "of_address": 0} | limits)
+        given = {"of_token": 0, "of_address": 0, "sign_ins": 0} | limits
+        self.app = RateLimit(self.answer, cookie="session", clock=self.clock, **given)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    def ask(self, *, token: str | None = None, address: str = "192.0.2.1", path: str = "/api/v1/projects") -> Any:
+    def ask(
+        self,
+        *,
+        token: str | None = None,
+        cookies: str | None = None,
+        address: str = "192.0.2.1",
+        path: str = "/api/v1/projects",
+        method: str = "GET",
+    ) -> Any:
         """The status, and the seconds in Retry-After."""
         headers = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
-        scope = {"type": "http", "method": "GET", "path": path, "headers": headers, "client": (address, 1)}
+        headers += [] if cookies is None else [(b"cookie", cookies.encode())]
+        scope = {"type": "http", "method": method, "path": path, "headers": headers, "client": (address, 1)}
         sent: list[Message] = []
 
         async def send(message: Message) -> None:
@@ -73,7 +83,30 @@ def test_tokens_that_are_made_up_are_counted_together_by_their_address() -> None
     assert client.ask(address="192.0.2.2")[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/metrics"])
+def test_a_session_is_counted_like_a_token_whatever_other_cookies_it_has() -> None:
+    client = Client(of_token=2)
+
+    answers = [
+        client.ask(cookies=f"a={number}; session=one", path="/projects/shop", address=f"192.0.2.{number}")[0]
+        for number in range(3)
+    ]
+
+    assert answers == [200, 200, 429]
+    assert client.ask(cookies="session=other", path="/projects/shop")[0] == 200
+    assert client.ask(cookies="a=1", path="/projects/shop")[0] == 200
+
+
+def test_whoever_guesses_tokens_to_sign_in_is_refused_soon() -> None:
+    client = Client(sign_ins=2)
+
+    answers = [client.ask(path="/sign-in", method="POST", cookies=f"session={number}")[0] for number in range(3)]
+
+    assert answers == [200, 200, 429]
+    assert client.ask(path="/sign-in")[0] == 200
+    assert client.ask(path="/sign-in", method="POST", address="192.0.2.2")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/static/style.css"])
 def test_what_watches_the_service_is_not_limited(path: str) -> None:
     client = Client(of_address=1, of_token=1)
 
@@ -106,7 +139,12 @@ def test_the_refusal_is_a_problem(built_app: FastAPI, client: TestClient, monkey
 
     client.get("/api/v1/projects")
     refused = client.get("/api/v1/projects")
+    page = client.get("/projects/shop", headers={"Accept": "text/html"})
 
+    assert page.status_code == 429
+    assert page.headers["content-type"].startswith("text/html")
+    assert "more than 1 requests in a minute" in page.text
+    assert 1 <= int(page.headers["retry-after"]) <= 60
     assert refused.status_code == 429
     assert refused.headers["content-type"] == "application/problem+json"
     assert refused.json()["type"] == "urn:overproof:problem:too-many-requests"

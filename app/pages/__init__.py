@@ -15,10 +15,12 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from app.errors import answer_http_exception
+from app.errors import Refusal, answer_http_exception, answer_refusal
 from app.pages import actions, routes
 from app.pages.rendering import refused, wants_page
-from app.pages.sessions import Sessions
+from app.pages.sessions import COOKIE, Sessions
+
+__all__ = ["COOKIE", "answer_refusal_as_page", "install"]
 
 
 def install(app: FastAPI, secret_key: str) -> None:
@@ -27,6 +29,13 @@ def install(app: FastAPI, secret_key: str) -> None:
     app.include_router(routes.router)
     app.include_router(actions.router)
     app.add_exception_handler(HTTPException, answer_http_exception_as_page)  # type: ignore[arg-type]
+
+
+async def answer_refusal_as_page(request: Request, refusal: Refusal) -> Response:
+    """To a browser that looks for a page; to a program as the API does."""
+    if wants_page(request):
+        return await refused(request, HTTPStatus(refusal.status), str(refusal), refusal.headers)
+    return await answer_refusal(request, refusal)
 
 
 async def answer_http_exception_as_page(request: Request, exception: HTTPException) -> Response:
