@@ -13,10 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from app.gate.base_cache import BaseCache
-from app.gate.errors import CannotVerify, CommandNeverReachedAlembic
+from app.gate.errors import CannotVerify, CommandNeverReachedAlembic, DisturbedByOtherRun
 from app.gate.history.paths import relative, repository_root
 from app.gate.history.repository import Commit
-from app.gate.postgres.statements import is_cluster_wide
 from app.gate.recording.model import (
     ALL_EVIDENCE,
     CONTINUED_BY_A_LATER_WALK,
@@ -33,6 +32,7 @@ from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.snapshot.difference import without_nondeterministic
 from app.gate.target.discovery import check_command
+from app.gate.target.jobs import JOBS
 from app.gate.target.runner import TargetRunner, check_database
 from app.gate.target.target import Target
 from app.gate.walk.begin import apply_base, begin_walk
@@ -109,7 +109,7 @@ def _record(
             if base_cache is not None:
                 base_cache.commit(walks)
             _leave_out_heads_on_the_way(walks)
-            runner.must_run_serially |= any(map(_changes_the_server, walks))
+            runner.must_run_serially |= any(walk.changes_the_server for walk in walks)
             with server.superuser_rights():  # what lacks them, the walk has found
                 results = run_all(walks, runner, early, partial(on_progress, "jobs"), plan)
     except TimeoutError as error:
@@ -130,19 +130,23 @@ def _find_start(runner: TargetRunner, plan: RecordingPlan, base_cache: BaseCache
 
 
 def _walk_next_to(
-    early: EarlyRuns | None, take_walks: Callable[[], list[Walk]], stack: ExitStack, runner: TargetRunner
+    early: EarlyRuns | None, take_walks: Callable[[int], list[Walk]], stack: ExitStack, runner: TargetRunner
 ) -> tuple[list[Walk], EarlyRuns | None]:
-    """Take the walks. Where the command does not get to Alembic, end the early runs, and take them once more, alone."""
+    """Take the walks. Where another run of the command may have been in the way (a port that is taken, a file that is
+    locked), end all runs, and take them once more, alone."""
     try:
-        return take_walks(), early
+        # What a history creates on a given server, as a role, stays there, and would be in the way of a second try.
+        return take_walks(JOBS if runner.server.is_embedded and not runner.must_run_serially else 1), early
     except CommandNeverReachedAlembic as error:
         if early is None or error.refusal is not None:
             raise
-        # An early run may have been in its way: a port that is taken, a file that is locked.
-        stack.close()
-        runner.reopen()
-        runner.must_run_serially = True
-        return take_walks(), None
+    except DisturbedByOtherRun:
+        pass
+    stack.close()
+    runner.reopen()
+    runner.must_run_serially = True
+    stack.callback(runner.drop_kept)
+    return take_walks(1), None
 
 
 def _find_base(runner: TargetRunner, plan: RecordingPlan, base_cache: BaseCache | None) -> Database | None:
@@ -206,11 +210,6 @@ def _apply_base(runner: TargetRunner, plan: RecordingPlan, database: Database) -
         if index == 0:
             raise never_reached_alembic(process)
     return is_something_new
-
-
-def _changes_the_server(walk: Walk) -> bool:
-    ups = (trip.up for trip in walk.trips.values() if trip.up is not None)
-    return any(is_cluster_wide(statement.sql) for up in ups for statement in up.statements)
 
 
 def _refuse_if_nothing_new_ran(walks: Sequence[Walk]) -> None:

@@ -40,3 +40,11 @@ EXISTS_ALREADY = frozenset({DUPLICATE_OBJECT, DUPLICATE_TABLE, DUPLICATE_COLUMN,
 
 # An object was dropped while the catalogs were read.
 GONE_MEANWHILE = frozenset({INTERNAL_ERROR, UNDEFINED_TABLE, UNDEFINED_OBJECT, UNDEFINED_FUNCTION})
+
+# A connection, memory, disk, a shared object, the time that a statement took: what all sessions of a server share.
+_OF_SERVER = ("08", "53", "57", "58", OBJECT_IN_USE)
+
+
+def depends_on_server(sqlstate: str) -> bool:
+    """Whether the error may result from what runs in other databases of the server."""
+    return sqlstate.startswith(_OF_SERVER)

@@ -5,17 +5,15 @@ Each job runs the command once or more, on separate databases.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from app.gate.errors import CannotVerify, DisturbedByOtherRun, ServerUnavailable
+from app.gate.target.jobs import JOBS
 from app.gate.target.runner import TargetRunner
 
-# A command that imports its whole application takes a processor for seconds, and some hundred megabytes.
-_PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-AT_ONCE = max(2, min(4, _PROCESSORS))
+AT_ONCE = max(2, JOBS)
 
 
 @dataclass(frozen=True)

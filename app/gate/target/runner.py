@@ -70,10 +70,14 @@ class TargetRunner:
                     self._in_use -= 1
                     self._drop_roles(self._roles)
 
+    def has_new_roles(self) -> bool:
+        """Whether the server has a role that was not there before the command ran."""
+        return self._roles is not None and bool(self.server.read_roles() - self._roles)
+
     def keep(self, database: Database) -> None:
         """Keep the database, in which the walk has got to head, until `drop_kept`. Not where it has created roles: the
         next run of the command creates them again."""
-        if self._roles is not None and not self.server.read_roles() - self._roles:
+        if not self.has_new_roles():
             self.at_head = database
 
     def drop_kept(self) -> None:

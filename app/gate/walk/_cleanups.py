@@ -11,6 +11,7 @@ from app.gate.walk.state import Walk
 
 _MOST = 20  # the latest of them
 _CHANGES_ROWS = re.compile(r"\s*(?:UPDATE|DELETE\s+FROM|MERGE|WITH)\b", re.IGNORECASE)
+_MAY_CHANGE_ROWS = re.compile(r"update|delete|merge", re.IGNORECASE)
 _BY_SQLALCHEMY = re.compile(r"\b(?:update|delete)\(")
 
 
@@ -28,6 +29,15 @@ def find_cleanups(walk: Walk, revision: str, tables: Collection[str]) -> list[st
         if names & set(re.findall(r"\w+", sql.lower()))
     ]
     return found[-_MOST:]
+
+
+def may_change_rows(walk: Walk, revision: str) -> bool:
+    """Whether the revision's upgrade is one whose statements `find_cleanups` may return, judging by its script."""
+    path = walk.arrival.paths.get(revision)
+    try:
+        return path is None or _MAY_CHANGE_ROWS.search(path.read_text("utf-8", "replace")) is not None
+    except OSError:
+        return True
 
 
 def _before(walk: Walk, revision: str) -> Iterator[str]:

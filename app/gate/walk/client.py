@@ -83,13 +83,14 @@ class DriverClient:
         observe: bool = False,
         since: Snapshot | None = None,
         stays_open: bool = False,
+        in_one_run: bool = False,
     ) -> Step:
-        """Take a step and commit it, as a deployment would. `stays_open`: together with the next one."""
-        return _step(
-            revision,
-            direction,
-            self._request_step(revision, direction, observe=observe, since=since, stays_open=stays_open),
+        """Take a step and commit it, as a deployment would. `stays_open`: together with the next one; `in_one_run`: in
+        one run of the command with those before it."""
+        answer = self._request_step(
+            revision, direction, observe=observe, since=since, stays_open=stays_open, in_one_run=in_one_run
         )
+        return _step(revision, direction, answer)
 
     def commit_in_one_run(self, revision: str, *, observe: bool = False, since: Snapshot | None = None) -> Step:
         """Upgrade and commit as in one run with the revisions before it. What passes then is always run so."""
@@ -161,6 +162,7 @@ class DriverClient:
         since: Snapshot | None = None,
         is_rollback_only: bool = False,
         stays_open: bool = False,
+        in_one_run: bool = False,
     ) -> protocol.StepAnswer:
         at = (revision, direction)
         then = statements_for_changes(since) if since is not None else []
@@ -175,7 +177,8 @@ class DriverClient:
                     stop_before=stop_before,
                     then=then,
                     stays_open=stays_open,
-                    in_one_run=revision in self._runner.only_in_one_run and direction is Direction.UPGRADE,
+                    in_one_run=in_one_run
+                    or (revision in self._runner.only_in_one_run and direction is Direction.UPGRADE),
                 )
                 answer: protocol.StepAnswer = self._receive_step(is_rollback_only)
             except TimeoutError:

@@ -6,17 +6,20 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
 from app.gate.errors import CannotVerify, CommandExited, CommandNeverReachedAlembic, DatabaseSpoiled, StepTimedOut
-from app.gate.recording.model import Direction, Evidence, RoundTrip
+from app.gate.recording.model import Evidence
 from app.gate.server.database import Database
 from app.gate.target.advice import advise
 from app.gate.target.process import Process
 from app.gate.target.runner import TargetRunner, check_database
 from app.gate.target.session import DriverSession
+from app.gate.walk._cuts import choose_segments
+from app.gate.walk._head import observe_head
+from app.gate.walk._segments import SegmentedWalk
 from app.gate.walk.begin import begin_walk
-from app.gate.walk.client import DriverClient, lost_step
+from app.gate.walk.client import DriverClient
 from app.gate.walk.plan import WHOLE_RECORDING, RecordingPlan
 from app.gate.walk.state import Arrival, Walk
-from app.gate.walk.walker import Walker
+from app.gate.walk.walker import note_loss
 from app.gate.wording import listed
 
 OnProgress = Callable[[str, int, int], None]  # phase, done, total
@@ -30,10 +33,12 @@ def walk_all(
     plan: RecordingPlan = WHOLE_RECORDING,
     on_progress: OnProgress = lambda phase, done, total: None,
     on_begin: OnWalk = lambda walk: None,
+    jobs: int = 1,
 ) -> list[Walk]:
-    """Every walk that the command makes. `on_begin` is called with each before its first step.
+    """Every walk that the command makes. `on_begin` is called with each before its first step; so many `jobs` may be at
+    work on it at the same time.
 
-    Raises CannotVerify, and what the callbacks raise.
+    Raises CannotVerify, DisturbedByOtherRun if it has to be repeated without other jobs, and what the callbacks raise.
     """
     walks: list[Walk] = []
     start_at = 0  # where in the plan of the last walk the next run continues
@@ -43,7 +48,7 @@ def walk_all(
             database = stack.enter_context(runner.database())
             process = stack.enter_context(runner.process(database))
             try:
-                run = CommandRun(runner, plan, database, process, on_progress, on_begin)
+                run = CommandRun(runner, plan, database, process, on_progress, on_begin, jobs)
                 run.take_walks(walks, start_at)
                 if plan.starts_at_base and Evidence.RUNNING in plan.evidence:
                     runner.keep(database)
@@ -52,7 +57,8 @@ def walk_all(
                 start_at = spoiled.next_index
             except (CommandExited, StepTimedOut) as lost:
                 runner.server.supervisor.check()  # without its server no command lives long
-                start_at = _note_loss(walks, lost)
+                start_at = note_loss(walks[-1], lost)
+            jobs = 1  # for what is left, which is known to be unusual
 
 
 class CommandRun:
@@ -66,6 +72,7 @@ class CommandRun:
         process: Process,
         on_progress: OnProgress,
         on_begin: OnWalk,
+        jobs: int,
     ) -> None:
         self._runner = runner
         self._plan = plan
@@ -73,6 +80,7 @@ class CommandRun:
         self._process = process
         self._on_progress = on_progress
         self._on_begin = on_begin
+        self._jobs = jobs
         self._engines: set[str] = set()  # named by the calls so far
 
     def take_walks(self, walks: list[Walk], start_at: int) -> None:
@@ -149,7 +157,9 @@ class CommandRun:
         def on_step(done: int) -> None:
             self._on_progress("walk", done, len(walk.plan))
 
-        Walker(walk, client).walk(start_at, on_step)
+        segments = choose_segments(walk, start_at, self._jobs)
+        schema = SegmentedWalk(walk, self._runner, segments, on_step).take(client)
+        observe_head(walk, client, schema)
         client.end("finish")
 
     def note_late_tables(self, walk: Walk, client: DriverClient) -> None:
@@ -263,23 +273,6 @@ def _why_there_is_no_revision(arrivals: Sequence[Arrival]) -> str:
         f"there is no revision in {place}, so nothing was checked: write the first one"
         ' (alembic revision --autogenerate -m "…"), or name the folder that has them in version_locations'
     )
-
-
-def _note_loss(walks: Sequence[Walk], lost: CommandExited | StepTimedOut) -> int:
-    """Note that the step under way failed. Returns where in the plan the walk continues."""
-    if lost.at is None:
-        raise CannotVerify(f"the command ended while Alembic was at work in it: {lost}") from lost
-    walk = walks[-1]
-    name, direction = lost.at
-    step = lost_step(name, Direction(direction), lost)
-    trip = walk.trips.get(name, RoundTrip(name))
-    if direction == Direction.DOWNGRADE:
-        walk.trips[name] = RoundTrip(name, up=trip.up, down=step)
-    elif name in walk.applied:
-        walk.trips[name] = RoundTrip(name, up=trip.up, down=trip.down, second_up=step, left_behind=trip.left_behind)
-    else:
-        walk.trips[name] = RoundTrip(name, up=step)
-    return walk.index_after(name)
 
 
 def _with_news(walks: list[Walk]) -> list[Walk]:

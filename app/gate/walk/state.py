@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.gate.postgres.statements import is_literal
+from app.gate.postgres.statements import is_cluster_wide, is_literal
 from app.gate.recording.model import (
     Divergence,
     Drift,
@@ -176,6 +176,46 @@ class Walk:
         self.hidden += tuple(answer["waived"])
         self.unchanged.refused = tuple(answer["refused"])
         self.is_drift_stale = answer["is_stale"]
+
+    @property
+    def changes_the_server(self) -> bool:
+        """Whether a statement of an upgrade changes what all databases of the server share, judging by its text."""
+        return any(map(is_cluster_wide, self._sent()))
+
+    def _sent(self) -> Iterator[str]:
+        """The statements of all upgrades, and those that failed."""
+        for step in (trip.up for trip in self.trips.values() if trip.up is not None):
+            yield from (statement.sql for statement in step.statements)
+            failures = (step.failure, *step.swallowed, *step.refused)
+            yield from (failure.sql for failure in failures if failure is not None and failure.sql is not None)
+
+    def fork(self) -> Walk:
+        """Another walk through the same plan that knows what this one does. Its results are put here by `join`."""
+        return Walk(
+            self.arrival,
+            self.evidence,
+            trips=dict(self.trips),
+            applied=set(self.applied),
+            blocked_by=dict(self.blocked_by),
+            refused=dict(self.refused),
+        )
+
+    def join(self, fork: Walk, begin: int, end: int) -> None:
+        """Add the results of a fork, for what the plan has from one index to another."""
+        names = self.plan[begin:end]
+        if begin == 0:
+            self.start = fork.start
+        self.applied |= fork.applied & set(names)
+        self.unconfirmed += fork.unconfirmed
+        of_fork: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
+            (self.trips, fork.trips),
+            (self.schema_digests, fork.schema_digests),
+            (self.blocked_by, fork.blocked_by),
+            (self.refused, fork.refused),
+            (self.unpopulated, fork.unpopulated),
+        )
+        for ours, theirs in of_fork:
+            ours.update({name: theirs[name] for name in names if name in theirs})
 
     def index_after(self, revision: str) -> int:
         """Where in the plan the walk continues after that revision."""

@@ -15,12 +15,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from app.gate.errors import CannotVerify, CommandExited, DatabaseSpoiled, StepTimedOut
+from app.gate.errors import (
+    CannotReachRevision,
+    CannotVerify,
+    CommandExited,
+    DatabaseSpoiled,
+    DisturbedByOtherRun,
+    StepTimedOut,
+)
 from app.gate.postgres.sqlstates import EXISTS_ALREADY, INSUFFICIENT_PRIVILEGE
 from app.gate.recording.model import Body, Direction, Revision, RoundTrip, Snapshot, Step
 from app.gate.recording.serialization import RunningDigest
 from app.gate.snapshot.incremental import TrackedSnapshot, difference_between, renames_between
-from app.gate.walk._head import observe_head
+from app.gate.walk._cleanups import may_change_rows
 from app.gate.walk._round_trip import round_trip
 from app.gate.walk.client import DriverClient, lost_step
 from app.gate.walk.state import Walk
@@ -29,20 +36,22 @@ from app.gate.walk.state import Walk
 class Walker:
     """Takes a walk over one database. The walk may continue with another walker, on another database."""
 
-    def __init__(self, walk: Walk, client: DriverClient) -> None:
+    def __init__(self, walk: Walk, client: DriverClient, *, is_alone: bool = True) -> None:
+        """`is_alone`: no other part of the walk is taken at the same time."""
         self._walk = walk
         self._client = client
+        self._is_alone = is_alone
         self._digest = RunningDigest()
 
-    def walk(self, start_at: int, on_step: Callable[[int], None]) -> None:
-        """Take the plan from that index on, then observe head. Raises DatabaseSpoiled, CommandExited and
-        StepTimedOut."""
+    def walk(self, begin: int, end: int, on_step: Callable[[int], None]) -> TrackedSnapshot:
+        """Take the plan from one index to another. Returns the schema there. Raises DatabaseSpoiled, CommandExited,
+        StepTimedOut and CannotReachRevision."""
         walk = self._walk
-        self._replay(start_at)
+        self._replay(begin)
         schema = self._client.read_schema()
-        if start_at == 0:
+        if begin == 0:
             walk.start = schema
-        for index, name in enumerate(walk.plan[start_at:], start_at):
+        for index, name in enumerate(walk.plan[begin:end], begin):
             on_step(index)
             revision = walk.arrival.revisions[name]
             blocker = walk.blocker_of(revision)
@@ -50,22 +59,38 @@ class Walker:
                 walk.skip(name, blocker)
             else:
                 schema = self._visit(revision, schema)
-        on_step(len(walk.plan))
-        observe_head(walk, self._client, schema)
+        on_step(end)
+        return schema
 
     def _replay(self, end: int) -> None:
-        """Apply again, on a new database, what comes before that index. Raises CannotVerify."""
+        """Apply, on a new database, what comes before that index. Raises CannotVerify for what has been applied before,
+        and CannotReachRevision for what another part of the walk takes at the same time."""
         for revision in self._walk.plan[:end]:
-            if revision not in self._walk.applied:
-                continue
-            try:
-                step = self._client.commit_step(revision, Direction.UPGRADE)
-            except (CommandExited, StepTimedOut) as lost:
-                step = lost_step(revision, Direction.UPGRADE, lost)
-            if step.failure is not None:
-                raise CannotVerify(
-                    f"revision {revision} applied once and not again on another empty database: {step.failure.message}"
-                )
+            if revision not in self._walk.trips:
+                self._apply_ahead(revision)
+            elif revision in self._walk.applied:
+                failure = self._apply(revision).failure
+                if failure is not None:
+                    raise CannotVerify(
+                        f"revision {revision} applied once and not again on another empty database: {failure.message}"
+                    )
+
+    def _apply(self, revision: str, *, observe: bool = False, in_one_run: bool = False) -> Step:
+        try:
+            return self._client.commit_step(revision, Direction.UPGRADE, observe=observe, in_one_run=in_one_run)
+        except (CommandExited, StepTimedOut) as lost:
+            return lost_step(revision, Direction.UPGRADE, lost)
+
+    def _apply_ahead(self, revision: str) -> None:
+        """Apply a revision that is expected to apply. What its statements did to rows, later ones may rest on."""
+        observe = self._walk.observes_statements and may_change_rows(self._walk, revision)
+        up = self._apply(revision, observe=observe)
+        if up.failure is not None and up.failure.sqlstate in EXISTS_ALREADY and up.transactional:
+            up = self._apply(revision, observe=observe, in_one_run=True)
+        if up.failure is not None:
+            raise CannotReachRevision(f"revision {revision} does not apply: {up.failure.message}")
+        self._walk.trips[revision] = RoundTrip(revision, up=up)
+        self._walk.applied.add(revision)
 
     def _visit(self, revision: Revision, before: TrackedSnapshot) -> TrackedSnapshot:
         """Upgrade, committed, then try the way down and up again. Returns the schema that the upgrade makes."""
@@ -99,14 +124,36 @@ class Walker:
         of the script's own. Raises DatabaseSpoiled."""
         walk = self._walk
         up = self._client.commit_step(name, Direction.UPGRADE, observe=walk.observes_statements, since=before)
-        if up.failure is not None and up.failure.sqlstate == INSUFFICIENT_PRIVILEGE and self._client.gain_rights():
+        if up.failure is not None and up.failure.sqlstate == INSUFFICIENT_PRIVILEGE and self._gain_rights():
             walk.refused[name] = up.failure
             if not up.transactional and self._client.read_schema(before) != before:
                 raise DatabaseSpoiled(walk.plan.index(name))
             up = self._client.commit_step(name, Direction.UPGRADE, observe=walk.observes_statements, since=before)
         return replace(up, refused=(*up.refused, walk.refused[name])) if name in walk.refused else up
 
+    def _gain_rights(self) -> bool:
+        """Raises DisturbedByOtherRun where the other parts of the walk would have them as well."""
+        if not self._is_alone:
+            raise DisturbedByOtherRun
+        return self._client.gain_rights()
+
     def _note_failure(self, up: Step, before: Snapshot) -> None:
         self._walk.trips[up.revision] = RoundTrip(up.revision, up=up)
         if not up.transactional and self._client.read_schema(before) != before:
             raise DatabaseSpoiled(self._walk.index_after(up.revision))
+
+
+def note_loss(walk: Walk, lost: CommandExited | StepTimedOut) -> int:
+    """Note that the step under way failed. Returns where in the plan the walk continues. Raises CannotVerify."""
+    if lost.at is None:
+        raise CannotVerify(f"the command ended while Alembic was at work in it: {lost}") from lost
+    name, direction = lost.at
+    step = lost_step(name, Direction(direction), lost)
+    trip = walk.trips.get(name, RoundTrip(name))
+    if direction == Direction.DOWNGRADE:
+        walk.trips[name] = RoundTrip(name, up=trip.up, down=step)
+    elif name in walk.applied:
+        walk.trips[name] = RoundTrip(name, up=trip.up, down=trip.down, second_up=step, left_behind=trip.left_behind)
+    else:
+        walk.trips[name] = RoundTrip(name, up=step)
+    return walk.index_after(name)

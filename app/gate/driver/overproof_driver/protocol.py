@@ -85,6 +85,7 @@ class Failed(TypedDict):
 
 class _Handshake(TypedDict):
     pid: int
+    start_s: float  # processor time that it took the command to get here
     python: str
     alembic: str
     sqlalchemy: str

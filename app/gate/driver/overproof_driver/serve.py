@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import time
 import traceback
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
@@ -69,6 +70,7 @@ def _handshake(state: State) -> protocol.Handshake:
     context = state.context
     handshake: protocol.Handshake = {
         "pid": os.getpid(),
+        "start_s": time.process_time(),
         "python": "{}.{}.{}".format(*sys.version_info[:3]),
         "alembic": alembic.__version__,
         "sqlalchemy": sqlalchemy.__version__,

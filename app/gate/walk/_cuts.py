@@ -1,0 +1,98 @@
+"""Where a walk is cut into segments that are walked at the same time.
+
+A segment costs a start of the command and the plain upgrade to its beginning, before its first revision is walked; the
+last one has the walk's own run of the command, which has been started already. What is known in advance is how long
+that start took, and the scripts. What the visit of a revision takes, against its plain upgrade, was measured (see
+docs/decisions/segments.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from app.gate.postgres.statements import is_cluster_wide
+from app.gate.walk.state import Walk
+
+_VISIT_S = 0.03  # up, down and up again, with looks and rows, of a revision with one operation
+_PLAIN = 0.1  # of that: the upgrade alone, unobserved
+_OPERATION = re.compile(r"\bop\s*\.|\bexecute\(")
+_STEPS = 40  # of the search for the shortest time
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a plan, by the indexes of its first revision and of the one after its last."""
+
+    begin: int
+    end: int
+
+
+def choose_segments(walk: Walk, begin: int, jobs: int) -> list[Segment]:
+    """The segments for what is left of that walk. One where others would be in its way."""
+    whole = [Segment(begin, len(walk.plan))]
+    if jobs < 2 or not walk.arrival.is_transactional or len(walk.plan) - begin < 2:
+        return whole
+    try:
+        texts = [walk.arrival.paths[name].read_text("utf-8", "replace") for name in walk.plan]
+    except OSError:
+        return whole
+    return whole if any(map(is_cluster_wide, texts)) else cut(texts, begin, jobs, walk.arrival.handshake["start_s"])
+
+
+def cut(texts: Sequence[str], begin: int, jobs: int, start_s: float) -> list[Segment]:
+    """The segments into which the plan is best cut from that index on, at most `jobs`.
+
+    `texts` are the scripts in the order of the plan, and `start_s` is how long the command takes to reach Alembic.
+    """
+    work = [0.0] * begin + [_visit_s(text) for text in texts[begin:]]
+    plain = [_PLAIN * _visit_s(text) for text in texts]
+    best, least = [Segment(begin, len(texts))], sum(work)
+    for count in range(2, jobs + 1):
+        segments, longest = _shortest(work, plain, begin, count, start_s)
+        # What is done more often has to be worth it for the other runs of the command, which have fewer processors.
+        extra = sum(start_s + sum(plain[: each.begin]) for each in segments[1:])
+        if longest + extra / jobs < least:
+            best, least = segments, longest + extra / jobs
+    return best
+
+
+def _visit_s(text: str) -> float:
+    """How long a revision is likely to take: by the operations of its two functions."""
+    return _VISIT_S * (1 + len(_OPERATION.findall(text)) / 2) / 2
+
+
+def _shortest(
+    work: Sequence[float], plain: Sequence[float], begin: int, count: int, start_s: float
+) -> tuple[list[Segment], float]:
+    """So many segments, of which the longest takes as little time as possible, and that time."""
+    low, high = 0.0, sum(work) + sum(plain) + start_s
+    segments = [Segment(begin, len(work))]
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        found = _within(middle, work, plain, begin, count, start_s)
+        if found is None:
+            low = middle
+        else:
+            segments, high = found, middle
+    return segments, high
+
+
+def _within(
+    limit_s: float, work: Sequence[float], plain: Sequence[float], begin: int, count: int, start_s: float
+) -> list[Segment] | None:
+    """So many segments that take no longer than that, each as long as possible. None if there are none."""
+    before = [0.0, *accumulate(plain)]
+    segments = []
+    for number in range(count):
+        is_last = number == count - 1
+        left = limit_s - before[begin] - (0.0 if is_last else start_s)
+        end = begin
+        while end < len(work) and work[end] <= left:
+            left -= work[end]
+            end += 1
+        segments.append(Segment(begin, end))
+        begin = end
+    return [each for each in segments if each.begin < each.end] if begin == len(work) else None

@@ -1,0 +1,235 @@
+"""A walk in several segments records what a walk in one does, whatever the history holds and wherever it is cut."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from app.gate.recorder import record
+from app.gate.recording.serialization import save
+from app.gate.server.throwaway import Server
+from app.gate.walk._cuts import Segment
+from app.gate.walk.state import Walk
+from tests.gate.projects import ENV, OF_THE_WALK, script, target, write_project
+
+# What a revision may do, and how that is undone. {t} and {u} are two of the tables t0 to t2, which the first creates.
+_KINDS = {
+    "column": ("ALTER TABLE {t} ADD COLUMN c{n} int", "ALTER TABLE {t} DROP COLUMN c{n}"),
+    "required column": ("ALTER TABLE {t} ADD COLUMN c{n} int NOT NULL", "ALTER TABLE {t} DROP COLUMN c{n}"),
+    "unique": ("ALTER TABLE {t} ADD CONSTRAINT u{n} UNIQUE (a)", "ALTER TABLE {t} DROP CONSTRAINT u{n}"),
+    "foreign key": (
+        "ALTER TABLE {t} ADD CONSTRAINT f{n} FOREIGN KEY (b) REFERENCES {u}",
+        "ALTER TABLE {t} DROP CONSTRAINT f{n}",
+    ),
+    "seeds": ("INSERT INTO {t} (a, b) VALUES ('n{n}', NULL), ('m{n}', NULL)", "DELETE FROM {t} WHERE a LIKE '%{n}'"),
+    "a row by its number": ("UPDATE {t} SET a = 'first' WHERE id = 1", ""),
+    "what was numbered": (
+        "INSERT INTO {t} (a, b) SELECT 'of ' || id, id FROM {u}",
+        "DELETE FROM {t} WHERE a LIKE 'of %'",
+    ),
+    "filled": ("UPDATE {t} SET a = 'none' WHERE a IS NULL", ""),
+    "deleted": ("DELETE FROM {t} WHERE b IS NULL", ""),
+    "required": ("ALTER TABLE {t} ALTER a SET NOT NULL", "ALTER TABLE {t} ALTER a DROP NOT NULL"),
+    "check": ("ALTER TABLE {t} ADD CONSTRAINT k{n} CHECK (b < 3)", "ALTER TABLE {t} DROP CONSTRAINT k{n}"),
+    "type": ("ALTER TABLE {t} ALTER a TYPE varchar(3)", "ALTER TABLE {t} ALTER a TYPE text"),
+    "view": ("CREATE VIEW v{n} AS SELECT id, a FROM {t}", "DROP VIEW v{n}"),
+    "sequence": ("ALTER SEQUENCE {t}_id_seq RESTART WITH 1{n}", ""),
+    "left behind": ("CREATE TABLE l{n} (id int)", ""),
+    "fails": ("ALTER TABLE {t} ADD COLUMN d{n} int; SELECT 1 / 0", ""),
+    "downgrade fails": ("CREATE TABLE g{n} (id int)", "SELECT 1 / 0"),
+    "other schema": ("CREATE SCHEMA s{n}; CREATE TABLE s{n}.{t} (id int)", "DROP SCHEMA s{n} CASCADE"),
+}
+_IN_PYTHON = {
+    "concurrently": (
+        """
+        with op.get_context().autocommit_block():
+            op.execute("CREATE INDEX i{n} ON {t} (a)")
+        """,
+        'op.execute("DROP INDEX i{n}")',
+    ),
+    "commits, and its downgrade leaves another schema": (
+        """
+        with op.get_context().autocommit_block():
+            op.execute("CREATE TABLE e{n} (id int)")
+        """,
+        'op.execute("ALTER TABLE e{n} RENAME TO h{n}")',
+    ),
+    "fails half way": (
+        """
+        with op.get_context().autocommit_block():
+            op.execute("CREATE TABLE w{n} (id int)")
+        op.execute("SELECT 1 / 0")
+        """,
+        "pass",
+    ),
+    "refuses to go down": ('op.execute("CREATE TABLE r{n} (id int)")', "raise NotImplementedError"),
+    "does not go down in Python": ('op.execute("CREATE TABLE p{n} (id int)")', "raise RuntimeError('not {n}')"),
+    "ends the command": ("import os; os._exit(3)", "pass"),
+    "a type for each": (
+        'sa.Enum("a", name="state").create(op.get_bind(), checkfirst=False)',
+        'sa.Enum(name="state").drop(op.get_bind())',
+    ),
+    "a type with a table": (
+        'op.create_table("x{n}", sa.Column("s", sa.Enum("a", name="same")))',
+        'op.drop_table("x{n}")',
+    ),
+    "nothing": ("pass", "pass"),
+}
+_FIRST = "; ".join(f"CREATE TABLE t{n} (id serial PRIMARY KEY, a text, b int)" for n in range(3))
+_DROP = "DROP TABLE t0, t1, t2"
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> dict[str, str]:
+    """The scripts of a history: a line, with branches that are merged."""
+    scripts = {"r0": script("r0", None, f"op.execute({_FIRST!r})", f"op.execute({_DROP!r})")}
+    heads = ["r0"]
+    for n in range(1, draw(st.integers(3, 9))):
+        kind = draw(st.sampled_from([*_KINDS, *_IN_PYTHON]))
+        t, u = draw(st.permutations(["t0", "t1", "t2"]))[:2]
+        up, down = (
+            (f"op.execute({_filled(sql, n, t, u)!r})" if sql else "pass" for sql in _KINDS[kind])
+            if kind in _KINDS
+            else (_filled(textwrap.dedent(text).strip(), n, t, u) for text in _IN_PYTHON[kind])
+        )
+        parent = draw(st.sampled_from(heads))
+        name = f"r{n}"
+        head = f"depends_on = {draw(st.sampled_from(heads))!r}" if draw(st.integers(0, 5)) == 0 else ""
+        scripts[name] = script(name, parent, up, down, head)
+        keeps_parent = draw(st.integers(0, 4)) == 0
+        heads = [each for each in heads if each != parent or keeps_parent] + [name]
+        if len(heads) > 2:
+            scripts[f"m{n}"] = script(f"m{n}", tuple(heads))
+            heads = [f"m{n}"]
+    if len(heads) > 1:
+        scripts["m"] = script("m", tuple(heads))
+    return scripts
+
+
+def _filled(text: str, n: int, t: str, u: str) -> str:
+    return text.replace("{n}", str(n)).replace("{t}", t).replace("{u}", u)
+
+
+@pytest.fixture
+def cuts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The indexes at which a plan is cut, where it is not walked alone."""
+    at: list[int] = []
+
+    def choose(walk: Walk, begin: int, jobs: int) -> list[Segment]:
+        inner = [each for each in at if begin < each < len(walk.plan)] if jobs > 1 else []
+        return [Segment(first, end) for first, end in pairwise([begin, *inner, len(walk.plan)])]
+
+    monkeypatch.setattr("app.gate.walk.run.choose_segments", choose)
+    monkeypatch.setattr("app.gate.recorder.JOBS", 4)
+    return at
+
+
+def recorded(place: Path, server: Server) -> Any:
+    """What is recorded, less what differs from run to run."""
+    save(record(target(place), server, evidence=OF_THE_WALK), place / "recording.json")
+    return _less(json.loads((place / "recording.json").read_text()))
+
+
+def _less(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _less(each) for name, each in value.items() if name != "duration_ms"}
+    return [_less(each) for each in value] if isinstance(value, list) else value
+
+
+@given(scripts=histories(), at=st.sets(st.integers(1, 8), min_size=1, max_size=3))
+@settings(
+    max_examples=int(os.environ.get("EXAMPLES", "2")),
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_a_walk_in_segments_records_what_a_walk_in_one_does(
+    server: Server, cuts: list[int], scripts: dict[str, str], at: set[int]
+) -> None:
+    with TemporaryDirectory() as folder:
+        place = write_project(Path(folder), scripts)
+        assert_recorded_alike(place, server, cuts, sorted(at))
+
+
+def assert_recorded_alike(place: Path, server: Server, cuts: list[int], at: Sequence[int]) -> Any:
+    """Record in one segment, and cut at these indexes. Returns the recordings."""
+    cuts[:] = []
+    alone = recorded(place, server)
+    cuts[:] = at
+    in_segments = recorded(place, server)
+    assert in_segments == alone
+    return alone
+
+
+def line_of(*revisions: tuple[str, str]) -> dict[str, str]:
+    """A history without a branch: what each revision does, and how that is undone."""
+    names = [f"r{n}" for n in range(len(revisions))]
+    return {
+        name: script(name, below, *texts) for name, below, texts in zip(names, [None, *names], revisions, strict=False)
+    }
+
+
+TABLE = (
+    "op.create_table('t', sa.Column('id', sa.Integer, primary_key=True), sa.Column('a', sa.Text))",
+    "op.drop_table('t')",
+)
+SEEDS = ("op.execute(\"INSERT INTO t (a) VALUES ('x'), (NULL)\")", "op.execute('DELETE FROM t')")
+FILLED = ("op.execute(\"UPDATE t SET a = 'y' WHERE a IS NULL\")", "pass")
+REQUIRED = ("op.alter_column('t', 'a', nullable=False)", "op.alter_column('t', 'a', nullable=True)")
+FAILS = ("op.execute('SELECT 1 / 0')", "pass")
+SPOILS = (
+    "with op.get_context().autocommit_block():\n    op.create_table('s', sa.Column('id', sa.Integer))",
+    "op.rename_table('s', 'other')",
+)
+
+
+@pytest.mark.parametrize("at", [[1], [2], [3], [1, 2, 3]])
+def test_a_rule_that_rests_on_what_earlier_segments_did_to_rows(
+    tmp_path: Path, server: Server, cuts: list[int], at: list[int]
+) -> None:
+    place = write_project(tmp_path, line_of(TABLE, SEEDS, FILLED, REQUIRED))
+
+    [alone] = assert_recorded_alike(place, server, cuts, at)
+
+    assert alone["trips"][3]["populated"]["step"]["failure"] is None
+
+
+@pytest.mark.parametrize("unusual", [FAILS, SPOILS])
+@pytest.mark.parametrize("at", [[1], [2], [1, 2]])
+def test_what_happens_at_the_edge_of_a_segment(
+    tmp_path: Path, server: Server, cuts: list[int], unusual: tuple[str, str], at: list[int]
+) -> None:
+    place = write_project(tmp_path, line_of(TABLE, unusual, SEEDS))
+
+    assert_recorded_alike(place, server, cuts, at)
+
+
+# A command of which there can be one at a time. The lock ends with the process.
+_ONLY_ONE = """
+import fcntl
+lock = open("lock", "w")
+fcntl.flock(lock, {how})
+"""
+
+
+@pytest.mark.parametrize("how", ["fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_EX"])
+def test_a_command_that_fails_or_waits_next_to_another_one_is_walked_alone(
+    tmp_path: Path, server: Server, cuts: list[int], how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.gate.walk._segments._PATIENCE_S", 0.0)
+    place = write_project(tmp_path, line_of(TABLE, SEEDS), env=_ONLY_ONE.format(how=how) + textwrap.dedent(ENV))
+    cuts[:] = [1]
+
+    [alone] = recorded(place, server)
+
+    assert [trip["up"]["failure"] for trip in alone["trips"]] == [None, None]
