@@ -83,16 +83,30 @@ def test_the_edge_cases_of_a_table_with_keys() -> None:
 
     assert names(edge_case_rows(of, Rules())) == [
         "nulls 3",
+        "nulls 3 but  of 15",
         "duplicate 0 but a+c of 4",
         "duplicate 0 but a+b of 5",
         "extreme 6",
     ]
 
 
+def test_a_second_row_has_null_where_only_that_makes_the_two_different_in_a_key() -> None:
+    a, b, strict = column("a"), column("b"), column("a", not_null=True)
+
+    def nulls(*columns: Column, keys: Sequence[Sequence[str]]) -> list[str]:
+        return [name for name in names(edge_case_rows(table(*columns, keys=keys), Rules())) if name.startswith("nulls")]
+
+    assert nulls(a, b, keys=[["a"]]) == ["nulls 3", "nulls 3 but  of 15"]
+    assert nulls(strict, b, keys=[["a", "b"]]) == ["nulls 3", "nulls 3 but  of 15"]
+    assert nulls(strict, b, keys=[["a"], ["a", "b"]]) == ["nulls 3", "nulls 3 but a of 15"]
+    assert nulls(strict, b, keys=[["a"]]) == ["nulls 3"]
+    assert nulls(a, b, keys=[]) == ["nulls 3"]
+
+
 def test_the_edge_cases_of_texts() -> None:
     of = table(column("id"), column("a", TEXT), column("b", TEXT), keys=[["id"]])
 
-    assert names(edge_case_rows(of, Rules()))[3:] == [
+    assert names(edge_case_rows(of, Rules()))[4:] == [
         "other case 0 but a+b+id of 20 texts a+b",
         "trailing blank 0 but a+b+id of 21 texts a+b",
     ]
@@ -102,7 +116,7 @@ def test_the_edge_cases_of_texts_in_keys() -> None:
     """A key of several texts has rows that differ in one of them alone."""
     of = table(column("a", TEXT), column("b", TEXT), column("c", TEXT), keys=[["a", "b"]])
 
-    assert names(edge_case_rows(of, Rules()))[4:] == [
+    assert names(edge_case_rows(of, Rules()))[5:] == [
         "other case 0 but a+c of 20 texts a+c",
         "trailing blank 0 but a+c of 21 texts a+c",
         "inner blank 0 but a+c of 22 texts a+c",
@@ -143,7 +157,7 @@ def test_a_value_that_the_revision_retires_has_a_row_for_each_rule() -> None:
 def test_each_condition_has_two_rows_that_it_selects_and_one_that_it_does_not() -> None:
     rules = Rules(conditions=(check("one", "a"), check("two", "a")))
 
-    assert names(edge_case_rows(table(column("a"), column("b"), keys=[["a", "b"]]), rules))[4:] == [
+    assert names(edge_case_rows(table(column("a"), column("b"), keys=[["a", "b"]]), rules))[5:] == [
         "selected 60 but a of 61 for one",
         "selected 60 but a of 62 for one",
         "not selected 60 for one",
