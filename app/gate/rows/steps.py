@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from app.gate.recording.model import Step
 from app.gate.rows.connection import CommitRefused, RowConnection
+from app.gate.rows.older_rules import OlderRule
 
 T = TypeVar("T")
 TakeStep = Callable[[], Step | CommitRefused]
@@ -45,9 +46,15 @@ class RolledBack:
     take_upgrade: TakeStep
     take_downgrade: TakeStep | None = None
     is_repeatable: bool = True
+    older_rules: Sequence[OlderRule] = ()  # those that the downgrade has not brought back
 
     def fill(self, insert: Callable[[], bool]) -> bool:
-        return self.connection.execute(["SAVEPOINT overproof_rows"]) is None and insert()
+        began = ["SAVEPOINT overproof_rows", *(rule.begin for rule in self.older_rules)]
+        if self.connection.execute(began) is not None:
+            return False
+        is_filled = insert()
+        self.connection.execute([rule.end for rule in self.older_rules])
+        return is_filled
 
     def upgrade(self) -> Step | CommitRefused:
         return self.take_upgrade()

@@ -15,6 +15,7 @@ from app.gate.postgres.sqlstates import EXISTS_ALREADY
 from app.gate.postgres.statements import is_literal
 from app.gate.recording.model import Direction, RoundTrip, Snapshot, Step
 from app.gate.rows.connection import CommitRefused
+from app.gate.rows.older_rules import find_older_rules
 from app.gate.rows.steps import RolledBack
 from app.gate.rows.trial import RowsTrial, TrialResult
 from app.gate.snapshot.incremental import difference_between, has_rare
@@ -157,7 +158,8 @@ class _RolledBack:
             return taken
 
         downgrade_again = partial(self._take, Direction.DOWNGRADE)
-        self._result = self._trial.run(RolledBack(self._client.rows, upgrade_again, downgrade_again))
+        rules = find_older_rules(trip.left_behind)
+        self._result = self._trial.run(RolledBack(self._client.rows, upgrade_again, downgrade_again, older_rules=rules))
         second_up = self._result.second_up
         return next((each for each in latest if isinstance(each, _Again) and each.step is second_up), latest[-1])
 
