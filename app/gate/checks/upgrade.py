@@ -67,7 +67,7 @@ import re
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
-from app.gate.checks.support.another_way import another_way
+from app.gate.checks.support.another_way import another_way, constraints_there
 from app.gate.checks.support.cut_names import names_cut
 from app.gate.checks.support.failures import exists_already, explain, failure_detail, is_missing
 from app.gate.checks.support.naming import failure_reason, noun, principal
@@ -207,7 +207,7 @@ def _fails_alone(revision: Revision, failure: Failure) -> Finding:
 
 
 def _help(failure: Failure, schema: Schema) -> str | None:
-    hint, code = _hint(failure), another_way(failure, schema)
+    hint, code = constraints_there(failure, schema) or _hint(failure), another_way(failure, schema)
     return f"{hint.rstrip('.')}:\n\n{code}" if hint and code else hint
 
 

@@ -246,6 +246,30 @@ def test_statements_of_one_line_are_one_finding_and_those_of_another_line_anothe
     assert second.line == 20
 
 
+def created_with(*constraints):
+    made = [
+        added(key("table", "users")),
+        *(added(key("constraint", name, "users"), type=kind) for name, kind in constraints),
+    ]
+    return trip("a1", changes=made)
+
+
+@pytest.mark.parametrize(
+    ("name", "constraints", "told"),
+    [
+        ("PRIMARY", [("users_pkey", "primary key")], "PRIMARY is MySQL's name of a primary key. PostgreSQL's, of users, is users_pkey."),
+        ("fk_x", [("users_shop_fkey", "foreign key"), ("users_pkey", "primary key")], "users has users_pkey (primary key) and users_shop_fkey (foreign key). "),
+        ("fk_x", [], "No earlier revision creates it"),
+    ],
+)  # fmt: skip
+def test_a_constraint_that_has_another_name_is_found_among_those_that_the_table_has(name, constraints, told):
+    broken = failure(f'constraint "{name}" of relation "users" does not exist', sqlstate="42704")
+
+    [finding] = examine(recording(created_with(*constraints), trip("b2", up_failure=broken)))
+
+    assert str(finding.help).startswith(told)
+
+
 THERE = [
     failure('column "note" of relation "users" already exists', sqlstate="42701", sql="ALTER TABLE users ADD note text", line=14),
     failure('relation "ix_users" already exists', sqlstate="42P07", sql="CREATE INDEX ix_users ON users (id)", line=20),

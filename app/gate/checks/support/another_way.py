@@ -12,7 +12,7 @@ from app.gate.postgres import sqlstates
 from app.gate.postgres.quoting import unquoted
 from app.gate.recording.model import TABLE_KINDS, Change, Failure
 from app.gate.recording.names import full_name, table_of
-from app.gate.wording import indented
+from app.gate.wording import indented, listed
 
 _NAME = r'(?:"(?:[^"]|"")+"|\w+)'
 _PLACE = rf"(?:{_NAME}\s*\.\s*)?{_NAME}"
@@ -61,6 +61,28 @@ def another_way(failure: Failure, schema: Schema) -> str | None:
             lines = fix_code.between_views(table, unquoted(found["column"]), [execute(sql.strip().rstrip(";"))], schema)
             return indented("\n".join(lines))
     return None
+
+
+_NO_SUCH_CONSTRAINT = re.compile(r'^constraint "(?P<name>.+)" of relation "(?P<table>.+)" does not exist$')
+
+
+def constraints_there(failure: Failure, schema: Schema) -> str | None:
+    """What the constraints are called of a table that has none of the name which was to be dropped."""
+    found = _NO_SUCH_CONSTRAINT.match(failure.message)
+    if found is None or failure.sqlstate != sqlstates.UNDEFINED_OBJECT:
+        return None
+    there = {
+        key.name: str(definition.get("type"))
+        for key, definition in schema.objects.items()
+        if key.kind == "constraint" and key.table == found["table"]
+    }
+    if not there:
+        return None
+    primary = next((name for name, kind in there.items() if kind == "primary key"), None)
+    if found["name"] == "PRIMARY" and primary is not None:
+        return f"PRIMARY is MySQL's name of a primary key. PostgreSQL's, of {found['table']}, is {primary}."
+    names = listed([f"{name} ({kind})" for name, kind in sorted(there.items())], 9)
+    return f"{found['table']} has {names}. If one of them is meant, name it; if it has another name in other databases, look first."
 
 
 def _find_table(name: str, schema: Schema) -> str | None:
