@@ -57,6 +57,7 @@ from app.gate.report.verdict import Severity
 from app.gate.snapshot.difference import difference
 from app.gate.wording import bulleted, indented, listed, plural
 
+_ONLY_CREATED_BY = "Only the migrations create"
 _ONLY_IN_MIGRATIONS = "in the migrations only"
 
 
@@ -258,7 +259,7 @@ def _difference(change: Change) -> Difference | None:
         return Difference(_on(key), place, name, f"{named(key)} in-models-only", words, Severity.ERROR, change)
     if change.after is None:
         # What belongs to no table is grouped by kind: a history can create dozens of functions.
-        heading = _on(key) if key.table else f"Only the migrations create {plural(key.kind)}"
+        heading = _on(key) if key.table else f"{_ONLY_CREATED_BY} {plural(key.kind)}"
         words = f"{what} is {_ONLY_IN_MIGRATIONS}"
         subject = f"{named(key)} in-migrations-only"
         return Difference(heading, place, name if key.table else shorten(place), subject, words, Severity.WARNING)
@@ -340,6 +341,11 @@ def _help(severity: Severity, differences: list[Difference], schema: Schema) -> 
         return (
             "Databases that the models create, such as those of tests, differ here. Change the model to match the migrations, or the "
             "database in a revision; autogenerate does not see this."
+        )
+    if severity is Severity.WARNING and all(each.heading.startswith(_ONLY_CREATED_BY) for each in differences):
+        return (
+            "Tests on tables that the models create run without it. If nothing uses it any more, drop it in a revision; else create it"
+            ' together with the tables: event.listen(metadata, "after_create", DDL("…")).'
         )
     if severity is Severity.WARNING:
         return (

@@ -73,6 +73,7 @@ def test_what_only_the_migrations_make_is_a_warning_for_each_kind():
     [finding] = compare(functions, {})
 
     assert finding.message == "Only the migrations create functions (6): f0(), f1(), f2() and 3 more."
+    assert "If nothing uses it any more, drop it in a revision" in str(finding.help)
     assert finding.severity is Severity.WARNING
 
 
