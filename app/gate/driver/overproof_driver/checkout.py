@@ -37,9 +37,19 @@ class Translation:
             return None
         for given in (path, os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))):
             if _is_in(given, self.root):
-                found = os.path.join(self.place, os.path.relpath(given, self.root))
-                return os.path.normpath(found) if os.path.exists(found) else None
-        return None
+                found = self._in_checkout(given)
+                return found and (self._led_back(found) or found)
+        return self._led_back(path) if _is_in(path, self.place) else None
+
+    def _in_checkout(self, path: str) -> str | None:
+        found = os.path.normpath(os.path.join(self.place, os.path.relpath(path, self.root)))
+        return found if os.path.exists(found) else None
+
+    def _led_back(self, path: str) -> str | None:
+        """Where a link leads from the checkout to a file of the user's that is in the checkout, too: what an editable
+        install of setuptools' strict mode consists of is ignored by Git, and so is linked."""
+        real = os.path.realpath(path)
+        return self._in_checkout(real) if _is_in(real, self.root) else None
 
     def of_all(self, paths: Iterable[str]) -> list[str]:
         return [(self.of(each) or each) if os.path.isabs(each) else each for each in paths]
@@ -115,7 +125,7 @@ class _Finder:
         there = self._translation.of(spec.origin) if spec.origin and spec.has_location else None
         if there is None or there == spec.origin:
             return spec
-        inner = None if folders is None else self._translation.of_all(folders)
+        inner = None if folders is None else _each_once([os.path.dirname(there), *self._translation.of_all(folders)])
         found = importlib.util.spec_from_file_location(spec.name, there, submodule_search_locations=inner)
         return spec if found is None else found
 
