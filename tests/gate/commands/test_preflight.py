@@ -6,6 +6,8 @@ import json
 import secrets
 import signal
 import tempfile
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -366,6 +368,49 @@ def test_a_table_that_someone_has_locked_is_not_waited_for_longer_than_said(live
     assert (status, codes(printed)) == (1, ["drift-unknown", *["assumption-unknown"] * 2, "lock-held"])
     assert len(opened) == 1  # the second one need not wait too
     assert "has held the table's lock for longer than 0.05 s" in printed["reasons"][1]["sentence"]
+
+
+# Load
+
+WORK = (
+    "UPDATE orders SET total = total + 1 WHERE id = 1",
+    "INSERT INTO orders (note) VALUES ('y')",
+    "DELETE FROM orders WHERE id > 500",
+    "CREATE TEMP TABLE scratch AS SELECT * FROM orders; DROP TABLE scratch",
+    "CREATE TABLE churned (id integer); DROP TABLE churned",
+    "ANALYZE orders",
+)
+
+
+@pytest.fixture
+def load(live: Database) -> Iterator[Callable[[], int]]:
+    """Sessions that work on the database all the time. Says how much they have done."""
+    has_to_end, done = threading.Event(), Counter[str]()
+
+    def work(statement: str) -> None:
+        with live.connect() as connection, connection.cursor() as cursor:
+            while not has_to_end.is_set():
+                cursor.execute(statement)
+                done[statement] += 1
+
+    threads = [threading.Thread(target=work, args=[each]) for each in WORK]
+    for each in threads:
+        each.start()
+    yield lambda: min(done[each] for each in WORK)
+    has_to_end.set()
+    for each in threads:
+        each.join()
+
+
+def test_it_answers_while_others_work_and_stops_none_of_them(live, proved, preflight, load):
+    for _ in range(5):
+        before = load()
+        status, printed = preflight(live, proved)
+
+        assert (status, printed["answer"], printed["locks"]) == (0, "go", [])
+        assert printed["pending"][0]["assumptions"][0]["state"] == "holds"
+        while load() == before:  # none of them waits for it
+            threading.Event().wait(0.01)
 
 
 # Roles
