@@ -20,7 +20,7 @@ def test_the_options_are_over_what_the_file_says(tmp_path: Path, monkeypatch: py
     class OfProject(Config):
         """As it is imported by the command."""
 
-    OfProject.file_config = Config.__dict__["file_config"]  # type: ignore[assignment]
+    OfProject.file_config = Config.__dict__["file_config"]  # type: ignore[method-assign]
     take_over(SimpleNamespace(Config=OfProject))
 
     config = OfProject(tmp_path / "alembic.ini")

@@ -73,7 +73,9 @@ def test_what_is_to_stay_is_committed_unless_all_is_rolled_back(run: Callable[[A
 def test_what_fails_is_told_and_rolled_back_by_whoever_began_it() -> None:
     within, alone = state(is_rollback_only=True), state(is_rollback_only=False)
 
-    assert execute(within, ["a", "bad", "b"]) == execute(alone, ["a", "bad", "b"]) == {"failure": "failed: bad"}
+    answers: list[Any] = [execute(each, ["a", "bad", "b"]) for each in (within, alone)]
+
+    assert answers == [{"failure": "failed: bad"}] * 2
 
     assert within.connection.calls == ["a", "bad"]
     assert alone.connection.calls == ["BEGIN", "LEND_RIGHTS", "a", "bad", "ROLL_BACK"]
