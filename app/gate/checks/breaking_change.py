@@ -40,6 +40,9 @@ Stays quiet when
     No model of the base names what goes, as one release after the code let go of it: the column may be dropped. A view
     or a trigger has the statements of the base's models accepted all the same. (Raw SQL in the code is not known.)
 
+    The branch only adds columns that fill themselves and ordinary indexes, and no trigger, rule, policy or function
+    could see them: then the base's code is not started.
+
     The same revision creates the table, or another one of the branch. The type only becomes wider (a longer varchar,
     integer to bigint), or has another name. A constraint involves a new column, is an older one under another name,
     was that of a partition's parent, or takes over a unique index. Another unique key has the same columns. A new

@@ -18,6 +18,7 @@ from app.gate.history.checkout import Checkout, check_out
 from app.gate.history.paths import repository_root
 from app.gate.recording.model import Direction, Evidence
 from app.gate.recording.running import ModelColumn, ModelTable, RefusedStatement, RunningCode
+from app.gate.reruns._additions import only_adds
 from app.gate.reruns._pool import JobPool
 from app.gate.reruns._prover import Prover
 from app.gate.reruns.results import RerunResults
@@ -48,6 +49,9 @@ def prove_running_code(jobs: JobPool, walk: Walk, runner: TargetRunner, results:
         results.running = RunningCode(base.commit, too_early=())
         return
     try:
+        if only_adds(walk):
+            results.running = RunningCode(base.commit, too_early=_new_code_too_early(walk, runner, head))
+            return
         root = repository_root(runner.target.directory)
         with (
             check_out(root, base.commit, runner.server.supervisor) as checkout,
@@ -101,9 +105,8 @@ def _prove(
     walk: Walk, runner: TargetRunner, models: protocol.ModelStatementsAnswer, old: Database, new: Database
 ) -> RunningCode:
     """Raises QueryRefused, CannotVerify, CommandExited and TimeoutError."""
-    old, new, role = as_application(old, runner), as_application(new, runner), application_of(runner)
-    changed = tables_of(changed_keys(walk))
-    prover = Prover(models["tables"], models["statements"], models["search_path"], role, changed)
+    old, new = as_application(old, runner), as_application(new, runner)
+    prover = _prover(walk, runner, models)
     accepted = prover.accepted_by(old)
     refused = prover.refused_by(new, accepted)
     applied = [name for name in walk.plan if name in walk.applied]
@@ -111,13 +114,32 @@ def _prove(
         found = [replace(each, revision=applied[0]) for each in refused.values()]
     else:
         found = find_revisions(walk, runner, prover, refused) if refused else []
-    too_early = None
-    if walk.models is not None and (found or Evidence.TOO_EARLY in walk.evidence):
-        ahead = Prover(walk.models["tables"], walk.models["statements"], walk.models["search_path"], role, changed)
-        too_early = tuple(ahead.refused_by(old, ahead.accepted_by(new)).values())
+    needs_order = bool(found) or Evidence.TOO_EARLY in walk.evidence
     commit = walk.arrival.base.commit if walk.arrival.base else ""
     tables = tuple(map(model_table, prover.tables))
+    too_early = _too_early(walk, runner, old, new) if needs_order else None
     return RunningCode(commit, tables, len(accepted), tuple(found), too_early)
+
+
+def _new_code_too_early(walk: Walk, runner: TargetRunner, new: Database) -> tuple[RefusedStatement, ...] | None:
+    """None where nobody asks. Raises QueryRefused and CannotVerify."""
+    if walk.models is None or Evidence.TOO_EARLY not in walk.evidence:
+        return None
+    with runner.database() as old:
+        return _too_early(walk, runner, as_application(old, runner), as_application(new, runner))
+
+
+def _too_early(walk: Walk, runner: TargetRunner, old: Database, new: Database) -> tuple[RefusedStatement, ...] | None:
+    """What the branch's own models send, and the schema before its revisions refuses. None if they are not known."""
+    if walk.models is None:
+        return None
+    ahead = _prover(walk, runner, walk.models)
+    return tuple(ahead.refused_by(old, ahead.accepted_by(new)).values())
+
+
+def _prover(walk: Walk, runner: TargetRunner, models: protocol.ModelStatementsAnswer) -> Prover:
+    changed, role = tables_of(changed_keys(walk)), application_of(runner)
+    return Prover(models["tables"], models["statements"], models["search_path"], role, changed)
 
 
 def application_of(runner: TargetRunner) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 MODELS = """
 class Customer(Base):
@@ -62,21 +63,26 @@ class Case:
     models: str = MODELS
     before: str = ""  # as `upgrade`
     use: str = USE
+    only_adds: bool = False  # what no statement can mind: the code need not be asked
 
     @property
     def schema(self) -> str:
         return "case_" + re.sub(r"\W+", "_", self.name).strip("_").lower()[:58]
 
 
-def breaks(name: str, upgrade: str, **fields: str) -> Case:
+def breaks(name: str, upgrade: str, **fields: Any) -> Case:
     return Case(name=name, upgrade=upgrade, said=Said.WARNING, **fields)
 
 
-def safe(name: str, upgrade: str, **fields: str) -> Case:
+def safe(name: str, upgrade: str, **fields: Any) -> Case:
     return Case(name=name, upgrade=upgrade, said=Said.NOTHING, **fields)
 
 
-def depends(name: str, upgrade: str, **fields: str) -> Case:
+def adds(name: str, upgrade: str, **fields: Any) -> Case:
+    return Case(name=name, upgrade=upgrade, said=Said.NOTHING, only_adds=True, **fields)
+
+
+def depends(name: str, upgrade: str, **fields: Any) -> Case:
     return Case(name=name, upgrade=upgrade, said=Said.NOTICE, **fields)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.gate.deployed.case import USE, Case, also, breaks, depends, safe, sql, with_order
+from tests.gate.deployed.case import USE, Case, adds, also, breaks, depends, safe, sql, with_order
 
 _UPSERT = """
 from sqlalchemy.dialects.postgresql import insert
@@ -56,10 +56,28 @@ COLUMNS: list[Case] = [
             "ALTER TABLE orders ADD note varchar(50) GENERATED ALWAYS AS (remark) STORED",
         ),
     ),
-    safe("a nullable column comes", "op.add_column('orders', sa.Column('channel', sa.Text))"),
-    safe(
+    adds("a nullable column comes", "op.add_column('orders', sa.Column('channel', sa.Text))"),
+    adds(
         "a required column with a default comes",
         "op.add_column('orders', sa.Column('channel', sa.Text, nullable=False, server_default='web'))",
+    ),
+    adds(
+        "columns of many types come",
+        "op.add_column('orders', sa.Column('code', sa.String(3)))\n"
+        "op.add_column('orders', sa.Column('rate', sa.Numeric(3, 1)))\n"
+        "op.add_column('orders', sa.Column('seen_at', sa.DateTime(timezone=True), server_default=sa.func.now()))\n"
+        "op.add_column('orders', sa.Column('count', sa.Integer, server_default='0', nullable=False))\n"
+        "op.add_column('orders', sa.Column('is_paid', sa.Boolean, server_default=sa.false(), nullable=False))\n"
+        "op.add_column('orders', sa.Column('tags', sa.ARRAY(sa.Text), server_default='{}', nullable=False))\n",
+    ),
+    breaks(
+        "a column of a domain that refuses NULL comes",
+        sql("ALTER TABLE orders ADD channel filled"),
+        before=sql("CREATE DOMAIN filled AS text CHECK (VALUE IS NOT NULL)"),
+    ),
+    breaks(
+        "a column comes whose default fails",
+        sql("ALTER TABLE orders ADD channel int DEFAULT 1 / (random() * 0)::int"),
     ),
     breaks(
         "a required column without a default comes",
@@ -377,6 +395,12 @@ CONSTRAINTS: list[Case] = [
         ),
     ),
     safe("a foreign key goes", "op.drop_constraint('orders_customer_id_fkey', 'orders')"),
+    adds(
+        "indexes come",
+        "op.create_index('ix', 'orders', ['note', sa.text('placed_at DESC NULLS LAST')])\n"
+        "op.create_index('ix_2', 'orders', ['total'], postgresql_include=['status'])\n"
+        "op.create_index('ix_3', 'orders', ['note'], postgresql_ops={'note': 'varchar_pattern_ops'})",
+    ),
     safe("an index comes and another goes", "op.create_index('ix', 'orders', ['note'])\nop.drop_index('ix', 'orders')"),
 ]
 

@@ -21,6 +21,7 @@ from app.gate.driver.overproof_driver.model_statements import Models
 from app.gate.recording.model import Statement
 from app.gate.recording.running import RunningCode
 from app.gate.report.verdict import Severity
+from app.gate.reruns._additions import are_harmless
 from app.gate.reruns._prover import Prover
 from app.gate.reruns._running_code import model_table
 from app.gate.server.database import Database
@@ -36,6 +37,7 @@ class Outcome:
 
     failure: str | None  # of the code
     findings: Sequence[Finding]
+    only_adds: bool
 
     @property
     def said(self) -> Said:
@@ -74,7 +76,8 @@ def deploy(case: Case, database: Database, engine: sa.Engine) -> Outcome:
     )
     names = [(each.before, each.after) for each in renamed]
     up = trip(changes=changes, statements=statements, renamed=names)
-    return Outcome(failure, list(examine(recording(up, running=running, start=before, head=after))))
+    findings = list(examine(recording(up, running=running, start=before, head=after)))
+    return Outcome(failure, findings, bool(changes) and not renamed and are_harmless(changes, before, after))
 
 
 def _load(models: str) -> dict[str, Any]:

@@ -26,8 +26,9 @@ def test_what_breaks_the_running_code_is_found_and_nothing_else(number: int, ser
 
 
 def _is_right(case: Case, outcome: Outcome) -> bool:
-    """The label is what running the code says, and the check says the same."""
-    return outcome.said is case.said and (outcome.failure is not None) == (case.said is Said.WARNING)
+    """The label is what running the code says, and the check says the same, also where it does not ask."""
+    is_label_right = (outcome.failure is not None) == (case.said is Said.WARNING)
+    return is_label_right and outcome.said is case.said and outcome.only_adds == case.only_adds
 
 
 def _words(case: Case, outcome: Outcome) -> str:
@@ -36,7 +37,7 @@ def _words(case: Case, outcome: Outcome) -> str:
         [
             f"case:     {case.name}",
             f"expected: {case.said}",
-            f"the code: {outcome.failure or 'runs'}",
+            f"the code: {outcome.failure or 'runs'}, {'not asked' if outcome.only_adds else 'asked'}",
             "found:",
             *found,
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -87,6 +88,27 @@ def test_what_the_models_of_the_base_name_is_found_at_its_revision_and_the_rest_
     assert early.message.endswith("for models.Order: column orders.channel does not exist.")
     assert git(place, "status", "--porcelain=v2", "--branch") == before
     assert git(place, "worktree", "list").count("\n") == 1
+
+
+def test_where_columns_and_indexes_come_the_base_is_not_started_and_the_branch_is_asked_all_the_same(
+    tmp_path: Path, server: Server
+) -> None:
+    place = write_base(tmp_path, "raise SystemExit('it was started')")
+    add(place, "b2", "a1", "op.add_column('orders', sa.Column('channel', sa.Text))")
+    add(place, "c3", "b2", "op.create_index('ix', 'orders', ['channel'])")
+    (place / "models.py").write_text(
+        dedent(MODELS).replace("note = Column", "channel = Column(String)\n    note = Column")
+    )
+
+    recording = recorded(place, server)
+
+    assert "running" not in recording.not_observed
+    assert recording.running is not None
+    assert recording.running.statements == 0
+    assert {each.action for each in recording.running.too_early or ()} >= {"SELECT", "INSERT", "UPDATE"}
+    assert not [*examine(recording)]
+    [finding] = early_code.examine(recording)
+    assert finding.subject == "code of the branch on the schema before it"
 
 
 @pytest.mark.parametrize(
