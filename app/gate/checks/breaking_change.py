@@ -14,13 +14,15 @@ Catches
     without a default), that is now generated, or no longer; a unique key that is dropped, which ON CONFLICT may
     name; a published table that is left without a replica identity, so that PostgreSQL refuses UPDATE and DELETE; a
     child that no longer inherits from its parent; a trigger that goes although no statement drops it; a label that
-    is removed from an enum.
+    is removed from an enum; a foreign key that no longer has its ON DELETE CASCADE or SET NULL, so that deletes fail; a
+    trigger that raises an error, or a rule DO INSTEAD NOTHING, for each write; a materialized view left WITH NO DATA.
 
     With `--statements FILE`, a statement that was recorded in production and that only the new schema refuses.
 
     As a notice, what older code might mind: a new CHECK, unique constraint or foreign key on columns that it
-    writes, NOT NULL on an older column, a partition that is detached, a trigger that is dropped, a view or a
-    function that is defined in another way, REPLICA IDENTITY FULL.
+    writes, NOT NULL on an older column or domain, a trigger or a rule for some rows, another action of a foreign key,
+    a partition that is detached, a trigger that is dropped, a view or a function that is defined in another way,
+    REPLICA IDENTITY FULL.
 
 Why it hurts
     During a deployment, and after a rollback of the code, the previous release runs on the new schema. It selects the
@@ -47,7 +49,7 @@ Stays quiet when
     integer to bigint), or has another name. A constraint involves a new column, is an older one under another name,
     was that of a partition's parent, or takes over a unique index. Another unique key has the same columns. A new
     unique key contains the columns of an older one. A CHECK had already proved NOT NULL. A new trigger fills the
-    required column. A view replaces a table of the same name.
+    required column. A view replaces a table of the same name. A foreign key replaces one with the same actions.
 """
 
 from __future__ import annotations
@@ -56,10 +58,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.breaks.columns import column
-from app.gate.checks.breaks.constraints import constraint, domain_constraint
+from app.gate.checks.breaks.constraints import constraint, domain, domain_constraint
 from app.gate.checks.breaks.names import enum, extension, named_type, schema, sequence
 from app.gate.checks.breaks.proof import proved, shown
 from app.gate.checks.breaks.recorded import recorded_statements
+from app.gate.checks.breaks.refusals import rule
 from app.gate.checks.breaks.replication import has_publications, tables_without_identity
 from app.gate.checks.breaks.routines import function, trigger
 from app.gate.checks.breaks.tables import exchanged, table
@@ -210,12 +213,14 @@ _BY_KIND: Mapping[str, Callable[[Upgrade, Change], Break | None]] = {
     "index": constraint,
     "domain constraint": domain_constraint,
     "enum": enum,
-    **dict.fromkeys(("domain", "composite type", "range type", "base type"), named_type),
+    "domain": domain,
+    **dict.fromkeys(("composite type", "range type", "base type"), named_type),
     "sequence": sequence,
     "extension": extension,
     "schema": schema,
     **dict.fromkeys(("function", "procedure", "aggregate"), function),
     "trigger": trigger,
+    "rule": rule,
 }
 
 CHECK = Check(

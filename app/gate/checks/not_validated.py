@@ -1,14 +1,15 @@
 """A constraint that is not validated, an invalid index or a disabled trigger is left behind at head.
 
 Catches
-    A constraint that is NOT VALID after the last revision, an index that is INVALID, a trigger that is disabled, and a
-    table for which autovacuum is off.
+    A constraint that is NOT VALID after the last revision, an index that is INVALID, a trigger that is disabled, a
+    table for which autovacuum is off, and a materialized view WITH NO DATA.
 
 Why it hurts
     PostgreSQL enforces a NOT VALID constraint for new rows only: existing rows may violate it, the planner does not
     rely on it, and a dump of the database may fail to restore. No query uses an invalid index, but every write still
     maintains it. A trigger that was disabled to load rows, and not enabled again, misses all that is written from then
     on: that is a warning. Without autovacuum a table grows, its statistics age, and VACUUM has to be run by hand.
+    A query of a materialized view without data fails.
 
 How to fix
     Validate the existing rows in a separate revision; writes continue meanwhile::
@@ -31,6 +32,7 @@ Stays quiet when
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from app.gate.checks.base import Check, CheckSkipped, Finding
@@ -39,7 +41,8 @@ from app.gate.checks.support.locks import changes_rows
 from app.gate.checks.support.naming import noun
 from app.gate.checks.support.schema import Schema, SchemaHistory
 from app.gate.checks.support.script import execute
-from app.gate.postgres.quoting import quote
+from app.gate.checks.support.statements import mentions
+from app.gate.postgres.quoting import name_of, quote
 from app.gate.recording.model import Change, Definition, Evidence, Key, Recording, RoundTrip
 from app.gate.recording.names import full_name, table_of
 from app.gate.report.verdict import Severity
@@ -51,7 +54,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         raise CheckSkipped(recording.not_observed.get("head", "the history was not walked to its head"))
     schema = SchemaHistory(recording).at_head()
     for key, definition in sorted(recording.head.objects.items()):
-        if (found := _finding(schema, key, definition) or _switched_off(schema, key, definition)) is None:
+        if (found := _finding(recording, schema, key, definition) or _switched_off(schema, key, definition)) is None:
             continue
         subject, message, advice = found
         origin = _find_origin(recording, key)
@@ -68,7 +71,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             )
 
 
-def _finding(schema: Schema, key: Key, definition: Definition) -> tuple[str, str, str] | None:
+def _finding(recording: Recording, schema: Schema, key: Key, definition: Definition) -> tuple[str, str, str] | None:
     """Its subject, what is wrong, and the advice."""
     if _is_valid(definition):
         return None  # nearly everything: it needs no name
@@ -98,12 +101,28 @@ def _finding(schema: Schema, key: Key, definition: Definition) -> tuple[str, str
             else "Drop the constraint and add it again.",
         )
     if key.kind == "column" and "NOT VALID" in str(definition.get("not_null", "")):
+        name = quote(_name_of_not_null(recording, key))
+        code = execute(f"ALTER TABLE {schema.sql(table_of(key))} VALIDATE CONSTRAINT {name}")
         return (
             "not-null not-valid",
             f"NOT NULL of {what} is still NOT VALID at head: existing rows were never checked",
-            "Validate them in a separate revision, with ALTER TABLE … VALIDATE CONSTRAINT.",
+            f"{_OF_A_TABLE}:\n\n{indented(code)}",
         )
     return None
+
+
+_NAME = r'"(?:[^"]|"")+"|\w+'
+_NAMED_NOT_NULL = re.compile(rf"\bCONSTRAINT\s+(?P<name>{_NAME})\s+NOT\s+NULL\s+(?P<column>{_NAME})", re.IGNORECASE)
+
+
+def _name_of_not_null(recording: Recording, column: Key) -> str:
+    """The name that a statement gives to the constraint, else the one that PostgreSQL does."""
+    for trip in recording.trips:
+        for statement in trip.up.statements if trip.up is not None else ():
+            for found in _NAMED_NOT_NULL.finditer(statement.sql):
+                if name_of(found["column"]) == column.name and mentions(statement, column.table):
+                    return name_of(found["name"])
+    return f"{column.table}_{column.name}_not_null"
 
 
 def _is_valid(definition: Definition) -> bool:
@@ -140,6 +159,12 @@ def _switched_off(schema: Schema, key: Key, definition: Definition) -> tuple[str
             "autovacuum off",
             f"autovacuum is off at head for {noun(Change(key, None, definition))}: it grows, and its statistics age",
             f"Switch it on again once the rows are loaded, or tune it (autovacuum_vacuum_scale_factor):\n\n    {execute(sql)}",
+        )
+    if key.kind == "materialized view" and definition.get("populated") is False:
+        return (
+            "no data",
+            f"{noun(Change(key, None, definition))} holds no data at head: what reads it fails until it is refreshed",
+            f"Refresh it in the same revision:\n\n    {execute(f'REFRESH MATERIALIZED VIEW {schema.sql(full_name(key))}')}",
         )
     return None
 

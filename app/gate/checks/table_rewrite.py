@@ -73,7 +73,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             (table, held)
             for held in transaction.held_locks
             for table in held.statement.rewrites
-            if not _empties(held.statement)
+            if not _empties(held.statement) and not _is_unreadable(transaction, table)
         ]
         for table, found in by_table(rewrites):
             yield _finding(transaction, table, [held.statement for held in found])
@@ -81,6 +81,12 @@ def examine(recording: Recording) -> Iterator[Finding]:
 
 def _empties(statement: Statement) -> bool:
     return re.search(r"\bTRUNCATE\b", statement.sql, re.IGNORECASE) is not None
+
+
+def _is_unreadable(transaction: Transaction, table: str) -> bool:
+    """Whether it is a materialized view without data: each read of it fails, and it is refreshed in no other way."""
+    found = transaction.schema.definition_of(table)
+    return found is not None and found[1].get("populated") is False
 
 
 def _finding(transaction: Transaction, table: str, statements: Sequence[Statement]) -> Finding:

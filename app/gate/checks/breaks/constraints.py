@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from app.gate.checks.breaks.foreign_keys import foreign_key, is_foreign_key, takes_place_of_another
+from app.gate.checks.breaks.names import named_type
 from app.gate.checks.breaks.tables import is_attached, is_detached
 from app.gate.checks.breaks.upgrade import Break, Upgrade
 from app.gate.checks.support.constraints import (
@@ -28,6 +30,8 @@ _KEEP_THE_KEY = "Keep the key until no running code names its columns in ON CONF
 
 def constraint(upgrade: Upgrade, change: Change) -> Break | None:
     before, after = change.before, change.after
+    if before is not None and is_foreign_key(change):
+        return foreign_key(upgrade, change)
     if after is None or (before is not None and unique_key(change.key, before) != unique_key(change.key, after)):
         lost = _lost_key(upgrade, change, before or {})
         if lost is not None or after is None:
@@ -42,6 +46,7 @@ def constraint(upgrade: Upgrade, change: Change) -> Break | None:
         involves_columns(_new_columns(upgrade, change.key), change)
         or is_renamed(upgrade.step, change.key)
         or replaces_another(upgrade.step, change)
+        or takes_place_of_another(upgrade, change)
         or follows_from_a_unique_key(upgrade.recording, upgrade.step, change)
     ):
         return None
@@ -52,6 +57,16 @@ def domain_constraint(upgrade: Upgrade, change: Change) -> Break | None:
     if change.before is not None or table_of(change.key) in upgrade.created:
         return None
     return Break(change, f"{noun(change)} is new: it may refuse what older code writes", Severity.NOTICE, _OBEY_FIRST)
+
+
+def domain(upgrade: Upgrade, change: Change) -> Break | None:
+    before, after = change.before, change.after
+    if before is None or after is None:
+        return named_type(upgrade, change)
+    if before.get("nullable") is False or after.get("nullable") is not False:
+        return None
+    words = f"{noun(change)} is now NOT NULL: it may refuse what older code writes"
+    return Break(change, words, Severity.NOTICE, _OBEY_FIRST)
 
 
 def _narrower(change: Change, before: Definition, after: Definition) -> Break | None:

@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from app.gate.checks.breaks.foreign_keys import is_foreign_key
 from app.gate.checks.breaks.upgrade import Break, Upgrade
 from app.gate.checks.support.column_types import is_wider
 from app.gate.checks.support.constraints import literals, unique_key
 from app.gate.checks.support.naming import VIEW_KINDS, columns_in
-from app.gate.postgres.sqlstates import NOT_NULL_VIOLATION
+from app.gate.postgres.quoting import unquoted
+from app.gate.postgres.sqlstates import FEATURE_NOT_SUPPORTED, NOT_NULL_VIOLATION, RAISE_EXCEPTION
 from app.gate.recording.model import TABLE_KINDS, Change, Key
 from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.recording.running import ModelTable, RefusedStatement, RunningCode
@@ -115,6 +117,8 @@ class _Judge:
 
     def _constraint(self, found: Break) -> Break | None:
         change, table = found.change, self._table_of(found.change)
+        if is_foreign_key(change) and change.before is not None:
+            return self._foreign_key(found)
         if table is None:
             return found if self._is_view(table_of(change.key)) else None
         if found.severity is not Severity.WARNING:
@@ -122,6 +126,12 @@ class _Judge:
         if change.after is None or (change.before or {}).get("type") in ("unique", "primary key"):
             return self._with_refusal(found)
         return self._narrower(found, table)
+
+    def _foreign_key(self, found: Break) -> Break | None:
+        """One with other actions: the code that minds deletes rows of the table to which it refers."""
+        definition = found.change.after or found.change.before or {}
+        is_known = {table_of(found.change.key), unquoted(str(definition.get("references")))} & self._tables.keys()
+        return (self._with_refusal(found) or found) if is_known else None
 
     def _narrower(self, found: Break, table: ModelTable) -> Break | None:
         """A CHECK that allows less: it depends on what the code writes, unless its model lists the values."""
@@ -193,6 +203,8 @@ def _explains(change: Change, refused: RefusedStatement) -> bool:
     is_own_column = (key.kind, table_of(key)) == ("column", refused.table) and key.name in refused.columns
     if is_own_column and refused.action == "UPDATE":  # else for another column, that is set with each change
         return True
+    if key.kind in ("trigger", "rule") and table_of(key) == refused.table:
+        return failure.sqlstate in (RAISE_EXCEPTION, FEATURE_NOT_SUPPORTED) or key.name in failure.message
     if failure.column is not None and failure.table is not None:
         return (key.kind, key.name, table_of(key)) == ("column", failure.column, failure.table)
     if failure.constraint is not None:

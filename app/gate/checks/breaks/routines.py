@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from app.gate.checks.breaks.refusals import new_trigger
 from app.gate.checks.breaks.upgrade import Break, Upgrade
 from app.gate.checks.support.naming import noun
 from app.gate.checks.support.renames import find_new_key, is_renamed
@@ -69,7 +70,9 @@ _CALLS = re.compile(r"EXECUTE FUNCTION (?P<function>[^(]+)\(")
 
 def trigger(upgrade: Upgrade, change: Change) -> Break | None:
     before = change.before
-    if change.after is not None or before is None or _is_replaced(upgrade, change, before):
+    if before is None:
+        return new_trigger(upgrade, change)
+    if change.after is not None or _is_replaced(upgrade, change, before):
         return None
     if find_new_key(upgrade.step, change.key) is not None:
         return None

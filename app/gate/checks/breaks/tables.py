@@ -24,6 +24,7 @@ def table(upgrade: Upgrade, change: Change) -> Break | None:
     return (
         _without_parent(change, change.before, change.after)
         or _whole_rows_in_wal(change, change.before, change.after)
+        or _emptied(change, change.before, change.after)
         or _defined_anew(upgrade, change, change.before, change.after)
     )
 
@@ -76,6 +77,17 @@ def _whole_rows_in_wal(change: Change, before: Definition, after: Definition) ->
         f"{words}, and a subscriber without a fitting index scans its table for it",
         Severity.NOTICE,
         "Prefer a unique index on NOT NULL columns (REPLICA IDENTITY USING INDEX) where there is one.",
+    )
+
+
+def _emptied(change: Change, before: Definition, after: Definition) -> Break | None:
+    """A materialized view that was made again, or refreshed, WITH NO DATA."""
+    if after.get("populated") is not False or before.get("populated") is False:
+        return None
+    return Break(
+        change,
+        f"{noun(change)} holds no data: code that reads it fails until it is refreshed",
+        advice="Refresh it in the same revision (REFRESH MATERIALIZED VIEW), or make it WITH DATA.",
     )
 
 
