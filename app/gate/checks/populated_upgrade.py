@@ -77,6 +77,7 @@ from app.gate.checks.support.row_advice import (
 from app.gate.checks.support.row_place import (
     Place,
     find_place,
+    find_statement_on,
     folds_texts,
     source_tables,
 )
@@ -84,7 +85,6 @@ from app.gate.checks.support.row_traits import detail_of, outcome, reason_of, tr
 from app.gate.checks.support.schema import SchemaHistory
 from app.gate.checks.support.subjects import cause, together
 from app.gate.postgres import sqlstates
-from app.gate.postgres.quoting import quote_table
 from app.gate.recording.model import (
     Evidence,
     Failure,
@@ -124,7 +124,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         for table, reason in trip.tables_without_rows.items():
             uncovered.setdefault(reason, {}).setdefault(trip.revision, []).append(table)
     for reason, tables_by_revision in uncovered.items():
-        yield _uncovered(reason, tables_by_revision)
+        yield _uncovered(reason, tables_by_revision, history)
 
 
 def _over_rows(
@@ -288,7 +288,7 @@ def _next_insert(revision: Revision, trip: RoundTrip, refused: RefusedInsert, hi
         )
     elif failure.sqlstate == sqlstates.NOT_NULL_VIOLATION:
         message = f"After {revision.revision} an INSERT into {table} that leaves {column} to its default fails"
-    sql, line = _last_on(trip, refused)
+    sql, line = find_statement_on(trip, refused)
     # Where a sequence is set to a value of the author's choice, it depends on the rows whether that is free.
     is_certain = refused.next_value == 1 or (refused.next_value is None and not _has_another_type(trip, refused))
     return Finding(
@@ -312,21 +312,6 @@ def _has_another_type(trip: RoundTrip, refused: RefusedInsert) -> bool:
         and (each.before or {}).get("type") != (each.after or {}).get("type")
         for each in changes
     )
-
-
-def _statements_on(trip: RoundTrip, refused: RefusedInsert) -> list[tuple[str, int | None]]:
-    """Statements of the upgrade that name the table, or a sequence; else those that name what PostgreSQL names."""
-    label = refused.table.rpartition(".")[2]
-    sought = re.compile(rf"\b(?:{re.escape(label)})\b|\b(?:nextval|setval|SEQUENCE|IDENTITY)\b", re.IGNORECASE)
-    statements = trip.up.statements if trip.up is not None else ()
-    found = [(each.sql, each.line) for each in statements if sought.search(each.sql)]
-    named = set(re.findall(r'"([^"]+)"', refused.failure.message))
-    return found or [(each.sql, each.line) for each in statements if named & set(re.findall(r"\w+", each.sql))]
-
-
-def _last_on(trip: RoundTrip, refused: RefusedInsert) -> tuple[str | None, int | None]:
-    """The last of them, and its line."""
-    return next(((sql.strip(), line) for sql, line in reversed(_statements_on(trip, refused))), (None, None))
 
 
 def _severity(populated: Populated, failure: Failure) -> Severity:
@@ -368,12 +353,13 @@ def _not_loaded(revision: Revision, failure: Failure) -> Finding:
     )
 
 
-def _uncovered(reason: str, tables_by_revision: Mapping[str, Sequence[str]]) -> Finding:
+def _uncovered(reason: str, tables_by_revision: Mapping[str, Sequence[str]], history: SchemaHistory) -> Finding:
     """One finding for a reason, whatever the number of tables and revisions."""
     first, *later = tables_by_revision
     tables = list(dict.fromkeys(table for some in tables_by_revision.values() for table in some))
     revisions = f"{first} and {counted(len(later), 'later revision')}" if later else first
-    rows = [f"INSERT INTO {quote_table(table)} (…) VALUES (…);" for table in tables_by_revision[first]]
+    schema = history.before(first)
+    rows = [f"INSERT INTO {schema.sql(table)} (…) VALUES (…);" for table in tables_by_revision[first]]
     lines = [f"{name}: {', '.join(map(shorten, some))}" for name, some in tables_by_revision.items()]
     return Finding(
         f"Could not verify {revisions} over rows in {listed([shorten(table) for table in tables])}: {first_line(reason)}.",

@@ -75,6 +75,7 @@ def _special(found: Type, modifier: int, want: Want, constants: Constants) -> li
     if found.category == "S":
         limit = limit_of(modifier, found)
         texts = [*constants.texts(want.number), *(text_of(want, length) for length in constants.lengths())]
+        texts += constants.around(want) if constants.are_cast else []
         return [cast(text, found) for text in texts if limit is None or len(text) <= limit]
     if found.category in ("D", "T"):
         return [each for text in constants.strings for each in _around_a_time(text, found)]
@@ -131,9 +132,11 @@ class Constants:
     patterns: tuple[str, ...]  # regular expressions
     likes: tuple[str, ...]
     numbers: tuple[str, ...]
+    are_cast: bool = False  # a text is compared with them as a number
 
     @classmethod
     def of(cls, expressions: Iterable[str]) -> Constants:
+        expressions = list(expressions)
         strings: list[str] = []
         patterns: list[str] = []
         likes: list[str] = []
@@ -154,7 +157,9 @@ class Constants:
                 if re.fullmatch(r"-?\d+(\.\d+)?", text):
                     numbers.append(text)
             numbers += re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])", _STRING.sub("''", expression))
-        return cls(*(tuple(dict.fromkeys(each)) for each in (strings, patterns, likes, numbers)))
+        lists = [tuple(dict.fromkeys(each)) for each in (strings, patterns, likes, numbers)]
+        are_cast = any(_CAST_TO_NUMBER.search(each) for each in expressions)
+        return cls(lists[0], lists[1], lists[2], lists[3], are_cast)
 
     def texts(self, number: int) -> list[str]:
         """Texts that are equal to a constant or match a pattern."""
@@ -198,6 +203,7 @@ class Constants:
         ]
 
 
+_CAST_TO_NUMBER = re.compile(r"\)?::(?:smallint|integer|bigint|numeric|real|double precision)\b")
 _STRING = re.compile(r"(E?)'((?:[^'\\]|''|\\.)*)'", re.DOTALL)
 
 

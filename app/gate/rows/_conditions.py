@@ -6,11 +6,11 @@ Only conditions on the columns of one table are read. PostgreSQL decides for whi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from app.gate.postgres.quoting import identifier, name_of
-from app.gate.rows._catalog import CatalogTable, CheckConstraint
+from app.gate.rows._catalog import CatalogTable, CheckConstraint, Column
 
 _MOST = 4  # conditions of one table
 PREDICATE = "a predicate"  # the name of the condition of a partial index; of others:
@@ -68,6 +68,33 @@ def within(table: CatalogTable, bounds: str) -> CheckConstraint:
     """The condition that a row belongs to a partition with those bounds, as PostgreSQL prints them."""
     named = set(map(name_of, _NAME.findall(_STRING.sub("''", bounds))))
     return CheckConstraint(_CONDITION, tuple(each.name for each in table.columns if each.name in named), bounds)
+
+
+def converted(now: Column, later: Column) -> str | None:
+    """The value that a column will have once it has another type, as SQL. None if that is not known: a type that the
+    revision makes, or a conversion that only its USING knows."""
+    name, old, new = identifier(now.name), now.type.base, later.type
+    if new.kind != "base":
+        return None
+    if old.category == new.category:
+        return f"({name})::{later.sql}"
+    if (old.category, new.category) != ("S", "N"):
+        return None
+    fraction = "" if re.search("int", new.name) else r"(\.[0-9]+)?"
+    return f"(CASE WHEN ({name})::text ~ '^ *-?[0-9]{{1,4}}{fraction} *$' THEN ({name})::text::{later.sql} END)"
+
+
+def replace_columns(check: CheckConstraint, values: Mapping[str, str]) -> CheckConstraint:
+    """The condition with those values in the place of columns."""
+    text = check.expression
+
+    def value(found: re.Match[str]) -> str:
+        kind, word = found.lastgroup or "", found[0]
+        is_name = kind in ("quoted", "word") and not text[: found.start()].endswith((":", "."))
+        is_called = text[found.end() :].lstrip().startswith("(")
+        return values.get(name_of(word), word) if is_name and not is_called else word
+
+    return replace(check, expression=_TOKEN.sub(value, text))
 
 
 Token = tuple[str, str]

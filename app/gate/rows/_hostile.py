@@ -46,7 +46,7 @@ def list_aims(plan: Plan) -> list[Aim]:
 
 
 def _aims(table: CatalogTable, rules: Rules) -> Iterator[Aim]:
-    for check in rules.checks:
+    for check in (*rules.checks, *rules.retyped):
         if check not in rules.narrowing and not check.is_of_partitions:
             yield Aim(table.oid, Row(Shape.HOSTILE, _NUMBER, refused_by=check))
     bound = {name for key in table.foreign_keys for name in key.columns}

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from app.gate.postgres.quoting import identifier, literal
 from app.gate.rows._catalog import Catalog, CatalogTable, CheckConstraint, Column, ForeignKey, Type, read_catalog
-from app.gate.rows._conditions import conditions_of, within
+from app.gate.rows._conditions import conditions_of, converted, replace_columns, within
 from app.gate.rows._matches import Match, matches_of
 from app.gate.rows.connection import Ask, QueryRefused
 
@@ -34,6 +34,7 @@ class Rules:
     labels: Mapping[str, Labels] = field(default_factory=dict)  # column -> labels of its enum, if some are removed
     conditions: tuple[CheckConstraint, ...] = ()  # by which its statements select rows
     matches: tuple[Match, ...] = ()  # that its statements compare with columns of other tables
+    retyped: tuple[CheckConstraint, ...] = ()  # new ones of columns with another type, on their new values
 
 
 @dataclass(frozen=True)
@@ -169,10 +170,12 @@ class _Comparison:
             and columns.keys() >= set(check.columns)
             and not types.keys() & set(check.columns)
         )
+        of_new_types = tuple(_on_new_values(table, later, types))
         kept = {check.expression for check in later.checks}
         replaced = {check.columns for check in table.checks if check.expression not in kept}
         narrowing = tuple(check for check in checks if check.columns in replaced and not check.is_of_partitions)
-        return Rules(checks, tuple(self._new_keys(table, later)), types, narrowing, labels, conditions)
+        keys = tuple(self._new_keys(table, later))
+        return Rules(checks, keys, types, narrowing, labels, conditions, retyped=of_new_types)
 
     def _new_keys(self, table: CatalogTable, later: CatalogTable) -> Iterator[ForeignKey]:
         names = {column.name for column in table.columns}
@@ -185,6 +188,26 @@ class _Comparison:
                 continue
             if {column.name for column in parent.columns}.issuperset(key.parent_columns):
                 yield ForeignKey(key.name, key.columns, parent.oid, key.parent_columns)
+
+
+def _on_new_values(
+    table: CatalogTable, later: CatalogTable, types: Mapping[str, tuple[Type, int]]
+) -> Iterator[CheckConstraint]:
+    """The new CHECKs of columns whose type changes, where PostgreSQL can say what their values will be."""
+    now = {column.name: column for column in table.columns}
+    known = {_without_casts(check.expression) for check in table.checks}
+    casts = {column.name: converted(now[column.name], column) for column in later.columns if column.name in types}
+    for check in later.checks:
+        retyped = set(check.columns) & types.keys()
+        if retyped and now.keys() >= set(check.columns) and _without_casts(check.expression) not in known:
+            values = {name: casts[name] for name in retyped}
+            if all(values.values()):
+                yield replace_columns(check, {name: value for name, value in values.items() if value})
+
+
+def _without_casts(expression: str) -> str:
+    """To recognize a condition that is printed in another way since a column has another type."""
+    return re.sub(r"::(?:character varying|[\w\" ]+?)(?=\W|\Z)|[()\s\[\]]", "", expression)
 
 
 def _domain_checks(

@@ -17,6 +17,7 @@ from app.gate.recording.model import (
     Populated,
     Recording,
     RefusedInsert,
+    Rename,
     RoundTrip,
     RowKind,
     Statement,
@@ -439,6 +440,10 @@ def test_a_sequence_behind_its_rows_is_reported_with_the_code_that_moves_it(next
         (["ALTER TABLE a.b ALTER id ADD GENERATED ALWAYS AS IDENTITY", "SELECT 1.5"],
          "ALTER TABLE a.b ALTER id ADD GENERATED ALWAYS AS IDENTITY"),
         (["ALTER TABLE shop.users ADD b int"], None),
+        (["ALTER SEQUENCE orders_id_seq RESTART", "ALTER SEQUENCE users_id_seq RESTART"], "ALTER SEQUENCE orders_id_seq RESTART"),
+        (["ALTER SEQUENCE old_seq RESTART", "ALTER SEQUENCE old_seq RENAME TO orders_id_seq", "ALTER TABLE orders ADD a int"],
+         "ALTER SEQUENCE old_seq RESTART"),
+        (["ALTER SEQUENCE old_seq RENAME TO orders_id_seq"], "ALTER SEQUENCE old_seq RENAME TO orders_id_seq"),
     ],
 )  # fmt: skip
 def test_a_refused_insert_is_shown_with_the_last_statement_on_its_table_or_on_a_sequence(
@@ -447,7 +452,9 @@ def test_a_refused_insert_is_shown_with_the_last_statement_on_its_table_or_on_a_
     one = over_rows([], None)
     assert one.populated is not None
     assert one.up is not None
-    up = replace(one.up, statements=tuple(Statement(sql, 1.0, line=8 + at) for at, sql in enumerate(statements)))
+    renamed = (Rename(key("sequence", "old_seq"), key("sequence", "orders_id_seq")),)
+    made = tuple(Statement(sql, 1.0, line=8 + at) for at, sql in enumerate(statements))
+    up = replace(one.up, statements=made, renamed=renamed if "RENAME" in str(statements) else ())
 
     [finding] = examine(of(replace(one, up=up, populated=replace(one.populated, refused_inserts=(BEHIND,)))))
 

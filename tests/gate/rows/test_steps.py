@@ -239,6 +239,40 @@ def test_a_rule_that_rows_of_the_older_schema_may_break_is_an_assumption(
     assert [failure.sqlstate for failure in populated.assumptions] == causes
 
 
+RETYPED = {
+    "wider": (f"ALTER TABLE t ALTER n TYPE bigint; {CK}", ["23514"]),
+    "another number": (f"ALTER TABLE t ALTER n TYPE numeric(12, 2); {CK}", ["23514"]),
+    "number of a text": (
+        "ALTER TABLE t ALTER note TYPE integer USING note::integer; ALTER TABLE t ADD CONSTRAINT ck CHECK (note > 5)",
+        ["23514", "22P02"],
+    ),
+    "text of another length": (
+        "ALTER TABLE t ALTER note TYPE varchar(90); ALTER TABLE t ADD CONSTRAINT ck CHECK (note <> 'old')", ["22001", "23514"],
+    ),
+    "in one statement": ("ALTER TABLE t ALTER n TYPE bigint, ADD CONSTRAINT ck CHECK (n BETWEEN 3 AND 40000)", ["23514"]),
+    "corrected": (f"ALTER TABLE t ALTER n TYPE bigint; UPDATE t SET n = 0 WHERE n < 0; {CK}", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("up", "causes"), RETYPED.values(), ids=RETYPED)
+def test_a_rule_of_a_column_with_another_type_is_tried_on_its_new_values(
+    bench: Bench, up: str, causes: list[str]
+) -> None:
+    populated = tried_ahead(bench, TP, up)
+
+    assert populated.step.failure is None or populated.rows is RowKind.EDGE_CASES
+    found = [populated.step.failure, *populated.assumptions]
+    assert [failure.sqlstate for failure in found if failure is not None] == causes
+
+
+def test_a_rule_that_was_there_before_a_column_got_another_type_is_no_assumption(bench: Bench) -> None:
+    there = f"{TP}; {CK}; ALTER TABLE t ADD CONSTRAINT few CHECK (note IN ('a', 'b'))"
+
+    populated = tried_ahead(bench, there, "ALTER TABLE t ALTER n TYPE bigint, ALTER note TYPE varchar(90)")
+
+    assert populated.assumptions == ()
+
+
 def test_rows_meet_a_foreign_key_of_what_the_same_revision_renames_unless_they_are_to_break_it(bench: Bench) -> None:
     up = 'ALTER TABLE p RENAME TO "Q"; ALTER TABLE t RENAME COLUMN n TO m; ALTER TABLE t ADD FOREIGN KEY (m) REFERENCES "Q"'
     renamed = [Rename(key("table", "p"), key("table", "Q")), Rename(key("column", "n", "t"), key("column", "m", "t"))]

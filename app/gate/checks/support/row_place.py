@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from app.gate.checks.support.naming import tables_made_by
 from app.gate.checks.support.statements import without_comments
 from app.gate.postgres import sqlstates
-from app.gate.postgres.quoting import name_of
-from app.gate.recording.model import Change, Failure, Key, Populated, RoundTrip, Snapshot
+from app.gate.postgres.quoting import name_of, unquoted
+from app.gate.recording.model import Change, Failure, Key, Populated, RefusedInsert, RoundTrip, Snapshot
 from app.gate.recording.names import full_name, shorten, table_of
 
 _NAME = r'(?:"(?:[^"]|"")+"|\w+)'
@@ -148,3 +148,35 @@ def find_constraint(trip: RoundTrip, failure: Failure, head: Snapshot | None) ->
         if key.kind in ("constraint", "index") and key.name == failure.constraint and table_of(key) == failure.table:
             return key, dict(definition)
     return None
+
+
+def _statements_on(trip: RoundTrip, refused: RefusedInsert) -> list[tuple[str, int | None]]:
+    """Statements of the upgrade that name the table, or a sequence; else those that name what PostgreSQL names."""
+    label = refused.table.rpartition(".")[2]
+    sought = re.compile(rf"\b(?:{re.escape(label)})\b|\b(?:nextval|setval|SEQUENCE|IDENTITY)\b", re.IGNORECASE)
+    statements = trip.up.statements if trip.up is not None else ()
+    found = [(each.sql, each.line) for each in statements if sought.search(each.sql)]
+    named = set(re.findall(r'"([^"]+)"', refused.failure.message))
+    return found or [(each.sql, each.line) for each in statements if named & set(re.findall(r"\w+", each.sql))]
+
+
+def find_statement_on(trip: RoundTrip, refused: RefusedInsert) -> tuple[str | None, int | None]:
+    """The last statement on the table of a refused INSERT, and its line: one that says more of the sequence than its
+    name, if there are such."""
+    found = [(sql.strip(), line) for sql, line in _statements_on(trip, refused)]
+    names = _names_of_sequence(trip, refused)
+    of_it = [each for each in found if names & set(map(name_of, _WORD.findall(each[0])))]
+    of_it = [each for each in of_it if not _RENAMES.search(each[0])] or of_it
+    return next(iter(reversed(of_it or found)), (None, None))
+
+
+_WORD = re.compile(r'"(?:[^"]|"")+"|[\w$]+')
+_RENAMES = re.compile(r"\bRENAME\s+TO\b|\bSET\s+SCHEMA\b|\bOWNED\s+BY\b", re.IGNORECASE)
+
+
+def _names_of_sequence(trip: RoundTrip, refused: RefusedInsert) -> set[str]:
+    """What it is called after the upgrade, and was called before."""
+    name = unquoted(refused.sequence or "").rpartition(".")[2]
+    renamed = trip.up.renamed if trip.up is not None else ()
+    older = {each.before.name for each in renamed if each.after.kind == "sequence" and each.after.name == name}
+    return ({name} | older) - {""}
