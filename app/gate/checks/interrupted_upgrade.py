@@ -36,9 +36,9 @@ from collections.abc import Iterator
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.support.failures import failure_detail
 from app.gate.checks.support.naming import failure_reason
+from app.gate.checks.support.schema import Schema, SchemaHistory
 from app.gate.checks.support.script import execute
 from app.gate.checks.support.subjects import cause, named, together
-from app.gate.postgres.quoting import quote_table
 from app.gate.recording.model import Evidence, Failure, Interruption, Recording, RoundTrip
 from app.gate.recording.names import shorten
 from app.gate.report.verdict import Severity
@@ -46,14 +46,15 @@ from app.gate.wording import indented, listed
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
+    history = SchemaHistory(recording)
     for trip in recording.trips:
         for interruption in trip.interruptions:
             if not interruption.is_inside and interruption.failure is not None:
                 yield _between(trip, interruption, interruption.failure)
             elif interruption.failure is not None:
-                yield _inside(trip, interruption, interruption.failure)
+                yield _inside(trip, interruption, interruption.failure, history.after(trip.revision))
             else:
-                yield _left_invalid(trip, interruption)
+                yield _left_invalid(trip, interruption, history.after(trip.revision))
 
 
 def _between(trip: RoundTrip, interruption: Interruption, failure: Failure) -> Finding:
@@ -68,7 +69,7 @@ def _between(trip: RoundTrip, interruption: Interruption, failure: Failure) -> F
     )
 
 
-def _inside(trip: RoundTrip, interruption: Interruption, failure: Failure) -> Finding:
+def _inside(trip: RoundTrip, interruption: Interruption, failure: Failure, schema: Schema) -> Finding:
     """The second run fails. That of a unique index or of a DETACH is only a notice: see the module."""
     sql = interruption.after
     needs_a_person = _DETACH.search(sql) or _UNIQUE.match(sql)
@@ -77,13 +78,13 @@ def _inside(trip: RoundTrip, interruption: Interruption, failure: Failure) -> Fi
         f"cancelled inside, fails {cause(failure)}",
         revision=trip.revision,
         detail=f"Cancelled inside:\n{sql}\n\nThe second run fails at:\n{failure_detail(failure) or '(no statement)'}",
-        help=_FINALIZE.format(revision=trip.revision) if _DETACH.search(sql) else _help(trip, interruption),
+        help=_finalize(trip, sql) if _DETACH.search(sql) else _help(trip, interruption, schema),
         line=interruption.line,
         severity=Severity.NOTICE if needs_a_person else None,
     )
 
 
-def _left_invalid(trip: RoundTrip, interruption: Interruption) -> Finding:
+def _left_invalid(trip: RoundTrip, interruption: Interruption, schema: Schema) -> Finding:
     """The second run succeeds, and nothing says that an index cannot be used."""
     sql = interruption.after
     names = listed(
@@ -101,7 +102,7 @@ def _left_invalid(trip: RoundTrip, interruption: Interruption) -> Finding:
         together(f"leaves {named(key)}" for key in interruption.invalid),
         revision=trip.revision,
         detail=f"Cancelled inside:\n{sql}",
-        help=_help(trip, interruption),
+        help=_help(trip, interruption, schema),
         line=interruption.line,
         severity=Severity.NOTICE if _REINDEX.match(sql) else None,
     )
@@ -117,11 +118,6 @@ _CREATE = re.compile(
 _UNIQUE = re.compile(r"\s*CREATE\s+UNIQUE\b", re.IGNORECASE)
 _REINDEX = re.compile(r"\s*REINDEX\b", re.IGNORECASE)
 _DETACH = re.compile(r"\bDETACH\s+PARTITION\b", re.IGNORECASE)
-_FINALIZE = (
-    "It is alone in its revision, so that there is nothing else to repair. Should it be cancelled, complete it by hand, and tell Alembic:\n\n"
-    "    ALTER TABLE … DETACH PARTITION … FINALIZE\n"
-    "    alembic stamp {revision}"
-)
 
 
 def _phrase(sql: str) -> str:
@@ -130,19 +126,27 @@ def _phrase(sql: str) -> str:
     return "DETACH PARTITION CONCURRENTLY" if _DETACH.search(sql) else "CREATE INDEX CONCURRENTLY"
 
 
-def _help(trip: RoundTrip, interruption: Interruption) -> str:
-    lines = [*_drops_of_copies(interruption), *_builds(trip)]
+def _finalize(trip: RoundTrip, sql: str) -> str:
+    complete = f"{re.sub(r'[; ]*CONCURRENTLY[; ]*$', '', sql.strip(), flags=re.IGNORECASE)} FINALIZE;"
+    return (
+        "It is alone in its revision, so that there is nothing else to repair. Should it be cancelled, complete it by hand, in SQL:\n\n"
+        f"{indented(complete)}\n\nand tell Alembic:\n\n    alembic stamp {trip.revision}"
+    )
+
+
+def _help(trip: RoundTrip, interruption: Interruption, schema: Schema) -> str:
+    lines = [*_drops_of_copies(interruption, schema), *_builds(trip)]
     if not lines:
         return "Give the index a name, so that what a cancelled build left can be dropped before the next."
     code = "\n".join(["with op.get_context().autocommit_block():", *(f"    {line}" for line in lines)])
     return f"Drop what a cancelled build left, before the build:\n\n{indented(code)}"
 
 
-def _drops_of_copies(interruption: Interruption) -> Iterator[str]:
+def _drops_of_copies(interruption: Interruption, schema: Schema) -> Iterator[str]:
     """Lines that drop what REINDEX left, and run it again."""
     if _REINDEX.match(interruption.after):
         for key in interruption.invalid:
-            yield execute(f"DROP INDEX CONCURRENTLY IF EXISTS {quote_table(f'{key.schema}.{key.name}')}")
+            yield execute(f"DROP INDEX CONCURRENTLY IF EXISTS {schema.sql(f'{key.schema}.{key.name}')}")
         yield execute(interruption.after.strip().rstrip(";"))
 
 

@@ -85,7 +85,7 @@ def _move_to_the_top(base: Divergence, revision: str, edited: Sequence[str]) -> 
 
 
 def _put_back(base: Divergence, path: str, what: str) -> str:
-    return f"Restore it, and {what} in a new revision:\n\n    git checkout {base.commit[:12]} -- {path}"
+    return f"Restore it, and {what} in a new revision:\n\n    git checkout {base.commit[:12]} -- {shlex.quote(path)}"
 
 
 CHECK = Check(id="merged-history", severity=Severity.ERROR, examine=examine)

@@ -77,6 +77,26 @@ def test_each_operator_class_of_postgres_own_extensions_is_known(blank_database:
 
 
 @pytest.mark.parametrize(
+    ("said", "exists"),
+    [
+        ('operator class "int4_ops" does not exist for access method "gin"', "SELECT FROM pg_extension WHERE extname = 'btree_gin'"),
+        ("function uuid_generate_v4() does not exist", "SELECT FROM pg_proc WHERE proname = 'uuid_generate_v4'"),
+        ('data type uuid has no default operator class for access method "gist"', "SELECT FROM pg_opclass WHERE opcname = 'gist_uuid_ops'"),
+        ('schema "My shop" does not exist', "SELECT FROM pg_namespace WHERE nspname = 'My shop'"),
+    ],
+)  # fmt: skip
+def test_the_code_makes_what_is_missing(said: str, exists: str, blank_database: Database) -> None:
+    help_ = str(explain_missing(said))
+    code = help_[help_.index("op.execute(") :].partition(")")[0] + ")"
+
+    with blank_database.connect() as connection, connection.cursor() as cursor:
+        for _ in range(2):  # it can be run again
+            exec(code, {"op": cursor})
+        cursor.execute(exists)
+        assert cursor.rowcount == 1
+
+
+@pytest.mark.parametrize(
     "said",
     [
         'type "mood" does not exist',
