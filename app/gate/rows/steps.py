@@ -23,6 +23,9 @@ class Steps(Protocol):
     def fill(self, insert: Callable[[], bool]) -> bool:
         """Insert rows before an upgrade. False if the tables have none then."""
 
+    def in_older_schema(self, action: Callable[[], T]) -> T:
+        """Do something in the schema into which the rows go."""
+
     def upgrade(self) -> Step | CommitRefused: ...
 
     def downgrade(self) -> Step | CommitRefused | None:
@@ -49,12 +52,16 @@ class RolledBack:
     older_rules: Sequence[OlderRule] = ()  # those that the downgrade has not brought back
 
     def fill(self, insert: Callable[[], bool]) -> bool:
-        began = ["SAVEPOINT overproof_rows", *(rule.begin for rule in self.older_rules)]
-        if self.connection.execute(began) is not None:
-            return False
-        is_filled = insert()
-        self.connection.execute([rule.end for rule in self.older_rules])
-        return is_filled
+        return self.connection.execute(["SAVEPOINT overproof_rows"]) is None and self.in_older_schema(insert)
+
+    def in_older_schema(self, action: Callable[[], T]) -> T:
+        if not self.older_rules:
+            return action()
+        self.connection.execute([rule.begin for rule in self.older_rules])
+        try:
+            return action()
+        finally:
+            self.connection.execute([rule.end for rule in self.older_rules])
 
     def upgrade(self) -> Step | CommitRefused:
         return self.take_upgrade()
@@ -93,6 +100,9 @@ class Committed:
     take_downgrade: TakeStep | None = None
     is_repeatable: bool = False
     is_spoiled: bool = False  # the database is no longer as it was before the trial
+
+    def in_older_schema(self, action: Callable[[], T]) -> T:
+        return action()
 
     def fill(self, insert: Callable[[], bool]) -> bool:
         self.transactions.begin_rollback_only()

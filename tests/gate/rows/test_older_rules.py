@@ -61,6 +61,22 @@ def test_what_the_older_schema_refuses_fails_no_upgrade(bench: Bench, upgrade: s
     assert isinstance(result.second_up, Step)
 
 
+def test_rows_keep_to_a_foreign_key_that_was_lost(bench: Bench) -> None:
+    bench.run("CREATE TABLE shops (id uuid PRIMARY KEY)")
+    bench.run("CREATE TABLE t (id integer PRIMARY KEY, shop_id uuid NOT NULL)")
+    lost = removed(
+        key("constraint", "rule", "t"), type="foreign key", definition="FOREIGN KEY (shop_id) REFERENCES shops(id)"
+    )
+    script = Script(bench, "ALTER TABLE t DROP shop_id", "ALTER TABLE t ADD shop_id uuid")
+
+    steps = RolledBack(bench.line, script.upgrade, script.downgrade, older_rules=find_older_rules([lost]))
+    result = RowsTrial(frozenset({"public.t"}), ()).run(steps)
+
+    assert result.populated is not None
+    assert [loss.column for loss in result.populated.lost_upwards] == ["shop_id"]
+    assert bench.run("SELECT conname FROM pg_constraint WHERE contype = 'f'") == []
+
+
 def test_what_the_older_schema_allows_fails_it_all_the_same(bench: Bench) -> None:
     result = over_rows(bench, "CREATE UNIQUE INDEX ON t (total)", NO_LONGER_UNIQUE)
 
