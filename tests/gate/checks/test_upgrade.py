@@ -417,3 +417,12 @@ def test_the_words_and_the_statement_together_tell_what_went_wrong(broken, advic
     [finding] = examine(recording(trip("a1", up_failure=broken)))
 
     assert advice in str(finding.help)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [("zlib.error", "zlib.error"), ("a.b.Error", "b.Error"), ("a.KeyError", "KeyError")]
+)
+def test_an_error_whose_class_is_called_error_is_named_with_its_module(error, told):
+    [finding] = examine(recording(trip("a1", up_failure=python_failure(error, "incorrect header check"))))
+
+    assert finding.message == f"a1 does not apply: {told}: incorrect header check."

@@ -49,6 +49,8 @@ def failure_reason(failure: Failure) -> str:
         return f"it {said}" if said.startswith("did not ") else said or name
     if failure.sqlstate is not None:
         return said or name  # PostgreSQL's own words need no class name
+    if name.lower() == "error":  # zlib.error, binascii.Error
+        name = ".".join(failure.error.split(".")[-2:])
     return f"{name}: {said}" if said else name
 
 
