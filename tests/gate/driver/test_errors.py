@@ -24,6 +24,39 @@ def wrapped(original: Exception, statement: str = "ALTER …") -> Any:
     return error
 
 
+class RefusedByPg8000(Exception):
+    """As pg8000 raises it."""
+
+    __module__ = "pg8000.exceptions"
+
+
+def test_an_error_of_pg8000_has_its_words_in_a_dictionary():
+    fields = {
+        "S": "ERROR",
+        "C": "23502",
+        "M": "no\nmore",
+        "s": "public",
+        "t": "orders",
+        "c": "note",
+        "D": "x",
+        "H": "y",
+    }
+
+    failure = describe_failure(wrapped(RefusedByPg8000(fields)), None, None)
+
+    assert failure == {
+        "error": "pg8000.exceptions.RefusedByPg8000",
+        "message": "no",
+        "sqlstate": "23502",
+        "sql": "ALTER …",
+        "line": None,
+        "table": "public.orders",
+        "column": "note",
+        "detail": "x",
+        "hint": "y",
+    }
+
+
 def test_the_database_s_error_is_taken_out_of_sqlalchemy_s():
     original = RefusedByPostgres(
         "no\nDETAIL: x", "23502", schema_name="public", table_name="orders", column_name="note"

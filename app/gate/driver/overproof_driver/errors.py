@@ -91,22 +91,40 @@ def line_of(error: BaseException, path: str) -> int | None:
 def sqlstate(error: Any) -> str | None:
     """The five characters by which PostgreSQL names the error, whichever driver raised it."""
     state: str | None = getattr(error, "pgcode", None) or getattr(error, "sqlstate", None)
-    return state
+    return state or _fields_of_pg8000(error).get("C")
+
+
+# How pg8000, whose errors have a dictionary in place of words, calls what others have as attributes: by the letters of
+# PostgreSQL's protocol.
+_LETTERS = {
+    "schema_name": "s",
+    "table_name": "t",
+    "column_name": "c",
+    "constraint_name": "n",
+    "detail": "D",
+    "hint": "H",
+    "context": "W",
+}
+
+
+def _fields_of_pg8000(error: BaseException) -> dict[str, str]:
+    given = error.args[0] if getattr(error, "args", ()) else None
+    return given if isinstance(given, dict) and type(error).__module__.startswith("pg8000") else {}
 
 
 def error_fields(error: BaseException) -> protocol.ErrorFields:
     """{"table": "public.orders", "column": "note", "hint": "…"}:
     https://www.postgresql.org/docs/current/protocol-error-fields.html
 
-    psycopg2 and psycopg have them in `diag`, asyncpg in the error itself.
+    psycopg2 and psycopg have them in `diag`, asyncpg in the error itself, pg8000 in its argument.
     """
-    diag = getattr(error, "diag", None)
+    diag, letters = getattr(error, "diag", None), _fields_of_pg8000(error)
     fields: protocol.ErrorFields = {}
     if diag is None and sqlstate(error) is None:
         return fields  # not PostgreSQL's: another library's errors may have a `detail`, too
 
     def text(name: str) -> str:
-        value = getattr(error if diag is None else diag, name, None)
+        value = letters.get(_LETTERS[name]) if letters else getattr(error if diag is None else diag, name, None)
         return value[:_LONGEST_FIELD] if isinstance(value, str) else ""
 
     if schema := text("schema_name"):
@@ -159,7 +177,8 @@ _ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}(?=>)")  # of an object that has no be
 
 def first_line(error: BaseException) -> str:
     """The first line of the error's text, or its class if it has no text."""
-    text = (str(error).strip().splitlines() or [type(error).__name__])[0][:2000]
+    said = _fields_of_pg8000(error).get("M") or str(error)
+    text = (said.strip().splitlines() or [type(error).__name__])[0][:2000]
     return _ADDRESS.sub("", text)
 
 
