@@ -496,6 +496,12 @@ def test_the_place_is_said(plan: Plan, lines: list[str]) -> None:
     assert printed[-1] == "Note: This is a standby: the locks and the sessions of the primary are not visible here."
 
 
+def test_a_table_that_was_never_counted_has_a_size_all_the_same() -> None:
+    printed = list(lines_of(evidence(sizes={"public.orders": Size(None, 8192)}), []))
+
+    assert "    locks (AccessExclusiveLock and ShareLock) orders: rows never counted, 8 kB" in printed
+
+
 @pytest.mark.parametrize(("number", "more"), [(1, None), (2, None), (20, None), (21, "  … and 1 more difference")])
 def test_so_many_differences_are_shown(number: int, more: str | None) -> None:
     changes = [Change(Key("column", "public", f"c{n:02}", "orders"), None, {"type": "text"}) for n in range(number)]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
-from app.gate.preflight.plan import make_plan
+import pytest
+
+from app.gate.errors import UsageError
+from app.gate.preflight.plan import make_plan, read_report
 from app.gate.recording.model import Key, Snapshot
 from app.gate.recording.serialization import digest, object_entry, to_json
 from app.gate.report.model import JudgedEntry, RevisionEntry
@@ -117,3 +122,31 @@ def test_what_is_no_object_in_a_report_is_left_out() -> None:
     )
 
     assert list(plan.made()) == [("b2", NOTE)]
+
+
+def test_a_file_that_is_no_report_is_refused_with_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    how = "write it by overproof verify --output json:FILE"
+
+    def refused(text: str | None) -> str:
+        if text is not None:
+            path.write_text(text)
+        with pytest.raises(UsageError) as raised:
+            read_report(path)
+        return str(raised.value)
+
+    assert refused(None) == f"--report: {path} cannot be read: No such file or directory"
+    assert (
+        refused("{")
+        == f"--report: {path} is not JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)): {how}"
+    )
+    assert refused("[]").startswith(f"--report: {path} is not a report of overproof verify (the whole: ")
+    content = report().model_dump(mode="json")
+    assert refused(json.dumps({**content, "verdict": 7, "findings": 8})).startswith(
+        f"--report: {path} is not a report of overproof verify (verdict: Input should be 'pass', 'fail' or 'error'): {how}"
+    )
+    bad = {**content, "graph": {"revisions": [{"revision": "a1"}, {}]}}
+    assert "(graph.revisions.1.revision: Field required)" in refused(json.dumps(bad))
+
+    path.write_text(json.dumps({**content, "of_later": 1}))
+    assert read_report(path) == report()
