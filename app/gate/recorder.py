@@ -130,13 +130,13 @@ def _find_start(runner: TargetRunner, plan: RecordingPlan, base_cache: BaseCache
 
 
 def _walk_next_to(
-    early: EarlyRuns | None, take_walks: Callable[[int], list[Walk]], stack: ExitStack, runner: TargetRunner
+    early: EarlyRuns | None, take_walks: Callable[..., list[Walk]], stack: ExitStack, runner: TargetRunner
 ) -> tuple[list[Walk], EarlyRuns | None]:
     """Take the walks. Where another run of the command may have been in the way (a port that is taken, a file that is
     locked), end all runs, and take them once more, alone."""
     try:
-        # What a history creates on a given server, as a role, stays there, and would be in the way of a second try.
-        return take_walks(JOBS if runner.server.is_embedded and not runner.must_run_serially else 1), early
+        with runner.slots.taken(is_urgent=True):
+            return take_walks(JOBS, partial(_may_be_cut, runner, early)), early
     except CommandNeverReachedAlembic as error:
         if early is None or error.refusal is not None:
             raise
@@ -146,7 +146,17 @@ def _walk_next_to(
     runner.reopen()
     runner.must_run_serially = True
     stack.callback(runner.drop_kept)
-    return take_walks(1), None
+    return take_walks(), None
+
+
+def _may_be_cut(runner: TargetRunner, early: EarlyRuns | None) -> bool:
+    """Whether a walk may be taken in several segments at the same time, and once more where they were in each other's
+    way. What a history creates on a given server, as a role, stays there: it has to be known that there is none."""
+    if runner.must_run_serially or runner.server.is_embedded:
+        return not runner.must_run_serially
+    if early is None or early.offline_sql.exception() is not None:
+        return False
+    return early.offline_sql.result().stays_in_database
 
 
 def _find_base(runner: TargetRunner, plan: RecordingPlan, base_cache: BaseCache | None) -> Database | None:

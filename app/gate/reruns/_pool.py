@@ -10,10 +10,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from app.gate.errors import CannotVerify, DisturbedByOtherRun, ServerUnavailable
-from app.gate.target.jobs import JOBS
+from app.gate.target.jobs import AT_ONCE
 from app.gate.target.runner import TargetRunner
-
-AT_ONCE = max(2, JOBS)
 
 
 @dataclass(frozen=True)

@@ -38,15 +38,26 @@ def begin_early_runs(
         yield None
         return
     with ThreadPoolExecutor(max_workers=1) as pool:
-        offline_sql = pool.submit(print_offline_sql, runner, start)
+
+        def print_sql() -> OfflineSql:
+            with runner.slots.taken():
+                return print_offline_sql(runner, start)
+
+        offline_sql = pool.submit(print_sql)
 
         def run_sql() -> Snapshot | Failure | None:
             printed = offline_sql.result()
-            return run_offline_sql(printed, runner) if printed.stays_in_database else None
+            if not printed.stays_in_database:
+                return None
+            with runner.slots.taken():
+                return run_offline_sql(printed, runner)
 
         def upgrade_twice() -> ConcurrentUpgrade | None:
             is_wanted = Evidence.CONCURRENT in plan.evidence and plan.base_ref is None
-            return upgrade_concurrently(runner) if is_wanted and offline_sql.result().stays_in_database else None
+            if not is_wanted or not offline_sql.result().stays_in_database:
+                return None
+            with runner.slots.taken():
+                return upgrade_concurrently(runner)
 
         early = EarlyRuns(tuple(start), offline_sql, pool.submit(run_sql), pool.submit(upgrade_twice))
         try:

@@ -3,8 +3,38 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # A command that imports its whole application takes a processor for seconds, and some hundred megabytes.
 _MOST = 4
 _PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 JOBS = min(_MOST, _PROCESSORS)
+AT_ONCE = max(2, JOBS)  # with one processor, too, since a command also waits for PostgreSQL
+
+
+class JobSlots:
+    """So many jobs at the same time; the others wait. One that a job under way waits for comes first."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._urgent = 0  # that wait
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, *, is_urgent: bool = False) -> Iterator[None]:
+        """Wait for a slot, and have it for the block."""
+        with self._changed:
+            self._urgent += is_urgent
+            try:
+                self._changed.wait_for(lambda: self._free > 0 and (is_urgent or not self._urgent))
+            finally:
+                self._urgent -= is_urgent
+            self._free -= 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += 1
+                self._changed.notify_all()

@@ -10,6 +10,7 @@ nothing: DisturbedByOtherRun is raised, and the walk is to be taken once more, a
 
 from __future__ import annotations
 
+import builtins
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,9 @@ from app.gate.errors import (
     StepTimedOut,
 )
 from app.gate.postgres.sqlstates import depends_on_server
-from app.gate.recording.model import Body, Failure, Snapshot
+from app.gate.recording.model import Failure, Snapshot
+from app.gate.server.database import Database
+from app.gate.target.process import Process
 from app.gate.target.runner import TargetRunner, session_of_walk
 from app.gate.walk._cuts import Segment
 from app.gate.walk.client import DriverClient
@@ -38,6 +41,22 @@ OnStep = Callable[[int], None]  # how many revisions of the plan are done
 # How long the others may take to reach Alembic once the last segment has been walked: a command that waits for the end
 # of another one never gets there.
 _PATIENCE_S = 10.0
+
+
+# What is wrong with a script itself raises these, and others that they are the base of.
+_DEFECTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+_OF_SQLALCHEMY = frozenset({"ArgumentError", "CommandError", "CompileError", "InvalidRequestError", "NoSuchTableError"})
 
 
 class SegmentedWalk:
@@ -84,6 +103,7 @@ class SegmentedWalk:
             try:
                 yield
                 for part, each in zip(parts, walks, strict=True):
+                    part.has_started.wait()
                     if not part.has_begun.wait(_PATIENCE_S):
                         raise DisturbedByOtherRun
                     each.result()
@@ -96,23 +116,35 @@ class SegmentedWalk:
 
     def _walk_part(self, part: _Part) -> None:
         """Walk a part by further runs of the command, each on a new database."""
+        runner = self._runner
         try:
             while not part.is_over:
-                with self._runner.database() as database, self._runner.process(database) as process:
-                    session = session_of_walk(self._walk.index, process, database)
-                    if session is None:
-                        raise DisturbedByOtherRun  # the walk's own run got there
-                    client = DriverClient(session, self._runner, database)
-                    prepared = client.prepare()
-                    if isinstance(prepared, Failure) or tuple(prepared["plan"]) != self._walk.plan:
-                        raise DisturbedByOtherRun
+                with (
+                    runner.slots.taken(is_urgent=True),
+                    runner.database() as database,
+                    runner.process(database) as process,
+                ):
+                    part.has_started.set()
+                    client = self._client(process, database)
                     part.has_begun.set()
                     part.walk_on(client)
-                self._runner.server.supervisor.check()  # without its server no command lives long
+                runner.server.supervisor.check()  # without its server no command lives long
         except BaseException:
-            part.has_begun.set()
-            self._runner.close()  # the walk's own run would go on in vain
+            runner.close()  # the walk's own run would go on in vain
             raise
+        finally:
+            part.has_started.set()
+            part.has_begun.set()
+
+    def _client(self, process: Process, database: Database) -> DriverClient:
+        """The driver in another run of the command, at the same plan. Raises DisturbedByOtherRun if it is at none."""
+        session = session_of_walk(self._walk.index, process, database)
+        if session is not None:
+            client = DriverClient(session, self._runner, database)
+            prepared = client.prepare()
+            if not isinstance(prepared, Failure) and tuple(prepared["plan"]) == self._walk.plan:
+                return client
+        raise DisturbedByOtherRun
 
     def _join(self) -> None:
         """Put the results of the parts into the walk, in order. Raises DatabaseSpoiled and DisturbedByOtherRun."""
@@ -130,7 +162,8 @@ class _Part:
     def __init__(self, walk: Walk, segment: Segment, is_alone: bool, on_step: OnStep) -> None:
         self.walk = walk
         self.segment = segment
-        self.has_begun = threading.Event()  # its run of the command has reached Alembic, or failed
+        self.has_started = threading.Event()  # its run of the command, or never will
+        self.has_begun = threading.Event()  # its run of the command has reached Alembic, or never will
         self._is_alone = is_alone
         self._on_step = on_step
         self._index = segment.begin  # where the next run continues
@@ -172,14 +205,11 @@ class _Part:
         return self.walk.plan[self.segment.begin : self.segment.end]
 
     def _is_suspicious(self, name: str) -> bool:
-        """Whether a step of that revision failed for another reason than its own database or its own words."""
+        """Whether a step of that revision failed for a reason outside its own script and database."""
         trip = self.walk.trips.get(name)
-        if trip is None:
-            return False
-        only_raises = self.walk.arrival.revisions[name].downgrade_body is Body.RAISES
-        steps = [step for step in (trip.up, None if only_raises else trip.down, trip.second_up) if step is not None]
+        steps = [step for step in (trip.up, trip.down, trip.second_up) if step is not None] if trip is not None else []
         failures = [failure for step in steps for failure in (step.failure, *step.swallowed) if failure is not None]
-        return any(each.sqlstate is None or depends_on_server(each.sqlstate) for each in failures)
+        return any(map(_is_from_outside, failures))
 
     def follows(self, walk: Walk) -> bool:
         """Whether it began where the walk has got to by now."""
@@ -206,6 +236,15 @@ class _Progress:
             self._reached[number] = index
             done = (reached - begin for reached, begin in zip(self._reached, self._begins, strict=True))
             self._on_step(self._begins[0] + sum(done))
+
+
+def _is_from_outside(failure: Failure) -> bool:
+    """Whether what a step failed with may have another cause than its script and its database: the file system, say."""
+    if failure.sqlstate is not None:
+        return depends_on_server(failure.sqlstate)
+    kind = getattr(builtins, failure.error, None)
+    is_defect = isinstance(kind, type) and issubclass(kind, _DEFECTS)
+    return not is_defect and failure.error not in _OF_SQLALCHEMY
 
 
 def _reason(errors: Sequence[BaseException | None]) -> BaseException:

@@ -34,9 +34,10 @@ def walk_all(
     on_progress: OnProgress = lambda phase, done, total: None,
     on_begin: OnWalk = lambda walk: None,
     jobs: int = 1,
+    may_be_cut: Callable[[], bool] = lambda: True,
 ) -> list[Walk]:
-    """Every walk that the command makes. `on_begin` is called with each before its first step; so many `jobs` may be at
-    work on it at the same time.
+    """Every walk that the command makes. `on_begin` is called with each before its first step. So many `jobs` may be at
+    work on it at the same time, if `may_be_cut`, which is called once it is worth knowing.
 
     Raises CannotVerify, DisturbedByOtherRun if it has to be repeated without other jobs, and what the callbacks raise.
     """
@@ -48,7 +49,7 @@ def walk_all(
             database = stack.enter_context(runner.database())
             process = stack.enter_context(runner.process(database))
             try:
-                run = CommandRun(runner, plan, database, process, on_progress, on_begin, jobs)
+                run = CommandRun(runner, plan, database, process, on_progress, on_begin, jobs, may_be_cut)
                 run.take_walks(walks, start_at)
                 if plan.starts_at_base and Evidence.RUNNING in plan.evidence:
                     runner.keep(database)
@@ -73,6 +74,7 @@ class CommandRun:
         on_progress: OnProgress,
         on_begin: OnWalk,
         jobs: int,
+        may_be_cut: Callable[[], bool],
     ) -> None:
         self._runner = runner
         self._plan = plan
@@ -81,6 +83,7 @@ class CommandRun:
         self._on_progress = on_progress
         self._on_begin = on_begin
         self._jobs = jobs
+        self._may_be_cut = may_be_cut
         self._engines: set[str] = set()  # named by the calls so far
 
     def take_walks(self, walks: list[Walk], start_at: int) -> None:
@@ -157,7 +160,7 @@ class CommandRun:
         def on_step(done: int) -> None:
             self._on_progress("walk", done, len(walk.plan))
 
-        segments = choose_segments(walk, start_at, self._jobs)
+        segments = choose_segments(walk, start_at, self._jobs, self._may_be_cut)
         schema = SegmentedWalk(walk, self._runner, segments, on_step).take(client)
         observe_head(walk, client, schema)
         client.end("finish")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,9 +16,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from app.gate.recorder import record
+from app.gate.recording.model import Failure
 from app.gate.recording.serialization import save
+from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
+from app.gate.target.runner import TargetRunner
 from app.gate.walk._cuts import Segment
+from app.gate.walk._segments import _is_from_outside
+from app.gate.walk.plan import RecordingPlan
+from app.gate.walk.run import walk_all
 from app.gate.walk.state import Walk
 from tests.gate.projects import ENV, OF_THE_WALK, script, target, write_project
 
@@ -125,8 +131,8 @@ def cuts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The indexes at which a plan is cut, where it is not walked alone."""
     at: list[int] = []
 
-    def choose(walk: Walk, begin: int, jobs: int) -> list[Segment]:
-        inner = [each for each in at if begin < each < len(walk.plan)] if jobs > 1 else []
+    def choose(walk: Walk, begin: int, jobs: int, may_be_cut: Callable[[], bool]) -> list[Segment]:
+        inner = [each for each in at if begin < each < len(walk.plan)] if jobs > 1 and may_be_cut() else []
         return [Segment(first, end) for first, end in pairwise([begin, *inner, len(walk.plan)])]
 
     monkeypatch.setattr("app.gate.walk.run.choose_segments", choose)
@@ -233,3 +239,73 @@ def test_a_command_that_fails_or_waits_next_to_another_one_is_walked_alone(
     [alone] = recorded(place, server)
 
     assert [trip["up"]["failure"] for trip in alone["trips"]] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_from_outside"),
+    [
+        (Failure("PostgresError", "division by zero", "22012"), False),
+        (Failure("PostgresError", "sorry, too many clients already", "53300"), True),
+        (Failure("NotImplementedError", ""), False),
+        (Failure("KeyError", "'id'"), False),
+        (Failure("CompileError", "Can't emit DROP CONSTRAINT for a constraint without a name"), False),
+        (Failure("FileExistsError", "[Errno 17] File exists"), True),
+        (Failure("LockTimeout", "a class of the project's"), True),
+        (Failure("Gone", "the command ended in the middle of the revision"), True),
+    ],
+)
+def test_another_run_may_be_the_reason_for_what_no_script_does_by_itself(
+    failure: Failure, is_from_outside: bool
+) -> None:
+    assert _is_from_outside(failure) == is_from_outside
+
+
+def test_what_another_run_may_have_caused_is_tried_again_alone(tmp_path: Path, server: Server, cuts: list[int]) -> None:
+    """A revision that is applied by one process at a time."""
+    once = _ONLY_ONE.format(how="fcntl.LOCK_EX | fcntl.LOCK_NB").strip()
+    first = (f"global lock\n{once.replace('lock = ', 'lock = lock or ')}\n{TABLE[0]}", TABLE[1])
+    scripts = line_of(first, SEEDS)
+    scripts["r0"] = scripts["r0"].replace("def upgrade", "lock = None\n\ndef upgrade")
+    place = write_project(tmp_path, scripts)
+    cuts[:] = [1]
+
+    [alone] = recorded(place, server)
+
+    assert [trip["up"]["failure"] for trip in alone["trips"]] == [None, None]
+
+
+def test_a_history_with_a_role_is_walked_alone(tmp_path: Path, server: Server, cuts: list[int]) -> None:
+    if not server.is_embedded:
+        pytest.skip("on a given server it is found out in another way")
+    sql = "DO $$ BEGIN EXECUTE 'CREATE ' || 'ROLE of_segments'; END $$"
+    role = (f'op.execute("{sql}")', "op.execute('DROP ROLE of_segments')")
+    place = write_project(tmp_path, line_of(TABLE, role, SEEDS))
+    cuts[:] = [2]
+
+    [alone] = recorded(place, server)
+
+    assert [trip["up"]["failure"] for trip in alone["trips"]] == [None] * 3
+
+
+def test_an_interrupt_ends_every_segment(
+    tmp_path: Path, server: Server, cuts: list[int], blank_database: Database
+) -> None:
+    place = write_project(tmp_path, line_of(TABLE, SEEDS, FILLED))
+    cuts[:] = [1, 2]
+    runner = TargetRunner(target(place), server)
+
+    def interrupt(phase: str, done: int, total: int) -> None:
+        if (phase, done) == ("walk", 2):
+            raise KeyboardInterrupt
+
+    before = list_databases(blank_database)
+    with pytest.raises(KeyboardInterrupt):
+        walk_all(runner, RecordingPlan(evidence=OF_THE_WALK), interrupt, jobs=3)
+
+    assert list_databases(blank_database) == before
+
+
+def list_databases(database: Database) -> set[str]:
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database")
+        return {name for (name,) in cursor.fetchall()}
