@@ -122,7 +122,7 @@ def _prove(
 
 
 def _new_code_too_early(walk: Walk, runner: TargetRunner, new: Database) -> tuple[RefusedStatement, ...] | None:
-    """None where nobody asks. Raises QueryRefused and CannotVerify."""
+    """None where no check asks. Raises QueryRefused and CannotVerify."""
     if walk.models is None or Evidence.TOO_EARLY not in walk.evidence:
         return None
     with runner.database() as old:
