@@ -43,7 +43,7 @@ def choose_segments(walk: Walk, begin: int, jobs: int, may_be_cut: Callable[[], 
         return whole
     if any(map(is_cluster_wide, texts)):
         return whole
-    segments = cut(texts, begin, jobs, walk.arrival.handshake["start_s"])
+    segments = cut(texts, begin, jobs, walk.arrival.start_s)
     return segments if len(segments) == 1 or may_be_cut() else whole
 
 

@@ -1,11 +1,12 @@
 """A walk in segments, all of them at the same time, each by its own run of the command on its own database.
 
 A segment begins where a plain, unobserved upgrade has brought its database. That every revision before it applies is
-an assumption while those are still being walked; at the end the segments are joined in their order, as far as each
-begins with the schema with which the one before it ended. What is left is walked again, on one database.
+an assumption while those are still being walked; at the end the segments are joined in their order, as far as it held.
+What is left is walked again, on one database.
 
-Two runs can be in each other's way, by a port, a file or a role. So what another run may have caused counts for
-nothing: DisturbedByOtherRun is raised, and the walk is to be taken once more, alone.
+Two runs can be in each other's way, by a port, a file or a role, and what a script keeps in Python is not in both. So
+where a segment may not be what one walk would have seen, nothing counts: DisturbedByOtherRun is raised, and the walk is
+to be taken once more, alone.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from app.gate.errors import (
     StepTimedOut,
 )
 from app.gate.postgres.sqlstates import depends_on_server
-from app.gate.recording.model import Failure, Snapshot
+from app.gate.recording.model import Failure, RoundTrip, Snapshot
 from app.gate.server.database import Database
 from app.gate.target.process import Process
 from app.gate.target.runner import TargetRunner, session_of_walk
@@ -43,6 +44,8 @@ OnStep = Callable[[int], None]  # how many revisions of the plan are done
 _PATIENCE_S = 10.0
 
 
+# What the driver's observer notes in place of statements that it has not seen.
+_PAST_SQLALCHEMY = "(statements sent past SQLAlchemy)"
 # What is wrong with a script itself raises these, and others that they are the base of.
 _DEFECTS = (
     ArithmeticError,
@@ -151,8 +154,10 @@ class SegmentedWalk:
         if self._runner.has_new_roles() or any(part.may_be_disturbed for part in self._parts):
             raise DisturbedByOtherRun
         for part in self._parts:
-            if not part.follows(self._walk):
+            if not part.began_after(self._walk):
                 raise DatabaseSpoiled(part.segment.begin)
+            if not part.follows(self._walk):
+                raise DisturbedByOtherRun
             self._walk.join(part.walk, part.segment.begin, part.segment.end)
 
 
@@ -211,10 +216,18 @@ class _Part:
         failures = [failure for step in steps for failure in (step.failure, *step.swallowed) if failure is not None]
         return any(map(_is_from_outside, failures))
 
-    def follows(self, walk: Walk) -> bool:
-        """Whether it began where the walk has got to by now."""
+    def began_after(self, walk: Walk) -> bool:
+        """Whether it began after the revisions that have been applied by now, and no others."""
         before = set(walk.plan[: self.segment.begin])
-        if not self._is_reached or before & self.walk.applied != before & walk.applied:
+        return self._is_reached and before & self.walk.applied == before & walk.applied
+
+    def follows(self, walk: Walk) -> bool:
+        """Whether its plain upgrade sent what the upgrades of the walk have sent, and made the same schema.
+
+        It may not where scripts keep something in Python from one revision to the next, or find other rows.
+        """
+        before = (name for name in walk.plan[: self.segment.begin] if name in walk.applied)
+        if any(_texts(self.walk.trips[name]) != _texts(walk.trips[name]) for name in before):
             return False
         ended = next(reversed(walk.schema_digests.values()), None)
         began = next(iter(self.walk.schema_digests.values()), None)
@@ -236,6 +249,12 @@ class _Progress:
             self._reached[number] = index
             done = (reached - begin for reached, begin in zip(self._reached, self._begins, strict=True))
             self._on_step(self._begins[0] + sum(done))
+
+
+def _texts(trip: RoundTrip) -> list[str]:
+    """What the upgrade sent, less what is seen only where it is observed."""
+    statements = trip.up.statements if trip.up is not None else ()
+    return [each.sql for each in statements if each.sql != _PAST_SQLALCHEMY]
 
 
 def _is_from_outside(failure: Failure) -> bool:

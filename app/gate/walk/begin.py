@@ -80,4 +80,5 @@ def _read_arrival(
         base=base,
         paths={each["revision"]: Path(each["path"]) for each in prepared["revisions"]},
         locations=tuple(map(Path, prepared["locations"])),
+        start_s=prepared["start_s"],
     )

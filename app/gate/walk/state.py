@@ -47,6 +47,7 @@ class Arrival:
     base: Divergence | None
     paths: Mapping[str, Path]  # of the scripts, by revision
     locations: tuple[Path, ...] = ()  # the folders in which Alembic looks for scripts
+    start_s: float = 0.0  # processor time that the command took to get here
 
     @cached_property
     def revisions(self) -> dict[str, Revision]:

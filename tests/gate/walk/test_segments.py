@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from app.gate.errors import DisturbedByOtherRun
 from app.gate.recorder import record
 from app.gate.recording.model import Failure
 from app.gate.recording.serialization import save
@@ -239,6 +240,19 @@ def test_a_command_that_fails_or_waits_next_to_another_one_is_walked_alone(
     [alone] = recorded(place, server)
 
     assert [trip["up"]["failure"] for trip in alone["trips"]] == [None, None]
+
+
+def test_what_a_script_keeps_in_python_is_there_as_in_one_walk(tmp_path: Path, server: Server, cuts: list[int]) -> None:
+    counted = (
+        "import kept; kept.times += 1; op.execute(f'COMMENT ON TABLE t IS $${kept.times}$$')",
+        "op.execute('COMMENT ON TABLE t IS NULL')",
+    )
+    place = write_project(tmp_path, line_of(TABLE, counted, counted, counted))
+    (place / "kept.py").write_text("times = 0\n")
+    cuts[:] = [3]
+
+    with pytest.raises(DisturbedByOtherRun):
+        walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=OF_THE_WALK), jobs=2)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,6 @@ class Failed(TypedDict):
 
 class _Handshake(TypedDict):
     pid: int
-    start_s: float  # processor time that it took the command to get here
     python: str
     alembic: str
     sqlalchemy: str
@@ -156,6 +155,7 @@ class Prepared(History):
     is_per_migration: bool  # env.py has each revision in a separate transaction
     current: list[str]
     has_metadata: bool
+    start_s: float  # processor time that the command has taken so far
 
 
 PrepareAnswer = Union[Prepared, Failed]  # failed: Alembic cannot begin on this database

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import time
 import traceback
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
@@ -70,7 +69,6 @@ def _handshake(state: State) -> protocol.Handshake:
     context = state.context
     handshake: protocol.Handshake = {
         "pid": os.getpid(),
-        "start_s": time.process_time(),
         "python": "{}.{}.{}".format(*sys.version_info[:3]),
         "alembic": alembic.__version__,
         "sqlalchemy": sqlalchemy.__version__,

@@ -81,6 +81,7 @@ def _read_plan(state: State) -> protocol.PrepareAnswer:
         "is_per_migration": bool(state.connection.was_per_migration),
         "current": sorted(state.heads),
         "has_metadata": bool(metadata.metadatas(state.context)),
+        "start_s": time.process_time(),
     }
 
 
