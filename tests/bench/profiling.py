@@ -73,7 +73,8 @@ INTRODUCTION = """\
 Processor time, by `tox -e bench -- --part profile`: the median of {rounds}, each run with a server of its own. By process it is what
 the kernel counts in a run that nothing disturbs; by kind of question it is from another run, in which PostgreSQL logs what each
 statement uses and the Python processes are sampled, so that those figures come to a little more; of a command that is killed, or ends
-at once, there are no samples. Of the commands and of the backends, the one that used the most counts as the walk's.
+at once, there are no samples. Of the commands and of the backends, the one that used the most counts as the walk's: of a walk in
+segments the others are among the further runs.
 """
 COMMANDS = (["--help"], ["verify", "--help"], ["explain"], ["explain", "round-trip"], ["graph", "--check"])
 
