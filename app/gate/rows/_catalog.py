@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.gate.postgres import sqlstates
 from app.gate.postgres.prepared import WITH_SEQSCANS, WITHOUT_SEQSCANS
 from app.gate.postgres.quoting import identifier, literal
-from app.gate.rows.connection import Ask
+from app.gate.rows.connection import Ask, QueryRefused
 
 
 @dataclass(frozen=True)
@@ -169,10 +170,15 @@ def read_catalog(ask: Ask, names: Iterable[str], *, is_whole: bool = True) -> Ca
     settings = {_WANTED: json.dumps(wanted), _IS_WHOLE: str(is_whole)}
     values = ", ".join(f"set_config({literal(name)}, {literal(value)}, true)" for name, value in settings.items())
     set_wanted = f"SELECT concat({values})"
-    if ask(_IS_PREPARED) == "false":
-        ask(f"EXECUTE {_PREPARED}", f"PREPARE {_PREPARED} AS {_CATALOG}", set_wanted, WITHOUT_SEQSCANS)
+    try:
+        answer = ask(f"EXECUTE {_PREPARED}", set_wanted)
+    except QueryRefused as refused:
+        if refused.failure.sqlstate != sqlstates.INVALID_SQL_STATEMENT_NAME:
+            raise
+        # Planned for a large schema: see `prepared`.
+        prepare = [f"PREPARE {_PREPARED} AS {_CATALOG}", WITHOUT_SEQSCANS]
+        answer = ask(f"EXECUTE {_PREPARED}", set_wanted, *prepare)
         ask(WITH_SEQSCANS)
-    answer = ask(f"EXECUTE {_PREPARED}", set_wanted)
     return _catalog(json.loads(answer))
 
 
@@ -231,11 +237,16 @@ def _tuple(row: Mapping[str, Any]) -> tuple[str, ...]:
 # Planning the query takes three times as long as running it, so it is planned once in a session. Its arguments are
 # settings.
 _PREPARED = "overproof_rows"
-_IS_PREPARED = (
-    f"SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_statements AS p WHERE p.name = {literal(_PREPARED)})::text"
-)
 _WANTED = "overproof.wanted"  # JSON: [["public", "orders"]]
 _IS_WHOLE = "overproof.is_whole"
+
+_SEQUENCE = "min(s.relnamespace::regnamespace::text || '.' || quote_ident(s.relname))"
+
+
+def _sequence(oid: str) -> str:
+    return f"""CROSS JOIN LATERAL (
+        SELECT * FROM pg_catalog.pg_class AS s WHERE s.oid = {oid} AND s.relkind = 'S' OFFSET 0) AS s"""
+
 
 # A parent to which only a nullable column refers is needed where the table itself is requested.
 # A column that only some versions have is reached through to_jsonb(row). Names of columns are in the order of the key.
@@ -271,14 +282,14 @@ WITH RECURSIVE wanted AS MATERIALIZED (
 ), constraints AS MATERIALIZED (
   SELECT k.* FROM tables AS t CROSS JOIN LATERAL (
     SELECT * FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = t.oid OFFSET 0) AS k
-  WHERE k.contype IN ('c', 'f') AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
+  WHERE k.contype IN ('c', 'f') AND (k.convalidated OR coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true))
 ), types AS (
   SELECT DISTINCT c.atttypid AS oid FROM columns AS c
   UNION
   SELECT more.oid FROM types AS o
   CROSS JOIN LATERAL (SELECT * FROM pg_catalog.pg_type AS p WHERE p.oid = o.oid OFFSET 0) AS p CROSS JOIN LATERAL (
     SELECT p.typbasetype AS oid UNION ALL SELECT p.typelem WHERE p.typcategory = 'A'
-    UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range AS r WHERE r.rngtypid = p.oid
+    UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range AS r WHERE p.typtype = 'r' AND r.rngtypid = p.oid
     UNION ALL SELECT r.rngtypid FROM pg_catalog.pg_range AS r WHERE p.typtype = 'm' AND r.rngmultitypid = p.oid
     UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute AS a
       WHERE p.typtype = 'c' AND a.attrelid = p.typrelid AND a.attnum > 0 AND NOT a.attisdropped
@@ -294,20 +305,16 @@ SELECT json_build_object(
 'columns', (SELECT json_agg(json_build_object('table', c.attrelid::bigint, 'number', c.attnum, 'name', c.attname,
     'type', c.atttypid::bigint, 'modifier', c.atttypmod, 'sql', format_type(c.atttypid, c.atttypmod),
     'not_null', c.attnotnull, 'is_generated', c.attgenerated <> '', 'is_identity', c.attidentity <> '',
-    'sequence', CASE WHEN c.attidentity <> '' OR (c.atthasdef AND c.attgenerated = '') THEN (
-      SELECT min(quote_ident(n.nspname) || '.' || quote_ident(s.relname))
-      FROM (
-        SELECT d.objid AS oid FROM pg_catalog.pg_depend AS d
-        WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = c.attrelid AND d.refobjsubid = c.attnum
-          AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'i'
-        UNION ALL
-        SELECT d.refobjid FROM pg_catalog.pg_attrdef AS f CROSS JOIN LATERAL (
-          SELECT * FROM pg_catalog.pg_depend AS d
-          WHERE d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid OFFSET 0) AS d
-        WHERE f.adrelid = c.attrelid AND f.adnum = c.attnum AND d.refclassid = 'pg_catalog.pg_class'::regclass) AS o
-      CROSS JOIN LATERAL (SELECT * FROM pg_catalog.pg_class AS s WHERE s.oid = o.oid AND s.relkind = 'S' OFFSET 0) AS s
-      JOIN pg_catalog.pg_namespace AS n ON n.oid = s.relnamespace) END,
-    'default', CASE WHEN c.attgenerated = '' THEN (SELECT pg_get_expr(d.adbin, d.adrelid)
+    'sequence', CASE WHEN c.attidentity <> '' THEN (
+      SELECT {_SEQUENCE} FROM pg_catalog.pg_depend AS d {_sequence("d.objid")}
+      WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = c.attrelid AND d.refobjsubid = c.attnum
+        AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'i')
+    WHEN c.atthasdef AND c.attgenerated = '' THEN (
+      SELECT {_SEQUENCE} FROM pg_catalog.pg_attrdef AS f CROSS JOIN LATERAL (
+        SELECT * FROM pg_catalog.pg_depend AS d
+        WHERE d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid OFFSET 0) AS d {_sequence("d.refobjid")}
+      WHERE f.adrelid = c.attrelid AND f.adnum = c.attnum AND d.refclassid = 'pg_catalog.pg_class'::regclass) END,
+    'default', CASE WHEN c.atthasdef AND c.attgenerated = '' THEN (SELECT pg_get_expr(d.adbin, d.adrelid)
       FROM pg_catalog.pg_attrdef AS d WHERE d.adrelid = c.attrelid AND d.adnum = c.attnum) END)
     ORDER BY c.attnum)
   FROM columns AS c),
@@ -347,11 +354,11 @@ SELECT json_build_object(
 'foreign_keys', (SELECT json_agg(json_build_object('table', k.conrelid::bigint, 'name', k.conname,
     'parent', k.confrelid::bigint,
     'columns', (SELECT json_agg(a.attname ORDER BY u.place)
-      FROM unnest(k.conkey) WITH ORDINALITY AS u (number, place)
-      JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = u.number),
+      FROM unnest(k.conkey) WITH ORDINALITY AS u (number, place) CROSS JOIN LATERAL (SELECT a.attname
+        FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = k.conrelid AND a.attnum = u.number OFFSET 0) AS a),
     'parent_columns', (SELECT json_agg(a.attname ORDER BY u.place)
-      FROM unnest(k.confkey) WITH ORDINALITY AS u (number, place)
-      JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.number))
+      FROM unnest(k.confkey) WITH ORDINALITY AS u (number, place) CROSS JOIN LATERAL (SELECT a.attname
+        FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = k.confrelid AND a.attnum = u.number OFFSET 0) AS a))
     ORDER BY k.conname)
   FROM constraints AS k WHERE k.contype = 'f' AND k.conparentid = 0),
 'triggers', (SELECT json_agg(json_build_object('table', g.tgrelid::bigint, 'name', g.tgname) ORDER BY g.tgname)
@@ -369,12 +376,12 @@ SELECT json_build_object(
       ELSE p.typelem END::bigint,
     'modifier', p.typtypmod, 'not_null', p.typnotnull,
     'labels', (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder)
-      FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = p.oid),
+      FROM pg_catalog.pg_enum AS e WHERE p.typtype = 'e' AND e.enumtypid = p.oid),
     'attributes', (SELECT json_agg(json_build_array(a.atttypid::bigint, a.atttypmod) ORDER BY a.attnum)
       FROM pg_catalog.pg_attribute AS a
       WHERE p.typtype = 'c' AND a.attrelid = p.typrelid AND a.attnum > 0 AND NOT a.attisdropped),
     'checks', (SELECT json_agg(pg_get_expr(k.conbin, 0) ORDER BY k.conname)
-      FROM pg_catalog.pg_constraint AS k WHERE k.contypid = p.oid AND k.contype = 'c')))
+      FROM pg_catalog.pg_constraint AS k WHERE p.typtype = 'd' AND k.contypid = p.oid AND k.contype = 'c')))
   FROM types AS o CROSS JOIN LATERAL (SELECT * FROM pg_catalog.pg_type AS p WHERE p.oid = o.oid OFFSET 0) AS p)
 )::text
 """
