@@ -261,4 +261,4 @@ _NOT_THERE = (
     "or write a first revision that does. If it exists only in some databases, make this revision check for it first."
 )
 
-CHECK = Check(id="upgrade", severity=Severity.ERROR, examine=examine, needs=frozenset({Evidence.CONCURRENT}))
+CHECK = Check(id="upgrade", severity=Severity.ERROR, examine=examine, needs=frozenset({Evidence.WHOLE_COMMAND}))

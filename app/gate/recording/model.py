@@ -189,7 +189,8 @@ class Evidence(StrEnum):
     DRIFT = "drift"
     MODELS = "models"
     OFFLINE = "offline"
-    CONCURRENT = "concurrent"  # and `whole_command`
+    WHOLE_COMMAND = "whole_command"
+    CONCURRENT = "concurrent"  # and `whole_command`, where that is in doubt
     UNREGISTERED = "unregistered"
     RUNNING = "running"
     TOO_EARLY = "too_early"  # of `running`, also where nothing breaks

@@ -15,8 +15,8 @@ schema, one more run decides what the difference means:
                 still another   whole, a third time     what differs between two runs is nondeterministic
 
 The whole command runs only where the concurrent upgrades leave another schema, or in place of them where the base has
-the same env.py. What is nondeterministic is left out of all other differences. So one finding may have four runs of the
-command behind it, and a history without differences costs none of these.
+the same env.py, or no check asks for two. What is nondeterministic is left out of all other differences. So one finding
+may have four runs of the command behind it, and a history without differences costs none of these.
 """
 
 from __future__ import annotations
@@ -92,14 +92,22 @@ def run_concurrently(
     results.concurrent = AlternativePath(failures=upgrade.failures, differences=differences)
 
 
-def run_whole_command(jobs: JobPool, walk: Walk, results: RerunResults, runner: TargetRunner) -> None:
+def run_whole_command(
+    jobs: JobPool, walk: Walk, results: RerunResults, runner: TargetRunner, early: EarlyRuns | None
+) -> None:
     """Run the command as users do, perhaps with one transaction for all revisions."""
-    _make_whole(jobs, walk, results, runner)
+    made = early.whole_command.result() if early else None
+    if isinstance(made, Failure):
+        jobs.retry_alone()
+        made = None  # the early run was not alone
+    _make_whole(jobs, walk, results, runner, made)
 
 
-def _make_whole(jobs: JobPool, walk: Walk, results: RerunResults, runner: TargetRunner) -> Snapshot | None:
-    """The schema that the whole command makes. None if it fails."""
-    schema = make_schema(walk, runner)
+def _make_whole(
+    jobs: JobPool, walk: Walk, results: RerunResults, runner: TargetRunner, made: Snapshot | None = None
+) -> Snapshot | None:
+    """The schema that the whole command makes, or has made. None if it fails."""
+    schema = _make_schema(walk, runner) if made is None else walk.arrival.without_version_table(made)
     if isinstance(schema, Failure):
         jobs.retry_alone()
         results.whole_command = AlternativePath(failures=(schema,))
@@ -109,9 +117,14 @@ def _make_whole(jobs: JobPool, walk: Walk, results: RerunResults, runner: Target
         step_by_step = _make_step_by_step(walk, runner)
         differences = difference(step_by_step, schema) if step_by_step is not None else differences
     results.whole_command = AlternativePath(differences=differences)
-    if differences and not isinstance(other := make_schema(walk, runner), Failure):
+    if differences and not isinstance(other := _make_schema(walk, runner), Failure):
         results.nondeterministic = difference(schema, other)
     return schema
+
+
+def _make_schema(walk: Walk, runner: TargetRunner) -> Snapshot | Failure:
+    made = make_schema(runner)
+    return made if isinstance(made, Failure) else walk.arrival.without_version_table(made)
 
 
 def _make_step_by_step(walk: Walk, runner: TargetRunner) -> Snapshot | None:

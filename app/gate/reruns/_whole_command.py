@@ -8,10 +8,10 @@ from app.gate.target.runner import TargetRunner, read_schema
 from app.gate.walk.state import Walk
 
 
-def make_schema(walk: Walk, runner: TargetRunner) -> Snapshot | Failure:
-    """The schema that the command makes."""
+def make_schema(runner: TargetRunner) -> Snapshot | Failure:
+    """The schema that the command makes, with Alembic's own table."""
     with runner.database() as database:
-        return run_undriven(runner, database) or schema_of(database, walk)
+        return run_undriven(runner, database) or read_schema(database)
 
 
 def run_undriven(runner: TargetRunner, database: Database) -> Failure | None:

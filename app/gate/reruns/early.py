@@ -7,16 +7,20 @@ SQL of offline mode, which is printed first and touches nothing, says whether th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from app.gate.recording.model import Evidence, Failure, Snapshot
 from app.gate.reruns._concurrent import ConcurrentUpgrade, upgrade_concurrently
 from app.gate.reruns._offline import OfflineSql, print_offline_sql, run_offline_sql
+from app.gate.reruns._whole_command import make_schema
 from app.gate.target.runner import TargetRunner
 from app.gate.walk.plan import RecordingPlan
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,11 @@ class EarlyRuns:
     offline_sql: Future[OfflineSql]
     offline_schema: Future[Snapshot | Failure | None]
     concurrent_upgrade: Future[ConcurrentUpgrade | None]
+    whole_command: Future[Snapshot | Failure | None]
+
+    @property
+    def are_done(self) -> bool:
+        return self.offline_schema.done() and self.concurrent_upgrade.done() and self.whole_command.done()
 
 
 @contextmanager
@@ -45,24 +54,33 @@ def begin_early_runs(
 
         offline_sql = pool.submit(print_sql)
 
-        def run_sql() -> Snapshot | Failure | None:
-            printed = offline_sql.result()
-            if not printed.stays_in_database:
-                return None
-            with runner.slots.taken():
-                return run_offline_sql(printed, runner)
+        def begin(run: Callable[[], T], *, is_wanted: bool = True) -> Future[T | None]:
+            def run_if_free() -> T | None:
+                if not offline_sql.result().stays_in_database:
+                    return None
+                with runner.slots.taken():
+                    return run()
 
-        def upgrade_twice() -> ConcurrentUpgrade | None:
-            is_wanted = Evidence.CONCURRENT in plan.evidence and plan.base_ref is None
-            if not is_wanted or not offline_sql.result().stays_in_database:
-                return None
-            with runner.slots.taken():
-                return upgrade_concurrently(runner)
+            if is_wanted:
+                return pool.submit(run_if_free)
+            not_run: Future[T | None] = Future()
+            not_run.set_result(None)
+            return not_run
 
-        early = EarlyRuns(tuple(start), offline_sql, pool.submit(run_sql), pool.submit(upgrade_twice))
+        # With a base it is not known yet whether env.py is as it was.
+        evidence = plan.evidence if plan.base_ref is None else frozenset()
+        is_twice = Evidence.CONCURRENT in evidence
+        is_once = Evidence.WHOLE_COMMAND in evidence and not is_twice
+        early = EarlyRuns(
+            tuple(start),
+            offline_sql,
+            begin(lambda: run_offline_sql(offline_sql.result(), runner)),
+            begin(lambda: upgrade_concurrently(runner), is_wanted=is_twice),
+            begin(lambda: make_schema(runner), is_wanted=is_once),
+        )
         try:
             yield early
         finally:
-            if not early.concurrent_upgrade.done():  # the walk has failed: no caller waits for it
+            if not early.are_done:  # the walk has failed: no caller waits for them
                 pool.shutdown(wait=False, cancel_futures=True)
                 runner.close()

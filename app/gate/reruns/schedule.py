@@ -128,16 +128,18 @@ def _concurrent_jobs(
 ) -> Iterator[Job]:
     base = last.arrival.base
     has_left_roles = _has_left_roles(last, runner)
-    is_wanted = Evidence.CONCURRENT in last.evidence
+    is_whole_wanted = not last.evidence.isdisjoint({Evidence.CONCURRENT, Evidence.WHOLE_COMMAND})
     if base is not None and base.is_env_as_it_was:
         # It depends on env.py whether two upgrades exclude each other.
         results.not_observed["concurrent"] = f"env.py is the same as on {base.ref}"
-        if is_wanted and len(last.plan) > 1 and not has_left_roles:
-            yield Job(partial(run_whole_command, pool, last, results, runner))
+        if is_whole_wanted and len(last.plan) > 1 and not has_left_roles:
+            yield Job(partial(run_whole_command, pool, last, results, runner, None))
     elif has_left_roles:
         results.not_observed["concurrent"] = _ROLES_ARE_SHARED
-    elif is_wanted:
+    elif Evidence.CONCURRENT in last.evidence:
         yield Job(partial(run_concurrently, pool, last, results, runner, early))
+    elif is_whole_wanted:
+        yield Job(partial(run_whole_command, pool, last, results, runner, early))
 
 
 def _has_left_roles(walk: Walk, runner: TargetRunner) -> bool:

@@ -112,8 +112,9 @@ def test_a_command_that_runs_once_at_a_time_is_not_in_its_own_way(tmp_path: Path
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("evidence", [{Evidence.CONCURRENT}, {Evidence.WHOLE_COMMAND, Evidence.OFFLINE}])
 def test_a_history_that_fails_in_one_go_is_told_though_two_upgrades_collide_as_well(
-    tmp_path: Path, server: Server
+    evidence: set[Evidence], tmp_path: Path, server: Server
 ) -> None:
     looks_from_outside = """
         import os
@@ -124,7 +125,7 @@ def test_a_history_that_fails_in_one_go_is_told_though_two_upgrades_collide_as_w
     """
     place = write_project(tmp_path, {"a1": TABLE, "b2": script("b2", "a1", looks_from_outside)})
 
-    (recording,) = record(target(place), server, evidence=frozenset({Evidence.CONCURRENT}))
+    (recording,) = record(target(place), server, evidence=frozenset(evidence))
 
     assert [trip.up is not None and trip.up.failure for trip in recording.trips] == [None, None]
     (finding,) = upgrade.examine(recording)
@@ -134,7 +135,8 @@ def test_a_history_that_fails_in_one_go_is_told_though_two_upgrades_collide_as_w
     assert 'relation "orders" does not exist' in finding.message
 
 
-def test_a_default_that_python_computes_is_told_for_what_it_is(tmp_path: Path, server: Server) -> None:
+@pytest.mark.parametrize("path", [Evidence.CONCURRENT, Evidence.WHOLE_COMMAND])
+def test_a_default_that_python_computes_is_told_for_what_it_is(path: Evidence, tmp_path: Path, server: Server) -> None:
     dated = """
         import time
 
@@ -144,7 +146,7 @@ def test_a_default_that_python_computes_is_told_for_what_it_is(tmp_path: Path, s
     undone = "op.drop_table('visits')"
     place = write_project(tmp_path, {"a1": TABLE, "b2": script("b2", "a1", dated, undone)})
 
-    (recording,) = record(target(place), server, evidence=frozenset({Evidence.OFFLINE, Evidence.CONCURRENT}))
+    (recording,) = record(target(place), server, evidence=frozenset({Evidence.OFFLINE, path}))
 
     (finding,) = upgrade.examine(recording)
     assert finding.severity == Severity.WARNING
@@ -153,8 +155,8 @@ def test_a_default_that_python_computes_is_told_for_what_it_is(tmp_path: Path, s
     )
     assert recording.trips[1].second_up_differences == ()
     assert (recording.whole_command, recording.offline) == (AlternativePath(), AlternativePath())
-    assert recording.concurrent is not None
-    assert recording.concurrent.differences == ()
+    assert (recording.concurrent is None) == (path is Evidence.WHOLE_COMMAND)
+    assert recording.concurrent is None or recording.concurrent.differences == ()
 
 
 def test_the_type_that_autogenerate_would_give_is_named_as_postgresql_does(tmp_path: Path, server: Server) -> None:
