@@ -47,7 +47,7 @@ READERS = {
     "table_of",
 }  # of these
 BLOCK = re.compile(
-    r"(?:\A|\n\n) {4}(?=\S|\Z)|\bop\.(?!get_)\w+\(|\A(?:SELECT |DO \$\$)|\A--(?:env|set)\Z|\b(?:alembic (?:merge|stamp|revision|downgrade)|git checkout|overproof rebase) "
+    r"(?:\A|\n\n) {4}(?=\S|\Z)|\bop\.(?!get_)\w+\((?=[\"'{]|\Z)|\A(?:SELECT |DO \$\$)|\A--(?:env|set)\Z|\b(?:alembic (?:merge|stamp|revision|downgrade)|git checkout|overproof rebase) "
 )
 
 

@@ -115,7 +115,7 @@ RUN_BY: Mapping[str, str] = {
     "judging/test_baseline.py test_what_is_written_can_be_read": "judging.baseline: render_baseline",
     "postgres/test_missing.py test_the_code_makes_what_is_missing": "postgres.missing: _belongs_to _no_operator_class _schema",
     "first_minute/test_ordinary_projects.py test_the_first_command_works_or_says_what_to_type": """
-        target.advice: _set_url _with_driver _about_settings
+        target.advice: _set_url _with_driver _about_settings _about_a_variable_of_ours _about_the_configured_url _about_what_was_asked_for
     """,
     "target/test_advice.py test_of_several_databases_one_is_verified_at_a_time": "target.advice: _about_several_databases",
 }  # fmt: skip
