@@ -155,6 +155,8 @@ _DROPPED_BY_NAME = frozenset(
 
 def alter_column(key: Key, before: Definition, after: Definition) -> list[str]:
     changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+    if not before.get("identity") or not after.get("identity"):
+        changed -= {"sequence"}  # which comes and goes with the identity
     if not changed <= _ALTERABLE:
         return []
     alter = f"ALTER TABLE {table_of(key)} ALTER COLUMN {quote(key.name)}"
