@@ -40,7 +40,7 @@ def advise(words: str, status: int, target: Target, asked_for: Sequence[str] = (
         or _about_several_databases(words, target)
         or _about_the_configured_url(words, target)
         or _about_the_server(words)
-        or (_about_what_was_asked_for(asked_for, target) if status and not _names_the_database(target) else None)
+        or (_about_what_was_asked_for(asked_for, target) if status and _may_lack_a_url(words, target) else None)
         or (
             Advice(
                 "if it is the right command, give it what it needs to run (--env NAME=VALUE, --set), else name another after --"
@@ -75,10 +75,18 @@ def _about_a_variable_of_ours(database: str, target: Target) -> Advice | None:
     return None
 
 
-def _names_the_database(target: Target) -> bool:
-    """Whether somebody has said where the command reads its URL: DATABASE_URL is a guess."""
+# What the code or its history lacks, whatever the database: Alembic's own errors begin with FAILED.
+_OF_THE_CODE = re.compile(
+    r"\b(?:ImportError|ModuleNotFoundError|SyntaxError|IndentationError|NameError)\b|^FAILED: ", re.MULTILINE
+)
+
+
+def _may_lack_a_url(words: str, target: Target) -> bool:
+    """Whether the command may have failed for want of a URL: no option names one, for DATABASE_URL is a guess."""
+    if _OF_THE_CODE.search(words):
+        return False
     given = {**target.options, **{name: value for name, value in target.environment.items() if name != "DATABASE_URL"}}
-    return bool(target.files) or any("{url" in value or "{database}" in value for value in given.values())
+    return not target.files and not any("{url" in value or "{database}" in value for value in given.values())
 
 
 def _about_what_was_asked_for(asked_for: Sequence[str], target: Target) -> Advice | None:

@@ -113,6 +113,8 @@ OF_PARTS = ["POSTGRES_USER", "POSTGRES_HOST", "REDIS_HOST", "POSTGRES_DB", "POST
         ("KeyError: 'APP_DB'\n", [], "--env APP_DB={url}"),
         ("ValueError: no URL\n", ["REDIS_URL", "OS_DATABASE__SLAVE_CONNECTION", "OS_DATABASE__CONNECTION"], "--env OS_DATABASE__CONNECTION={url}"),
         ("ValueError: no URL\n", ["REDIS_URL", "SQLALCHEMY_WARN_20"], ""),
+        ("ModuleNotFoundError: No module named 'celery'\n", ["OTHER_DB_URL"], ""),
+        ("FAILED: Can't locate revision identified by 'x'\n", ["OTHER_DB_URL"], ""),
         (REFUSED, ["SHOP_DB_HOST", "SHOP_DB_USER", "SHOP_DB_NAME"], "--env SHOP_DB_HOST={host} --env SHOP_DB_USER={user} --env SHOP_DB_NAME={database}"),
     ],
 )  # fmt: skip
