@@ -41,8 +41,11 @@ _TIMED_OUT = "the command did not answer in time: give it more with --timeout"
 def prove_running_code(jobs: JobPool, walk: Walk, runner: TargetRunner, results: RerunResults) -> None:
     """Note the outcome of the base's code, or why its models could not be asked."""
     base, head = walk.arrival.base, runner.at_head
-    if base is None or head is None or walk.head is None:
+    if base is None or (walk.head is None and not walk.is_continued):
         results.not_observed["running"] = "the branch's revisions do not all apply"
+        return
+    if head is None:
+        results.not_observed["running"] = "the history creates roles, so the database at head was not kept"
         return
     tables = concerned_tables(walk)
     if tables is not None and not tables:
@@ -110,7 +113,7 @@ def _prove(
     accepted = prover.accepted_by(old)
     refused = prover.refused_by(new, accepted)
     applied = [name for name in walk.plan if name in walk.applied]
-    if len(applied) == 1:
+    if len(applied) == 1 and not walk.is_continued:
         found = [replace(each, revision=applied[0]) for each in refused.values()]
     else:
         found = find_revisions(walk, runner, prover, refused) if refused else []
@@ -170,7 +173,7 @@ class Refuser(Protocol):
 def find_revisions(
     walk: Walk, runner: TargetRunner, prover: Refuser, refused: Mapping[int, RefusedStatement]
 ) -> list[RefusedStatement]:
-    """The statements with the first revision after which each is refused."""
+    """The statements with the first revision after which each is refused; those of later walks are left to them."""
     found: dict[int, RefusedStatement] = {}
     with runner.database() as database, runner.process(database) as process:
         session = session_of_walk(walk.index, process, database)
@@ -189,5 +192,7 @@ def find_revisions(
                 as_application(database, runner), [number for number in refused if number not in found]
             )
             found |= {number: replace(each, revision=revision) for number, each in now.items()}
+    if walk.is_continued:
+        return [*found.values()]
     last = walk.plan[-1]
     return [found.get(number, replace(each, revision=last)) for number, each in refused.items()]

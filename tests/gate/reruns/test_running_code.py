@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -109,6 +110,22 @@ def test_where_columns_and_indexes_come_the_base_is_not_started_and_the_branch_i
     assert not [*examine(recording)]
     [finding] = early_code.examine(recording)
     assert finding.subject == "code of the branch on the schema before it"
+
+
+def test_a_command_that_upgrades_twice_is_asked_in_the_walk_that_applies_the_revisions(
+    tmp_path: Path, server: Server
+) -> None:
+    """As where an application upgrades when it is made, and is made for the command that upgrades."""
+    place = write_base(tmp_path)
+    add(place, "b2", "a1", BREAK)
+    add(place, "c3", "b2", "op.drop_column('orders', 'note')")
+    upgrade = "command.upgrade(Config('alembic.ini'), 'head')"
+    twice = f"from alembic import command; from alembic.config import Config; {upgrade}; {upgrade}"
+
+    recordings = record(target(place, sys.executable, "-c", twice), server, base_ref="main", evidence=EVIDENCE)
+
+    assert ["running" in each.not_observed for each in recordings] == [False, False]
+    assert [finding.object for each in recordings for finding in examine(each)] == ["public.orders.note"]
 
 
 @pytest.mark.parametrize(
