@@ -106,7 +106,7 @@ def session(engine: sa.Engine) -> Iterator[Session]:
 @pytest.fixture(scope="session")
 def built_app(engine: sa.Engine) -> FastAPI:
     """Built once, since that takes longer than most tests. Whoever changes an application makes one of their own."""
-    return create_app(Settings(database_url=engine.url))
+    return create_app(Settings(database_url=engine.url, sign_ins_per_minute_of_address=0))
 
 
 class WorkersOfTest(Workers):

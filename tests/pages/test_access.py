@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlmodel import Session, select
 
@@ -50,6 +51,25 @@ def test_another_project_is_one_that_does_not_exist(app: FastAPI, shop: Any, pat
     stranger = signed_in(app, factories.ProjectFactory(slug="store"), "admin")
 
     assert stranger.status(path) == stranger.status(path.replace("shop", "nowhere")) == 404
+
+
+@pytest.mark.parametrize("path", [*OF_READERS, *OF_ADMINISTRATORS])
+def test_the_page_of_another_project_costs_what_one_that_does_not_exist_costs(
+    app: FastAPI, shop: Any, engine: sa.Engine, path: str
+) -> None:
+    stranger = signed_in(app, factories.ProjectFactory(slug="store"), "admin")
+    stranger.get("/")  # the use of its token is noted, once in a minute
+    statements: list[str] = []
+    sa.event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+
+    there = stranger.client.get(path)
+    for_there = [statement for statement in statements if "savepoint" not in statement.lower()]
+    statements.clear()
+    nowhere = stranger.client.get(path.replace("shop", "none"))
+
+    assert there.text == nowhere.text.replace("none", "shop")
+    assert {**there.headers, "x-request-id": ""} == {**nowhere.headers, "x-request-id": ""}
+    assert for_there == [statement for statement in statements if "savepoint" not in statement.lower()]
 
 
 @pytest.mark.parametrize("path", OF_READERS)
