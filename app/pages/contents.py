@@ -76,10 +76,17 @@ def _standing(session: Session, environment: Environment) -> Context:
 
 
 def list_of_runs(
-    session: Session, visit: Visit, *, verdict: Verdict | None, commit: str | None, cursor: str | None
+    session: Session,
+    visit: Visit,
+    *,
+    verdict: Verdict | None,
+    commit: str | None,
+    fingerprint: str | None,
+    cursor: str | None,
 ) -> Context:
-    found = runs.list_runs(session, visit.project, verdict=verdict, commit=commit, cursor=cursor, limit=SOME * 2)
-    return {**of(visit), "page": found, "verdict": verdict, "commit": commit, "verdicts": list(Verdict)}
+    filters = {"verdict": verdict, "commit": commit, "fingerprint": fingerprint}
+    found = runs.list_runs(session, visit.project, **filters, cursor=cursor, limit=SOME * 2)  # type: ignore[arg-type]
+    return {**of(visit), **filters, "page": found, "verdicts": list(Verdict)}
 
 
 def graph(session: Session, visit: Visit) -> Context:

@@ -25,6 +25,7 @@ Visitor = Annotated[Caller[Visit], project_page()]
 Administrator = Annotated[Caller[Visit], project_page(Scope.ADMIN)]
 EnvironmentVisitor = Annotated[Caller[EnvironmentVisit], environment_page("REPEATABLE READ")]
 Search = Annotated[str, Query(max_length=200, pattern=r"^[^\u0000]*$")]
+FindingFingerprint = Annotated[str, Query(max_length=128, pattern=r"^[^\u0000]*$")]
 PageCursor = Annotated[str | None, Query(max_length=500)]
 
 
@@ -42,11 +43,22 @@ async def project_page_of(request: Request, caller: Visitor) -> Response:
 
 @router.get("/projects/{slug}/runs")
 async def runs_page(
-    request: Request, caller: Visitor, verdict: str = "", commit: str = "", cursor: PageCursor = None
+    request: Request,
+    caller: Visitor,
+    verdict: str = "",
+    commit: str = "",
+    fingerprint: FindingFingerprint = "",
+    cursor: PageCursor = None,
 ) -> Response:
     """Filters that name nothing are those of a form that was left blank."""
     chosen = Verdict(verdict) if verdict in list(Verdict) else None
-    context = await caller.ask(contents.list_of_runs, verdict=chosen, commit=commit.strip() or None, cursor=cursor)
+    context = await caller.ask(
+        contents.list_of_runs,
+        verdict=chosen,
+        commit=commit.strip() or None,
+        fingerprint=fingerprint or None,
+        cursor=cursor,
+    )
     return await page(request, "runs.html", context["reader"], context)
 
 

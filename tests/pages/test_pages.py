@@ -95,6 +95,21 @@ def test_runs_are_filtered(reader: Visitor, post: Any) -> None:
     assert "There is no such run" in reader.get(f"{SHOP}/runs?commit=abc").words
 
 
+def test_a_finding_leads_to_all_runs_that_have_it(reader: Visitor, post: Any) -> None:
+    with_it, again, without = (
+        post(failed(bad(fingerprint="f/1"))),
+        post(failed(bad(fingerprint="f/1"), bad(fingerprint="f2"))),
+        post(failed(bad(fingerprint="f2"))),
+    )
+
+    (same,) = [link for link in reader.get(with_it).links() if "fingerprint=" in link]
+
+    found = reader.get(same)
+    assert {with_it, again} <= found.links()
+    assert without not in found.links()
+    assert "with the finding f/1" in found.words
+
+
 # A run
 
 
