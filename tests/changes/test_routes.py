@@ -112,13 +112,17 @@ def test_a_run_that_verified_nothing_changes_nothing(client: TestClient, strange
     assert changes(client, stranger) == {"7": ["b2"]}
 
 
-def test_a_closed_change_takes_no_part_until_it_is_seen_again(client: TestClient, stranger: Headers) -> None:
+def test_a_closed_change_takes_no_part_until_it_is_seen_again(
+    client: TestClient, stranger: Headers, admin: Headers
+) -> None:
     post(client, stranger, proof(revision("b2", "a1")), change="7")
     post(client, stranger, proof(revision("c3", "a1")), change="8")
 
     closed = [client.post(f"{SHOP}/changes/7/close", headers=stranger) for _ in range(2)]
 
     assert [each.json()["state"] for each in closed] == ["closed", "closed"]
+    audited = client.get(f"{SHOP}/audit", headers=admin).json()["items"]
+    assert [(each["action"], each["subject"]) for each in audited] == [("change.close", "7")]
     assert client.get(f"{SHOP}/forks", headers=stranger).json() == {"forks": []}
     assert len(post(client, stranger, proof(revision("b2", "a1"), reason="again"), change="7")["forks"]) == 1
 
