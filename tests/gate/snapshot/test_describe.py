@@ -187,6 +187,8 @@ def test_the_name_of_a_serial_s_sequence_is_ignored_in_another_history() -> None
     one, other = of("user_id_seq"), of("users_id_seq")
 
     assert difference(one, other, same_history=False) == ()
+    more = Snapshot({**other.objects, key("trigger", "touch"): {}})
+    assert [each.key.name for each in difference(one, more, same_history=False)] == ["touch"]
     assert len(difference(one, other)) == 3
     assert [each.key.name for each in difference(one, of("users_id_seq", type="bigint"), same_history=False)] == ["id"]
     assert len(difference(one, of("numbers"), same_history=False)) == 3
