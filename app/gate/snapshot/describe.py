@@ -111,8 +111,6 @@ def _differences_in(key: Key, before: Definition, after: Definition) -> Iterator
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     if isinstance(value, (list, dict)):
         return (
             ", ".join(f"{name} {each}" for name, each in value.items()) if isinstance(value, dict) else ", ".join(value)
