@@ -19,6 +19,24 @@ BATCHES = """
 """
 
 CASES = [
+    Case(
+        name="table emptied and its column widened",
+        before=sql("CREATE TABLE hours (id int PRIMARY KEY, tokens int)"),
+        upgrade=sql(
+            "TRUNCATE hours", "ALTER TABLE hours ALTER tokens TYPE bigint", "CREATE INDEX ix ON hours (tokens)"
+        ),
+        downgrade=sql("DROP INDEX ix", "ALTER TABLE hours ALTER tokens TYPE int"),
+        expected={"data-loss"},
+        because="There is nothing to rewrite and nothing to read; the rows are gone.",
+    ),
+    Case(
+        name="table emptied and filled and its column widened",
+        before=sql("CREATE TABLE hours (id int PRIMARY KEY, tokens int)"),
+        upgrade=sql("TRUNCATE hours", "INSERT INTO hours VALUES (1, 1)", "ALTER TABLE hours ALTER tokens TYPE bigint"),
+        downgrade=sql("ALTER TABLE hours ALTER tokens TYPE int"),
+        expected={"data-loss", "table-rewrite"},
+        because="What was put there is rewritten, and how much that is, is another matter.",
+    ),
     # Backfills.
     Case(
         name="backfill under the lock of a new column",

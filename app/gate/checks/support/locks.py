@@ -68,7 +68,7 @@ def transactions(recording: Recording) -> Iterator[Transaction]:
     history = SchemaHistory(recording)
     for revision, step, new_in_branch in upgrades(recording):
         for together in _split(_without_tables(statement, new_in_branch) for statement in step.statements):
-            yield Transaction(revision, step, tuple(_held_locks(together)), history)
+            yield Transaction(revision, step, tuple(_held_locks(_without_emptied(together))), history)
 
 
 def by_table(found: Iterable[tuple[str, HeldLocks]]) -> Iterator[tuple[str, list[HeldLocks]]]:
@@ -159,15 +159,29 @@ def _held_locks(statements: Iterable[Statement]) -> Iterator[HeldLocks]:
         yield HeldLocks(statement, dict(modes_by_table), dict(since))
 
 
+def _without_emptied(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """The statements without the work on tables that one before them, in the same transaction, has emptied."""
+    emptied: set[str] = set()
+    for statement in statements:
+        emptied = {table for table in emptied if not changes_rows(statement, table)}
+        yield _without_work(statement, emptied) if emptied else statement
+        if first_word(statement) == "TRUNCATE":
+            emptied |= {table for table, modes in statement.locks.items() if "AccessExclusiveLock" in modes}
+
+
 def _without_tables(statement: Statement, new_in_branch: set[str]) -> Statement:
     if not new_in_branch:
         return statement
+    locks = {table: modes for table, modes in statement.locks.items() if table not in new_in_branch}
+    return _without_work(replace(statement, locks=locks), new_in_branch)
+
+
+def _without_work(statement: Statement, tables: set[str]) -> Statement:
     return replace(
         statement,
-        locks={table: modes for table, modes in statement.locks.items() if table not in new_in_branch},
-        rewrites=tuple(table for table in statement.rewrites if table not in new_in_branch),
-        scans=tuple(table for table in statement.scans if table not in new_in_branch),
-        index_builds=tuple(table for table in statement.index_builds if table not in new_in_branch),
+        rewrites=tuple(table for table in statement.rewrites if table not in tables),
+        scans=tuple(table for table in statement.scans if table not in tables),
+        index_builds=tuple(table for table in statement.index_builds if table not in tables),
     )
 
 
