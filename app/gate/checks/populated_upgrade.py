@@ -228,6 +228,8 @@ def _assumed(
     name = place.name or listed(source_tables(populated, failure))
     is_value = (failure.sqlstate or "").startswith("22")
     broken = "holds what its new type refuses" if is_value else f"breaks {failure.constraint or 'a new rule'}"
+    if is_value and _COMPUTES_VALUES.match(failure.sql or ""):
+        name, broken = listed(source_tables(populated, failure)), "holds what it cannot convert"
     return Finding(
         f"{revision.revision} fails where a row of {name} {broken}, which the older schema allows:"
         f" {reason_of(failure, populated.rows)}.",

@@ -31,15 +31,20 @@ class ColumnValues:
             value = make_value(source.type, source.modifier, want(source, row.matched.number))
             return value if source.sql == column.sql else f"({value})::{column.sql}"
         is_foreign = any(column.name in key.columns for key in table.foreign_keys)  # to a table that gets no rows
-        if (row.is_sparse or is_foreign) and column.may_be_null:
+        if (row.is_sparse or is_foreign) and column.may_be_null and column.name != row.unconverted:
             return f"NULL::{column.sql}"
         wanted = self.wanted(column, row)
+        if column.name in rules.documents and not wanted.is_extreme:
+            return rules.documents[column.name][column.name == row.unconverted]
         try:
             if column.name == row.unconverted:
                 return make_value(column.type, column.modifier, wanted)
             if column.name in rules.labels:
                 return _label(column, row, rules.labels[column.name])
             if column.name in rules.types:
+                is_text = rules.types[column.name][0].base.category == "S"
+                if is_text and (variant := _variant(column, row)) is not None:
+                    return variant
                 return _value_of_both(column, wanted, *rules.types[column.name])
             if not wanted.json_in_text and (variant := _variant(column, row)) is not None:
                 return variant

@@ -55,7 +55,9 @@ def _aims(table: CatalogTable, rules: Rules) -> Iterator[Aim]:
             yield Aim(table.oid, Row(Shape.HOSTILE, _NUMBER, orphan_of=key))
     for name, (later, _) in rules.types.items():
         if name not in bound and _may_refuse(table.get_column(name).type.base, later):
-            yield Aim(table.oid, Row(Shape.HOSTILE, _NUMBER, unconverted=name))
+            yield Aim(table.oid, Row(Shape.HOSTILE, _NUMBER, unconverted=name, is_bare=name in rules.converted))
+    for name in rules.documents:
+        yield Aim(table.oid, Row(Shape.HOSTILE, _NUMBER, unconverted=name, is_bare=True))
 
 
 def may_correct(statements: Iterable[str], columns: Iterable[str]) -> bool:

@@ -162,6 +162,8 @@ DECLARE
   probe jsonb;
   place jsonb;
   moved jsonb;
+  restart text;
+  restarts text[];
   accepted jsonb;
   inserted jsonb;
   found jsonb;
@@ -181,6 +183,7 @@ BEGIN
     found = jsonb_build_object('state', NULL, 'count', 0);
     moved = '[]';
     accepted = '[]';
+    restarts = '{}';
     IF {is_before} THEN
       FOR place IN SELECT e.value FROM jsonb_array_elements(probe -> 'sequences') AS e LOOP
         BEGIN
@@ -189,7 +192,9 @@ BEGIN
           EXECUTE 'SELECT max(c) FROM (SELECT ' || (place ->> 'column') || ' AS c FROM ' || (probe ->> 'table')
             || ') AS t WHERE c < $1' INTO highest USING highest;
           IF highest IS NOT NULL THEN
-            EXECUTE 'ALTER SEQUENCE ' || (place ->> 'sequence') || ' RESTART WITH ' || (highest + 1)::bigint;
+            restart = 'ALTER SEQUENCE ' || (place ->> 'sequence') || ' RESTART WITH ' || (highest + 1)::bigint;
+            EXECUTE restart;
+            restarts = restarts || restart;
             moved = moved || jsonb_build_array(place ->> 'name');
           END IF;
         EXCEPTION WHEN OTHERS THEN
@@ -236,6 +241,9 @@ BEGIN
         found = found || jsonb_build_object('state', state, 'message', message, 'constraint', name, 'field', field,
           'context', context);
     END;
+    FOREACH restart IN ARRAY restarts LOOP
+      EXECUTE restart; -- what the INSERT took from it is not given back by itself
+    END LOOP;
     outcomes = outcomes || jsonb_build_array(found || jsonb_build_object('moved', moved, 'accepted', accepted));
   END LOOP;
   PERFORM set_config('overproof.next', outcomes::text, true);

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from app.gate.postgres.quoting import identifier, literal
+from app.gate.rows._casts import casts_of
 from app.gate.rows._catalog import Catalog, CatalogTable, CheckConstraint, Column, ForeignKey, Type, read_catalog
 from app.gate.rows._conditions import conditions_of, converted, replace_columns, within
 from app.gate.rows._matches import Match, matches_of
@@ -33,6 +34,10 @@ class Rules:
     narrowing: tuple[CheckConstraint, ...] = ()  # those of `checks` that replace another on the same columns
     labels: Mapping[str, Labels] = field(default_factory=dict)  # column -> labels of its enum, if some are removed
     conditions: tuple[CheckConstraint, ...] = ()  # by which its statements select rows
+    converted: frozenset[str] = frozenset()  # columns of `types` whose texts are cast by its statements
+    documents: Mapping[str, tuple[str, str]] = field(
+        default_factory=dict
+    )  # column -> JSON that its statements can convert, and JSON that they cannot
     matches: tuple[Match, ...] = ()  # that its statements compare with columns of other tables
     retyped: tuple[CheckConstraint, ...] = ()  # new ones of columns with another type, on their new values
 
@@ -55,11 +60,10 @@ class Plan:
         self,
         catalog: Catalog,
         catalog_after: Catalog | None = None,
-        conditions: Mapping[int, tuple[CheckConstraint, ...]] = MappingProxyType({}),
-        matches: Mapping[int, tuple[Match, ...]] = MappingProxyType({}),
+        of_statements: Mapping[int, Rules] = MappingProxyType({}),
     ) -> None:
         self.catalog = catalog
-        self.rules = _Comparison(catalog, catalog_after or Catalog({}, {}), conditions, matches).rules()
+        self.rules = _Comparison(catalog, catalog_after or Catalog({}, {}), of_statements).rules()
         self.groups = _in_order(catalog, self.rules)
         self.groups_of = {table.oid: group for group in self.groups for table in group}
 
@@ -79,9 +83,24 @@ def make_plan(ask: Ask, tables: Iterable[str], upgrade: Upgrade = Upgrade()) -> 
     catalog = read_catalog(ask, wanted)
     touched = {catalog.renamed.get(name, name) for name in tables}
     named = {oid: replace(table, is_touched=table.name in touched) for oid, table in catalog.tables.items()}
-    conditions = {oid: _conditions(ask, table, upgrade) for oid, table in named.items() if table.is_touched}
-    matches = matches_of([table for table in named.values() if table.is_touched], upgrade.statements)
-    return Plan(Catalog(named, catalog.renamed), catalog_after, conditions, matches)
+    return Plan(Catalog(named, catalog.renamed), catalog_after, _of_statements(ask, named.values(), upgrade))
+
+
+def _of_statements(ask: Ask, tables: Iterable[CatalogTable], upgrade: Upgrade) -> dict[int, Rules]:
+    """What the upgrade's own statements are about, of each touched table."""
+    touched = [table for table in tables if table.is_touched]
+    matches = matches_of(touched, upgrade.statements)
+    found = {}
+    for table in touched:
+        casts = casts_of(table, upgrade.statements)
+        found[table.oid] = Rules(
+            types={name: (type_, -1) for name, type_ in casts.texts.items()},
+            conditions=_conditions(ask, table, upgrade),
+            converted=frozenset(casts.texts),
+            documents=casts.documents,
+            matches=matches.get(table.oid, ()),
+        )
+    return found
 
 
 def _conditions(ask: Ask, table: CatalogTable, upgrade: Upgrade) -> tuple[CheckConstraint, ...]:
@@ -127,31 +146,24 @@ def read_new_bounds(ask: Ask, tables: Iterable[str]) -> Mapping[str, Sequence[st
 class _Comparison:
     """The tables before and after a revision."""
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        after: Catalog,
-        conditions: Mapping[int, tuple[CheckConstraint, ...]],
-        matches: Mapping[int, tuple[Match, ...]],
-    ) -> None:
+    def __init__(self, catalog: Catalog, after: Catalog, of_statements: Mapping[int, Rules]) -> None:
         self._catalog = catalog
         self._after = after
-        self._conditions = conditions
-        self._matches = matches
+        self._of_statements = of_statements
 
     def rules(self) -> dict[int, Rules]:
         rules = {}
         for table in self._catalog.tables.values():
-            conditions, matches = self._conditions.get(table.oid, ()), self._matches.get(table.oid, ())
+            known = self._of_statements.get(table.oid, Rules())
             later = self._after.find(table.name)
             if later is not None:
-                rules[table.oid] = replace(self._rules_of(table, later, conditions), matches=matches)
-            elif conditions or matches:
-                rules[table.oid] = Rules(conditions=conditions, matches=matches)
+                rules[table.oid] = self._rules_of(table, later, known)
+            elif known != Rules():
+                rules[table.oid] = known
         return rules
 
-    def _rules_of(self, table: CatalogTable, later: CatalogTable, conditions: tuple[CheckConstraint, ...]) -> Rules:
-        """What a table's rows have to satisfy afterwards, by the two states of the table."""
+    def _rules_of(self, table: CatalogTable, later: CatalogTable, of_statements: Rules) -> Rules:
+        """What a table's rows have to satisfy afterwards, by the two states of the table and by statements."""
         columns = {column.name: column for column in table.columns}
         types, labels = {}, {}
         for column in later.columns:
@@ -174,8 +186,15 @@ class _Comparison:
         kept = {check.expression for check in later.checks}
         replaced = {check.columns for check in table.checks if check.expression not in kept}
         narrowing = tuple(check for check in checks if check.columns in replaced and not check.is_of_partitions)
-        keys = tuple(self._new_keys(table, later))
-        return Rules(checks, keys, types, narrowing, labels, conditions, retyped=of_new_types)
+        return replace(
+            of_statements,
+            checks=checks,
+            foreign_keys=tuple(self._new_keys(table, later)),
+            types={**of_statements.types, **types},
+            narrowing=narrowing,
+            labels=labels,
+            retyped=of_new_types,
+        )
 
     def _new_keys(self, table: CatalogTable, later: CatalogTable) -> Iterator[ForeignKey]:
         names = {column.name for column in table.columns}

@@ -44,12 +44,14 @@ class Row:
     selected_by: CheckConstraint | None = None  # selected, not selected: the condition
     orphan_of: ForeignKey | None = None  # hostile: a new foreign key, to no row of the parent
     unconverted: str | None = None  # hostile: a column that keeps a value of its old type
+    is_bare: bool = False  # hostile: what a statement converts is often selected by what is still NULL
     matched: Match | None = None  # matched: the column, and whose value it has
 
     @property
     def is_sparse(self) -> bool:
-        """Whether it has NULL in every column that allows it."""
-        return self.shape is Shape.NULLS or (self.matched is not None and self.number != self.matched.number)
+        """Whether it has NULL in every column that allows it, but for the one that it is made for."""
+        is_second = self.matched is not None and self.number != self.matched.number
+        return self.shape is Shape.NULLS or is_second or self.is_bare
 
     def number_for(self, columns: Iterable[str]) -> int:
         return self.own if self.varied.intersection(columns) else self.number

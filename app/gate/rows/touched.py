@@ -31,7 +31,7 @@ def touched_tables(up: Step, before: Snapshot, down: Step | None = None) -> froz
     older = {f"{key.schema}.{key.name}" for key in before.objects if key.kind == "table"}
     touched = {_table_of(change.key) for change in up.changes if _concerns_values(change)}
     touched.update(_with_another_insert(up, before))
-    touched.update(_with_triggers_on(up.changes, before))
+    touched.update(_with_functions_on(up.changes, before))
     locked: set[str] = set()
     for statement in up.statements:
         touched.update(statement.rewrites, statement.scans, statement.index_builds, _written(statement))
@@ -79,20 +79,17 @@ def _with_another_insert(up: Step, before: Snapshot) -> Iterator[str]:
                 yield _table_of(key)
 
 
-def _with_triggers_on(changes: Iterable[Change], before: Snapshot) -> set[str]:
-    """The tables with a trigger whose function mentions one of those that the changes are about, or calls another one
-    that does: what writes to the one may fail in the other."""
+def _with_functions_on(changes: Iterable[Change], before: Snapshot) -> set[str]:
+    """The tables with a trigger, a default or a CHECK whose function mentions one of those that the changes are about,
+    or calls another one that does: what is written to them may fail there."""
     structural = ("table", "column", "constraint", "enum", "view", "function", "procedure", "sequence")
     affected = {
         (each.key.schema, (each.key.table or each.key.name).partition("(")[0])
         for each in changes
         if each.key.kind in structural
     }
-    triggers = [(key, definition) for key, definition in before.objects.items() if key.kind == "trigger"]
-    if not affected or not triggers:
-        return set()
     words_of: dict[tuple[str, str], set[str]] = {}
-    for key, definition in before.objects.items():
+    for key, definition in before.objects.items() if affected else ():
         if key.kind in ("function", "procedure"):
             place = (key.schema, key.name.partition("(")[0])
             words_of.setdefault(place, set()).update(_WORDS.findall(str(definition.get("body"))))
@@ -101,9 +98,14 @@ def _with_triggers_on(changes: Iterable[Change], before: Snapshot) -> set[str]:
     called = affected & words_of.keys()
     return {
         _table_of(key)
-        for key, definition in triggers
-        if _mentions(key.schema, set(_WORDS.findall(str(definition.get("definition")))), called)
+        for key, definition in before.objects.items()
+        if called
+        and key.kind in _CALLERS
+        and _mentions(key.schema, set(_WORDS.findall(str(definition.get(_CALLERS[key.kind])))), called)
     }
+
+
+_CALLERS = {"trigger": "definition", "column": "default", "constraint": "definition"}  # and where it is
 
 
 def _mentions(schema: str, words: set[str], places: Iterable[tuple[str, str]]) -> bool:

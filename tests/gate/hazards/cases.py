@@ -2,6 +2,7 @@
 
 from tests.gate.hazards import (
     access,
+    casts,
     columns,
     constraints,
     data,
@@ -39,6 +40,7 @@ THEMES: dict[str, list[Case]] = {
         access,
         updates,
         triggers,
+        casts,
     )
 }
 ALL_CASES = [case for cases in THEMES.values() for case in cases]

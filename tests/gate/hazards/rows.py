@@ -316,6 +316,14 @@ CASES = [
         because="The ids come from the sequence.",
     ),
     Case(
+        name="row with the id after the largest",
+        before=STEPS,
+        upgrade=sql("INSERT INTO steps (id, title) SELECT coalesce(max(id), 0) + 1, 'last' FROM steps"),
+        downgrade=sql("DELETE FROM steps WHERE title = 'last'"),
+        expected={"populated-upgrade"},
+        because="The sequence gives that id next.",
+    ),
+    Case(
         name="trigger that names a column which is not there",
         before=STEPS,
         upgrade=sql(

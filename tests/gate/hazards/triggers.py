@@ -34,7 +34,7 @@ CASES = [
         because="Each INSERT into steps fails, which the script does not name.",
     ),
     Case(
-        name="column renamed and the trigger function of another table with it",
+        name="column renamed and another table s trigger function with it",
         before=LOGGED,
         upgrade=sql(
             "ALTER TABLE log RENAME at TO logged_at",
@@ -48,6 +48,19 @@ CASES = [
         ),
         expected={"breaking-change"},
         because="The trigger writes as before; code that reads the column is another matter.",
+    ),
+    Case(
+        name="table renamed that the default of another table counts in",
+        before=sql(
+            "CREATE TABLE counters (n int)",
+            "CREATE FUNCTION next_number() RETURNS bigint LANGUAGE plpgsql SET search_path FROM CURRENT AS"
+            " 'BEGIN RETURN (SELECT count(*) FROM counters); END'",
+            "CREATE TABLE invoices (id serial PRIMARY KEY, number bigint NOT NULL DEFAULT next_number())",
+        ),
+        upgrade="op.rename_table('counters', 'series')",
+        downgrade="op.rename_table('series', 'counters')",
+        expected={"breaking-change", "populated-upgrade"},
+        because="Each INSERT into invoices calls the function, which does not find the table.",
     ),
     Case(
         name="column beside those that the trigger of another table writes",

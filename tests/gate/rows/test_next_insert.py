@@ -58,6 +58,7 @@ def test_a_sequence_that_has_still_to_give_the_ids_of_rows_is_found(bench, upgra
     ("upgrade", "sqlstate", "column"),
     [
         ("ALTER TABLE t ALTER id DROP DEFAULT", "23502", "id"),
+        ("INSERT INTO t (id, note) SELECT max(id) + 1, 'new' FROM t", "23505", "id"),
         ("ALTER TABLE t ADD CONSTRAINT ck CHECK (code = 'y') NOT VALID", "23514", "code"),
         (
             (
@@ -68,7 +69,7 @@ def test_a_sequence_that_has_still_to_give_the_ids_of_rows_is_found(bench, upgra
             None,
         ),
     ],
-    ids=["default of a key", "default against a CHECK", "trigger"],
+    ids=["default of a key", "next id taken", "default against a CHECK", "trigger"],
 )
 def test_what_an_insert_by_the_defaults_meets_is_found(bench, upgrade, sqlstate, column):
     [refused] = refused_after(bench, T, upgrade)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.recorder import record
-from app.gate.recording.model import Change, Direction, Evidence, Populated, RoundTrip, RowKind, Statement, Step
+from app.gate.recording.model import Change, Direction, Evidence, Key, Populated, RoundTrip, RowKind, Statement, Step
 from app.gate.rows.touched import find_rows, touched_tables
 from app.gate.server.throwaway import Server
 from app.gate.target.runner import TargetRunner
@@ -741,6 +741,22 @@ def test_a_table_is_touched_by_a_change_of_what_its_triggers_use(change: Change,
     up = Step("a1", Direction.UPGRADE, 1.0, changes=(change,))
 
     assert touched_tables(up, before) == ({"public.orders"} if is_touched else set())
+
+
+@pytest.mark.parametrize(
+    ("caller", "definition"),
+    [
+        (key("column", "number", "orders"), {"default": "public.g()"}),
+        (key("constraint", "ck", "orders"), {"type": "check", "definition": "CHECK ((g() > 0))"}),
+    ],
+)
+def test_a_table_is_touched_by_a_change_of_what_its_defaults_and_checks_use(
+    caller: Key, definition: dict[str, object]
+) -> None:
+    before = snapshot({key("table", "orders"): {}, caller: definition, key("function", "g()"): {"body": BODY}})
+    up = Step("a1", Direction.UPGRADE, 1.0, changes=(removed(key("table", "log")),))
+
+    assert touched_tables(up, before) == {"public.orders"}
 
 
 @pytest.mark.parametrize(

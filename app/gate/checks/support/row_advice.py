@@ -57,7 +57,8 @@ def help_for_assumption(advice: str, sql: str | None) -> str:
 
 
 def help_for_insert(refused: RefusedInsert, schema: Schema) -> str:
-    if refused.next_value is None:
+    is_behind = refused.sequence is not None and refused.failure.sqlstate == sqlstates.UNIQUE_VIOLATION
+    if refused.next_value is None and not is_behind:
         first = "Let the table accept what it accepted before."
         if (function := _FUNCTION.search(refused.failure.context or "")) is not None:
             first = (

@@ -19,7 +19,12 @@ def trouble(trip: RoundTrip, failure: Failure, place: Place, rows_of: str) -> st
     change = find_column_change(trip, place.table, place.column) if place.table else None
     if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and change is not None and change.before is None:
         return f"it leaves the new {place.name} NULL"
+    if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and place.column and _UPDATES.match(failure.sql or ""):
+        return f"its UPDATE makes {place.name} NULL"
     return f"{_trait(trip, failure, place, rows_of)}, which the older schema allows"
+
+
+_UPDATES = re.compile(r"\s*UPDATE\b", re.IGNORECASE)
 
 
 def outcome(trip: RoundTrip, failure: Failure, place: Place) -> str:

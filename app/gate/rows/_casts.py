@@ -1,0 +1,98 @@
+"""Which texts and JSON values a revision's own statements convert: an UPDATE that casts ends at the first it cannot."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from app.gate.postgres.quoting import literal, name_of
+from app.gate.rows._catalog import CatalogTable, Column, Type
+
+_WRITES = re.compile(r"\s*(?:UPDATE|INSERT|DELETE|MERGE|WITH|SELECT|DO)\b", re.IGNORECASE)
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_]\w*)'
+_TYPE = r"(?P<type>double\s+precision|timestamp\s+with\s+time\s+zone|[A-Za-z_]\w*)"
+# A text as it is, or within functions that change little of it: nullif(trim(code), '').
+_OF_TEXT = re.compile(
+    rf"(?:{_NAME}\s*\.\s*)?(?P<column>{_NAME})\s*(?:\)\s*|,\s*'[^']*'\s*\)\s*)*(?:::\s*|\bAS\s+){_TYPE}", re.IGNORECASE
+)
+_OF_JSON = re.compile(
+    rf"(?:{_NAME}\s*\.\s*)?(?P<column>{_NAME})\s*(?P<path>(?:->>?\s*'[^']+'\s*)+)\)*\s*(?:::\s*|\bAS\s+){_TYPE}",
+    re.IGNORECASE,
+)
+
+
+_EXAMPLES: dict[str, object] = {
+    "N": 7,
+    "D": "2001-02-03",
+    "T": "1 day",
+    "B": True,
+    "I": "10.0.0.1",
+    "U": "00000001-0000-4000-8000-000000000001",
+}
+
+
+def _types(*entries: tuple[str, str, str, str]) -> dict[str, tuple[Type, object]]:
+    """By each way to write a type, the type and a value of it in JSON."""
+    return {
+        spelling: (Type(name, sql, "base", category), _EXAMPLES[category])
+        for name, sql, category, spellings in entries
+        for spelling in (*spellings.split(), sql)
+    }
+
+
+_TYPES = _types(
+    ("int2", "smallint", "N", "int2"),
+    ("int4", "integer", "N", "int int4"),
+    ("int8", "bigint", "N", "int8"),
+    ("numeric", "numeric", "N", "decimal"),
+    ("float4", "real", "N", "float4"),
+    ("float8", "double precision", "N", "float float8"),
+    ("bool", "boolean", "B", "bool"),
+    ("date", "date", "D", ""),
+    ("timestamp", "timestamp without time zone", "D", "timestamp"),
+    ("timestamptz", "timestamp with time zone", "D", "timestamptz"),
+    ("interval", "interval", "T", ""),
+    ("uuid", "uuid", "U", ""),
+    ("inet", "inet", "I", ""),
+)
+
+
+@dataclass(frozen=True)
+class Casts:
+    """What the statements convert of one table."""
+
+    texts: Mapping[str, Type]  # column -> the type
+    documents: Mapping[str, tuple[str, str]]  # column -> JSON with what can be converted, and with what cannot, as SQL
+
+
+def casts_of(table: CatalogTable, statements: Iterable[str]) -> Casts:
+    texts: dict[str, Type] = {}
+    documents: dict[str, tuple[str, str]] = {}
+    bound = {name for check in table.checks for name in check.columns}
+    bound |= {name for key in table.foreign_keys for name in key.columns}
+    free = {each.name: each for each in table.columns if not each.is_generated and each.name not in bound}
+    for sql in statements:
+        text = _COMMENT.sub(" ", sql.replace("%%", "%"))
+        if not _WRITES.match(text) or table.label not in re.findall(r"\w+", text):
+            continue
+        for found in _OF_TEXT.finditer(text):
+            column, type_ = free.get(name_of(found["column"])), _TYPES.get(" ".join(found["type"].lower().split()))
+            if column is not None and type_ is not None and column.type.base.category == "S":
+                texts.setdefault(column.name, type_[0])
+        for found in _OF_JSON.finditer(text):
+            column, type_ = free.get(name_of(found["column"])), _TYPES.get(" ".join(found["type"].lower().split()))
+            if column is not None and type_ is not None and column.type.base.name in ("json", "jsonb"):
+                path = re.findall(r"'([^']+)'", found["path"])
+                documents.setdefault(
+                    column.name, (_document(column, path, type_[1]), _document(column, path, "text-1"))
+                )
+    return Casts(texts, documents)
+
+
+def _document(column: Column, path: Iterable[str], value: object) -> str:
+    for name in reversed(list(path)):
+        value = {name: value}
+    return f"{literal(json.dumps(value))}::{column.sql}"
