@@ -691,3 +691,30 @@ def test_an_update_that_a_trigger_ends_is_reported_with_its_function_and_the_sta
     assert (finding.subject, finding.line) == ("next-update 42703", 9)
     assert finding.detail == f"{rename.sql}\nCONTEXT:  PL/pgSQL function log_it() line 1 at SQL statement"
     assert "CREATE OR REPLACE FUNCTION" in str(finding.help)
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("UPDATE orders SET total = note::int", "a1 fails where a row of orders holds what it cannot convert"),
+        ("ALTER TABLE orders ALTER note TYPE int USING note::int", "holds what its new type refuses"),
+    ],
+)
+def test_what_an_update_cannot_convert_is_not_called_a_new_type(sql: str, words: str):
+    broken = failure('invalid input syntax for type integer: "note-51"', sqlstate="22P02", sql=sql)
+    one = over_rows([], None)
+    assert one.populated is not None
+
+    [finding] = examine(of(replace(one, populated=replace(one.populated, assumptions=(broken,)))))
+
+    assert words in finding.message
+
+
+def test_a_null_that_an_update_computes_is_not_called_one_of_the_older_schema():
+    broken = failure(
+        'null value in column "total"', sqlstate="23502", sql="UPDATE orders SET total = NULL", column="total"
+    )
+
+    [finding] = examine(of(over_rows([], replace(broken, table="public.orders"))))
+
+    assert finding.message.startswith("a1 fails where its UPDATE makes orders.total NULL: null value")
