@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -141,9 +142,9 @@ def cuts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return at
 
 
-def recorded(place: Path, server: Server) -> Any:
+def recorded(place: Path, server: Server, *command: str) -> Any:
     """What is recorded, less what differs from run to run."""
-    save(record(target(place), server, evidence=OF_THE_WALK), place / "recording.json")
+    save(record(target(place, *command), server, evidence=OF_THE_WALK), place / "recording.json")
     return _less(json.loads((place / "recording.json").read_text()))
 
 
@@ -168,12 +169,12 @@ def test_a_walk_in_segments_records_what_a_walk_in_one_does(
         assert_recorded_alike(place, server, cuts, sorted(at))
 
 
-def assert_recorded_alike(place: Path, server: Server, cuts: list[int], at: Sequence[int]) -> Any:
+def assert_recorded_alike(place: Path, server: Server, cuts: list[int], at: Sequence[int], *command: str) -> Any:
     """Record in one segment, and cut at these indexes. Returns the recordings."""
     cuts[:] = []
-    alone = recorded(place, server)
+    alone = recorded(place, server, *command)
     cuts[:] = at
-    in_segments = recorded(place, server)
+    in_segments = recorded(place, server, *command)
     assert in_segments == alone
     return alone
 
@@ -219,6 +220,17 @@ def test_what_happens_at_the_edge_of_a_segment(
     place = write_project(tmp_path, line_of(TABLE, unusual, SEEDS))
 
     assert_recorded_alike(place, server, cuts, at)
+
+
+_TWICE = "from alembic.config import main; main(['upgrade', 'r1']); main(['upgrade', 'head'])"
+
+
+def test_each_of_several_walks_is_cut(tmp_path: Path, server: Server, cuts: list[int]) -> None:
+    place = write_project(tmp_path, line_of(TABLE, SEEDS, FILLED, REQUIRED))
+
+    alone = assert_recorded_alike(place, server, cuts, [1], sys.executable, "-c", _TWICE)
+
+    assert [[trip["revision"] for trip in each["trips"]] for each in alone] == [["r0", "r1"], ["r2", "r3"]]
 
 
 # A command of which there can be one at a time. The lock ends with the process.
