@@ -143,10 +143,10 @@ class Branch(Shop):
         ]
 
 
-def write_branch(directory: Path, revisions: int, most_tables: int | None = None) -> int:
+def write_branch(directory: Path, revisions: int, most_tables: int | None = None, kind: type[Branch] = Branch) -> int:
     """A repository with so many revisions on `main`, and one more on the branch that is checked out. Gives the number of tables."""
     directory.mkdir()
-    shop = Branch(most_tables=most_tables)
+    shop = kind(most_tables=most_tables)
     changes = shop.revisions(revisions)
     write_shop(directory, shop, changes)
     (directory / ".gitignore").write_text("__pycache__/\n")

@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import median
 
 from app.gate.server.throwaway import Server
-from tests.bench.branch import BASE, write_branch
+from tests.bench.branch import BASE, Branch, write_branch
+from tests.bench.history import Change
 from tests.bench.overproof import UPGRADE, overproof, time_command
 from tests.bench.page import format_table
 
@@ -43,10 +44,22 @@ def _processor_time() -> float:
     return used.ru_utime + used.ru_stime
 
 
+class Widening(Branch):
+    """Its last revision does more than to add something: of a mere column, the base's code need not be asked."""
+
+    def add_last(self) -> list[Change]:
+        table = self.tables[0]
+        old = table.strings["title"]
+        table.columns["title"] = table.columns["title"].replace(f"String({old})", f"String({old + 20})")
+        alter = f"op.alter_column({table.name!r}, 'title', type_=sa.String({{}}), existing_type=sa.String({{}}))"
+        change = Change("widen title", [alter.format(old + 20, old)], [alter.format(old, old + 20)])
+        return [change, *super().add_last()]
+
+
 def measure(folder: Path, revisions: int, server: Server, rounds: int) -> str:
     """The text of the section."""
     project = folder / f"running-{revisions}"
-    tables = write_branch(project, revisions)
+    tables = write_branch(project, revisions, kind=Widening)
     database = server.create_database()
     cache = {"OVERPROOF_CACHE": str(folder / "running-cache")}
     plain = {"DATABASE_URL": database.url("psycopg2")}
@@ -72,8 +85,8 @@ def describe(taken: Mapping[str, Taken], revisions: int, tables: int) -> str:
     head = ["", "wall time, least", "median", "processor time, least", "median"]
     rounds = len(taken[WITH].wall)
     return (
-        f"A branch with one new revision on {revisions} revisions and {tables} tables, with what an earlier run has kept of the"
-        f"\nbase; the base's models are asked in a checkout of its own. {rounds} rounds, in turn.\n\n"
+        f"A branch whose one new revision widens a column, on {revisions} revisions and {tables} tables, with what an earlier run has kept"
+        f"\nof the base; the base's models are asked in a checkout of its own. {rounds} rounds, in turn.\n\n"
         f"{format_table(head, lines)}\n"
         f"The proof of the running code adds {_added(taken, 'wall')}\nOf processor time, it adds {_added(taken, 'processor')}\n"
     )
