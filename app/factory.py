@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import sys
 import time
@@ -83,6 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     them immediately: a server shows a traceback for any exception here or in the lifespan except SystemExit here, so
     this is the place to report in one line why a deployment cannot work.
     """
+    is_own_process = settings is None
     if settings is None:
         settings = settings_that_work_or_exit()
     app = Service(
@@ -124,7 +126,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     pages.install(app, settings.secret_key)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    if is_own_process:
+        settle_collector()
     return app
+
+
+def settle_collector() -> None:
+    """What was imported stays, so that the garbage collector need not look through it again and again.
+
+    An answer makes thousands of objects that live for milliseconds: with Python's default of 700, it took 8 ms of 30.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
 
 
 def settings_that_work_or_exit() -> Settings:

@@ -21,9 +21,12 @@ from jinja2 import Environment, PackageLoader
 from app import __version__
 from app.errors import Refusal
 from app.gate.checks.registry import UnknownCheck, get_check
+from app.gate.report.verdict import Severity
 from app.gate.reporters.html.page import environment, style
+from app.gate.reporters.html.view import counts_in_words
 from app.pages.access import Reader
 from app.pages.errors import SignInNeeded
+from app.runs.schemas import RunRead
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -73,7 +76,13 @@ def static_url(name: str) -> str:
 def templates() -> Environment:
     made = environment(PackageLoader("app.pages"))
     made.globals |= {"static": static_url, "version": __version__, "path": path, "check_url": check_url}
+    made.filters["findings"] = findings_in_words
     return made
+
+
+def findings_in_words(run: RunRead) -> str:
+    """ "2 errors and 1 notice"."""
+    return counts_in_words({Severity(name): number for name, number in run.finding_counts}) or "no findings"
 
 
 @lru_cache(maxsize=200)

@@ -21,22 +21,22 @@ from app.runs.schemas import RunRead
 from app.runs.service import Selection
 
 FINDINGS = 50  # of one page, as the API has it
-ACCEPTED = 200  # listed on the first page
 
 
 def run(session: Session, visit: Visit, run_id: UUID, *, first: int, severity: Severity | None, search: str) -> Context:
     project = visit.project
     summary = runs.read_summary(session, project, run_id)
-    found = runs.select_open(session, project, run_id, severity=severity, search=search, first=first, limit=FINDINGS)
-    accepted = runs.select_accepted(session, project, run_id, limit=ACCEPTED)
-    part = _part_of_report(session, visit, summary, [*found.positions, *accepted.positions])
+    found = runs.select_findings(
+        session, project, run_id, severity=severity, search=search, first=first, limit=FINDINGS
+    )
+    part = _part_of_report(session, visit, summary, found.positions)
     counts = _by_severity(summary)
     places = deployments.places_of_revisions(session, project.id)
     return {
         **of(visit),
         **_filter(found, first, severity, search),
         "detail": summary,
-        "run": view_of_part(part, counts, accepted.total, places),
+        "run": view_of_part(part, counts, found.accepted_total, places),
         "waived": waivers.waivers_of(session, project.id, {each.fingerprint for each in part.open_findings}),
     }
 
@@ -48,8 +48,8 @@ def _by_severity(run: RunRead) -> Mapping[Severity, int]:
 def _filter(found: Selection, first: int, severity: Severity | None, search: str) -> dict[str, Any]:
     return {
         "first": first,
-        "shown": len(found.positions),
-        "selected": found.total,
+        "shown": found.shown,
+        "selected": found.open_total,
         "per_page": FINDINGS,
         "severity": severity,
         "search": search,

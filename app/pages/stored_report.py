@@ -17,7 +17,7 @@ from app.gate.report.model import GraphEntry, Report, StepEntry
 from app.gate.reporters.html.view import shown_revisions
 
 
-class StepHead(msgspec.Struct):
+class StepHead(msgspec.Struct, gc=False):
     """What tells whether a step is shown."""
 
     revision: str
@@ -27,7 +27,7 @@ class StepHead(msgspec.Struct):
 NONE = msgspec.Raw(b"[]")
 
 
-class RevisionParts(msgspec.Struct):
+class RevisionParts(msgspec.Struct, gc=False):
     """What a picture of the history needs: neither digests nor the definitions of what was replaced."""
 
     revision: msgspec.Raw

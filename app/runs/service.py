@@ -9,7 +9,21 @@ from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, Field, TypeAdapter
-from sqlalchemy import ColumnElement, Label, Row, Select, Text, bindparam, case, cast, func, inspect, or_, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Label,
+    Row,
+    Select,
+    Text,
+    bindparam,
+    case,
+    cast,
+    func,
+    inspect,
+    or_,
+    tuple_,
+    union_all,
+)
 from sqlalchemy import select as sql_select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlmodel import Session, SQLModel, col, select
@@ -25,6 +39,7 @@ from app.runs.schemas import CheckRead, Counts, FindingRead, RunDetail, RunRead
 KEY = tuple_(Run.received_at, Run.id)
 POSITION: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=INTEGER_MAX)])
 FINDINGS_OF_A_RUN = 50  # included in the answer for the run
+ACCEPTED_OF_A_PAGE = 200
 
 
 def columns_for(answer: type[BaseModel], model: type[SQLModel]) -> Select[Any]:
@@ -47,6 +62,7 @@ def as_json(rows: Select[Any], name: str) -> Label[Any]:
 # Built once, since that takes longer than running them.
 SUMMARIES = columns_for(RunRead, Run)
 IS_RUN = (col(Run.project_id) == bindparam("project_id")) & (col(Run.id) == bindparam("run_id"))
+SUMMARY = SUMMARIES.where(IS_RUN)
 CHECKS = columns_for(CheckRead, RunCheck).add_columns(col(RunCheck.position)).where(is_of_run(RunCheck))
 FINDINGS = (
     columns_for(FindingRead, RunFinding)
@@ -56,11 +72,13 @@ FINDINGS = (
     .limit(bindparam("at_most"))
 )
 # All in one statement, since each is another journey to the database and back.
-DETAILS = SUMMARIES.where(IS_RUN).add_columns(as_json(CHECKS, "checks"), as_json(FINDINGS, "findings"))
+DETAILS = SUMMARY.add_columns(as_json(CHECKS, "checks"), as_json(FINDINGS, "findings"))
 WORDS = func.concat_ws(
     " ", *(col(getattr(RunFinding, name)) for name in ("check", "object", "revision", "path", "message"))
 )
-POSITIONS = sql_select(col(RunFinding.position), func.count().over().label("total")).where(is_of_run(RunFinding))
+POSITIONS = sql_select(
+    col(RunFinding.position), func.count().over().label("total"), col(RunFinding.allowed).is_not(None).label("accepted")
+).where(is_of_run(RunFinding))
 OPEN_POSITIONS = (
     POSITIONS.where(
         col(RunFinding.allowed).is_(None),
@@ -72,8 +90,9 @@ OPEN_POSITIONS = (
     .limit(bindparam("at_most"))
 )
 ACCEPTED_POSITIONS = (
-    POSITIONS.where(col(RunFinding.allowed).is_not(None)).order_by(col(RunFinding.position)).limit(bindparam("at_most"))
+    POSITIONS.where(col(RunFinding.allowed).is_not(None)).order_by(col(RunFinding.position)).limit(ACCEPTED_OF_A_PAGE)
 )
+SELECTED = union_all(*(sql_select(each.subquery()) for each in (OPEN_POSITIONS, ACCEPTED_POSITIONS)))
 # Where older code stored the report, its text comes from PostgreSQL, with the order of its keys lost.
 REPORT = (
     select(Report.content, case((col(Report.content).is_(None), cast(Run.report, Text))))
@@ -133,35 +152,30 @@ def read_run(session: Session, project: Project, run_id: UUID) -> RunDetail:
 
 def read_summary(session: Session, project: Project, run_id: UUID) -> RunRead:
     """The run without its checks and findings. Raises RunNotFound."""
-    run = find_summary(session, SUMMARIES.where(IS_RUN), {"project_id": project.id, "run_id": run_id})
+    run = find_summary(session, SUMMARY, {"project_id": project.id, "run_id": run_id})
     if run is None:
         raise RunNotFound(run_id)
     return run
 
 
 class Selection(NamedTuple):
-    """Some of the findings of a run."""
+    """A page of the findings of a run: the open ones that were asked for, and the first accepted ones."""
 
     positions: list[int]  # in the report
-    total: int  # of all that were asked for, from which these are
+    open_total: int  # of all that were asked for
+    accepted_total: int
+    shown: int  # of the open ones, on this page
 
 
-def select_open(
+def select_findings(
     session: Session, project: Project, run_id: UUID, *, severity: Severity | None, search: str, first: int, limit: int
 ) -> Selection:
-    """A page of those not accepted, the most severe first. `search`: in the check, object, place or message."""
+    """The most severe of the open ones come first. `search`: in the check, object, place or message."""
     values = {"project_id": project.id, "run_id": run_id, "severity": severity, "search": search}
-    return _selection(session.execute(OPEN_POSITIONS, {**values, "first": first, "at_most": limit}).all())
-
-
-def select_accepted(session: Session, project: Project, run_id: UUID, *, limit: int) -> Selection:
-    """The first ones."""
-    values = {"project_id": project.id, "run_id": run_id, "at_most": limit}
-    return _selection(session.execute(ACCEPTED_POSITIONS, values).all())
-
-
-def _selection(rows: Sequence[Row[Any]]) -> Selection:
-    return Selection([row.position for row in rows], rows[0].total if rows else 0)
+    rows = session.execute(SELECTED, {**values, "first": first, "at_most": limit}).all()
+    open_ones, accepted = ([row for row in rows if row.accepted is which] for which in (False, True))
+    totals = [found[0].total if found else 0 for found in (open_ones, accepted)]
+    return Selection(sorted(row.position for row in rows), totals[0], totals[1], len(open_ones))
 
 
 def findings_at(session: Session, project: Project, run_id: UUID, positions: Sequence[int]) -> list[FindingRead]:

@@ -13,6 +13,7 @@ profile   what the processor time of the gate goes to, by process and by kind of
 hazards   what the gate and the linters of the package index say of the labelled migrations (see hazards.py)
 peers     what the gate and other linters say of migrations that others have labelled (see peers.py): only with --corpus
 service   the record under load, beside the least application that reads a row (see service.py)
+pages     the pages of the record, beside the API's answers with the same data (see pages.py): only if asked for
 
 docs/benchmarks.md is written from what was measured. This is a benchmark and no test: it fails only if a program that
 it measures does.
@@ -29,12 +30,13 @@ from math import log
 from pathlib import Path
 
 from app.gate.server.throwaway import Server, throwaway_server
-from tests.bench import branch, hazards, peers, profiling, running, service
+from tests.bench import branch, hazards, pages, peers, profiling, running, service
 from tests.bench.history import write_history
 from tests.bench.memory import Peak, run_watched
 from tests.bench.overproof import UPGRADE, clean_environment, overproof, time_command
 from tests.bench.page import (
     HAZARDS,
+    PAGES,
     PROFILE,
     RUNNING,
     SERVICE,
@@ -132,9 +134,11 @@ def weigh(project: Path, server: Server) -> Peak:
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tox -e bench --", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short histories, one round, nothing written")
-    parts = ["compare", "scaling", "memory", "base", "running", "hazards", "service", "peers", "profile"]
+    parts = ["compare", "scaling", "memory", "base", "running", "hazards", "service", "pages", "peers", "profile"]
     parser.add_argument(
-        "--part", choices=parts, help="one part only, nothing written (but for peers, profile, running and service)"
+        "--part",
+        choices=parts,
+        help="one part only; peers, profile, running, service and pages are written to their pages",
     )
     parser.add_argument("--corpus", type=Path, help="a checkout of MigrationPilot's repository, for the part peers")
     parser.add_argument("--rounds", type=int, default=5, help="of the parts on histories (default: 5)")
@@ -160,6 +164,8 @@ def write_part(asked: argparse.Namespace, server: Server, folder: Path) -> None:
         print(text)
         if not asked.quick:
             write_section(RUNNING, text)
+    elif asked.part == "pages":
+        write_section(PAGES, pages.measure(server))
     else:
         write_section(SERVICE, service.measure(server))
 
@@ -174,7 +180,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="overproof-bench-") as folder,
         throwaway_server(asked.database_url) as server,
     ):
-        if asked.part in ("peers", "profile", "running", "service"):
+        if asked.part in ("peers", "profile", "running", "service", "pages"):
             write_part(asked, server, Path(folder))
             return
         projects = {}

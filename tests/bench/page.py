@@ -18,6 +18,7 @@ HAZARDS = "Hazards"  # the section of hazards.py
 PROFILE = "What the time goes to"  # the section of profiling.py
 SERVICE = "The record"  # the section of service.py
 RUNNING = "The running code"  # the section of running.py
+PAGES = "Its pages"  # the section of pages.py
 
 INTRODUCTION = """\
 # Benchmarks
@@ -117,7 +118,7 @@ def write_page(figures: Figures, command: str) -> None:
         postgres=figures.postgres,
         versions=describe_versions("alembic", "SQLAlchemy", "pytest", "pytest-alembic"),
     )
-    kept = [section for title in (RUNNING, PROFILE, HAZARDS) if (section := _find_section(title))]
+    kept = [section for title in (RUNNING, PROFILE, HAZARDS, SERVICE, PAGES) if (section := _find_section(title))]
     PAGE.write_text("\n".join([introduction, figures.text(), *kept]))
 
 

@@ -50,7 +50,7 @@ def nodes_of(graph: GraphEntry, places: Mapping[str, Sequence[str]]) -> list[Nod
     shown = known if len(revisions) <= SHOWN_WHOLE else _eventful(graph, places)
     nodes: list[Node] = []
     for each in revisions:
-        parents = tuple(dict.fromkeys(parent for parent in each.down_revisions if parent in known))
+        parents = tuple(dict.fromkeys(filter(known.__contains__, each.down_revisions)))
         if each.revision in shown:
             nodes.append(_node(each, parents, graph, places))
         elif nodes and nodes[-1].folded and nodes[-1].parents == (each.revision,):

@@ -29,6 +29,7 @@ def environment(*loaders: BaseLoader) -> Environment:
     made = Environment(
         loader=ChoiceLoader([*loaders, PackageLoader("app.gate.reporters.html")]),
         autoescape=True,
+        auto_reload=False,  # a template belongs to the code that is running
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -69,7 +70,10 @@ def _sheet(name: str) -> str:
 
 def prose(text: str) -> Markup:
     """One line, in which our own `code` is code."""
-    parts = re.split(r"`([^`]+)`", cut(one_line(text), PROSE_LENGTH))
+    words = cut(one_line(text), PROSE_LENGTH)
+    if "`" not in words:
+        return escape(words)
+    parts = re.split(r"`([^`]+)`", words)
     return Markup("").join(
         Markup("<code>%s</code>") % part if at % 2 else escape(part) for at, part in enumerate(parts)
     )

@@ -77,7 +77,7 @@ class RunView:
 
     @property
     def totals(self) -> str:
-        return totals_of(self.open_counts)
+        return counts_in_words(self.open_counts)
 
     @property
     def header(self) -> list[tuple[str, str]]:
@@ -97,6 +97,11 @@ class RunView:
     @property
     def skipped(self) -> list[CheckEntry]:
         return [each for each in self.report.checks if each.outcome is Outcome.SKIPPED]
+
+
+def counts_in_words(counts: Mapping[Severity, int]) -> str:
+    """ "2 errors and 1 notice"; empty if there are none."""
+    return totals_of(counts)
 
 
 def run_view(report: Report, places: Mapping[str, Sequence[str]] | None = None) -> RunView:
