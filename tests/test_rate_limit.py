@@ -26,7 +26,7 @@ class Client:
 
     def __init__(self, **limits: int) -> None:
         self.clock = Clock()
-        given = {"of_token": 0, "of_address": 0, "sign_ins": 0} | limits
+        given: dict[str, Any] = {"of_token": 0, "of_address": 0, "sign_ins": 0} | limits
         self.app = RateLimit(self.answer, cookie="session", clock=self.clock, **given)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
