@@ -718,3 +718,17 @@ def test_a_null_that_an_update_computes_is_not_called_one_of_the_older_schema():
     [finding] = examine(of(over_rows([], replace(broken, table="public.orders"))))
 
     assert finding.message.startswith("a1 fails where its UPDATE makes orders.total NULL: null value")
+
+
+def test_equal_rows_that_an_insert_makes_are_not_called_those_of_the_older_schema():
+    broken = failure(
+        'duplicate key value violates unique constraint "uq"',
+        sqlstate="23505",
+        sql="INSERT INTO orders (note) SELECT o.note FROM orders o JOIN lines l ON l.id = o.id",
+        table="public.orders",
+        constraint="uq",
+    )
+
+    [finding] = examine(of(over_rows([], broken)))
+
+    assert finding.message.startswith("a1 fails where its INSERT puts equal rows into orders: duplicate key")

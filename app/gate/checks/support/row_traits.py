@@ -21,9 +21,13 @@ def trouble(trip: RoundTrip, failure: Failure, place: Place, rows_of: str) -> st
         return f"it leaves the new {place.name} NULL"
     if failure.sqlstate == sqlstates.NOT_NULL_VIOLATION and place.column and _UPDATES.match(failure.sql or ""):
         return f"its UPDATE makes {place.name} NULL"
+    is_of_older_key = failure.sqlstate == sqlstates.UNIQUE_VIOLATION and violated_rule(trip, failure) is None
+    if is_of_older_key and place.table and _INSERTS.match(failure.sql or ""):
+        return f"its INSERT puts equal rows into {shorten(place.table)}"
     return f"{_trait(trip, failure, place, rows_of)}, which the older schema allows"
 
 
+_INSERTS = re.compile(r"\s*(?:WITH\b.*?)?\bINSERT\b", re.IGNORECASE | re.DOTALL)
 _UPDATES = re.compile(r"\s*UPDATE\b", re.IGNORECASE)
 
 
