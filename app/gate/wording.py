@@ -59,7 +59,9 @@ def readable_number(number: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`0.5 s`, `42 s`, `7 min`, `3 h`, `2 days`."""
+    """`3.2 ms`, `500 ms`, `1.4 s`, `42 s`, `7 min`, `3 h`, `2 days`."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.{1 if seconds < 0.01 else 0}f} ms"
     for limit, size, unit in ((10, 1, "s"), (120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
         if seconds < limit:
             return f"{seconds / size:.{1 if limit == 10 else 0}f} {unit}".replace(".0 ", " ")

@@ -465,7 +465,7 @@ def test_a_role_that_reads_all_data_is_enough_also_for_locks(live, role, proved,
         locked, printed = preflight(role, proved, "--lock-age", "0.05")
 
     assert (status, locked, codes(printed)) == (0, 1, ["lock-held"])
-    assert "for more than 0.1 s (since when is not visible to this role)" in printed["reasons"][0]["sentence"]
+    assert "for more than 50 ms (since when is not visible to this role)" in printed["reasons"][0]["sentence"]
 
 
 def test_a_role_that_may_not_see_locks_cannot_say(live, role, proved, preflight):

@@ -12,7 +12,8 @@ from app.gate.report.model import AssumptionEntry, Excerpt, GraphEntry, Report, 
 from app.gate.report.verdict import Severity, Verdict
 from app.gate.reporters.escaping import UNSEEN, one_line
 from app.gate.reporters.html import render
-from app.gate.reporters.html.page import duration, moment, prose
+from app.gate.reporters.html.page import moment, prose
+from app.gate.wording import duration
 from tests.gate.reporters.samples import ATTACKS, finding, report
 from tests.gate.reporters.strategies import reports
 from tests.html_page import Page
@@ -182,11 +183,11 @@ def test_names_and_statements_of_megabytes_are_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ms", "words"),
-    [(3.21, "3.2 ms"), (999, "999 ms"), (1000, "1.0 s"), (59_949, "59.9 s"), (125_000, "2 min 5 s")],
+    ("seconds", "words"),
+    [(0.00321, "3.2 ms"), (0.999, "999 ms"), (0.9999, "1 s"), (1.44, "1.4 s"), (59.9, "60 s"), (125, "2 min")],
 )
-def test_durations(ms: float, words: str) -> None:
-    assert duration(ms) == words
+def test_durations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
 
 
 def test_a_time_is_shown_in_utc_with_the_exact_one_for_programs() -> None:

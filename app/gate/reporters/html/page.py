@@ -16,7 +16,7 @@ from app.gate.report.model import FindingEntry
 from app.gate.reporters._paragraphs import runs_of, without_indent
 from app.gate.reporters.escaping import one_line, shortened, visible
 from app.gate.reporters.html.timeline import SQL_WORDS
-from app.gate.wording import counted, readable_number
+from app.gate.wording import counted, duration, readable_number
 from app.help import plain
 
 BLOCK_LINES, BLOCK_COLUMNS, BLOCK_LENGTH = 80, 1_000, 10_000
@@ -44,7 +44,7 @@ def environment(*loaders: BaseLoader) -> Environment:
         "line": line,
         "excerpt": excerpt,
         "lock_mode": lock_mode,
-        "duration": duration,
+        "duration": lambda ms: duration(ms / 1000),
         "moment": moment,
         "counted": counted,
         "quantity": readable_number,
@@ -149,16 +149,6 @@ def excerpt(finding: FindingEntry) -> Markup:
 def lock_mode(name: str) -> str:
     """ "ACCESS EXCLUSIVE" for "AccessExclusiveLock"."""
     return SQL_WORDS.get(name, line(name))
-
-
-def duration(ms: float) -> str:
-    """ "3.2 ms", "1.4 s" or "2 min 5 s"."""
-    if ms < 1000:
-        return f"{ms:.1f} ms" if ms < 10 else f"{ms:.0f} ms"
-    if ms < 60_000:
-        return f"{ms / 1000:.1f} s"
-    minutes, seconds = divmod(round(ms / 1000), 60)
-    return f"{minutes} min {seconds} s"
 
 
 def moment(when: datetime) -> Markup:
