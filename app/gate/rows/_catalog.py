@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.gate.postgres import sqlstates
 from app.gate.postgres.prepared import WITH_SEQSCANS, WITHOUT_SEQSCANS
 from app.gate.postgres.quoting import identifier, literal
-from app.gate.rows.connection import Ask, QueryRefused
+from app.gate.rows.connection import Ask
 
 
 @dataclass(frozen=True)
@@ -170,15 +169,12 @@ def read_catalog(ask: Ask, names: Iterable[str], *, is_whole: bool = True) -> Ca
     settings = {_WANTED: json.dumps(wanted), _IS_WHOLE: str(is_whole)}
     values = ", ".join(f"set_config({literal(name)}, {literal(value)}, true)" for name, value in settings.items())
     set_wanted = f"SELECT concat({values})"
-    try:
-        answer = ask(f"EXECUTE {_PREPARED}", set_wanted)
-    except QueryRefused as refused:
-        if refused.failure.sqlstate != sqlstates.INVALID_SQL_STATEMENT_NAME:
-            raise
+    # EXECUTE is not tried first: asyncpg keeps what its result is said to be, which is nothing until it is prepared.
+    if ask(_IS_PREPARED) == "false":
         # Planned for a large schema: see `prepared`.
-        prepare = [f"PREPARE {_PREPARED} AS {_CATALOG}", WITHOUT_SEQSCANS]
-        answer = ask(f"EXECUTE {_PREPARED}", set_wanted, *prepare)
+        ask(f"EXECUTE {_PREPARED}", f"PREPARE {_PREPARED} AS {_CATALOG}", set_wanted, WITHOUT_SEQSCANS)
         ask(WITH_SEQSCANS)
+    answer = ask(f"EXECUTE {_PREPARED}", set_wanted)
     return _catalog(json.loads(answer))
 
 
@@ -237,6 +233,9 @@ def _tuple(row: Mapping[str, Any]) -> tuple[str, ...]:
 # Planning the query takes three times as long as running it, so it is planned once in a session. Its arguments are
 # settings.
 _PREPARED = "overproof_rows"
+_IS_PREPARED = (
+    f"SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_statements AS p WHERE p.name = {literal(_PREPARED)})::text"
+)
 _WANTED = "overproof.wanted"  # JSON: [["public", "orders"]]
 _IS_WHOLE = "overproof.is_whole"
 

@@ -70,7 +70,7 @@ CASES = [
         because="The trigger names its columns.",
     ),
     Case(
-        name="column renamed that the table s own trigger writes at each UPDATE",
+        name="column renamed that the table s trigger writes at each UPDATE",
         before=TOUCHED,
         upgrade="op.alter_column('steps', 'changed_at', new_column_name='updated_at')",
         downgrade="op.alter_column('steps', 'updated_at', new_column_name='changed_at')",
@@ -107,7 +107,7 @@ CASES = [
         because="An aggregate gives one row.",
     ),
     Case(
-        name="rows joined by a name that may be there twice into a new table with a key",
+        name="rows joined by a name that may be there twice into a new table",
         before=TOPICS,
         upgrade=sql(
             "CREATE TABLE pairs (event_id int PRIMARY KEY, topic_id int)",
@@ -172,5 +172,94 @@ CASES = [
         ),
         expected={"breaking-change", "data-loss"},
         because="Those that had a document keep it, and lose the number.",
+    ),
+    # Code in the database that sees what is changed, and minds none of it.
+    Case(
+        name="trigger whose function takes the whole row of a wider table",
+        before=sql(
+            "CREATE TABLE steps (id serial PRIMARY KEY, title text)",
+            "CREATE TABLE log (step jsonb)",
+            "CREATE FUNCTION log_it() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS"
+            " 'BEGIN INSERT INTO log (step) VALUES (to_jsonb(NEW)); RETURN NEW; END'",
+            "CREATE TRIGGER log_it AFTER INSERT OR UPDATE ON steps FOR EACH ROW EXECUTE FUNCTION log_it()",
+        ),
+        upgrade="op.add_column('steps', sa.Column('note', sa.Text))",
+        downgrade="op.drop_column('steps', 'note')",
+        because="A document has room for one more value.",
+    ),
+    Case(
+        name="function of a trigger replaced by one that names its columns",
+        before=LOGGED,
+        upgrade=sql(
+            "CREATE OR REPLACE FUNCTION log_it() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS"
+            " 'BEGIN INSERT INTO log (at, step_id) VALUES (now(), NEW.id); RETURN NEW; END'",
+        ),
+        downgrade=sql(
+            "CREATE OR REPLACE FUNCTION log_it() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS"
+            " 'BEGIN INSERT INTO log (step_id, at) VALUES (NEW.id, now()); RETURN NEW; END'",
+        ),
+        expected={"breaking-change"},
+        notices={"breaking-change"},
+        because="It is replaced in its place, and the triggers keep it.",
+    ),
+    Case(
+        name="trigger of a new table that is filled at once",
+        before=LOGGED,
+        upgrade=sql(
+            "CREATE TABLE parts (id serial PRIMARY KEY, title text)",
+            "CREATE TRIGGER log_it AFTER INSERT ON parts FOR EACH ROW EXECUTE FUNCTION log_it()",
+            "INSERT INTO parts (title) SELECT title FROM steps",
+        ),
+        downgrade="op.drop_table('parts')",
+        because="The table is new, and the trigger writes into one that is there.",
+    ),
+    Case(
+        name="column that another table s trigger does not write gets longer",
+        before=body(LOGGED, sql("ALTER TABLE log ADD who varchar(20)")),
+        upgrade="op.alter_column('log', 'who', type_=sa.String(40))",
+        downgrade="op.alter_column('log', 'who', type_=sa.String(20))",
+        because="Only the catalog changes.",
+    ),
+    Case(
+        name="default of a table that calls a function of one more table",
+        before=sql(
+            "CREATE TABLE counters (n int)",
+            "CREATE FUNCTION next_number() RETURNS bigint LANGUAGE plpgsql SET search_path FROM CURRENT AS"
+            " 'BEGIN RETURN (SELECT count(*) FROM counters); END'",
+            "CREATE TABLE invoices (id serial PRIMARY KEY, number bigint NOT NULL DEFAULT next_number())",
+        ),
+        upgrade="op.add_column('counters', sa.Column('name', sa.Text))",
+        downgrade="op.drop_column('counters', 'name')",
+        because="The function counts rows, whatever is in them.",
+    ),
+    Case(
+        name="rows of a new table by a join with a key of one column",
+        before=body(TOPICS, sql("ALTER TABLE topics ADD CONSTRAINT uq_name UNIQUE (name)")),
+        upgrade=sql(
+            "CREATE TABLE event_topics (event_id int PRIMARY KEY, topic_id int NOT NULL)",
+            "INSERT INTO event_topics SELECT e.id, t.id FROM events e JOIN topics t ON t.name = e.topic",
+        ),
+        downgrade="op.drop_table('event_topics')",
+        because="A topic is there once, so an event comes once.",
+    ),
+    Case(
+        name="distinct rows into a new table with a key",
+        before=TOPICS,
+        upgrade=sql(
+            "CREATE TABLE names (name text PRIMARY KEY)",
+            "INSERT INTO names SELECT DISTINCT name FROM topics WHERE name IS NOT NULL",
+        ),
+        downgrade="op.drop_table('names')",
+        because="DISTINCT leaves each once, and NULL is left out.",
+    ),
+    Case(
+        name="rows into a new table that passes over what is there",
+        before=TOPICS,
+        upgrade=sql(
+            "CREATE TABLE names (name text PRIMARY KEY)",
+            "INSERT INTO names SELECT name FROM topics WHERE name IS NOT NULL ON CONFLICT DO NOTHING",
+        ),
+        downgrade="op.drop_table('names')",
+        because="A name that is there already is no error.",
     ),
 ]
