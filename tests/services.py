@@ -87,6 +87,7 @@ class Clients:
     stored: set[str] = field(default_factory=set)  # the IDs that were answered with 201
     failures: set[int] = field(default_factory=set)  # the statuses of other answers
     new: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    has_failed: threading.Event = field(default_factory=threading.Event)
     is_over: threading.Event = field(default_factory=threading.Event)
 
     def post_until_the_end(self) -> None:
@@ -101,11 +102,15 @@ class Clients:
                 self.new.release()
             else:
                 self.failures.add(status)
+                self.has_failed.set()
 
     def wait_for(self, number: int) -> None:
         """So many more that were answered with 201."""
         for _ in range(number):
             assert self.new.acquire(timeout=PATIENCE_S), f"no more reports are stored; other answers: {self.failures}"
+
+    def wait_for_failure(self) -> None:
+        assert self.has_failed.wait(PATIENCE_S), "all reports are stored"
 
 
 def stored_runs(database: Database) -> dict[str, int]:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -315,6 +316,16 @@ def get(url: str, secret: str = "") -> str:
         return str(answer.read().decode())
 
 
+def wait_for_listener(port: int) -> None:
+    """A worker says that its startup is complete just before it listens."""
+    deadline = time.monotonic() + 30
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < deadline, f"nothing listens on {port}"
+
+
 def end(process: subprocess.Popen[str]) -> str:
     process.send_signal(signal.SIGINT)
     return process.communicate(timeout=30)[0]
@@ -334,6 +345,7 @@ def test_it_serves_where_heroku_says_with_as_many_workers_and_logs_no_secret(
     process = start_serving(ROOT, PORT=str(port), WEB_CONCURRENCY="2")
 
     log = lines_until(process, "Application startup complete") + lines_until(process, "Application startup complete")
+    wait_for_listener(port)
     answer = get(f"http://127.0.0.1:{port}/api/v1/projects", secret)
     signed_in = [page_after_sign_in(f"http://127.0.0.1:{port}", secret) for _ in range(4)]
     log.append(end(process))
@@ -353,6 +365,7 @@ def test_embedded_it_needs_nothing_gives_out_the_first_token_and_keeps_what_it_i
 
     first = start_serving(tmp_path, "--embedded", **environment)
     lines = lines_until(first, "Uvicorn running")
+    wait_for_listener(port)
     (secret,) = re.findall(r"ovp_[\w-]{43}", "".join(lines))
     assert '"items":[]' in get(f"http://127.0.0.1:{port}/api/v1/projects", secret)
     end(first)

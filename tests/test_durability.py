@@ -65,6 +65,26 @@ def backend_of_the_service(database: Database) -> int:
         return int(cursor.fetchall()[0][0])
 
 
+def test_what_was_answered_201_survives_the_kill_of_postgresql(tmp_path: Path) -> None:
+    place = tmp_path / "serve"
+    with persistent_database(place) as database:
+        prepare(database)
+        with service_process(database.url("psycopg2")) as (_, url), posting(url) as clients:
+            clients.wait_for(20)
+            kill_postmaster(place / "data")
+            clients.wait_for_failure()
+
+    assert clients.failures == {503}
+    with persistent_database(place) as database:
+        findings_by_run = stored_runs(database)
+    assert clients.stored <= findings_by_run.keys()
+    assert set(findings_by_run.values()) == {20}
+
+
+def kill_postmaster(data: Path) -> None:
+    os.kill(int((data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+
+
 class Replicated:
     """A primary, and a standby that has each transaction before its client is told of the commit."""
 
@@ -101,7 +121,7 @@ class Replicated:
         )
 
     def kill_primary(self) -> None:
-        os.kill(int((self.primary_data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        kill_postmaster(self.primary_data)
 
     def promote_standby(self) -> None:
         execute(self.standby, "SELECT pg_promote()")

@@ -82,7 +82,7 @@ def test_a_number_of_rows_is_as_exact_as_it_is_known(number: int, expected: str)
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [
-        (0, "0 s"), (0.54, "0.5 s"), (9, "9 s"), (9.9, "9.9 s"), (10, "10 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"),
+        (0, "0.0 ms"), (0.0032, "3.2 ms"), (0.01, "10 ms"), (0.9994, "999 ms"), (0.9995, "1 s"), (9, "9 s"), (9.9, "9.9 s"), (10, "10 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"),
         (7200, "2 h"), (172_799, "48 h"), (172_800, "2 days"), (1_000_000, "12 days"),
     ],
 )  # fmt: skip
