@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from app.gate.postgres.quoting import literal, name_of
@@ -71,25 +71,30 @@ class Casts:
 def casts_of(table: CatalogTable, statements: Iterable[str]) -> Casts:
     texts: dict[str, Type] = {}
     documents: dict[str, tuple[str, str]] = {}
-    bound = {name for check in table.checks for name in check.columns}
-    bound |= {name for key in table.foreign_keys for name in key.columns}
-    free = {each.name: each for each in table.columns if not each.is_generated and each.name not in bound}
+    free = table.free_columns
     for sql in statements:
         text = _COMMENT.sub(" ", sql.replace("%%", "%"))
         if not _WRITES.match(text) or table.label not in re.findall(r"\w+", text):
             continue
-        for found in _OF_TEXT.finditer(text):
-            column, type_ = free.get(name_of(found["column"])), _TYPES.get(" ".join(found["type"].lower().split()))
-            if column is not None and type_ is not None and column.type.base.category == "S":
-                texts.setdefault(column.name, type_[0])
-        for found in _OF_JSON.finditer(text):
-            column, type_ = free.get(name_of(found["column"])), _TYPES.get(" ".join(found["type"].lower().split()))
-            if column is not None and type_ is not None and column.type.base.name in ("json", "jsonb"):
+        for column, type_, _, _ in _converted(_OF_TEXT, text, free):
+            if column.type.base.category == "S":
+                texts.setdefault(column.name, type_)
+        for column, _, example, found in _converted(_OF_JSON, text, free):
+            if column.type.base.name in ("json", "jsonb"):
                 path = re.findall(r"'([^']+)'", found["path"])
-                documents.setdefault(
-                    column.name, (_document(column, path, type_[1]), _document(column, path, "text-1"))
-                )
+                both = _document(column, path, example), _document(column, path, "text-1")
+                documents.setdefault(column.name, both)
     return Casts(texts, documents)
+
+
+def _converted(
+    pattern: re.Pattern[str], text: str, columns: Mapping[str, Column]
+) -> Iterator[tuple[Column, Type, object, re.Match[str]]]:
+    """Each cast of one of the columns: the column, the type, a value of it in JSON, and the place."""
+    for found in pattern.finditer(text):
+        column, known = columns.get(name_of(found["column"])), _TYPES.get(" ".join(found["type"].lower().split()))
+        if column is not None and known is not None:
+            yield column, *known, found
 
 
 def _document(column: Column, path: Iterable[str], value: object) -> str:

@@ -133,6 +133,13 @@ class CatalogTable:
                 return column
         raise KeyError(name)
 
+    @property
+    def free_columns(self) -> dict[str, Column]:
+        """By name, the columns whose value is free: not computed, and decided by no CHECK and no foreign key."""
+        bound = {name for check in self.checks for name in check.columns}
+        bound |= {name for key in self.foreign_keys for name in key.columns}
+        return {each.name: each for each in self.columns if not each.is_generated and each.name not in bound}
+
 
 @dataclass(frozen=True)
 class Catalog:

@@ -80,8 +80,8 @@ def _pairs(tables: Sequence[CatalogTable], sql: str) -> Iterator[tuple[CatalogTa
             one, other = _owner(some, found[1], found[2]), _owner(some, found[3], found[4])
             if one is None or other is None or one.oid == other.oid:
                 continue
-            column, another = one.get_column(name_of(found[2])), other.get_column(name_of(found[4]))
-            if _may_match(one, column) and _may_match(other, another) and _is_of_one_kind(column, another):
+            column, another = one.free_columns.get(name_of(found[2])), other.free_columns.get(name_of(found[4]))
+            if column is not None and another is not None and _is_of_one_kind(column, another):
                 yield one, column.name, other, another.name
 
 
@@ -107,13 +107,6 @@ def _owner(named: Mapping[str, CatalogTable], qualifier: str | None, column: str
         if known in (None, alias) and any(each.name == name for each in table.columns)
     }
     return next(iter(owners.values())) if len(owners) == 1 else None
-
-
-def _may_match(table: CatalogTable, column: Column) -> bool:
-    """Whether its value is free: not computed, and decided by no CHECK and no foreign key."""
-    bound = {name for check in table.checks for name in check.columns}
-    bound |= {name for key in table.foreign_keys for name in key.columns}
-    return not column.is_generated and column.name not in bound
 
 
 def _is_of_one_kind(column: Column, other: Column) -> bool:

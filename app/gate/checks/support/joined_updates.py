@@ -5,22 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from app.gate.checks.support.sql_text import names_in, pieces
+from app.gate.checks.support.sql_text import names_in, names_with_neighbours, pieces
 from app.gate.postgres.quoting import name_of
 
 
 def requalified(sql: str, names: Iterable[str], qualifier: str) -> str:
     """The expression with another word, or none, in place of those names where they stand before a column's."""
     parts = list(pieces(sql))
-    solid = [at for at, piece in enumerate(parts) if piece[0].strip() and not piece["comment"]]
     texts = [piece[0] for piece in parts]
-    for order, at in enumerate(solid):
-        before = texts[solid[order - 1]] if order else ""
-        after = texts[solid[order + 1]] if order + 1 < len(solid) else ""
-        if parts[at]["name"] and name_of(parts[at][0]) in names and after == "." and before != ".":
+    for at, before, after in names_with_neighbours(parts):
+        if after is None or texts[after] != "." or (before is not None and texts[before] == "."):
+            continue  # it qualifies nothing
+        if name_of(parts[at][0]) in names:
             texts[at] = qualifier
             if not qualifier:
-                texts[solid[order + 1]] = ""
+                texts[after] = ""
     return "".join(texts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.gate.postgres.quoting import name_of
 
@@ -83,15 +83,22 @@ def names_in(sql: str) -> set[str]:
     return found
 
 
+def names_with_neighbours(parts: Sequence[re.Match[str]]) -> Iterator[tuple[int, int | None, int | None]]:
+    """The index of each name, and those of the pieces before and after it, blanks and comments apart."""
+    solid = [at for at, piece in enumerate(parts) if piece[0].strip() and not piece["comment"]]
+    for before, at, after in zip([None, *solid], solid, [*solid[1:], None], strict=False):
+        if parts[at]["name"]:
+            yield at, before, after
+
+
 def _replaced(sql: str, replacement: Callable[[str], str | None]) -> str:
     parts = list(pieces(sql))
-    solid = [at for at, piece in enumerate(parts) if piece[0].strip() and not piece["comment"]]
     texts = [piece[0] for piece in parts]
-    for order, at in enumerate(solid):
-        before = texts[solid[order - 1]] if order else ""
-        after = texts[solid[order + 1]] if order + 1 < len(solid) else ""
+    for at, before, after in names_with_neighbours(parts):
         # What follows :: is a type, what follows a dot belongs to what is before it, and ( makes it a function.
-        if parts[at]["name"] and before not in ("::", ".") and after not in ("(", "."):
+        follows = before is not None and texts[before] in ("::", ".")
+        leads = after is not None and texts[after] in ("(", ".")
+        if not follows and not leads:
             new = replacement(name_of(texts[at]))
             if new is not None:
                 texts[at] = new
