@@ -152,8 +152,10 @@ def _walk_next_to(
 def _may_be_cut(runner: TargetRunner, early: EarlyRuns | None) -> bool:
     """Whether a walk may be taken in several segments at the same time, and once more where they were in each other's
     way. What a history creates on a given server, as a role, stays there: it has to be known that there is none."""
-    if runner.must_run_serially or runner.server.is_embedded:
-        return not runner.must_run_serially
+    if runner.must_run_serially:
+        return False
+    if runner.server.is_embedded:
+        return True
     if early is None or early.offline_sql.exception() is not None:
         return False
     return early.offline_sql.result().stays_in_database
@@ -202,7 +204,7 @@ def _apply_base(runner: TargetRunner, plan: RecordingPlan, database: Database) -
         is_something_new = False
         engines: set[str] = set()
         while (session := process.next_session(runner.start_patience_s)) is not None:
-            check_database(session, database, runner.target)
+            check_database(session, database, process)
             refuse_several_engines(session, database, engines)
             client = DriverClient(session, runner, database)
             walk = begin_walk(index, client, runner.target.directory, plan)

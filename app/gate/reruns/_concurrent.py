@@ -86,7 +86,7 @@ class _TwoRuns:
 
     def _upgrade(self, me: int, process: Process) -> Failure | None:
         while (session := self._next_session(process)) is not None:
-            check_database(session, self._database, self._runner.target)
+            check_database(session, self._database, process)
             session.send("run_concurrently")
             try:
                 session.receive(self._runner.patience_s)

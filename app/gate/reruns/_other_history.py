@@ -109,7 +109,7 @@ class _Comparison:
         with runner.process(database, checkout=self.checkout) as process:
             try:
                 while (session := process.next_session(runner.patience_s)) is not None:
-                    check_database(session, database, runner.target)
+                    check_database(session, database, process)
                     table = session.handshake["version_table"]
                     tables.add((session.handshake["version_table_schema"] or "public", table))
                     session.request("run_whole")

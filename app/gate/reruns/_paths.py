@@ -132,7 +132,7 @@ def _make_step_by_step(walk: Walk, runner: TargetRunner) -> Snapshot | None:
     with runner.database() as database, runner.process(database) as process:
         try:
             while (session := process.next_session(runner.patience_s)) is not None:
-                check_database(session, database, runner.target)
+                check_database(session, database, process)
                 client = DriverClient(session, runner, database)
                 prepared = client.prepare()
                 if isinstance(prepared, Failure):

@@ -96,7 +96,7 @@ def _load_models(
 def _session_of_walk(index: int, process: Process, database: Database, runner: TargetRunner) -> DriverSession:
     """The call of Alembic by the base's code that the walk made. Raises CannotVerify and TimeoutError."""
     while (session := process.next_session(runner.start_patience_s)) is not None:
-        check_database(session, database, process.target)
+        check_database(session, database, process)
         if index == 0:
             return session
         session.request("skip")

@@ -277,21 +277,21 @@ def align_schema(before: Snapshot, now: Snapshot, database: Database, *, same_hi
     return align(before, now, ask, same_history=same_history)
 
 
-def check_database(session: DriverSession, database: Database, target: Target, asked_for: Sequence[str] = ()) -> None:
+def check_database(session: DriverSession, database: Database, process: Process) -> None:
     """Make sure that the command works on our database and on no other. Raises CannotVerify.
 
     The walk goes down as well as up, so this is what protects a database that is in use.
     """
     handshake = session.handshake
     if handshake["dialect"] != "postgresql":
-        advice = advise_on_database(None, target, asked_for)
+        advice = advise_on_database(None, process.target, process.asked_for())
         raise OtherDatabase(
             f"the command migrates a database of another system ({handshake['dialect']}): {advice.text}", advice.options
         )
     if handshake["as_sql"]:
         raise CannotVerify("the command only prints SQL (--sql): name the one that upgrades the database, after --")
     if handshake["database"] != database.name:
-        advice = advise_on_database(handshake["database"], target, asked_for)
+        advice = advise_on_database(handshake["database"], process.target, process.asked_for())
         raise OtherDatabase(
             f"the command connected to the database {handshake['database']!r} and not to the throwaway one, so nothing was run:"
             f" {advice.text}",
@@ -307,9 +307,9 @@ def session_of_walk(
         session = process.next_session()
         if session is None:
             return None
-        check_database(session, database, process.target)
+        check_database(session, database, process)
         session.request(earlier)
     session = process.next_session()
     if session is not None:
-        check_database(session, database, process.target)
+        check_database(session, database, process)
     return session

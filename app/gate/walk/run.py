@@ -118,7 +118,7 @@ class CommandRun:
             raise CannotVerify(self._why_it_was_ended(is_first)) from None
         if session is None:
             return None
-        check_database(session, self._database, self._process.target, self._process.asked_for())
+        check_database(session, self._database, self._process)
         refuse_several_engines(session, self._database, self._engines)
         return DriverClient(session, self._runner, self._database)
 

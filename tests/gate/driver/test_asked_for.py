@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from app.gate.errors import CannotVerify
+from app.gate.recorder import record
+from app.gate.server.throwaway import Server
 from app.gate.target.target import DRIVER
+from tests.gate.history.test_git_base import git
+from tests.gate.projects import ENV, script, target, write_project
 
 pytestmark = pytest.mark.processes
 
@@ -60,3 +65,16 @@ def test_a_file_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-c", READS.replace('os.environ.get("PATH") and', "")], env=environment, check=True, timeout=60
     )
+
+
+@pytest.mark.parametrize("base", [None, "main"])
+def test_the_line_names_it_with_a_base_and_without(base: str | None, tmp_path: Path, server: Server) -> None:
+    env = ENV.replace('os.environ["DATABASE_URL"]', 'os.environ.get("SHOP_DB_URL", "sqlite://")')
+    project = write_project(tmp_path, {"a1": script("a1", None)}, env=env)
+    git(project, "init", "-q", "-b", "main")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "base")
+    (project / "migrations" / "versions" / "b2.py").write_text(script("b2", "a1"))
+
+    with pytest.raises(CannotVerify, match=r"another system \(sqlite\): it looked for SHOP_DB_URL in its"):
+        record(target(project), server, base_ref=base)
