@@ -12,8 +12,12 @@ def listed(items: Sequence[str], limit: int = 3) -> str:
     return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]])) if items else ""
 
 
-def bulleted(items: Iterable[str]) -> str:
-    return "\n".join(f"- {item}" for item in items)
+def bulleted(items: Iterable[str], limit: int | None = None) -> str:
+    """A line each; of more than `limit`, the first ones, and how many more there are."""
+    lines = list(items)
+    if limit is not None and len(lines) > limit:
+        lines = [*lines[:limit], f"and {len(lines) - limit} more"]
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def counted(number: int, singular: str) -> str:

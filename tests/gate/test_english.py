@@ -88,3 +88,9 @@ def test_a_number_of_rows_is_as_exact_as_it_is_known(number: int, expected: str)
 )  # fmt: skip
 def test_a_duration_has_its_unit(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected
+
+
+def test_a_long_list_of_lines_says_how_many_more_there_are() -> None:
+    assert bulleted(["a", "b"]) == bulleted(["a", "b"], 2) == "- a\n- b"
+    assert bulleted(iter(["a", "b", "c"]), 2) == "- a\n- b\n- and 1 more"
+    assert bulleted([], 2) == ""

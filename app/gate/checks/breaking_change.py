@@ -185,10 +185,7 @@ def _summary(table: str | None, breaks: Sequence[Break]) -> str:
 
 
 def _list(breaks: Sequence[Break]) -> str:
-    lines = [each.words for each in breaks]
-    if len(lines) > _LONGEST_LIST:
-        lines = [*lines[:_LONGEST_LIST], f"and {len(lines) - _LONGEST_LIST} more"]
-    return bulleted(lines)
+    return bulleted((each.words for each in breaks), _LONGEST_LIST)
 
 
 def _outcome(change: Change) -> str:

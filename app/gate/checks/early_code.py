@@ -44,14 +44,11 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if not refused:
         return
     models = list(dict.fromkeys(each.model or shorten(each.table) for each in refused))
-    lines = [f"{each.failure.message}: {shown(each)}" for each in refused[:_LONGEST_LIST]]
-    if len(refused) > _LONGEST_LIST:
-        lines.append(f"and {len(refused) - _LONGEST_LIST} more")
     yield Finding(
         f"Code of this branch fails on the schema before it, for {listed(models)}: {refused[0].failure.message}.",
         "code of the branch on the schema before it",
         revision=next(trip.revision for trip in recording.trips if trip.up is not None and trip.up.failure is None),
-        detail=bulleted(lines),
+        detail=bulleted((f"{each.failure.message}: {shown(each)}" for each in refused), _LONGEST_LIST),
         help="Upgrade the database before this code is started, or add what it needs in a release of its own before it.",
     )
 

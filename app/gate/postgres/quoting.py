@@ -65,6 +65,10 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+# A pattern for an identifier in SQL, as PostgreSQL reads it: quoted, or not beginning with a digit.
+IDENTIFIER = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
+
+
 def name_of(identifier: str) -> str:
     """The name that an identifier in SQL stands for: `Order` for `"Order"`, and `orders` for `Orders`."""
     return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier.lower()

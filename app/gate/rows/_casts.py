@@ -9,17 +9,16 @@ from dataclasses import dataclass
 
 from app.gate.postgres.quoting import literal, name_of
 from app.gate.rows._catalog import CatalogTable, Column, Type
+from app.gate.rows._statement_text import NAME, without_comments
 
 _WRITES = re.compile(r"\s*(?:UPDATE|INSERT|DELETE|MERGE|WITH|SELECT|DO)\b", re.IGNORECASE)
-_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
-_NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_]\w*)'
 _TYPE = r"(?P<type>double\s+precision|timestamp\s+with\s+time\s+zone|[A-Za-z_]\w*)"
 # A text as it is, or within functions that change little of it: nullif(trim(code), '').
 _OF_TEXT = re.compile(
-    rf"(?:{_NAME}\s*\.\s*)?(?P<column>{_NAME})\s*(?:\)\s*|,\s*'[^']*'\s*\)\s*)*(?:::\s*|\bAS\s+){_TYPE}", re.IGNORECASE
+    rf"(?:{NAME}\s*\.\s*)?(?P<column>{NAME})\s*(?:\)\s*|,\s*'[^']*'\s*\)\s*)*(?:::\s*|\bAS\s+){_TYPE}", re.IGNORECASE
 )
 _OF_JSON = re.compile(
-    rf"(?:{_NAME}\s*\.\s*)?(?P<column>{_NAME})\s*(?P<path>(?:->>?\s*'[^']+'\s*)+)\)*\s*(?:::\s*|\bAS\s+){_TYPE}",
+    rf"(?:{NAME}\s*\.\s*)?(?P<column>{NAME})\s*(?P<path>(?:->>?\s*'[^']+'\s*)+)\)*\s*(?:::\s*|\bAS\s+){_TYPE}",
     re.IGNORECASE,
 )
 
@@ -73,7 +72,7 @@ def casts_of(table: CatalogTable, statements: Iterable[str]) -> Casts:
     documents: dict[str, tuple[str, str]] = {}
     free = table.free_columns
     for sql in statements:
-        text = _COMMENT.sub(" ", sql.replace("%%", "%"))
+        text = without_comments(sql.replace("%%", "%"))
         if not _WRITES.match(text) or table.label not in re.findall(r"\w+", text):
             continue
         for column, type_, _, _ in _converted(_OF_TEXT, text, free):

@@ -12,27 +12,23 @@ from dataclasses import dataclass
 
 from app.gate.postgres.quoting import name_of
 from app.gate.rows._catalog import CatalogTable, Column
+from app.gate.rows._statement_text import NAME, without_texts
 
 _MOST = 3  # pairs of columns of one revision
 _NUMBER = 90  # of the first pair's rows
 
-_NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_]\w*)'
 _NO_ALIAS = (
     r"(?!(?:JOIN|LEFT|RIGHT|INNER|FULL|CROSS|NATURAL|ON|USING|WHERE|SET|GROUP|ORDER|LIMIT|RETURNING|AS|VALUES|SELECT|"
     r"UNION|HAVING|DEFAULT|OVERRIDING|LATERAL|WHEN|FOR|LOOP)\b)"
 )
 _WRITES = re.compile(r"\s*(?:UPDATE|INSERT|DELETE|MERGE|WITH|SELECT|DO|CREATE)\b", re.IGNORECASE)
 _TABLE = re.compile(
-    rf"\b(?:FROM|JOIN|UPDATE|USING|INTO)\s+(?:ONLY\s+|LATERAL\s+)?(?:({_NAME})\s*\.\s*)?({_NAME})"
-    rf"(?:\s+(?:AS\s+)?{_NO_ALIAS}({_NAME}))?"
-    rf"|,\s*(?:({_NAME})\s*\.\s*)?({_NAME})\s+(?:AS\s+)?{_NO_ALIAS}({_NAME})(?=\s*(?:,|WHERE\b|\Z))",
+    rf"\b(?:FROM|JOIN|UPDATE|USING|INTO)\s+(?:ONLY\s+|LATERAL\s+)?(?:({NAME})\s*\.\s*)?({NAME})"
+    rf"(?:\s+(?:AS\s+)?{_NO_ALIAS}({NAME}))?"
+    rf"|,\s*(?:({NAME})\s*\.\s*)?({NAME})\s+(?:AS\s+)?{_NO_ALIAS}({NAME})(?=\s*(?:,|WHERE\b|\Z))",
     re.IGNORECASE,
 )
-_EQUALITY = re.compile(
-    rf"(?:({_NAME})\s*\.\s*)?({_NAME})\s*=\s*(?:({_NAME})\s*\.\s*)?({_NAME})(?![\w(.\"])", re.IGNORECASE
-)
-_STRING = re.compile(r"'(?:[^']|'')*'")
-_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_EQUALITY = re.compile(rf"(?:({NAME})\s*\.\s*)?({NAME})\s*=\s*(?:({NAME})\s*\.\s*)?({NAME})(?![\w(.\"])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class Match:
 
 def read_tables(sql: str) -> set[tuple[str | None, str]]:
     """(schema or None, name) of the tables from which a statement that writes takes rows, judging by its text."""
-    text = _COMMENT.sub(" ", _STRING.sub("''", sql))
+    text = without_texts(sql)
     if not _WRITES.match(text):
         return set()
     named = list(_TABLE.finditer(text))
@@ -72,7 +68,7 @@ def matches_of(tables: Sequence[CatalogTable], statements: Iterable[str]) -> dic
 
 
 def _pairs(tables: Sequence[CatalogTable], sql: str) -> Iterator[tuple[CatalogTable, str, CatalogTable, str]]:
-    text = _COMMENT.sub(" ", _STRING.sub("''", sql.replace("%%", "%")))
+    text = without_texts(sql.replace("%%", "%"))
     if not _WRITES.match(text):
         return
     for some in _by_schema(tables, text):

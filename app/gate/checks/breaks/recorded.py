@@ -43,10 +43,7 @@ def _finding(upgrade: Upgrade, code: str, refused: Sequence[RefusedStatement]) -
 
 
 def _list(refused: Sequence[RefusedStatement]) -> str:
-    lines = [f"{failure_reason(each.failure)}: {_shortened(each.sql)}" for each in refused[:_SHOWN]]
-    if len(refused) > _SHOWN:
-        lines.append(f"and {len(refused) - _SHOWN} more")
-    return bulleted(lines)
+    return bulleted((f"{failure_reason(each.failure)}: {_shortened(each.sql)}" for each in refused), _SHOWN)
 
 
 def _shortened(sql: str) -> str:

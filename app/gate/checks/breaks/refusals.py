@@ -20,11 +20,11 @@ _CALLS = re.compile(rf"EXECUTE FUNCTION (?P<schema>{_NAME})\.(?P<name>{_NAME})\(
 _COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _TEXTS = re.compile(r"'(?:[^']|'')*'")
 # An error, also without a level: https://www.postgresql.org/docs/current/plpgsql-errors-and-messages.html
-_RAISES = re.compile(r"\bRAISE\b(?!\s+(?:DEBUG|LOG|INFO|NOTICE|WARNING)\b)", re.IGNORECASE)
-_AT_ONCE = re.compile(
-    r"\A\s*(?:DECLARE\b.*?)?BEGIN\s+RAISE\b(?!\s+(?:DEBUG|LOG|INFO|NOTICE|WARNING)\b)", re.IGNORECASE | re.DOTALL
-)
-_SKIPS_AT_ONCE = re.compile(r"\A\s*(?:DECLARE\b.*?)?BEGIN\s+RETURN\s+NULL\s*;", re.IGNORECASE | re.DOTALL)
+_ERROR = r"RAISE\b(?!\s+(?:DEBUG|LOG|INFO|NOTICE|WARNING)\b)"
+_BEGIN = r"\A\s*(?:DECLARE\b.*?)?BEGIN\s+"
+_RAISES = re.compile(rf"\b{_ERROR}", re.IGNORECASE)
+_RAISES_AT_ONCE = re.compile(_BEGIN + _ERROR, re.IGNORECASE | re.DOTALL)
+_SKIPS_AT_ONCE = re.compile(rf"{_BEGIN}RETURN\s+NULL\s*;", re.IGNORECASE | re.DOTALL)
 
 
 def new_trigger(upgrade: Upgrade, change: Change) -> Break | None:
@@ -39,10 +39,8 @@ def new_trigger(upgrade: Upgrade, change: Change) -> Break | None:
     body = _COMMENTS.sub(" ", _TEXTS.sub("''", str(_function_of(upgrade, text).get("body", ""))))
     if not writes or _takes_over(upgrade, change, text):
         return None
-    table, is_of_all = (
-        shorten(table_of(change.key)),
-        " WHEN (" not in text and " OF " not in (events["events"] if events else ""),
-    )
+    table = shorten(table_of(change.key))
+    is_of_all = " WHEN (" not in text and " OF " not in (events["events"] if events else "")
     if is_of_all and text.startswith("BEFORE") and " FOR EACH ROW" in text and _SKIPS_AT_ONCE.match(body):
         return Break(
             change,
@@ -51,7 +49,7 @@ def new_trigger(upgrade: Upgrade, change: Change) -> Break | None:
         )
     if not _RAISES.search(body):
         return None
-    if is_of_all and _AT_ONCE.match(body):
+    if is_of_all and _RAISES_AT_ONCE.match(body):
         words = f"{noun(change)} is new: it refuses each {listed(writes)} of older code on {table}"
         return Break(change, words, advice=_OBEY_FIRST)
     return Break(change, f"{noun(change)} is new: it may refuse what older code writes", Severity.NOTICE, _OBEY_FIRST)

@@ -12,17 +12,16 @@ from collections.abc import Iterator, Mapping
 from app.gate.checks.breaks.upgrade import Break, Upgrade
 from app.gate.checks.support.sql_text import clauses, in_parentheses, pieces, split_list
 from app.gate.checks.support.statements import without_comments
-from app.gate.postgres.quoting import name_of
+from app.gate.postgres.quoting import IDENTIFIER, name_of
 from app.gate.recording.model import Change, Key
 from app.gate.recording.names import shorten
 from app.gate.recording.running import ModelTable
 
 _READ_FIRST = "Let a release read the new value first, and write it in the next one."
-_NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
-_TABLE = rf"(?:ONLY\s+)?(?:(?P<schema>{_NAME})\s*\.\s*)?(?P<table>{_NAME})"
-_UPDATE = re.compile(rf"\s*UPDATE\s+{_TABLE}(?:\s+(?:AS\s+)?(?!SET\b){_NAME})?\s+(?=SET\b)", re.IGNORECASE)
+_TABLE = rf"(?:ONLY\s+)?(?:(?P<schema>{IDENTIFIER})\s*\.\s*)?(?P<table>{IDENTIFIER})"
+_UPDATE = re.compile(rf"\s*UPDATE\s+{_TABLE}(?:\s+(?:AS\s+)?(?!SET\b){IDENTIFIER})?\s+(?=SET\b)", re.IGNORECASE)
 _INSERT = re.compile(rf"\s*INSERT\s+INTO\s+{_TABLE}\s*(?=\()", re.IGNORECASE)
-_ASSIGNMENT = re.compile(rf"\s*(?P<column>{_NAME})\s*=\s*(?P<value>.+)\Z", re.DOTALL)
+_ASSIGNMENT = re.compile(rf"\s*(?P<column>{IDENTIFIER})\s*=\s*(?P<value>.+)\Z", re.DOTALL)
 _TEXT = r"'(?P<text>(?:[^']|'')*)'"
 _LITERAL = re.compile(rf"\s*(?:CAST\s*\(\s*)?{_TEXT}(?:\s*::\s*[\w.\" ]+|\s+AS\s+[\w.\" ]+\))*\s*\Z", re.IGNORECASE)
 _OF_CASE = re.compile(rf"\b(?:THEN|ELSE)\s+{_TEXT}", re.IGNORECASE)

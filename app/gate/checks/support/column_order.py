@@ -6,13 +6,12 @@ import re
 from collections.abc import Callable, Sequence
 
 from app.gate.checks.support.sql_text import clauses, in_parentheses, pieces, split_list
-from app.gate.postgres.quoting import name_of
+from app.gate.postgres.quoting import IDENTIFIER, name_of
 
-_NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
-_TABLE = rf"(?:(?P<schema>{_NAME})\s*\.\s*)?(?P<table>{_NAME})"
+_TABLE = rf"(?:(?P<schema>{IDENTIFIER})\s*\.\s*)?(?P<table>{IDENTIFIER})"
 _CREATE = re.compile(rf"\s*CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_TABLE}\s*(?=\()", re.IGNORECASE)
 _ALTER = re.compile(rf"\s*ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?{_TABLE}", re.IGNORECASE)
-_FROM = re.compile(rf"\s*(?:ONLY\s+)?{_TABLE}(?:\s+(?:AS\s+)?{_NAME})?\s*\Z", re.IGNORECASE)
+_FROM = re.compile(rf"\s*(?:ONLY\s+)?{_TABLE}(?:\s+(?:AS\s+)?{IDENTIFIER})?\s*\Z", re.IGNORECASE)
 _RULES = {"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "EXCLUDE"}
 CountColumns = Callable[[str], int | None]  # of a table before the revision: "public.orders"
 

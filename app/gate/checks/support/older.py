@@ -10,26 +10,25 @@ from app.gate.checks.support.joined_updates import columns_in, is_changed_by, jo
 from app.gate.checks.support.naming import tables_made_by
 from app.gate.checks.support.sql_text import clauses, enclosed, names_in, replace_names, split_list
 from app.gate.checks.support.statements import without_comments
-from app.gate.postgres.quoting import name_of, quote, quote_table
+from app.gate.postgres.quoting import IDENTIFIER, name_of, quote, quote_table
 from app.gate.recording.model import Definition, RoundTrip
 from app.gate.recording.names import full_name, table_of
 
-_NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
-_PLACE = rf"(?:ONLY\s+)?(?:(?P<schema>{_NAME})\s*\.\s*)?(?P<table>{_NAME})"
+_PLACE = rf"(?:ONLY\s+)?(?:(?P<schema>{IDENTIFIER})\s*\.\s*)?(?P<table>{IDENTIFIER})"
 _PLACE_OF_NEW = _PLACE.replace("<schema>", "<new_schema>").replace("<table>", "<new_table>")
 _CHANGES_ROWS = re.compile(
     rf"\s*(?:UPDATE|INSERT\s+INTO|MERGE\s+INTO|DELETE\s+FROM|TRUNCATE(?:\s+TABLE)?)\s+{_PLACE}", re.IGNORECASE
 )
-_UPDATE = re.compile(rf"\s*UPDATE\s+{_PLACE}(?:\s+(?:AS\s+)?(?!SET\b)(?P<alias>{_NAME}))?\s+SET\b", re.IGNORECASE)
+_UPDATE = re.compile(rf"\s*UPDATE\s+{_PLACE}(?:\s+(?:AS\s+)?(?!SET\b)(?P<alias>{IDENTIFIER}))?\s+SET\b", re.IGNORECASE)
 _DELETE = re.compile(rf"\s*DELETE\s+FROM\s+{_PLACE}\s*(?:WHERE\b|;|\Z)", re.IGNORECASE)
 _SOURCE = re.compile(
     rf"(?P<start>\s*(?:INSERT\s+INTO\s+{_PLACE}\s*(?:\((?P<columns>[^()]*)\))?|CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_PLACE_OF_NEW}\s+AS)\s*)"
     r"(?=\(?\s*(?:SELECT|WITH)\b)",
     re.IGNORECASE,
 )
-_ASSIGNMENT = re.compile(rf"\s*(?P<column>{_NAME})\s*=\s*(?P<value>.+)\Z", re.DOTALL)
+_ASSIGNMENT = re.compile(rf"\s*(?P<column>{IDENTIFIER})\s*=\s*(?P<value>.+)\Z", re.DOTALL)
 _NEW_TYPE = re.compile(
-    rf"\bALTER\s+(?:COLUMN\s+)?(?!TABLE\b)(?P<column>{_NAME})\s+(?:SET\s+DATA\s+)?TYPE\b", re.IGNORECASE
+    rf"\bALTER\s+(?:COLUMN\s+)?(?!TABLE\b)(?P<column>{IDENTIFIER})\s+(?:SET\s+DATA\s+)?TYPE\b", re.IGNORECASE
 )
 _PARAMETER = re.compile(r"%\(|%s|\$\d|(?<!:):[a-zA-Z_]")
 
@@ -253,7 +252,7 @@ class Older:
 
 
 def _operand(value: str) -> str:
-    return value if re.fullmatch(_NAME, value) else enclosed(value)
+    return value if re.fullmatch(IDENTIFIER, value) else enclosed(value)
 
 
 def _makes_no_difference(condition: str, now: str, value: str) -> bool:
