@@ -31,7 +31,7 @@ def sizes(total: int) -> dict[str, int]:
 def draw(root: Path, files: Collection[str], total: int, seed: int, only: Collection[str] = ()) -> list[Mutant]:
     """At most one a line. With `only`, the whole sample is of those strata."""
     by_stratum: dict[str, list[Mutant]] = {name: [] for name in STRATA if not only or name in only}
-    for path in sorted(files):
+    for path in sorted(path for path in files if path.endswith(".py")):  # of templates too, lines are run
         if (stratum := stratum_of(path)) in by_stratum:
             by_stratum[stratum] += mutants_of(path, (root / path).read_bytes())
     shares = sizes(total)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from app.gate.errors import CommandExited, StepTimedOut
 from app.gate.postgres import sqlstates
-from app.gate.postgres.quoting import name_of
+from app.gate.postgres.quoting import IDENTIFIER, name_of
 from app.gate.recording.model import Definition, Direction, Failure, FailureInHistory, RoundTrip
 from app.gate.recording.names import table_of
 from app.gate.rows.early import put_rows
@@ -106,7 +106,7 @@ def _is_known_to_fail(trip: RoundTrip) -> bool:
 def _last_at_risk(walk: Walk) -> int:
     """The last revision that may fail in a way that is noted; -1 if there is none. The rest need not be applied.
 
-    It inserts rows, or any of them may meet a deferred constraint that is still to be checked.
+    It inserts rows and names their columns, or any of them may meet a deferred constraint that is still to be checked.
     """
     last = -1
     is_deferrable = any(
@@ -115,7 +115,7 @@ def _last_at_risk(walk: Walk) -> int:
     for index, trip in _trips(walk):
         steps = [trip.up] if trip.up is not None else []
         steps += [trip.populated.step] if trip.populated is not None else []
-        inserts = any(_INSERTS.search(statement.sql) for step in steps for statement in step.statements)
+        inserts = any(_columns_named(statement.sql) for step in steps for statement in step.statements)
         if inserts or is_deferrable:
             last = index
         is_deferrable |= any(
@@ -124,7 +124,16 @@ def _last_at_risk(walk: Walk) -> int:
     return last
 
 
-_INSERTS = re.compile(r"\b(?:INSERT\s+INTO|MERGE\s+INTO)\b", re.IGNORECASE)
+_INSERT = re.compile(
+    rf"\s*INSERT\s+INTO\s+(?:{IDENTIFIER}\.)?{IDENTIFIER}\s*(?:AS\s+{IDENTIFIER}\s*)?\((?!\s*(?:SELECT|WITH|VALUES|TABLE)\b)([^()]*)\)",
+    re.IGNORECASE,
+)
+
+
+def _columns_named(sql: str) -> set[str]:
+    """The columns that an INSERT names; none for what is no INSERT, or names none."""
+    found = _INSERT.match(sql)
+    return {name_of(name.strip()) for name in found[1].split(",")} if found else set()
 
 
 def _is_deferrable(definition: Definition | None) -> bool:
@@ -192,16 +201,8 @@ class _Run:
 
     def _is_by_sequence(self, failure: Failure) -> bool:
         """Whether an INSERT that names no column of the key has met a row: what it leaves out comes from a default."""
-        columns = self._columns_of(failure)
-        named = re.match(
-            r'\s*INSERT\s+INTO\s+(?:"?[\w$]+"?\.)?"?[\w$]+"?\s*(?:AS\s+\w+\s*)?\(([^()]*)\)',
-            failure.sql or "",
-            re.IGNORECASE,
-        )
-        if not columns or named is None:
-            return False
-        names = {name_of(name.strip()) for name in named[1].split(",")}
-        return not names & columns
+        columns, named = self._columns_of(failure), _columns_named(failure.sql or "")
+        return bool(columns and named) and columns.isdisjoint(named)
 
     def _columns_of(self, failure: Failure) -> set[str]:
         """The columns of the unique key that the error names, as a revision made it."""

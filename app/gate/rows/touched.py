@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.gate.recording.model import Change, Definition, Key, Loss, Snapshot, Statement, Step
 from app.gate.rows._matches import read_tables
+from app.gate.rows._row_free import RowFree
 
 FOLDER = "overproof_rows"
 
@@ -23,7 +24,8 @@ def touched_tables(up: Step, before: Snapshot, down: Step | None = None) -> froz
 
     PostgreSQL reads, writes or rewrites a table if its rows must satisfy something new, also while it is empty. A
     change in the catalog alone concerns rows where it removes values or gives them another meaning. Of the locks, only
-    that of INSERT, UPDATE and DELETE counts: a new table with a foreign key locks the table that it refers to.
+    that of INSERT, UPDATE and DELETE counts: a new table with a foreign key locks the table that it refers to. What is
+    the same whatever rows there are concerns none.
 
     What is dropped and created again alike is no change, and has lost its values: so a statement that drops columns or
     tables counts for each table that it names or locks.
@@ -33,7 +35,10 @@ def touched_tables(up: Step, before: Snapshot, down: Step | None = None) -> froz
     touched.update(_with_another_insert(up, before))
     touched.update(_with_functions_on(up.changes, before))
     locked: set[str] = set()
+    row_free = RowFree(up, before)
     for statement in up.statements:
+        if row_free.creates(statement):
+            continue
         touched.update(statement.rewrites, statement.scans, statement.index_builds, _written(statement))
         touched.update(_joined(statement, older))
         newly_locked = {table for table, modes in statement.locks.items() if "AccessExclusiveLock" in modes}
@@ -65,12 +70,12 @@ def _with_another_insert(up: Step, before: Snapshot) -> Iterator[str]:
         if change.key.kind == "trigger" and change.after is not None:
             yield _table_of(change.key)
         if change.key.kind == "column" and change.before is not None and change.after is not None:
-            one, other = (_source_of(definition) for definition in (change.before, change.after))
+            one, other = (source_of_values(definition) for definition in (change.before, change.after))
             if one != other:
                 yield _table_of(change.key)
-    moving = [each.sql for each in up.statements if _MOVES_SEQUENCE.search(each.sql)]
+    moving = [each.sql for each in up.statements if MOVES_SEQUENCE.search(each.sql)]
     for key, definition in before.objects.items() if moving else ():
-        if key.kind == "column" and _source_of(definition) is not None:
+        if key.kind == "column" and source_of_values(definition) is not None:
             # An identity's sequence is not in the definition; by default it is called as that of a serial column.
             words = {key.table, f"{key.table}_{key.name}_seq"}
             words.update(re.findall(r"\w+", str(definition.get("default") or "")))
@@ -116,10 +121,10 @@ def _mentions(schema: str, words: set[str], places: Iterable[tuple[str, str]]) -
 _WORDS = re.compile(r"\w+")
 
 
-_MOVES_SEQUENCE = re.compile(r"\b(?:setval|nextval|RESTART|SEQUENCE|IDENTITY)\b", re.IGNORECASE)
+MOVES_SEQUENCE = re.compile(r"\b(?:setval|nextval|RESTART|SEQUENCE|IDENTITY)\b", re.IGNORECASE)
 
 
-def _source_of(definition: Definition) -> str | None:
+def source_of_values(definition: Definition) -> str | None:
     """Where a column's default takes a new value for each row from."""
     default = str(definition.get("default") or "")
     if definition.get("identity"):

@@ -95,6 +95,7 @@ class RowsTrial:
     renamed: Sequence[Rename] = ()  # of the first upgrade
     statements: Sequence[str] = ()  # of the first upgrade
     cleanups: Callable[[], Sequence[str]] = tuple  # statements of earlier revisions that change or delete rows
+    tries_next_inserts: bool = True  # the revision may make PostgreSQL refuse what it accepted
     must_commit: bool = False
     _upgrade: Upgrade = field(init=False)
     _plan: Plan | None = None  # on the database of the run
@@ -292,7 +293,7 @@ class RowsTrial:
         kind = RowKind.OWN if self.own_rows and not filled.tables else attempt.kind or RowKind.ORDINARY
         accepted = (
             self._try(lambda: try_next_inserts(connection.ask, plan))
-            if attempt.kind is RowKind.EDGE_CASES or not attempt.aims
+            if self.tries_next_inserts and (attempt.kind is RowKind.EDGE_CASES or not attempt.aims)
             else None
         )
         return _Rows(kind, plan, filled.tables, contents, made, filled, accepted or {})
@@ -359,10 +360,10 @@ class RowsTrial:
         return (down.failure, RowKind.ORDINARY) if isinstance(down, Step) and down.failure is not None else None
 
     def _find_refused(self, connection: RowConnection, rows: _Rows, tables: Iterable[str]) -> tuple[RefusedInsert, ...]:
-        def find() -> tuple[RefusedInsert, ...]:
-            return find_refused_inserts(connection.ask, rows.plan.catalog, rows.next_inserts, tables, self._seeded)
-
-        return self._try(find) or ()
+        if not self.tries_next_inserts:
+            return ()
+        before, accepted = rows.plan.catalog, rows.next_inserts
+        return self._try(lambda: find_refused_inserts(connection.ask, before, accepted, tables, self._seeded)) or ()
 
     def _losses(
         self, rows: _Rows, after: Contents | None, *, is_return: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.gate.recording.model import Evidence, RoundTrip, Snapshot
+from app.gate.rows.later_writes import may_refuse_writes
 from app.gate.rows.touched import find_rows, touched_tables
 from app.gate.rows.trial import RowsTrial
 from app.gate.walk._cleanups import find_cleanups
@@ -28,6 +29,7 @@ def rows_trial(walk: Walk, trip: RoundTrip, before: Snapshot) -> RowsTrial | Non
         # One that found rows in an empty database is about those that scripts have put there.
         statements=[each.sql for each in trip.up.statements if not any(each.written.values())],
         cleanups=lambda: find_cleanups(walk, trip.revision, touched),
+        tries_next_inserts=may_refuse_writes(trip.up, before, trip.down),
     )
 
 
