@@ -55,6 +55,14 @@ def test_a_partition_that_is_detached_under_a_strong_lock_is_a_finding_with_the_
     assert 'op.execute("ALTER TABLE events DETACH PARTITION events_2025 CONCURRENTLY")' in str(finding.help)
 
 
+def test_a_partition_is_found_that_is_detached_after_another_change_under_a_lock():
+    before = statement("ALTER TABLE events ADD note text", locks={"events": "AccessExclusiveLock"})
+
+    findings = [*examine(recording(trip(statements=[before, DETACH])))]
+
+    assert [each.line for each in findings if "DETACH PARTITION" in each.message] == [DETACH.line]
+
+
 def test_a_partition_is_detached_as_postgresql_can():
     default = key("table", "events_other")
     with_default = recording(trip(statements=[DETACH]), head=snapshot({default: {"partition_of": "events DEFAULT"}}))

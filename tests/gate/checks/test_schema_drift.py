@@ -43,6 +43,13 @@ def test_what_no_migration_makes_is_an_error_with_the_code_that_makes_it():
     assert 'op.create_check_constraint("ck_total", "orders", "total > 0")' in str(finding.help)
 
 
+def test_what_no_code_can_be_shown_for_is_left_to_a_revision_by_hand():
+    [finding] = compare({}, {key("function", "f()"): {"body": "…"}})
+
+    assert finding.help == "If the models are right, write a revision by hand: autogenerate does not see this."
+    assert finding.severity is Severity.ERROR
+
+
 def test_a_check_that_says_something_else_is_an_error_with_both_definitions():
     [finding] = compare({CHECK: {"type": "check", "definition": "CHECK ((total >= 0))"}}, {CHECK: POSITIVE})
 
