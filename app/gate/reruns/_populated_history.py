@@ -6,21 +6,19 @@ changed, when the next, in the same transaction, alters the table. Where env.py 
 so does this; the transaction ends only where rows are put in.
 
 Rows wait until the last revision has passed that is known to fail over them, or that rests on an assumption about them:
-what such a revision does is reported by its own trial. Nothing is run where neither of the two can be found: without an
-INSERT in a later revision, and without deferred constraints.
+what such a revision does is reported by its own trial. Nothing is run where neither of the two can be found.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.gate.errors import CommandExited, StepTimedOut
 from app.gate.postgres import sqlstates
-from app.gate.postgres.quoting import IDENTIFIER, name_of
-from app.gate.recording.model import Definition, Direction, Failure, FailureInHistory, RoundTrip
+from app.gate.recording.model import Direction, Failure, FailureInHistory, RoundTrip
 from app.gate.recording.names import table_of
+from app.gate.reruns._at_risk import columns_named, last_at_risk
 from app.gate.rows.early import put_rows
 from app.gate.rows.touched import new_tables
 from app.gate.target.runner import TargetRunner, session_of_walk
@@ -35,7 +33,7 @@ def populate_history(walk: Walk, runner: TargetRunner) -> None:
     if not walk.arrival.is_transactional:
         return
     postponed: dict[str, int] = {}
-    last = _last_at_risk(walk)
+    last = last_at_risk(walk.start, _trips(walk))
     for _ in range(_RUNS):
         schedule = {count: tables for count, tables in _schedule(walk, postponed).items() if count < last}
         if not schedule:
@@ -103,45 +101,6 @@ def _is_known_to_fail(trip: RoundTrip) -> bool:
     )
 
 
-def _last_at_risk(walk: Walk) -> int:
-    """The last revision that may fail in a way that is noted; -1 if there is none. The rest need not be applied.
-
-    It inserts rows and names their columns, or any of them may meet a deferred constraint that is still to be checked.
-    """
-    last = -1
-    is_deferrable = any(
-        _is_deferrable(definition) for definition in (walk.start.objects if walk.start else {}).values()
-    )
-    for index, trip in _trips(walk):
-        steps = [trip.up] if trip.up is not None else []
-        steps += [trip.populated.step] if trip.populated is not None else []
-        inserts = any(_columns_named(statement.sql) for step in steps for statement in step.statements)
-        if inserts or is_deferrable:
-            last = index
-        is_deferrable |= any(
-            _is_deferrable(change.after) for change in (trip.up.changes if trip.up is not None else ())
-        )
-    return last
-
-
-_INSERT = re.compile(
-    rf"\s*INSERT\s+INTO\s+(?:{IDENTIFIER}\.)?{IDENTIFIER}\s*(?:AS\s+{IDENTIFIER}\s*)?\((?!\s*(?:SELECT|WITH|VALUES|TABLE)\b)([^()]*)\)",
-    re.IGNORECASE,
-)
-
-
-def _columns_named(sql: str) -> set[str]:
-    """The columns that an INSERT names; none for what is no INSERT, or names none."""
-    found = _INSERT.match(sql)
-    return {name_of(name.strip()) for name in found[1].split(",")} if found else set()
-
-
-def _is_deferrable(definition: Definition | None) -> bool:
-    return definition is not None and " DEFERRABLE" in str(definition.get("definition", "")).replace(
-        "NOT DEFERRABLE", ""
-    )
-
-
 @dataclass
 class _Run:
     """One run of the command through the history."""
@@ -201,7 +160,7 @@ class _Run:
 
     def _is_by_sequence(self, failure: Failure) -> bool:
         """Whether an INSERT that names no column of the key has met a row: what it leaves out comes from a default."""
-        columns, named = self._columns_of(failure), _columns_named(failure.sql or "")
+        columns, named = self._columns_of(failure), columns_named(failure.sql or "")
         return bool(columns and named) and columns.isdisjoint(named)
 
     def _columns_of(self, failure: Failure) -> set[str]:

@@ -11,7 +11,7 @@ from app.gate.rows._statement_text import is_plain
 from app.gate.rows.touched import MOVES_SEQUENCE, new_tables, source_of_values
 
 # They run when a row is written, and may mention anything that a revision changes.
-_RUN_BY_WRITES = frozenset({"trigger", "rule", "policy", "function", "procedure", "event trigger"})
+RUN_BY_WRITES = frozenset({"trigger", "rule", "policy", "function", "procedure", "event trigger"})
 _OF_TABLES = frozenset({"column", "constraint", "index"})
 
 
@@ -26,7 +26,7 @@ def may_refuse_writes(up: Step, before: Snapshot, down: Step | None = None) -> b
     changes = [each for each in up.changes if each.key.kind not in _OF_TABLES or table_of(each.key) not in made]
     if up.renamed or any(map(_may_refuse, changes)):
         return True
-    if any(key.kind in _RUN_BY_WRITES for key in before.objects):
+    if any(key.kind in RUN_BY_WRITES for key in before.objects):
         return True
     numbered = {
         key.name
