@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from app.gate.postgres.quoting import IDENTIFIER, name_of
-from app.gate.recording.model import Change, Definition, Key, RoundTrip, Snapshot
+from app.gate.recording.model import Change, Definition, Key, RoundTrip, Snapshot, Step
 from app.gate.rows.later_writes import RUN_BY_WRITES
 from app.gate.rows.touched import MOVES_SEQUENCE, source_of_values
 
@@ -70,18 +70,24 @@ class _Seen:
 
 def _may_meet_ids(seen: _Seen, trip: RoundTrip) -> bool:
     """Whether the revision may insert by a sequence into a table with other ids. Notes what it writes itself."""
-    steps = [trip.up, trip.populated.step] if trip.up and trip.populated else [trip.up] if trip.up else []
-    for step in steps:
-        seen.suspects.update(table for change in step.changes if (table := _renumbered(change)))
-        seen.suspects.update(rename.after.name for rename in step.renamed if rename.after.kind == "table")
+    steps = [step for step in (trip.up, trip.populated and trip.populated.step) if step is not None]
+    found = [_writes_of(step, seen) for step in steps]  # one upgrade, on an empty database and over rows
+    seen.suspects.update(*(suspects for _, suspects in found))
+    return any(may_meet for may_meet, _ in found)
+
+
+def _writes_of(step: Step, seen: _Seen) -> tuple[bool, set[str]]:
+    """Whether it may insert by a sequence into a table with other ids, and all tables with such ids after it."""
+    suspects = seen.suspects | {table for change in step.changes if (table := _renumbered(change))}
+    suspects |= {rename.after.name for rename in step.renamed if rename.after.kind == "table"}
     may_meet = False
-    for sql in (statement.sql for step in steps for statement in step.statements):
-        insert = _INSERT.match(sql)
+    for statement in step.statements:
+        insert = _INSERT.match(statement.sql)
         table = name_of(insert["table"]) if insert else None
-        may_meet |= insert is not None and (seen.runs_code or table in seen.suspects)
-        if table is None or not columns_named(sql).isdisjoint(seen.numbered.get(table, ())):
-            seen.suspects.update(_written_with_ids(sql, seen))
-    return may_meet
+        may_meet |= insert is not None and (seen.runs_code or table in suspects)
+        if table is None or not columns_named(statement.sql).isdisjoint(seen.numbered.get(table, ())):
+            suspects |= _written_with_ids(statement.sql, seen)
+    return may_meet, suspects
 
 
 def _renumbered(change: Change) -> str | None:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from app.gate.recording.model import Change, Definition, Direction, Key, Rename, RoundTrip, Snapshot, Statement, Step
+from app.gate.recording.model import (
+    Change,
+    Definition,
+    Direction,
+    Key,
+    Populated,
+    Rename,
+    RoundTrip,
+    RowKind,
+    Snapshot,
+    Statement,
+    Step,
+)
 from app.gate.reruns._at_risk import columns_named, last_at_risk
 
 TABLE = Key("table", "public", "t")
@@ -161,6 +174,17 @@ def test_a_deferrable_constraint_may_be_pending_in_all_that_follows(definition: 
     assert last_of(made, nothing, nothing) == (2 if is_deferrable else -1)
     assert last_of(nothing, nothing, made) == -1
     assert last_of(nothing, start=Snapshot({key: {"definition": definition}})) == (0 if is_deferrable else -1)
+
+
+def test_an_upgrade_that_was_tried_over_rows_is_still_one_upgrade() -> None:
+    copied = revision("INSERT INTO t (id, note) SELECT id, note FROM s")
+    assert copied.up is not None
+    over_rows = replace(copied.up, statements=(*copied.up.statements, Statement("UPDATE t SET id = -id", 1.0)))
+    both = replace(copied, populated=Populated(over_rows, RowKind.ORDINARY, {}))
+
+    assert last_of(both) == -1
+    assert last_of(both, revision(INSERT)) == 1
+    assert last_of(replace(revision("SELECT 1"), populated=both.populated), revision(INSERT)) == 1
 
 
 def test_a_revision_that_was_not_run_is_passed_over() -> None:
