@@ -70,8 +70,9 @@ class _Seen:
 
 def _may_meet_ids(seen: _Seen, trip: RoundTrip) -> bool:
     """Whether the revision may insert by a sequence into a table with other ids. Notes what it writes itself."""
-    steps = [step for step in (trip.up, trip.populated and trip.populated.step) if step is not None]
-    found = [_writes_of(step, seen) for step in steps]  # one upgrade, on an empty database and over rows
+    over_rows = trip.populated.step if trip.populated is not None else None
+    # One upgrade, on an empty database and over rows.
+    found = [_writes_of(step, seen) for step in (trip.up, over_rows) if step is not None]
     seen.suspects.update(*(suspects for _, suspects in found))
     return any(may_meet for may_meet, _ in found)
 
