@@ -96,7 +96,7 @@ from app.gate.recording.model import (
     RoundTrip,
     RowKind,
 )
-from app.gate.recording.names import full_name, shorten
+from app.gate.recording.names import full_name, shorten, table_of
 from app.gate.report.verdict import Severity
 from app.gate.wording import bulleted, counted, first_line, indented, listed
 
@@ -230,9 +230,10 @@ def _assumed(
     broken = "holds what its new type refuses" if is_value else f"breaks {failure.constraint or 'a new rule'}"
     if is_value and _COMPUTES_VALUES.match(failure.sql or ""):
         name, broken = listed(source_tables(populated, failure)), "holds what it cannot convert"
+    is_validated = _is_validated(trip, failure)
+    allowed = "as one from before that constraint may" if is_validated else "which the older schema allows"
     return Finding(
-        f"{revision.revision} fails where a row of {name} {broken}, which the older schema allows:"
-        f" {reason_of(failure, populated.rows)}.",
+        f"{revision.revision} fails where a row of {name} {broken}, {allowed}: {reason_of(failure, populated.rows)}.",
         f"assumption {cause(failure)} {failure.constraint or place.column or ''}".rstrip(),
         revision=revision.revision,
         object=place.object,
@@ -241,8 +242,20 @@ def _assumed(
             help_for(revision, trip, failure, place.table, place.column, history.after(revision.revision)), sql
         ),
         line=failure.line,
-        severity=Severity.WARNING,
+        # It changes nothing, and can be run again: that is why a constraint is validated in a revision of its own.
+        severity=Severity.NOTICE if is_validated else Severity.WARNING,
         assumption=Assumption(sql) if sql else None,
+    )
+
+
+def _is_validated(trip: RoundTrip, failure: Failure) -> bool:
+    """Whether it failed by a constraint that was NOT VALID before the revision."""
+    return any(
+        each.key.kind == "constraint"
+        and each.key.name == failure.constraint
+        and table_of(each.key) == failure.table
+        and (each.before or {}).get("validated") is False
+        for each in (trip.up.changes if trip.up is not None else ())
     )
 
 

@@ -1,4 +1,8 @@
-"""Rules of the older schema that a downgrade did not bring back: rows that break them are none that users have."""
+"""Rules that hold while rows are inserted, and not before or after that.
+
+Those of the older schema that a downgrade did not bring back: rows that break them are none that users have. And, the
+other way about, those that a revision validates: rows from before a NOT VALID constraint may break it.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,8 @@ _DEFERRABLE = re.compile(r"(?:\s+DEFERRABLE)?(?:\s+INITIALLY DEFERRED)?$")
 
 @dataclass(frozen=True)
 class OlderRule:
-    """What brings one rule back while rows are inserted, and what takes it away again. Where it cannot be brought back,
-    because what it needs is gone too, nothing happens."""
+    """What brings one rule back, or takes it away, while rows are inserted, and what undoes that. Where it cannot be
+    brought back, because what it needs is gone too, nothing happens."""
 
     begin: str
     end: str
@@ -29,6 +33,20 @@ def find_older_rules(left_behind: Iterable[Change]) -> list[OlderRule]:
         for number, change in enumerate(left_behind)
         if change.before is not None
         for begin, end in _statements(change, identifier(f"overproof_rule_{number}"))
+    ]
+
+
+def find_validated_rules(changes: Iterable[Change]) -> list[OlderRule]:
+    """The constraints that the changes validate, to be taken away."""
+    return [
+        OlderRule(
+            _if_possible(f"{table} DROP CONSTRAINT {identifier(change.key.name)}"),
+            _if_possible(f"{table} ADD CONSTRAINT {identifier(change.key.name)} {change.before.get('definition')}"),
+        )
+        for change in changes
+        if change.key.kind == "constraint" and change.before is not None and change.after is not None
+        if change.before.get("validated") is False and change.after.get("validated") is not False
+        for table in [f"ALTER TABLE {identifier(change.key.schema)}.{identifier(change.key.table)}"]
     ]
 
 

@@ -11,7 +11,6 @@ first, and the tables into which they go get no generated ones.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import filterfalse
@@ -25,22 +24,18 @@ from app.gate.rows._attempts import ATTEMPTS, ATTEMPTS_WITH_JSON, WITHOUT_ROWS, 
 from app.gate.rows._catalog import read_catalog
 from app.gate.rows._contents import Contents, read_contents
 from app.gate.rows._fill import Filled, fill
-from app.gate.rows._hostile import breaks_rule, cause_of, failed_columns, list_aims, may_correct
+from app.gate.rows._hostile import Aim, breaks_rule, cause_of, failed_columns, list_aims, may_correct
 from app.gate.rows._losses import losses
 from app.gate.rows._next_insert import AcceptedInsert, find_refused_inserts, try_next_inserts
+from app.gate.rows._own_rows import load
 from app.gate.rows._plan import Plan, Upgrade, make_plan, read_new_bounds
 from app.gate.rows._renames import newer_names, with_older_names
 from app.gate.rows.connection import CommitRefused, QueryRefused, RowConnection
-from app.gate.rows.steps import Steps, passes_without_rows
+from app.gate.rows.older_rules import find_validated_rules
+from app.gate.rows.steps import RolledBack, Steps, passes_without_rows
 from app.gate.rows.touched import binds_rows, columns_of, new_partitions, new_tables, with_new_key
 
 T = TypeVar("T")
-
-_INSERTED = """
-SELECT coalesce(json_object_agg(n.nspname || '.' || c.relname, pg_stat_get_xact_tuples_inserted(c.oid)), '{}')::text
-FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384 AND c.relpersistence <> 't'
-"""
 
 
 @dataclass(frozen=True)
@@ -209,7 +204,22 @@ class RowsTrial:
     def _try_assumptions(self, steps: Steps) -> CommitRefused | None:
         """Try the upgrade over rows that break its rules, one rule after the other."""
         plan = steps.in_older_schema(lambda: self._make_plan(steps.connection))
-        for aim in list_aims(plan) if plan is not None else ():
+        aims = list_aims(plan) if plan is not None else []
+        refused = self._try_aims(steps, aims)
+        validated = find_validated_rules(self.changes)
+        if refused is not None or not validated or not isinstance(steps, RolledBack):
+            return refused
+        # Of a constraint that it validates, rows from before the constraint.
+        unruled = replace(steps, older_rules=[*steps.older_rules, *validated])
+        self._plan = None
+        earlier = unruled.in_older_schema(lambda: self._make_plan(steps.connection))
+        further = [aim for aim in list_aims(earlier) if aim not in aims] if earlier is not None else []
+        refused = self._try_aims(unruled, further)
+        self._plan = plan
+        return refused
+
+    def _try_aims(self, steps: Steps, aims: Iterable[Aim]) -> CommitRefused | None:
+        for aim in aims:
             attempt = Attempt(RowKind.ORDINARY, aims=(aim,))
             failure = self._upgrade_over(steps, attempt)
             if isinstance(failure, Failure) and breaks_rule(failure) and (cleanups := self.cleanups()):
@@ -307,22 +317,10 @@ class RowsTrial:
         """Load the project's own rows. Returns how many went into which tables."""
         if self.own_rows is None:
             return {}
-        earlier = self._count_inserted(connection)
-        connection.execute(["SAVEPOINT overproof_own"])
-        failure = connection.load(self.own_rows)
-        if failure is None:
-            failure = connection.execute(["SET CONSTRAINTS ALL IMMEDIATE"])
-        if failure is not None:
-            self._rows_failure = failure
-            self.own_rows = None
-            connection.execute(["ROLLBACK TO SAVEPOINT overproof_own"])
-            return {}
-        connection.execute(["RELEASE SAVEPOINT overproof_own"])
-        later = self._count_inserted(connection)
-        return {name: more for name, count in later.items() if (more := count - earlier.get(name, 0)) > 0}
-
-    def _count_inserted(self, connection: RowConnection) -> dict[str, int]:
-        return self._try(lambda: json.loads(connection.ask(_INSERTED))) or {}
+        loaded = self._try(lambda: load(connection, self.own_rows or ""))
+        if isinstance(loaded, Failure):
+            self._rows_failure, self.own_rows = loaded, None
+        return loaded if isinstance(loaded, Mapping) else {}
 
     # Losses.
 

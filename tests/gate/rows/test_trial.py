@@ -835,3 +835,39 @@ ENV_ASYNC = """
 
     asyncio.run(run_async())
 """
+
+
+# Constraints that are validated.
+
+NOT_VALID = {
+    "a CHECK": ("ADD CONSTRAINT rule CHECK (total > 5)", "23514"),
+    "a foreign key": ("ADD CONSTRAINT rule FOREIGN KEY (up) REFERENCES orders", "23503"),
+}
+
+
+def validated(tmp_path: Path, server: Server, rule: str, *between: str) -> Populated:
+    """What is found over rows of a revision that validates a constraint of an earlier one."""
+    first = script("a1", None, 'op.execute("CREATE TABLE orders (id serial PRIMARY KEY, total integer, up integer)")')
+    upgrades = [f"ALTER TABLE orders {rule} NOT VALID", *between, "ALTER TABLE orders VALIDATE CONSTRAINT rule"]
+    scripts = {"a1": first}
+    for number, upgrade in enumerate(upgrades, 2):
+        down = 'op.execute("ALTER TABLE orders DROP CONSTRAINT rule")' if number == 2 else "pass"
+        scripts[f"a{number}"] = script(f"a{number}", f"a{number - 1}", f'op.execute("{upgrade}")', down)
+    return tried(recorded(tmp_path, server, scripts)[f"a{len(scripts)}"])
+
+
+@pytest.mark.parametrize("kind", NOT_VALID)
+def test_rows_from_before_a_constraint_may_break_it_when_it_is_validated(tmp_path, server, kind):
+    rule, sqlstate = NOT_VALID[kind]
+
+    found = validated(tmp_path, server, rule)
+
+    assert [(each.sqlstate, each.constraint) for each in found.assumptions] == [(sqlstate, "rule")]
+    assert found.step.failure is None
+    assert found.lost_downwards == ()
+
+
+def test_rows_that_are_corrected_before_a_constraint_is_validated_do_not_break_it(tmp_path, server):
+    found = validated(tmp_path, server, NOT_VALID["a CHECK"][0], "UPDATE orders SET total = 6 WHERE total <= 5")
+
+    assert found.assumptions == ()
