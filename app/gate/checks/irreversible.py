@@ -25,8 +25,8 @@ How to fix
 
 Stays quiet when
     The revision does nothing, such as a merge. It only changes rows, and its downgrade is empty: older code works with
-    the new values. It only creates an extension, which may have existed before. A downgrade that refuses and says why
-    is a notice.
+    the new values. It only creates an extension, which may have existed before, or it only validates constraints, and
+    its downgrade is empty. A downgrade that refuses and says why is a notice.
 """
 
 from __future__ import annotations

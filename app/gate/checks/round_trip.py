@@ -31,7 +31,7 @@ Stays quiet when
     There is no downgrade, or it does nothing or raises an exception on purpose: irreversible reports that. Columns in
     another order, and names that PostgreSQL generates, are no difference. An extension that remains is only a notice,
     and a label that remains in an enum a warning, if the revision can be applied again. What DETACH PARTITION …
-    CONCURRENTLY leaves on a partition is a CHECK of its bounds.
+    CONCURRENTLY leaves on a partition is a CHECK of its bounds. A constraint that was validated stays so.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from dataclasses import replace
 
 from app.gate.checks.base import Check, Finding
 from app.gate.checks.support import fix_code
-from app.gate.checks.support.downgrades import find_omission, is_refusal
+from app.gate.checks.support.downgrades import find_omission, is_refusal, is_validation
 from app.gate.checks.support.failures import exists_already, explain, failure_detail, is_missing
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.schema import Schema, SchemaHistory
@@ -73,7 +73,8 @@ def _is_meant_to_work(revision: Revision, trip: RoundTrip) -> bool:
 
 def _judge(revision: Revision, trip: RoundTrip, history: SchemaHistory) -> Iterator[Finding]:
     """At most one finding: later failures of a round trip follow from the first."""
-    trip = replace(trip, left_behind=tuple(each for each in trip.left_behind if not _is_of_detach(each, trip)))
+    left = [each for each in trip.left_behind if not is_validation(each) and not _is_of_detach(each, trip)]
+    trip = replace(trip, left_behind=tuple(left))
     failed_again = trip.second_up.failure if trip.second_up is not None else None
     if trip.down is not None and trip.down.failure is not None:
         yield _failed(revision, trip, trip.down.failure, history)

@@ -12,6 +12,7 @@ from app.gate.recording.model import Recording
 from app.gate.report.verdict import Severity
 from tests.gate.checks.builders import (
     added,
+    altered,
     failure,
     key,
     python_failure,
@@ -29,6 +30,11 @@ MANY = [
     *(added(key("column", name, "orders"), type="date") for name in ("shipped_at", "sent_at")),
 ]
 PGCRYPTO = added(key("extension", "pgcrypto", schema=""))
+VALIDATED = altered(
+    key("constraint", "ck", "orders"),
+    {"type": "check", "definition": "CHECK (total > 0) NOT VALID", "validated": False},
+    {"type": "check", "definition": "CHECK (total > 0)"},
+)
 BACKFILL = statement("UPDATE orders SET total = 0", written={"orders": 2})
 
 
@@ -157,6 +163,7 @@ def test_a_history_without_any_downgrade_is_one_finding():
         ),
         of_one("empty", statements=[BACKFILL], undo=[]),
         of_one("empty", changes=[PGCRYPTO], undo=[], left_behind=[PGCRYPTO]),
+        of_one("empty", changes=[VALIDATED], undo=[], left_behind=[VALIDATED]),
         of_one("missing", changes=[COLUMN], up_failure=failure()),
     ],
     ids=[
@@ -167,9 +174,20 @@ def test_a_history_without_any_downgrade_is_one_finding():
         "an upgrade that only looked",
         "rows that may stay as they are",
         "an extension that may stay",
+        "a constraint that may stay validated",
         "an upgrade that failed",
     ],
 )
 def test_stays_quiet_about(one):
     assert list(examine(one)) == []
     assert list(examine_round_trip(one)) == []
+
+
+def test_a_constraint_that_is_validated_without_a_downgrade_stops_all_that_are_before_it():
+    missing = of_one(
+        "missing", changes=[VALIDATED], statements=[statement("ALTER TABLE orders VALIDATE CONSTRAINT ck")]
+    )
+
+    [finding] = examine(missing)
+
+    assert "its script has no downgrade" in finding.message

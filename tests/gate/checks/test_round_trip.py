@@ -211,6 +211,28 @@ def test_stays_quiet_about_a_round_trip_that_leaves_nothing():
     assert list(examine(recording(trip("a1", changes=[COLUMN])))) == []
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "is_restored"),
+    [
+        ({"validated": False, "definition": "CHECK (a) NOT VALID"}, {"definition": "CHECK (a)"}, True),
+        ({"validated": False, "definition": "CHECK (a) NOT VALID"}, {"definition": "CHECK (b)"}, False),
+        ({"validated": False, "definition": "CHECK (a) NOT VALID"}, {"definition": "CHECK (a)", "comment": "x"}, False),
+        ({"definition": "CHECK (a)"}, {"validated": False, "definition": "CHECK (a) NOT VALID"}, False),
+        ({"not_null": "NOT VALID", "nullable": False}, {"nullable": False}, True),
+        ({"not_null": "NO INHERIT NOT VALID"}, {"not_null": "NO INHERIT"}, True),
+        ({"not_null": "NO INHERIT"}, {"not_null": "NO INHERIT NOT VALID"}, False),
+        ({"not_null": "NOT VALID", "nullable": False}, {"nullable": True}, False),
+    ],
+)
+def test_a_constraint_may_stay_validated_and_nothing_else(before, after, is_restored):
+    kind = "column" if "not_null" in before else "constraint"
+    left = altered(key(kind, "rule", "orders"), before, after)
+
+    findings = list(examine(recording(trip("a1", changes=[COLUMN, left], left_behind=[left]))))
+
+    assert (findings == []) is is_restored
+
+
 def test_stays_quiet_about_an_upgrade_that_failed():
     assert list(examine(recording(trip("a1", up_failure=failure())))) == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from app.gate.recording.model import Body, Failure, Revision, RoundTrip, Statement, Step
+from app.gate.recording.model import Body, Change, Definition, Failure, Revision, RoundTrip, Statement, Step
 
 
 class Omission(StrEnum):
@@ -29,13 +29,33 @@ def find_omission(revision: Revision, trip: RoundTrip) -> Omission | None:
         return None
     omission = _omission(revision, trip.down)
     # An extension that remains does no harm, and may have existed before: CREATE EXTENSION IF NOT EXISTS.
-    if omission is None or any(change.key.kind != "extension" for change in trip.up.changes):
+    if omission is None or any(
+        change.key.kind != "extension" and not is_validation(change) for change in trip.up.changes
+    ):
         return omission
     if omission is Omission.EMPTY:
         # For a data migration an empty downgrade means that older code works with the new values.
         # It is an omission only if the rows that it leaves behind stop the next upgrade.
         return omission if trip.second_up is not None and trip.second_up.failure is not None else None
     return omission if any(_acts(statement) for statement in trip.up.statements) else None
+
+
+def is_validation(change: Change) -> bool:
+    """Whether a constraint that was NOT VALID is validated, and nothing else. There is nothing to undo: what it
+    demands of new rows is as before."""
+    before, after = change.before, change.after
+    if before is None or after is None:
+        return False
+    was_open = before.get("validated") is False or str(before.get("not_null", "")).endswith("NOT VALID")
+    return was_open and _without_validity(before) == _without_validity(after)
+
+
+def _without_validity(definition: Definition) -> dict[str, object]:
+    """Fields that do not say whether existing rows were checked."""
+    rest = {name: value for name, value in definition.items() if name != "validated"}
+    for name in ("definition", "not_null"):
+        rest[name] = str(rest.get(name, "")).removesuffix("NOT VALID").rstrip()
+    return rest
 
 
 def is_refusal(failure: Failure) -> bool:
