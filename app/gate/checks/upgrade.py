@@ -4,9 +4,10 @@ Catches
     A revision whose upgrade raises an error or never ends. Each revision is run separately, after those before it, so
     the one that fails is reported, and not those behind it. Also a command that succeeds but leaves nothing of what it
     did, or something else each time. As warnings: a revision that applies only in the same run of the command as those
-    before it, and not release by release; a statement that PostgreSQL allows to superusers alone; and a statement that
-    fails and whose error the script swallows. As a notice: one that makes what is there already, with its error
-    swallowed, and a name of more than 63 bytes, which PostgreSQL cuts.
+    before it, and not release by release; a statement that PostgreSQL allows to superusers alone; a statement that
+    fails and whose error the script swallows; and an index that IF NOT EXISTS does not make, because one of another
+    table has its name. As a notice: one that makes what is there already, with its error swallowed, and a name of more
+    than 63 bytes, which PostgreSQL cuts.
 
 Why it hurts
     A new environment, a developer's machine and every test database are built by running the whole history. Once one
@@ -73,6 +74,7 @@ from app.gate.checks.support.failures import exists_already, explain, failure_de
 from app.gate.checks.support.naming import failure_reason, noun, principal
 from app.gate.checks.support.refused import needs_of_superuser
 from app.gate.checks.support.schema import Schema, SchemaHistory
+from app.gate.checks.support.skipped import skipped_indexes
 from app.gate.checks.support.subjects import cause, changed, find_lasting_object
 from app.gate.checks.support.swallowed import swallowed_errors
 from app.gate.postgres import sqlstates
@@ -100,6 +102,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             yield _fails_alone(recording.get_revision(trip.revision), trip.fails_alone)
     yield from needs_of_superuser(recording)
     yield from swallowed_errors(recording)
+    yield from skipped_indexes(recording)
     yield from names_cut(recording)
     if recording.whole_command is not None and graph.refusal is None:
         base = recording.base
