@@ -3,7 +3,7 @@
 Each command is with the part that it belongs to, in a module with one function::
 
     def add_parser(subparsers) -> None:
-        parser = subparsers.add_parser("explain", help=…, description=…)
+        parser = subparsers.add_parser("explain", description=…)
         parser.add_argument(…)
         parser.set_defaults(run=run)       # run(arguments: argparse.Namespace) -> int, the exit status
 
@@ -133,14 +133,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     if "_ARGCOMPLETE" in os.environ:
-        return _complete()
+        _complete()
     command = _find_command(argv)
     try:
         parser = parser_for(command)
         arguments, unknown = parser.parse_known_args(argv, argparse.Namespace(typed=tuple(argv)))
         if unknown:
             _refuse_unknown(arguments.parser, unknown)
-        return int(arguments.run(arguments) or 0)
+        return int(arguments.run(arguments))
     finally:
         sys.stdout.flush()  # Python would flush it at exit, too late to report a failure; `--help` ends with SystemExit
 
@@ -149,12 +149,11 @@ def _find_command(argv: Sequence[str]) -> Command | None:
     return next((each for each in COMMANDS if argv[:1] == [each.name]), None)
 
 
-def _complete() -> int:
-    """Answer a shell that completes a command line, with the options of its command alone."""
+def _complete() -> None:
+    """Answer a shell that completes a command line, with the options of its command alone, and end the process."""
     from app import completion
 
     completion.complete(parser_for(_find_command(completion.typed_so_far())))
-    return 0
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> None:

@@ -14,7 +14,6 @@ SHELLS = ("bash", "zsh", "fish")
 def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "completion",
-        help="print what makes a shell complete `overproof`",
         description="Prints what makes a shell complete subcommands, options, and values such as the ids of checks.",
         epilog="""\
 Examples:

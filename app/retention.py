@@ -72,7 +72,6 @@ DELETE_HISTORIES = """
 def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "prune",
-        help="delete what the record no longer keeps",
         description="Deletes reports and snapshots after 90 days, and runs after a year, from the database that"
         " DATABASE_URL names, and what is left of purged projects. Proofs, decisions and the audit are kept. Run it daily.",
         epilog="""\

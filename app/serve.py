@@ -25,7 +25,6 @@ STOP_S = 5  # for the requests in progress at shutdown; slower ones are aborted
 def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "serve",
-        help="serve the record's API",
         description="Serves the record's API from the database that DATABASE_URL names. It must be at head: run "
         "`overproof upgrade-database` first.",
         epilog=EXAMPLES,

@@ -24,7 +24,6 @@ Examples:
 def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "upgrade-database",
-        help="bring the record's database to head",
         description="Brings the record's own database, which DATABASE_URL names, to the schema that this version of"
         " Overproof needs: before `overproof serve` starts, at each deployment. Several may run at the same time.",
         epilog=EXAMPLES,

@@ -29,7 +29,6 @@ Examples:
 def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "token",
-        help="issue, list and revoke API tokens",
         description="Issues, lists and revokes API tokens in the database that DATABASE_URL names.",
         epilog=EXAMPLES,
         formatter_class=HelpFormatter,

@@ -32,7 +32,6 @@ HEADLINES = {
 def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "can-deploy",
-        help="ask the record whether a commit may be deployed",
         description="Prints the decision of the record, with each reason and what would clear it. Exit status: 0 allowed,"
         " 1 denied, 2 unknown.",
         epilog="""\

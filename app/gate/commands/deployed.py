@@ -22,7 +22,6 @@ ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:-]{0,63}")
 def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "deployed",
-        help="tell the record what is deployed",
         description="Tells the record that a commit is deployed to an environment. The record must have a report on it.",
         epilog="""\
 Examples:

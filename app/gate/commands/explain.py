@@ -23,7 +23,6 @@ FORMATS = ("text", "markdown")
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "explain",
-        help="describe a check: what it finds, why it hurts and how to fix it",
         description="Without CHECK: lists all checks, each with its default severity.",
         epilog="""\
 Examples:

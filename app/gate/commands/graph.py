@@ -41,7 +41,6 @@ DEFAULT_COMMAND = ("alembic", "upgrade", "head")
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "graph",
-        help="list or draw the revisions, or check how they are connected, without a database",
         description="Reads the revisions' scripts as text: nothing of the project is run or imported, and no database is"
         f" needed. With --check: {', '.join(check.id for check in CHECKS)}; silent where nothing is found. COMMAND is that of"
         " `overproof verify`, and is not run either: it names the Alembic configuration, and whether all heads are upgraded.",

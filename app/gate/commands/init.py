@@ -62,7 +62,6 @@ Examples:
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "init",
-        help="write a project's settings and its CI job, and verify it",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=HelpFormatter,

@@ -67,7 +67,6 @@ Examples:
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "preflight",
-        help="say whether the pending revisions may be run on a live database, read-only",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=HelpFormatter,

@@ -46,7 +46,6 @@ Examples:
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "rebase",
-        help="put the branch's own revisions after those of another branch",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=HelpFormatter,

@@ -38,7 +38,6 @@ _ATTEMPTS = 3
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "snapshot",
-        help="print the schema of a live database as JSON, read-only",
         description="Prints every object of the schema, sorted, with the privileges that roles have on it, a digest and the Alembic"
         " revision that the database is at."
         " Alembic's version table is omitted; `tables` has PostgreSQL's estimates of rows and bytes. The role needs only CONNECT, and SELECT on Alembic's table.",

@@ -40,7 +40,6 @@ _GOOD: Final = re.compile(r"\s*\(*\s*(?:SELECT|INSERT|UPDATE|DELETE|MERGE|WITH|V
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "statements",
-        help="print the statements that a live database is sent, without values, read-only",
         description="Prints what pg_stat_statements has of this database: SELECT, INSERT, UPDATE, DELETE and MERGE, each once, without"
         " values, sorted, for `overproof verify --statements FILE`. The role needs CONNECT and pg_read_all_stats.",
         epilog="""\

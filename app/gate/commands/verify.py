@@ -64,7 +64,6 @@ Examples:
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "verify",
-        help="prove a project's migrations on a throwaway PostgreSQL",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=HelpFormatter,
