@@ -160,7 +160,7 @@ def _refuse_unknown(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> 
     """End with the usage of the command itself, and the option that may have been meant."""
     options = [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
     word = unknown[0].partition("=")[0]
-    near = difflib.get_close_matches(word, options, n=1)
+    near = difflib.get_close_matches(word, options)
     hint = f"did you mean {near[0]}?" if near else f"`{parser.prog} --help` lists the options"
     parser.error(
         f"there is no option {word}: {hint}" if word.startswith("-") else f"{word} is one word too many: {hint}"

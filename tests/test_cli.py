@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import errno
+import io
 import os
 import re
 import runpy
@@ -19,7 +22,7 @@ import httpx2
 import pytest
 from alembic.script import ScriptDirectory
 
-from app import __version__
+from app import __version__, completion
 from app.cli import COMMANDS, CommandFailed, main
 from app.gate.server.database import Database
 from app.projects.commands import SCOPES
@@ -91,6 +94,102 @@ def test_what_cannot_be_understood_ends_with_status_2(arguments: list[str], caps
 
     assert end.value.code == 2
     assert "usage: overproof" in capsys.readouterr().err
+
+
+def test_the_version_is_printed_and_no_command_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(f"overproof {__version__}")
+
+
+def test_the_words_are_those_of_the_process_if_none_are_given(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["overproof", "explain", "single-head"])
+
+    assert main() == 0
+
+    assert "single-head" in capsys.readouterr().out
+
+
+def ends_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
+    """The status of a command that such an error ends."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        raise error
+
+    monkeypatch.setattr(completion, "run", run)
+    return main(["completion", "bash"])
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (CommandFailed("nothing is there"), 2, "overproof: nothing is there\n"),
+        (CommandFailed("not allowed", status=1), 1, "overproof: not allowed\n"),
+        (KeyboardInterrupt(), 130, "overproof: interrupted\n"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 141, ""),
+        (OSError(errno.EIO, "an error"), 2, "overproof: cannot write to standard output: an error\n"),
+    ],
+)
+def test_what_ends_a_command_is_told_in_one_line_and_by_its_status(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: BaseException, status: int, line: str
+) -> None:
+    assert ends_with(monkeypatch, error) == status
+
+    assert capfd.readouterr().err == line
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "an error", "a file"), OSError(errno.ECONNRESET, "reset")])
+def test_an_error_that_is_not_of_the_output_is_a_fault(monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
+    with pytest.raises(OSError) as raised:
+        ends_with(monkeypatch, error)
+
+    assert raised.value is error
+
+
+@pytest.mark.parametrize("descriptor", [0, 1, 2])
+def test_a_standard_stream_that_is_closed_is_opened_on_nothing(
+    descriptor: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = os.dup(descriptor)
+    try:
+        os.close(descriptor)
+        status = main(["completion", "bash"])
+        opened = os.fstat(descriptor)
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)
+
+    assert status == 0
+    assert os.path.samestat(opened, Path(os.devnull).stat())
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_stream_that_python_does_not_have_is_one_on_nothing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(sys, name, None)
+
+    assert main(["completion", "bash"]) == 0
+
+    with getattr(sys, name) as stream:
+        assert (stream.name, stream.writable()) == (os.devnull, True)
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_stream_spells_out_what_its_encoding_lacks(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, name, io.TextIOWrapper(written, encoding="ascii"))
+
+    def run(arguments: argparse.Namespace) -> int:
+        print("…", file=getattr(sys, name), flush=True)
+        return 0
+
+    monkeypatch.setattr(completion, "run", run)
+
+    assert main(["completion", "bash"]) == 0
+    assert written.getvalue() == b"\\u2026\n"
 
 
 @pytest.mark.processes

@@ -83,7 +83,12 @@ def test_prose_is_filled_and_code_and_lists_are_kept() -> None:
     [
         (["verify", "--bse", "main"], "overproof verify: error: there is no option --bse: did you mean --base?"),
         (["explain", "--formatt=x"], "overproof explain: error: there is no option --formatt: did you mean --format?"),
-        (["explain", "upgrade", "it"], "overproof explain: error: it is one word too many: `overproof explain --help`"),
+        (["verify", "--v"], "overproof verify: error: there is no option --v: did you mean --env?"),  # not -v
+        (["explain", "--nothing-like-it"], "no option --nothing-like-it: `overproof explain --help` lists the options"),
+        (
+            ["explain", "upgrade", "it", "now"],
+            "overproof explain: error: it is one word too many: `overproof explain --he",
+        ),
     ],
 )
 def test_an_unknown_option_is_refused_with_the_usage_of_its_command_and_a_suggestion(
