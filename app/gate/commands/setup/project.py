@@ -150,18 +150,15 @@ def find_installer(directory: Path, root: Path) -> Installer:
 def _installer_in(folder: Path, above: str) -> Installer | None:
     pip = "python -m pip install"
     project = _pyproject(folder)
-    tools = project.get("tool", {})
-    if (folder / "uv.lock").is_file() or "uv" in tools:
-        evidence = "uv.lock" if (folder / "uv.lock").is_file() else "pyproject.toml"
+    if evidence := _known_by(folder, "uv", project):
         return Installer("uv", f"{above}{evidence}", (f"{pip} uv", "uv sync"))
-    if (folder / "poetry.lock").is_file() or "poetry" in tools:
-        evidence = "poetry.lock" if (folder / "poetry.lock").is_file() else "pyproject.toml"
+    if evidence := _known_by(folder, "poetry", project):
         variables = {"POETRY_VIRTUALENVS_IN_PROJECT": "true"}
         return Installer(
             "Poetry", f"{above}{evidence}", (f"{pip} poetry", "poetry install"), variables, ("poetry", "run")
         )
-    if (folder / "pdm.lock").is_file() or "pdm" in tools:
-        return Installer("PDM", f"{above}pdm.lock", (f"{pip} pdm", "pdm install"), {}, ("pdm", "run"))
+    if evidence := _known_by(folder, "pdm", project):
+        return Installer("PDM", f"{above}{evidence}", (f"{pip} pdm", "pdm install"), {}, ("pdm", "run"))
     if (folder / "Pipfile").is_file():
         variables = {"PIPENV_VENV_IN_PROJECT": "1"}
         return Installer("Pipenv", f"{above}Pipfile", (f"{pip} pipenv", "pipenv install"), variables, ("pipenv", "run"))
@@ -172,6 +169,12 @@ def _installer_in(folder: Path, above: str) -> Installer | None:
         if (folder / name).is_file() and (name == "setup.py" or _is_package(folder / name, project)):
             return Installer("pip", f"{above}{name}", _in_venv(f"-e {above or '.'}"))
     return None
+
+
+def _known_by(folder: Path, tool: str, project: Mapping[str, Mapping[str, object]]) -> str | None:
+    """The file that says that a project uses this tool."""
+    lock = f"{tool}.lock"
+    return lock if (folder / lock).is_file() else "pyproject.toml" if tool in project.get("tool", {}) else None
 
 
 def _is_package(path: Path, project: Mapping[str, object]) -> bool:

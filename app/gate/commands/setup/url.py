@@ -65,13 +65,13 @@ def find_url_of_flask(target: Target) -> UrlSource:
 def _first_of(databases: Sequence[str], place: str, target: Target) -> UrlSource:
     first, *others = databases
     url = placeholder(_driver_for(target, is_async=False))
-    note = (
+    notes = [
         f"{place} has several databases ({listed(databases)}), of which one at a time is verified: the settings are for"
-        f" {first}; for {listed(others)} add --set databases={others[0] if others else first} --set {others[0] if others else first}"
-        f":sqlalchemy.url={url}"
-    )
+        f" {first}; for {listed(others)} add --set databases={each} --set {each}:sqlalchemy.url={url}"
+        for each in others[:1]
+    ]
     options = {"databases": first, f"{first}:sqlalchemy.url": url}
-    return UrlSource(f"[{first}] in {place}", options=options, notes=[note] if others else [])
+    return UrlSource(f"[{first}] in {place}", options=options, notes=notes)
 
 
 def _of_variables(modules: Sequence[Path], target: Target, *, is_async: bool) -> UrlSource:
