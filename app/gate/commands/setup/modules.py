@@ -33,7 +33,7 @@ def _imports(path: Path, roots: Sequence[Path]) -> Iterator[Path]:
                 yield from _files_on_the_way_to(alias.name.split("."), roots)
         elif isinstance(node, ast.ImportFrom):
             words = node.module.split(".") if node.module else []
-            places = [path.parents[node.level - 1]] if 0 < node.level <= len(path.parents) else roots
+            places = list(path.parents)[node.level - 1 : node.level] if node.level else roots
             yield from _files_on_the_way_to(words, places)
             for alias in node.names:
                 yield from _files_of([*words, alias.name], places)
