@@ -238,7 +238,7 @@ def read_configuration(directory: Path) -> Configuration:
     for place, values in found.items():
         for key, value in values.items():
             if key not in READERS:
-                near = difflib.get_close_matches(key.replace("_", "-"), READERS, n=1)
+                near = difflib.get_close_matches(key.replace("_", "-"), READERS)
                 hint = f"did you mean {near[0]!r}?" if near else f"the settings are {', '.join(sorted(READERS))}"
                 raise ConfigurationError(f"{place}: there is no setting {key!r}: {hint}")
             name, reader = READERS[key]

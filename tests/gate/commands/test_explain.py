@@ -42,10 +42,10 @@ def test_each_check_has_a_page_from_its_docstring(check: Check, capsys: pytest.C
 
 
 def test_a_retired_name_leads_to_the_check() -> None:
-    check = Check("new-name", Severity.ERROR, get_check("upgrade").examine, aliases=("old-name",))
+    check = Check("new-name", Severity.ERROR, get_check("upgrade").examine, aliases=("old-name", "older"))
 
     assert get_check("old-name", [check]) is check
-    assert explanation(check).endswith("Former names\n    old-name")
+    assert explanation(check).endswith("Former names\n    old-name, older")
 
 
 def test_an_unknown_check_is_refused_with_the_name_that_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
