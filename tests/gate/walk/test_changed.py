@@ -7,13 +7,18 @@ from typing import Any
 import pytest
 
 from app.gate.recording.model import Change, Key, RoundTrip, Snapshot
-from app.gate.walk.changed import changed_keys, concerned_tables, tables_of
+from app.gate.walk.changed import changed_keys, tables_of
+from app.gate.walk.changed import concerned_tables as concerned
 from app.gate.walk.state import Walk
 from tests.gate.checks.builders import added, altered, failure, key, statement, trip
 from tests.gate.walk.walks import walk
 
 ORDERS, ITEMS, PAID = key("table", "orders"), key("table", "items"), key("view", "paid")
 START = Snapshot({each: {} for each in (ORDERS, ITEMS, PAID, key("column", "id", "orders"), key("enum", "state"))})
+
+
+def concerned_tables(of: Walk) -> Any:
+    return concerned(of)
 
 
 def taken(*trips: RoundTrip, **fields: Any) -> Walk:

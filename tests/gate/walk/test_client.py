@@ -15,11 +15,11 @@ from app.gate.walk import client as module
 from app.gate.walk.client import CANCEL_PATIENCE_S, LOCK_PATIENCE_S, DriverClient, lost_step
 from tests.gate.played import THROWAWAY, Runner, Session, as_runner
 
-BROKEN = {"error": "psycopg2.errors.UndefinedTable", "message": "no such table", "sqlstate": "42P01"}
+BROKEN: dict[str, Any] = {"error": "psycopg2.errors.UndefinedTable", "message": "no such table", "sqlstate": "42P01"}
 BROKE = Failure("psycopg2.errors.UndefinedTable", "no such table", "42P01")
 
 
-def client_of(session: Session, runner: Runner | None = None) -> DriverClient:
+def client_of(session: Session, runner: Runner | None = None) -> Any:
     return DriverClient(cast(DriverSession, session), as_runner(runner or Runner()), THROWAWAY)
 
 
@@ -46,7 +46,10 @@ def test_the_driver_is_lent_a_superuser_where_the_commands_role_is_an_ordinary_o
 
 
 def test_what_was_created_by_code_is_dropped_or_the_run_ends() -> None:
-    assert client_of(Session({"plan": ["a1", "b2"]})).empty_database() == ["a1", "b2"]
+    session = Session({"plan": ["a1", "b2"]})
+
+    assert client_of(session).empty_database() == ["a1", "b2"]
+    assert session.asked == [("empty", {})]
     with pytest.raises(
         CannotVerify, match=r"^what the command has created by code cannot be dropped again: no such table$"
     ):
@@ -228,7 +231,8 @@ def test_a_step_that_ends_just_as_it_is_cancelled_has_ended(
     assert client_of(Session(TimeoutError(), {})).commit_step("a1", Direction.UPGRADE).failure is None
 
     monkeypatch.setattr(module, "statements_for_changes", lambda since: ["changes"])
-    for answer in ({}, TimeoutError()):
+    answers: list[Any] = [{}, TimeoutError()]
+    for answer in answers:
         clock[:] = [100.0, 100.0, 109.0]
         with pytest.raises(StepTimedOut, match=r"^did not end within 9 s$") as lost:  # or what is read after it
             client_of(Session(TimeoutError(), answer)).commit_step("a1", Direction.UPGRADE, since=cast(Any, "then"))

@@ -184,6 +184,7 @@ def test_a_walk_continues_after_a_revision_and_has_a_head_or_none() -> None:
     taken = walk(arrives=arrival(*LINE))
 
     assert taken.index_after("b2") == 2
+    assert walk(arrives=arrival(index=3)).index == 3
     with pytest.raises(LookupError, match="head was not reached"):
         taken.get_head()
     taken.head = Snapshot({})
