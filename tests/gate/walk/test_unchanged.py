@@ -294,6 +294,66 @@ def test_a_table_that_the_branch_touches_is_compared(changes: dict[Key, Definiti
     assert find_unchanged({"public.orders": "f1"}, FINGERPRINTS, Snapshot(BEFORE), now) == frozenset()
 
 
+@pytest.mark.parametrize("kind", ["schema", "extension", "function", "procedure", "aggregate", "sequence"])
+def test_what_no_table_rests_on_has_none_compared(kind: str) -> None:
+    now = Snapshot(BEFORE | {Key(kind, "public", "other"): {}})
+
+    assert find_unchanged({"public.orders": "f1"}, FINGERPRINTS, Snapshot(BEFORE), now) == {"public.orders"}
+    assert list_unchanged(FINGERPRINTS, Snapshot(BEFORE), now, now, mentioned=()) == {"public.orders": "f1"}
+
+
+def test_the_same_definition_read_twice_is_no_change() -> None:
+    again = Snapshot({each: dict(definition) for each, definition in BEFORE.items()})
+
+    assert find_unchanged({"public.orders": "f1"}, FINGERPRINTS, Snapshot(BEFORE), again) == {"public.orders"}
+
+
+@pytest.mark.parametrize("gone", [STATES, TOTAL, Key("index", "public", "ix", "orders")])
+def test_a_table_that_lost_something_is_compared(gone: Key) -> None:
+    before = Snapshot(BEFORE | {Key("index", "public", "ix", "orders"): {}})
+    now = Snapshot({each: definition for each, definition in before.objects.items() if each != gone})
+
+    assert find_unchanged({"public.orders": "f1"}, FINGERPRINTS, before, now) == frozenset()
+
+
+def test_another_enum_or_table_concerns_others() -> None:
+    other: dict[Key, Definition] = {
+        Key("enum", "public", "other"): {"labels": ["a"]},
+        Key("table", "public", "others"): {},
+        Key("sequence", "public", "s"): {"owned_by": 'public."others".id'},
+    }
+    now = Snapshot(BEFORE | other)
+
+    assert find_unchanged({"public.orders": "f1"}, FINGERPRINTS, Snapshot(BEFORE), now) == {"public.orders"}
+    models = {**FINGERPRINTS, "public.others": ("f2", [])}
+    assert find_unchanged({each: f for each, (f, _) in models.items()}, models, Snapshot(BEFORE), now) == {
+        "public.orders"
+    }
+
+
+@pytest.mark.parametrize("kind", ["view", "materialized view", "foreign table"])
+def test_a_view_that_changes_is_one_table_of_many(kind: str) -> None:
+    changed = Snapshot(BEFORE | {Key(kind, "public", "orders"): {"definition": "SELECT 1"}})
+    other = Snapshot(BEFORE | {Key(kind, "public", "others"): {"definition": "SELECT 1"}})
+
+    assert find_unchanged({"public.orders": "f1"}, FINGERPRINTS, Snapshot(BEFORE), changed) == frozenset()
+    assert find_unchanged({"public.orders": "f1"}, FINGERPRINTS, Snapshot(BEFORE), other) == {"public.orders"}
+
+
+@pytest.mark.parametrize("changed", [Key("domain", "public", "money"), STATES, TOTAL])
+def test_what_the_branch_has_changed_is_not_noted_though_its_model_is_the_same(changed: Key) -> None:
+    head = Snapshot(BEFORE | {changed: {"type": "text", "labels": ["new", "paid"]}})
+
+    assert list_unchanged(FINGERPRINTS, Snapshot(BEFORE), head, head, mentioned=()) == {}
+
+
+def test_a_model_with_other_enums_or_no_table_is_not_noted() -> None:
+    snapshot = Snapshot(BEFORE)
+
+    assert list_unchanged({"public.orders": ("f1", [])}, snapshot, snapshot, snapshot, mentioned=()) == {}
+    assert list_unchanged({"public.gone": ("f1", [])}, snapshot, snapshot, snapshot, mentioned=()) == {}
+
+
 def test_a_table_with_another_model_is_compared() -> None:
     snapshot = Snapshot(BEFORE)
 
