@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from app.gate.postgres.quoting import identifier, name_of
 from app.gate.rows._catalog import CatalogTable, CheckConstraint, Column
+from app.gate.rows._statement_text import without_texts
 
 _MOST = 4  # conditions of one table
 PREDICATE = "a predicate"  # the name of the condition of a partial index; of others:
@@ -36,7 +37,7 @@ def conditions_of(table: CatalogTable, statements: Iterable[str]) -> tuple[Check
     for sql in statements:
         selected: list[CheckConstraint] = []
         if re.search(r"\bWHERE\b", sql, re.IGNORECASE):
-            tokens = [(each.lastgroup or "", each[0]) for each in _TOKEN.finditer(sql.replace("%%", "%"))]
+            tokens = [(each.lastgroup, each[0]) for each in _TOKEN.finditer(sql.replace("%%", "%"))]
             selected = list(_conditions([token for token in tokens if token[0] != "comment"], table))
         for condition in (*selected, *_zeros(table, sql, selected)):
             found.setdefault(condition.expression, condition)
@@ -46,7 +47,7 @@ def conditions_of(table: CatalogTable, statements: Iterable[str]) -> tuple[Check
 def _zeros(table: CatalogTable, sql: str, selected: Sequence[CheckConstraint]) -> Iterator[CheckConstraint]:
     """That a column by which the statement divides is 0, where the statement selects the row."""
     numbers = {column.name for column in table.columns if column.type.base.category == "N" and not column.is_generated}
-    text = _STRING.sub("''", sql.replace("%%", "%"))
+    text = without_texts(sql.replace("%%", "%"))
     if not _CHANGES_OR_READS.match(text) or table.label not in map(name_of, _NAME.findall(text)):
         return
     for column in dict.fromkeys(map(name_of, _DIVISOR.findall(text))):
@@ -58,7 +59,6 @@ def _zeros(table: CatalogTable, sql: str, selected: Sequence[CheckConstraint]) -
                 yield CheckConstraint(_CONDITION, columns, both)
 
 
-_STRING = re.compile(r"'(?:[^']|'')*'")
 _NAME = re.compile(r'"(?:[^"]|"")+"|\w+')
 _CHANGES_OR_READS = re.compile(r"\s*(?:UPDATE|INSERT|WITH|SELECT|CREATE|DO)\b", re.IGNORECASE)
 _DIVISOR = re.compile(rf"(?:/|%)\s*\(?\s*(?:(?:{_NAME.pattern})\.)?({_NAME.pattern})(?!\s*[(.])")
@@ -66,7 +66,7 @@ _DIVISOR = re.compile(rf"(?:/|%)\s*\(?\s*(?:(?:{_NAME.pattern})\.)?({_NAME.patte
 
 def within(table: CatalogTable, bounds: str) -> CheckConstraint:
     """The condition that a row belongs to a partition with those bounds, as PostgreSQL prints them."""
-    named = set(map(name_of, _NAME.findall(_STRING.sub("''", bounds))))
+    named = set(map(name_of, _NAME.findall(without_texts(bounds))))
     return CheckConstraint(_CONDITION, tuple(each.name for each in table.columns if each.name in named), bounds)
 
 
@@ -89,20 +89,20 @@ def replace_columns(check: CheckConstraint, values: Mapping[str, str]) -> CheckC
     text = check.expression
 
     def value(found: re.Match[str]) -> str:
-        kind, word = found.lastgroup or "", found[0]
-        is_name = kind in ("quoted", "word") and not text[: found.start()].endswith((":", "."))
+        word = found[0]
+        is_name = found.lastgroup in ("quoted", "word") and not text[: found.start()].endswith((":", "."))
         is_called = text[found.end() :].lstrip().startswith("(")
         return values.get(name_of(word), word) if is_name and not is_called else word
 
     return replace(check, expression=_TOKEN.sub(value, text))
 
 
-Token = tuple[str, str]
+Token = tuple[str | None, str]  # its kind: a group of _TOKEN; and its text
 
 
 def _conditions(tokens: Sequence[Token], table: CatalogTable) -> Iterator[CheckConstraint]:
-    for index, (kind, text) in enumerate(tokens):
-        if kind == "word" and text.upper() in ("UPDATE", "FROM", "ON"):
+    for index, (_, text) in enumerate(tokens):
+        if text.upper() in ("UPDATE", "FROM", "ON"):
             start = _after_name(tokens, index + 1, table)
             if start is None:
                 continue
@@ -116,7 +116,7 @@ def _conditions(tokens: Sequence[Token], table: CatalogTable) -> Iterator[CheckC
 
 def _after_name(tokens: Sequence[Token], index: int, table: CatalogTable) -> int | None:
     """The index after the table's name, if that is what stands there."""
-    if index < len(tokens) and tokens[index] == ("word", "ONLY"):
+    if index < len(tokens) and tokens[index][1].upper() == "ONLY":
         index += 1
     names = []
     while index < len(tokens) and (name := _name(tokens[index])) is not None:
@@ -137,11 +137,11 @@ def _name(token: Token) -> str | None:
 def _where(tokens: Sequence[Token], index: int, verb: str) -> tuple[int | None, str | None]:
     """The index after the WHERE that belongs to the table, and the table's alias."""
     alias = None
-    if verb != "ON" and index < len(tokens):
-        if tokens[index][1].upper() == "AS":
-            index += 1
-        if index < len(tokens) and (name := _name(tokens[index])) and name.upper() not in ("SET", "WHERE"):
-            alias, index = name, index + 1
+    if index < len(tokens) and tokens[index][1].upper() == "AS":
+        index += 1
+    # Another word than an alias, such as SET, is as good as one: no column stands behind it and a dot.
+    if index < len(tokens) and (name := _name(tokens[index])) and name.upper() != "WHERE":
+        alias, index = name, index + 1
     depth = 0
     for place in range(index, len(tokens)):
         text = tokens[place][1]
@@ -153,19 +153,20 @@ def _where(tokens: Sequence[Token], index: int, verb: str) -> tuple[int | None, 
         if text.upper() == "WHERE":
             return place + 1, alias
         # Between them are the values of an UPDATE, or an index's columns. Else the condition is one of several tables.
-        if verb == "FROM" or (text.upper() in ("FROM", "USING") and verb == "UPDATE"):
+        if "FROM" in (verb, text.upper()):
             return None, None
     return None, None
 
 
-def _end(tokens: Sequence[Token], begin: int) -> int:
+def _end(tokens: Sequence[Token], begin: int) -> int | None:
+    """The index after the condition that begins there; None if it is the last of the statement."""
     depth = 0
     for place in range(begin, len(tokens)):
-        kind, text = tokens[place]
+        text = tokens[place][1]
         depth += (text == "(") - (text == ")")
-        if depth < 0 or text == ";" or (depth == 0 and kind == "word" and text.upper() in _ENDS):
+        if depth < 0 or text == ";" or (depth == 0 and text.upper() in _ENDS):
             return place
-    return len(tokens)
+    return None
 
 
 def _condition(tokens: Sequence[Token], table: CatalogTable, alias: str | None) -> CheckConstraint | None:
@@ -174,12 +175,11 @@ def _condition(tokens: Sequence[Token], table: CatalogTable, alias: str | None) 
     columns = {column.name for column in table.columns if not column.is_generated}
     found: dict[str, None] = {}
     parts: list[str] = []
-    for index, (kind, text) in enumerate(tokens):
-        after = tokens[index + 1][1] if index + 1 < len(tokens) else ""
-        before = tokens[index - 1] if index else ("", "")
-        name = _name((kind, text))
+    nothing: Token = (None, "")
+    for before, token, (_, after) in zip([nothing, *tokens], tokens, [*tokens[1:], nothing], strict=False):
+        text, name = token[1], _name(token)
         is_cast = text == ":" and ":" in (before[1], after)
-        if (kind == "word" and text.upper() in _NOT_READ) or (text in ("$", "?", "@", ":", "%") and not is_cast):
+        if text.upper() in _NOT_READ or (text in ("$", "?", "@", ":", "%") and not is_cast):
             return None
         if name in owners and after == ".":
             continue
