@@ -47,7 +47,7 @@ def read_seeds(connection: Connection, schema: Snapshot) -> dict[str, Seeds]:
         found = {}
         for key in tables:
             cursor.execute(_DIGEST.replace("{table}", _relation(key)))
-            count, digest = cursor.fetchone() or (0, None)
+            ((count, digest),) = cursor.fetchall()
             if count:
                 rows = _read_rows(cursor, key) if count <= MOST_ROWS else ()
                 found[full_name(key)] = Seeds(count, digest, rows)

@@ -68,16 +68,48 @@ def test_of_a_large_table_it_is_said_that_it_differs() -> None:
     (found,) = compared(large, seeds(A))
 
     assert (found.only_there, found.count_there, found.count_here) == ((), MOST_ROWS + 1, 1)
+    assert (found.only_here, found.columns) == ((), ())
+    assert [each.only_there for each in compared(seeds(A), large)] == [()]
 
 
 def test_what_varies_between_two_runs_is_found_by_its_values() -> None:
     assert varying_columns(seeds({**A, "at": 1}), seeds({**A, "at": 2})) == {NAME: frozenset({"at"})}
     assert varying_columns(seeds(A), seeds(A, B)) == {}
+    assert varying_columns(seeds(A, B), seeds(B, A)) == {}
+    assert varying_columns(seeds(A), {}) == {}
 
 
 def test_a_table_that_is_empty_on_one_side_differs() -> None:
     assert differing(seeds(A), {}) == [NAME]
     assert [each.count_here for each in compared(seeds(A), {})] == [0]
+    assert [each.only_here for each in compared({}, seeds(A))] == [('{"id": 1, "name": "a"}',)]
+
+
+def test_tables_are_compared_by_their_names_whatever_became_of_those_before_them() -> None:
+    there = {"public.a": Seeds(MOST_ROWS + 1, "x"), "public.b": Seeds(1, "x", ({**A, "at": 1},)), **seeds(A)}
+    here = {**seeds(B), "public.b": Seeds(1, "y", ({**A, "at": 2},)), "public.a": Seeds(MOST_ROWS + 1, "y")}
+
+    found = compare_seeds(there, here, ignored={"public.b": frozenset({"at"})}, numbered={})
+
+    assert differing(there, here) == ["public.a", "public.b", NAME]
+    assert [each.table for each in found] == ["public.a", NAME]
+
+
+def test_of_columns_that_differ_those_are_named_that_are_not_ignored() -> None:
+    (found,) = compared(seeds({**A, "at": 1, "by": 1}), seeds({**A, "id": 2, "at": 2, "by": 2}), ignored=["by"])
+
+    assert found.columns == ("at", "id")
+    assert found.only_here == ('{"at": 2, "id": 2, "name": "a"}',)
+
+
+def test_the_first_rows_are_shown_and_long_ones_in_part() -> None:
+    (found,) = compared(seeds(*({"id": number} for number in (6, 5, 4, 3, 2, 1))), seeds())
+    (whole,) = compared(seeds({"a": "ü" * 291}), seeds())  # of 300 characters
+    (cut,) = compared(seeds({"a": "ü" * 292}), seeds())
+
+    assert found.only_there == tuple(f'{{"id": {number}}}' for number in (1, 2, 3, 4, 5))
+    assert whole.only_there == ('{"a": "' + "ü" * 291 + '"}',)
+    assert cut.only_there == ('{"a": "' + "ü" * 292 + '"…',)
 
 
 @pytest.fixture
@@ -93,7 +125,8 @@ def kinds(blank_database: Database) -> Database:
 
 
 def test_rows_are_read_from_the_table_that_has_them_whatever_the_session_is_set_to(kinds: Database) -> None:
-    schema = Snapshot({Key("table", "public", name): {} for name in ("kinds", "others", "none")})
+    keys = [Key("table", "public", name) for name in ("kinds", "others", "none")]
+    schema = Snapshot({key: {} for key in (*keys, Key("column", "public", "name", "kinds"))})
     read = []
     for zone in ("UTC", "Asia/Tokyo"):
         with kinds.connect(autocommit=False, options=f"-c timezone={zone}") as connection:
@@ -103,4 +136,18 @@ def test_rows_are_read_from_the_table_that_has_them_whatever_the_session_is_set_
     assert {name: [row["name"] for row in each.rows] for name, each in read[0].items()} == {
         NAME: ["a"],
         "public.others": ["b"],
+    }
+
+
+def test_rows_are_looked_at_one_by_one_unless_there_are_too_many(blank_database: Database) -> None:
+    with blank_database.connect(autocommit=False) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE few AS SELECT * FROM generate_series(1, 2000) AS id; CREATE TABLE many AS TABLE few;"
+            " INSERT INTO many VALUES (0)"
+        )
+        read = read_seeds(connection, Snapshot({Key("table", "public", name): {} for name in ("few", "many")}))
+
+    assert {name: (each.count, len(each.rows), each.is_whole) for name, each in read.items()} == {
+        "public.few": (2000, 2000, True),
+        "public.many": (2001, 0, False),
     }
