@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +12,12 @@ import psycopg2
 import pytest
 
 from app.gate.recording.model import Failure
-from app.gate.rows._catalog import CatalogTable
-from app.gate.rows._fill import Filled, _outcome
+from app.gate.rows._catalog import Catalog, CatalogTable, CheckConstraint, Column, ForeignKey, Type
+from app.gate.rows._fill import Filled, _outcome, _reason, fill
+from app.gate.rows._plan import Plan
 from app.gate.rows._shapes import Shape
 from app.gate.rows._sources import kept_of
+from app.gate.rows.connection import QueryRefused
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from tests.gate.lines import Bench, line_over
@@ -770,6 +773,7 @@ def test_the_reason_is_that_of_the_first_ordinary_row_that_was_refused() -> None
         (Shape.HOSTILE, 0, False, {}),
         (Shape.SELECTED, 2, False, {"public.a": 1}),
         (Shape.SELECTED, 0, False, {}),
+        (Shape.MATCHED, 1, False, {"public.a": 1}),
         (Shape.NOT_SELECTED, 1, False, {}),
     ],
 )
@@ -779,3 +783,67 @@ def test_rows_with_a_purpose_are_counted_where_they_are_in(
     filled = outcome(task("a", shape, inserted))
 
     assert (filled.has_hostile, filled.selected) == (has_hostile, selected)
+
+
+POSITIVE = CheckConstraint("positive", ("n",), "(n > 0)")
+NEVER = CheckConstraint("its partitions", (), "false")
+CHECKS = (POSITIVE, *(CheckConstraint(name, ("n",), f"n <> {name!r}") for name in "bcd"))
+TO_B = ForeignKey("fk", ("n", "m"), 2, ("id", "id"))
+COLUMNS = tuple(
+    Column(number, name, Type("int4", "integer", "base", "N"), -1, "integer", True)
+    for number, name in enumerate("nm", 1)
+)
+NULLABLE = (COLUMNS[0], replace(COLUMNS[1], not_null=False))
+
+
+@pytest.mark.parametrize(
+    ("parts", "refusal", "reason"),
+    [
+        ({"is_partitioned": True, "checks": (POSITIVE, NEVER)}, REFUSED, "it has no partition for a row"),
+        ({"is_partitioned": True, "checks": (POSITIVE,)}, REFUSED, "permission denied"),
+        ({"checks": (NEVER,)}, REFUSED, "permission denied"),
+        ({"foreign_keys": (TO_B,)}, REFUSED, "it needs a row of public.b, which could not be filled either: why not"),
+        ({"foreign_keys": (TO_B,), "columns": NULLABLE}, REFUSED, "permission denied"),
+        ({"foreign_keys": (replace(TO_B, parent=3), TO_B)}, REFUSED, "it needs a row of public.b, which could not be filled either: why not"),
+        ({"foreign_keys": (replace(TO_B, parent=9),)}, REFUSED, "permission denied"),
+        ({"checks": CHECKS}, ("23514", "m", "c"), "no values were found that satisfy CHECK c (n <> 'c')"),
+        ({"checks": CHECKS}, ("23514", "m", "z"), "no values were found that satisfy CHECK positive (n > 0) and CHECK b (n <> 'b') and CHECK c (n <> 'c')"),
+        ({"checks": (NEVER, POSITIVE)}, ("", "", ""), "no values were found that satisfy its partitions and CHECK positive (n > 0)"),
+        ({"checks": CHECKS}, ("23505", "duplicate key", "c"), "duplicate key"),
+        ({"triggers": ("one", "two")}, ("", "", ""), "a trigger suppresses each INSERT"),
+        ({}, ("", "", ""), "no values were found for it"),
+        ({"triggers": ("one", "two")}, ("P0001", "no", ""), "no (raised by an INSERT, possibly in trigger one)"),
+        ({"triggers": ("one", "two")}, ("23505", "no", ""), "no"),
+        ({}, ("P0001", "no", ""), "no"),
+        ({}, ("P0001", "", ""), "PostgreSQL refuses every row that was tried (SQLSTATE P0001)"),
+    ],
+)  # fmt: skip
+def test_why_no_row_is_taken(parts: dict[str, Any], refusal: tuple[str, str, str], reason: str) -> None:
+    of = replace(TABLES["a"], **{"columns": COLUMNS, **parts})
+    plan: Any = SimpleNamespace(catalog=Catalog({1: of, 2: TABLES["b"], 3: TABLES["c"]}, {}))
+
+    assert _reason(plan, of, refusal, SimpleNamespace(unknown={}), {"public.b": "why not"}) == reason  # type: ignore[arg-type]
+
+
+def test_why_no_row_is_written_comes_before_what_postgres_says() -> None:
+    plan: Any = SimpleNamespace(catalog=Catalog({}, {}))
+    builder: Any = SimpleNamespace(unknown={1: "no value of type x is known"})
+
+    assert _reason(plan, TABLES["a"], REFUSED, builder, {}) == "no value of type x is known"
+
+
+def test_without_tables_nothing_is_asked() -> None:
+    assert fill(Plan(Catalog({}, {})), None, with_edge_cases=True) == Filled({}, {})  # type: ignore[arg-type]
+
+
+def test_a_block_that_is_refused_as_a_whole_is_tried_once_and_is_the_reason_of_every_table() -> None:
+    asked = []
+
+    def ask(sql: str, *before: str) -> str:
+        asked.append(sql)
+        raise QueryRefused(Failure("E", "no PL/pgSQL"))
+
+    filled = fill(Plan(Catalog({1: TABLES["a"], 2: TABLES["b"]}, {})), ask, with_edge_cases=False)
+
+    assert filled == Filled({}, {"public.a": "no PL/pgSQL", "public.b": "no PL/pgSQL"})
+    assert len(asked) == 1
