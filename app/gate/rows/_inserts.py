@@ -19,7 +19,7 @@ from app.gate.rows._hostile import Aim
 from app.gate.rows._plan import Plan, Rules
 from app.gate.rows._shapes import ORDINARY_ROWS, Row, Shape, edge_case_rows, ordinary_rows
 from app.gate.rows._sources import RANK, Source, candidates_of, combinations_of, group_sources, kept_of
-from app.gate.rows._values import NoValue
+from app.gate.rows._values import GUESSES, NoValue
 
 TRIES = 40  # combinations of values, for one row
 NEXT_NUMBER = 700  # of the row that an application would insert next
@@ -157,10 +157,10 @@ class InsertBuilder:
             yield from self._guesses(table, row)
 
     def _guesses(self, table: CatalogTable, row: Row) -> Iterator[str]:
-        for turn in range(10):
+        for turn in range(GUESSES):
             try:
                 yield self._insert(table, row, Rules(), guess=turn).sql
-            except (NoValue, IndexError):
+            except NoValue:
                 return
 
     def _insert(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from app.gate.postgres.quoting import literal
 from app.gate.rows._catalog import Column, Type
 
+GUESSES = 9  # of values, for a type that is not known
 # In characters. Where a type sets no limit: more than the 255 to which texts are truncated most often.
 UNLIMITED_TEXT = 300
 LONGEST_TEXT = 2000  # an index entry holds no more than some 2700 bytes
@@ -97,7 +98,7 @@ def _inner(found: Type) -> Type:
 
 
 def guess_values(type_: Type, want: Want) -> list[str]:
-    """For a type that is not known here: texts that many types can read."""
+    """For a type that is not known here: so many texts that many types can read."""
     number = want.number + 1
     texts = [
         f"{number}", f"a{number}", f"({number},{number})", "{}", f"[{number},{number},{number}]", f"POINT({number} {number})",
