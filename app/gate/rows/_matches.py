@@ -51,7 +51,9 @@ def read_tables(sql: str) -> set[tuple[str | None, str]]:
     if not _WRITES.match(text):
         return set()
     named = list(_TABLE.finditer(text))
-    taken = [each for each in named if each[5] or each[0].split()[0].upper() in ("FROM", "JOIN", "USING")]
+    taken = [
+        each for each in named if each[0].startswith(",") or each[0].split()[0].upper() in ("FROM", "JOIN", "USING")
+    ]
     places = [(each[1] or each[4], each[2] or each[5]) for each in taken]
     return {(name_of(schema) if schema else None, name_of(label)) for schema, label in places}
 
@@ -68,7 +70,7 @@ def matches_of(tables: Sequence[CatalogTable], statements: Iterable[str]) -> dic
 
 
 def _pairs(tables: Sequence[CatalogTable], sql: str) -> Iterator[tuple[CatalogTable, str, CatalogTable, str]]:
-    text = without_texts(sql.replace("%%", "%"))
+    text = without_texts(sql)
     if not _WRITES.match(text):
         return
     for some in _by_schema(tables, text):

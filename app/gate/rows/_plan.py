@@ -264,11 +264,9 @@ def _in_order(catalog: Catalog, rules: Mapping[int, Rules]) -> list[list[Catalog
     left = dict.fromkeys(catalog.tables)
     while left:
         ready = [oid for oid in left if not (hard[oid] | soft[oid]) & left.keys()]
-        if not ready:  # a cycle: broken where a column is nullable
-            ready = [oid for oid in left if not hard[oid] & left.keys()][:1]
         if ready:
             groups += [[catalog.tables[oid]] for oid in ready]
-        else:
+        else:  # a cycle, which is broken where a column is nullable: one table is left of it
             ready = _cycle(hard, left)
             groups.append([catalog.tables[oid] for oid in ready])
         for oid in ready:
@@ -277,7 +275,7 @@ def _in_order(catalog: Catalog, rules: Mapping[int, Rules]) -> list[list[Catalog
 
 
 def _cycle(parents: Mapping[int, set[int]], left: Mapping[int, None]) -> list[int]:
-    """Tables whose foreign keys form a cycle, and that refer to no others that are left. Each of these has parents."""
+    """Tables whose foreign keys form a cycle, and that refer to no others that are left; or one that refers to none."""
 
     def reached(start: int) -> set[int]:
         found, ahead = {start}, [start]

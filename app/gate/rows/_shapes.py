@@ -102,7 +102,7 @@ def _texts(table: CatalogTable) -> Iterator[Row]:
     in_keys = [[name for name in key.columns if name in texts] for key in table.keys]
     own = itertools.count(_FIRST_OF_TEXTS)
     for turn in range(max(map(len, in_keys), default=0) or bool(texts)):
-        bound = {name for names in in_keys if len(names) > 1 for name in names}
+        bound = {name for names in in_keys for name in names}
         written = frozenset(texts - bound | {names[turn % len(names)] for names in in_keys if names})
         varied = frozenset(_separating_columns(table, 0, written))
         shapes = [Shape.OTHER_CASE, Shape.TRAILING_BLANK, *[Shape.INNER_BLANK] * any(in_keys)]

@@ -1,4 +1,4 @@
-"""What statements convert, and which columns of two tables they compare, judging by their text."""
+"""What statements convert, judging by their text."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import pytest
 
 from app.gate.postgres.quoting import literal
 from app.gate.rows._casts import casts_of
-from app.gate.rows._catalog import CatalogTable, CheckConstraint, Column, ForeignKey, Type
-from app.gate.rows._matches import matches_of, read_tables
+from app.gate.rows._catalog import CatalogTable, CheckConstraint, Column, Type
 
 TEXT = Type("text", "text", "base", "S")
 INTEGER = Type("int4", "integer", "base", "N")
@@ -66,52 +65,3 @@ def test_a_column_that_a_rule_decides_is_left_to_it():
     bound = table("t", checks=(CheckConstraint("ck", ("code",), "code <> ''"),))
 
     assert casts_of(bound, ["UPDATE t SET ref = code::int"]).texts == {}
-
-
-@pytest.mark.parametrize(
-    ("sql", "pair"),
-    [
-        ("UPDATE t SET ref = (SELECT id FROM u WHERE u.code = t.code)", ("code", "code")),
-        ('UPDATE t SET ref = (SELECT u.id FROM u WHERE u.code = t."Name")', ("Name", "code")),
-        ("UPDATE public.t AS one SET ref = other.id FROM u other WHERE other.code = one.code", ("code", "code")),
-        ("INSERT INTO v SELECT * FROM t JOIN u ON t.ref = u.id", ("ref", "id")),
-        ("INSERT INTO v SELECT * FROM t, u WHERE t.ref = u.id", None),  # the last of the list has no alias
-        ("DELETE FROM t USING u WHERE t.code = u.code AND u.ref = 1", ("code", "code")),
-        ("UPDATE t SET ref = (SELECT id FROM u WHERE u.code = t.ref)", None),
-        ("UPDATE t SET ref = (SELECT id FROM u WHERE code = 'a')", None),
-        ("UPDATE t SET code = 'u.code = t.code' FROM u", None),
-        ("ALTER TABLE t ADD CHECK (code = code)", None),
-    ],
-)
-def test_the_columns_that_a_statement_compares_are_found(sql, pair):
-    found = matches_of([table("t"), table("u", oid=2)], [sql])
-
-    assert {oid: [each.column for each in some] for oid, some in found.items()} == (
-        {1: [pair[0]], 2: [pair[1]]} if pair else {}
-    )
-
-
-def test_tables_of_one_name_are_compared_within_their_schemas():
-    tables = [
-        table(label, schema=schema, oid=oid) for oid, (schema, label) in enumerate([("a", "t"), ("a", "u"), ("b", "t")])
-    ]
-
-    assert matches_of(tables, ["UPDATE t SET ref = u.id FROM u WHERE u.code = t.code"]).keys() == {0, 1}
-
-
-def test_columns_of_a_foreign_key_get_their_values_from_it():
-    child = table("t", foreign_keys=(ForeignKey("fk", ("ref",), 2, ("id",)),))
-
-    assert matches_of([child, table("u", oid=2)], ["INSERT INTO v SELECT 1 FROM t JOIN u ON t.ref = u.id"]) == {}
-
-
-@pytest.mark.parametrize(
-    ("sql", "tables"),
-    [
-        ("INSERT INTO v SELECT 1 FROM a.t", {("a", "t")}),
-        ("UPDATE t SET a = 1", set()),
-        ("CREATE INDEX ix ON t (a)", set()),
-    ],
-)
-def test_the_tables_that_a_statement_reads_are_found(sql, tables):
-    assert read_tables(sql) == tables

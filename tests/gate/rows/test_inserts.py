@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def table(*columns: Column, **parts: object) -> CatalogTable:
     return shapes.table(*(replace(each, number=number) for number, each in enumerate(columns, 1)), **parts)  # type: ignore[arg-type]
 
 
-def builder_of(*tables: CatalogTable, rules: Rules | None = None, **options: bool) -> InsertBuilder:
+def builder_of(*tables: CatalogTable, rules: Rules | None = None, **options: Any) -> InsertBuilder:
     plan = Plan(catalog(*tables))
     if rules is not None:
         plan.rules = {1: rules}
@@ -141,7 +142,7 @@ def test_a_table_that_has_rows_gets_none_and_its_children_refer_to_them() -> Non
     child = table(column("p", not_null=True), foreign_keys=[ForeignKey("fk", ("p",), 2, ("id",))])
 
     known = list(builder_of(parent, child).tasks(with_edge_cases=False))
-    others = list(builder_of(parent, child, except_for=frozenset({"public.p"})).tasks(with_edge_cases=False))  # type: ignore[arg-type]
+    others = list(builder_of(parent, child, except_for=frozenset({"public.p"})).tasks(with_edge_cases=False))
 
     assert rows_of(known) == [f"{label}: ordinary 0, ordinary 1, ordinary 2" for label in "pt"]
     assert rows_of(others) == [f"t: ordinary {number}" for number in range(3)]

@@ -11,6 +11,7 @@ from app.gate.recording.model import Change, Failure, Key
 from app.gate.rows._attempts import may_want_json
 from app.gate.rows._catalog import Catalog, CatalogTable, CheckConstraint, Column, ForeignKey, Type, UniqueKey
 from app.gate.rows._hostile import Aim, breaks_rule, cause_of, failed_columns, list_aims, may_correct
+from app.gate.rows._matches import Match
 from app.gate.rows._plan import Labels, Plan, Rules
 from app.gate.rows._shapes import Row, Shape, edge_case_rows, is_text, ordinary_rows
 
@@ -99,6 +100,7 @@ def test_a_second_row_has_null_where_only_that_makes_the_two_different_in_a_key(
     assert nulls(a, b, keys=[["a"]]) == ["nulls 3", "nulls 3 but  of 15"]
     assert nulls(strict, b, keys=[["a", "b"]]) == ["nulls 3", "nulls 3 but  of 15"]
     assert nulls(strict, b, keys=[["a"], ["a", "b"]]) == ["nulls 3", "nulls 3 but a of 15"]
+    assert nulls(strict, b, column("c", not_null=True), keys=[["c", "a"], ["b"]]) == ["nulls 3", "nulls 3 but c of 15"]
     assert nulls(strict, b, keys=[["a"]]) == ["nulls 3"]
     assert nulls(a, b, keys=[]) == ["nulls 3"]
 
@@ -141,6 +143,40 @@ def test_the_edge_cases_of_texts_in_keys() -> None:
 )
 def test_which_columns_hold_texts(type_: Type, is_generated: bool, expected: bool) -> None:
     assert is_text(column("a", type_, is_generated=is_generated)) is expected
+
+
+def test_texts_without_a_key_and_keys_without_a_text_have_such_rows_as_well() -> None:
+    texts = ["other case 0 but {}of 20 texts a", "trailing blank 0 but {}of 21 texts a"]
+
+    def rows(*keys: Sequence[str]) -> list[str]:
+        of = table(column("id"), column("n"), column("a", TEXT), keys=keys)
+        return [each for each in names(edge_case_rows(of, Rules())) if "texts" in each]
+
+    assert rows() == [each.format("a ") for each in texts]
+    assert rows(["id", "n"]) == [each.format("a+id ") for each in texts]
+
+
+def test_a_row_has_null_wherever_it_may_if_that_is_what_it_is_for() -> None:
+    match = Match("a", column("a"), 90)
+    rows = {
+        Row(Shape.NULLS, 3): True,
+        Row(Shape.ORDINARY, 0): False,
+        Row(Shape.MATCHED, 90, matched=match): False,
+        Row(Shape.MATCHED, 91, matched=match): True,
+        Row(Shape.HOSTILE, 50, unconverted="a", is_bare=True): True,
+        Row(Shape.HOSTILE, 50, unconverted="a"): False,
+    }
+
+    assert {row: row.is_sparse for row in rows} == rows
+
+
+def test_each_match_has_two_rows() -> None:
+    matches = (Match("a", column("a"), 90), Match("b", column("b"), 94))
+
+    rows = edge_case_rows(table(column("a"), column("b")), Rules(matches=matches))
+
+    assert names(rows)[3:] == ["matched 90", "matched 91", "matched 94", "matched 95"]
+    assert [row.matched for row in rows[3:]] == [matches[0], matches[0], matches[1], matches[1]]
 
 
 def test_a_value_that_the_revision_retires_has_a_row_for_each_rule() -> None:
@@ -225,6 +261,16 @@ def test_a_value_of_the_older_type_is_tried_where_the_newer_may_refuse_it(
 
     assert found == ([Aim(1, Row(Shape.HOSTILE, 50, unconverted="a"))] if is_tried else [])
     assert [each.columns for each in found] == [("a",)] * is_tried
+
+
+def test_what_a_statement_converts_is_tried_in_a_row_with_nothing_else() -> None:
+    found = aims(
+        Rules(types={"a": (INTEGER, -1)}, converted=frozenset("a"), documents={"b": ("1", "2")}),
+        column("a", TEXT),
+        column("b"),
+    )
+
+    assert found == [Aim(1, Row(Shape.HOSTILE, 50, unconverted=name, is_bare=True)) for name in "ab"]
 
 
 def test_no_value_of_the_older_type_is_tried_in_a_foreign_key() -> None:
@@ -319,8 +365,8 @@ def test_new_checks_are_rules_where_their_columns_are_there_and_keep_their_types
     before = table(column("a"), column("b"), checks=[check("c", "a", expression="known")])
     after = table(
         column("a"),
-        column("b", TEXT),
         column("new"),
+        column("b", TEXT),
         checks=[
             check("other name", "a", expression="known"),
             check("one", "a"),
@@ -353,10 +399,43 @@ def test_a_domain_that_demands_more_is_a_rule_of_its_columns() -> None:
     one = Type("size", "size", "domain", "N", of=INTEGER, checks=("(VALUE > 0)",))
     two = replace(one, checks=("(VALUE > 0)", "((VALUE < 9) OR (VALUE = VALUES))"))
 
-    rules = rules_between(table(column("a", one)), table(column("a", two), column("new", two)))
+    rules = rules_between(
+        table(column("a", one), column("b", TEXT)), table(column("new", two), column("b", two), column("a", two))
+    )
 
     assert rules.checks == (CheckConstraint("of domain size", ("a",), '(("a" < 9) OR ("a" = VALUES))'),)
     assert rules_between(table(column("a")), table(column("a", two))).checks == ()
+
+
+def test_new_checks_of_columns_with_another_type_are_rules_on_their_new_values() -> None:
+    """A check that PostgreSQL prints in another way since then is not a new one."""
+    before = table(
+        column("a", TEXT),
+        column("b"),
+        column("c", TEXT),
+        checks=[check("old", "a", expression="((a)::text <> ''::text)")],
+    )
+    after = table(
+        column("a", replace(TEXT, name="varchar", sql="character varying")),
+        column("b"),
+        column("c", MOOD),
+        column("new"),
+        checks=[
+            check("old", "a", expression="(a <> ''::character varying)"),
+            check("one", "a", expression="a > 'x'"),
+            check("both", "a", "b", expression="length(a) > b"),
+            check("not retyped", "b", expression="b > 0"),
+            check("to an unknown value", "a", "c", expression="a > c"),
+            check("of a new column", "a", "new", expression="a > new"),
+        ],
+    )
+
+    assert [(each.name, each.expression) for each in rules_between(before, after).retyped] == [
+        ("one", "(\"a\")::character varying > 'x'"),
+        ("both", 'length(("a")::character varying) > b'),
+    ]
+    whole = [replace(each, columns=each.columns[:1]) for each in (before, after)]
+    assert [each.name for each in rules_between(*whole).retyped] == ["one"]
 
 
 def test_labels_that_are_removed_are_rules() -> None:
