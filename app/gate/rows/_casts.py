@@ -72,7 +72,7 @@ def casts_of(table: CatalogTable, statements: Iterable[str]) -> Casts:
     documents: dict[str, tuple[str, str]] = {}
     free = table.free_columns
     for sql in statements:
-        text = without_comments(sql.replace("%%", "%"))
+        text = without_comments(sql)
         if not _WRITES.match(text) or table.label not in re.findall(r"\w+", text):
             continue
         for column, type_, _, _ in _converted(_OF_TEXT, text, free):

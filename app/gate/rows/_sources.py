@@ -122,11 +122,9 @@ def _where(conditions: Sequence[str]) -> str:
 
 def _most_of_each(count: int) -> int:
     """How many candidates of each source can be tried together with those of the others."""
-    return max(1 if count > 11 else 2, int(_COMBINATIONS ** (1 / count)))
+    return 1 if count > 11 else max(2, int(_COMBINATIONS ** (1 / count)))
 
 
 def kept_of(index: int, count: int, most: int) -> int:
     """How many combinations of one group are combined with those of the others: a few thousand in all, at most."""
-    if count > 11:
-        return 2 if index < 11 else 1
-    return max(2, min(most, int(2000 ** (1 / count))))
+    return max(2, min(most, int(2000 ** (1 / count)))) if index < 11 else 1

@@ -35,6 +35,9 @@ class Seeds:
         return len(self.rows) == self.count
 
 
+_EMPTY: Final = Seeds(0, None)
+
+
 def read_seeds(connection: Connection, schema: Snapshot) -> dict[str, Seeds]:
     """The rows of each table of that schema that has any, by its name: "public.orders"."""
     tables = [key for key in schema.objects if key.kind == "table"]
@@ -69,9 +72,8 @@ def _read_rows(cursor: Any, key: Key) -> tuple[Row, ...]:
 
 def differing(there: Mapping[str, Seeds], here: Mapping[str, Seeds]) -> list[str]:
     """The tables whose rows differ."""
-    empty = Seeds(0, None)
     names = sorted(there.keys() | here.keys())
-    return [name for name in names if there.get(name, empty).digest != here.get(name, empty).digest]
+    return [name for name in names if there.get(name, _EMPTY).digest != here.get(name, _EMPTY).digest]
 
 
 def varying_columns(one: Mapping[str, Seeds], other: Mapping[str, Seeds]) -> dict[str, frozenset[str]]:
@@ -93,9 +95,8 @@ def compare_seeds(
 ) -> Iterator[SeedDifference]:
     """The tables whose rows differ in other columns than those that are `ignored`. `numbered`: the columns whose values
     a sequence gives."""
-    empty = Seeds(0, None)
     for name in differing(there, here):
-        old, new = there.get(name, empty), here.get(name, empty)
+        old, new = there.get(name, _EMPTY), here.get(name, _EMPTY)
         without = ignored.get(name, frozenset())
         if not (old.is_whole and new.is_whole):
             yield SeedDifference(name, count_there=old.count, count_here=new.count)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.gate.postgres.quoting import literal
@@ -65,3 +67,49 @@ def test_a_column_that_a_rule_decides_is_left_to_it():
     bound = table("t", checks=(CheckConstraint("ck", ("code",), "code <> ''"),))
 
     assert casts_of(bound, ["UPDATE t SET ref = code::int"]).texts == {}
+
+
+SPELLINGS = {
+    ("int2", "smallint", "N"): "smallint int2 INT2",
+    ("int4", "integer", "N"): "integer int int4",
+    ("int8", "bigint", "N"): "bigint int8",
+    ("numeric", "numeric", "N"): "numeric decimal",
+    ("float4", "real", "N"): "real float4",
+    ("float8", "double precision", "N"): "float float8",
+    ("bool", "boolean", "B"): "boolean bool",
+    ("date", "date", "D"): "date",
+    ("timestamp", "timestamp without time zone", "D"): "timestamp",
+    ("timestamptz", "timestamp with time zone", "D"): "timestamptz",
+    ("interval", "interval", "T"): "interval",
+    ("uuid", "uuid", "U"): "uuid",
+    ("inet", "inet", "I"): "inet",
+}
+WRITTEN = [
+    *((spelling, of) for of, spellings in SPELLINGS.items() for spelling in spellings.split()),
+    ("double  precision", ("float8", "double precision", "N")),
+    ("timestamp with time zone", ("timestamptz", "timestamp with time zone", "D")),
+]
+EXAMPLES = {
+    "N": "7", "B": "true", "D": '"2001-02-03"', "T": '"1 day"', "U": '"00000001-0000-4000-8000-000000000001"', "I": '"10.0.0.1"',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("spelling", "of"), WRITTEN, ids=[spelling for spelling, _ in WRITTEN])
+def test_a_type_is_known_in_each_way_to_write_it_and_has_an_example_in_json(spelling, of):
+    name, sql, category = of
+
+    found = casts_of(
+        table("t"), [f"UPDATE t SET ref = code::{spelling}", f"UPDATE t SET ref = (extra->>'a')::{spelling}"]
+    )
+
+    assert found.texts == {"code": Type(name, sql, "base", category)}
+    assert found.documents["extra"][0] == literal('{"a": ' + EXAMPLES[category] + "}") + "::jsonb"
+
+
+def test_what_one_statement_does_not_convert_another_does():
+    of = table("t")
+    of = replace(of, columns=(*of.columns, Column(9, "raw", Type("json", "json", "base", "U"), -1, "json", False)))
+
+    found = casts_of(of, ["ALTER TABLE t ADD a int", "UPDATE t SET ref = code::int, id = (raw->>'a')::int"])
+
+    assert (found.texts.keys(), found.documents.keys()) == ({"code"}, {"raw"})

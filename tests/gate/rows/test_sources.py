@@ -75,6 +75,12 @@ def test_the_candidates_of_a_column_and_null_where_it_may_be() -> None:
     assert candidates(3, not_null=True) == ["'a-1'", "'x'", "'y'"]
     assert candidates(3, shape=Shape.NULLS) == ["NULL", "'a-1'", "'x'"]
     assert candidates(1) == ["'a-1'", "NULL"]
+    (of,) = table(column("a")).columns
+    whole = candidates_of(of, Row(Shape.ORDINARY, 0), Want(0, word="a"), [], []).select(3)
+    assert (
+        whole
+        == "SELECT * FROM (VALUES ('a-1'::text, 0), ('A-1'::text, 1), (NULL::text, 2)) AS v (\"a\", overproof_rank)"
+    )
     assert len(candidates(1000)) < 61
 
 
