@@ -21,7 +21,7 @@ OF_A_DATABASE = frozenset(
         "RDS",
     ]
 )
-OF_A_URL = frozenset(["URL", "URI", "DSN", "CONNECTION", "CONN", "STRING", "DATABASE", "DB"])
+OF_A_URL = frozenset(["URL", "URI", "DSN", "CONNECTION", "CONN", "STRING"])
 # The last word of a variable's name: the placeholder for its value.
 _PARTS = {
     **dict.fromkeys(("HOST", "HOSTNAME", "SERVER", "ADDRESS"), "host"),
@@ -61,7 +61,7 @@ def choose_url(names: Iterable[str]) -> str | None:
 def is_of_url(name: str) -> bool:
     """ "SHOP_DB_URL", "OS_DATABASE__CONNECTION"; not "REDIS_URL"."""
     *others, last = words_of(name) or [""]
-    return last in ("URL", "URI", "DSN", "STRING", "CONNECTION", "CONN") and bool(OF_A_DATABASE & set(others))
+    return last in OF_A_URL and bool(OF_A_DATABASE & set(others))
 
 
 def choose_parts(names: Iterable[str]) -> Mapping[str, str]:
