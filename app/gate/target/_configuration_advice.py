@@ -37,7 +37,7 @@ def _about_the_file(target: Target) -> str | None:
     sections = _sections_with_revisions(configuration)
     if not sections:
         return None
-    named = listed(sections, 9)
+    named = listed(sections, len(sections))
     return (
         f"{configuration.place} has the section{'s' * (len(sections) > 1)} {named}: name one, as in alembic -c"
         f" {shlex.quote(configuration.place)} -n {sections[0]} upgrade head"

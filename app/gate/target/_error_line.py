@@ -74,7 +74,7 @@ def _with_all_fields(reason: str, following: Sequence[str]) -> str:
     whys: dict[str, list[str]] = {}
     for field, why in zip(lines[::2], lines[1::2], strict=False):
         whys.setdefault(re.sub(r" \[type=.*", "", why), []).append(field)
-    return f"{reason}: {'; '.join(f'{listed(fields, 99)}: {why}' for why, fields in whys.items())}"
+    return f"{reason}: {'; '.join(f'{listed(fields, len(fields))}: {why}' for why, fields in whys.items())}"
 
 
 _OF_A_DATABASE = re.compile(r"psycopg|sqlalchemy|asyncpg|pg8000")

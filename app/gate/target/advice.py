@@ -98,7 +98,7 @@ def _about_what_was_asked_for(asked_for: Sequence[str], target: Target) -> Advic
     if parts := choose_parts(names):
         options = [word for part, name in parts.items() for word in ("--env", f"{name}={{{part}}}")]
         return Advice(
-            f"it looked for {listed([*parts.values()], 9)} in its environment, which are not set", (*options,)
+            f"it looked for {listed([*parts.values()], len(parts))} in its environment, which are not set", (*options,)
         )
     return None
 
@@ -208,7 +208,7 @@ def _about_settings(words: str, target: Target, asked_for: Sequence[str]) -> Adv
     url = placeholder(driver_for(target, is_async=False)) if urls else ""
     values = {**dict.fromkeys(names, "x"), **dict.fromkeys(urls[:1], url), **parts}
     options = [word for name, value in values.items() for word in ("--env", f"{name}={value}")]
-    missing = f"it misses {listed(list(names), 99)} in its environment"
+    missing = f"it misses {listed(names, len(names))} in its environment"
     return Advice(missing, tuple(options))
 
 

@@ -55,6 +55,12 @@ from tests.gate.projects import target
             "Error: Could not import 'shop'.\n\nUsage: flask [OPTIONS]\nTry 'flask --help'.\n\nError: No such command 'db'.\n",
             "Error: Could not import 'shop'. Error: No such command 'db'.",
         ),
+        ("Error: a\nValueError: b\n", "ValueError: b"),
+        ("KeyError: 'a'\n\nValueError: b\n", "ValueError: b"),
+        (
+            "ValidationError: 1 validation error for Settings\na\n" + "x" * 900,
+            "ValidationError: 1 validation error for Settings: a: " + "x" * 447,
+        ),
         ("x" * 900, "x" * 500),
         ("ValueError: " + "x" * 900, "ValueError: " + "x" * 488),
         ("Error: a\nError: " + "x" * 900, "Error: a Error: " + "x" * 484),
