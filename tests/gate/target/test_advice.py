@@ -46,7 +46,10 @@ def project(place: Path, url: str, env: str = "engine_from_config(config)") -> T
         ("postgresql+pg8000://me@localhost/shop", "", REFUSED, "--set sqlalchemy.url={url+pg8000}"),
         ("postgresql://me@localhost/shop", "config.set_main_option('sqlalchemy.url', url)", REFUSED, ""),
         ("postgresql://me@localhost/shop", "", "KeyError: 'SHOP_DB_URL'\n", "--env SHOP_DB_URL={url}"),
+        ("postgresql://me@localhost/shop", "", "KeyError: 'OTHER_URL'\nKeyError: 'SHOP_DB_URL'\n", "--env SHOP_DB_URL={url}"),
         ("postgresql://me@localhost/shop", "", SETTINGS, "--env DB_URL={url} --env SECRET_KEY=x"),
+        ("postgresql://me@localhost/shop", "", SETTINGS.replace("db_url", "a").replace("secret_key", "db_uri"), "--env A=x --env DB_URI={url}"),
+        ("postgresql://me@localhost/shop", "", SETTINGS.replace("secret_key", "log_db_url"), "--env DB_URL={url} --env LOG_DB_URL=x"),
         ("%(DB)s", "", NOT_ASYNC, "--env DATABASE_URL={url+asyncpg}"),
         ("postgresql://me@localhost/shop", "", "FAILED: Can't locate revision identified by 'x'\n", ""),
     ],
@@ -55,6 +58,38 @@ def test_what_the_command_printed_says_what_to_add(
     tmp_path: Path, url: str, env: str, words: str, options: str
 ) -> None:
     assert " ".join(advise(words, 1, project(tmp_path, url, env)).options) == options
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (1, "if it is the right command, give it what it needs to run (--env NAME=VALUE, --set), else name another after --"),
+        (0, "name the command that upgrades the project's database after --"),
+    ],
+)  # fmt: skip
+def test_where_nothing_is_known_another_command_may_be_the_right_one(tmp_path: Path, status: int, text: str) -> None:
+    asked_for = [] if status else ["OTHER_DB_URL"]
+
+    assert advise("no\n", status, project(tmp_path, "%(DB)s"), asked_for) == advising.Advice(text)
+
+
+@pytest.mark.parametrize(
+    ("target", "is_told"),
+    [
+        (Target(("x",), {"MODE": "x"}), True),
+        (Target(("x",), {"DATABASE_URL": "{url}"}), True),
+        (Target(("x",), {"DB_NAME": "{database}"}), False),
+        (Target(("x",), options={"sqlalchemy.url": "{url+psycopg}"}), False),
+        (Target(("x",), options={"a": "b"}), True),
+        (Target(("x",), files={Path("app.ini"): "a"}), False),
+    ],
+)
+def test_what_the_command_looked_for_is_told_unless_it_was_given_a_url(
+    tmp_path: Path, target: Target, is_told: bool
+) -> None:
+    advice = advise("ValueError: no\n", 1, replace(target, directory=tmp_path), ["OTHER_DB_URL"])
+
+    assert bool(advice.options) is is_told
 
 
 def test_what_the_server_lacks_is_told(tmp_path: Path) -> None:
@@ -68,6 +103,13 @@ def test_what_the_server_lacks_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_the_url_of_the_configuration_is_no_advice_where_another_is_set(tmp_path: Path) -> None:
+    target = project(tmp_path, "postgresql://me@localhost/shop")
+
+    assert advise(REFUSED, 1, target).text == "its URL is in alembic.ini"
+    assert advise(REFUSED, 1, replace(target, options={"sqlalchemy.url": "{url}"})).options == ()
+
+
 def test_of_several_databases_one_is_verified_at_a_time(tmp_path: Path) -> None:
     target = project(tmp_path, "driver://x/y")
     with (tmp_path / "alembic.ini").open("a") as ini:
@@ -77,6 +119,9 @@ def test_of_several_databases_one_is_verified_at_a_time(tmp_path: Path) -> None:
 
     assert advice.options == ("--set", "databases=shop", "--set", "shop:sqlalchemy.url={url}")
     assert "it migrates several databases (shop and stock), whose URLs are in alembic.ini" in advice.text
+    assert advise(REFUSED, 1, target) == advice
+    assert advise("KeyError: 'x'\n", 1, target).options == ()
+    assert advise(PLACEHOLDER, 1, replace(target, options={"databases": "shop"})) != advice
 
 
 @pytest.mark.parametrize(
@@ -95,6 +140,22 @@ def test_a_driver_that_is_not_async_is_replaced_where_it_was_named(tmp_path: Pat
     target = replace(project(tmp_path, "driver://x/y"), options={"sqlalchemy.url": "{url+psycopg2}?a=b"})
 
     assert advise(NOT_ASYNC, 1, target).options == ("--set", "sqlalchemy.url={url+asyncpg}?a=b")
+    assert advise(NOT_ASYNC, 1, target).text == "name an async driver"
+
+
+@pytest.mark.parametrize(
+    ("environment", "options"),
+    [
+        ({}, ("--env", "DATABASE_URL={url+psycopg2}")),
+        ({"MODE": "x", "SHOP_URL": "{url+asyncpg}"}, ("--env", "SHOP_URL={url+psycopg2}")),
+    ],
+)
+def test_a_driver_that_is_async_is_replaced_where_it_was_named(
+    tmp_path: Path, environment: dict[str, str], options: tuple[str, ...]
+) -> None:
+    target = replace(project(tmp_path, "%(DB)s"), environment=environment)
+
+    assert advise(NO_SYNC, 1, target) == advising.Advice("name a driver that the project has", options)
 
 
 NO_POSTGRES_DB = """\
@@ -133,10 +194,14 @@ def test_what_a_command_looked_for_is_no_advice_where_its_url_is_given(tmp_path:
 def test_of_another_database_the_variable_is_told_that_names_it_or_was_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SHOP_NAME", "shop")
     monkeypatch.setenv("SHOP_DSN", "postgresql+pg8000://me@db.example/shop")
     target = project(tmp_path, "%(DB)s")
+    given = replace(target, environment={"SHOP_DSN": "x"})
 
     assert advise_on_database("shop", target, ["OTHER_DB_URL"]).options == ("--env", "SHOP_DSN={url+pg8000}")
+    assert advise_on_database("shop", target, ["OTHER_DB_URL"]).text == "its URL is in the variable SHOP_DSN"
+    assert advise_on_database("shop", given, ["OTHER_DB_URL"]).options == ("--env", "OTHER_DB_URL={url}")
     assert advise_on_database(None, target, ["OTHER_DB_URL"]).options == ("--env", "OTHER_DB_URL={url}")
     assert advise_on_database(None, target, ["OTHER_DB_URL"]).text == (
         "it looked for OTHER_DB_URL in its environment, which is not set"
@@ -153,27 +218,53 @@ def test_where_alembic_finds_no_configuration_its_file_or_its_section_is_told(tm
         "[stock_db]\nversion_locations = %(here)s/b\n[loggers]\nkeys = root\n"
     )
 
-    absent = advise(
-        NO_CONFIGURATION, 255, replace(target, command=("nowhere/alembic", "-c", "x.ini", "upgrade", "head"))
-    )
+    for option in (("-c", "x.ini"), ("--config", "x.ini"), ("--config=x.ini",)):
+        absent = advise(NO_CONFIGURATION, 255, replace(target, command=("nowhere/alembic", *option, "upgrade", "head")))
+        assert absent.text == (f"there is no x.ini in {tmp_path}: name the project's by its path, with alembic -c PATH")
     several = advise(
         NO_CONFIGURATION, 255, replace(target, command=("nowhere/alembic", "-cseveral.ini", "upgrade", "head"))
     )
 
-    assert absent.text.startswith(f"there is no x.ini in {tmp_path}: ")
     assert several.text == (
         "several.ini has the sections shop_db and stock_db: name one, as in alembic -c several.ini -n shop_db upgrade head"
     )
+
+
+def test_a_section_has_revisions_if_it_says_where_they_are(tmp_path: Path) -> None:
+    target = replace(project(tmp_path, "%(DB)s"), command=("nowhere/alembic", "-n", "main", "upgrade", "head"))
+    (tmp_path / "alembic.ini").write_text(
+        "[main]\nversion_locations = x\n[my_db]\nscript_location = y\n[loggers]\nkeys = root\n"
+    )
+    advice = advise(NO_CONFIGURATION, 255, target)
+
+    assert (
+        advice.text == "alembic.ini has the section my_db: name one, as in alembic -c alembic.ini -n my_db upgrade head"
+    )
+    (tmp_path / "alembic.ini").write_text("[main]\nversion_locations = x\n")
+    assert "section" not in advise(NO_CONFIGURATION, 255, target).text
+    (tmp_path / "alembic.ini").unlink()
+    assert advise(NO_CONFIGURATION, 255, target).text.startswith(f"there is no alembic.ini in {tmp_path}: ")
+    (tmp_path / "alembic.ini").write_text("no section\n")
+    assert "there is no" not in advise(NO_CONFIGURATION, 255, target).text
 
 
 def test_a_script_location_that_counts_from_elsewhere_is_told(tmp_path: Path) -> None:
     write_project(tmp_path / "deploy", {}, env="")
     words = "FAILED: Path doesn't exist: migrations.  Please use the 'init' command to create a new scripts folder.\n"
     (tmp_path / "deploy" / "migrations").mkdir(exist_ok=True)
-    target = Target(("nowhere/alembic", "-c", "deploy/alembic.ini", "upgrade", "head"), directory=tmp_path)
+    target = Target(("nowhere/alembic", "--config=deploy/alembic.ini", "upgrade", "head"), directory=tmp_path)
 
-    assert f"go to {tmp_path / 'deploy'}" in advise(words, 255, target).text
+    assert advise(words, 255, target).text == (
+        f"its script_location counts from the directory in which it runs: go to {tmp_path / 'deploy'} and name the configuration"
+        " from there"
+    )
+    for quoted in ("'migrations'", "'migrations'."):
+        assert "go to" in advise(words.replace("migrations.", quoted), 255, target).text
     assert "go to" not in advise(words.replace("migrations", "elsewhere"), 255, target).text
+    assert "go to" not in advise(words, 255, replace(target, command=("nowhere/alembic", "upgrade"))).text
+    assert "go to" not in advise(words, 255, replace(target, directory=tmp_path / "deploy")).text
+    (tmp_path / "deploy" / "alembic.ini").unlink()
+    assert "go to" not in advise(words, 255, target).text
 
 
 def test_a_configuration_without_a_url_is_given_one(tmp_path: Path) -> None:
@@ -182,6 +273,8 @@ def test_a_configuration_without_a_url_is_given_one(tmp_path: Path) -> None:
     target = project(tmp_path, "")
 
     assert advise(words, 1, target).options == ("--set", "sqlalchemy.url={url}")
+    assert advise(words, 1, target).text == "its configuration has no sqlalchemy.url"
+    assert advise(words, 1, replace(target, options={"sqlalchemy.url": "{url}"})).options == ()
     assert advise("KeyError: 'url'\n", 1, target).options == ()
 
 

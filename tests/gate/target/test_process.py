@@ -56,6 +56,7 @@ from tests.gate.projects import target
             "Error: Could not import 'shop'. Error: No such command 'db'.",
         ),
         ("Error: a\nValueError: b\n", "ValueError: b"),
+        ("ValueError: a\nb\nC\nd\ne\n", "ValueError: a b C d"),
         ("KeyError: 'a'\n\nValueError: b\n", "ValueError: b"),
         (
             "ValidationError: 1 validation error for Settings\na\n" + "x" * 900,
