@@ -128,7 +128,7 @@ def test_the_driver_is_that_of_the_variable_else_one_that_can_be_imported(
     assert default_environment(("alembic",), tmp_path) == {"DATABASE_URL": value}
 
 
-FLASK = "from flask import current_app\n"
+FLASK = "# café\nfrom flask import current_app\n"
 NOTHING = (
     ": change to the directory in which you run alembic, or name the command that upgrades the project's database:"
     " overproof verify -- COMMAND …"
@@ -158,7 +158,7 @@ NOTHING = (
 def test_without_a_configuration_the_line_says_what_to_type(tmp_path: Path, files: dict[str, str], told: str) -> None:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_text(text, "latin-1")
 
     with pytest.raises(CannotVerify) as refusal:
         check_configuration(tmp_path)
@@ -176,7 +176,7 @@ def test_any_configuration_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     if name == "ALEMBIC_CONFIG":
         monkeypatch.setenv(name, "deploy.ini")
     else:
-        (tmp_path / name).write_text("[tool.alembic]\n")
+        (tmp_path / name).write_text("# café\n[tool.alembic]\n", "latin-1")
 
     check_configuration(tmp_path)
 
