@@ -7,11 +7,26 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# A command that imports its whole application takes a processor for seconds, and some hundred megabytes.
-_MOST = 4
-_PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-JOBS = min(_MOST, _PROCESSORS)
-AT_ONCE = max(2, JOBS)  # with one processor, too, since a command also waits for PostgreSQL
+
+def processors() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # on Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def jobs_on(processors: int) -> int:
+    """A command that imports its whole application takes a processor for seconds, and some hundred megabytes."""
+    return min(4, processors)
+
+
+def at_once_on(processors: int) -> int:
+    """With one processor, two too, since a command also waits for PostgreSQL."""
+    return max(2, jobs_on(processors))
+
+
+JOBS = jobs_on(processors())
+AT_ONCE = at_once_on(processors())
 
 
 class JobSlots:

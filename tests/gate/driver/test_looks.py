@@ -342,12 +342,15 @@ def test_after_a_commit_an_index_is_seen_by_its_files(answers, looks, statement,
     assert effects.get("lock_timeout_ms") == (2000 if locks else None)
 
 
-def test_plans_that_a_statement_discards_are_prepared_again(answers, looks):
-    looks.look(Baseline(), "SELECT 1")
-    looks.look(Baseline(), "DISCARD ALL")
-    looks.look_after_commit("DEALLOCATE ALL")
+@pytest.mark.parametrize(
+    ("statement", "prepared"), [("SELECT 1", 0), ("DISCARD ALL", 1), ("discard plans", 1), ("/* */ DEALLOCATE ALL", 1)]
+)
+def test_plans_that_a_statement_discards_are_prepared_again(answers, looks, statement, prepared):
+    looks.look(Baseline(), statement)
+    assert answers.prepared == prepared
 
-    assert answers.prepared == 2
+    looks.look_after_commit(statement)
+    assert answers.prepared == 2 * prepared
 
 
 def test_after_a_rollback_relations_are_known_as_before_it(answers, looks):
