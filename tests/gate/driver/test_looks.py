@@ -35,15 +35,20 @@ class Answers:
         self.locks: list[Any] = []
         self.counters: list[Any] = []
         self.prepared = 0
+        self.since = ""
 
     def rows(self, sql: str) -> list[Any]:
         answers = {
             _queries.RELATIONS: self.relations,
             _queries.LOCKED: self.locks,
             _queries.COUNTERS: self.counters,
-            _queries.LOCK_TIMEOUT: [("2s",)],
         }
+        if sql.startswith("EXECUTE overproof_changed"):
+            self.since = sql
         return answers.get(sql, self.changed)
+
+    def scalar(self, sql: str) -> str:
+        return {_queries.LOCK_TIMEOUT: "2s"}[sql]
 
     def prepare_queries(self) -> None:
         self.prepared += 1
@@ -244,6 +249,7 @@ def test_after_a_commit_new_files_show_what_was_done(answers, looks, statement, 
     told = dict(effects, lock_timeout_ms=2000) if "locks" in effects else effects
 
     assert looks.look_after_commit(statement).to_message() == told
+    assert answers.since == "EXECUTE overproof_changed('700')"
     assert looks.look_after_commit(statement).to_message() == {}
 
 
@@ -357,6 +363,7 @@ def test_after_a_rollback_relations_are_known_as_before_it(answers, looks):
     remembered = looks.remember()
     answers.changed = [moved(ORDERS, 9)]
     looks.begin_step(701)
+    assert answers.since == "EXECUTE overproof_changed('700')"
     looks.restore(remembered)
     answers.changed = []
     looks.begin_step(702)

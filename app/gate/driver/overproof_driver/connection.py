@@ -30,6 +30,11 @@ class BareConnection:
         finally:
             cursor.close()
 
+    def scalar(self, sql: str) -> Any:
+        """The value of a query that returns one."""
+        ((value,),) = self.rows(sql)
+        return value
+
     def execute(self, sql: str) -> None:
         cursor = self.raw_connection().cursor()
         try:
@@ -69,19 +74,19 @@ class BareConnection:
         """One value, leaving the connection's transaction state unchanged."""
         connection = self.context.connection
         was_in_transaction = connection.in_transaction()
-        value = self.rows(sql)[0][0]
+        value = self.scalar(sql)
         if not was_in_transaction:
             self.raw_connection().rollback()
         return value
 
     def transaction_id(self) -> int:
-        transaction: int = self.rows("SELECT txid_current()::bigint")[0][0]
+        transaction: int = self.scalar("SELECT txid_current()::bigint")
         return transaction
 
     def has_transaction(self) -> bool:
         """Whether PostgreSQL is in a transaction block."""
         # Outside of one, the transaction is the statement itself and began at the same moment.
-        return bool(self.rows("SELECT (now() < statement_timestamp())::int")[0][0])
+        return bool(self.scalar("SELECT (now() < statement_timestamp())::int"))
 
     def is_same(self, connection: Connection) -> bool:
         """Whether that SQLAlchemy connection speaks through the migration's DBAPI connection."""

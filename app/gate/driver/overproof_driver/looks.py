@@ -52,21 +52,21 @@ class Looks:
         self._connection = connection
         self._older: dict[int, Relation] = {}  # relations by oid, as they were when the step began
         self._relations: dict[int, Relation] = {}  # as they were at the last look
-        self._since: int | None = None  # the transaction before which all of them are known
+        self._since = 0  # the transaction before which all of them are known; 0: none yet
 
     def begin_step(self, transaction: int) -> None:
         """Know every relation as it is before a step in the transaction of that id."""
-        rows = self._connection.rows(_queries.RELATIONS) if self._since is None else self._changed(self._since)
+        rows = self._changed(self._since) if self._since else self._connection.rows(_queries.RELATIONS)
         self._older = dict(self._older)
         self._older.update((row[0], Relation(row)) for row in rows)
         self._relations = dict(self._older)
         self._since = transaction
 
-    def remember(self) -> tuple[dict[int, Relation], int | None]:
+    def remember(self) -> tuple[dict[int, Relation], int]:
         """What is known now, to be restored after a rollback."""
         return self._older, self._since
 
-    def restore(self, remembered: tuple[dict[int, Relation], int | None]) -> None:
+    def restore(self, remembered: tuple[dict[int, Relation], int]) -> None:
         self._older, self._since = remembered
 
     def count(self) -> Baseline:
@@ -84,11 +84,11 @@ class Looks:
         locked_before, baseline.locks = baseline.locks, {}
         for row in rows:
             baseline.locks.setdefault(row[0], set()).add(row[1])
-        effects = StatementEffects(statement, rows[0][2] if rows else None)
+        effects = StatementEffects(statement, next((row[2] for row in rows), None))
         effects.has_dropped = any(row[3] is None and row[0] not in locked_before for row in rows)
         for oid, row in {row[0]: row for row in rows if row[3] is not None}.items():
             new_modes = baseline.locks[oid].difference(locked_before.get(oid, ()))
-            self._compare(oid, Relation(row[3:-3]), row[-3:], new_modes, baseline, effects)
+            self._compare(oid, Relation(row[3:]), row[-3:], new_modes, baseline, effects)
         return effects
 
     def _compare(
@@ -149,8 +149,8 @@ class Looks:
         """The same for a statement that committed: its locks are gone, what it left can still be seen."""
         if _FORGETS_PLANS.search(statement):
             self._connection.prepare_queries()
-        rows = self._changed(self._since or 0)
-        effects = StatementEffects(statement, self._connection.rows(_queries.LOCK_TIMEOUT)[0][0])
+        rows = self._changed(self._since)
+        effects = StatementEffects(statement, self._connection.scalar(_queries.LOCK_TIMEOUT))
         emptied = self._emptied(rows) if _CALLS.match(without_comments(statement)) else ()
         for row in rows:
             self._compare_after_commit(row[0], Relation(row), emptied, effects)
@@ -195,10 +195,10 @@ class Looks:
         return not any(each.filenode == filenode and each.kind == "i" for each in self._older.values())
 
     def _table_of(self, oid: int, relation: Relation, locks: dict[int, set[str]]) -> str | None:
-        """The table that a person knows: the owner of an index or a TOAST table, and of a partition that is locked
+        """The table that a person knows: the owner of an index, its TOAST table's too, and of a partition that is locked
         together with the whole, the whole. None if this step created it."""
         known = self._relations.get(oid)
-        if relation.kind in INDEXES or relation.kind == "t":
+        if relation.kind in INDEXES:
             oid = relation.owner
             known = self._relations.get(oid)
             if known is not None and known.kind == "t":
@@ -212,14 +212,10 @@ class Looks:
     def _topmost(self, oid: int, relation: Relation, modes: Iterable[str], locks: dict[int, set[str]]) -> int:
         """Of a table and those that it is a part of, the uppermost which is locked like it, in one of the modes."""
         top, modes = oid, set(modes)
-        while relation.owner and relation.kind in TABLES:
-            oid = relation.owner
-            parent = self._relations.get(oid)
-            if parent is None or parent.is_new:
-                break
+        while (parent := self._relations.get(relation.owner)) is not None and not parent.is_new:
+            if not modes.isdisjoint(locks.get(relation.owner, ())):
+                top = relation.owner
             relation = parent
-            if locks.get(oid, set()).intersection(modes):
-                top = oid
         return top
 
 

@@ -91,7 +91,7 @@ class Rights:
     def repeat(self, run: Callable[[], None], refused: DatabaseError, *, in_transaction: bool = True) -> None:
         """Run what was refused with a superuser's rights, unless the script itself has chosen a role."""
         connection, scope = self._connection, "LOCAL " if in_transaction else ""
-        if connection.rows("SELECT current_setting('role')::text")[0][0] != "none":
+        if connection.scalar("SELECT current_setting('role')::text") != "none":
             run()
             return
         connection.execute(f"SET {scope}ROLE {connection.superuser}")

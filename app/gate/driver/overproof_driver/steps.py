@@ -234,7 +234,7 @@ def _stop() -> None:
 
 def _pause(state: State) -> None:
     """Wait until the gate has another session in the statement's way."""
-    paused: protocol.Paused = {"backend": state.connection.rows("SELECT pg_backend_pid()::text")[0][0]}
+    paused: protocol.Paused = {"backend": state.connection.scalar("SELECT pg_backend_pid()::text")}
     state.channel.send(paused)
     if state.channel.receive() is None:
         os._exit(70)  # the gate is gone

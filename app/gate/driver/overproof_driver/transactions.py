@@ -108,11 +108,11 @@ class MigrationConnection(BareConnection):
         if self.server_version >= 150000:
             # At its end, so that the counters of the next one start from zero.
             asked.append("pg_stat_force_next_flush()::text")
-        row = self.rows("SELECT " + ", ".join(asked))[0]
-        transaction: int = row[0]
-        if row[1]:
+        transaction: int
+        ((transaction, has_temporary, is_prepared, *_),) = self.rows("SELECT " + ", ".join(asked))
+        if has_temporary:
             self.execute("DISCARD TEMP")
-        if not row[2]:
+        if not is_prepared:
             self.prepare_queries()
         self.is_untouched = True
         self._apply_settings()
@@ -185,7 +185,8 @@ class MigrationConnection(BareConnection):
             return
         names = sorted(self._settings)
         asked = ", ".join(f"current_setting({_literal(name)})::text" for name in names)
-        for name, value in zip(names, self.rows(f"SELECT {asked}")[0]):
+        (values,) = self.rows(f"SELECT {asked}")
+        for name, value in zip(names, values):
             if value != self._settings[name]:
                 self.execute(f"SELECT set_config({_literal(name)}, {_literal(self._settings[name])}, true)")
 
@@ -234,7 +235,7 @@ class MigrationConnection(BareConnection):
     def raise_role(self) -> None:
         """Have the session's own role be a superuser, as in most databases in which autogenerate is run, until the
         transaction is rolled back."""
-        if self.superuser is None or self.rows("SELECT current_setting('role')::text")[0][0] != "none":
+        if self.superuser is None or self.scalar("SELECT current_setting('role')::text") != "none":
             return
         self.execute(f"SET LOCAL ROLE {self.superuser}")
         self.execute("ALTER ROLE SESSION_USER SUPERUSER")
