@@ -73,6 +73,7 @@ def test_an_error_of_pg8000_has_its_words_in_a_dictionary():
     }
     assert sqlstate(RefusedByPg8000("no")) is None
     assert sqlstate(RefusedByPg8000()) is None
+    assert sqlstate(RefusedByPg8000({"C": "23502"}, "more")) == "23502"
 
 
 def test_only_the_dictionary_of_pg8000_is_one_of_fields():
@@ -334,6 +335,7 @@ def test_of_an_error_without_words_in_code_that_is_not_there_the_function_is_tol
     failure = describe_failure(raised.value, "/versions/a1.py", None)
 
     assert (failure["message"], failure["raised_in"]) == ("raised in shop.models.load", "shop.models.load")
+    assert describe_failure(raised.value, __file__, None)["message"] == "raised in shop.models.load"
     with_words = ValueError("no").with_traceback(raised.value.__traceback__)
     assert describe_failure(with_words, "/versions/a1.py", None)["message"] == "no"
     exit_of_script = SystemExit().with_traceback(raised.value.__traceback__)

@@ -195,8 +195,8 @@ class Looks:
         return not any(each.filenode == filenode and each.kind == "i" for each in self._older.values())
 
     def _table_of(self, oid: int, relation: Relation, locks: dict[int, set[str]]) -> str | None:
-        """The table that a person knows: the owner of an index, its TOAST table's too, and of a partition that is locked
-        together with the whole, the whole. None if this step created it."""
+        """The table that a person knows: the owner of an index, that of a TOAST table too, and of a partition that is
+        locked together with the whole, the whole. None if this step created it."""
         known = self._relations.get(oid)
         if relation.kind in INDEXES:
             oid = relation.owner
