@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
+from app.gate.checks.base import Finding
 from app.gate.server.throwaway import Server
 from tests.gate.checks.printed import Bench
+from tests.gate.checks.sentences import faults_of
 
 
 @pytest.fixture(scope="module")
@@ -17,3 +19,22 @@ def bench(server: Server) -> Iterator[Bench]:
         yield Bench(database, connection)
     engine.dispose()
     server.drop_database(database)
+
+
+@pytest.fixture(autouse=True)
+def sentences(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a check says in these tests is in sentences, unless the test makes names of any characters."""
+    if getattr(request.function, "is_hypothesis_test", False):
+        yield
+        return
+    found: list[Finding] = []
+    check = Finding.__post_init__
+
+    def remember(finding: Finding) -> None:
+        check(finding)
+        found.append(finding)
+
+    monkeypatch.setattr(Finding, "__post_init__", remember)
+    yield
+    faults = [fault for finding in found for fault in faults_of(finding)]
+    assert not faults, "\n".join(faults)
