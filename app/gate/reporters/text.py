@@ -163,7 +163,7 @@ def _excerpt(finding: FindingEntry, width: int) -> Iterator[Line]:
     """The script's lines, with the place marked: that one in full, since what is wrong may stand at its end."""
     if finding.excerpt is None:
         return
-    numbers = len(str(finding.excerpt.first_line + len(finding.excerpt.lines)))
+    numbers = len(str(finding.excerpt.first_line + len(finding.excerpt.lines) - 1))
     for number, line in enumerate(finding.excerpt.lines, finding.excerpt.first_line):
         mark = ">" if number == finding.line else " "
         text = f"    {mark} {number:>{numbers}} | {visible(line)}".rstrip()
@@ -238,7 +238,8 @@ def _outlook(report: Report, width: int, *, is_verbose: bool) -> Iterator[Line]:
     yield Line("")
     if len(findings) > FLOOD:
         numbers = Counter(finding.check for finding in findings).most_common()
-        yield from wrapped(f"By check: {listed([f'{name} {number}' for name, number in numbers], 99)}.", "", width)
+        counts = [f"{name} {number}" for name, number in numbers]
+        yield from wrapped(f"By check: {listed(counts, len(counts))}.", "", width)
         if not any(finding.is_in_baseline for finding in report.findings):
             hint = "To accept all current findings: --baseline FILE --write-baseline"
             yield from wrapped(hint, "", width)

@@ -17,7 +17,7 @@ from app.gate.report.model import (
     StepEntry,
 )
 from app.gate.report.verdict import Outcome, Severity, Verdict
-from app.gate.reporters.text import print_on, render
+from app.gate.reporters.text import lines_of, print_on, render
 from tests.gate.reporters.samples import ATTACKS, finding, report
 from tests.gate.reporters.strategies import reports
 from tests.gate.reporters.test_escaping import is_workflow_command
@@ -50,6 +50,110 @@ def test_an_index_has_a_line_for_each_finding_errors_first_and_fits_a_screen() -
     assert index[1] == "  warning  round-trip  orders.note  a1.py:20"
     assert index[19] == "  … and 22 warnings"
     assert index[20] == ""
+
+
+@pytest.mark.parametrize(("number", "last"), [(20, "  error    round-trip  -  a1.py:20"), (21, "  … and 2 errors")])
+def test_an_index_of_twenty_lines_is_whole(number: int, last: str) -> None:
+    lines = render(report(*(finding() for _ in range(number)))).splitlines()
+
+    start = lines.index(f"FAILED: {number} errors.") + 2
+    assert lines[start + 19 : start + 21] == [last, ""]
+
+
+def test_what_is_long_in_the_index_is_clipped_so_that_it_fits() -> None:
+    names = [
+        ("o" * n, f"versions/{'p' * m}.py", line) for n, m, line in ((9, 31, 1), (90, 31, 1), (90, 40, 22), (3, 4, 5))
+    ]
+
+    lines = render(report(*(finding(object=name, path=path, line=line) for name, path, line in names))).splitlines()
+
+    start = lines.index("FAILED: 4 errors.") + 2
+    assert lines[start : start + 4] == [
+        f"  error    round-trip  ooooooooo            {'p' * 31}.py:1",
+        f"  error    round-trip  {'o' * 18}…  {'p' * 31}.py:1",
+        f"  error    round-trip  {'o' * 18}…  {'p' * 35}…",
+        f"  error    round-trip  ooo                  pppp.py:5",
+    ]  # fmt: skip
+
+
+def test_a_place_takes_the_room_that_the_rest_of_the_index_leaves() -> None:
+    lines = render(report(finding(path=f"versions/{'p' * 70}.py", object="o"))).splitlines()
+
+    assert f"  error    round-trip  o  {'p' * 53}…" in lines
+
+
+@pytest.mark.parametrize(("room", "is_one_line"), [(0, True), (1, False)])
+def test_a_place_for_which_there_is_no_room_has_a_line_of_its_own(room: int, is_one_line: bool) -> None:
+    path = "p" * (80 - len("  error round-trip at :20") + room)
+
+    text = render(report(finding(path=path)))
+
+    assert (f"  error round-trip at {path}:20\n" in text) is is_one_line
+    assert (f"  error round-trip\n  at {path}:20\n" in text) is not is_one_line
+
+
+@pytest.mark.parametrize(("number", "last"), [(20, "      | l19\n\n"), (21, "      | l19\n      | … 1 more line\n\n")])
+def test_twenty_lines_of_a_detail_are_shown(number: int, last: str) -> None:
+    assert last in render(report(finding(detail="\n".join(f"l{at}" for at in range(number)))))
+
+
+@pytest.mark.parametrize(("first", "lines"), [(8, [" 8 | a", " 9 | b", "10 | c"]), (7, ["7 | a", "8 | b", "9 | c"])])
+def test_the_numbers_of_an_excerpt_are_as_wide_as_the_last_one(first: int, lines: list[str]) -> None:
+    text = render(report(finding(excerpt=Excerpt(first_line=first, lines=["a", "b", "c"]), line=8)))
+
+    assert [line[6:] for line in text.splitlines() if " | " in line] == lines
+
+
+def test_a_line_of_a_script_that_is_endless_is_cut() -> None:
+    text = render(report(finding(excerpt=Excerpt(first_line=20, lines=["x" * 600]), help=f"Do:\n\n    {'y' * 600}")))
+
+    assert f"    > 20 | {'x' * 488}…\n" in text
+    assert f"        {'y' * 492}…\n" in text
+
+
+def test_each_kind_of_line_has_its_style() -> None:
+    of_each = (finding(severity=each, detail="SELECT 1") for each in Severity)
+    styles = {line.text: line.style for line in lines_of(report(*of_each, finding(allowed="so")), 80, 1)}
+
+    assert [styles[f"  {each} round-trip at versions/a1.py:20"] for each in Severity] == [
+        "bold red",
+        "bold yellow",
+        "bold cyan",
+    ]
+    assert [styles[f"  {each:<7}  round-trip  -  a1.py:20"] for each in Severity] == [
+        "bold red",
+        "bold yellow",
+        "bold cyan",
+    ]
+    for line in ("Revision a1 (create orders)", "What the revisions do", "Accepted", "Not judged"):
+        assert styles[line] == "bold"
+    assert styles["Command    alembic upgrade head"] == styles["      | SELECT 1"] == "dim"
+    assert styles["    Something is wrong."] == ""
+
+
+def test_lines_of_a_script_around_the_place_are_dim_and_so_is_nothing_at_it() -> None:
+    excerpt = Excerpt(first_line=19, lines=["a", "b"])
+
+    styles = {line.text: line.style for line in lines_of(report(finding(excerpt=excerpt)), 80, 0)}
+
+    assert (styles["      19 | a"], styles["    > 20 | b"]) == ("dim", "")
+    assert list(lines_of(report(verdict=Verdict.ERROR, reason="no"), 80, 0))[-1].style == "bold red"
+    assert list(lines_of(report(), 80, 0))[-1].style == "bold green"
+
+
+@pytest.mark.parametrize(("columns", "expected"), [(60, 60), (100, 100), (200, 110)])
+def test_prose_is_as_wide_as_the_terminal_within_reason(columns: int, expected: int) -> None:
+    shown = io.StringIO()
+
+    print_on(Console(file=shown, width=columns), report(finding("a " * 200)))
+
+    assert max(len(line.rstrip()) for line in shown.getvalue().splitlines()) in (expected, expected - 1)
+
+
+def test_on_a_narrow_terminal_lines_of_a_script_keep_sixty_columns() -> None:
+    lines = list(lines_of(report(finding(excerpt=Excerpt(first_line=19, lines=["x" * 99, "y"]))), 40, 0))
+
+    assert [len(line.text) for line in lines if "xxx" in line.text] == [60]
 
 
 def test_the_marked_line_is_shown_in_full_and_the_lines_around_it_are_clipped() -> None:
@@ -225,7 +329,9 @@ def test_a_flood_is_reported_by_check_with_a_way_to_start_from_here() -> None:
 
     assert "By check: round-trip 11 and upgrade 1.\n" in text
     assert "--baseline FILE --write-baseline" in text
-    assert "--write-baseline" not in render(report(finding()))
+    assert "--write-baseline" not in render(report(*(finding(str(at)) for at in range(10))))
+    known = finding(allowed="in the baseline b.json")
+    assert "--write-baseline" not in render(report(known, *(finding(str(at)) for at in range(11))))
 
 
 @given(reports())
