@@ -57,6 +57,17 @@ def test_only_lines_that_would_be_commands_are_changed(attack: str) -> None:
         assert without_commands(output) == output
 
 
+def test_a_command_has_a_backslash_before_it_and_is_the_same_behind_it() -> None:
+    assert without_commands("a\n  ::error::x\n##[group]y :: z") == "a\n  \\::error::x\n##\\[group]y :: z"
+
+
+def test_an_empty_line_at_the_ends_of_a_text_is_none_of_its_lines() -> None:
+    assert shortened("\n\na\nb\n", 2) == "a\nb"
+    assert shortened("abc", 1, columns=3) == "abc"
+    assert shortened("x" * 2000, 1) == "x" * 2000
+    assert shortened("x" * 2001, 1) == "x" * 2000 + "…"
+
+
 def test_what_is_left_out_of_a_long_text_is_counted() -> None:
     assert shortened("a\nb\nc\nd", 2) == "a\nb\n… 2 more lines"
     assert shortened("a\nb\nc", 2) == "a\nb\n… 1 more line"

@@ -141,6 +141,44 @@ def test_the_summary_keeps_to_the_size_that_github_takes(tmp_path: Path) -> None
     assert SUMMARY_LIMIT_BYTES - 10_000 < path.stat().st_size <= SUMMARY_LIMIT_BYTES
 
 
+def test_a_file_that_is_full_gets_no_summary(tmp_path: Path) -> None:
+    """Less than 4 kB would hold no finding, and GitHub drops all of a summary that is too long."""
+    path = tmp_path / "summary.md"
+    for room, is_written in ((4096, True), (4095, False)):
+        path.write_text("x" * (SUMMARY_LIMIT_BYTES - room - 1))
+        append_summary(report(finding()), path)
+        assert ("The migrations fail" in path.read_text()) is is_written
+
+
+def test_the_summary_of_a_first_step_makes_the_file(tmp_path: Path) -> None:
+    append_summary(report(), tmp_path / "summary.md")
+
+    assert (tmp_path / "summary.md").read_text("utf-8").startswith("\n## ✅ The migrations pass")
+
+
+def test_what_github_takes_is_a_mebibyte() -> None:
+    assert SUMMARY_LIMIT_BYTES == 2**20
+
+
+def test_twenty_lines_of_an_annotation_are_shown() -> None:
+    whole, cut = (render(report(finding("\n".join(["a"] * number)))) for number in (20, 21))
+
+    assert whole.count("%0Aa") == cut.count("%0Aa") == 19
+    assert "%0A… 1 more line%0A%0Ahttps:" in cut
+    assert "more line" not in whole
+
+
+def test_ten_annotations_of_a_kind_are_not_too_many() -> None:
+    assert len(render(report(*(finding() for _ in range(10)))).splitlines()) == 10
+
+
+def test_titles_and_texts_are_quoted_as_the_runner_reads_them() -> None:
+    (line,) = render(report(finding("50%", revision="a:1,\n2%"))).splitlines()
+
+    assert parsed(line)[1]["title"] == "round-trip in a:1, 2%"
+    assert "title=round-trip in a%3A1%2C 2%25::50%25%0A" in line
+
+
 def test_a_long_annotation_still_ends_with_the_page_of_its_check() -> None:
     long = "\n".join(["Fix it."] * 100)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 
 from app.gate.report.model import GraphEntry, Report, TargetEntry
@@ -62,6 +63,19 @@ def test_a_run_that_verified_nothing_does_not_look_as_if_all_were_fixed() -> Non
     assert entry["severity"] == "blocker"
     assert entry["description"] == "Overproof could not verify the migrations: there is no server"
     assert entry["location"]["path"] == "migrations"
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"), [("./a/b.py", "a/b.py"), ("a/./b.py", "a/./b.py"), ("", "alembic.ini"), (None, "alembic.ini")]
+)
+def test_a_path_is_relative_to_the_root(path: str | None, shown: str) -> None:
+    sample = report(finding(path=path, line=0), graph=GraphEntry())
+
+    assert [each["location"] for each in entries_of(sample)] == [{"path": shown, "lines": {"begin": 1}}]
+
+
+def test_text_of_any_language_stays_readable() -> None:
+    assert '    "description": "Größe (a1)",\n' in render(report(finding("Größe")))
 
 
 @given(reports())

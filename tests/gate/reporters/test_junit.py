@@ -50,6 +50,17 @@ def test_an_error_is_an_error() -> None:
     assert cases_of(report(verdict=Verdict.ERROR, reason="x"))["verification", "verify"] == "error"
 
 
+def test_the_findings_of_a_case_that_fails_are_counted_and_all_in_its_text() -> None:
+    one, two, three = (render(report(*(finding(f"No {at}.") for at in range(number)))) for number in (1, 2, 3))
+
+    assert 'message="No 0." type="error">versions/a1.py:20: error: No 0.</failure>' in one
+    assert (
+        'message="No 0. (and 1 more finding)" type="error">versions/a1.py:20: error: No 0.\n\nversions/a1.py:20: error: No 1.</failure>'
+        in two
+    )
+    assert "(and 2 more findings)" in three
+
+
 @given(reports())
 def test_it_loads_in_a_reader_with_the_words_of_each_finding_and_counts_that_agree(sample: Report) -> None:
     read = JUnitXml.fromstring(render(sample).encode())

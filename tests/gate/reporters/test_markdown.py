@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from app.gate.checks.pages import DOCUMENTATION_URL
-from app.gate.report.model import Excerpt, Report
-from app.gate.report.verdict import Severity, Verdict
+from app.gate.report.model import CheckEntry, Excerpt, Report, StepEntry
+from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.gate.reporters.escaping import one_line, visible
 from app.gate.reporters.markdown import cell, code, fenced, paragraphs, prose, render
 from tests.gate.reporters.samples import ATTACKS, finding, report
@@ -163,6 +163,99 @@ def test_an_error_says_what_happened() -> None:
     text = render(report(verdict=Verdict.ERROR, reason="there is no server"))
 
     assert text.startswith("## ⚠️ The migrations could not be verified\n\nthere is no server\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "row"), [(50, None), (51, "| | … and 1 error | | |"), (60, "| | … and 10 errors | | |")]
+)
+def test_a_table_has_fifty_findings(number: int, row: str | None) -> None:
+    text = render(report(*(finding() for _ in range(number))), 1_000_000)
+
+    assert text.count("| ❌ |") == min(number, 50)
+    assert (row or "… and") in text if row else "… and" not in text
+
+
+@pytest.mark.parametrize(("number", "rest"), [(12, ""), (13, "<br>… 1 more")])
+def test_a_revision_has_twelve_effects_of_a_kind(number: int, rest: str) -> None:
+    words = [f"w{at}" for at in range(number)]
+    step = StepEntry(revision="b2", direction="upgrade", duration_ms=1, changes=words)
+
+    assert f"add note | {'<br>'.join(words[:12])}{rest} |  |  |  |" in render(report(steps=[step]))
+
+
+@pytest.mark.parametrize(("number", "row"), [(100, None), (101, "- … 1 more"), (130, "- … 30 more")])
+def test_a_hundred_accepted_findings_are_listed(number: int, row: str | None) -> None:
+    text = render(report(*(finding(allowed=f"so {at} it is") for at in range(number))))
+
+    assert text.count(" it is\n") == min(number, 100)
+    assert (f"- `round-trip` in `a1`: so 99 it is\n{row}\n" in text) if row else ("- …" not in text)
+
+
+def test_texts_of_any_length_are_cut() -> None:
+    long = "x" * 3000
+    checks = [CheckEntry(id="upgrade", outcome=Outcome.PASS, reason=long)]
+    step = StepEntry(revision="b2", direction="upgrade", duration_ms=1, changes=[long])
+
+    text = render(report(finding(allowed=long), finding(detail=long), not_covered=[long], checks=checks, steps=[step]))
+
+    assert f"- {'x' * 2000}\n" in text
+    assert f": {'x' * 2000}\n" in text
+    assert f"| pass | {'x' * 2000} |" in text
+    assert f"add note | {'x' * 400} |" in text
+    assert f"\n{'x' * 400}…\n" in text
+    assert "x" * 2001 not in text
+
+
+@pytest.mark.parametrize(("number", "rest"), [(30, ""), (31, "\n… 1 more line")])
+def test_thirty_lines_of_a_detail_are_shown(number: int, rest: str) -> None:
+    lines = [f"l{at}" for at in range(number)]
+
+    assert fenced("\n".join(lines)) == "```\n" + "\n".join(lines[:30]) + rest + "\n```"
+
+
+def test_advice_has_sixty_lines() -> None:
+    assert paragraphs("\n".join(["a"] * 60)) == " ".join("a" * 60)
+    assert paragraphs("\n".join(["a"] * 61)) == " ".join("a" * 60) + " … 1 more line"
+    assert paragraphs("x" * 401) == "x" * 400 + "…"
+
+
+def test_what_would_begin_a_block_is_text() -> None:
+    assert [prose(text) for text in ("- a", "1. a", "12) a", "# a", ": a", "+a", "=a", "1 a")] == [
+        r"\- a", r"1\. a", r"12\) a", r"\# a", r"\: a", r"\+a", r"\=a", "1 a",
+    ]  # fmt: skip
+
+
+def test_code_with_backticks_is_between_more_of_them() -> None:
+    assert [code(text) for text in ("a", "", "a`b", "`a", "a``")] == [
+        "`a`",
+        "`  `",
+        "``a`b``",
+        "`` `a ``",
+        "``` a`` ```",
+    ]
+    assert fenced("a```b", "sql") == "````sql\na```b\n````"
+    assert fenced("a``b", "") == "```\na``b\n```"
+
+
+def test_what_is_left_out_says_how_many_findings_it_were_and_a_heading_stands_before_the_first_that_is_shown() -> None:
+    big, small = finding("big", detail="\n".join(["y" * 300] * 20)), finding("small")
+
+    text = render(report(big, small), 4_000)
+
+    assert "### `a1` create orders\n\n<details open>\n<summary>❌ <strong>error</strong>" in text
+    assert text.count("### ") == 1
+    assert "big" not in text
+    assert text.endswith("1 more finding did not fit here; the text and JSON reports list all.\n")
+
+
+def test_the_limit_leaves_room_for_the_line_that_counts_and_no_more() -> None:
+    one = report(finding("a" * 300))
+    size = len(render(one, 10_000).encode())
+
+    # Each block is counted with an empty line behind it, of which the last one is a line feed.
+    assert "aaa" in render(one, size + 401)
+    assert "Overproof 0" not in render(one, size + 400)
+    assert "aaa" not in render(one, 401)
 
 
 @pytest.mark.parametrize("limit", [5_000, 20_000, 1_048_576])

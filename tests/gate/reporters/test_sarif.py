@@ -8,9 +8,9 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 
-from app.gate.checks.pages import find_url
-from app.gate.checks.registry import CHECKS
-from app.gate.report.model import CheckEntry, Report
+from app.gate.checks.pages import find_url, page_of
+from app.gate.checks.registry import CHECKS, get_check
+from app.gate.report.model import CheckEntry, GraphEntry, Report
 from app.gate.report.verdict import Outcome, Severity, Verdict
 from app.gate.reporters.sarif import render
 from tests.gate.reporters.samples import ATTACKS, finding, report
@@ -69,6 +69,41 @@ def test_rules_come_from_the_docstrings_of_the_checks() -> None:
         assert rule["shortDescription"]["text"].endswith(".")
         assert len(rule["fullDescription"]["text"]) > 40
         assert "How to fix" in rule["help"]["text"]
+
+
+def test_a_rule_has_the_words_of_its_page_and_one_that_is_not_known_has_its_name() -> None:
+    known, unknown = run_of(
+        report(finding(check="retired-check"), checks=[CheckEntry(id="round-trip", outcome=Outcome.PASS)])
+    )["tool"]["driver"]["rules"]
+
+    page = page_of(get_check("round-trip"))
+    assert known["shortDescription"] == {"text": "A downgrade that fails, or does not restore the schema."}
+    assert known["fullDescription"] == {"text": page.sections["Catches"]}
+    assert known["help"] == {"text": page.text}
+    assert unknown == {"id": "retired-check", "name": "RetiredCheck"}
+
+
+def test_a_file_outside_of_the_repository_has_its_whole_path() -> None:
+    (result,) = run_of(report(finding(path="/tmp/my a1.py", line=0)))["results"]
+
+    assert result["locations"] == [{"physicalLocation": {"artifactLocation": {"uri": "file:///tmp/my%20a1.py"}}}]
+
+
+@pytest.mark.parametrize(("line", "region"), [(1, {"startLine": 1}), (0, None), (None, None)])
+def test_lines_count_from_one(line: int | None, region: dict[str, int] | None) -> None:
+    (result,) = run_of(report(finding(line=line)))["results"]
+
+    assert result["locations"][0]["physicalLocation"].get("region") == region
+
+
+def test_without_any_path_there_is_no_location() -> None:
+    (result,) = run_of(report(finding(path=None, line=None), graph=GraphEntry()))["results"]
+
+    assert result["locations"] == []
+
+
+def test_text_of_any_language_stays_readable() -> None:
+    assert '"text": "Größe"' in render(report(finding("Größe")))
 
 
 def test_results_name_their_rule_level_and_fingerprint() -> None:

@@ -72,7 +72,7 @@ def test_what_is_long_in_the_index_is_clipped_so_that_it_fits() -> None:
         f"  error    round-trip  ooooooooo            {'p' * 31}.py:1",
         f"  error    round-trip  {'o' * 18}…  {'p' * 31}.py:1",
         f"  error    round-trip  {'o' * 18}…  {'p' * 35}…",
-        f"  error    round-trip  ooo                  pppp.py:5",
+        "  error    round-trip  ooo                  pppp.py:5",
     ]  # fmt: skip
 
 
