@@ -5,6 +5,7 @@ Only what we say ourselves is on the page, so that it does not change with FastA
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,12 +14,24 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.factory import create_app
+from app.projects.schemas import LINE
 from app.settings import Settings
 
 PAGE = Path(__file__).parents[1] / "docs" / "api.md"
 METHODS = ("get", "post", "put", "patch", "delete")
 
 ANSWER = ("answer", "body", "meaning")
+# Of limits of a type, and how each reads.
+LIMITS = {
+    "minimum": "at least {:,.0f}",
+    "maximum": "at most {:,.0f}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {:,} characters",
+    "minItems": "at least {} entries",
+    "maxItems": "at most {:,} entries",
+}
+PATTERNS = {r"^[^\u0000]*$": "without NUL", LINE: "one line, not blank"}
+CONDITIONS = ("allOf", "oneOf", "additionalProperties")
 
 Json = Mapping[str, Any]
 Answer = tuple[str, str, str]
@@ -32,9 +45,11 @@ def api_page() -> str:
 
 
 def _lines(document: Json) -> Iterator[str]:
-    yield "# The API of the record"
+    yield f"# The API of the record: {document['info']['title']}"
     yield from ("", "Made from the OpenAPI document by `python -m tests.api_page`.", "")
     yield from (document["info"]["description"].strip(), "")
+    for name, scheme in document["components"]["securitySchemes"].items():
+        yield from (f"`{name}`, by the scheme `{scheme['scheme']}`: {scheme['description']}", "")
     shared: set[Answer] = set()
     for part, what in (("security", "needs a token"), ("requestBody", "takes a body")):
         answers = _shared_answers(document, part) - shared
@@ -60,18 +75,21 @@ def _shared_answers(document: Json, part: str) -> set[Answer]:
 
 
 def _operation(method: str, path: str, operation: Json, shared: set[Answer]) -> Iterator[str]:
-    yield from (f"### {operation['summary']}", "", f"`{method.upper()} {path}`", "")
+    yield from (f"### {operation['summary']}", "", f"`{method.upper()} {path}`, as `{operation['operationId']}`", "")
     if "description" in operation:
         yield from (operation["description"], "")
     parameters = [
-        (f"`{each['name']}`", each["in"], _kind(each["schema"]), each.get("description", ""))
+        (f"`{each['name']}`", each["in"], _kind(each["schema"]), _meaning(each["schema"] | each))
         for each in operation.get("parameters", ())
     ]
     yield from _table(("parameter", "in", "type", "meaning"), parameters)
     body = operation.get("requestBody")
     if body is not None:
         kinds = [f"`{media_type}`: {_kind(each['schema'])}" for media_type, each in body["content"].items()]
-        yield from (f"Body: {', '.join(kinds)}.", "")
+        yield from (f"{'Body' if body['required'] else 'Optional body'}: {', '.join(kinds)}.", "")
+        for each in body["content"].values():
+            if "example" in each:
+                yield from ("```json", json.dumps(each["example"], indent=2), "```", "")
     yield from _table(ANSWER, [each for each in _answers(operation["responses"]) if each not in shared])
 
 
@@ -95,14 +113,32 @@ def _type(name: str, schema: Json) -> Iterator[str]:
         return
     required = set(schema.get("required", ()))
     rows = [
-        (f"`{field}`", _kind(each) + (", required" if field in required else ""), each.get("description", ""))
+        (f"`{field}`", _kind(each) + (", required" if field in required else ""), _meaning(each))
         for field, each in schema["properties"].items()
     ]
     yield from _table(("field", "type", "meaning"), rows)
+    conditions = {name: schema[name] for name in CONDITIONS if name in schema}
+    if conditions:
+        yield from (f"`{json.dumps(conditions)}`", "")
+
+
+def _meaning(schema: Json) -> str:
+    """What is said of a field or a parameter, with the first example."""
+    examples = schema.get("examples", ())[:1]
+    return f"{schema.get('description', '')} {''.join(f'Such as {_value(each)}.' for each in examples)}"
 
 
 def _kind(schema: Json) -> str:
-    """A type with its limits, as in: `string`, at most 64 characters."""
+    """A type with its limits and its default, as in: `string` (at most 64 characters)."""
+    limits = [words.format(schema[name]) for name, words in LIMITS.items() if name in schema]
+    if "pattern" in schema:
+        limits.append(PATTERNS.get(schema["pattern"], f"matching `{schema['pattern']}`"))
+    if schema.get("default") is not None and "$ref" not in schema:
+        limits.append(f"default {_value(schema['default'])}")
+    return _name(schema) + (f" ({', '.join(limits)})" if limits else "")
+
+
+def _name(schema: Json) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
@@ -113,13 +149,14 @@ def _kind(schema: Json) -> str:
     if "const" in schema:
         return f"`{schema['const']}`"
     if schema.get("type") == "array":
-        return f"list of {_kind(schema.get('items', {}))}{_limit(schema, 'maxItems', 'entries')}"
-    kind = schema.get("format") or schema.get("type") or "any value"
-    return f"`{kind}`{_limit(schema, 'maxLength', 'characters')}{_limit(schema, 'maximum', '')}"
+        return f"list of {_kind(schema.get('items', {}))}"
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        return f"`object` of {_kind(schema['additionalProperties'])}"
+    return f"`{schema.get('format') or schema.get('type') or 'any value'}`"
 
 
-def _limit(schema: Json, name: str, unit: str) -> str:
-    return f" (at most {schema[name]:,} {unit}".rstrip() + ")" if name in schema else ""
+def _value(value: object) -> str:
+    return f"`{value if isinstance(value, str) and value else json.dumps(value)}`"
 
 
 def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
+from http import HTTPStatus
 
 import pytest
 import sqlalchemy as sa
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 from sqlmodel import Session
+from starlette.requests import ClientDisconnect, Request
 
 from app import errors
 from app.errors import Refusal
@@ -32,16 +35,56 @@ def assert_problem(response: object, status: int, name: str) -> None:
     assert problem["detail"]
 
 
-def test_a_path_that_is_not_there(client: TestClient) -> None:
-    assert_problem(client.get("/api/v1/nonsense"), 404, "not-found")
-    assert_problem(client.get("/api/v1/nonsense/\ud7ff%00%ff"), 404, "not-found")
+@pytest.fixture
+def offline() -> TestClient:
+    """Of a service whose database does not answer."""
+    nowhere = sa.make_url("postgresql+psycopg2://ann:opensesame@127.0.0.1:1/shop")
+    app = create_app(Settings(database_url=nowhere))
+    app.state.workers = app.state.probe = workers_on(sa.create_engine(nowhere))
+    return TestClient(app, raise_server_exceptions=False)
 
 
-def test_a_method_that_the_path_does_not_have(client: TestClient) -> None:
-    response = client.put("/api/v1/projects", json={})
+def test_a_path_that_is_not_there(offline: TestClient) -> None:
+    answer = offline.get("/api/v1/nonsense")
+
+    assert_problem(answer, 404, "not-found")
+    assert answer.json() == {
+        "type": "urn:overproof:problem:not-found",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "/api/v1/nonsense does not exist. All paths are documented at /docs.",
+    }
+    assert_problem(offline.get("/api/v1/nonsense/\ud7ff%00%ff"), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/v1/projects", "GET, HEAD, POST"),
+        ("POST", "/api/v1/projects/shop", "GET, HEAD, PATCH, DELETE"),
+        ("POST", "/api/v1/projects/shop/environments/production", "GET, HEAD, PUT"),
+        ("PATCH", "/api/v1/projects/shop/archive", "POST"),
+    ],
+)
+def test_a_method_that_the_path_does_not_have(offline: TestClient, method: str, path: str, allowed: str) -> None:
+    response = offline.request(method, path, json={})
 
     assert_problem(response, 405, "method-not-allowed")
-    assert response.headers["allow"]
+    assert response.json()["detail"] == f"{path} does not support {method}."
+    assert response.headers["allow"] == allowed
+
+
+def test_what_else_the_framework_refuses_keeps_its_words_and_headers(offline: TestClient) -> None:
+    def refuse() -> None:
+        raise HTTPException(406, "Nothing of that kind.", {"X-Kind": "none"})
+
+    offline.app.add_api_route("/kinds", refuse)  # type: ignore[attr-defined]
+
+    answer = offline.get("/kinds")
+
+    assert_problem(answer, 406, "not-acceptable")
+    assert (answer.json()["title"], answer.json()["detail"]) == ("Not Acceptable", "Nothing of that kind.")
+    assert answer.headers["x-kind"] == "none"
 
 
 BODIES = {
@@ -83,6 +126,22 @@ def test_a_number_too_long_to_be_read_is_no_fault_of_ours(client: TestClient, ad
     response = client.post("/api/v1/projects", content=body, headers=admin | {"content-type": "application/json"})
 
     assert_problem(response, 422, "invalid-request")
+    assert response.json()["detail"] == "The body of the request could not be read as JSON."
+
+
+def test_each_invalid_part_of_a_request_is_named(client: TestClient, admin: Headers) -> None:
+    response = client.post("/api/v1/projects", json={"slug": "shop", "colour": "red"}, headers=admin)
+
+    assert response.json() == {
+        "type": "urn:overproof:problem:invalid-request",
+        "title": HTTPStatus(422).phrase,
+        "status": 422,
+        "detail": "The request does not match the documentation at /docs.",
+        "errors": [
+            {"where": "body.name", "message": "Field required"},
+            {"where": "body.colour", "message": "Extra inputs are not permitted"},
+        ],
+    }
 
 
 @pytest.mark.parametrize("media_type", ["", "text/plain", "application/x-www-form-urlencoded", "json", "text/json"])
@@ -169,19 +228,23 @@ def test_a_refusal_never_repeats_what_was_sent(client: TestClient, admin: Header
     assert "my password 123" not in response.text
 
 
-def test_a_fault_is_told_without_its_traceback_and_is_in_the_log() -> None:
-    app = create_app(Settings(database_url=sa.make_url("postgresql+psycopg2:///nowhere")))
-
-    @app.get("/fault")
+def test_a_fault_is_told_without_its_traceback_and_is_in_the_log(offline: TestClient) -> None:
     def fault() -> None:
         raise ZeroDivisionError("the secret of the house")
 
-    response = TestClient(app, raise_server_exceptions=False).get("/fault")
+    offline.app.add_api_route("/fault", fault)  # type: ignore[attr-defined]
+
+    response = offline.get("/fault")
 
     assert_problem(response, 500, "internal-error")
     assert "secret of the house" not in response.text
+    number = response.headers["x-request-id"]
+    assert number
+    assert response.json()["detail"].startswith(
+        f"The service failed. Its log has the details under the request ID {number}. Nothing was changed."
+    )
     with pytest.raises(ZeroDivisionError):  # what a server logs is what rises out of the application
-        TestClient(app).get("/fault")
+        TestClient(offline.app).get("/fault")
 
 
 def workers_on(engine: sa.Engine) -> Workers:
@@ -189,47 +252,69 @@ def workers_on(engine: sa.Engine) -> Workers:
 
 
 def test_a_database_that_has_gone_is_told_as_that_and_its_place_is_not(
-    session: Session, caplog: pytest.LogCaptureFixture
+    offline: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    nowhere = sa.make_url("postgresql+psycopg2://ann:opensesame@127.0.0.1:1/shop")
-    app = create_app(Settings(database_url=nowhere))
-    app.state.workers = app.state.probe = workers_on(sa.create_engine(nowhere))
-    client = TestClient(app, raise_server_exceptions=False)
-
     with caplog.at_level(logging.ERROR):
-        answers = [client.get("/readyz"), client.get("/api/v1/projects", headers={"Authorization": "Bearer ovp_x"})]
+        answers = [offline.get("/readyz"), offline.get("/api/v1/projects", headers={"Authorization": "Bearer ovp_x"})]
 
     assert_problem(answers[0], 503, "not-ready")
+    assert answers[0].json()["detail"] == "The database cannot be reached. The log says why."
     assert_problem(answers[1], 503, "database-unavailable")
-    assert answers[1].headers["retry-after"]
+    assert answers[1].headers["retry-after"] == "5"
     for text in (answers[0].text, answers[1].text):
         assert "127.0.0.1" not in text
     assert "opensesame" not in caplog.text
-    assert "Connection refused" in caplog.text
-    assert client.get("/healthz").json() == {"status": "ok"}
+    assert "Not ready: cannot connect to the database 'shop' on 127.0.0.1:1" in caplog.text
+    assert "No answer from the database for GET /api/v1/projects: connection to server at" in caplog.text
+    assert caplog.text.count("Connection refused") == 2
+    assert offline.get("/healthz").json() == {"status": "ok"}
 
 
 @pytest.mark.parametrize(
     ("method", "outcome"),
-    [("GET", "Nothing was changed."), ("POST", "It is not known whether the change was made")],
+    [
+        ("GET", "Nothing was changed. Try again shortly."),
+        ("HEAD", None),
+        ("POST", "It is not known whether the change was made: check before you send it again."),
+    ],
 )
 def test_what_became_of_a_request_is_said_where_it_is_known(
-    session: Session, caplog: pytest.LogCaptureFixture, method: str, outcome: str
+    offline: TestClient, caplog: pytest.LogCaptureFixture, method: str, outcome: str | None
 ) -> None:
-    nowhere = sa.make_url("postgresql+psycopg2://127.0.0.1:1/shop")
-    app = create_app(Settings(database_url=nowhere))
-    app.state.workers = app.state.probe = workers_on(sa.create_engine(nowhere))
-    app.add_api_route("/fault", lambda: 1 // 0, methods=["GET", "POST"])
-    client = TestClient(app, raise_server_exceptions=False)
+    offline.app.add_api_route("/fault", lambda: 1 // 0, methods=["GET", "POST"])  # type: ignore[attr-defined]
     new = {"slug": "shop", "name": "The shop"} if method == "POST" else None
 
     with caplog.at_level(logging.CRITICAL):
-        gone = client.request(method, "/api/v1/projects", json=new, headers={"Authorization": "Bearer ovp_x"})
-        fault = client.request(method, "/fault")
+        gone = offline.request(method, "/api/v1/projects", json=new, headers={"Authorization": "Bearer ovp_x"})
+        fault = offline.request(method, "/fault")
 
     assert (gone.status_code, fault.status_code) == (503, 500)
-    assert outcome in gone.json()["detail"]
-    assert outcome in fault.json()["detail"]
+    if outcome is not None:
+        assert gone.json()["detail"] == f"The database does not answer at the moment. {outcome}"
+        assert fault.json()["detail"].endswith(f". {outcome}")
+
+
+def test_a_line_of_the_database_without_words_is_named_by_its_kind(caplog: pytest.LogCaptureFixture) -> None:
+    request = Request(
+        {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b"", "server": None}
+    )
+
+    answer = asyncio.run(errors.answer_no_database(request, sa.exc.OperationalError("SELECT 1", {}, BrokenPipeError())))
+
+    assert answer.status_code == 503
+    assert "No answer from the database for GET /: BrokenPipeError" in caplog.text
+
+
+def test_a_client_that_has_gone_gets_no_words(caplog: pytest.LogCaptureFixture) -> None:
+    request = Request(
+        {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b"", "server": None}
+    )
+
+    with caplog.at_level(logging.INFO):
+        answer = asyncio.run(errors.answer_disconnect(request, ClientDisconnect()))
+
+    assert (answer.status_code, answer.body) == (400, b"")
+    assert "The client of POST / closed the connection." in caplog.text
 
 
 def test_a_service_that_can_work_says_so(client: TestClient) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from sqlalchemy import UniqueConstraint
 
+from app.gate.server.database import Database
+from app.gate.snapshot.difference import difference
+from app.gate.snapshot.read import read
 from app.metadata import DOMAINS, metadata
 
 ROOT = Path(__file__).parents[1]
@@ -30,11 +31,14 @@ def test_every_time_knows_its_zone_and_every_foreign_key_says_what_becomes_of_it
             assert key.ondelete, key.name
 
 
-def test_the_migrations_make_the_tables_of_the_models(engine: sa.Engine) -> None:
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+def test_the_migrations_make_the_tables_of_the_models(blank_database: Database, migrated_database: Database) -> None:
+    engine = sa.create_engine(blank_database.url("psycopg2"), poolclass=sa.NullPool)
+    metadata.create_all(engine)
 
-        assert compare_metadata(context, metadata) == []
+    with blank_database.connect() as of_models, migrated_database.connect() as of_migrations:
+        different = difference(read(of_models), read(of_migrations))
+
+    assert {change.key.table or change.key.name for change in different} == {"alembic_version"}
 
 
 SMALL = {"project", "api_token"}  # a copy of them is everywhere
