@@ -189,6 +189,7 @@ def documented(*refusals: type[Refusal]) -> dict[int | str, dict[str, Any]]:
     """The `responses=` of a route that may raise these refusals, for the OpenAPI document."""
     responses: dict[int | str, dict[str, Any]] = {}
     for refusal in refusals:
+        meaning = " ".join((refusal.__doc__ or "").split())
         response = responses.setdefault(
             int(refusal.status),
             {
@@ -197,12 +198,12 @@ def documented(*refusals: type[Refusal]) -> dict[int | str, dict[str, Any]]:
             },
         )
         response["content"][MEDIA_TYPE]["examples"][refusal.name()] = {
-            "summary": " ".join((refusal.__doc__ or refusal.__name__).split()),
+            "summary": meaning,
             "value": {
                 "type": f"urn:overproof:problem:{refusal.name()}",
                 "title": refusal.status.phrase,
                 "status": int(refusal.status),
-                "detail": " ".join((refusal.__doc__ or "").split()),
+                "detail": meaning,
             },
         }
     return responses
