@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 
 import pytest
 from fastapi.testclient import TestClient
@@ -36,7 +37,9 @@ def test_it_arrives_whole_and_in_pieces(length: int) -> None:
 
     start, *pieces = sent_by(LargeAnswer(content, Sending(10, timeout_s=10.0)))
 
-    assert (b"content-length", str(length).encode()) in start["headers"]
+    assert start["status"] == 200
+    assert {(b"content-length", str(length).encode()), (b"content-type", b"application/json")} <= set(start["headers"])
+    assert PIECE_BYTES == 262_144
     assert b"".join(piece["body"] for piece in pieces) == content
     assert max(len(piece["body"]) for piece in pieces) <= PIECE_BYTES
     assert [piece.get("more_body", False) for piece in pieces] == [True] * (len(pieces) - 1) + [False]
@@ -63,16 +66,18 @@ def test_what_is_being_sent_is_counted_until_it_is_read() -> None:
     asyncio.run(main())
 
 
-def test_a_client_that_does_not_read_is_given_up() -> None:
+def test_a_client_that_does_not_read_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     sending = Sending(5, timeout_s=0.01)
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.body":
             await asyncio.Event().wait()
 
-    asyncio.run(LargeAnswer(b"12345", sending)(SCOPE, nothing_more, send))
+    with caplog.at_level(logging.INFO):
+        asyncio.run(LargeAnswer(b"12345", sending)(SCOPE, nothing_more, send))
 
     assert sending.total_bytes == 0
+    assert "The client of /report read too slowly." in caplog.messages
 
 
 def test_a_report_is_sent_so(client: TestClient, admin: dict[str, str]) -> None:

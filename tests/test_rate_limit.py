@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ class Client:
     def __init__(self, **limits: int) -> None:
         self.clock = Clock()
         given: dict[str, Any] = {"of_token": 0, "of_address": 0, "sign_ins": 0} | limits
+        self.said = ""
         self.app = RateLimit(self.answer, cookie="session", clock=self.clock, **given)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,20 +39,22 @@ class Client:
         *,
         token: str | None = None,
         cookies: str | None = None,
-        address: str = "192.0.2.1",
+        address: str | None = "192.0.2.1",
         path: str = "/api/v1/projects",
         method: str = "GET",
     ) -> Any:
-        """The status, and the seconds in Retry-After."""
+        """The status, and the seconds in Retry-After. What a refusal says is in `said`."""
         headers = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
         headers += [] if cookies is None else [(b"cookie", cookies.encode())]
-        scope = {"type": "http", "method": method, "path": path, "headers": headers, "client": (address, 1)}
+        scope: Scope = {"type": "http", "method": method, "path": path, "headers": headers}
+        scope["client"] = None if address is None else (address, 1)
         sent: list[Message] = []
 
         async def send(message: Message) -> None:
             sent.append(message)
 
         asyncio.run(self.app(scope, self.nothing, send))
+        self.said = "".join(json.loads(each["body"])["detail"] for each in sent if each.get("body"))
         after = dict(sent[0]["headers"]).get(b"retry-after")
         return sent[0]["status"], None if after is None else int(after)
 
@@ -117,6 +121,46 @@ def test_0_is_no_limit() -> None:
     client = Client()
 
     assert {client.ask(token="one")[0] for _ in range(100)} == {200}
+
+
+@pytest.mark.parametrize(
+    ("limits", "request_", "said"),
+    [
+        ({"of_token": 1}, {"token": "one"}, "The token has sent more than 1 requests in a minute."),
+        ({"of_token": 1}, {"cookies": "session=ü"}, "The session has sent more than 1 requests in a minute."),
+        ({"of_address": 1}, {"address": None}, "The address of the client has sent more than 1 requests in a minute."),
+        (
+            {"sign_ins": 1},
+            {"path": "/sign-in", "method": "POST"},
+            "The address of the client has sent more than 1 tokens to sign in in a minute.",
+        ),
+    ],
+)
+def test_a_client_is_told_what_it_has_sent_too_much_of(
+    limits: dict[str, int], request_: dict[str, Any], said: str
+) -> None:
+    client = Client(**limits)
+
+    assert client.ask(**request_)[0] == 200
+    assert client.ask(**request_)[0] == 429
+    assert client.said.startswith(said)
+
+
+def test_what_is_no_request_is_not_counted() -> None:
+    seen: list[str] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["type"])
+
+    client = Client(of_address=1)
+    client.app.app = application
+
+    async def send(message: Message) -> None: ...
+
+    for _ in range(2):
+        asyncio.run(client.app({"type": "lifespan"}, client.nothing, send))
+
+    assert seen == ["lifespan"] * 2
 
 
 def test_what_was_counted_is_forgotten_with_its_minute() -> None:

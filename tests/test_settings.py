@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 
 from app.database import DatabaseRefused
@@ -24,6 +26,28 @@ def test_what_is_set_is_read() -> None:
     assert settings.database_url.database == "shop"
 
 
+def test_what_is_not_set_has_the_documented_value() -> None:
+    settings = asdict(Settings.from_environment(DATABASE))
+
+    del settings["database_url"], settings["secret_key"]
+    assert settings == {
+        "pool_size": 10,
+        "queue_length": 200,
+        "queue_timeout_s": 10.0,
+        "requests_per_minute": 6_000,
+        "requests_per_minute_of_address": 12_000,
+        "sign_ins_per_minute_of_address": 60,
+        "statement_timeout_s": 30.0,
+        "idle_timeout_s": 30.0,
+        "max_body_bytes": 65_536,
+        "max_report_bytes": 33_554_432,
+        "max_bodies_bytes": 67_108_864,
+        "body_timeout_s": 60.0,
+        "max_answers_bytes": 33_554_432,
+        "answer_timeout_s": 120.0,
+    }
+
+
 @pytest.mark.parametrize("value", ["", "  "])
 def test_what_is_blank_has_its_default(value: str) -> None:
     names = ("OVERPROOF_POOL_SIZE", "OVERPROOF_MAX_REPORT_BYTES", "OVERPROOF_SECRET_KEY")
@@ -31,7 +55,7 @@ def test_what_is_blank_has_its_default(value: str) -> None:
 
     assert settings.pool_size == Settings.pool_size
     assert settings.max_report_bytes == Settings.max_report_bytes
-    assert len(settings.secret_key) >= 32
+    assert len(settings.secret_key) == 43  # 32 random bytes
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "ten", "²", "٣", "1e3"])
@@ -41,9 +65,17 @@ def test_a_number_that_is_none_is_refused(name: str, value: str) -> None:
         Settings.from_environment({**DATABASE, name: value})
 
 
+def test_0_requests_are_no_limit() -> None:
+    names = ("OVERPROOF_REQUESTS_PER_MINUTE", "OVERPROOF_REQUESTS_PER_MINUTE_OF_ADDRESS")
+
+    settings = Settings.from_environment({**DATABASE, **dict.fromkeys(names, "0")})
+
+    assert (settings.requests_per_minute, settings.requests_per_minute_of_address) == (0, 0)
+
+
 def test_a_short_secret_is_refused_and_not_repeated() -> None:
     with pytest.raises(SettingRefused) as refused:
-        Settings.from_environment({**DATABASE, "OVERPROOF_SECRET_KEY": "opensesame" * 3})
+        Settings.from_environment({**DATABASE, "OVERPROOF_SECRET_KEY": "opensesame" * 3 + "!"})
 
     assert str(refused.value) == "OVERPROOF_SECRET_KEY must have at least 32 characters, chosen at random"
 
