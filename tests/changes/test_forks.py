@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from app.changes.forks import Added, Branch, OpenChange, find_forks, forks_of
 
 MAIN = Branch("main", ["b2"], {"a1", "b2"})
@@ -94,3 +96,60 @@ def test_of_three_changes_all_but_the_first_must_rebase() -> None:
     assert (fork.first.change, [each.change for each in fork.must_rebase]) == ("1", ["2", "3"])
     assert list(forks_of([fork], "3")) == [fork]
     assert list(forks_of([fork], "4")) == []
+
+
+def test_forks_are_sorted_by_parent_and_those_without_one_come_first() -> None:
+    changes = [
+        change(number, added(f"r{number}"), added(f"s{number}", "x9"), added(f"t{number}", "b2"))
+        for number in ("7", "8")
+    ]
+
+    found = find_forks(changes, [Branch("main", ["b2", "x9"], {"b2", "x9"})])
+
+    assert [fork.parent for fork in found] == [None, "b2", "x9"]
+    assert found[0].sentence == (
+        "Pull requests 7, 8 add a revision on no other revision, which is not the head of main any more: rebase onto b2, x9."
+    )
+    assert (found[0].onto, found[0].command) == ("b2, x9", "overproof rebase origin/main")
+
+
+def test_of_two_that_were_seen_at_once_the_lower_number_was_first() -> None:
+    (fork,) = find_forks([change("8", added("d4", "b2")), change("7", added("c3", "b2"))], [MAIN])
+
+    assert (fork.first and fork.first.change, [each.change for each in fork.must_rebase]) == ("7", ["8"])
+
+
+def test_a_branch_that_no_report_names_is_the_protected_one() -> None:
+    (fork,) = find_forks([change("7", added("c3", "a1"))], [Branch("", ["b2"], {"a1", "b2"})])
+
+    assert "which is not the head of the protected branch any more" in fork.sentence
+    assert fork.command == "overproof rebase"
+    assert list(forks_of([fork], "7")) == [fork]
+
+
+@pytest.mark.parametrize(
+    ("parent", "command"),
+    [
+        pytest.param("x9", "overproof rebase origin/next", id="the branch whose head it is"),
+        pytest.param("y0", "overproof rebase 'origin/a b'", id="else the one that was seen last"),
+    ],
+)
+def test_the_command_names_the_branch_into_which_they_are_merged(parent: str, command: str) -> None:
+    branches = [Branch("a b", ["b2"], {"b2"}), Branch("next", ["x9"], {"x9"})]
+
+    (fork,) = find_forks([change("7", added("c3", parent)), change("8", added("d4", parent))], branches)
+
+    assert fork.command == command
+
+
+def test_who_has_the_revision_of_the_other_as_well_is_no_rival() -> None:
+    one = change("7", added("c3", "b2", minute=1))
+    two = change("8", added("c3", "b2", minute=1), added("d4", "b2", minute=2))
+    three = change("9", added("e5", "b2", minute=3))
+
+    (fork,) = find_forks([one, two, three], [MAIN])
+
+    assert fork.first is not None
+    assert (fork.first.change, fork.first.revision) == ("7", "c3")
+    assert [(each.change, each.revision) for each in fork.must_rebase] == [("9", "e5")]
+    assert fork.sentence.startswith("2 open pull requests add a revision on b2: 7 was first, so 9 must be rebased")

@@ -8,7 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlmodel import Session
 
+from app.database import utcnow
 from app.gate.report.verdict import Verdict
+from app.runs.badge import NONE, WORDS, draw
 from tests.factories import ProjectFactory, RunFactory, bearer
 
 BADGE = "/api/v1/projects/shop/badge.svg"
@@ -45,3 +47,29 @@ def test_a_badge_that_is_not_public_is_like_none(client: TestClient, session: Se
     changed = client.patch("/api/v1/projects/shop", json={"public_badge": True}, headers=headers)
     assert changed.json()["public_badge"] is True
     assert client.get(BADGE).status_code == 200
+
+
+def test_it_is_drawn_as_wide_as_its_words() -> None:
+    assert draw("proved", "#2e7d32") == (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="136" height="20" role="img" aria-label="migrations: proved">'
+        "<title>migrations: proved</title>"
+        '<rect width="82" height="20" fill="#424242"/><rect x="82" width="54" height="20" fill="#2e7d32"/>'
+        '<g fill="#fff" font-family="Verdana,sans-serif" font-size="11" text-anchor="middle">'
+        '<text x="41.0" y="14">migrations</text><text x="109.0" y="14">proved</text></g></svg>'
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "colour"),
+    [(Verdict.PASS, "#2e7d32"), (Verdict.FAIL, "#c62828"), (Verdict.ERROR, "#c62828"), (None, "#616161")],
+)
+def test_its_colour_says_how_it_went(verdict: Verdict | None, colour: str) -> None:
+    assert (NONE if verdict is None else WORDS[verdict])[1] == colour
+
+
+@pytest.mark.parametrize("slug", ["none", "Shop", "%00", "shop%0A"])
+def test_a_purged_project_or_a_name_that_cannot_be_has_none(client: TestClient, session: Session, slug: str) -> None:
+    ProjectFactory(slug="shop", public_badge=True, purged_at=utcnow())
+
+    for each in (slug, "shop"):
+        assert client.get(BADGE.replace("shop", each)).status_code == 404
