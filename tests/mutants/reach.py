@@ -63,18 +63,20 @@ def measure(copy: Path, arguments: Iterable[str]) -> Reach:
             line: frozenset(context.rpartition("|")[0] for context in contexts if context)
             for line, contexts in by_line.items()
         }
-    lines |= reached_by_import(copy, [path for path in lines if not any(lines[path].values())], told["durations"])
+    for path, by_import in reached_by_import(copy, lines, told["durations"]).items():
+        lines[path] = by_import | {line: tests for line, tests in lines[path].items() if tests}
     return Reach(told["durations"], frozenset(told["quick"]), lines, digest(copy))
 
 
 def reached_by_import(root: Path, paths: Iterable[str], tests: Iterable[str]) -> dict[str, dict[int, frozenset[str]]]:
-    """For files that only run as they are imported, such as tables: the tests in files that import them."""
+    """For what only runs as a file is imported, such as tables: the tests in files that import it."""
     imports = Imports(root)
     by_file: dict[str, list[str]] = {}
     for test in tests:
         by_file.setdefault(test.partition("::")[0], []).append(test)
+    imported = {file: imports.closure(file) for file in by_file}
     return {
-        path: {1: frozenset(test for file, of in by_file.items() if path in imports.closure(file) for test in of)}
+        path: {1: frozenset(test for file, of in by_file.items() if path in imported[file] for test in of)}
         for path in paths
     }
 
