@@ -6,16 +6,29 @@ import asyncio
 import gzip
 import json
 import logging
+import re
+from contextlib import nullcontext
 from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from openapi_spec_validator import validate
+from pydantic import BaseModel
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message
 
-from app.conventions import Head
+from app.conventions import (
+    Head,
+    MediaTypeUnsupported,
+    ParameterUnknown,
+    VersionOutdated,
+    etag_of,
+    has_body,
+    require_json,
+    require_version,
+)
 from tests.factories import ProjectFactory, RunFactory, report
 
 Headers = dict[str, str]
@@ -137,3 +150,73 @@ def test_a_run_is_read_without_its_report(client: TestClient, admin: Headers) ->
 
     for path in ("", f"/{run.id}", f"/{run.id}/findings"):
         assert "of the report" not in client.get(f"/api/v1/projects/shop/runs{path}", headers=admin).text
+
+
+def test_of_unknown_parameters_the_first_20_are_named() -> None:
+    refused = ParameterUnknown([f"p{number:02}" for number in range(21)])
+
+    assert [where for where, _ in refused.errors] == [f"query.p{number:02}" for number in range(20)]
+
+
+class Shown(BaseModel):
+    name: str = "shop"
+
+
+@pytest.mark.parametrize(
+    ("if_match", "fits"),
+    [
+        (None, True),
+        ("*", True),
+        ("", True),
+        (etag_of(Shown()), True),
+        (f'"other", {etag_of(Shown())}', True),
+        (etag_of(Shown(name="other")), False),
+        ('"other"', False),
+    ],
+)
+def test_a_change_is_made_to_the_version_that_was_seen(if_match: str | None, fits: bool) -> None:
+    with nullcontext() if fits else pytest.raises(VersionOutdated):
+        require_version(Shown(), if_match)
+
+
+def test_a_version_has_32_digits_in_quotes() -> None:
+    assert re.fullmatch('"[0-9a-f]{32}"', etag_of(Shown()))
+
+
+def request_with(method: str, headers: dict[str, str]) -> Request:
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "method": method, "headers": encoded})
+
+
+@pytest.mark.parametrize(
+    ("headers", "there_is_one"),
+    [
+        ({}, False),
+        ({"content-length": "0"}, False),
+        ({"content-length": "1"}, True),
+        ({"transfer-encoding": "chunked"}, True),
+    ],
+)
+def test_whether_there_is_a_body(headers: dict[str, str], there_is_one: bool) -> None:
+    assert has_body(request_with("POST", headers)) is there_is_one
+
+
+JSON = {"content-length": "2", "content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "is_refused"),
+    [
+        ("POST", {"content-type": "text/plain"}, False),  # without a body
+        ("POST", JSON, False),
+        ("PUT", JSON | {"content-type": "application/problem+json"}, False),
+        ("PATCH", JSON | {"content-type": "text/json"}, True),
+        ("PATCH", JSON | {"content-type": "application/xml"}, True),
+        ("POST", {"content-length": "2"}, True),
+        ("GET", JSON | {"content-type": "text/plain"}, False),
+        ("DELETE", JSON | {"content-type": "text/plain"}, False),
+    ],
+)
+def test_a_body_is_json(method: str, headers: dict[str, str], is_refused: bool) -> None:
+    with pytest.raises(MediaTypeUnsupported) if is_refused else nullcontext():
+        asyncio.run(require_json(request_with(method, headers)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -67,12 +68,15 @@ def test_what_the_queue_does_not_hold_is_refused_at_once_and_the_rest_is_done() 
         tasks = [asyncio.create_task(workers.run(gate.pass_through)) for _ in range(3)]
         await gate.entered.acquire()
 
+        assert (workers.waiting, workers.is_full) == (2, True)
+
         with pytest.raises(Overloaded) as refused:
             await workers.run(gate.pass_through)
 
         assert refused.value.headers == {"Retry-After": "1"}
         gate.opened.set()
         assert await asyncio.gather(*tasks) == ["done"] * 3
+        assert (workers.waiting, workers.is_full) == (0, False)
         assert await workers.run(lambda: "again") == "again"
 
     run(main)
@@ -97,11 +101,12 @@ def test_who_comes_when_the_queue_is_full_is_turned_away_before_anything_else() 
         await gate.entered.acquire()
         await ask("/api/v1/projects/shop/runs")
         await ask("/healthz")
+        await ask("/nonsense")
         gate.opened.set()
         await task
         await ask("/api/v1/projects/shop/runs")
 
-        assert statuses == [503, 405, 401]
+        assert statuses == [503, 405, 404, 401]
 
     async def nothing_is_read() -> Message:
         raise AssertionError
@@ -118,6 +123,7 @@ def test_who_has_waited_long_enough_is_refused_and_leaves_the_queue() -> None:
         for _ in range(3):  # the queue has room for one, and each finds it empty
             with pytest.raises(Overloaded):
                 await workers.run(gate.pass_through)
+            assert workers.waiting == 0
 
         gate.opened.set()
         assert await task == "done"
@@ -170,3 +176,20 @@ def test_a_statement_that_fails_does_not_tell_what_it_was_sent_with(engine: sa.E
 
     assert "opensesame" not in str(failed.value)
     reticent.dispose()
+
+
+@pytest.mark.parametrize(
+    ("asked", "level"),
+    [((), "read committed"), (("READ COMMITTED",), "read committed"), (("REPEATABLE READ",), "repeatable read")],
+)
+def test_a_transaction_is_isolated_as_asked_and_taken_back_if_it_fails(
+    engine: sa.Engine, asked: tuple[Any, ...], level: str
+) -> None:
+    workers = Workers(engine, threads=1, queue_length=0, patience_s=1.0)
+
+    with workers.transaction(*asked) as session:
+        assert session.scalar(sa.text("SHOW transaction_isolation")) == level
+    with suppress(ZeroDivisionError), workers.transaction(*asked) as session:
+        session.execute(sa.text("CREATE TABLE left_behind ()"))
+        raise ZeroDivisionError
+    assert not sa.inspect(engine).has_table("left_behind")
