@@ -290,6 +290,8 @@ def test_each_proof_is_of_the_schema_that_the_one_before_it_left() -> None:
     assert pending(proof(), after_b2) == []
     assert pending(proof(), proof(C3, "another")) == ["c3"]
     assert pending(proof(before="another"), after_b2) == ["b2"]  # it is told once, where it begins
+    assert pending(proof(before="another"), proof(C3, "another")) == ["b2", "c3"]
+    assert pending(proof(), proof(before="another", schema_after="x"), proof(C3, "x")) == ["c3"]
     assert pending(after_b2) == ["b2"]  # after one without a proof, any schema will do
 
 
