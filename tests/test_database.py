@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from alembic.config import Config
 from sqlmodel import SQLModel
 
 from app.cli import main
-from app.database import DatabaseRefused, connect, create_engine, database_url
+from app.database import DatabaseRefused, cap, connect, connection_failure, create_engine, database_url, in_utc, uuid7
 from app.factory import create_app
 from app.gate.server.database import Database
 from app.metadata import metadata
@@ -48,6 +51,57 @@ SECRET = "opensesame"
 )
 def test_what_hosts_hand_out_means_psycopg2(given: str, meant: str) -> None:
     assert database_url({"DATABASE_URL": given}).render_as_string(hide_password=False) == meant
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        (
+            "",
+            (
+                "DATABASE_URL is not set: name the application's PostgreSQL database in it, "
+                "as in DATABASE_URL=postgresql://user:password@localhost/overproof"
+            ),
+        ),
+        (
+            "shop",
+            (
+                "DATABASE_URL is malformed: it must be postgresql://user:password@host:port/database, "
+                "with special characters in the password percent-encoded"
+            ),
+        ),
+        (
+            "mysql+pymysql://db/shop",
+            "DATABASE_URL names another database system ('mysql'): use postgresql://user:password@host:port/database",
+        ),
+        (
+            "postgresql+asyncpg://db/shop",
+            "DATABASE_URL names the driver 'asyncpg': write postgresql:// instead of postgresql+asyncpg://, for psycopg2",
+        ),
+        ("postgresql://db/shop\0", "DATABASE_URL is malformed: it contains a NUL character"),
+        (
+            "postgresql://db",
+            "DATABASE_URL is malformed: it names no database: add /overproof, or the name of yours, after the host",
+        ),
+        (
+            "postgresql://ann:x@y@db/shop",
+            "DATABASE_URL is malformed: percent-encode special characters in the password, such as @ (%40) or / (%2F)",
+        ),
+        ("postgresql://db:65536/shop", "DATABASE_URL is malformed: 65536 is not a port number"),
+        ("postgresql://db:0/shop", "DATABASE_URL is malformed: 0 is not a port number"),
+    ],
+)
+def test_what_is_wrong_with_a_url_is_told_in_one_line(url: str, line: str) -> None:
+    with pytest.raises(DatabaseRefused) as refused:
+        database_url({"DATABASE_URL": url})
+
+    assert str(refused.value) == line
+
+
+def test_the_first_and_the_last_port_are_ports() -> None:
+    assert [database_url({"DATABASE_URL": f"postgresql://db:{port}/shop"}).port for port in (1, 65535)] == [1, 65535]
+    assert database_url({"DATABASE_URL": "postgresql:///?dbname=shop"}).query["dbname"] == "shop"
+    assert database_url({"DATABASE_URL": "postgresql://a@db/shop?password=x&password=y"}).password == "y"
 
 
 WRONG_URLS = {
@@ -221,3 +275,96 @@ def test_tables_are_named_after_their_classes_and_constraints_after_both() -> No
 
 def test_a_model_that_derives_from_sqlmodel_directly_is_on_the_same_metadata() -> None:
     assert metadata is SQLModel.metadata
+
+
+FAILED = "connection to server at {}, port 5432 failed: {}\n"
+DB = '"db" (10.0.0.7)'
+
+
+@pytest.mark.parametrize(
+    ("url", "said", "line"),
+    [
+        (
+            "postgresql://db:5432/shop",
+            FAILED.format(DB, 'FATAL:  password authentication failed for user "ann"'),
+            (
+                "PostgreSQL on db:5432 refused the user or password of DATABASE_URL: "
+                'password authentication failed for user "ann"'
+            ),
+        ),
+        (
+            "postgresql://db/shop",
+            FAILED.format(DB, "fe_sendauth: no password supplied"),
+            "PostgreSQL on db refused the user or password of DATABASE_URL: fe_sendauth: no password supplied",
+        ),
+        (
+            "postgresql:///shop",
+            'connection to server on socket "/run/.s.PGSQL.5432" failed: FATAL:  database "shop" does not exist\n',
+            "there is no database 'shop' on the local socket: create it (createdb shop) or correct DATABASE_URL",
+        ),
+        (
+            "postgresql:///?dbname=shop&host=a&host=b",
+            FAILED.format("a", "Connection refused.")
+            + "\tIs the server running?\n"
+            + FAILED.format("b", "timeout expired"),
+            "cannot connect to the database 'shop' on a or b, which DATABASE_URL names: Connection refused; timeout expired",
+        ),
+        (
+            "postgresql://db/shop",
+            '\n  invalid connection option "colour"\nmore\n',
+            "cannot connect to the database 'shop' on db, which DATABASE_URL names: invalid connection option \"colour\"",
+        ),
+        ("postgresql://db/shop", "", "cannot connect to the database 'shop' on db, which DATABASE_URL names: OSError"),
+    ],
+)
+def test_why_there_is_no_connection_is_told_in_one_line(url: str, said: str, line: str) -> None:
+    error = sa.exc.OperationalError(None, None, OSError(said))
+
+    assert connection_failure(error, sa.make_url(url)) == line
+
+
+def test_an_engine_has_a_name_and_gives_up_unless_the_url_says_otherwise() -> None:
+    def arguments(query: str = "", **options: object) -> dict[str, object]:
+        found: dict[str, object] = {}
+        engine = create_engine(sa.make_url(f"postgresql+psycopg2://db/shop{query}"), **options)
+        sa.event.listen(engine, "do_connect", lambda *of_connect: found.update(of_connect[3]) or FAKE)
+        with suppress(Exception):
+            engine.connect()
+        return {name: found[name] for name in ("connect_timeout", "application_name", "options") if name in found}
+
+    assert arguments() == {"connect_timeout": 10, "application_name": "overproof"}
+    assert arguments("?connect_timeout=3&application_name=x") == {"connect_timeout": "3", "application_name": "x"}
+    assert arguments(connect_args={"options": "-c a=b"})["options"] == "-c a=b"
+
+
+FAKE = object()
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "capped"), [(None, 3, None), ("abc", 3, "abc"), ("abcd", 3, "ab…"), ("", 3, ""), ("ab", 3, "ab")]
+)
+def test_a_long_text_ends_in_an_ellipsis(text: str | None, length: int, capped: str | None) -> None:
+    assert cap(text, length) == capped
+
+
+def test_a_moment_is_in_utc_or_refused() -> None:
+    east = timezone(timedelta(hours=14))
+
+    assert in_utc(datetime(2026, 1, 1, 14, tzinfo=east)) == datetime(2026, 1, 1, tzinfo=UTC)
+    assert in_utc(datetime(2026, 1, 1, 14, tzinfo=east)).tzinfo is UTC
+    with pytest.raises(ValueError, match=r"^the time cannot be expressed in UTC$"):
+        in_utc(datetime(1, 1, 1, tzinfo=east))
+
+
+def test_identifiers_of_rows_are_of_version_7_and_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = time.time_ns() // 1_000_000
+    made = uuid7()
+    after = time.time_ns() // 1_000_000
+
+    assert (made.version, made.variant) == (7, "specified in RFC 4122")
+    assert before <= made.int >> 80 <= after
+    bits = [uuid7().int & ~(0xFFFF_FFFF_FFFF << 80) for _ in range(200)]
+    changing = 0
+    for each in bits:
+        changing |= each ^ bits[0]
+    assert changing == (1 << 12) - 1 << 64 | (1 << 62) - 1

@@ -11,7 +11,7 @@ import pytest
 
 from app.cli import COMMANDS, main, parser_for
 from app.gate.checks.registry import CHECKS
-from app.gate.commands._help import filled
+from app.help import filled, plain, terminal_width
 from tests.commands_page import PAGE, commands_page
 
 LINES = [(), *((each.name,) for each in COMMANDS), *(("token", verb) for verb in ("create", "list", "revoke"))]
@@ -76,6 +76,29 @@ def test_prose_is_filled_and_code_and_lists_are_kept() -> None:
         *("One two `three`:", "", "    code  stays", "        as it is", ""),
         *("- an item that goes", "  over lines", "- another"),
     ]
+
+
+def test_a_list_ends_where_the_prose_begins_again_and_tabs_are_four_blanks() -> None:
+    text = "\n- one\n* two\n\n\tcode\nprose\n    more code\n\n  - an item within\n\nlong-word-with-hyphens-that-does-not-fit\n"
+
+    assert list(filled(text, 16, "  ")) == [
+        *("  - one", "  * two", "", "      code", "  prose", "      more code", ""),
+        *("  - an item", "    within", "", "  long-word-with-hyphens-that-does-not-fit"),
+    ]
+
+
+def test_marks_of_the_source_are_left_out() -> None:
+    assert plain("see :func:`run` and ``x y`` as here ::") == "see `run` and `x y` as here:"
+    assert plain("a :: b: c") == "a :: b: c"
+
+
+@pytest.mark.parametrize(("columns", "width"), [("20", 40), ("40", 40), ("70", 70), ("100", 100), ("300", 100)])
+def test_prose_is_as_wide_as_the_terminal_within_reason(
+    monkeypatch: pytest.MonkeyPatch, columns: str, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+
+    assert terminal_width() == width
 
 
 @pytest.mark.parametrize(
