@@ -176,9 +176,8 @@ async def answer_disconnect(request: Request, gone: Exception) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Register the handlers above for every failure."""
+    """Register the handlers above, but for what the framework refuses: the pages have their own answer to that."""
     app.add_exception_handler(Refusal, answer_refusal)  # type: ignore[arg-type]
-    app.add_exception_handler(HTTPException, answer_http_exception)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, answer_invalid_request)  # type: ignore[arg-type]
     app.add_exception_handler(OperationalError, answer_no_database)  # type: ignore[arg-type]
     app.add_exception_handler(ClientDisconnect, answer_disconnect)
