@@ -1,4 +1,7 @@
-"""Which texts and JSON values a revision's own statements convert: an UPDATE that casts ends at the first it cannot."""
+"""Which texts and JSON values a revision's own statements convert: an UPDATE that casts ends at the first it cannot.
+
+And which a unique index of theirs is about.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ _OF_JSON = re.compile(
     rf"(?:{NAME}\s*\.\s*)?(?P<column>{NAME})\s*(?P<path>(?:->>?\s*'[^']+'\s*)+)\)*\s*(?:::\s*|\bAS\s+){_TYPE}",
     re.IGNORECASE,
 )
+_UNIQUE_INDEX = re.compile(r"\s*CREATE\s+UNIQUE\s+INDEX\b", re.IGNORECASE)
+_IN_JSON = re.compile(rf"(?P<column>{NAME})\s*(?P<path>(?:->>?\s*'[^']+'\s*)+)")
 
 
 _EXAMPLES: dict[str, object] = {
@@ -59,6 +64,9 @@ _TYPES = _types(
 )
 
 
+Paths = tuple[tuple[str, ...], ...]  # the names that lead to each value in a document
+
+
 @dataclass(frozen=True)
 class Casts:
     """What the statements convert of one table."""
@@ -84,6 +92,32 @@ def casts_of(table: CatalogTable, statements: Iterable[str]) -> Casts:
                 both = _document(column, path, example), _document(column, path, "text-1")
                 documents.setdefault(column.name, both)
     return Casts(texts, documents)
+
+
+def unique_in_json(table: CatalogTable, statements: Iterable[str]) -> dict[str, Paths]:
+    """By column of JSON, the values in it that a unique index of the statements is about."""
+    found: dict[str, Paths] = {}
+    free = table.free_columns
+    for sql in map(without_comments, statements):
+        if _UNIQUE_INDEX.match(sql) and table.label in re.findall(r"\w+", sql):
+            for place in _IN_JSON.finditer(sql):
+                column = free.get(name_of(place["column"]))
+                if column is not None and column.type.base.name in ("json", "jsonb"):
+                    path = tuple(re.findall(r"'([^']+)'", place["path"]))
+                    found[column.name] = (*found.get(column.name, ()), path)
+    return found
+
+
+def document_with(column: Column, paths: Paths, text: str) -> str:
+    """JSON that has the text at each of those places, as SQL."""
+    document: dict[str, object] = {}
+    for path in paths:
+        place = document
+        for name in path[:-1]:
+            inner = place.setdefault(name, {})
+            place = inner if isinstance(inner, dict) else {}
+        place[path[-1]] = text
+    return f"{literal(json.dumps(document))}::{column.sql}"
 
 
 def _converted(

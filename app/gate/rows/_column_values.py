@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.gate.postgres.quoting import literal
+from app.gate.rows._casts import document_with
 from app.gate.rows._catalog import CatalogTable, Column, Type
 from app.gate.rows._plan import Labels, Rules
 from app.gate.rows._shapes import Row, Shape
@@ -34,8 +35,9 @@ class ColumnValues:
         if (row.is_sparse or is_foreign) and column.may_be_null and column.name != row.unconverted:
             return f"NULL::{column.sql}"
         wanted = self.wanted(column, row)
-        if column.name in rules.documents and not wanted.is_extreme:
-            return rules.documents[column.name][column.name == row.unconverted]
+        document = None if wanted.is_extreme else _document(column, row, rules, wanted)
+        if document is not None:
+            return document
         try:
             if column.name == row.unconverted:
                 return make_value(column.type, column.modifier, wanted)
@@ -60,6 +62,14 @@ class ColumnValues:
 def own_value(column: Column, row: Row) -> str:
     """What an ordinary row of that number has in the column. Raises NoValue."""
     return make_value(column.type, column.modifier, want(column, row.number_for([column.name])))
+
+
+def _document(column: Column, row: Row, rules: Rules, wanted: Want) -> str | None:
+    """The JSON that the revision's statements ask for."""
+    if column.name in rules.documents:
+        return rules.documents[column.name][column.name == row.unconverted]
+    paths = rules.unique_in_json.get(column.name)
+    return document_with(column, paths, wanted.text) if paths else None
 
 
 def _variant(column: Column, row: Row) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from app.gate.postgres.quoting import identifier, literal
-from app.gate.rows._casts import casts_of
+from app.gate.rows._casts import Paths, casts_of, unique_in_json
 from app.gate.rows._catalog import Catalog, CatalogTable, CheckConstraint, Column, ForeignKey, Type, read_catalog
 from app.gate.rows._conditions import conditions_of, converted, replace_columns, within
 from app.gate.rows._matches import Match, matches_of
@@ -38,6 +38,7 @@ class Rules:
     documents: Mapping[str, tuple[str, str]] = field(
         default_factory=dict
     )  # column -> JSON that its statements can convert, and JSON that they cannot
+    unique_in_json: Mapping[str, Paths] = field(default_factory=dict)  # column -> what its unique indexes are about
     matches: tuple[Match, ...] = ()  # that its statements compare with columns of other tables
     retyped: tuple[CheckConstraint, ...] = ()  # new ones of columns with another type, on their new values
 
@@ -98,6 +99,7 @@ def _of_statements(ask: Ask, tables: Iterable[CatalogTable], upgrade: Upgrade) -
             conditions=_conditions(ask, table, upgrade),
             converted=frozenset(casts.texts),
             documents=casts.documents,
+            unique_in_json=unique_in_json(table, upgrade.statements),
             matches=matches.get(table.oid, ()),
         )
     return found

@@ -105,6 +105,25 @@ CASES = [
         because="Nobody can be waiting for a table that is not there before the commit.",
     ),
     Case(
+        name="unique index over a value in JSON",
+        before=sql("CREATE TABLE orders (id serial PRIMARY KEY, data jsonb)"),
+        upgrade="""op.create_index('uq_mail', 'orders', [sa.text("lower(data->'buyer'->>'mail')")], unique=True)""",
+        downgrade="op.drop_index('uq_mail', 'orders')",
+        expected={"blocking-index", "populated-upgrade", "breaking-change"},
+        notices={"breaking-change"},
+        because="Two documents may name one buyer.",
+    ),
+    Case(
+        name="index over a value in JSON that only finds rows",
+        before=sql("CREATE TABLE orders (id serial PRIMARY KEY, data jsonb)"),
+        upgrade=autocommit(
+            "DROP INDEX CONCURRENTLY IF EXISTS ix_mail",
+            "CREATE INDEX CONCURRENTLY ix_mail ON orders ((data->>'mail'))",
+        ),
+        downgrade="op.drop_index('ix_mail', 'orders')",
+        because="Equal values are no trouble, and writes go on.",
+    ),
+    Case(
         name="index that is there already",
         before=INDEXED,
         upgrade="op.create_index('ix_note', 'orders', ['note'], if_not_exists=True)",
