@@ -4,16 +4,18 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
 import pytest
 
-from app.gate.base_cache import MAX_BACKUPS, BaseCache, Manifest, WalkStart, with_base_cache
-from app.gate.errors import CannotVerify
+from app.gate import base_cache
+from app.gate.base_cache import MAX_BACKUPS, BaseCache, Manifest, WalkStart, cache_directory, with_base_cache
+from app.gate.errors import CannotVerify, ServerUnavailable, StaleBaseCache
 from app.gate.history import scripts
 from app.gate.history.scripts import Script
 from app.gate.recorder import _build_base, record
-from app.gate.recording.model import Allowance, Body, Recording
+from app.gate.recording.model import Allowance, Body, Key, Recording
 from app.gate.reruns.results import RerunResults
 from app.gate.server.throwaway import throwaway_server
 from app.gate.target.runner import TargetRunner
@@ -46,13 +48,13 @@ class Verify:
 
     def __call__(self) -> tuple[Recording, bool]:
         self._built.clear()
-        base_cache = BaseCache(target(self.branch), "main", self.cache)
+        cache = BaseCache(target(self.branch), "main", self.cache)
 
         def record_with(base_backup: Path | None) -> list[Recording]:
             with throwaway_server(base_backup=base_backup) as server:
-                return record(target(self.branch), server, base_ref="main", base_cache=base_cache)
+                return record(target(self.branch), server, base_ref="main", base_cache=cache)
 
-        (recording,) = with_base_cache(base_cache, record_with)
+        (recording,) = with_base_cache(cache, record_with)
         return recording, bool(self._built)
 
 
@@ -207,3 +209,252 @@ def test_only_the_scripts_of_the_branch_are_parsed_again(cached: Verify, monkeyp
 
     assert parsed == [C3]
     assert second.graph == first.graph
+
+
+# The policy, without a server: the file of a backup is made here, and walks are as far as the cache asks.
+
+
+def walk(index: int = 0, current: tuple[str, ...] = ("b2", "a1"), *, table: str = "orders", **handshake: str) -> Any:
+    """A walk that begins at the base, with a new revision and one whose script accepts something."""
+    known = Script("sha of a1", "digest", 4, None, Body.EMPTY)
+    revisions = [
+        SimpleNamespace(**vars(script), is_new=is_new, path=f"migrations/versions/{name}.py")
+        for name, script, is_new in (
+            ("a1", known, False),
+            ("b2", replace(known, sha256="sha of b2", allowances=(Allowance("upgrade", "why", 3),)), False),
+            ("c3", replace(known, sha256="sha of c3"), True),
+        )
+    ]
+    said = {"alembic": "1.20", "sqlalchemy": "2.1", "script_location": "migrations", **handshake}
+    return SimpleNamespace(
+        index=index,
+        arrival=SimpleNamespace(handshake=said, current=set(current), graph=SimpleNamespace(revisions=revisions)),
+        start=SimpleNamespace(objects={Key("table", "public", table, ""): {}}),
+        unchanged=SimpleNamespace(known=None),
+    )
+
+
+EMBEDDED: Any = SimpleNamespace(is_embedded=True, maintenance=None)
+DATABASE: Any = SimpleNamespace(name="base")
+
+
+@pytest.fixture
+def project(branch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A branch that adds a revision, and a PostgreSQL 18 of which a backup is a file with a few words."""
+    (versions(branch) / "c3.py").write_text(C3)
+    monkeypatch.setattr(base_cache, "find_binaries", lambda: SimpleNamespace(major=18, directory=Path("bin")))
+    monkeypatch.setattr(base_cache.backup, "take", lambda maintenance, programs, path: path.write_bytes(b"the base"))
+    return branch
+
+
+def cache_of(project: Path, ref: str = "main", **fields: Any) -> BaseCache:
+    return BaseCache(replace(target(project), **fields), ref, project / "cache" / "overproof")
+
+
+def found_for(project: Path, **fields: Any) -> BaseCache:
+    cache = cache_of(project, **fields)
+    cache.find()
+    return cache
+
+
+def store(project: Path, *walks: Any) -> BaseCache:
+    cache = found_for(project)
+    assert cache.base_backup is None
+    cache.store_pending(EMBEDDED, DATABASE)
+    cache.commit(walks or [walk()])
+    cache.clean_up()
+    return cache
+
+
+def test_what_one_run_stores_is_what_the_next_one_finds(project: Path) -> None:
+    store(project)
+    (backup,) = (project / "cache" / "overproof").glob("*.tar")
+    os.utime(backup, (0, 0))
+
+    found = found_for(project)
+
+    assert found.base_backup == backup
+    assert backup.read_bytes() == b"the base"
+    assert backup.parent.stat().st_mode & 0o777 == 0o700
+    assert backup.stat().st_mtime > 0  # the ones that are used stay
+    assert found.found is not None
+    assert (found.found.database, found.start) == ("base", ("a1", "b2"))
+    assert list(found.scripts) == ["sha of a1"]
+    assert {each.suffix for each in backup.parent.iterdir()} == {".tar", ".manifest", ".json"}
+
+
+def test_a_branch_that_adds_nothing_is_walked_from_the_beginning(project: Path) -> None:
+    store(project)
+    (versions(project) / "c3.py").write_text("# no revision\n")
+
+    assert found_for(project).found is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"command": ("alembic", "upgrade", "heads")},
+        {"environment": {"SHOP": "1"}},
+        {"options": {"sqlalchemy.echo": "1"}},
+        {"files": {Path("shop.ini"): "url={url}"}},
+        {"prepare": ("make", "schema")},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_a_command_that_is_run_in_another_way_has_a_base_of_its_own(project: Path, fields: dict[str, Any]) -> None:
+    store(project)
+
+    assert found_for(project, **fields).found is None
+    assert found_for(project).found is not None
+
+
+@pytest.mark.parametrize("name", ["versions/a1.py", "versions/b2.py", "env.py"])
+def test_another_text_of_what_makes_the_base_is_another_base(project: Path, name: str) -> None:
+    store(project)
+    path = project / "migrations" / name
+    path.write_text(f"{path.read_text()}\n# edited\n")
+
+    assert found_for(project).found is None
+
+
+def test_another_postgresql_has_another_base_and_another_new_revision_the_same(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(project)
+    (versions(project) / "d4.py").write_text(script("d4", "c3"))
+    assert found_for(project).found is not None
+    monkeypatch.setattr(base_cache, "find_binaries", lambda: SimpleNamespace(major=17, directory=Path("bin")))
+
+    assert found_for(project).found is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [walk(1), walk(current=("a1",)), walk(alembic="1.19"), walk(sqlalchemy="2.0")],
+    ids=["index", "current", "alembic", "sqlalchemy"],
+)
+def test_a_walk_that_begins_elsewhere_finds_the_cache_stale(project: Path, other: Any) -> None:
+    store(project)
+    cache = found_for(project)
+
+    cache.check(walk())
+    with pytest.raises(StaleBaseCache):
+        cache.check(other)
+
+
+def test_another_schema_or_number_of_walks_finds_the_cache_stale(project: Path) -> None:
+    store(project)
+    cache = found_for(project)
+
+    cache.commit([walk()])
+    for walks in ([walk(table="lines")], [walk(), walk(1)]):
+        with pytest.raises(StaleBaseCache):
+            cache.commit(walks)
+
+
+def test_several_walks_have_no_start_in_common(project: Path) -> None:
+    store(project, walk(), walk(1))
+    cache = found_for(project)
+
+    assert cache.found is not None
+    assert cache.start is None
+    cache.check(walk(1))
+
+
+def test_a_run_that_never_reached_the_base_stores_nothing(project: Path) -> None:
+    stopped = walk()
+    stopped.start = None
+
+    store(project, stopped)
+
+    assert found_for(project).found is None
+    assert list((project / "cache" / "overproof").iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [OSError("no space"), ServerUnavailable("gone"), None])
+def test_where_no_backup_can_be_taken_there_is_none(
+    project: Path, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    def fail(*arguments: object) -> NoReturn:
+        raise error or AssertionError("it is not ours")
+
+    monkeypatch.setattr(base_cache.backup, "take", fail)
+    cache = cache_of(project)
+    elsewhere: Any = SimpleNamespace(is_embedded=False)
+
+    cache.store_pending(EMBEDDED if error else elsewhere, DATABASE)
+    cache.commit([walk()])
+    cache.clean_up()
+
+    assert found_for(project).found is None
+
+
+def test_tables_that_are_like_their_models_are_noted_once(project: Path) -> None:
+    first = store(project)
+    assert (cache_of(project).needs_unchanged, first.needs_unchanged) == (False, True)
+    first.note_unchanged({})
+    assert found_for(project).needs_unchanged
+    first.note_unchanged({0: {"public.orders": "f1"}})
+
+    second = found_for(project)
+    second.note_unchanged({0: {"public.orders": "f2"}})
+
+    assert not second.needs_unchanged
+    began = walk()
+    second.check(began)
+    assert began.unchanged.known == {"public.orders": "f1"}
+    began.index = 1
+    with pytest.raises(StaleBaseCache):
+        second.check(began)
+    assert began.unchanged.known == {}
+
+
+@pytest.mark.parametrize("error", [StaleBaseCache(), ServerUnavailable("it does not start")])
+def test_what_turns_out_to_be_stale_is_removed_and_the_run_repeated_without(project: Path, error: Exception) -> None:
+    store(project)
+    runs: list[Path | None] = []
+
+    def run(base_backup: Path | None) -> str:
+        runs.append(base_backup)
+        if base_backup is not None:
+            raise error
+        return "done"
+
+    assert with_base_cache(cache_of(project), run) == "done"
+
+    assert [each is None for each in runs] == [False, True]
+    assert [path.suffix for path in (project / "cache" / "overproof").iterdir()] == [".json"]
+
+
+def test_a_run_that_fits_is_run_once_and_what_is_pending_is_removed_in_any_case(project: Path) -> None:
+    store(project)
+    assert with_base_cache(cache_of(project), lambda base_backup: base_backup is not None)
+    cache = cache_of(project, environment={"SHOP": "1"})
+
+    def run(base_backup: Path | None) -> NoReturn:
+        assert base_backup is None
+        cache.store_pending(EMBEDDED, DATABASE)
+        raise CannotVerify("the command did not answer")
+
+    with pytest.raises(CannotVerify):
+        with_base_cache(cache, run)
+
+    assert not list(cache.directory.glob("pending-*"))
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"OVERPROOF_CACHE": "~/here", "XDG_CACHE_HOME": "/xdg"}, "/home/ann/here"),
+        ({"OVERPROOF_CACHE": "", "XDG_CACHE_HOME": "~/xdg"}, "/home/ann/xdg/overproof"),
+        ({"XDG_CACHE_HOME": ""}, "/home/ann/.cache/overproof"),
+        ({}, "/home/ann/.cache/overproof"),
+    ],
+)
+def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str) -> None:
+    for name in ("OVERPROOF_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": "/home/ann", **variables}.items():
+        monkeypatch.setenv(name, value)
+
+    assert cache_directory() == Path(expected)
