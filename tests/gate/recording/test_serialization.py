@@ -37,7 +37,7 @@ from app.gate.recording.model import (
 )
 from app.gate.recording.other_history import OtherHistory, SeedDifference
 from app.gate.recording.running import ModelColumn, ModelTable, RecordedStatements, RefusedStatement, RunningCode
-from app.gate.recording.serialization import load, save
+from app.gate.recording.serialization import RunningDigest, digest, load, object_entry, save, sort_key
 from app.gate.server.throwaway import Server
 from tests.gate.projects import script, target, write_project
 
@@ -169,3 +169,64 @@ def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
 
     with pytest.raises(ValueError, match=r".+"):
         load(tmp_path / "seen.json")
+
+
+NOTE, TOTAL = KEY, Key("column", "public", "total", "orders")
+SCHEMA = Snapshot(
+    {NOTE: {"type": "text", "nullable": True}, TOTAL: {"type": "numeric"}, Key("extension", "", "pgcrypto"): {}}
+)
+
+
+def test_a_schema_has_the_same_digest_in_every_version_and_process() -> None:
+    # Reports and base caches hold such digests, and are compared with others'.
+    assert digest(Snapshot({})) == "5341e6b2646979a70e57653007a1f310169421ec9bdd9f1a5648f75ade005af1"
+    assert digest(SCHEMA) == "ee6c4e25ed205e8fff0ed8ffe98d5a8ff13a5366d4596af560666d6770aff8b4"
+    assert digest(Snapshot(dict(reversed(SCHEMA.objects.items())))) == digest(SCHEMA)
+
+
+def test_the_digest_of_a_schema_that_changes_is_that_of_each_state() -> None:
+    others = [
+        {**SCHEMA.objects, Key("table", "public", "items"): {}},
+        {**SCHEMA.objects, NOTE: {"type": "integer"}, TOTAL: {"type": "numeric"}},
+        {TOTAL: {"type": "numeric"}},
+        {},
+        dict(SCHEMA.objects),
+        {each: {"name": "\udc80ä"} for each in SCHEMA.objects},
+    ]
+    running = RunningDigest()
+
+    for state in map(Snapshot, others):
+        assert running.of(state) == digest(state)
+    assert len({digest(Snapshot(each)) for each in others}) == len(others)
+
+
+def test_objects_are_listed_with_the_parts_of_a_table_after_it() -> None:
+    parts = ("column", "constraint", "index", "trigger", "rule", "policy", "statistics")
+    keys = [
+        Key("extension", "", "pgcrypto"),
+        *(Key(kind, "public", "a") for kind in ("domain", "foreign table", "materialized view", "table", "view")),
+        *(Key(kind, "public", "z", "a") for kind in parts),
+        Key("domain constraint", "public", "z", "a"),
+        Key("function", "public", "a"),
+        Key("type", "public", "a"),
+        Key("table", "public", "b"),
+        Key("column", "public", "a", "b"),
+        Key("column", "public", "b", "b"),
+    ]
+
+    assert sorted(keys[::-1], key=sort_key) == keys
+
+
+def test_an_object_in_json_has_a_table_only_if_it_belongs_to_one() -> None:
+    assert object_entry(KEY, {"type": "text"}) == {
+        "kind": "column", "schema": "public", "name": "note", "table": "orders", "definition": {"type": "text"}
+    }  # fmt: skip
+    assert object_entry(Key("table", "public", "orders"), None) == {
+        "kind": "table", "schema": "public", "name": "orders", "definition": None
+    }  # fmt: skip
+
+
+def test_a_file_of_recordings_is_indented_to_be_compared_by_lines(tmp_path: Path) -> None:
+    save([FULL], tmp_path / "seen.json")
+
+    assert (tmp_path / "seen.json").read_text().startswith('[\n {\n  "script_location": "migrations",\n')

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from app.gate.recording.model import Change, Key, Snapshot
-from app.gate.reruns._additions import are_harmless
-from tests.gate.checks.builders import added, altered, key, removed
+from app.gate.recording.model import Change, Evidence, Key, RoundTrip, Snapshot
+from app.gate.reruns._additions import are_harmless, only_adds
+from tests.gate.checks.builders import added, altered, failure, key, removed, statement, trip
+from tests.gate.walk.walks import walk
 
 CHANNEL, INDEX = key("column", "channel", "orders"), key("index", "ix", "orders")
 TABLE = Snapshot({key("table", "orders"): {}, key("constraint", "ck", "orders"): {"definition": "CHECK ((total > 0))"}})
@@ -56,6 +57,8 @@ def test_a_column_that_fills_itself_and_an_ordinary_index_are_harmless(change: C
         column("text", "'a'::text || note()"),
         column("numeric", generated="(total * (2)::numeric)"),
         column("integer", nullable=False, identity="always"),
+        column("integer", identity="always"),
+        Change(CHANNEL, None, None),
         altered(CHANNEL, {"type": "text", "nullable": True}, {"type": "text", "nullable": False}),
         removed(CHANNEL, type="text", nullable=True),
         index("USING btree (a)", unique=True),
@@ -78,6 +81,8 @@ def test_what_may_be_refused_to_older_code_is_not(change: Change) -> None:
         (key("rule", "copy", "orders"), {}),
         (key("policy", "own", "orders"), {}),
         (key("function", "is_whole(orders)"), {}),
+        (key("procedure", "copy(orders)"), {}),
+        (key("event trigger", "copy"), {}),
         (key("foreign table", "orders_there"), {}),  # the other server may not have the column
         (key("constraint", "ck", "orders"), {"definition": "CHECK ((orders.* IS NOT NULL))"}),
         (key("constraint", "ck", "orders"), {"definition": 'CHECK (("Orders".* IS NOT NULL))'}),
@@ -89,3 +94,38 @@ def test_no_addition_is_harmless_where_whole_rows_are_seen(seen_by: Key, definit
 
     assert not are_harmless([column("text")], schema, TABLE)
     assert not are_harmless([column("text")], TABLE, schema)
+
+
+ADDS = trip("a1", changes=[column("text")], statements=[statement("ALTER TABLE orders ADD channel text")])
+
+
+def adds(*trips: RoundTrip, **fields: Any) -> bool:
+    return only_adds(walk(*trips, **{"start": TABLE, "head": TABLE, **fields}))
+
+
+def test_a_branch_of_additions_only_adds() -> None:
+    assert adds()
+    assert adds(ADDS)
+    assert adds(ADDS, trip("b2", changes=[index("USING btree (a)"), added(key("table", "new"))]))
+    assert adds(ADDS, RoundTrip("c3", skipped_because="it comes after b2"))
+    assert adds(trip("b2", changes=[added(key("constraint", "ck", "new"), definition="CHECK ((new.* IS NOT NULL))")]))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        trip("b2", changes=[removed(CHANNEL, type="text", nullable=True)]),
+        trip("b2", changes=[added(key("function", "f()"))]),
+        trip("b2", up_failure=failure()),
+        trip("b2", renamed=[(key("table", "items"), key("table", "lines"))]),
+        trip("b2", statements=[statement("UPDATE items SET a = 1", locks={"items": "RowExclusiveLock"})]),
+    ],
+    ids=["a removed column", "a function", "a failure", "a new name", "rows"],
+)
+def test_a_branch_that_does_anything_else_does_not(other: RoundTrip) -> None:
+    assert not adds(ADDS, other)
+
+
+@pytest.mark.parametrize("fields", [{"start": None}, {"head": None}, {"evidence": frozenset({Evidence.RUNNING})}])
+def test_nor_does_one_of_which_too_little_is_known(fields: dict[str, Any]) -> None:
+    assert not adds(ADDS, **fields)
