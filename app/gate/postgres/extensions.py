@@ -42,4 +42,4 @@ def find_similar_extension(name: str) -> str | None:
     """The extension that was probably meant: `vector` for "pgvector". None for the name of an extension."""
     if name in _ON_HOSTED_DATABASES or name in _OTHERS:
         return None
-    return next(iter(difflib.get_close_matches(name, sorted(_ON_HOSTED_DATABASES), n=1, cutoff=0.8)), None)
+    return next(iter(difflib.get_close_matches(name, sorted(_ON_HOSTED_DATABASES), cutoff=0.8)), None)

@@ -66,8 +66,8 @@ def _special(found: Type, modifier: int, want: Want, constants: Constants) -> li
         return [cast(label, found) for label in found.labels]
     if found.kind == "array":
         return _arrays(found, modifier, want, constants)
-    if found.kind in ("range", "multirange"):
-        return [f"'empty'::{found.sql}"] if found.kind == "range" else []
+    if found.kind == "range":
+        return [f"'empty'::{found.sql}"]
     if found.category == "B":
         return ["true", "false"]
     if found.category == "N":

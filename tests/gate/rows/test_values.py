@@ -313,6 +313,45 @@ def test_candidates_come_from_the_constants_of_the_checks(
     assert find_candidates(type_, modifier, wanted, checks, around) == candidates
 
 
+LABEL = type_of("varchar", "varchar", "S")
+
+
+def test_an_extreme_row_has_an_ordinary_value_if_that_is_what_a_check_demands() -> None:
+    assert find_candidates(INTEGER, -1, Want(0, is_extreme=True), [])[:2] == ["1001001::integer", "1001::integer"]
+    assert find_candidates(INTEGER, -1, Want(0), [])[:2] == ["1001::integer", "(1)::integer"]
+
+
+def test_a_text_that_a_check_reads_as_a_number_has_numbers() -> None:
+    text = type_of("text", "text", "S")
+
+    assert "'7001'::text" in find_candidates(text, -1, Want(0), ["((a)::integer > 7000)"])
+    assert "'7001'::text" not in find_candidates(text, -1, Want(0), ["(length(a) > 7000)"])
+
+
+def test_a_text_that_just_fits_is_a_candidate() -> None:
+    found = find_candidates(LABEL, 4 + 3, Want(0), ["(a = ANY (ARRAY['abc', 'abcd']))"])
+
+    assert "'abc'::varchar" in found
+    assert "'abcd'::varchar" not in found
+
+
+def test_json_has_the_keys_that_a_check_names() -> None:
+    found = find_candidates(type_of("json", "json", "U"), -1, Want(0), ["((data -> 'kind'::text) IS NOT NULL)"])
+
+    assert r"""E'{"kind"\x3a 0}'::json""" in found
+
+
+def test_an_array_has_so_many_of_the_constants() -> None:
+    labels = tuple(f"l{number}" for number in range(30))
+    mood = type_of("mood", "mood", "E", "enum", labels=labels)
+
+    found = find_candidates(type_of("_mood", "mood[]", "A", "array", of=mood), -1, Want(0), ["true"])
+
+    single = [each for each in found if each.startswith("ARRAY['l") and "," not in each]
+    assert single == [f"ARRAY['l{number}'::mood]::mood[]" for number in range(10)]
+    assert max(each.count("::mood") for each in found) == 21
+
+
 def test_there_is_no_candidate_for_a_type_that_is_not_known() -> None:
     with pytest.raises(NoValue, match="mine"):
         find_candidates(type_of("mine", category="N"), -1, Want(0), ["(n = 1.5)"])
