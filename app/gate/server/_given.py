@@ -17,12 +17,13 @@ def find_maintenance(url: str) -> Database:
     """A database of the server that `url` names from which others can be created. Raises ServerUnavailable."""
     named = read_url(url)
     # Providers of single databases allow no connection to the first two. The named one is the last resort.
-    candidates = ["postgres", "template1", str(named.get("dbname") or named.get("user") or "postgres")]
-    for name in candidates:
+    own = str(named.get("dbname") or named.get("user") or "postgres")
+    *others, last = dict.fromkeys(["postgres", "template1", own])
+    for name in [*others, last]:
         try:
             connection = connect_to({"connect_timeout": CONNECT_PATIENCE_S, **named, "dbname": name})
         except ConnectionRefused as refusal:
-            if name != candidates[-1]:
+            if name != last:
                 continue
             raise ServerUnavailable(
                 f"{refusal}: check the user, the password and the name in the database URL"
