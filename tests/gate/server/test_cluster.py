@@ -175,6 +175,9 @@ def test_an_ordinary_user_runs_postgresql_and_root_borrows_the_first_account_tha
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: {1000: "ann"}[uid])
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert find_account() is None
+    monkeypatch.setattr(os, "geteuid", lambda: 1001)
+    with pytest.raises(ServerUnavailable, match="the user id 1001 has no entry in /etc/passwd"):
+        find_account()
 
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert find_account() == Account(7, 8, "postgres")

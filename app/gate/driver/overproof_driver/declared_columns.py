@@ -41,8 +41,8 @@ def unique_keys(table: Any) -> Iterator[tuple[list[Any], Any]]:
     constraints = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
     keys += [(list(each.columns), None) for each in sorted(constraints, key=lambda each: str(each.name))]
     for index in sorted(table.indexes, key=lambda each: str(each.name)):
-        columns = list(index.columns)
-        if index.unique and len(columns) == len(index.expressions):
+        columns = [getattr(each, "element", each) for each in index.expressions]  # of `column.desc()`
+        if index.unique and all(isinstance(each, sqlalchemy.Column) for each in columns):
             keys.append((columns, index.dialect_options["postgresql"].get("where")))
     seen: list[set[Any]] = []
     for columns, where in keys:
@@ -64,7 +64,7 @@ def has_to_be_given(column: Any, table: Any) -> bool:
     default = column.default
     if default is not None:
         return not default.is_sequence and not default.is_clause_element
-    if column.server_default is not None or getattr(column, "identity", None) is not None:
+    if column.server_default is not None:  # an identity, too
         return False
     return not column.nullable and column is not table._autoincrement_column
 
