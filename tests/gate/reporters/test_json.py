@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 
 from app.gate.report.model import Report
-from app.gate.reporters.json import render
+from app.gate.reporters.json import render, without_risks
 from tests.gate.reporters.samples import finding, report
 from tests.gate.reporters.strategies import reports
 from tests.gate.reporters.test_escaping import is_workflow_command
@@ -23,6 +23,10 @@ def test_the_fields_are_those_of_the_design() -> None:
         "check", "severity", "revision", "object", "subject", "message", "detail", "help", "assumption", "tables", "path", "line",
         "excerpt", "fingerprint", "allowed",
     ]  # fmt: skip
+
+
+def test_what_is_not_seen_is_an_escape_of_four_digits_for_each_unit() -> None:
+    assert without_risks('"\x9b##[x\U000e0001"') == r'"\u009b##\u005bx\udb40\udc01"'
 
 
 @given(reports())

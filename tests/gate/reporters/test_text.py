@@ -216,6 +216,18 @@ def test_quiet_is_the_index_and_verbose_also_what_the_revisions_do() -> None:
     )
 
 
+@pytest.mark.parametrize(("number", "are_shown"), [(20, True), (21, False)])
+def test_what_twenty_new_revisions_do_is_shown_and_not_what_a_whole_history_does(number: int, are_shown: bool) -> None:
+    names = [f"r{at}" for at in range(number)]
+    steps = [StepEntry(revision=name, direction="upgrade", duration_ms=1, changes=["adds x"]) for name in names]
+    revisions = [RevisionEntry(revision=name) for name in names] + [RevisionEntry(revision="old", new=False)]
+
+    text = render(report(graph=GraphEntry(revisions=revisions), steps=steps), 1)
+
+    assert ("  r19\n    changes: adds x\n" in text) is are_shown
+    assert ("What the revisions do" in text) is are_shown
+
+
 def test_the_lines_of_the_script_are_shown_with_the_place_marked() -> None:
     excerpt = Excerpt(first_line=19, lines=["def upgrade():", "    op.drop_index('ix')", "", "x"])
 

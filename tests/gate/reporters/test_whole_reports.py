@@ -168,6 +168,12 @@ def test_each_format_is_what_it_was(sample: Callable[[], Report]) -> None:
     assert shown(sample()) == kept
 
 
+@pytest.mark.parametrize("name", ["nonsense", "escaping", "html.page"])
+def test_there_is_no_other_format(name: str) -> None:
+    with pytest.raises(KeyError, match=name):
+        renderer_for(name)
+
+
 if __name__ == "__main__":
     for each in SAMPLES:
         for ending, contents in shown(each()).items():
