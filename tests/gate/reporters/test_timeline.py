@@ -73,6 +73,7 @@ def test_a_rewrite_and_a_scan_are_marked_at_the_strongest_lock_that_is_held() ->
 
 def test_the_locks_of_every_query_are_left_out() -> None:
     assert lock_rows(step(statement(("t", "RowExclusiveLock"), ("u", "AccessShareLock")))) == []
+    assert [row.table for row in lock_rows(step(statement(("t", "RowExclusiveLock"), ("u", SHARE))))] == ["u"]
 
 
 @pytest.mark.parametrize(
@@ -126,3 +127,110 @@ def test_what_does_not_fit_is_counted() -> None:
     assert "… 3 more" in picture
     assert f"t{MOST_ROWS - 1} " in picture
     assert f"t{MOST_ROWS} " not in picture
+
+
+def test_a_picture_is_as_wide_as_its_columns_and_at_least_640_pixels() -> None:
+    def size(number: int) -> tuple[str | None, str | None, int]:
+        last = statement(("t", EXCLUSIVE))
+        picture = ElementTree.fromstring(lock_timeline(step(*[statement() for _ in range(number - 1)], last), "r"))
+        columns = [each for each in picture.iter("rect") if each.get("class") == "column"]
+        return picture.get("viewBox"), columns[0].get("width"), len(picture.findall("a/text"))
+
+    assert size(1) == ("0 0 640 58", "80", 1)
+    assert size(9) == ("0 0 640 58", "71", 9)
+    assert size(32) == ("0 0 640 58", "20", 32)
+    assert size(33) == ("0 0 640 58", "19", 0)
+    assert size(200) == ("0 0 800 58", "4", 0)
+
+
+def test_where_everything_is_in_a_picture() -> None:
+    rewriting = statement(("t", EXCLUSIVE), ("u", SHARE), rewrites=["t"], scans=["u"], sql="ALTER")
+    picture = ElementTree.fromstring(
+        lock_timeline(step(statement(sql="SELECT"), rewriting, statement(sql="SELECT")), "r")
+    )
+
+    rectangles = [
+        tuple(each.get(name) for name in ("class", "x", "y", "width", "height")) for each in picture.findall("rect")
+    ]
+    assert rectangles == [
+        ("bar blocks-reads", "81", "40", "158", "12"), ("rewrite", "81", "38", "78", "16"),
+        ("bar blocks-writes", "81", "76", "158", "12"), ("scan", "81", "74", "78", "16"),
+    ]  # fmt: skip
+    assert [(each.get("class"), each.get("x"), each.get("y"), each.text) for each in picture.findall("text")] == [
+        ("label", "2", "35", "t · ACCESS EXCLUSIVE · blocks reads and writes"), ("mark on-rewrite", "120", "50", "R"),
+        ("label", "2", "71", "u · SHARE · blocks writes"), ("mark on-scan", "120", "86", "S"),
+    ]  # fmt: skip
+
+
+def test_a_narrow_column_has_marks_of_two_pixels_without_letters() -> None:
+    last = statement(("t", EXCLUSIVE), rewrites=["t"])
+    picture = ElementTree.fromstring(lock_timeline(step(*[statement() for _ in range(199)], last), "r"))
+
+    (mark,) = [each for each in picture.findall("rect") if each.get("class") == "rewrite"]
+    assert (mark.get("x"), mark.get("width")) == ("797", "2")
+    assert [each.get("class") for each in picture.findall("text")] == ["label"]
+
+
+@pytest.mark.parametrize(("number", "rest", "height"), [(40, None, 1462), (41, "… 1 more", 1498)])
+def test_forty_rows_are_drawn(number: int, rest: str | None, height: int) -> None:
+    picture = ElementTree.fromstring(lock_timeline(step(*(statement((f"t{at}", SHARE)) for at in range(number))), "r"))
+
+    (*_, last) = picture.findall("text")
+    assert ((last.text, last.get("x"), last.get("y")) == (rest, "2", "1476")) is (rest is not None)
+    assert picture.get("height") == str(height)
+
+
+@pytest.mark.parametrize(
+    ("sql", "ends"),
+    [
+        ("COMMIT", True),
+        (" commit;", True),
+        ("ROLLBACK;", True),
+        ("end; x", True),
+        ("ROLLBACK TO a", False),
+        ("ENDLESS", False),
+        ("", False),
+    ],
+)
+def test_what_ends_a_transaction(sql: str, ends: bool) -> None:
+    assert lock_rows(step(statement(("t", SHARE)), statement(sql=sql)))[0].spans == [Span(0, 0 if ends else 1)]
+
+
+def test_rows_are_in_the_order_of_the_tables_and_the_strongest_mode_first() -> None:
+    modes = ["strange", "ShareRowExclusiveLock", GENTLE, SHARE, "ExclusiveLock", EXCLUSIVE]
+
+    rows = lock_rows(step(statement(("b", SHARE)), *(statement(("a", mode)) for mode in modes)))
+
+    assert [(row.table, row.mode) for row in rows] == [
+        ("b", SHARE), ("a", EXCLUSIVE), ("a", "ExclusiveLock"), ("a", "ShareRowExclusiveLock"), ("a", SHARE), ("a", GENTLE), ("a", "strange"),
+    ]  # fmt: skip
+    assert rows[-1].label == "a · strange"
+
+
+def test_a_mark_is_at_a_lock_that_is_held_then_and_has_a_row_of_its_own_where_none_is() -> None:
+    apart = {"transactional": False}
+    rows = lock_rows(
+        step(
+            statement(("t", SHARE), **apart), statement(scans=["t"], **apart), statement(("t", "strange"), scans=["t"])
+        )
+    )
+
+    assert [(row.mode, row.scans) for row in rows] == [(SHARE, []), ("strange", []), ("", [1, 2])]
+
+
+def test_names_and_statements_that_are_long_are_cut() -> None:
+    long = statement(("t" * 200, "m" * 200), sql="\n".join(["s" * 500] * 9))
+
+    picture = ElementTree.fromstring(
+        lock_timeline(StepEntry(revision="r" * 200, direction="upgrade", duration_ms=1, statements=[long]), "r")
+    )
+
+    assert picture.findtext("title") == f"Locks of revision {'r' * 130}, a column for each statement"
+    assert picture.findtext("text") == f"{'t' * 130} · {'m' * 130}"
+    assert picture.findtext("a/title") == "1. " + f"{'s' * 400}… " * 8 + "… 1 more line (1.0 ms)"
+
+
+def test_a_lock_without_a_table_or_a_mode_is_drawn_as_far_as_it_is_known() -> None:
+    odd = StatementEntry(sql="", duration_ms=1, locks=[{"mode": SHARE}, {"table": "t"}])
+
+    assert [(row.table, row.mode) for row in lock_rows(step(odd))] == [("", SHARE), ("t", "")]
