@@ -99,10 +99,7 @@ def _note_branch(session: Session, project_id: UUID, source: Source, reported: R
     merged = {each.revision for each in reported.scripts}
     for change in _open_changes(session, project_id):
         if change.added and change.revisions <= merged:
-            stored = session.get_one(Change, (project_id, change.id))
-            stored.state = ChangeState.MERGED
-            session.add(stored)
-    session.flush()
+            session.get_one(Change, (project_id, change.id)).state = ChangeState.MERGED
 
 
 def list_forks(session: Session, project_id: UUID, change: str | None = None) -> list[Fork]:
@@ -194,8 +191,6 @@ def close_change(session: Session, project: Project, change_id: str) -> ChangeRe
         raise ChangeNotFound(change_id)
     if change.state is ChangeState.OPEN:
         change.state = ChangeState.CLOSED
-        session.add(change)
-        session.flush()
         audit.note(session, project.id, "change.close", change_id)
     return _answer(change, _added_by(session, project.id, [change_id])[change_id])
 

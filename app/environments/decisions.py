@@ -50,7 +50,6 @@ def decide(session: Session, environment: Environment, asked: DecisionCreate) ->
     )
     if not asked.dry_run:
         session.add(decision)
-        session.flush()
     return _answer(decision, basis, is_stored=not asked.dry_run)
 
 

@@ -39,8 +39,6 @@ def _change_policy(
     before = environment.policy
     if before != values:
         environment.policy = values
-        session.add(environment)
-        session.flush()
         audit.note(session, environment.project_id, "environment.policy", name, before=before, after=values)
     return EnvironmentRead.model_validate(environment)
 

@@ -90,7 +90,6 @@ def store_snapshot(session: Session, environment: Environment, snapshot: ReadSna
         taken_at=view.taken_at,
     )
     session.add(stored)
-    session.flush()
     return _summary(session, environment)
 
 

@@ -50,8 +50,6 @@ def revoke_waiver(session: Session, project: Project, waiver_id: UUID) -> None:
         raise WaiverNotFound(waiver_id)
     if waiver.revoked_at is None:
         waiver.revoked_at = utcnow()
-        session.add(waiver)
-        session.flush()
         audit.note(session, project.id, "waiver.revoke", waiver.fingerprint, id=str(waiver.id))
 
 

@@ -47,7 +47,6 @@ def issue_token(session: Session, project: Project | None, new: TokenCreate) -> 
         environment=new.environment,
     )
     session.add(token)
-    session.flush()
     details = new.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
     audit.note(session, token.project_id, "token.issue", token.name, id=str(token.id), **details)
     return token, secret
@@ -148,6 +147,4 @@ def revoke_token(session: Session, token: ApiToken) -> None:
     """Takes effect with the next request. Revoking it again changes nothing."""
     if token.revoked_at is None:
         token.revoked_at = utcnow()
-        session.add(token)
-        session.flush()
         audit.note(session, token.project_id, "token.revoke", token.name, id=str(token.id))

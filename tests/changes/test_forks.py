@@ -73,6 +73,8 @@ def test_a_revision_that_starts_a_branch_on_purpose_is_no_fork() -> None:
     labelled = change("7", added("c3", starts_branch=True), added("d4", "c3"))
 
     assert find_forks([labelled, change("8", added("e5", "b2"))], [MAIN]) == []
+    both = change("7", added("c3", starts_branch=True), added("d4", "b2"))
+    assert [fork.parent for fork in find_forks([both, change("8", added("e5", "b2"))], [MAIN])] == ["b2"]
 
 
 def test_two_first_revisions_fork_too() -> None:

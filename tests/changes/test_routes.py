@@ -156,3 +156,25 @@ def test_a_change_of_another_project_is_not_there(client: TestClient, stranger: 
 def test_closing_a_change_takes_a_token_that_reports(client: TestClient, shop: Any, scope: str) -> None:
     assert client.post(f"{SHOP}/changes/7/close", headers=bearer(shop, scope)).status_code == 403
     assert client.get(f"{SHOP}/forks", headers=bearer(shop, scope)).status_code == 200
+
+
+def test_a_change_tells_what_the_newest_report_about_it_says(client: TestClient, stranger: Headers) -> None:
+    post(client, stranger, proof(A1), change="7", branch="old", head_sha="a" * 40)
+    first = client.get(f"{SHOP}/changes/7", headers=stranger).json()
+
+    post(
+        client,
+        stranger,
+        proof(A1, revision("b2", "a1", branch_labels=["x"])),
+        change="7",
+        branch="new",
+        head_sha="b" * 40,
+    )
+
+    read = client.get(f"{SHOP}/changes/7", headers=stranger).json()
+    assert client.get(f"{SHOP}/changes", headers=stranger).json()["items"] == [read]
+    assert (read["id"], read["state"], read["branch"], read["head_sha"]) == ("7", "open", "new", "b" * 40)
+    assert read["opened_at"] == first["opened_at"]
+    assert read["seen_at"] > first["seen_at"]
+    assert [(each["revision"], each["down_revisions"]) for each in read["revisions"]] == [("a1", []), ("b2", ["a1"])]
+    assert read["revisions"][0] == first["revisions"][0]

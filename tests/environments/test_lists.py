@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.environments.conftest import PRODUCTION, SHOP, Send
-from tests.factories import ProjectFactory, bearer, proof, revision, sha256, snapshot
+from tests.factories import ProjectFactory, bearer, finding, proof, revision, sha256, snapshot
 
 Headers = dict[str, str]
 COMMIT = "a" * 40
@@ -41,6 +41,31 @@ def test_a_list_is_the_same_page_by_page(client: TestClient, owner: Headers, pat
     assert whole["next_cursor"] is None
     assert [len(each.json()["items"]) for each in pages] == {1: [1, 1, 1], 2: [2, 1], 3: [3]}[limit]
     assert [item for each in pages for item in each.json()["items"]] == whole["items"]
+
+
+LISTS = ("runs", "changes", "revisions", "environments", "waivers", "audit", "tokens")
+
+
+@pytest.mark.usefixtures("three_of_each")
+def test_the_last_page_of_each_list_is_known_to_be_the_last(
+    client: TestClient, send: Send, branch: Headers, owner: Headers, admin: Headers
+) -> None:
+    ProjectFactory(slug="other")
+    send("PUT", f"{SHOP}/environments/staging", owner, {})
+    for number in ("7", "8"):
+        content = proof(revision(f"r{number}", "a1"), findings=[finding(severity="notice")] * 2)
+        run = send("POST", f"{SHOP}/runs", branch, content, params={"change": number})
+    paths = [f"{SHOP}/{name}" for name in LISTS] + [f"{PRODUCTION}/{name}" for name in ("snapshots", "decisions")]
+
+    for path in [*paths, f"{SHOP}/runs/{run['id']}/findings", "/api/v1/projects"]:
+        whole = send("GET", path, admin)["items"]
+        one_less, page = (send("GET", f"{path}?limit={len(whole) - less}", admin) for less in (1, 0))
+        rest = send("GET", f"{path}?cursor={one_less['next_cursor']}", admin)
+
+        assert len(whole) > 1, path
+        assert (page["items"], page["next_cursor"]) == (whole, None), path
+        assert one_less["items"] + rest["items"] == whole, path
+        assert rest["next_cursor"] is None, path
 
 
 def test_the_audit_has_what_was_done_to_an_environment(

@@ -208,7 +208,15 @@ ORDERS = [item("table", "orders"), item("column", "id", "orders", type="integer"
 def test_what_was_changed_by_hand_is_drift(send: Send, branch: Headers, deployer: Headers, production: str) -> None:
     send("POST", f"{SHOP}/runs", branch, proof(revision("a1"), snapshot=ORDERS, digest=sha256("schema of a1")))
     send("POST", f"{production}/snapshots", deployer, snapshot("a1", objects=ORDERS))
-    assert send("GET", f"{production}/drift", deployer)["state"] == "none"
+    newest = send("GET", f"{production}/snapshots", deployer)["items"][0]
+    assert send("GET", f"{production}/drift", deployer) == {
+        "state": "none",
+        "sentence": "The schema is the one that was proved for a1.",
+        "snapshot": newest,
+        "proved_digests": [sha256("schema of a1")],
+        "differences": [],
+        "difference_count": 0,
+    }
 
     by_hand = [ORDERS[0], item("column", "id", "orders", type="bigint"), item("index", "ix_hot", "orders")]
     send("POST", f"{production}/snapshots", deployer, snapshot("a1", schema="by hand", objects=by_hand))
@@ -220,8 +228,54 @@ def test_what_was_changed_by_hand_is_drift(send: Send, branch: Headers, deployer
         ("public.orders.ix_hot", "unexpected"),
     ]
     assert drift["differences"][0]["proved"] == {"type": "integer"}
-    assert drift["difference_count"] == 2
-    assert "public.orders.id is changed, and 1 more" in drift["sentence"]
+    assert (drift["difference_count"], drift["proved_digests"]) == (2, [sha256("schema of a1")])
+    assert drift["snapshot"]["digest"] == sha256("by hand")
+    assert drift["sentence"] == (
+        "The schema is not the one that was proved for a1: column public.orders.id is changed, and 1 more."
+    )
+
+    many = [item("index", f"ix_{number:03}", "orders") for number in range(201)]
+    send("POST", f"{production}/snapshots", deployer, snapshot("a1", schema="many", objects=[*ORDERS, *many]))
+    drift = send("GET", f"{production}/drift", deployer)
+    assert (len(drift["differences"]), drift["difference_count"]) == (200, 201)
+    assert drift["differences"][-1]["object"] == "public.orders.ix_199"
+
+
+EDITED = revision("a1", script="edited", schema_digest=sha256("schema of the edited one"))
+SCHEMAS = {"a1": sha256("schema of a1"), "edited": sha256("schema of the edited one")}
+
+
+def test_of_several_contents_the_deployed_one_counts_and_else_the_nearest(
+    client: TestClient,
+    send: Send,
+    branch: Headers,
+    stranger: Headers,
+    owner: Headers,
+    deployer: Headers,
+    production: str,
+) -> None:
+    def drift() -> tuple[list[str], int | None]:
+        found = send("GET", f"{production}/drift", deployer)
+        return found["proved_digests"], found["difference_count"]
+
+    whole = [*ORDERS, item("index", "ix", "orders"), item("index", "ix_2", "orders")]
+    for headers, each, objects in (
+        (branch, revision("a1"), whole),
+        (branch, EDITED, ORDERS),
+        (stranger, revision("a1", script="forged", schema_digest=sha256("forged")), []),
+    ):
+        content = proof(each, snapshot=objects, digest=each["schema_digest"])
+        send("POST", f"{SHOP}/runs", headers, content, params={"head_sha": each["sha256"][:40]})
+    send("POST", f"{production}/snapshots", deployer, snapshot("a1", schema="by hand", objects=whole[:-1]))
+
+    both = sorted(SCHEMAS.values())
+    assert drift() == (both, 1)  # from the edited one it would be one as well
+    send("PUT", production, owner, {"trust": "any"})
+    assert drift() == (sorted([*both, sha256("forged")]), 1)
+    deploy(client, deployer, "1", commit=EDITED["sha256"][:40])
+    assert drift() == ([SCHEMAS["edited"]], 1)
+    send("POST", f"{production}/snapshots", deployer, snapshot("a1", schema="by hand again", objects=whole))
+    assert drift() == ([SCHEMAS["edited"]], 2)
 
 
 def test_drift_from_a_schema_whose_objects_are_not_known(
@@ -233,7 +287,11 @@ def test_drift_from_a_schema_whose_objects_are_not_known(
     drift = send("GET", f"{production}/drift", deployer)
 
     assert (drift["state"], drift["differences"], drift["difference_count"]) == ("unknown", [], None)
-    assert "the objects of that one are not known" in drift["sentence"]
+    assert drift["proved_digests"] == [sha256("schema of a1")]
+    assert drift["snapshot"]["digest"] == sha256("by hand")
+    assert drift["sentence"] == (
+        "The digest of the schema is not the one that was proved for a1, and the objects of that one are not known."
+    )
 
 
 def server_object(kind: str, name: str, **definition: Any) -> dict[str, Any]:
@@ -284,11 +342,14 @@ def test_what_belongs_to_the_server_is_no_drift(
 @pytest.mark.parametrize(
     ("taken", "sentence"),
     [
-        (None, "There is no snapshot"),
-        (snapshot(None), "The revision that the database is at is none"),
-        (snapshot("a1") | {"revisions": {"public.v": None}}, "could not be read"),
-        (snapshot("c3"), "No report that counts here has applied"),
-        (snapshot("b2"), "No report that counts here has applied"),
+        (None, "There is no snapshot: overproof snapshot --submit sends one."),
+        (snapshot(None), "The revision that the database is at is none, so no schema was proved for it."),
+        (
+            snapshot("a1") | {"revisions": {"public.v": None}},
+            "The revision that the database is at could not be read, so no schema was proved for it.",
+        ),
+        (snapshot("c3"), "No report that counts here has applied the revision that the database is at (c3)."),
+        (snapshot("b2"), "No report that counts here has applied the revision that the database is at (b2)."),
     ],
 )
 def test_drift_that_is_not_known_is_no_drift(
@@ -301,8 +362,9 @@ def test_drift_that_is_not_known_is_no_drift(
 
     drift = send("GET", f"{production}/drift", deployer)
 
-    assert drift["state"] == "unknown"
-    assert sentence in drift["sentence"]
+    assert (drift["state"], drift["sentence"]) == ("unknown", sentence)
+    assert (drift["proved_digests"], drift["differences"], drift["difference_count"]) == ([], [], None)
+    assert (drift["snapshot"] or {}).get("digest") == (taken or {}).get("digest")
 
 
 def test_an_archived_project_is_not_deployed(
