@@ -85,7 +85,9 @@ def ask(
 
 def _send(request: Request, sleep: Sleep) -> dict[str, Any]:
     opener = build_opener(_NoRedirect)
-    for pause_s in (*PAUSES_S, None):
+    pauses_s = iter(PAUSES_S)
+    while True:
+        pause_s = next(pauses_s, None)
         try:
             with opener.open(request, timeout=TIMEOUT_S) as answer:
                 return _content_of(answer)
@@ -103,7 +105,6 @@ def _send(request: Request, sleep: Sleep) -> dict[str, Any]:
                     f"no answer from the record ({cause}): is its URL right, and is it running?"
                 ) from None
             sleep(pause_s)
-    raise AssertionError("the last try returns or raises")
 
 
 class _NoRedirect(HTTPRedirectHandler):

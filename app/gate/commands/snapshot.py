@@ -102,15 +102,16 @@ def take(keywords: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
     """The database that libpq's keywords name, as it is now: {"format", "database", "postgres", "taken_at",
     "revisions", "digest", "tables", "objects"}. Raises ServerUnavailable and psycopg2.Error."""
     with live_database(keywords, timeout_s, LOCK_TIMEOUT_S) as live:
-        for attempt in range(_ATTEMPTS):
+        attempts = 0
+        while True:
             try:
                 with live.transaction("REPEATABLE READ") as cursor:
                     return _take_with(live.connection, cursor)
             except psycopg2.Error as error:
+                attempts += 1
                 # The catalogs are read in one snapshot, but functions that print definitions see the present state.
-                if error.pgcode not in sqlstates.GONE_MEANWHILE or attempt == _ATTEMPTS - 1:
+                if error.pgcode not in sqlstates.GONE_MEANWHILE or attempts == _ATTEMPTS:
                     raise
-    raise AssertionError("the last attempt returns or raises")
 
 
 def _take_with(connection: Connection, cursor: Any) -> dict[str, Any]:
@@ -120,7 +121,7 @@ def _take_with(connection: Connection, cursor: Any) -> dict[str, Any]:
     tables = find_version_tables(snapshot)
     revisions = {f"{key.schema}.{key.name}": read_revisions(connection, key) for key in tables}
     cursor.execute("SELECT current_database(), split_part(current_setting('server_version'), ' ', 1)")
-    name, version = cursor.fetchone() or ("", "")
+    name, version = cursor.fetchone()
     for key in tables:
         snapshot = without(snapshot, key.schema, key.name)
         sizes.pop(f"{key.schema}.{key.name}", None)

@@ -123,7 +123,8 @@ _ATTEMPTS = 3
 
 def read_schema(live: Live) -> tuple[Snapshot | None, str | None]:
     """The schema without Alembic's tables, or why it could not be read."""
-    for attempt in range(_ATTEMPTS):
+    attempts = 0
+    while True:
         try:
             with live.transaction("REPEATABLE READ"):
                 schema = read(live.connection)
@@ -131,11 +132,11 @@ def read_schema(live: Live) -> tuple[Snapshot | None, str | None]:
                     schema = without(schema, key.schema, key.name)
                 return schema, None
         except psycopg2.Error as error:
+            attempts += 1
             if error.pgcode == sqlstates.LOCK_NOT_AVAILABLE:
                 return None, f"another session has held a lock on it for longer than {live.lock_timeout_s:g} s"
-            if error.pgcode not in sqlstates.GONE_MEANWHILE or attempt == _ATTEMPTS - 1:
+            if error.pgcode not in sqlstates.GONE_MEANWHILE or attempts == _ATTEMPTS:
                 return None, reason_of(error)
-    raise AssertionError("the last attempt returns")
 
 
 # Locks.

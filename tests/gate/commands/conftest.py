@@ -23,6 +23,7 @@ class Record:
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.methods: list[str] = []
         self.paused: list[float] = []
         record = self
 
@@ -30,6 +31,7 @@ class Record:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 record.requests.append((self.path, dict(self.headers), body))
+                record.methods.append(self.command)
                 status, headers, content = record.answers.pop(0)
                 if status is None:
                     return

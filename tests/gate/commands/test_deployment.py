@@ -23,9 +23,10 @@ def environ(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OVERPROOF_TOKEN", "ovp_secret")
 
 
-def sent(record: Record) -> tuple[str, Any]:
+def sent(record: Record, method: str = "POST") -> tuple[str, Any]:
     """The path and the content of the only request."""
     ((path, headers, body),) = record.requests
+    assert record.methods == [method]
     assert headers["Authorization"] == "Bearer ovp_secret"
     return path.removeprefix("/api/v1/projects/shop"), json.loads(gzip.decompress(body))
 
@@ -182,7 +183,7 @@ def test_a_deployment_has_the_id_of_its_ci_run(
     assert main(command) == 0
 
     path = f"/environments/production/deployments/{deployment}"
-    assert sent(record) == (path, {"commit": COMMIT, "status": "rolling"})
+    assert sent(record, "PUT") == (path, {"commit": COMMIT, "status": "rolling"})
     line = f"overproof: 6dcb09b5b578 (b2) is rolling in production, as deployment {deployment}\n"
     assert capsys.readouterr().err == line
 
@@ -192,7 +193,7 @@ def test_a_deployment_elsewhere_has_an_id_of_its_commit_and_the_time(record: Rec
 
     main(["deployed", "--to", "production", "--commit", COMMIT])
 
-    assert sent(record)[0].startswith("/environments/production/deployments/6dcb09b5b578-20")
+    assert sent(record, "PUT")[0].startswith("/environments/production/deployments/6dcb09b5b578-20")
 
 
 @pytest.mark.parametrize(("answer", "status"), [((201, {}, {"id": "0000"}), 0), ((403, {}, {"detail": "No."}), 2)])

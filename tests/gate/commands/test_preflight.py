@@ -597,6 +597,7 @@ def test_the_report_can_come_from_the_record(live, proved, record, capsys, monke
         f"{project}/runs?commit=5f0c2b7d9e41&limit=50",
         f"{project}/runs/2/report",
     ]
+    assert record.methods == ["GET", "GET"]
 
 
 def test_a_record_without_a_report_says_how_to_send_one(live, record, capsys, monkeypatch):

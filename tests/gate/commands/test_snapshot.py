@@ -1,7 +1,10 @@
 """`overproof snapshot`: what it prints, that it only reads, and how it refuses."""
 
 import json
+import re
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import psycopg2
 import pytest
@@ -40,10 +43,17 @@ def test_it_prints_the_schema_and_the_revision_without_alembics_table(blank_data
 
     status = main(["snapshot", blank_database.url()])
 
-    printed = json.loads(capsys.readouterr().out)
+    text = capsys.readouterr().out
+    assert text.startswith('{\n "format": "overproof-snapshot/1",\n "database": ')
+    assert text.endswith("\n}\n")
+    printed = json.loads(text)
     with blank_database.connect() as connection:
         expected = without(read(connection), "public", "alembic_version")
+        version = connection.info.parameter_status("server_version").partition(" ")[0]
     assert status == 0
+    assert [*printed] == ["format", "database", "postgres", "taken_at", "revisions", "digest", "tables", "objects"]
+    assert printed["postgres"] == version
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", printed["taken_at"])
     assert printed["format"] == "overproof-snapshot/1"
     assert printed["database"] == blank_database.name
     assert printed["revisions"] == {"public.alembic_version": ["3f1c"]}
@@ -209,6 +219,49 @@ def test_a_url_of_no_use_is_refused_in_one_line_without_the_password(url, expect
     assert expected in captured.err
     assert captured.err.count("\n") == 1
     assert "s3c" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("sqlstates", "attempts", "status"),
+    [
+        (["42P01", "XX000"], 3, 0),
+        (["42P01", "42P01", "42P01", "42P01"], 3, 2),
+        (["42P01", "42501"], 2, 2),
+        (["57014"], 1, 2),
+    ],
+)
+def test_it_is_read_again_only_where_something_is_gone_and_only_so_often(
+    monkeypatch, capsys, sqlstates, attempts, status
+):
+    isolations = []
+
+    def fail(connection, cursor):
+        if sqlstates:
+            raise type("Refused", (psycopg2.Error,), {"pgcode": sqlstates.pop(0)})("it is gone")
+        return {"revisions": {}, "digest": "ö"}
+
+    def transaction(isolation):
+        isolations.append(isolation)
+        return nullcontext()
+
+    live = SimpleNamespace(connection=None, transaction=transaction)
+    monkeypatch.setattr(snapshot, "live_database", lambda *arguments: nullcontext(live))
+    monkeypatch.setattr(snapshot, "_take_with", fail)
+
+    assert main(["snapshot", "postgresql://ann@host/name"]) == status
+
+    assert isolations == ["REPEATABLE READ"] * attempts
+    assert capsys.readouterr().out == ("" if status else '{\n "revisions": {},\n "digest": "ö"\n}\n')
+
+
+def test_a_revision_that_is_unknown_is_said_beside_the_schema(monkeypatch, capsys):
+    monkeypatch.setattr(snapshot, "take", lambda *arguments: {"revisions": {"public.a": None, "public.b": ["b2"]}})
+
+    assert main(["snapshot", "postgresql://ann@host/name"]) == 0
+
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"revisions": {"public.a": None, "public.b": ["b2"]}}
+    assert printed.err == "overproof: the role may not read public.a, so the revision is unknown\n"
 
 
 def test_without_a_url_it_says_how_to_name_one(capsys, monkeypatch):

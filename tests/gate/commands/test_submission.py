@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from app import __version__
 from app.gate.commands._record import LONGEST_PAUSE_S, PAUSES_S, Destination, RecordFailed, read_destination
 from app.gate.commands._submission import read_context, submit
 from app.gate.errors import UsageError
@@ -47,7 +48,14 @@ def test_the_report_is_posted_with_its_context_and_the_url_of_its_run_comes_back
     ((path, headers, body),) = record.requests
     assert urlsplit(path).path == "/api/v1/projects/shop/runs"
     assert dict(parse_qsl(urlsplit(path).query)) == {"head_sha": COMMIT, "branch": "größe & more"}
-    assert headers["Authorization"] == "Bearer ovp_secret"
+    assert record.methods == ["POST"]
+    assert {name: headers[name] for name in ("Authorization", "Accept", "User-Agent", "Content-Type")} == {
+        "Authorization": "Bearer ovp_secret",
+        "Accept": "application/json",
+        "User-Agent": f"overproof/{__version__}",
+        "Content-Type": "application/json",
+    }
+    assert headers["Content-Encoding"] == "gzip"
     assert json.loads(gzip.decompress(body))["target"]["commit"] == COMMIT
     assert submitted.run_url.endswith("/api/v1/projects/shop/runs/0000")
     assert submitted.forks == []
@@ -117,6 +125,10 @@ def test_it_waits_as_long_as_the_record_says_within_a_bound(record: Record, aske
             "it is invalid: verdict is fail",
         ),
         ((404, {}, b"<html>no such page</html>"), "the answer is 404 Not Found"),
+        ((404, {}, {"detail": ""}), "the answer is 404"),
+        ((422, {}, {"detail": "It is invalid.", "errors": [7]}), "the answer is 422 Unprocessable .*"),
+        ((400, {}, {"detail": "It is invalid.", "errors": []}), "it is invalid"),
+        ((200, {}, {"detail": "x"}), "the answer is not that of a record: is the URL right?"),
         ((307, {"Location": "http://127.0.0.1:1/elsewhere"}, b""), "the answer is 307 Temporary Redirect"),
         ((200, {}, b"<html>welcome</html>"), "the answer is not that of a record: is the URL right?"),
         ((200, {}, []), "the answer is not that of a record: is the URL right?"),
