@@ -147,13 +147,43 @@ def test_the_first_revision_of_the_branch_follows_the_head_of_the_other(project,
 
     said = rebase(capsys, "main")
 
-    assert said.startswith("e5 now follows d4 in place of b2: migrations/versions/e5_note.py\n")
-    assert "    git merge main\n" in said
+    assert said == (
+        "e5 now follows d4 in place of b2: migrations/versions/e5_note.py\n"
+        "\n"
+        "Commit that, and bring the branch up to date with main, whose revisions are not all here:\n"
+        "    git merge main\n"
+        "\n"
+        "Prove what is new:\n"
+        "    overproof verify --base main\n"
+        "\n"
+        "A database that has run e5 already, such as yours, is put right there by:\n"
+        "    alembic downgrade d4\n"
+        "    alembic stamp b2\n"
+        "    alembic upgrade head\n"
+    )
     assert git(project.place, "diff", "--unified=0").count("\n-") == 3  # with the file's name
     project.commit()
     project.merge()
     assert project.parents() == {**COMMON, **MERGED, "e5": ("d4",), "f6": ("e5",)}
     assert rebase(capsys, "main") == "Nothing to do: e5 and f6 follow the head of main already.\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "lines"),
+    [
+        (
+            "flask --app 'my shop' db upgrade --directory db",
+            ["flask --app 'my shop' db downgrade d4", "flask --app 'my shop' db stamp b2", "flask --app 'my shop' db upgrade --directory db"],
+        ),
+        ("./migrate.sh", ["alembic downgrade d4", "alembic stamp b2", "alembic upgrade head"]),
+    ],
+)  # fmt: skip
+def test_a_database_is_put_right_by_the_projects_own_command(project, capsys, command, lines):
+    project.part(COMMON, MERGED, OWN)
+    (project.place / "setup.cfg").write_text(f"[overproof]\ncommand = {command}\n")
+    (project.place / "db").symlink_to("migrations")
+
+    assert rebase(capsys, "main").splitlines()[-3:] == [f"    {line}" for line in lines]
 
 
 def test_it_does_the_same_once_the_other_branch_is_merged_into_this_one(project, capsys):
