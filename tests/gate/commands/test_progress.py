@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 
 import pytest
@@ -58,3 +59,74 @@ def test_a_log_that_is_closed_does_not_end_the_run() -> None:
     with progress_on(log, interval_s=0.001) as on_progress:
         log.close()
         on_progress("walk", 2, 20)
+
+
+def test_in_a_ci_job_each_phase_is_told_once_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    log = io.StringIO()
+
+    with progress_on(log) as on_progress:
+        for phase, done, total in (
+            ("server", 0, 1), ("walk", 0, 0), ("walk", 1, 20), ("walk", 2, 20), ("walk", 0, 21), ("jobs", 0, 1), ("other", 0, 2)
+        ):  # fmt: skip
+            on_progress(phase, done, total)
+
+    assert log.getvalue().splitlines() == [
+        "overproof: preparing PostgreSQL: 1 server",
+        "overproof: upgrading, downgrading and upgrading again: 20 revisions",
+        "overproof: upgrading, downgrading and upgrading again: 21 revisions",
+        "overproof: running extra trials: 1 trial",
+        "overproof: other: 2 steps",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("progress", "line"),
+    [
+        (("walk", 20, 20), ": upgrading, downgrading and upgrading again: revision 20 of 20"),
+        (("base", 0, 1), ": building the schema of the base"),
+        (("start", 0, 2), ": starting the command: command 1 of 2"),
+        (None, ": preparing PostgreSQL"),
+    ],
+)
+def test_where_a_run_is_is_told_after_so_many_seconds(progress: tuple[str, int, int] | None, line: str) -> None:
+    log = Log("after")
+
+    with progress_on(log, interval_s=0.001) as on_progress:
+        if progress is not None:
+            on_progress(*progress)
+        log.is_enough.clear()
+        assert log.is_enough.wait(30)
+
+    assert re.fullmatch(rf"overproof: after \d+ s{line}", log.getvalue().splitlines()[-1])
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_there_is_one_bar_for_the_phase_that_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    terminal = Terminal()
+
+    with progress_on(terminal) as on_progress:
+        on_progress("walk", 3, 20)
+        on_progress("jobs", 1, 4)
+        on_progress("other", 2, 5)
+
+    last = terminal.getvalue().rpartition("Running extra trials")
+    assert "Upgrading, downgrading and upgrading again" not in last[2]
+    assert "2/5" in terminal.getvalue()
+
+
+def test_a_terminal_that_can_do_nothing_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("CI", "true")
+    terminal = Terminal()
+
+    with progress_on(terminal) as on_progress:
+        on_progress("jobs", 1, 4)
+
+    assert terminal.getvalue() == "overproof: running extra trials: 4 trials\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def test_the_forks_that_come_back_are_one_line_each(record: Record) -> None:
     ]
 
 
-@pytest.mark.parametrize("failure", [DOWN, (None, {}, None), (429, {}, b""), (502, {}, b"<html>")])
+@pytest.mark.parametrize("failure", [(None, {}, None), *((status, {}, b"") for status in (429, 500, 502, 503, 504))])
 def test_what_may_pass_is_tried_again(record: Record, failure: Any) -> None:
     record.answers = [failure, failure, STORED]
 
@@ -128,6 +129,7 @@ def test_it_waits_as_long_as_the_record_says_within_a_bound(record: Record, aske
         ((404, {}, {"detail": ""}), "the answer is 404"),
         ((422, {}, {"detail": "It is invalid.", "errors": [7]}), "the answer is 422 Unprocessable .*"),
         ((400, {}, {"detail": "It is invalid.", "errors": []}), "it is invalid"),
+        *(((status, {}, {"detail": "No."}), "no") for status in (428, 430, 499, 501, 505)),
         ((200, {}, {"detail": "x"}), "the answer is not that of a record: is the URL right?"),
         ((307, {"Location": "http://127.0.0.1:1/elsewhere"}, b""), "the answer is 307 Temporary Redirect"),
         ((200, {}, b"<html>welcome</html>"), "the answer is not that of a record: is the URL right?"),
@@ -167,11 +169,23 @@ def test_a_url_that_names_no_project_is_refused(url: str) -> None:
         read_destination(url, {})
 
 
-def test_a_secret_in_the_url_is_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize("login", ["ann:opensesame", "opensesame", ":opensesame"])
+def test_a_secret_in_the_url_is_refused_and_not_repeated(login: str) -> None:
     with pytest.raises(UsageError) as refused:
-        read_destination("https://ann:opensesame@h/api/v1/projects/shop", {})
+        read_destination(f"https://{login}@h/api/v1/projects/shop", {})
 
-    assert "opensesame" not in str(refused.value)
+    assert str(refused.value) == "--submit: put the token into OVERPROOF_TOKEN, not into the URL"
+
+
+def test_a_record_that_does_not_run_is_told_with_its_reason() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}/api/v1/projects/shop"
+
+        with pytest.raises(
+            RecordFailed, match=r"^no answer from the record \(\[Errno \d+\] Connection refused\): is its URL"
+        ):
+            submit(report(), Destination(url, "ovp_secret"), {}, lambda pause_s: None)
 
 
 @pytest.mark.parametrize("end", ["", "/"])

@@ -437,8 +437,11 @@ def test_every_report_that_is_asked_for_is_written_when_nothing_could_be_verifie
         assert "the command never reached Alembic" in Path("out", name).read_text()
 
 
-def test_a_format_without_a_file_goes_to_standard_output_alone(gate: Gate, capsys: pytest.CaptureFixture[str]) -> None:
-    run("--output", "json")
+@pytest.mark.parametrize("output", ["json", "json:-"])
+def test_a_format_without_a_file_goes_to_standard_output_alone(
+    gate: Gate, capsys: pytest.CaptureFixture[str], output: str
+) -> None:
+    run("--output", output)
 
     captured = capsys.readouterr()
     assert json.loads(captured.out)["verdict"] == "pass"
@@ -844,6 +847,8 @@ def test_the_snapshot_and_the_commit_come_from_the_record(
 
     assert run("--deployed", "record:production", "--base", "deployed", "--output", "json:report.json") == 0
 
+    assert {*record.methods} == {"GET"}
+    assert all("Content-Type" not in headers for _, headers, _ in record.requests)
     place = "/api/v1/projects/shop/environments/production"
     assert [path for path, _, _ in record.requests] == [
         f"{place}/snapshots?limit=1",
