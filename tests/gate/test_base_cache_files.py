@@ -153,8 +153,9 @@ def test_what_was_found_says_where_the_server_and_the_walk_start() -> None:
 
 def test_unchanged_tables_are_noted_once() -> None:
     known = replace(MANIFEST, unchanged={})
+    states: list[dict[str, Any]] = [{}, {"found": MANIFEST}, {"_made": MANIFEST}, {"found": known}]
 
-    assert [cache(**each).needs_unchanged for each in ({}, {"found": MANIFEST}, {"_made": MANIFEST}, {"found": known})] == [
+    assert [cache(**each).needs_unchanged for each in states] == [
         False, True, True, False,
     ]  # fmt: skip
 
@@ -165,7 +166,8 @@ def test_they_are_written_into_the_manifest(store: _Store, of: str) -> None:
     noted = {0: {"public.orders": "f1"}}
 
     def written(manifest: Manifest | None, unchanged: Any) -> list[str]:
-        cache(directory=store.directory, **{of: manifest}).note_unchanged(unchanged)
+        fields: dict[str, Any] = {"directory": store.directory, of: manifest}
+        cache(**fields).note_unchanged(unchanged)
         return names(store)
 
     assert written(None, noted) == []

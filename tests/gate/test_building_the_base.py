@@ -83,7 +83,8 @@ def test_a_cached_base_is_used_and_another_is_built_and_stored(monkeypatch: pyte
 def test_a_base_to_which_the_branch_adds_nothing_is_dropped(
     monkeypatch: pytest.MonkeyPatch, answers: list[bool | None], is_kept: bool, prepared: int
 ) -> None:
-    left, dropped = list(answers), []
+    left = list(answers)
+    dropped: list[Any] = []
     runner = Runner()
     runner.server.create_database = lambda: THROWAWAY
     runner.server.for_command = lambda database: database

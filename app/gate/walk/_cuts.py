@@ -17,11 +17,11 @@ from app.gate.postgres.statements import is_cluster_wide
 from app.gate.walk.state import Walk
 
 # Processor time of the command, PostgreSQL and the gate, in seconds: of a revision, and of each operation in it.
-_VISIT_S = (0.012, 0.009)
-_PLAIN_S = (0.002, 0.001)
+_VISIT_S, _VISIT_OF_OPERATION_S = 0.012, 0.009
+_PLAIN_S, _PLAIN_OF_OPERATION_S = 0.002, 0.001
 _GROWTH = 0.2  # a visit takes longer with the tables that are there: with that power of the number of revisions
 _OPERATION = re.compile(r"\bop\s*\.|\bexecute\(")
-_STEPS = 40  # of the search for the shortest time
+_PRECISION_S = 1e-9  # of the search for the shortest time
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def cut(texts: Sequence[str], begin: int, jobs: int, start_s: float) -> list[Seg
     `texts` are the scripts in the order of the plan, and `start_s` is how long the command takes to reach Alembic.
     """
     operations = [len(_OPERATION.findall(text)) for text in texts]
-    work = [(_VISIT_S[0] + _VISIT_S[1] * each) * (n / 100) ** _GROWTH for n, each in enumerate(operations, 1)]
+    work = [(_VISIT_S + _VISIT_OF_OPERATION_S * each) * (n / 100.0) ** _GROWTH for n, each in enumerate(operations, 1)]
     work[:begin] = [0.0] * begin
-    plain = [_PLAIN_S[0] + _PLAIN_S[1] * each for each in operations]
+    plain = [_PLAIN_S + _PLAIN_OF_OPERATION_S * each for each in operations]
     best, least = [Segment(begin, len(texts))], sum(work)
     for count in range(2, jobs + 1):
         segments, longest = _shortest(work, plain, begin, count, start_s)
@@ -72,7 +72,7 @@ def _shortest(
     """So many segments, of which the longest takes as little time as possible, and that time."""
     low, high = 0.0, sum(work) + sum(plain) + start_s
     segments = [Segment(begin, len(work))]
-    for _ in range(_STEPS):
+    while high - low > _PRECISION_S:
         middle = (low + high) / 2
         found = _within(middle, work, plain, begin, count, start_s)
         if found is None:

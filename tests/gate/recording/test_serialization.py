@@ -11,6 +11,7 @@ from app.gate.recording.model import (
     Allowance,
     AlternativePath,
     Change,
+    Definition,
     Direction,
     Divergence,
     Drift,
@@ -181,11 +182,11 @@ def test_a_schema_has_the_same_digest_in_every_version_and_process() -> None:
     # Reports and base caches hold such digests, and are compared with others'.
     assert digest(Snapshot({})) == "5341e6b2646979a70e57653007a1f310169421ec9bdd9f1a5648f75ade005af1"
     assert digest(SCHEMA) == "ee6c4e25ed205e8fff0ed8ffe98d5a8ff13a5366d4596af560666d6770aff8b4"
-    assert digest(Snapshot(dict(reversed(SCHEMA.objects.items())))) == digest(SCHEMA)
+    assert digest(Snapshot(dict(reversed([*SCHEMA.objects.items()])))) == digest(SCHEMA)
 
 
 def test_the_digest_of_a_schema_that_changes_is_that_of_each_state() -> None:
-    others = [
+    others: list[dict[Key, Definition]] = [
         {**SCHEMA.objects, Key("table", "public", "items"): {}},
         {**SCHEMA.objects, NOTE: {"type": "integer"}, TOTAL: {"type": "numeric"}},
         {TOTAL: {"type": "numeric"}},
@@ -214,7 +215,7 @@ def test_objects_are_listed_with_the_parts_of_a_table_after_it() -> None:
         Key("column", "public", "b", "b"),
     ]
 
-    assert sorted(keys[::-1], key=sort_key) == keys
+    assert sorted({*keys}, key=sort_key) == keys
 
 
 def test_an_object_in_json_has_a_table_only_if_it_belongs_to_one() -> None:

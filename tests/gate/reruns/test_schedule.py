@@ -124,7 +124,7 @@ def test_revisions_are_run_again_where_the_walk_left_a_question(asked: list[str]
     assert asked == ["SecondUpgrade 0 b2", "UpgradeOverRows 0 a1"]
 
 
-WITH_BASE = {"arrives": arrival(*line_of("a1", "b2"), base=base())}
+WITH_BASE: dict[str, Any] = {"arrives": arrival(*line_of("a1", "b2"), base=base())}
 SENT = RecordingPlan(statements=(RecordedStatement("SELECT 1"),))
 NO_BASE = "there is no new revision, or no base whose schema they run on"
 

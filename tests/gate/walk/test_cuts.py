@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from app.gate.walk._cuts import Segment, cut
+from app.gate.walk._cuts import Segment, _shortest, _within, choose_segments, cut
+from app.gate.walk.state import Walk
+from tests.gate.walk.walks import arrival, line_of, walk
 
 SMALL = "op.add_column()\nop.drop_column()"
 LARGE = SMALL * 50
@@ -51,3 +55,80 @@ def test_what_continues_is_cut_from_there() -> None:
     segments = cut([SMALL] * 500, 300, 2, START_S)
 
     assert (segments[0].begin, segments[-1].end, len(segments)) == (300, 500, 2)
+
+
+def test_segments_that_fit_into_a_time_are_each_as_long_as_possible() -> None:
+    work, plain = [1.0] * 4, [0.25] * 4
+
+    def within(limit_s: float, count: int, begin: int = 0) -> list[tuple[int, int]] | None:
+        found = _within(limit_s, work, plain, begin, count, 0.5)
+        return None if found is None else [(each.begin, each.end) for each in found]
+
+    assert within(2.5, 2) == [(0, 2), (2, 4)]
+    assert within(2.25, 2) is None
+    assert within(10.0, 3) == [(0, 4)]
+    assert within(2.5, 1) is None
+    assert within(2.75, 2, 2) == [(2, 3), (3, 4)]
+    segments, longest = _shortest(work, plain, 0, 2, 0.5)
+    assert segments == [Segment(0, 2), Segment(2, 4)]
+    assert longest == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize(
+    ("texts", "begin", "jobs", "start_s", "ends"),
+    [
+        ([SMALL] * 500, 0, 3, 0.4, [218, 367, 500]),
+        ([LARGE] * 12, 0, 2, 0.1, [7, 12]),
+        ([LARGE] * 4, 0, 3, 0.05, [2, 3, 4]),
+        ([SMALL] * 10 + [LARGE] * 10, 5, 4, 0.02, [13, 16, 18, 20]),
+    ],
+)
+def test_where_plans_are_cut(texts: list[str], begin: int, jobs: int, start_s: float, ends: list[int]) -> None:
+    assert [each.end for each in cut(texts, begin, jobs, start_s)] == ends
+
+
+@pytest.mark.parametrize("text", [SMALL, "connection.execute(x)\n" * 2, "op . f()\nop\t.g()"])
+def test_operations_are_known_by_their_text(text: str) -> None:
+    assert cut([text] * 500, 0, 2, START_S) == cut([SMALL] * 500, 0, 2, START_S)
+    assert cut(["stop.it()\nexecutes()"] * 500, 0, 2, START_S) == cut([""] * 500, 0, 2, START_S)
+
+
+def of_scripts(place: Path, text: str = LARGE, count: int = 40, *, is_transactional: bool = True) -> Walk:
+    names = [f"r{n}" for n in range(count)]
+    paths = {name: place / f"{name}.py" for name in names}
+    for path in paths.values():
+        path.write_bytes(b"# \xff caf\xc3\xa9\n" + text.encode())
+    return walk(arrives=arrival(*line_of(*names), paths=paths, is_transactional=is_transactional, start_s=0.1))
+
+
+def chosen(of: Walk, begin: int = 0, jobs: int = 2, *, may_be: bool = True) -> tuple[int, bool]:
+    """How many segments there are, and whether it was asked whether there may be several."""
+    asked: list[bool] = []
+
+    def may_be_cut() -> bool:
+        asked.append(True)
+        return may_be
+
+    segments = choose_segments(of, begin, jobs, may_be_cut)
+    assert (segments[0].begin, segments[-1].end) == (begin, len(of.plan))
+    return len(segments), bool(asked)
+
+
+def test_a_walk_is_cut_where_that_is_worth_it_and_allowed(tmp_path: Path) -> None:
+    long = of_scripts(tmp_path)
+
+    assert chosen(long) == (2, True)
+    assert chosen(long, may_be=False) == (1, True)
+    assert chosen(long, jobs=1) == (1, False)
+    assert chosen(long, 39) == (1, False)
+    assert chosen(of_scripts(tmp_path, LARGE * 4, 2)) == (2, True)
+
+
+def test_a_walk_that_others_would_disturb_is_taken_in_one(tmp_path: Path) -> None:
+    assert chosen(of_scripts(tmp_path, "op.f()", 3)) == (1, False)
+    assert chosen(of_scripts(tmp_path, is_transactional=False)) == (1, False)
+    roles = of_scripts(tmp_path)
+    (tmp_path / "r30.py").write_text("op.execute('CREATE ROLE reader')")
+    assert chosen(roles) == (1, False)
+    (tmp_path / "r30.py").unlink()
+    assert chosen(roles) == (1, False)

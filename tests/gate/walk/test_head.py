@@ -17,7 +17,8 @@ from tests.gate.walk.walks import arrival, base, line_of, walk
 
 ORDERS = key("table", "orders")
 SCHEMA = Snapshot({ORDERS: {}, key("table", "alembic_version"): {}})
-CREATION, DRIFT = {"statements": ["CREATE TABLE orders ()"]}, {"operations": [], "waived": [], "refused": []}
+CREATION: dict[str, Any] = {"statements": ["CREATE TABLE orders ()"]}
+DRIFT: dict[str, Any] = {"operations": [], "waived": [], "refused": []}
 HIDDEN = {"tables": ["public.secret"], "entities": []}
 STRAY = {"module": "shop", "name": "Stray", "table": "public.strays", "path": "shop.py", "line": 3}
 

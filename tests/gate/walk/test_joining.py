@@ -17,7 +17,7 @@ from tests.gate.played import THROWAWAY, Runner, Session, as_runner
 from tests.gate.walk.walks import arrival, line_of, walk
 
 
-def part_of(of: Walk, begin: int, end: int) -> _Part:
+def part_of(of: Walk, begin: int, end: int) -> Any:
     return _Part(of, Segment(begin, end), False, lambda done: None)
 
 
@@ -33,7 +33,7 @@ def test_a_segment_follows_where_its_plain_upgrade_sent_the_same_and_made_the_sa
         digests = {"b2": (began, "two"), "c3": ("two", "three")} if began else {}
         before.schema_digests = {"z9": ("x", "y"), "a1": ("empty", ended)} if ended else {}
         of = walk(*trips, arrives=arrival(*names), schema_digests=digests)
-        return part_of(of, 1, 2).follows(before)
+        return bool(part_of(of, 1, 2).follows(before))
 
     before.arrival = arrival(*names)
     assert follows(sent("a1", "CREATE TABLE a ()"))
@@ -51,7 +51,7 @@ def test_a_segment_began_after_what_has_been_applied_and_nothing_else() -> None:
     before = walk(sent("a1"), sent("c3"), arrives=names)
 
     def began(*trips: RoundTrip, begin: int = 2) -> bool:
-        return part_of(walk(*trips, arrives=names), begin, 3).began_after(before)
+        return bool(part_of(walk(*trips, arrives=names), begin, 3).began_after(before))
 
     assert began(sent("a1"))
     assert not began(sent("a1"), sent("b2"))
@@ -65,7 +65,7 @@ class NotReached:
 
     def __init__(self, *_: object, **__: object) -> None: ...
 
-    def walk(self, *_: object) -> None:
+    def walk(self, begin: int, end: int, on_step: object) -> None:
         raise CannotReachRevision("a1")
 
 
@@ -81,21 +81,21 @@ def test_a_segment_that_was_not_reached_is_over_and_began_after_nothing(monkeypa
 
 
 @pytest.mark.parametrize(
-    ("end", "index"), [(None, 2), (DatabaseSpoiled(1), 1), (CommandExited("gone"), 1), (DatabaseSpoiled(2), 2)]
+    ("failure", "index"), [(None, 2), (DatabaseSpoiled(1), 1), (CommandExited("gone"), 1), (DatabaseSpoiled(2), 2)]
 )
 def test_a_segment_continues_where_its_last_run_ended(
-    monkeypatch: pytest.MonkeyPatch, end: Exception | None, index: int
+    monkeypatch: pytest.MonkeyPatch, failure: Exception | None, index: int
 ) -> None:
     begun: list[int] = []
 
     class Played(NotReached):
-        def walk(self, begin: int, *_: object) -> None:
+        def walk(self, begin: int, end: int, on_step: object) -> None:
             begun.append(begin)
-            if end is not None and len(begun) == 1:
-                raise end
+            if failure is not None and len(begun) == 1:
+                raise failure
 
-    if isinstance(end, CommandExited):
-        end.at = ("a1", "upgrade")
+    if isinstance(failure, CommandExited):
+        failure.at = ("a1", "upgrade")
     monkeypatch.setattr("app.gate.walk._segments.Walker", Played)
     part = part_of(walk(arrives=arrival(*line_of("a1", "b2"))), 0, 2)
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from app.gate.errors import CannotVerify, CommandExited, CommandNeverReachedAlembic, DatabaseSpoiled
+from app.gate.errors import CannotVerify, CommandExited, CommandNeverReachedAlembic, DatabaseSpoiled, OtherDatabase
 from app.gate.recording.model import Evidence
 from app.gate.server.database import Database
 from app.gate.target.process import Process
@@ -80,7 +80,7 @@ def arrive(monkeypatch: pytest.MonkeyPatch, *arrivals: Arrival) -> None:
     monkeypatch.setattr(module, "begin_walk", begin)
 
 
-HEAD = {"plan": (), "current": ("c3",)}
+HEAD: dict[str, Any] = {"plan": (), "current": ("c3",)}
 
 
 def test_of_the_calls_of_a_command_those_with_something_to_run_are_walked(
@@ -140,21 +140,24 @@ def test_runs_follow_one_another_until_the_walk_is_over(monkeypatch: pytest.Monk
     def take_walks(self: CommandRun, walks: list[Walk], start_at: int) -> None:
         begun.append((start_at, self._jobs))
         if not walks:
-            walks.append(walk(arrives=arrival(*LINE)))
+            walks += [walk(arrives=arrival(*LINE)), walk(arrives=arrival(*LINE, index=1))]
         if end := next(ends):
             raise end
 
     monkeypatch.setattr(CommandRun, "take_walks", take_walks)
-    monkeypatch.setattr(module, "note_loss", lambda walk, lost: 2)
+    monkeypatch.setattr(module, "note_loss", lambda walk, lost: walk.index + 1)
     runner = Runner(Command(), Command(), Command())
     phases: list[tuple[str, int, int]] = []
 
-    [found] = walk_all(as_runner(runner), on_progress=lambda *each: phases.append(each), jobs=4)
+    found, _ = walk_all(as_runner(runner), on_progress=lambda *each: phases.append(each), jobs=4)
 
     assert begun == [(0, 4), (1, 1), (2, 1)]
     assert phases == [("start", 0, 1)] * 3
     assert runner.calls == ["check"]
     assert (found.plan, runner.at_head) == (("a1", "b2", "c3"), None)
+    ends = iter([None])
+    walk_all(as_runner(Runner(Command())))
+    assert begun[-1] == (0, 1)
 
 
 @pytest.mark.parametrize("starts_at_base", [True, False])
@@ -205,6 +208,14 @@ def test_a_command_that_does_nothing_is_ended(is_first: bool, message: str) -> N
         run_of(Command(TimeoutError(), output="waits")).next_client(is_first=is_first)
 
     assert str(refused.value) == message
+
+
+def test_a_command_on_another_database_is_stopped() -> None:
+    command = Command(Session(database="production"))
+    command.target = Target(("alembic", "upgrade", "head"))
+
+    with pytest.raises(OtherDatabase):
+        run_of(command).next_client(is_first=True)
 
 
 def test_only_the_first_call_counts_as_reaching_alembic(
@@ -310,6 +321,7 @@ def test_a_command_that_runs_nothing_is_told_why() -> None:
     )
     assert "(the database is at: none)" in refused(fresh)
     assert "(the database is at: none)" in refused(fresh, has_prepare=True)
+    assert "(the database is at: none)" in refused(at_head, fresh, has_prepare=True)
     assert refused(at_head, has_prepare=True).startswith(
         "--prepare left the database at b2, c3, where there is no revision left to run: let it make no more than"
     )
