@@ -31,9 +31,11 @@ _SIZED_TYPES = {
 }  # fmt: skip
 _POSITIONS_BEGIN = {("order", "by"), ("group", "by")}
 _POSITIONS_END = {
-    "limit", "offset", "fetch", "having", "window", "union", "intersect", "except", "for", "rows", "range", "groups",
-    "where", "returning", "on", "set",
-}  # fmt: skip
+    "union",
+    "intersect",
+    "except",
+    "returning",
+}  # what else follows them lists nothing outside of brackets
 
 
 class _Token(NamedTuple):
@@ -79,8 +81,10 @@ class _Context:
     """Where in the statement a number is."""
 
     def __init__(self) -> None:
-        self._words = ["", ""]  # the last two, in lower case
-        self._brackets: list[tuple[str, bool]] = []  # what each "(" follows, and whether positions are listed before it
+        self._last = ""  # word, in lower case
+        self._brackets: list[
+            tuple[str, bool]
+        ] = []  # what each bracket follows, and whether positions are listed before it
         self._is_listing = False  # positions of ORDER BY or GROUP BY
         self._is_item = False  # at the beginning of one
 
@@ -92,26 +96,23 @@ class _Context:
         if token.kind in ("blank", "comment"):
             return
         word = token.text.lower() if token.kind == "word" else token.text
-        if word == "(":
-            self._brackets.append((self._words[1], self._is_listing))
+        if word in ("(", "["):
+            self._brackets.append((self._last, self._is_listing))
             self._is_listing = False
-        elif word == ")" and self._brackets:
+        elif word in (")", "]") and self._brackets:
             _, self._is_listing = self._brackets.pop()
-        elif (self._words[1], word) in _POSITIONS_BEGIN:
+        elif (self._last, word) in _POSITIONS_BEGIN:
             self._is_listing = True
         elif word in _POSITIONS_END:
             self._is_listing = False
         self._is_item = word in ("by", ",")
-        self._words = [self._words[1], word]
+        self._last = word
 
 
 def _tokens(sql: str) -> Iterator[_Token]:
     at = 0
-    while at < len(sql):
-        found = _TOKEN.match(sql, at)
-        if found is None:  # cannot happen: the last alternative takes any character
-            return
-        kind = next(name for name, text in found.groupdict().items() if text is not None and name != "tag")
+    while (found := _TOKEN.match(sql, at)) is not None:  # its last alternative takes any character
+        kind = next(name for name, text in found.groupdict().items() if text is not None)
         end = _end_of_comment(sql, at) if kind == "comment" else found.end()
         text = sql[at:end]
         if kind == "comment" or text.startswith("--"):
@@ -125,7 +126,7 @@ def _end_of_comment(sql: str, start: int) -> int:
     """Comments are nested: https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-COMMENTS"""
     depth = 0
     for found in re.finditer(r"/\*|\*/", sql[start:]):
-        depth += 1 if found[0] == "/*" else -1
+        depth += (found[0] == "/*") - (found[0] == "*/")
         if depth == 0:
             return start + found.end()
     return len(sql)

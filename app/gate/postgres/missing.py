@@ -55,7 +55,7 @@ def _belongs_to(extension: str) -> str:
 
 def _part(found: re.Match[str]) -> str | None:
     """The help for a type, a function, an operator class or an access method of an extension."""
-    name = found["name"].replace('"', "").removesuffix("[]").rpartition(".")[2].lower()
+    name = found["name"].removesuffix("[]").rpartition(".")[2].lower()
     of_kind = _PARTS[found["kind"].lower()]
     return next((_belongs_to(each) for each, pattern in of_kind.items() if re.fullmatch(pattern, name)), None)
 

@@ -172,20 +172,25 @@ class Constants:
         near = {int(each) + step for each in self.numbers if each.isdigit() and len(each) < 6 for step in (0, 1, -1)}
         return sorted(length for length in near if 0 < length <= LONGEST_TEXT)
 
+    @property
+    def _values(self) -> list[float]:
+        """The numbers, of which a float holds every digit."""
+        return sorted({float(each) for each in self.numbers if len(each) < 16})
+
     def around(self, want: Want) -> list[str]:
         """The constants, their neighbours, and numbers between them, above the largest and below the smallest."""
-        values = sorted({float(each) for each in self.numbers if len(each) < 16})
+        values = self._values
         if not values:
             return []
         between = [low + (high - low) * (want.number % 7 + 1) / 8 for low, high in itertools.pairwise(values)]
         beyond = [values[-1] + want.integer + 0.25, values[0] - want.integer - 0.25]
         near = [value + step for value in values for step in (1, 0, -1)]
         numbers = dict.fromkeys((*between, *beyond, *near))
-        return [f"{each:.10g}" if abs(each) < 1e9 else f"{each:.0f}" for each in numbers]
+        return [f"{each:.15g}" for each in numbers]
 
     def apart(self, want: Want) -> list[str]:
         """Numbers at growing distances, with room for others between them."""
-        values = sorted({float(each) for each in self.numbers if len(each) < 16})
+        values = self._values
         steps = [10**power + want.number for power in range(1, 5)] if values else []
         return [
             f"{each:.0f}" for each in (*(values[-1] + step for step in steps), *(values[0] - step for step in steps))
@@ -215,8 +220,8 @@ def _unquoted(found: re.Match[str]) -> str:
 # An expression that cannot be evaluated would make the whole statement fail, so a constant that does not fit is left
 # out.
 
-_INTEGERS = {"int2": 2**15, "int4": 2**31, "int8": 2**63, "oid": 2**31}
-_NUMBERS = {*_INTEGERS, "float4", "float8", "numeric", "money"}
+_INTEGERS = {"int2": 2**15, "int4": 2**31, "oid": 2**31}  # the constants that are read all fit a bigint
+_NUMBERS = {*_INTEGERS, "int8", "float4", "float8", "numeric", "money"}
 
 
 def _numbers(texts: Iterable[str], found: Type) -> list[str]:

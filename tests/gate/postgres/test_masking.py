@@ -22,6 +22,16 @@ from app.gate.postgres.masking import is_single, mask
         ("SELECT a FROM t WHERE a IN ($1 /*, ... */)", "SELECT a FROM t WHERE a IN ($1  )"),
         ("SELECT a, b FROM t ORDER BY 1, 2 DESC LIMIT 3", "SELECT a, b FROM t ORDER BY 1, 2 DESC LIMIT $1"),
         ("SELECT f(a, 2) FROM t GROUP BY 1, f(a, 2)", "SELECT f(a, $1) FROM t GROUP BY 1, f(a, $2)"),
+        ("SELECT a, count(*) FROM t GROUP BY 1 HAVING a = ARRAY[2, 3] ORDER BY 1, a <-> ARRAY[4, 5], 2",
+         "SELECT a, count(*) FROM t GROUP BY 1 HAVING a = ARRAY[$1, $2] ORDER BY 1, a <-> ARRAY[$3, $4], 2"),
+        ("SELECT a FROM t ORDER BY (a, 5), 1 RETURNING 2, 3", "SELECT a FROM t ORDER BY (a, $1), 1 RETURNING $2, $3"),
+        ("SELECT 1, 2 GROUP BY 1 UNION SELECT 3, 4", "SELECT $1, $2 GROUP BY 1 UNION SELECT $3, $4"),
+        ("SELECT 1, 2 GROUP BY 1 Intersect SELECT 3, 4", "SELECT $1, $2 GROUP BY 1 Intersect SELECT $3, $4"),
+        ("SELECT 1, 2 GROUP BY 1 EXCEPT SELECT 3, 4", "SELECT $1, $2 GROUP BY 1 EXCEPT SELECT $3, $4"),
+        ("SELECT a FROM t PARTITION BY 1", "SELECT a FROM t PARTITION BY $1"),
+        ("SELECT f(a::numeric(10, 2)) ORDER BY /* ann */ 1, -- ann\n2", "SELECT f(a::numeric(10, 2)) ORDER BY   1,\n2"),
+        ("SELECT 1 /* never closed /* */", "SELECT $1"),
+        ("SELECT 1) ORDER BY 2", "SELECT $1) ORDER BY 2"),
         ("SELECT a::numeric(10, 2), b::character varying(5)", "SELECT a::numeric(10, 2), b::character varying(5)"),
         ("SELECT at - interval '1 day', date $1", "SELECT at - CAST($2 AS interval), CAST($1 AS date)"),
         ("SELECT timestamp with time zone 'x'", "SELECT CAST($1 AS timestamp with time zone)"),
@@ -34,6 +44,29 @@ from app.gate.postgres.masking import is_single, mask
 )  # fmt: skip
 def test_constants_become_parameters_and_comments_go(sql: str, masked: str) -> None:
     assert mask(sql) == masked
+
+
+SIZED = [
+    "bit",
+    "char",
+    "character",
+    "varchar",
+    "bpchar",
+    "numeric",
+    "decimal",
+    "dec",
+    "float",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "timetz",
+    "interval",
+]
+
+
+@pytest.mark.parametrize("type_", [*SIZED, "character varying", "bit varying", "interval second"])
+def test_the_size_of_a_type_stays(type_: str) -> None:
+    assert mask(f"SELECT a::{type_}(3), 4") == f"SELECT a::{type_}(3), $1"
 
 
 SECRETS = st.text(alphabet="abcxyz0189 '", min_size=1, max_size=12).map(lambda text: f"s3cret{text}")

@@ -130,6 +130,7 @@ def test_of_what_a_revision_should_create_nothing_is_said(said: str) -> None:
         ('extension "hstore" has no installation script nor update path for version "9"', "The server has other versions of hstore:", "a running server."),
         ('extension "hstore" has no update path from version "1" to version "9"', "The server has other versions of hstore:", "a running server."),
         ('type "public.citext[]" does not exist', "That belongs to the extension citext.", "for the gate."),
+        ('operator class "public.int4_ops" does not exist for access method "GIN"', "That belongs to the extension btree_gin.", "for the gate."),
         ("function public.uuid_nil() does not exist", "That belongs to the extension uuid-ossp.", "for the gate."),
         ('data type text has no default operator class for access method "gin"', "The extension btree_gin has one", "of the extension pg_trgm."),
         ('data type character varying has no default operator class for access method "gin"', "The extension btree_gin", "pg_trgm."),

@@ -40,7 +40,12 @@ def test_what_runs_code_may_do_something_else_the_second_time(sql: str) -> None:
 
 @pytest.mark.parametrize(
     ("sql", "is_wide"),
-    [("CREATE ROLE reader", True), ("drop  database shop", True), ("CREATE TABLE roles (id int)", False)],
+    [
+        ("CREATE USER reader", True),
+        ("CREATE ROLE reader", True),
+        ("drop  database shop", True),
+        ("CREATE TABLE roles (id int)", False),
+    ],
 )
 def test_roles_and_databases_are_about_the_whole_server(sql: str, is_wide: bool) -> None:
     assert is_cluster_wide(sql) is is_wide

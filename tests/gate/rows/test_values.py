@@ -321,6 +321,25 @@ def test_an_extreme_row_has_an_ordinary_value_if_that_is_what_a_check_demands() 
     assert find_candidates(INTEGER, -1, Want(0), [])[:2] == ["1001::integer", "(1)::integer"]
 
 
+@pytest.mark.parametrize(("number", "between"), [(0, "10"), (5, "60"), (6, "70"), (7, "10")])
+def test_each_row_has_another_number_between_two_constants(number: int, between: str) -> None:
+    found = find_candidates(type_of("numeric", category="N"), -1, Want(number), ["((n > 0) AND (n < 80))"])
+
+    assert found[1] == f"({between})::numeric"
+
+
+def test_numbers_on_either_side_of_what_a_column_is_compared_with_are_candidates() -> None:
+    found = find_candidates(INTEGER, -1, Want(1), [], ["((m > 5) AND (m < 900))"])
+
+    assert found[1:9] == [f"({each})::integer" for each in (911, 1001, 1901, 10901, -6, -96, -996, -9996)]
+
+
+def test_a_time_of_day_is_not_moved_by_days() -> None:
+    assert "days" not in "".join(
+        find_candidates(type_of("time", category="D"), -1, Want(0), [], ["(b > '2024-02-01')"])
+    )
+
+
 def test_a_text_that_a_check_reads_as_a_number_has_numbers() -> None:
     text = type_of("text", "text", "S")
 
@@ -363,7 +382,9 @@ def test_there_is_no_candidate_for_a_type_that_is_not_known() -> None:
         ("int2", "32767", True), ("int2", "-32768", True), ("int2", "32768", False), ("int2", "-32769", False),
         ("int4", "2147483647", True), ("int4", "2147483648", False),
         ("int8", "2147483648", True), ("int8", "9223372036854775808", False),
-        ("oid", "2147483647", True), ("oid", "-1", False), ("numeric", "2147483648", True),
+        ("int8", "123456789012345", True), ("numeric", "1234567890123456", False),
+        ("oid", "2147483647", True), ("oid", "2147483648", False), ("oid", "-1", False), ("numeric", "2147483648", True),
+        ("float4", "2.5", True), ("float8", "2.5", True), ("money", "2.5", True), ("numeric", "1000000000.5", True),
     ],
 )  # fmt: skip
 def test_a_number_that_does_not_fit_the_type_is_no_candidate(name: str, constant: str, fits: bool) -> None:
