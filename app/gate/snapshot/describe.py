@@ -76,9 +76,10 @@ def _renames(shown: list[Change], changes: list[Change]) -> Iterator[tuple[Key, 
         own = sorted(columns[Key("", key.schema, key.name)]) if key.kind in WHOLES else ()
         gone, new = groups[key.kind, key.schema, key.table, _canonical(change), *own]
         (new if change.before is None else gone).append(key)
-    for gone, new in groups.values():
-        if len(gone) == len(new) == 1 and gone[0].kind != "schema":
-            yield gone[0], new[0]
+    for group in groups.values():
+        match group:
+            case [old], [new_one] if old.kind != "schema":
+                yield old, new_one
 
 
 def _canonical(change: Change) -> str:

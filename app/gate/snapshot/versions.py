@@ -47,7 +47,7 @@ def read_revisions(connection: Connection, table: Key) -> list[str] | None:
             " AND has_table_privilege(quote_ident(%(schema)s) || '.' || quote_ident(%(table)s), 'SELECT')",
             {"schema": table.schema, "table": table.name},
         )
-        (is_readable,) = cursor.fetchone() or (False,)
+        ((is_readable,),) = cursor.fetchall()
         if not is_readable:
             return None
         place = f"{identifier(table.schema)}.{identifier(table.name)}"

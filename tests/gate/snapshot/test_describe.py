@@ -98,6 +98,9 @@ def test_what_may_have_been_renamed_is_one_line() -> None:
     assert describe_all([of("b", None, text), of("a", text, None)]) == [
         "column public.orders.a is gone, and column public.orders.b is new with the same definition (renamed?)"
     ]
+    assert describe_all([of("c", text, number), of("a", text, None), of("b", None, text)])[1:] == [
+        "column public.orders.a is gone, and column public.orders.b is new with the same definition (renamed?)"
+    ]
     two = describe_all([of("a", text, None), of("b", None, text), of("c", None, text)])
     assert two == ["column public.orders.a is gone", "column public.orders.b is new", "column public.orders.c is new"]
     assert len(describe_all([of("a", text, None), of("b", None, number)])) == 2
