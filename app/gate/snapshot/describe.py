@@ -112,10 +112,8 @@ def _differences_in(key: Key, before: Definition, after: Definition) -> Iterator
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, (list, dict)):
-        return (
-            ", ".join(f"{name} {each}" for name, each in value.items()) if isinstance(value, dict) else ", ".join(value)
-        )
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
     return " ".join(str(value).split())
 
 

@@ -114,7 +114,7 @@ def _sequences_by_owner(snapshot: Snapshot) -> dict[str, Key]:
 
 
 def _without_sequence(definition: Definition) -> dict[str, Any]:
-    default = re.sub(r"^nextval\('.*'::regclass\)$", "nextval", str(definition.get("default")))
+    default = re.sub(r"^nextval\('.*'::regclass\)$", "", str(definition.get("default")))
     return {**definition, "default": default}
 
 

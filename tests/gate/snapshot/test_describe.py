@@ -42,6 +42,7 @@ def changed(before: dict[str, Any], after: dict[str, Any], of: Key = NOTE) -> li
     [
         ({"type": "text"}, {"type": "integer"}, ["type text -> integer"]),
         ({"a": "x", "type": "t", "b": "1"}, {"a": "y", "type": "u", "b": "2"}, ["type t -> u", "a x -> y", "b 1 -> 2"]),
+        ({"a": "x", "definition": "d"}, {"a": "y", "definition": "e"}, ["definition d -> e", "a x -> y"]),
         ({"nullable": True}, {"nullable": False}, ["NOT NULL is new"]),
         ({"nullable": False}, {"nullable": True}, ["NOT NULL is gone"]),
         ({}, {"is_identity": True}, ["now is identity"]),
@@ -150,6 +151,8 @@ def differing(before: Snapshot, after: Snapshot, *, same_history: bool = True) -
         ("trigger", "orders_check", "orders_check1", False, False),
         ("constraint", "x" * 57 + "_check", "x" * 56 + "_check1", True, True),
         ("constraint", "x" * 56 + "_check", "x" * 55 + "_check1", False, True),
+        ("constraint", "x" * 20 + "y" * 37 + "_check", "x" * 20 + "z" * 36 + "_check1", True, True),
+        ("constraint", "x" * 19 + "y" * 38 + "_check", "x" * 19 + "z" * 37 + "_check1", False, True),
     ],
 )
 def test_names_that_postgresql_numbers_are_one_name(
@@ -190,8 +193,10 @@ def test_the_name_of_a_serial_s_sequence_is_ignored_in_another_history() -> None
     one, other = of("user_id_seq"), of("users_id_seq")
 
     assert difference(one, other, same_history=False) == ()
-    more = Snapshot({**other.objects, key("trigger", "touch"): {}})
-    assert [each.key.name for each in difference(one, more, same_history=False)] == ["touch"]
+    more = Snapshot({**other.objects, key("trigger", "id"): {}})
+    assert [each.key.kind for each in difference(one, more, same_history=False)] == ["trigger"]
+    counted = Snapshot({**other.objects, key("column", "id"): {"default": "7"}})
+    assert [each.key.kind for each in difference(one, counted, same_history=False)] == ["column"]
     assert len(difference(one, other)) == 3
     assert [each.key.name for each in difference(one, of("users_id_seq", type="bigint"), same_history=False)] == ["id"]
     assert len(difference(one, of("numbers"), same_history=False)) == 3
