@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.gate.recording.model import Snapshot
-from app.gate.rows._row_free import RowFree
+from app.gate.recording.model import Key, Snapshot
+from app.gate.rows._row_free import RowFree, _size
 from tests.gate.lines import Bench
 from tests.gate.rows.steps import schema_of, step
 
@@ -36,6 +36,7 @@ def created(bench: Bench, *statements: str) -> bool:
         ["CREATE INDEX IF NOT EXISTS ix ON public.t USING btree (at DESC NULLS LAST, feeling)"],
         ['CREATE INDEX "My ix" ON t ("My Short" varchar_pattern_ops, deleted)'],
         ["CREATE INDEX ix ON t (short)"],
+        ["ALTER TABLE t ADD wide varchar(648)", "CREATE INDEX ix ON t (wide)"],
         [ADD, "CREATE INDEX ix ON t (new_id);"],
         [ADD, "ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (new_id) REFERENCES parents (id)"],
         [ADD, 'ALTER TABLE public."t" ADD CONSTRAINT "My fk" FOREIGN KEY(new_id) REFERENCES parents (id) ON DELETE CASCADE'],
@@ -50,6 +51,7 @@ def test_a_plain_index_and_a_key_of_new_columns_are_violated_by_no_row(bench, st
     [
         ["CREATE UNIQUE INDEX ix ON t (at)"],
         ["CREATE INDEX ix ON t (note)"],  # a long one does not fit
+        ["ALTER TABLE t ADD wide varchar(649)", "CREATE INDEX ix ON t (wide)"],
         ['CREATE INDEX ix ON t (short, "My Short")'],  # together they may not fit
         ["CREATE INDEX ix ON t (code)"],  # of a type whose size is not looked up
         ["CREATE INDEX ix ON t (lower(short))"],
@@ -69,6 +71,21 @@ def test_a_plain_index_and_a_key_of_new_columns_are_violated_by_no_row(bench, st
 )  # fmt: skip
 def test_what_some_row_may_violate_is_not_among_them(bench, statements):
     assert not created(bench, *statements)
+
+
+@pytest.mark.parametrize(
+    ("type_", "size"),
+    [
+        ("boolean", 9), ("smallint", 10), ("integer", 12), ("bigint", 16), ("real", 12), ("double precision", 16), ("date", 12),
+        ("time without time zone", 16), ("time with time zone", 20), ("timestamp without time zone", 16),
+        ("timestamp with time zone", 16), ("interval", 24), ("uuid", 24), ("numeric(10,2)", 18), ("character(3)", 20),
+        ("character varying(10)", 48), ("mood", 12), ('shop."Mood"', 12), ("text", None), ("numeric", None), ("shop.mood", None),
+    ],
+)  # fmt: skip
+def test_a_type_with_a_limit_has_a_largest_value(type_, size):
+    enums = {Key("enum", "public", "mood", ""): {}, Key("enum", "shop", "Mood", ""): {}}
+
+    assert _size(type_, enums) == size
 
 
 def test_an_enum_of_another_schema_is_found_by_its_whole_name(bench):
