@@ -11,7 +11,11 @@ import pytest
 
 from app.gate.errors import ServerUnavailable
 from app.gate.server import binaries
-from app.gate.server.binaries import Binaries, find_binaries, list_places, reason
+from app.gate.server.binaries import DEBIAN, Binaries, find_binaries, list_places, reason
+
+
+def test_debian_has_each_major_version_in_a_directory_of_its_own() -> None:
+    assert Path("/usr/lib/postgresql") == DEBIAN
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +30,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def write_programs(directory: Path, answer: str = "echo 'postgres (PostgreSQL) 18.6'") -> Path:
     directory.mkdir(parents=True)
     for program in ("postgres", "initdb"):
-        (directory / program).write_text(f"#!/bin/sh\n{answer}\n")
+        (directory / program).write_text(f'#!/bin/sh\n[ "$*" = -V ] || exit 2\n{answer}\n')
         (directory / program).chmod(0o755)
     return directory
 
@@ -88,6 +92,17 @@ def test_programs_say_their_version(tmp_path: Path, answer: str, told: str | Non
         find_binaries(directory)
 
     assert str(refusal.value) == f"{directory} {told}"
+
+
+@pytest.mark.processes
+def test_programs_of_another_machine_are_of_no_use(tmp_path: Path) -> None:
+    directory = write_programs(tmp_path / "bin")
+    (directory / "postgres").write_bytes(b"\x7fELF of another machine")
+
+    with pytest.raises(ServerUnavailable) as refusal:
+        find_binaries(directory)
+
+    assert str(refusal.value) == f"{directory} has no usable PostgreSQL: Exec format error"
 
 
 @pytest.mark.parametrize("program", ["postgres", "initdb"])

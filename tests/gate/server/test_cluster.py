@@ -7,6 +7,7 @@ import pwd
 import shutil
 import signal
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -262,3 +263,108 @@ def test_stand_ins_are_left_out_where_postgresql_would_not_find_them(tmp_path: P
 
     assert write_stand_ins(cluster(tmp_path / folder, major)) == {}
     assert list((tmp_path / folder).iterdir()) == []
+
+
+# A throwaway cluster, from its place to its start.
+
+
+class Throwaway:
+    """What starting a throwaway cluster does, in order, with everything outside of it replaced."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, bases: list[Path]) -> None:
+        self.done: list[Any] = []
+        self.refused: dict[Path, Exception] = {}  # by the directory of the base
+        for name, replaced in {
+            "find_binaries": lambda bindir: Binaries(bindir or BIN, 18),
+            "find_account": lambda: NOBODY,
+            "_remove_leftovers": lambda account: self.done.append(("leftovers", account)),
+            "_bases": lambda: bases,
+            "make_private_directory": lambda root, account: root.mkdir(),
+            "find_able_account": self.find_able,
+            "initialise": lambda supervisor, made: self.done.append(("initialise", made)),
+            "unpack": lambda backup, made: self.done.append(("unpack", backup)),
+            "write_stand_ins": lambda made: {"extension_control_path": "x"},
+            "start": self.start,
+            "renew_password": lambda made, of: self.done.append(("renew", of)),
+        }.items():
+            monkeypatch.setattr(_embedded, name, replaced)
+
+    def find_able(self, supervisor: Any, account: Account, directories: list[Path]) -> Account:
+        self.done.append(("able", account, directories))
+        problem = self.refused.get(directories[0].parent)
+        if problem is not None:
+            raise problem
+        return Account(account.uid, account.gid, account.name, may_search=True)
+
+    def start(self, supervisor: Any, made: Cluster, settings: Mapping[str, str], stop: signal.Signals) -> Address:
+        self.done.append(("start", settings, stop))
+        return Address("127.0.0.1", 5433, "overproof", "s3cret")
+
+    def remove(self, root: Path) -> None:
+        assert not root.exists()
+        self.done.append(("remove", root))
+
+    def lock(self, path: Path) -> bool:
+        assert path.stat().st_mode & 0o777 == 0o600
+        self.done.append(("lock", path.name))
+        return True
+
+    def names(self) -> list[str]:
+        return [each[0] for each in self.done]
+
+
+def test_a_throwaway_cluster_is_made_locked_and_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    bases = [tmp_path / "memory", tmp_path / "disk"]
+    for base in bases:
+        base.mkdir()
+    throwaway: Any = Throwaway(monkeypatch, bases)
+
+    database = _embedded.start_embedded(throwaway, None)
+
+    assert throwaway.names() == ["leftovers", "remove", "lock", "able", "initialise", "start"]
+    assert (database.name, database.port, database.user, database.is_embedded) == ("postgres", 5433, "overproof", True)
+    [root] = bases[0].iterdir()
+    assert _embedded._NAME.fullmatch(root.name)
+    assert [path.name for path in root.iterdir()] == ["lock"]
+    done = {each[0]: each[1:] for each in throwaway.done}
+    assert done["leftovers"] == (NOBODY,)
+    assert done["remove"] == (root,)
+    assert done["able"] == (NOBODY, [root, BIN])
+    (made,) = done["initialise"]
+    assert (made.data, made.superuser, len(made.password)) == (root / "data", "overproof", 32)
+    assert made.account.may_search
+    assert done["start"] == (THROWAWAY_SETTINGS | {"extension_control_path": "x"}, signal.SIGQUIT)
+
+
+def test_a_throwaway_cluster_of_a_base_backup_gets_another_password(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    throwaway: Any = Throwaway(monkeypatch, [tmp_path])
+
+    address = _embedded.start_throwaway(throwaway, Path("/other"), Path("/base.tar"))
+
+    assert throwaway.names() == ["leftovers", "remove", "lock", "able", "unpack", "start", "renew"]
+    assert throwaway.done[4:] == [("unpack", Path("/base.tar")), throwaway.done[5], ("renew", address)]
+    assert throwaway.done[3][2][1] == Path("/other")
+
+
+def test_where_one_place_is_of_no_use_the_next_is_taken_and_all_are_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bases = [tmp_path / "memory", tmp_path / "disk"]
+    for base in bases:
+        base.mkdir()
+    throwaway: Any = Throwaway(monkeypatch, bases)
+    throwaway.refused = {bases[0]: OSError(28, "No space left on device")}
+
+    _embedded.start_throwaway(throwaway)
+
+    assert throwaway.names() == ["leftovers", "remove", "lock", "able", "remove", "lock", "able", "initialise", "start"]
+    assert not list(bases[0].iterdir())
+    throwaway.refused[bases[1]] = ServerUnavailable("initdb failed: no")
+    with pytest.raises(ServerUnavailable) as refusal:
+        _embedded.start_throwaway(throwaway)
+    assert str(refusal.value) == (
+        f"no PostgreSQL could be created ({bases[0]}: No space left on device; {bases[1]}: initdb failed: no): set TMPDIR to"
+        " a directory that anyone may enter and that has 512 MB free, or name a server in OVERPROOF_DATABASE_URL"
+    )
