@@ -87,6 +87,8 @@ def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Find]:
         ("billing.models", "billing/models.py", LINE),
         ("lines", "lines.py", LINE),
         ("shop.deep.lines", "shop/deep/lines.py", LINE.replace("from shop.base", "from ..base")),
+        ("shop.lines", "shop/lines/__init__.py", LINE.replace("from shop.base", "from ..base")),
+        ("shop.lines", "shop/lines.py", "import typing\n\nif typing.TYPE_CHECKING:\n    import nowhere_at_all\n" + LINE),
         ("shop.lines", "shop/lines.py", LINE.replace("(Base)", "(base.Base)").replace("from shop.base import Base", "from shop import base")),
         ("shop.lines", "shop/lines.py", LINE.replace("(Base)", "(shop.base.Base)").replace("from shop.base import Base", "import shop.base")),
         ("shop.lines", "shop/lines.py", LINE.replace("Base", "Stamped")),
@@ -94,7 +96,7 @@ def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Find]:
         ("shop.lines", "shop/lines.py", LINE.replace("from shop.base import Base", "from shop.own import Own as Base")),
         ("shop.lines", "shop/lines.py", LINE.replace("(Base)", "").replace("class", "@mapper_registry.mapped\nclass").replace("import Base", "import mapper_registry")),
     ],
-    ids=["the package", "a package beside", "a module beside", "relative", "by module", "by dots", "abstract base", "own base", "base of another file", "registry"],
+    ids=["the package", "a package beside", "a module beside", "relative", "relative in a package", "for type checkers", "by module", "by dots", "abstract base", "own base", "base of another file", "registry"],
 )  # fmt: skip
 def test_a_model_that_nothing_imports_is_found(find: Find, module: str, path: str, text: str) -> None:
     more = {"billing/__init__.py": "", "shop/deep/__init__.py": "", "shop/own.py": "from .base import Base\n\n\nclass Own(Base):\n    __abstract__ = True\n"}  # fmt: skip
