@@ -186,20 +186,28 @@ def test_the_picture_to_the_pixel() -> None:
     picture = str(revision_graph(DIAMOND, {"a": ["p" * 41]}, {"b": "#b"})).split("\n")
 
     assert picture == [
-        '<svg class="graph" xmlns="http://www.w3.org/2000/svg" role="group" viewBox="0 0 610 112" width="610" height="112">'
-        "<title>Revisions, the newest first</title>",
+        (
+            '<svg class="graph" xmlns="http://www.w3.org/2000/svg" role="group" viewBox="0 0 610 112" width="610" height="112">'
+            "<title>Revisions, the newest first</title>"
+        ),
         '<path class="edge" d="M14 13V39V65"/>',
         '<path class="edge" d="M14 13C14 26 32 26 32 39V39"/>',
         '<path class="edge" d="M32 39V65C32 78 14 78 14 91"/>',
         '<path class="edge dependency" d="M32 39Q50 52 14 65"/>',
         '<path class="edge" d="M14 65V91"/>',
-        '<circle class="node new" cx="14" cy="13" r="5"/><text x="50" y="17"><tspan class="revision">d</tspan>'
-        f' <tspan class="tag" dx="6">head</tspan> <tspan dx="6">{"x" * 72}…</tspan></text>',
+        (
+            '<circle class="node new" cx="14" cy="13" r="5"/><text x="50" y="17"><tspan class="revision">d</tspan>'
+            f' <tspan class="tag" dx="6">head</tspan> <tspan dx="6">{"x" * 72}…</tspan></text>'
+        ),
         '<circle class="node new" cx="32" cy="39" r="5"/><text x="50" y="43"><tspan class="revision">c</tspan> <tspan dx="6"></tspan></text>',
-        '<circle class="node" cx="14" cy="65" r="5"/><a href="#b"><text x="50" y="69"><tspan class="revision">b</tspan>'
-        ' <tspan dx="6"></tspan></text></a>',
-        '<circle class="node new" cx="14" cy="91" r="5"/><text x="50" y="95"><tspan class="revision">a</tspan>'
-        f' <tspan class="tag" dx="6">{"p" * 40}</tspan> <tspan dx="6"></tspan></text>',
+        (
+            '<circle class="node" cx="14" cy="65" r="5"/><a href="#b"><text x="50" y="69"><tspan class="revision">b</tspan>'
+            ' <tspan dx="6"></tspan></text></a>'
+        ),
+        (
+            '<circle class="node new" cx="14" cy="91" r="5"/><text x="50" y="95"><tspan class="revision">a</tspan>'
+            f' <tspan class="tag" dx="6">{"p" * 40}</tspan> <tspan dx="6"></tspan></text>'
+        ),
         "</svg>",
     ]
 

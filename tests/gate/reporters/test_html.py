@@ -11,8 +11,9 @@ from app.gate.checks.pages import DOCUMENTATION_URL
 from app.gate.report.model import AssumptionEntry, Excerpt, GraphEntry, Report, RevisionEntry, StatementEntry, StepEntry
 from app.gate.report.verdict import Severity, Verdict
 from app.gate.reporters.escaping import UNSEEN, one_line
-from app.gate.reporters.html import render
+from app.gate.reporters.html import page, render
 from app.gate.reporters.html.page import moment, prose
+from app.gate.reporters.html.view import RevisionView, RunView, run_view
 from app.gate.wording import duration
 from tests.gate.reporters.samples import ATTACKS, finding, report
 from tests.gate.reporters.strategies import reports
@@ -195,3 +196,112 @@ def test_a_time_is_shown_in_utc_with_the_exact_one_for_programs() -> None:
 
     assert moment(when) == '<time datetime="2026-11-29T23:02:03.456+00:00">2026-11-29 23:02 UTC</time>'
     assert when.astimezone(UTC).hour == 23
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("a & b", "a &amp; b"),
+        ("a `b` and `c`", "a <code>b</code> and <code>c</code>"),
+        ("`a`", "<code>a</code>"),
+        ("a ` b", "a ` b"),
+        ("x" * 4001, "x" * 4000 + "…"),
+        ("x" * 4000, "x" * 4000),
+    ],
+)
+def test_prose_is_one_line_with_code(text: str, html: str) -> None:
+    assert prose(text) == html
+
+
+def test_paragraphs_are_apart_and_code_is_a_block() -> None:
+    assert page.paragraphs("Do:\n\n    a <b>\n\n    c\n\nThen\nthat.\n\nEnd.") == (
+        '<p>Do:</p>\n<pre tabindex="0"><code>a &lt;b&gt;\n\nc</code></pre>\n<p> Then that.</p>\n<p> End.</p>'.replace(
+            "<p> ", "<p>"
+        )
+    )
+
+
+def test_blocks_and_lines_are_cut_at_their_ends() -> None:
+    lines = [f"l{at}" for at in range(81)]
+    eighty = "\n".join(lines[:80])
+
+    assert page.block(eighty) == f'<pre tabindex="0"><code>{eighty}</code></pre>'
+    assert page.block("\n".join(lines)).endswith("l79\n… 1 more line</code></pre>")
+    assert page.block("x" * 1001) == f'<pre tabindex="0"><code>{"x" * 1000}…</code></pre>'
+    assert page.block("x" * 1000) == f'<pre tabindex="0"><code>{"x" * 1000}</code></pre>'
+    assert len(page.block("\n".join(["x" * 999] * 20))) == len('<pre tabindex="0"><code></code></pre>') + 10_001
+    assert page.line("x" * 300) == "x" * 300
+    assert page.line("x" * 301) == "x" * 300 + "…"
+    assert page.lock_mode("ShareLock") == "SHARE"
+    assert page.lock_mode("a\nb") == "a b"
+
+
+def test_documentation_has_paragraphs_lists_and_code() -> None:
+    text = "First\nwords.\n\nIntro:\n- one\nmore\n* two\n\n- only\n\nCode::\n\n    x = 1\n"
+
+    assert page.docs(text) == (
+        "<p>First words.</p>\n<p>Intro:</p><ul><li>one more</li><li>two</li></ul>\n<ul><li>only</li></ul>\n<p>Code:</p>\n"
+        '<pre tabindex="0"><code>x = 1</code></pre>'
+    )
+
+
+def test_an_excerpt_is_lines_with_numbers_one_of_them_marked() -> None:
+    shown = page.excerpt(finding(line=8, excerpt=Excerpt(first_line=7, lines=["a\nb", "<c>", "x" * 1001])))
+
+    assert shown == (
+        '<pre class="excerpt" tabindex="0"><span class="code-line"><span class="number">7</span>a b\n</span>'
+        '<span class="code-line place"><span class="number">8</span>&lt;c&gt;\n</span>'
+        f'<span class="code-line"><span class="number">9</span>{"x" * 1000}…\n</span></pre>'
+    )
+    assert page.excerpt(finding()) == ""
+
+
+def test_a_page_counts_the_statements_that_it_leaves_out() -> None:
+    def shown(number: int) -> str:
+        statements = [StatementEntry(sql=f"SELECT {at}", duration_ms=1500.0) for at in range(number)]
+        step = StepEntry(revision="b2", direction="upgrade", duration_ms=1.0, statements=statements)
+        return Page(render(report(steps=[step]))).words
+
+    assert "201 statements" in shown(201)
+    assert "SELECT 199" in shown(201)
+    assert "SELECT 200 " not in shown(201)
+    assert "… 1 more statement" in shown(201)
+    assert "more statement" not in shown(200)
+    assert "1.5 s" in shown(1)
+
+
+def test_of_twenty_new_revisions_each_is_shown_and_numbers_go_on_from_one_to_the_next() -> None:
+    def view(number: int) -> RunView:
+        revisions = [RevisionEntry(revision=f"r{at}", message=f"m{at}") for at in range(number)]
+        found = [
+            finding(revision="r1"),
+            finding(revision="r1"),
+            finding(revision="r3"),
+            finding(revision="gone"),
+            finding(revision=None),
+        ]
+        return run_view(report(*found, finding(allowed="so"), graph=GraphEntry(revisions=revisions)))
+
+    whole, long = view(20), view(21)
+
+    assert [each.anchor for each in whole.revisions] == [*(f"revision-{at}" for at in range(1, 22)), "history"]
+    assert [(each.anchor, each.revision, each.message) for each in long.revisions] == [
+        ("revision-2", "r1", "m1"), ("revision-4", "r3", "m3"), ("revision-22", "gone", ""), ("history", None, ""),
+    ]  # fmt: skip
+    assert [[each.number for each in revision.findings] for revision in long.revisions] == [[1, 2], [3], [4], [5]]
+    assert (long.totals, long.accepted_count, len(long.accepted)) == ("5 errors", 1, 1)
+
+
+def test_the_findings_of_a_page_are_the_most_severe_first() -> None:
+    view = run_view(report(*(finding(severity=each) for each in ("notice", "error", "warning"))))
+
+    assert [(each.number, each.entry.severity, each.is_open) for each in view.findings] == [
+        (1, "error", True), (2, "warning", True), (3, "notice", False),
+    ]  # fmt: skip
+    assert [each.id for each in view.skipped] == ["schema-drift"]
+
+
+def test_a_revision_without_an_upgrade_has_neither_statements_nor_a_picture() -> None:
+    bare = RevisionView("revision-1", "a1", "", [])
+
+    assert (list(bare.statements), bare.statements_left_out, bare.timeline) == ([], 0, None)

@@ -208,10 +208,11 @@ def test_rows_are_in_the_order_of_the_tables_and_the_strongest_mode_first() -> N
 
 
 def test_a_mark_is_at_a_lock_that_is_held_then_and_has_a_row_of_its_own_where_none_is() -> None:
-    apart = {"transactional": False}
     rows = lock_rows(
         step(
-            statement(("t", SHARE), **apart), statement(scans=["t"], **apart), statement(("t", "strange"), scans=["t"])
+            statement(("t", SHARE), transactional=False),
+            statement(scans=["t"], transactional=False),
+            statement(("t", "strange"), scans=["t"]),
         )
     )
 
