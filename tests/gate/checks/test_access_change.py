@@ -157,3 +157,21 @@ def test_the_code_gives_back_what_was_taken(made, object_, right, blank_database
             cursor.execute(str(finding.help).partition('op.execute("')[2].rpartition('")')[0].replace('\\"', '"'))
 
             assert read(connection).objects == before.objects
+
+
+def test_the_place_is_the_statement_about_access_that_names_the_object():
+    statements = [
+        statement("GRANT SELECT ON users TO reader", line=11),
+        statement("CREATE INDEX ix ON orders (id)", line=12),
+        statement("REVOKE SELECT ON orders FROM reader", line=13),
+        statement("COMMENT ON TABLE orders IS 'x'", line=14),
+    ]
+
+    def line(*those):
+        [finding] = examine(recording(trip("a1", changes=[altered(ORDERS, READER, {})], statements=those)))
+        return finding.line
+
+    assert line(*statements) == 13
+    assert line(statements[0], statements[1], statements[3]) == 14
+    assert line(statements[0]) == 11
+    assert line(statement("SELECT 1", line=15)) is None

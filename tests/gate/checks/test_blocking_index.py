@@ -256,3 +256,24 @@ def test_an_index_of_a_table_that_goes_does_not_hide_another():
     found = list(examine(recording(trip(statements=[drop["customers"], gone, drop["orders"]], changes=changes))))
 
     assert [each.object for each in found] == ["public.orders"]
+
+
+def test_dropping_an_index_that_another_statement_has_made_is_a_finding_without_code():
+    drop = statement("DROP INDEX ix_total", locks={"orders": "AccessExclusiveLock"})
+
+    [finding] = examine(recording(trip(statements=[drop])))
+
+    assert (finding.subject, finding.help) == ("drop", "Drop it concurrently, outside the transaction.")
+
+
+def test_of_what_a_statement_changes_only_new_indexes_are_built_again_in_the_advice():
+    build = statement("CREATE INDEX ix_total ON orders (total)", locks=SHARE, index_builds=["orders"])
+    others = [
+        added(key("column", "total", "orders"), type="integer"),
+        removed(key("index", "ix_total_old", "orders"), **ON_TOTAL),
+    ]
+
+    [finding] = examine(recording(trip(statements=[build], changes=[*others, added(INDEX, **ON_TOTAL)])))
+
+    assert finding.message == "Writes on orders wait until index ix_total is built."
+    assert "ix_total_old" not in str(finding.help)

@@ -856,3 +856,12 @@ def test_what_partitions_and_children_have_from_their_parent_is_one_finding():
     [finding] = examine(recording(trip(changes=changes), head=head))
 
     assert finding.message == "Column events.note is dropped: code that still reads or writes it fails."
+
+
+@pytest.mark.parametrize(
+    ("number", "objects"), [(3, ["public.t0.note", "public.t1.note", "public.t2.note"]), (4, [None])]
+)
+def test_three_tables_are_a_finding_each_and_more_are_one(number, objects):
+    changes = [removed(key("column", "note", f"t{at}"), **TEXT) for at in range(number)]
+
+    assert [each.object for each in examine(recording(trip(changes=changes)))] == objects

@@ -75,3 +75,8 @@ def test_where_one_upgrade_goes_wrong_by_itself_nothing_is_said_of_two(whole):
         list(examine(recording(concurrent=attempt(failure()), whole_command=whole)))
 
     assert len(list(examine(recording(concurrent=attempt(failure()), whole_command=attempt())))) == 1
+
+
+def test_is_skipped_when_nobody_asked_for_it():
+    with pytest.raises(CheckSkipped, match="^two concurrent upgrades were not tried$"):
+        list(examine(recording()))

@@ -201,3 +201,11 @@ def test_each_loss_has_its_own_advice(kind: LossKind, advice: str):
 
 def test_each_loss_that_has_no_copy_has_an_advice():
     assert _ADVICE.keys() | _GONE >= set(LossKind)
+
+
+def test_revisions_that_are_old_or_were_not_tried_over_rows_do_not_hide_one_behind_them():
+    [lossy] = of([DROPPED]).trips
+    trips = [replace(lossy, revision="old"), trip("b2"), replace(lossy, revision="c3")]
+    revisions = [revision("old", is_new=False), revision("b2", "old"), revision("c3", "b2")]
+
+    assert [each.revision for each in examine(recording(*trips, revisions=revisions))] == ["c3"]

@@ -9,7 +9,7 @@ import pytest
 from app.gate.checks.base import CheckSkipped
 from app.gate.checks.merged_history import examine
 from app.gate.recording.model import Divergence
-from tests.gate.checks.builders import recording, revision
+from tests.gate.checks.builders import problem, recording, revision
 
 MAIN = Divergence("origin/main", "0123456789abcdef")
 SCRIPTS = [revision("a1", is_new=False), revision("n9", "a1"), revision("b2", "n9", is_new=False)]
@@ -50,3 +50,12 @@ def test_stays_quiet_when_the_branch_only_adds() -> None:
 def test_is_skipped_without_a_base() -> None:
     with pytest.raises(CheckSkipped, match="--base names one"):
         list(examine(recording(revisions=SCRIPTS)))
+
+
+def test_is_skipped_where_the_history_cannot_be_read_and_not_where_a_part_of_it_can() -> None:
+    problems = (problem("unreadable", "a1.py: invalid syntax"),)
+
+    with pytest.raises(CheckSkipped, match="graph-integrity"):
+        list(examine(recording(revisions=[], base=MAIN, problems=problems)))
+    assert list(examine(recording(revisions=SCRIPTS, base=MAIN, problems=problems))) == []
+    assert list(examine(recording(revisions=[], base=MAIN))) == []

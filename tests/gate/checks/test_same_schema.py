@@ -92,3 +92,11 @@ def test_stays_quiet_about_an_equal_history_under_the_same_id() -> None:
 def test_is_skipped_where_no_other_history_is_named() -> None:
     with pytest.raises(CheckSkipped, match="--same-schema-as names one"):
         list(examine(recording()))
+
+
+def test_a_finding_about_several_objects_names_the_first() -> None:
+    gone = (removed(key("table", "notes")), removed(key("table", "orders")), removed(key("table", "users")))
+
+    [finding] = examine(recording(other_history=replace(SQUASHED, differences=gone)))
+
+    assert finding.object == "public.notes"

@@ -61,3 +61,12 @@ def test_many_modules_are_one_finding():
     assert "does not know 6 tables" in finding.message
     assert str(finding.help).count("import shop.part") == 6
     assert len(list(examine(recording(unregistered=tuple(models[:5]))))) == 5
+
+
+def test_of_many_modules_the_place_is_the_first_class_of_the_first_of_them():
+    models = [unregistered(f"shop.part{number}", "Order", f"t{number}", line=number) for number in (3, 1, 5, 2, 4, 6)]
+    models.append(unregistered("shop.part1", "Line", "t7", line=70))
+
+    [finding] = examine(recording(unregistered=tuple(models)))
+
+    assert (finding.path, finding.line) == ("shop/part1.py", 1)
