@@ -78,5 +78,5 @@ def test_where_one_upgrade_goes_wrong_by_itself_nothing_is_said_of_two(whole):
 
 
 def test_is_skipped_when_nobody_asked_for_it():
-    with pytest.raises(CheckSkipped, match="^two concurrent upgrades were not tried$"):
+    with pytest.raises(CheckSkipped, match=r"^two concurrent upgrades were not tried$"):
         list(examine(recording()))
