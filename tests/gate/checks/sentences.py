@@ -24,7 +24,7 @@ def faults_of(finding: Finding) -> Iterator[str]:
         if not is_code:
             yield from _faults_of_prose(" ".join(lines).strip())
     if (finding.help or "").rstrip() != (finding.help or ""):
-        yield "the help ends with space"
+        yield f"the help ends with space: {finding.help!r}"
 
 
 def _faults_of_prose(text: str) -> Iterator[str]:

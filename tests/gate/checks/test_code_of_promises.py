@@ -131,7 +131,7 @@ def test_a_published_table_without_a_key_can_be_written_again(session: Session) 
     head = snapshot({key("table", "Orders", schema="My Shop"): {}, feed: publishes})
 
     [finding] = breaking_change.examine(recording(trip(changes=[added(feed, **publishes)]), head=head))
-    session.run_code(replace(finding, help=str(finding.help).partition("If no running code")[0]))
+    session.run_code(replace(finding, help=str(finding.help).partition("If no running code")[0].rstrip()))
 
     session.run(change)
 
