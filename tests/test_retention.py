@@ -149,10 +149,13 @@ def test_of_a_purged_project_its_audit_is_left(client: TestClient, engine: sa.En
     client.post(f"{SHOP}/archive")
     assert client.delete(SHOP).status_code == 204
     entries = counts(engine)["audit_entry"]
+    of_shop = {name: count - others[name] for name, count in counts(engine).items()}
+    entries_of_shop = of_shop["audit_entry"]
 
     deleted = retention.prune(engine)
 
-    assert deleted["rows of purged projects deleted"] > 15
+    assert deleted["rows of purged projects deleted"] == sum(of_shop.values()) - entries_of_shop
+    assert sum(deleted.values()) == deleted["rows of purged projects deleted"]
     assert counts(engine) == others | {"audit_entry": entries}
 
 
@@ -170,4 +173,12 @@ def test_the_command_says_what_it_deleted(
         "reports expired: 2, snapshots deleted: 1, changes closed: 1",
         "nothing to delete",
     ]
-    assert main(["prune", "--run-days", "0"]) == 2
+    assert [main(["prune", option, "0"]) for option in ("--run-days", "--report-days")] == [2, 2]
+    assert capsys.readouterr().err.splitlines() == [
+        f"overproof: {option} must be a whole number of at least 1" for option in ("--run-days", "--report-days")
+    ]
+    assert main(["prune", "--report-days", "1", "--run-days", "1"]) == 0
+    assert capsys.readouterr().out == "runs deleted: 2, changes deleted: 1, histories deleted: 1\n"
+    monkeypatch.delenv("DATABASE_URL")
+    assert main(["prune"]) == 2
+    assert capsys.readouterr().err.startswith("overproof: DATABASE_URL is not set")

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlmodel import Session, select
 
-from tests.factories import ProjectFactory, bearer, proof, report, revision
+from app.changes.models import ProtectedBranch
+from app.revisions.models import History, Proof
+from tests.factories import ProjectFactory, bearer, finding, proof, report, revision
 
 Headers = dict[str, str]
 SHOP = "/api/v1/projects/shop"
@@ -178,3 +181,30 @@ def test_a_change_tells_what_the_newest_report_about_it_says(client: TestClient,
     assert read["seen_at"] > first["seen_at"]
     assert [(each["revision"], each["down_revisions"]) for each in read["revisions"]] == [("a1", []), ("b2", ["a1"])]
     assert read["revisions"][0] == first["revisions"][0]
+
+
+def test_of_what_is_without_end_the_first_parts_are_kept(
+    client: TestClient, session: Session, branch: Headers, stranger: Headers
+) -> None:
+    heads = [f"r{number:02}" for number in range(21)]
+    many = [finding(severity="notice", revision="r00")] * 101
+    posted = post(client, branch, proof(*map(revision, heads), findings=many), branch="main")
+    for number in ("7", "8"):
+        added = [revision(f"{head}-{number}", f"of-nobody-{head}") for head in heads]
+        forks = post(client, stranger, proof(*added), change=number)["forks"]
+
+    assert posted["heads"] == heads[:20]
+    main = session.exec(select(ProtectedBranch)).one()
+    assert main.heads == session.get_one(History, (main.project_id, main.history)).heads == heads[:20]
+    (proof_of_r00,) = session.exec(select(Proof).where(Proof.revision == "r00"))
+    assert len(proof_of_r00.findings) == 100
+    assert len(forks) == len(client.get(f"{SHOP}/forks", headers=stranger).json()["forks"]) == 20
+
+
+def test_of_a_history_without_end_a_change_adds_the_last_thousand(client: TestClient, stranger: Headers) -> None:
+    names = [f"r{number:04}" for number in range(1_001)]
+    chain = [revision(name, *names[number - 1 : number] if number else ()) for number, name in enumerate(names)]
+
+    post(client, stranger, proof(*chain), change="7")
+
+    assert changes(client, stranger) == {"7": names[1:]}
