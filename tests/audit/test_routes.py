@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from app.audit.models import AuditEntry
+from app.audit.service import INSTALLATION
+from app.database import utcnow
 from tests.factories import ProjectFactory, bearer
 
 Headers = dict[str, str]
@@ -45,9 +48,29 @@ def test_each_change_has_one_entry_with_the_token_that_made_it(client: TestClien
         ("project.create", "shop"),
     ]
     assert {each["actor"] for each in page} == {"a token"}
+    assert len({each["actor_id"] for each in page} - {None}) == 1
+    assert [page[number]["details"] for number in (0, 1, 2, 5)] == [{"id": issued["id"]}, {}, {}, {}]
     assert page[3]["details"] == {"id": issued["id"], "scope": "report", "trusted": True}
     assert page[4]["details"] == {"before": {"name": "Shop"}, "after": {"name": "The shop"}}
     assert issued["token"] not in str(page)
+
+
+def test_a_purge_is_in_the_audit_of_the_project_and_of_the_installation(
+    client: TestClient, admin: Headers, session: Session
+) -> None:
+    shop = ProjectFactory(slug="shop", archived_at=utcnow())
+
+    assert client.delete(SHOP, headers=admin).status_code == 204
+
+    found = session.execute(sa.select(AuditEntry.project_id, AuditEntry.action, AuditEntry.subject, AuditEntry.details))  # type: ignore[call-overload]
+    assert sorted(map(tuple, found), key=lambda entry: entry[0].int) == [
+        (INSTALLATION, "project.purge", "shop", {"id": str(shop.id)}),
+        (shop.id, "project.purge", "shop", {}),
+    ]
+    assert UUID(int=0) == INSTALLATION
+    session.refresh(shop)
+    assert shop.slug == f"purged-{shop.id}"
+    assert shop.purged_at is not None
 
 
 def test_a_change_that_is_refused_leaves_no_entry(client: TestClient, admin: Headers) -> None:

@@ -135,7 +135,19 @@ def _behaviour(tree: ast.AST) -> Iterator[ast.AST]:
             if name in ("annotation", "returns", "type_params") or isinstance(node, ast.JoinedStr):
                 continue
             children = value if isinstance(value, list) else [value]
+            if name == "args" and _is_cast(node):
+                children = children[1:]
             waiting += [child for child in children if isinstance(child, ast.AST) and not _is_for_readers(child)]
+
+
+def _is_cast(node: ast.AST) -> bool:
+    """That of typing, whose type is a text. SQLAlchemy's has an expression there."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "cast"
+        and isinstance(next(iter(node.args), None), ast.Constant)
+    )
 
 
 def _is_for_readers(node: ast.AST) -> bool:

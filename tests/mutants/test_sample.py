@@ -29,6 +29,7 @@ FILES = ["app/gate/checks/upgrade.py", "app/gate/rows/_values.py", "app/settings
         ("def f():\n    return x", {"def f():\n    return None"}),
         ("def f():\n    return True", {"def f():\n    return False"}),
         ("for a in b:\n    break", {"for a in b:\n    continue"}),
+        ("x = cast('T', 'a')", {"x = cast('T', \"\")"}),
     ],
 )
 def test_a_mutant_is_the_file_with_one_mistake(source: str, mutants: set[str]):
@@ -45,6 +46,7 @@ def test_a_mutant_is_the_file_with_one_mistake(source: str, mutants: set[str]):
         "x = True",
         "x = Literal['a', 'b']",
         "T = TypeVar('T')",
+        "x = cast('T', y)",
     ],
     ids=[
         "a docstring",
@@ -54,6 +56,7 @@ def test_a_mutant_is_the_file_with_one_mistake(source: str, mutants: set[str]):
         "no number",
         "a type",
         "a variable for types",
+        "a cast",
     ],
 )
 def test_what_does_nothing_has_no_mutants(source: str):

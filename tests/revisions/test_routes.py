@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from app.revisions import service
 from app.revisions.models import History, ProvedSchema, Revision
+from app.runs.models import Run
 from tests.factories import ProjectFactory, finding, proof, report, revision, sha256
 
 Headers = dict[str, str]
@@ -170,7 +171,9 @@ def test_revisions_are_listed_page_by_page(client: TestClient, branch: Headers) 
         seen += [each["revision"] for each in page.json()["items"]]
         url = page.links.get("next", {}).get("url")
 
-    assert sorted(seen) == names
+    assert seen == names[::-1]
+    (only,) = client.get(f"{SHOP}/revisions?revision=r3", headers=branch).json()["items"]
+    assert (only["revision"], only["down_revisions"], only["environments"]) == ("r3", ["r2"], [])
 
 
 def test_a_content_that_no_report_had_is_not_there(client: TestClient, branch: Headers, session: Session) -> None:
@@ -195,6 +198,10 @@ def test_a_history_is_stored_once_and_a_revision_knows_where_it_is(
     post(client, branch, first | {"reason": "again"})
     post(client, branch, proof(revision("a1")))
     two, one = sorted(session.scalars(sa.select(History)), key=lambda each: -len(each.revisions))
+    of_runs = session.exec(select(Run.history).order_by(col(Run.received_at))).all()
+    assert of_runs == [two.digest, two.digest, one.digest]
+    assert two.revisions == [["a1", sha256("a1"), []], ["b2", sha256("b2"), ["a1"]]]
+    assert two.heads == ["b2"]
 
     service.note_environment(session, shop.id, "production", [one.digest])
     service.note_environment(session, shop.id, "staging", [one.digest, two.digest])
