@@ -112,6 +112,8 @@ def test_the_cookie_is_out_of_reach_and_does_not_hold_the_token(anyone: Visitor,
 
     assert "HttpOnly" in cookie
     assert "SameSite=lax" in cookie
+    assert "Max-Age=43200" in cookie
+    assert "Secure" not in cookie
     assert secret not in cookie
 
 
@@ -161,7 +163,10 @@ def test_a_cookie_that_another_secret_signed_is_none(anyone: Visitor, shop: Any,
 def test_signing_out(reader: Visitor) -> None:
     response = reader.send("/", "/sign-out")
 
-    assert response.status_code == 303
+    assert (response.status_code, response.headers["location"]) == (303, "/")
+    assert all(
+        part in response.headers["set-cookie"] for part in (f'{COOKIE}=""', "Max-Age=0", "HttpOnly", "SameSite=lax")
+    )
     assert reader.status(SHOP) == 303
 
 

@@ -6,10 +6,11 @@ import re
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
-from sqlmodel import Session, delete, select
+from sqlmodel import Session, col, delete, select
 
 from app.audit.models import AuditEntry
 from app.database import utcnow
@@ -212,7 +213,7 @@ def test_a_hostile_report_is_text_on_every_page(reader: Visitor, owner: Visitor,
         assert not any(name.startswith("on") or name == "style" for _, names in page.elements for name in names)
 
 
-def test_the_revision_graph_shows_where_environments_stand(reader: Visitor, post: Any, app: FastAPI) -> None:
+def test_the_revision_graph_shows_where_environments_stand(reader: Visitor, post: Any, session: Session) -> None:
     post(factories.proof(A1, B2, target={"command": ["alembic"], "commit": "a" * 40}))
     client = reader.client
     deployer = factories.bearer(None, "admin")
@@ -221,6 +222,9 @@ def test_the_revision_graph_shows_where_environments_stand(reader: Visitor, post
         f"/api/v1{SHOP}/environments/production/deployments/r1", json={"commit": "a" * 40}, headers=deployer
     )
     assert put.status_code == 201, put.text
+
+    newest = post(factories.proof(A1, B2, factories.revision("c3", "b2")))
+    session.execute(delete(Report).where(col(Report.run_id) == UUID(newest.rpartition("/")[2])))
 
     assert "b2 head production add note" in reader.get(f"{SHOP}/revisions").words
 
@@ -232,8 +236,14 @@ def test_an_environment_shows_what_would_clear_each_reason(reader: Visitor, post
     factories.EnvironmentFactory(project=shop, name="production")
     post(failed(bad(), target={"command": ["alembic"], "commit": "a" * 40}))
 
+    newer = {"target": {"command": ["alembic"], "commit": "b" * 40}}
+    post({**failed(bad()), **newer}, change="7")  # it may never be merged
+    post({**failed(bad()), "reason": "without a commit"})
+
     words = reader.get(f"{SHOP}/environments/production").words
 
+    assert "aaaaaaa" in words
+    assert "bbbbbbb" not in words
     assert "unknown" in words
     assert "What clears it:" in words
     assert "There is no snapshot" in words
@@ -286,18 +296,22 @@ def test_a_waiver_and_a_token_are_revoked(owner: Visitor, post: Any, session: Se
     waiver = session.exec(select(Waiver)).one()
     token = session.exec(select(ApiToken).where(ApiToken.scope == "report")).one()
 
-    owner.send(f"{SHOP}/waivers", f"{SHOP}/waivers/{waiver.id}/revoke")
-    owner.send(f"{SHOP}/tokens", f"{SHOP}/tokens/{token.id}/revoke")
+    sent = [
+        owner.send(f"{SHOP}/waivers", f"{SHOP}/waivers/{waiver.id}/revoke"),
+        owner.send(f"{SHOP}/tokens", f"{SHOP}/tokens/{token.id}/revoke"),
+    ]
 
+    assert [each.headers["location"] for each in sent] == [f"{SHOP}/waivers", f"{SHOP}/tokens"]
     assert (waiver.revoked_at is None, token.revoked_at is None) == (False, False)
     assert "revoked" in owner.get(f"{SHOP}/tokens").words
 
 
 def test_a_project_is_archived_and_restored(owner: Visitor, session: Session) -> None:
-    owner.send(SHOP, f"{SHOP}/archive")
+    archived = owner.send(SHOP, f"{SHOP}/archive")
     assert "Archived" in owner.get(SHOP).words
 
-    owner.send(SHOP, f"{SHOP}/restore")
+    restored = owner.send(SHOP, f"{SHOP}/restore")
+    assert archived.headers["location"] == restored.headers["location"] == SHOP
     assert session.exec(select(Project.archived_at)).one() is None
     assert (
         session.exec(
@@ -335,7 +349,13 @@ def test_a_browser_gets_a_page_where_there_is_none_and_a_program_a_problem(anyon
     assert (page.status_code, problem.status_code) == (404, 404)
     assert page.headers["content-type"].startswith("text/html")
     assert problem.headers["content-type"] == "application/problem+json"
-    assert anyone.status("/checks/nonsense") == anyone.status("/static/nonsense") == 404
+    for path, words in (
+        ("/checks/nonsense", "There is no check of that name."),
+        ("/static/nonsense", "There is no such file."),
+        ("/?search=%00", "There is no such page."),
+    ):
+        answer = anyone.client.get(path)
+        assert (answer.status_code, words in answer.text) == (404, True), path
 
 
 def test_the_page_of_the_api_loads_nothing_from_elsewhere(anyone: Visitor) -> None:
@@ -346,5 +366,6 @@ def test_the_page_of_the_api_loads_nothing_from_elsewhere(anyone: Visitor) -> No
     for each in loaded:
         response = anyone.client.get(each)
         assert response.status_code == 200
-        assert "immutable" in response.headers["cache-control"]
+        assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert response.headers["x-content-type-options"] == "nosniff"
     assert not any(link.startswith(("http:", "https:", "//")) for link in page.links())
