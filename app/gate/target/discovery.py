@@ -105,8 +105,8 @@ def interpreter_of(command: tuple[str, ...], directory: Path, path: str | None =
         return str(found)
     try:
         with found.open("rb") as script:
-            first = script.readline().decode("utf-8", "replace").strip()
-            second = script.readline().decode("utf-8", "replace").strip()
+            first = script.readline(1000).decode("utf-8", "replace").strip()
+            second = script.readline(1000).decode("utf-8", "replace").strip()
     except OSError:
         return None
     if not first.startswith("#!"):
