@@ -130,6 +130,20 @@ def test_what_stands_there_already_is_found(tmp_path: Path, system: CiSystem, na
     assert job.existing == tmp_path / name
 
 
+def test_files_in_another_encoding_are_read_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / ".gitlab-ci.yml").write_bytes(b"# \xff\nstages: [lint, deploy]\n")
+    (tmp_path / "pyproject.toml").write_bytes(b"# \xff\nrequires-python = '>=3.9'\n")
+    (tmp_path / ".github" / "workflows").mkdir(parents=True)
+    (tmp_path / ".github" / "workflows" / "ci.yml").write_bytes(b"# \xff\n- run: overproof verify\n")
+    project = project_in(tmp_path)
+
+    gitlab, github = (plan_job(system, project, "overproof==1.0") for system in (CiSystem.GITLAB, CiSystem.GITHUB))
+
+    assert yaml.safe_load(gitlab.text)["overproof"]["stage"] == "lint"
+    assert github.existing == tmp_path / ".github" / "workflows" / "ci.yml"
+    assert "python-version-file: pyproject.toml" in github.text
+
+
 @pytest.mark.parametrize(
     ("direct_url", "requirement"),
     [

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from app.gate.commands.setup import url
 from app.gate.commands.setup.project import find_flask_migrate, find_installer, find_project, typed_url
 from app.gate.errors import CannotVerify
+from app.gate.target.target import Target
 
 PIP = "python -m pip install"
 VENV = "python -m venv .venv"
@@ -222,6 +224,38 @@ def test_the_flask_application_is_named_where_flask_would_not_find_it(
     found = find_project(write(shop, {"migrations/env.py": "current_app", **files}))
 
     assert found.url.env == {**({"FLASK_APP": name} if name else {}), "DATABASE_URL": "{url}"}
+
+
+def test_files_in_another_encoding_are_read_all_the_same(shop: Path) -> None:
+    write(shop, {"migrations/env.py": "", "shop.py": "", "setup.cfg": ""})
+    (shop / "migrations" / "env.py").write_bytes(b"# \xff\ncurrent_app\n")
+    (shop / "shop.py").write_bytes(b"# \xff\nimport flask\napp = 1\n")
+    (shop / "setup.cfg").write_bytes(b"# \xff\n[options]\n")
+
+    found = find_project(shop)
+
+    assert (found.framework, found.url.env["FLASK_APP"]) == ("Flask-Migrate", "shop")
+    assert found.installer.evidence == "setup.cfg"
+
+
+def test_the_alembic_on_the_path_is_asked_where_there_is_no_environment(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    write(tmp_path, {"bin/alembic": "#!/usr/bin/python3\n"})
+    (tmp_path / "bin" / "alembic").chmod(0o755)
+
+    def driver_for(target: Target, *, is_async: bool, named: str = "") -> str:
+        asked.append(target.command[0])
+        return "psycopg"
+
+    monkeypatch.setattr(url, "driver_for", driver_for)
+
+    found = find_project(write(shop, ALEMBIC))
+
+    assert asked == [str(tmp_path / "bin" / "alembic")]
+    assert found.url.env == {"DATABASE_URL": "{url+psycopg}"}
 
 
 def test_the_flask_application_of_the_environment_comes_first(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:

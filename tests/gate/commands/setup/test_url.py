@@ -231,3 +231,14 @@ def test_the_url_of_flask_is_what_its_setting_is_made_of(tmp_path: Path, files: 
     found = find_url_of_flask(target_in(tmp_path, files))
 
     assert (found.place, found.env, found.is_async) == (place, {place.partition(" ")[0]: "{url}"}, False)
+
+
+def test_modules_in_another_encoding_are_read_all_the_same(tmp_path: Path) -> None:
+    target = target_in(tmp_path, {"alembic.ini": "[alembic]\nscript_location = migrations\n", "migrations/env.py": ""})
+    (tmp_path / "migrations" / "env.py").write_bytes(
+        b"# coding: latin-1 \xff\ncreate_async_engine(os.environ['DB_URL'])\n"
+    )
+    (tmp_path / "app.py").write_bytes(b"# coding: latin-1 \xff\nSQLALCHEMY_DATABASE_URI = os.environ['SHOP']\n")
+
+    assert find_url_of_alembic(target).is_async
+    assert find_url_of_flask(target).place == "SHOP (app.py:2)"
