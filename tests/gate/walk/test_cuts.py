@@ -81,6 +81,9 @@ def test_segments_that_fit_into_a_time_are_each_as_long_as_possible() -> None:
         ([LARGE] * 12, 0, 2, 0.1, [7, 12]),
         ([LARGE] * 4, 0, 3, 0.05, [2, 3, 4]),
         ([SMALL] * 10 + [LARGE] * 10, 5, 4, 0.02, [13, 16, 18, 20]),
+        ([LARGE] * 3, 0, 2, 0.4, [1, 3]),
+        ([LARGE] * 3, 0, 2, 0.8, [3]),
+        ([LARGE] * 4, 0, 3, 0.8, [4]),
     ],
 )
 def test_where_plans_are_cut(texts: list[str], begin: int, jobs: int, start_s: float, ends: list[int]) -> None:
