@@ -41,7 +41,7 @@ def refused_by(
     for statement in upgrade:
         bench.run(statement)
     names = [f"public.{name}" for name in ("t", *tables)]
-    seeds = {f"public.{name}": seeded for name in tables}
+    seeds = {f"public.{name}": seeded for name in tables if seeded}
     refused = find_refused_inserts(ask, plan.catalog, accepted, names, seeds)
     return refused, may_refuse_writes(step(upgrade, snapshot, schema_of(bench)), snapshot)
 
@@ -143,6 +143,13 @@ def test_a_new_table_with_rows_of_the_script_alone_is_left_to_its_author(bench):
     seeds = "CREATE TABLE u (id serial PRIMARY KEY, note text); INSERT INTO u VALUES (1, 'a'), (2, 'b')"
 
     assert refused_after(bench, T, seeds, "u", seeded=2) == ()
+
+
+@pytest.mark.parametrize(("seeded", "is_behind"), [(0, True), (1, False)])
+def test_a_row_of_a_new_table_is_an_older_one_s_unless_the_script_has_put_it_there(bench, seeded, is_behind):
+    refused = refused_after(bench, T, f"{COPY} WHERE id = 1001", "u", seeded=seeded)
+
+    assert [each.column for each in refused] == ["id"] * is_behind
 
 
 def test_a_sequence_that_cannot_reach_its_rows_is_not_judged(bench):
