@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.gate.rows._catalog import Column, ForeignKey, Type
+from app.gate.rows._catalog import CatalogTable, Column, ForeignKey, Type, UniqueKey
 from app.gate.rows._foreign_keys import ForeignKeys
 from app.gate.rows._plan import Labels, Plan, Rules
 from app.gate.rows._shapes import Row, Shape
@@ -121,3 +121,34 @@ def test_rows_of_the_parent_are_taken_in_turn_and_null_where_it_may_be() -> None
     assert select(column("a"), Shape.ORDINARY) == rows % ('"p"', " UNION ALL SELECT NULL::integer, 1000, true")
     assert select(column("a"), Shape.NULLS) == rows % ('"p"', " UNION ALL SELECT NULL::integer, -1, true")
     assert select(A, Shape.ORDINARY, parent=1) == rows % ('"t"', " UNION ALL SELECT 1005::integer, 500, false")
+
+
+def test_a_key_that_stayed_null_is_filled_in_once_its_parent_has_rows() -> None:
+    pair = ForeignKey("pair", ("a", "b"), 3, ("x", "y"))
+    keys = [
+        ForeignKey("own", ("a",), 1, ("id",)),
+        ForeignKey("filled", ("a",), 2, ("id",)),
+        replace(KEY, parent=9),
+        pair,
+    ]
+    columns = [ID, column("n"), column("a"), column("b")]
+    one = replace(table(*columns, foreign_keys=keys), keys=(UniqueKey("u", ("a",)), UniqueKey("pk", ("id", "n"), True)))
+    parents = table(ID, oid=2, label="p"), table(column("x"), column("y"), oid=3, label="q")
+
+    def deferred(of: CatalogTable) -> list[tuple[Row, str]]:
+        return list(ForeignKeys(Plan(catalog(of, *parents)), frozenset(), {2}).deferred(of))
+
+    found = deferred(one)
+
+    assert [row for row, _ in found] == [Row(Shape.DEFERRED_KEY, number) for number in range(3)]
+    update = found[1][1]
+    assert update.startswith(
+        'UPDATE "public"."t" AS t SET ("a", "b") = (SELECT "a", "b" FROM (SELECT "x" AS "a", "y" AS "b", mod('
+    )
+    assert 'WHERE "x" IS NOT NULL AND "y" IS NOT NULL ORDER BY "x", "y" LIMIT 50) AS p) AS few' in update
+    assert update.endswith(
+        ' ORDER BY overproof_rank LIMIT 1 OFFSET $1) WHERE t."id" = 1002::integer AND t."n" = 1002::integer'
+        ' AND t."a" IS NULL AND t."b" IS NULL'
+    )
+    assert deferred(replace(one, keys=one.keys[:1])) == []
+    assert deferred(replace(one, keys=(UniqueKey("pk", ("id", "b"), True),))) == []
