@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import sys
 from dataclasses import replace
@@ -10,8 +12,9 @@ from pathlib import Path
 import pytest
 from psycopg import pq
 
+from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
-from app.gate.target.target import _LIBPQ_VARIABLES, find_misspelt_placeholder
+from app.gate.target.target import _LIBPQ_VARIABLES, DRIVER, Target, fill_placeholders, find_misspelt_placeholder
 from tests.gate.projects import target
 
 
@@ -45,3 +48,77 @@ def test_the_table_has_every_variable_of_libpq() -> None:
 )  # fmt: skip
 def test_another_word_for_a_placeholder_is_corrected(template: str, filled: tuple[str, str] | None) -> None:
     assert find_misspelt_placeholder(template) == filled
+
+
+SHOP = Database("op_1", "db.example", 5433, "ann", "s3cret")
+
+
+def test_each_placeholder_is_filled_in_and_other_braces_are_left() -> None:
+    template = "{url} {url+asyncpg} {host} {port} {user} {password} {database} {name} {URL} {}"
+
+    assert fill_placeholders(template, SHOP) == (
+        "postgresql://ann:s3cret@db.example:5433/op_1 postgresql+asyncpg://ann:s3cret@db.example:5433/op_1"
+        " db.example 5433 ann s3cret op_1 {name} {URL} {}"
+    )
+    assert Target(("x", "{database}")).command_for(SHOP) == ["x", "op_1"]
+
+
+@pytest.mark.parametrize(
+    ("path", "template", "is_serial"),
+    [
+        ("a.ini", "{url}", True),
+        ("a.ini", "{url+asyncpg}", True),
+        ("a.ini", "{database}", True),
+        ("a.ini", "{host} {databases}", False),
+        ("{database}.ini", "{url}", False),
+    ],
+)
+def test_runs_take_turns_where_one_file_names_the_database(path: str, template: str, is_serial: bool) -> None:
+    target = Target(("x",), files={Path("b.ini"): "plain", Path(path): template})
+
+    assert target.must_run_serially is is_serial
+    assert target.files_for(SHOP) == {
+        Path("b.ini"): "plain", Path(path.replace("{database}", "op_1")): fill_placeholders(template, SHOP)
+    }  # fmt: skip
+
+
+def test_programs_are_looked_for_where_the_command_looks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/of/us")
+
+    assert Target(("x",)).path == "/of/us"
+    assert Target(("x",), activation={"PATH": "/of/venv"}).path == "/of/venv"
+    assert Target(("x",), {"PATH": "/given"}, activation={"PATH": "/of/venv"}).path == "/given"
+    monkeypatch.delenv("PATH")
+    assert Target(("x",)).path == os.defpath
+
+
+def test_the_environment_is_ours_then_the_project_s_then_what_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OURS", "1")
+    monkeypatch.setenv("PGHOST", "elsewhere")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["/x", "", str(DRIVER)]))
+    target = Target(("x",), {"A": "{user}", "B": "b"}, activation={"A": "a", "VIRTUAL_ENV": "/v"})
+
+    environment = target.environment_for(SHOP)
+
+    assert [environment.get(name) for name in ("OURS", "A", "B", "VIRTUAL_ENV", "PGHOST", "OVERPROOF_SET")] == [
+        "1", "ann", "b", "/v", "elsewhere", None
+    ]  # fmt: skip
+    assert environment["PYTHONPATH"] == os.environ["PYTHONPATH"]
+    assert "PGHOST" not in target.environment_for(replace(SHOP, is_embedded=True))
+
+
+def test_options_are_handed_over_to_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["/x", "", str(DRIVER)]))
+    target = Target(("x",), options={"a": "{user}", "two:b": "x", "three:four:c": "y"})
+
+    environment = target.environment_for(SHOP)
+
+    assert json.loads(environment["OVERPROOF_SET"]) == [["", "a", "ann"], ["two", "b", "x"], ["three:four", "c", "y"]]
+    assert environment["PYTHONPATH"] == os.pathsep.join([str(DRIVER), "/x"])
+    monkeypatch.delenv("PYTHONPATH")
+    assert target.environment_for(SHOP)["PYTHONPATH"] == str(DRIVER)
+
+
+def test_a_run_has_five_minutes_for_each_step() -> None:
+    assert Target(("x",)).timeout_s == 300.0
+    assert DRIVER.joinpath("sitecustomize.py").is_file()
