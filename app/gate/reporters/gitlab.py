@@ -53,4 +53,4 @@ def _error_entry(report: Report) -> dict[str, Any]:
 
 def _location(path: str | None, line: int | None) -> dict[str, Any]:
     """A path relative to the repository's root, without "./"."""
-    return {"path": (path or "").removeprefix("./") or CONFIGURATION, "lines": {"begin": max(line or 1, 1)}}
+    return {"path": (path or "").removeprefix("./") or CONFIGURATION, "lines": {"begin": line or 1}}

@@ -865,3 +865,33 @@ def test_three_tables_are_a_finding_each_and_more_are_one(number, objects):
     changes = [removed(key("column", "note", f"t{at}"), **TEXT) for at in range(number)]
 
     assert [each.object for each in examine(recording(trip(changes=changes)))] == objects
+
+
+TOTAL = removed(key("function", "total(integer)"), returns="integer")
+
+
+@pytest.mark.parametrize(
+    ("new", "arguments", "takes_its_calls"),
+    [
+        (key("function", "total(integer, text)"), "a integer, b text DEFAULT 'x'::text", True),
+        (
+            key("function", "total(integer, text, date)"),
+            "a integer, b text DEFAULT 'x'::text, c date DEFAULT now()",
+            True,
+        ),
+        (key("function", "total(integer, text, date)"), "a integer, b text, c date DEFAULT now()", False),
+        (key("function", "total(integer, text)"), "a integer, b text", False),
+        (key("function", "total(text, integer)"), "a text, b integer DEFAULT 1", False),
+        (key("function", "sum(integer, text)"), "a integer, b text DEFAULT 'x'::text", False),
+        (key("function", "total(integer, text)", schema="shop"), "a integer, b text DEFAULT 'x'::text", False),
+        (key("procedure", "total(integer, text)"), "a integer, b text DEFAULT 'x'::text", False),
+    ],
+)
+def test_a_function_with_more_arguments_takes_the_calls_of_the_old_one_if_they_have_defaults(
+    new, arguments, takes_its_calls
+):
+    others = [altered(NOTE, TEXT, {**TEXT, "comment": "x"}), added(key("function", "other()"))]
+
+    found = messages(TOTAL, *others, added(new, arguments=arguments))
+
+    assert found == ([] if takes_its_calls else ["Function total(integer) is dropped: code that still calls it fails."])

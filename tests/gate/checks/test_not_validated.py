@@ -143,3 +143,26 @@ def test_what_the_base_left_half_done_does_not_hide_what_the_branch_does():
     )
 
     assert [each.object for each in examine(walk)] == ["public.orders.ck_total"]
+
+
+@pytest.mark.parametrize("is_valid_there", [False, True])
+def test_what_a_partition_has_from_its_parent_is_reported_there(is_valid_there: bool):
+    here, there = key("table", "orders_2025"), key("table", "orders")
+    of_parent = {**NOT_VALID, "validated": is_valid_there}
+    head = snapshot(
+        {
+            there: {},
+            here: {"partition_of": "public.orders FOR VALUES IN (1)"},
+            CHECK: of_parent,
+            key("constraint", "ck_total", "orders_2025"): NOT_VALID,
+            key("column", "note", "orders"): {"not_null": "" if is_valid_there else "n NOT VALID"},
+            key("column", "note", "orders_2025"): {"not_null": "n NOT VALID"},
+        }
+    )
+
+    found = sorted(str(each.object) for each in examine(recording(trip("a1"), head=head)))
+
+    assert [each for each in found if "orders_2025" in each] == (
+        ["public.orders_2025.ck_total", "public.orders_2025.note"] if is_valid_there else []
+    )
+    assert len(found) == 2
