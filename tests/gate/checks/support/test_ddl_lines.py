@@ -158,6 +158,21 @@ def test_a_table_is_altered_in_what_it_is_a_part_of_and_whose_rows_are_seen(
     assert ddl.alter_table(key("table", "t", schema=""), before, after) == lines
 
 
+@pytest.mark.parametrize(
+    ("definition", "condition"),
+    [
+        ("CHECK ((a) > 0)", "(a) > 0"),
+        ("CHECK ((a = '(') OR b)", "(a = '(') OR b"),
+        ("CHECK (a)", "a"),
+        ("CHECK (((a)))", "(a)"),
+    ],
+)
+def test_parentheses_around_a_condition_go_if_they_match_each_other(definition: str, condition: str) -> None:
+    made = ddl.create(key("constraint", "ck", "orders", ""), {"type": "check", "definition": definition})
+
+    assert made == [f'op.create_check_constraint("ck", "orders", "{condition}")']
+
+
 def test_what_is_in_a_schema_is_named_with_it() -> None:
     index = key("index", "ix", "orders", "shop")
 
