@@ -61,23 +61,6 @@ def test_the_answer_to_head_is_without_a_body_whatever_the_server_does_with_it()
     assert scope["method"] == "HEAD"
 
 
-@pytest.mark.parametrize(
-    ("path", "methods"),
-    [
-        ("/api/v1/projects", "GET, HEAD, POST"),
-        ("/api/v1/projects/shop", "GET, HEAD, PATCH, DELETE"),
-        ("/api/v1/projects/shop/archive", "POST"),
-        ("/api/v1/projects/shop/tokens/00000000-0000-4000-8000-000000000000", "DELETE"),
-        ("/healthz", "GET, HEAD"),
-    ],
-)
-def test_a_refused_method_is_told_all_that_there_are(client: TestClient, path: str, methods: str) -> None:
-    response = client.put(path, json={})
-
-    assert response.status_code == 405
-    assert response.headers["allow"] == methods
-
-
 def test_no_answer_repeats_the_host_that_a_client_made_up(client: TestClient, admin: Headers) -> None:
     response = client.get("/api/v1/projects/", headers=admin | {"host": "evil.example"}, follow_redirects=False)
 
