@@ -34,6 +34,10 @@ from tests.factories import ProjectFactory, RunFactory, report
 Headers = dict[str, str]
 
 
+def test_a_service_that_can_work_says_so(client: TestClient) -> None:
+    assert client.get("/readyz").json() == {"status": "ok"}
+
+
 def test_head_is_get_without_a_body(client: TestClient, admin: Headers) -> None:
     ProjectFactory(slug="shop")
 

@@ -14,6 +14,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 from sqlmodel import Session
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Scope
 
 from app import errors
 from app.factory import create_app
@@ -294,7 +295,7 @@ def test_what_became_of_a_request_is_said_where_it_is_known(
     assert errors.outcome_of(Request({**SCOPE, "method": "HEAD"})) == "Nothing was changed. Try again shortly."
 
 
-SCOPE = {"type": "http", "path": "/", "headers": [], "query_string": b"", "server": None}
+SCOPE: Scope = {"type": "http", "path": "/", "headers": [], "query_string": b"", "server": None}
 
 
 def test_a_line_of_the_database_without_words_is_named_by_its_kind(caplog: pytest.LogCaptureFixture) -> None:
@@ -314,10 +315,6 @@ def test_a_client_that_has_gone_gets_no_words(caplog: pytest.LogCaptureFixture) 
 
     assert (answer.status_code, answer.body) == (400, b"")
     assert "The client of POST / closed the connection." in caplog.text
-
-
-def test_a_service_that_can_work_says_so(client: TestClient) -> None:
-    assert client.get("/readyz").json() == {"status": "ok"}
 
 
 def large_body(pieces: int) -> Iterator[bytes]:
