@@ -47,7 +47,7 @@ def sentences(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     assert not faults, "\n".join(faults)
     if "server" not in request.fixturenames and "tmp_path" not in request.fixturenames:
         module, test, now = request.module.__name__, request.node.name, said.fields_of(found, skipped)
-        if said.IS_ANEW:
+        if said.IS_REWRITTEN:
             said.write(module, test, now)
         kept = said.said_in(module, test)
         assert kept is None or now == kept

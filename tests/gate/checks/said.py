@@ -1,9 +1,9 @@
 """All that the checks say in these tests, to the letter: advice, subjects and places too, which few tests ask for one by one.
 
 `said/test_data_loss.json` has the findings of each test in `test_data_loss.py` that starts no program. A test that is not in it has
-none to compare. After a change that is meant, this writes the files anew, and the commit shows what has become of the words::
+none to compare. After a change that is meant, this rewrites the files, and the commit shows what has become of the words::
 
-    SAY_ANEW=1 python -m pytest tests/gate/checks -m "not hypothesis"
+    REWRITE_SAID=1 python -m pytest tests/gate/checks -m "not hypothesis"
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from app.gate.checks.base import Finding
 
 SAID = Path(__file__).with_name("said")
-IS_ANEW = bool(os.environ.get("SAY_ANEW"))
+IS_REWRITTEN = bool(os.environ.get("REWRITE_SAID"))
 
 # The fields of each finding.
 Said = list[dict[str, Any]]

@@ -1,6 +1,6 @@
 """What each reporter makes of three reports, to the letter: `whole/failing.md` and so on.
 
-After a change that is meant, these write the files anew, and the commit shows what has become of them::
+After a change that is meant, this rewrites the files, and the commit shows what has become of them::
 
     python -m tests.gate.reporters.test_whole_reports
 """

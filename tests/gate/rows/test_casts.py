@@ -145,4 +145,4 @@ def test_what_one_statement_does_not_convert_another_does():
 
     found = casts_of(of, ["ALTER TABLE t ADD a int", "UPDATE t SET ref = code::int, id = (raw->>'a')::int"])
 
-    assert (found.texts.keys(), found.documents.keys()) == ({"code"}, {"raw"})
+    assert ({*found.texts}, {*found.documents}) == ({"code"}, {"raw"})
