@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.gate.recording.model import Definition, Key, Snapshot
+from app.gate.recording.model import Key, Snapshot
 from app.gate.rows._row_free import RowFree, _size
 from tests.gate.lines import Bench
 from tests.gate.rows.steps import schema_of, step
@@ -83,7 +83,7 @@ def test_what_some_row_may_violate_is_not_among_them(bench, statements):
     ],
 )  # fmt: skip
 def test_a_type_with_a_limit_has_a_largest_value(type_, size):
-    enums: dict[Key, Definition] = {Key("enum", "public", "mood", ""): {}, Key("enum", "shop", "Mood", ""): {}}
+    enums: dict[Key, dict[str, object]] = {Key("enum", "public", "mood", ""): {}, Key("enum", "shop", "Mood", ""): {}}
 
     assert _size(type_, enums) == size
 
