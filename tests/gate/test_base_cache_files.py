@@ -249,7 +249,7 @@ def test_a_backup_that_was_not_committed_is_removed_at_the_end(tmp_path: Path, m
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(processes: None, tmp_path: Path) -> Path:
     write_branch(tmp_path / "shop")
     place = tmp_path / "shop"
     (versions(place) / "c3.py").write_text(script("c3", "b2"))
