@@ -215,3 +215,13 @@ def test_statements_on_other_connections_are_not_seen(step, blank_database):
     engine.dispose()
 
     assert step.seen() == []
+
+
+@pytest.mark.parametrize("setting", ["on", "off"])
+def test_planning_the_observer_s_queries_leaves_the_script_s_settings_as_they_were(step, setting):
+    step.connection.execute(f"SET enable_seqscan = {setting}")
+
+    step.connection.prepare_queries()
+
+    assert step.connection.scalar("SHOW enable_seqscan") == setting
+    assert len(step.connection.rows("SELECT FROM pg_prepared_statements WHERE name LIKE 'overproof_%'")) == 2
