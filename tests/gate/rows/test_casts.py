@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.gate.postgres.quoting import literal
-from app.gate.rows._casts import casts_of
+from app.gate.rows._casts import casts_of, document_with, unique_in_json
 from app.gate.rows._catalog import CatalogTable, CheckConstraint, Column, Type
 
 TEXT = Type("text", "text", "base", "S")
@@ -63,6 +63,39 @@ def test_the_documents_that_a_statement_takes_apart_are_found(sql, documents):
     assert casts_of(table("t"), [sql]).documents == expected
 
 
+@pytest.mark.parametrize(
+    ("sql", "paths"),
+    [
+        ("CREATE UNIQUE INDEX uq ON t ((extra->>'mail'))", {"extra": (("mail",),)}),
+        ("create unique index uq on public.t (id, (extra -> 'of' ->> 'mail'))", {"extra": (("of", "mail"),)}),
+        (
+            "CREATE UNIQUE INDEX uq ON t (lower(extra->>'mail'), (extra->>'kind'))",
+            {"extra": (("mail",), ("kind",))},
+        ),
+        ("CREATE INDEX ix ON t ((extra->>'mail'))", {}),
+        ("CREATE UNIQUE INDEX uq ON other ((extra->>'mail'))", {}),
+        ("CREATE UNIQUE INDEX uq ON t ((code->>'mail'))", {}),
+        ("CREATE UNIQUE INDEX uq ON t (id) -- (extra->>'mail')", {}),
+    ],
+)
+def test_what_a_unique_index_is_about_in_json_is_found(sql, paths):
+    assert unique_in_json(table("t"), [sql]) == paths
+
+
+@pytest.mark.parametrize(
+    ("paths", "document"),
+    [
+        ((("mail",),), '{"mail": "a-1"}'),
+        ((("of", "mail"), ("of", "kind"), ("id",)), '{"of": {"mail": "a-1", "kind": "a-1"}, "id": "a-1"}'),
+        ((("of",), ("of", "mail")), '{"of": "a-1"}'),
+    ],
+)
+def test_a_document_has_a_text_at_each_place(paths, document):
+    column = table("t").get_column("extra")
+
+    assert document_with(column, paths, "a-1") == f"{literal(document)}::jsonb"
+
+
 def test_a_column_that_a_rule_decides_is_left_to_it():
     bound = table("t", checks=(CheckConstraint("ck", ("code",), "code <> ''"),))
 
@@ -112,4 +145,4 @@ def test_what_one_statement_does_not_convert_another_does():
 
     found = casts_of(of, ["ALTER TABLE t ADD a int", "UPDATE t SET ref = code::int, id = (raw->>'a')::int"])
 
-    assert (set(found.texts), set(found.documents)) == ({"code"}, {"raw"})
+    assert ({*found.texts}, {*found.documents}) == ({"code"}, {"raw"})
