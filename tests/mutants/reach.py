@@ -57,7 +57,7 @@ def measure(copy: Path, arguments: Iterable[str]) -> Reach:
     data = CoverageData(str(coverage))
     data.read()
     lines: dict[str, dict[int, frozenset[str]]] = {}
-    for file in data.measured_files():
+    for file in filter(os.path.isfile, data.measured_files()):  # a test may compile a text as if it were a file
         by_line = data.contexts_by_lineno(file)
         lines[str(Path(file).relative_to(copy))] = {
             line: frozenset(context.rpartition("|")[0] for context in contexts if context)
