@@ -101,6 +101,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.sending = Sending(settings.max_answers_bytes, settings.answer_timeout_s)
+    _add_middleware(app, settings)
+    errors.install(app)
+    _add_routes(app, settings)
+    if is_own_process:
+        settle_collector()
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """The last one that is added is the first that a request meets."""
     app.add_middleware(BodyLimit, limits=body_limits(settings))
     app.add_middleware(Head)
     app.add_middleware(RefuseWhenFull, prefix=API)
@@ -114,7 +124,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(CorrelationIdMiddleware)
     app.add_middleware(Measure, metrics=app.state.metrics)
-    errors.install(app)
+
+
+def _add_routes(app: FastAPI, settings: Settings) -> None:
     api = APIRouter(
         prefix=API,
         dependencies=[Depends(require_known_parameters), Depends(require_json)],
@@ -126,9 +138,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     pages.install(app, settings.secret_key)
     app.include_router(health.router)
     app.include_router(metrics.router)
-    if is_own_process:
-        settle_collector()
-    return app
 
 
 def settle_collector() -> None:
@@ -195,7 +204,13 @@ def engine_for(settings: Settings) -> sa.Engine:
         max_overflow=0,
         hide_parameters=True,  # in the log, when a statement fails
     )
+    _bound_statements(engine, settings)
+    _try_idle_connections(engine)
+    _leave_standby(engine)
+    return engine
 
+
+def _bound_statements(engine: sa.Engine, settings: Settings) -> None:
     @sa.event.listens_for(engine, "connect")
     def bound_statements(connection: Any, record: object) -> None:
         # With statements, because poolers such as PgBouncer refuse these settings as connection parameters.
@@ -207,6 +222,8 @@ def engine_for(settings: Settings) -> sa.Engine:
                 cursor.execute("SELECT set_config(%s, %s, false)", [name, str(int(seconds * 1000))])
         connection.commit()
 
+
+def _try_idle_connections(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "checkout")
     def try_idle_connection(connection: Any, record: Any, proxy: object) -> None:
         # The server may have been restarted meanwhile. One that was just in use is not tried: under load that would be
@@ -221,6 +238,8 @@ def engine_for(settings: Settings) -> sa.Engine:
     def note_use(connection: object, record: Any) -> None:
         record.info["used_at"] = time.monotonic()
 
+
+def _leave_standby(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "handle_error")
     def leave_standby(context: sa.engine.ExceptionContext) -> None:
         # The server accepts no writes any more: after a failover, another one does. All connections are made again.
@@ -229,8 +248,6 @@ def engine_for(settings: Settings) -> sa.Engine:
             raise sa.exc.OperationalError(
                 context.statement, None, context.original_exception, hide_parameters=True, connection_invalidated=True
             )
-
-    return engine
 
 
 class Service(FastAPI):

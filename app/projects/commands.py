@@ -34,7 +34,12 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=HelpFormatter,
     )
     verbs = parser.add_subparsers(title="commands", metavar="VERB", required=True)
+    _add_create(verbs)
+    _add_list(verbs)
+    _add_revoke(verbs)
 
+
+def _add_create(verbs: Any) -> None:
     create = verbs.add_parser(
         "create",
         help="issue a token and print its secret",
@@ -67,6 +72,8 @@ Examples:
     create.add_argument("--name", default="from the command line", help="who or what uses it (default: %(default)s)")
     create.set_defaults(run=create_token)
 
+
+def _add_list(verbs: Any) -> None:
     listing = verbs.add_parser(
         "list",
         help="list tokens, without their secrets",
@@ -78,6 +85,8 @@ Examples:
     )
     listing.set_defaults(run=list_tokens)
 
+
+def _add_revoke(verbs: Any) -> None:
     revoke = verbs.add_parser(
         "revoke",
         help="revoke a token",

@@ -104,6 +104,11 @@ def _add_target_options(group: argparse._ArgumentGroup) -> None:
         " {database} in PATH each run has its own file, and runs need not wait for each other",
     )
     group.add_argument("--prepare", metavar="COMMAND", help="run this on the empty database first")
+    _add_place_options(group)
+
+
+def _add_place_options(group: argparse._ArgumentGroup) -> None:
+    """Where it runs, from which schema, and for how long."""
     group.add_argument(
         "--database-url",
         metavar="URL",

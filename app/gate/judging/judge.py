@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from app import __version__
 from app.gate.checks import allowance, breaking_change
@@ -57,8 +58,7 @@ def judge(
 ) -> Report:
     """The report on one verification: a recording for each walk that the project's command made.
 
-    A check that crashes gives the verdict `error`, since without it nothing is proved; the findings of the others are
-    in the report all the same.
+    A check that crashes gives the verdict `error`, as nothing is proved; the others' findings are there all the same.
     """
     configuration = configuration or Configuration()
     runs = run_checks(recordings, configuration, checks)
@@ -67,11 +67,7 @@ def judge(
     findings = finding_entries(weighed, baseline, deployed)
     nothing_new = is_nothing_new(recordings)
     entries = [check_entry(check, configuration, runs, findings, nothing_new=nothing_new) for check in checks]
-    verdict, reason = _conclude(configuration, runs, findings)
-    if verdict is Verdict.PASS and not nothing_new and (nothing := _why_nothing_was_judged(entries)):
-        verdict, reason = Verdict.ERROR, nothing
-    head = next((each.head for each in reversed(recordings) if each.head is not None), None)
-    last = recordings[-1] if recordings else None
+    verdict, reason = _conclude(configuration, runs, findings, None if nothing_new else entries)
     return Report(
         verdict=verdict,
         reason=reason and redact(reason),
@@ -80,18 +76,22 @@ def judge(
         judged=judged_entry(recordings),
         deployed=deployed_entry(deployed),
         not_covered=[redact(each) for each in (*not_covered, *unweighed, *_guesses(recordings, configuration))],
-        postgres=last.postgres if last else None,
-        alembic=last.alembic if last else None,
-        sqlalchemy=last.sqlalchemy if last else None,
         started_at=started_at or datetime.now(UTC),
         duration_ms=duration_ms,
         graph=graph_entry(recordings),
         checks=entries,
         findings=findings,
         steps=[step_entry(step, rows) for recording in recordings for step, rows in observed_steps(recording)],
-        snapshot=None if head is None else to_json(head),
-        digest=None if head is None else digest(head),
+        **_of_last(recordings),
     )
+
+
+def _of_last(recordings: Sequence[Recording]) -> dict[str, Any]:
+    """What the last walk ran on, and the schema at the last head that was reached."""
+    last = recordings[-1] if recordings else None
+    head = next((each.head for each in reversed(recordings) if each.head is not None), None)
+    fields: dict[str, Any] = {name: getattr(last, name, None) for name in ("postgres", "alembic", "sqlalchemy")}
+    return fields if head is None else {**fields, "snapshot": to_json(head), "digest": digest(head)}
 
 
 def _guesses(recordings: Sequence[Recording], configuration: Configuration) -> list[str]:
@@ -114,14 +114,20 @@ def _weigh(
 
 
 def _conclude(
-    configuration: Configuration, runs: Iterable[CheckRun], findings: Iterable[FindingEntry]
+    configuration: Configuration,
+    runs: Iterable[CheckRun],
+    findings: Iterable[FindingEntry],
+    entries: Sequence[CheckEntry] | None,
 ) -> tuple[Verdict, str | None]:
-    """The verdict, and why it is `error` if it is."""
+    """The verdict, and why it is `error` if it is. `entries` None: there is nothing that could be judged."""
     crashes = dict.fromkeys(f"{each.check.id} ({each.crash})" for each in runs if each.crash)
     if crashes:
         return Verdict.ERROR, f"a check crashed, which is a defect of Overproof: {'; '.join(crashes)}"
     is_failing = any(configuration.fail_on.fails(each.severity) for each in findings if each.allowed is None)
-    return (Verdict.FAIL if is_failing else Verdict.PASS), None
+    if is_failing:
+        return Verdict.FAIL, None
+    nothing = _why_nothing_was_judged(entries) if entries is not None else None
+    return (Verdict.ERROR, nothing) if nothing else (Verdict.PASS, None)
 
 
 def _why_nothing_was_judged(entries: Sequence[CheckEntry]) -> str | None:

@@ -61,22 +61,17 @@ def begin_early_runs(
                 with runner.slots.taken():
                     return run()
 
-            if is_wanted:
-                return pool.submit(run_if_free)
-            not_run: Future[T | None] = Future()
-            not_run.set_result(None)
-            return not_run
+            return pool.submit(run_if_free) if is_wanted else _not_run()
 
         # With a base it is not known yet whether env.py is as it was.
         evidence = plan.evidence if plan.base_ref is None else frozenset()
-        is_twice = Evidence.CONCURRENT in evidence
-        is_once = Evidence.WHOLE_COMMAND in evidence and not is_twice
+        is_twice, is_once = Evidence.CONCURRENT in evidence, Evidence.WHOLE_COMMAND in evidence
         early = EarlyRuns(
             tuple(start),
             offline_sql,
             begin(lambda: run_offline_sql(offline_sql.result(), runner)),
             begin(lambda: upgrade_concurrently(runner), is_wanted=is_twice),
-            begin(lambda: make_schema(runner), is_wanted=is_once),
+            begin(lambda: make_schema(runner), is_wanted=is_once and not is_twice),
         )
         try:
             yield early
@@ -84,3 +79,9 @@ def begin_early_runs(
             if not early.are_done:  # the walk has failed: no caller waits for them
                 pool.shutdown(wait=False, cancel_futures=True)
                 runner.close()
+
+
+def _not_run() -> Future[T | None]:
+    future: Future[T | None] = Future()
+    future.set_result(None)
+    return future

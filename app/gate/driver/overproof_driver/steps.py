@@ -128,10 +128,9 @@ def step(
     is to be in the same transaction (`stays_open`).
 
     `stop_before` is the number of a statement, from 0, before which the step ends as if it were killed there;
-    `pause_before` of one before which it waits for the gate.
-    `in_one_run`: as in the same run of the command as the steps before it, where SQLAlchemy knows the types that it has
-    created, and does not create them again.
-    `then` is a query (see `statements.query`) to run once the step was taken, which saves a request.
+    `pause_before` of one before which it waits for the gate. `in_one_run`: as in the same run of the command as the
+    steps before it, where SQLAlchemy does not create the types again that it has created. `then` is a query (see
+    `statements.query`) to run once the step was taken, which saves a request.
     """
     script = state.scripts[revision]
     memo = _known_types(state, in_one_run)
@@ -148,8 +147,7 @@ def step(
         state.observer.rights.take_again()
         answer = _attempt(state, move, script.module, observe, halts, stays_open)
     state.connection.end_step()
-    for kind, names in memo.items():
-        state.created.setdefault(kind, set()).update(names)
+    _remember_types(state, memo)
     _add_errors(state, answer)
     answer["duration_ms"] = (time.perf_counter() - begun) * 1000
     if then and not answer.keys() & {"failure", "commits", "stopped"}:
@@ -164,6 +162,11 @@ def _known_types(state: State, in_one_run: bool) -> dict[str, set[Any]]:
     if in_one_run:
         memo.update({kind: set(names) for kind, names in state.created.items()})
     return memo
+
+
+def _remember_types(state: State, memo: dict[str, set[Any]]) -> None:
+    for kind, names in memo.items():
+        state.created.setdefault(kind, set()).update(names)
 
 
 def _attempt(
