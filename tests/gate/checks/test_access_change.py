@@ -175,3 +175,28 @@ def test_the_place_is_the_statement_about_access_that_names_the_object():
     assert line(statements[0], statements[1], statements[3]) == 14
     assert line(statements[0]) == 11
     assert line(statement("SELECT 1", line=15)) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "whose"),
+    [
+        ({}, {"security_definer": True}, "its owner (SECURITY DEFINER)"),
+        ({"security_definer": True}, {}, "its caller (SECURITY INVOKER)"),
+    ],
+)
+def test_a_function_that_has_the_rights_of_another_role_says_of_whom(before, after, whose):
+    function = altered(key("function", "total()"), before, after)
+
+    [finding] = examine(recording(trip("a1", changes=[function])))
+
+    assert finding.message == f"Function total() runs with the rights of {whose} from now on."
+
+
+def test_two_policies_that_change_alike_are_not_taken_for_one_with_another_name():
+    before, after = {"using": "true"}, {"using": "false"}
+    policies = [altered(key("policy", name, "orders"), before, after) for name in ("own", "shared")]
+
+    [finding] = examine(recording(trip("a1", changes=policies)))
+
+    assert "policy own" in str(finding.detail)
+    assert "policy shared" in str(finding.detail)
