@@ -124,3 +124,14 @@ def test_an_unknown_option_is_refused_with_the_usage_of_its_command_and_a_sugges
     assert ended.value.code == 2
     assert error.startswith(f"usage: overproof {words[0]}")
     assert message in error
+
+
+@pytest.mark.parametrize(
+    ("words", "verbosity"), [([], 0), (["--quiet"], -1), (["-q"], -1), (["--verbose"], 1), (["-v"], 1)]
+)
+def test_an_option_says_how_much_is_printed(words: list[str], verbosity: int) -> None:
+    [verify] = [command for command in COMMANDS if command.name == "verify"]
+
+    arguments, unknown = parser_for(verify).parse_known_args(["verify", *words])
+
+    assert (arguments.verbosity, unknown) == (verbosity, [])
