@@ -8,7 +8,9 @@ down_revision = "b2"
 
 def upgrade():
     op.execute("UPDATE orders SET total = 1 WHERE total <= 0")
-    op.execute("UPDATE orders SET first_id = NULL WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.id = orders.first_id)")
+    op.execute(
+        "UPDATE orders SET first_id = NULL WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.id = orders.first_id)"
+    )
     op.execute("ALTER TABLE orders VALIDATE CONSTRAINT ck_orders_total")
     op.execute("ALTER TABLE orders VALIDATE CONSTRAINT fk_orders_first")
 
