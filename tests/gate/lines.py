@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from app.gate.rows._catalog import read_catalog
 from app.gate.rows._fill import Filled, fill
 from app.gate.rows._plan import Upgrade, make_plan
 from app.gate.rows.connection import QueryRefused, RowConnection
+from app.gate.server.throwaway import Server
 
 
 @dataclass
@@ -41,6 +43,16 @@ class Bench:
 
     def column(self, name: str, table: str = "t") -> list[Any]:
         return [value for (value,) in self.run(f"SELECT {name} FROM {table} ORDER BY 1")]
+
+
+@contextmanager
+def bench_on(server: Server) -> Iterator[Bench]:
+    """A database of its own on that server, in a transaction that is rolled back."""
+    database = server.create_database()
+    with database.connect(autocommit=False) as connection:
+        yield Bench(connection, line_over(connection))
+        connection.rollback()
+    server.drop_database(database)
 
 
 def line_over(connection: Any) -> RowConnection:

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -25,14 +26,12 @@ from app.gate.errors import ServerUnavailable, UsageError
 from app.gate.postgres import sqlstates
 from app.gate.recording.serialization import digest, to_json
 from app.gate.server.database import reason_of
-from app.gate.server.live import LOCK_TIMEOUT_S, live_database
+from app.gate.server.live import LOCK_TIMEOUT_S, live_database, read_in_one_snapshot
 from app.gate.snapshot.read import read, without
 from app.gate.snapshot.sizes import read_sizes
 from app.gate.snapshot.versions import find_version_tables, read_revisions
 
 FORMAT = "overproof-snapshot/1"
-
-_ATTEMPTS = 3
 
 
 def add_parser(subparsers: Any) -> None:
@@ -102,16 +101,7 @@ def take(keywords: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
     """The database that libpq's keywords name, as it is now: {"format", "database", "postgres", "taken_at",
     "revisions", "digest", "tables", "objects"}. Raises ServerUnavailable and psycopg2.Error."""
     with live_database(keywords, timeout_s, LOCK_TIMEOUT_S) as live:
-        attempts = 0
-        while True:
-            try:
-                with live.transaction("REPEATABLE READ") as cursor:
-                    return _take_with(live.connection, cursor)
-            except psycopg2.Error as error:
-                attempts += 1
-                # The catalogs are read in one snapshot, but functions that print definitions see the present state.
-                if error.pgcode not in sqlstates.GONE_MEANWHILE or attempts == _ATTEMPTS:
-                    raise
+        return read_in_one_snapshot(live, partial(_take_with, live.connection))
 
 
 def _take_with(connection: Connection, cursor: Any) -> dict[str, Any]:

@@ -82,9 +82,8 @@ class _Context:
 
     def __init__(self) -> None:
         self._last = ""  # word, in lower case
-        self._brackets: list[
-            tuple[str, bool]
-        ] = []  # what each bracket follows, and whether positions are listed before it
+        # What each bracket follows, and whether positions are listed before it.
+        self._brackets: list[tuple[str, bool]] = []
         self._is_listing = False  # positions of ORDER BY or GROUP BY
         self._is_item = False  # at the beginning of one
 

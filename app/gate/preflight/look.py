@@ -15,7 +15,7 @@ from app.gate.postgres import sqlstates
 from app.gate.postgres.locks import CONFLICTS
 from app.gate.recording.model import Key, Snapshot
 from app.gate.server.database import reason_of
-from app.gate.server.live import Live
+from app.gate.server.live import Live, read_in_one_snapshot
 from app.gate.snapshot.read import read, without
 from app.gate.snapshot.sizes import Size, read_sizes
 from app.gate.snapshot.versions import list_version_tables, read_revisions
@@ -118,25 +118,21 @@ def if_permitted(look: Callable[[], T]) -> T | None:
         return None
 
 
-_ATTEMPTS = 3
-
-
 def read_schema(live: Live) -> tuple[Snapshot | None, str | None]:
     """The schema without Alembic's tables, or why it could not be read."""
-    attempts = 0
-    while True:
-        try:
-            with live.transaction("REPEATABLE READ"):
-                schema = read(live.connection)
-                for key in list_version_tables(live.connection):
-                    schema = without(schema, key.schema, key.name)
-                return schema, None
-        except psycopg2.Error as error:
-            attempts += 1
-            if error.pgcode == sqlstates.LOCK_NOT_AVAILABLE:
-                return None, f"another session has held a lock on it for longer than {live.lock_timeout_s:g} s"
-            if error.pgcode not in sqlstates.GONE_MEANWHILE or attempts == _ATTEMPTS:
-                return None, reason_of(error)
+
+    def read_it(_: object) -> Snapshot:
+        schema = read(live.connection)
+        for key in list_version_tables(live.connection):
+            schema = without(schema, key.schema, key.name)
+        return schema
+
+    try:
+        return read_in_one_snapshot(live, read_it), None
+    except psycopg2.Error as error:
+        if error.pgcode == sqlstates.LOCK_NOT_AVAILABLE:
+            return None, f"another session has held a lock on it for longer than {live.lock_timeout_s:g} s"
+        return None, reason_of(error)
 
 
 # Locks.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from app.gate.postgres.quoting import IDENTIFIER, name_of
 from app.gate.recording.model import Change, Definition, Key, RoundTrip, Snapshot, Step
 from app.gate.rows.later_writes import RUN_BY_WRITES
-from app.gate.rows.touched import MOVES_SEQUENCE, source_of_values
+from app.gate.rows.touched import MOVES_SEQUENCE, sequence_words, source_of_values
 
 _INSERT = re.compile(
     rf"\s*INSERT\s+INTO\s+(?:{IDENTIFIER}\.)?(?P<table>{IDENTIFIER})\s*(?:AS\s+{IDENTIFIER}\s*)?"
@@ -51,7 +51,7 @@ class _Seen:
     runs_code: bool = False  # triggers and functions may write what no statement says
     tables: set[str] = field(default_factory=set)
     numbered: dict[str, set[str]] = field(default_factory=dict)  # table -> columns with values from a sequence
-    sequences: dict[str, set[str]] = field(default_factory=dict)  # table -> words of those defaults
+    sequences: dict[str, set[str]] = field(default_factory=dict)  # table -> words that name them
     suspects: set[str] = field(default_factory=set)  # tables with ids that may not be from their sequences
 
     def add(self, objects: Mapping[Key, Definition]) -> None:
@@ -61,8 +61,7 @@ class _Seen:
                 self.tables.add(key.name)
             elif key.kind == "column" and source_of_values(definition) is not None:
                 self.numbered.setdefault(key.table, set()).add(key.name)
-                named = set(re.findall(r"\w+", str(source_of_values(definition)))) - {"nextval", "regclass", key.schema}
-                self.sequences.setdefault(key.table, {f"{key.table}_{key.name}_seq"}).update(named)
+                self.sequences.setdefault(key.table, set()).update(sequence_words(key, definition))
             elif key.kind == "constraint":
                 text = str(definition.get("definition", "")).replace("NOT DEFERRABLE", "")
                 self.has_deferrable |= " DEFERRABLE" in text

@@ -20,12 +20,10 @@ _TYPE = r"(?P<type>double\s+precision|timestamp\s+with\s+time\s+zone|[A-Za-z_]\w
 _OF_TEXT = re.compile(
     rf"(?:{NAME}\s*\.\s*)?(?P<column>{NAME})\s*(?:\)\s*|,\s*'[^']*'\s*\)\s*)*(?:::\s*|\bAS\s+){_TYPE}", re.IGNORECASE
 )
-_OF_JSON = re.compile(
-    rf"(?:{NAME}\s*\.\s*)?(?P<column>{NAME})\s*(?P<path>(?:->>?\s*'[^']+'\s*)+)\)*\s*(?:::\s*|\bAS\s+){_TYPE}",
-    re.IGNORECASE,
-)
+_PLACE_IN_JSON = rf"(?P<column>{NAME})\s*(?P<path>(?:->>?\s*'[^']+'\s*)+)"
+_IN_JSON = re.compile(_PLACE_IN_JSON)
+_OF_JSON = re.compile(rf"(?:{NAME}\s*\.\s*)?{_PLACE_IN_JSON}\)*\s*(?:::\s*|\bAS\s+){_TYPE}", re.IGNORECASE)
 _UNIQUE_INDEX = re.compile(r"\s*CREATE\s+UNIQUE\s+INDEX\b", re.IGNORECASE)
-_IN_JSON = re.compile(rf"(?P<column>{NAME})\s*(?P<path>(?:->>?\s*'[^']+'\s*)+)")
 
 
 _EXAMPLES: dict[str, object] = {
@@ -88,8 +86,8 @@ def casts_of(table: CatalogTable, statements: Iterable[str]) -> Casts:
                 texts.setdefault(column.name, type_)
         for column, _, example, found in _converted(_OF_JSON, text, free):
             if column.type.base.name in ("json", "jsonb"):
-                path = re.findall(r"'([^']+)'", found["path"])
-                both = _document(column, path, example), _document(column, path, "text-1")
+                paths = (_path_in(found),)
+                both = document_with(column, paths, example), document_with(column, paths, "text-1")
                 documents.setdefault(column.name, both)
     return Casts(texts, documents)
 
@@ -103,20 +101,23 @@ def unique_in_json(table: CatalogTable, statements: Iterable[str]) -> dict[str, 
             for place in _IN_JSON.finditer(sql):
                 column = free.get(name_of(place["column"]))
                 if column is not None and column.type.base.name in ("json", "jsonb"):
-                    path = tuple(re.findall(r"'([^']+)'", place["path"]))
-                    found[column.name] = (*found.get(column.name, ()), path)
+                    found[column.name] = (*found.get(column.name, ()), _path_in(place))
     return found
 
 
-def document_with(column: Column, paths: Paths, text: str) -> str:
-    """JSON that has the text at each of those places, as SQL."""
+def _path_in(place: re.Match[str]) -> tuple[str, ...]:
+    return tuple(re.findall(r"'([^']+)'", place["path"]))
+
+
+def document_with(column: Column, paths: Paths, value: object) -> str:
+    """JSON that has the value at each of those places, as SQL."""
     document: dict[str, object] = {}
     for path in paths:
         place = document
         for name in path[:-1]:
             inner = place.setdefault(name, {})
             place = inner if isinstance(inner, dict) else {}
-        place[path[-1]] = text
+        place[path[-1]] = value
     return f"{literal(json.dumps(document))}::{column.sql}"
 
 
@@ -128,9 +129,3 @@ def _converted(
         column, known = columns.get(name_of(found["column"])), _TYPES.get(" ".join(found["type"].lower().split()))
         if column is not None and known is not None:
             yield column, *known, found
-
-
-def _document(column: Column, path: Iterable[str], value: object) -> str:
-    for name in reversed(list(path)):
-        value = {name: value}
-    return f"{literal(json.dumps(value))}::{column.sql}"

@@ -76,11 +76,8 @@ def _with_another_insert(up: Step, before: Snapshot) -> Iterator[str]:
     moving = [each.sql for each in up.statements if MOVES_SEQUENCE.search(each.sql)]
     for key, definition in before.objects.items() if moving else ():
         if key.kind == "column" and source_of_values(definition) is not None:
-            # An identity's sequence is not in the definition; by default it is called as that of a serial column.
-            words = {key.table, f"{key.table}_{key.name}_seq"}
-            words.update(re.findall(r"\w+", str(definition.get("default") or "")))
-            words -= {"nextval", "regclass", key.schema}
-            if any(words & set(re.findall(r"\w+", sql)) for sql in moving):
+            words = sequence_words(key, definition)
+            if any(words & set(_WORDS.findall(sql)) for sql in moving):
                 yield _table_of(key)
 
 
@@ -130,6 +127,13 @@ def source_of_values(definition: Definition) -> str | None:
     if definition.get("identity"):
         return f"identity {definition.get('sequence')}"
     return default if "nextval(" in default else None
+
+
+def sequence_words(key: Key, definition: Definition) -> set[str]:
+    """By which a statement names a column's sequence, or its table. That of an identity is not in the definition; by
+    default it is called as that of a serial column."""
+    words = {key.table, f"{key.table}_{key.name}_seq", *_WORDS.findall(str(definition.get("default") or ""))}
+    return words - {"nextval", "regclass", key.schema}
 
 
 def _named_in(sql: str, tables: Iterable[str]) -> set[str]:

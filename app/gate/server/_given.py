@@ -18,12 +18,12 @@ def find_maintenance(url: str) -> Database:
     named = read_url(url)
     # Providers of single databases allow no connection to the first two. The named one is the last resort.
     own = str(named.get("dbname") or named.get("user") or "postgres")
-    *others, last = dict.fromkeys(["postgres", "template1", own])
-    for name in [*others, last]:
+    candidates = list(dict.fromkeys(["postgres", "template1", own]))
+    for name in candidates:
         try:
             connection = connect_to({"connect_timeout": CONNECT_PATIENCE_S, **named, "dbname": name})
         except ConnectionRefused as refusal:
-            if name != last:
+            if name != candidates[-1]:
                 continue
             raise ServerUnavailable(
                 f"{refusal}: check the user, the password and the name in the database URL"

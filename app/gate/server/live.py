@@ -6,20 +6,24 @@ settings of the transaction and not of the session, because behind a pooler othe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 spells its classes so
 
 from app.gate.errors import ServerUnavailable
+from app.gate.postgres import sqlstates
 from app.gate.server.binaries import OLDEST_MAJOR
 from app.gate.server.database import CONNECT_PATIENCE_S, connect_to
 
 # So that reading a busy production database neither waits for a migration nor blocks other sessions.
 LOCK_TIMEOUT_S = 5.0
+_ATTEMPTS = 3
 
+T = TypeVar("T")
 Isolation = Literal["READ COMMITTED", "REPEATABLE READ"]
 
 
@@ -46,6 +50,23 @@ class Live:
     @property
     def major(self) -> int:
         return self.connection.info.server_version // 10000
+
+
+def read_in_one_snapshot(live: Live, read: Callable[[Any], T]) -> T:
+    """What `read` makes of a cursor. Raises psycopg2.Error.
+
+    It is called again where something has gone meanwhile: the catalogs are read in one snapshot, but functions that
+    print definitions see the present state.
+    """
+    attempts = 0
+    while True:
+        try:
+            with live.transaction("REPEATABLE READ") as cursor:
+                return read(cursor)
+        except psycopg2.Error as error:
+            attempts += 1
+            if error.pgcode not in sqlstates.GONE_MEANWHILE or attempts == _ATTEMPTS:
+                raise
 
 
 @contextmanager

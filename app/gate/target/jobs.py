@@ -15,14 +15,14 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def jobs_on(processors: int) -> int:
+def jobs_on(count: int) -> int:
     """A command that imports its whole application takes a processor for seconds, and some hundred megabytes."""
-    return min(4, processors)
+    return min(4, count)
 
 
-def at_once_on(processors: int) -> int:
+def at_once_on(count: int) -> int:
     """With one processor, two too, since a command also waits for PostgreSQL."""
-    return max(2, jobs_on(processors))
+    return max(2, jobs_on(count))
 
 
 JOBS = jobs_on(processors())

@@ -7,13 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from app.gate.server.throwaway import Server
-from tests.gate.lines import Bench, line_over
+from tests.gate.lines import Bench, bench_on
 
 
 @pytest.fixture
 def bench(server: Server) -> Iterator[Bench]:
-    database = server.create_database()
-    with database.connect(autocommit=False) as connection:
-        yield Bench(connection, line_over(connection))
-        connection.rollback()
-    server.drop_database(database)
+    with bench_on(server) as bench:
+        yield bench

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,8 +13,7 @@ from app.gate.rows._fill import fill
 from app.gate.rows._next_insert import find_refused_inserts, try_next_inserts
 from app.gate.rows._plan import make_plan
 from app.gate.rows.later_writes import may_refuse_writes
-from app.gate.server.throwaway import Server
-from tests.gate.lines import Bench, line_over
+from tests.gate.lines import Bench, bench_on
 from tests.gate.rows.steps import schema_of, step
 
 
@@ -317,21 +315,12 @@ def test_writes_are_tried_where_the_downgrade_inserts(bench):
     assert may_refuse_writes(up, before, step(["INSERT INTO t (note) VALUES ('back')"], before, before))
 
 
-@contextmanager
-def a_database(server: Server) -> Iterator[Bench]:
-    database = server.create_database()
-    with database.connect(autocommit=False) as connection:
-        yield Bench(connection, line_over(connection))
-        connection.rollback()
-    server.drop_database(database)
-
-
 @given(st.data())
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_not_tried_refuses_nothing(server, data):
     statements = data.draw(st.lists(st.sampled_from(PLAIN), min_size=2, max_size=6, unique=True))
     gone = [of for one, of in NOT_TOGETHER.items() if any(one in each for each in statements)]
-    with a_database(server) as bench:
+    with bench_on(server) as bench:
         bench.run(BEFORE)
         refused, is_tried = refused_by(bench, [each for each in statements if not any(of in each for of in gone)])
 

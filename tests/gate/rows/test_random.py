@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.gate.rows._contents import read_contents
 from app.gate.rows._losses import losses
 from app.gate.server.throwaway import Server
-from tests.gate.lines import Bench, line_over
+from tests.gate.lines import Bench, bench_on
 
 TYPES = [
     "boolean", "smallint", "integer", "bigint", "numeric(6,2)", "numeric", "real", "text", "varchar(1)", "varchar(12)", "char(4)",
@@ -89,13 +89,9 @@ def schemas(draw: st.DrawFn) -> list[str]:
 
 @pytest.fixture(scope="module")
 def bench(server: Server) -> Iterator[Bench]:
-    database = server.create_database()
-    with database.connect(autocommit=False) as connection:
-        bench = Bench(connection, line_over(connection))
+    with bench_on(server) as bench:
         bench.run(KINDS)
         yield bench
-        connection.rollback()
-    server.drop_database(database)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

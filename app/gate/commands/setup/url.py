@@ -65,11 +65,12 @@ def find_url_of_flask(target: Target) -> UrlSource:
 def _first_of(databases: Sequence[str], place: str, target: Target) -> UrlSource:
     first, *others = databases
     url = placeholder(_driver_for(target, is_async=False))
-    notes = [
-        f"{place} has several databases ({listed(databases)}), of which one at a time is verified: the settings are for"
-        f" {first}; for {listed(others)} add --set databases={each} --set {each}:sqlalchemy.url={url}"
-        for each in others[:1]
-    ]
+    notes = []
+    if others:
+        notes.append(
+            f"{place} has several databases ({listed(databases)}), of which one at a time is verified: the settings are"
+            f" for {first}; for {listed(others)} add --set databases={others[0]} --set {others[0]}:sqlalchemy.url={url}"
+        )
     options = {"databases": first, f"{first}:sqlalchemy.url": url}
     return UrlSource(f"[{first}] in {place}", options=options, notes=notes)
 
