@@ -66,7 +66,7 @@ _CODE_LINES = 12
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
-    schemas = SchemaHistory(recording)
+    schemas = SchemaHistory.of(recording)
     for revision, step, new_in_branch in upgrades(recording):
         by_turn: dict[Turn, list[AccessChange]] = {}
         for found in access_changes(Schemas(step, recording.head, new_in_branch)):

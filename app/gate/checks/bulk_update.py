@@ -107,7 +107,7 @@ def _finding(revision: str, up: Step, table: str, statement: Statement, recordin
         revision=revision,
         object=table,
         detail=sql_of(statement),
-        help=_advice(table, statement.sql, SchemaHistory(recording).at_head()),
+        help=_advice(table, statement.sql, SchemaHistory.of(recording).at_head()),
         line=line,
     )
 

@@ -60,7 +60,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if "populated" in recording.not_observed:
         raise CheckSkipped(f"no upgrade was tried over rows: {recording.not_observed['populated']}")
     revisions = {each.revision: each for each in recording.graph.revisions}
-    schemas = SchemaHistory(recording)
+    schemas = SchemaHistory.of(recording)
     for trip in recording.trips:
         revision = revisions[trip.revision]
         if trip.populated is None or not revision.is_new:

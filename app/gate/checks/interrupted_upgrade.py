@@ -46,7 +46,7 @@ from app.gate.wording import indented, listed
 
 
 def examine(recording: Recording) -> Iterator[Finding]:
-    history = SchemaHistory(recording)
+    history = SchemaHistory.of(recording)
     for trip in recording.trips:
         for interruption in trip.interruptions:
             if not interruption.is_inside and interruption.failure is not None:

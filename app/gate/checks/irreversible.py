@@ -65,7 +65,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
             severity=Severity.NOTICE if all(_is_explained(trip, omission) for _, trip, omission in omissions) else None,
         )
         return
-    history = SchemaHistory(recording)
+    history = SchemaHistory.of(recording)
     for revision, trip, omission in omissions:
         yield _finding(revision, trip, omission, history)
 

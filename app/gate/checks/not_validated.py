@@ -52,7 +52,7 @@ from app.gate.wording import indented
 def examine(recording: Recording) -> Iterator[Finding]:
     if recording.head is None:
         raise CheckSkipped(recording.not_observed.get("head", "the history was not walked to its head"))
-    schema = SchemaHistory(recording).at_head()
+    schema = SchemaHistory.of(recording).at_head()
     for key, definition in sorted(recording.head.objects.items()):
         if (found := _finding(recording, schema, key, definition) or _switched_off(schema, key, definition)) is None:
             continue

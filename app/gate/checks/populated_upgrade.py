@@ -109,7 +109,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     if "populated" in recording.not_observed:
         raise CheckSkipped(f"no upgrade was tried over rows: {recording.not_observed['populated']}")
     revisions = {each.revision: each for each in recording.graph.revisions}
-    history = SchemaHistory(recording)
+    history = SchemaHistory.of(recording)
     uncovered: dict[str, dict[str, list[str]]] = {}  # reason -> revision -> tables
     for trip in recording.trips:
         revision = revisions[trip.revision]

@@ -58,7 +58,7 @@ from app.gate.wording import bulleted, first_line, indented, listed
 
 def examine(recording: Recording) -> Iterator[Finding]:
     revisions = {each.revision: each for each in recording.graph.revisions}
-    history = SchemaHistory(recording)
+    history = SchemaHistory.of(recording)
     for trip in recording.trips:
         revision = revisions[trip.revision]
         if _is_meant_to_work(revision, trip):

@@ -85,7 +85,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
     for found in _differences(head, models, recording):
         by_heading.setdefault((found.heading, found.severity), []).append(found)
     for (_, severity), differences in sorted(by_heading.items(), key=lambda item: (item[1][0].object, item[0])):
-        yield _finding(severity, differences, SchemaHistory(recording).at_head())
+        yield _finding(severity, differences, SchemaHistory.of(recording).at_head())
 
 
 def _snapshots(recording: Recording) -> tuple[Snapshot, Snapshot]:

@@ -53,7 +53,7 @@ _SHOWN = 6  # indexes whose code is shown
 def examine(recording: Recording) -> Iterator[Finding]:
     if recording.head is None:
         raise CheckSkipped(recording.not_observed.get("head", "the history was not walked to its head"))
-    head, schema = recording.head.objects, SchemaHistory(recording).at_head()
+    head, schema = recording.head.objects, SchemaHistory.of(recording).at_head()
     covered = Indexes(head)
     seen: set[Key] = set()
     for revision, step, _ in reversed(list(upgrades(recording))):  # the last one that made the key

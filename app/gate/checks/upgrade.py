@@ -96,7 +96,7 @@ def examine(recording: Recording) -> Iterator[Finding]:
         raise CheckSkipped(recording.not_observed.get("trips") or graph.refusal or "no revision was run")
     for trip in recording.trips:
         if trip.up is not None and trip.up.failure is not None:
-            schema = SchemaHistory(recording).before(trip.revision)
+            schema = SchemaHistory.of(recording).before(trip.revision)
             yield _finding(trip.up, trip.up.failure, _not_tried_after(recording, trip.revision), schema)
         elif trip.fails_alone is not None:
             yield _fails_alone(recording.get_revision(trip.revision), trip.fails_alone)

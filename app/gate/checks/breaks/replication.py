@@ -40,7 +40,7 @@ def tables_without_identity(upgrade: Upgrade) -> Iterator[Break]:
     for name, writes in known.items():
         change = _culprit(upgrade, name)
         if change is not None:
-            yield _break(change, name, writes, SchemaHistory(upgrade.recording).after(upgrade.step.revision))
+            yield _break(change, name, writes, SchemaHistory.of(upgrade.recording).after(upgrade.step.revision))
 
 
 def _break(change: Change, name: str, writes: list[str], schema: Schema) -> Break:

@@ -22,7 +22,7 @@ def find_values(recording: Recording, trip: RoundTrip, failure: Failure) -> str 
     """The values that a rule refuses which an ALTER DOMAIN adds. None if that is not what failed."""
     if not _ALTER_DOMAIN.match(failure.sql or ""):
         return None
-    objects = SchemaHistory(recording).after(trip.revision).objects
+    objects = SchemaHistory.of(recording).after(trip.revision).objects
     rules = list(_new_rules(trip, failure))
     if not rules:
         return None

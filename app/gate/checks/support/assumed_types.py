@@ -81,7 +81,7 @@ class _Types:
     """The types after a revision."""
 
     def __init__(self, recording: Recording, trip: RoundTrip, major: int) -> None:
-        self._history = SchemaHistory(recording)
+        self._history = SchemaHistory.of(recording)
         self._objects = self._history.after(trip.revision).objects
         self._made = {each.key for each in (trip.up.changes if trip.up is not None else ()) if each.before is None}
         self._major = major

@@ -49,7 +49,7 @@ def _counter(recording: Recording, trip: RoundTrip) -> Callable[[str], int | Non
     """How many columns a table had before the revision."""
 
     def count(table: str) -> int | None:
-        schema = SchemaHistory(recording).before(trip.revision)
+        schema = SchemaHistory.of(recording).before(trip.revision)
         return sum(key.kind == "column" and table_of(key) == table for key in schema.objects) or None
 
     return count
@@ -57,7 +57,7 @@ def _counter(recording: Recording, trip: RoundTrip) -> Callable[[str], int | Non
 
 def _where_it_was_asked(recording: Recording, trip: RoundTrip, failure: Failure, place: Place) -> tuple[Place, Failure]:
     """The table that the statement changes, where PostgreSQL names one of its partitions or children."""
-    objects = SchemaHistory(recording).after(trip.revision).objects
+    objects = SchemaHistory.of(recording).after(trip.revision).objects
     changes = trip.up.changes if trip.up is not None else ()
     for parent in _ancestors(objects, place.table or ""):
         rules = [each for each in changes if table_of(each.key) == parent and each.after is not None]
@@ -90,7 +90,7 @@ def _find_rows(recording: Recording, trip: RoundTrip, failure: Failure, place: P
             return _duplicates(older, key, str(key.get("definition", "")))
         return assumed_types.find_refused(recording, trip, failure, place, older) or _nulls(older, place)
     if state == sqlstates.CHECK_VIOLATION and failure.constraint is None:
-        return assumed_bounds.find_rows(SchemaHistory(recording).after(trip.revision), trip, failure, older)
+        return assumed_bounds.find_rows(SchemaHistory.of(recording).after(trip.revision), trip, failure, older)
     if state in _OF_CONSTRAINTS:
         refused = assumed_types.find_refused(recording, trip, failure, place, older)
         return refused or _of_constraint(recording, trip, failure, older)

@@ -65,7 +65,7 @@ def upgrades(recording: Recording) -> Iterator[tuple[Revision, Step, set[str]]]:
 
 def transactions(recording: Recording) -> Iterator[Transaction]:
     """The transactions of those upgrades."""
-    history = SchemaHistory(recording)
+    history = SchemaHistory.of(recording)
     for revision, step, new_in_branch in upgrades(recording):
         for together in _split(_without_tables(statement, new_in_branch) for statement in step.statements):
             yield Transaction(revision, step, tuple(_held_locks(_without_emptied(together))), history)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 from app.gate.postgres.quoting import quote, unquoted
 from app.gate.recording.model import TABLE_KINDS, Change, Definition, Key, Recording
@@ -113,9 +114,16 @@ class Schema:
     def parts_of(self, kind: str, table: str) -> Iterator[tuple[Key, Definition]]:
         """The table's constraints, indexes, triggers …, by name."""
         schema, _, name = table.partition(".")
+        yield from self._parts.get((kind, schema, name), ())
+
+    @cached_property
+    def _parts(self) -> dict[tuple[str, str, str], list[tuple[Key, Definition]]]:
+        """Those of all tables, by their kind, schema and table."""
+        parts: dict[tuple[str, str, str], list[tuple[Key, Definition]]] = {}
         for key, definition in sorted(self.objects.items()):
-            if key.kind == kind and key.schema == schema and key.table == name:
-                yield key, definition
+            if key.table:
+                parts.setdefault((key.kind, key.schema, key.table), []).append((key, definition))
+        return parts
 
     def names_on(self, table: str) -> set[str]:
         """The names that are taken in the table: of its columns and constraints."""
@@ -186,11 +194,19 @@ _PIECES = re.compile(r"""'(?:[^']|'')*'(?:::regclass)?|(?<![\w."])(?:"(?:[^"]|""
 class SchemaHistory:
     """The schema before and after each revision of a recording."""
 
+    _latest: ClassVar[SchemaHistory | None] = None
+
+    @classmethod
+    def of(cls, recording: Recording) -> SchemaHistory:
+        """That of the recording. The latest is kept, since one check after the other asks for the same."""
+        if cls._latest is None or cls._latest._recording is not recording:
+            cls._latest = cls(recording)
+        return cls._latest
+
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._index = 0
-        self._objects: dict[Key, Definition] = {}
-        self._rewind()
+        self._objects: dict[Key, Definition] = dict(self._start)  # before the revision of that index
 
     def before(self, revision: str) -> Schema:
         """As the upgrade of that revision finds it."""
@@ -201,15 +217,16 @@ class SchemaHistory:
         return self._at(self._index_of(revision) + 1)
 
     def at_head(self) -> Schema:
+        return self._head
+
+    @cached_property
+    def _head(self) -> Schema:
         if self._recording.head is not None:
             return self._schema(self._recording.head.objects)
         return self._at(len(self._recording.trips))
 
     def _index_of(self, revision: str) -> int:
         return [trip.revision for trip in self._recording.trips].index(revision)
-
-    def _rewind(self) -> None:
-        self._index, self._objects = 0, dict(self._start)
 
     @cached_property
     def _start(self) -> Mapping[Key, Definition]:
@@ -218,27 +235,25 @@ class SchemaHistory:
         if recording.start is not None or recording.head is None:
             return recording.start.objects if recording.start is not None else {}
         objects = dict(recording.head.objects)
-        for trip in reversed(recording.trips):
-            for change in trip.up.changes if trip.up is not None and trip.up.failure is None else ():
-                if change.before is None:
-                    objects.pop(change.key, None)
-                else:
-                    objects[change.key] = change.before
+        for change in (change for changes in reversed(self._changes) for change in reversed(changes)):
+            _put(objects, change.key, change.before)
         return objects
 
     def _at(self, index: int) -> Schema:
-        if index < self._index:
-            self._rewind()
-        for trip in self._recording.trips[self._index : index]:
-            if trip.up is None or trip.up.failure is not None:
-                continue
-            for change in trip.up.changes:
-                if change.after is None:
-                    self._objects.pop(change.key, None)
-                else:
-                    self._objects[change.key] = change.after
+        for changes in self._changes[self._index : index]:
+            for change in changes:
+                _put(self._objects, change.key, change.after)
+        for changes in reversed(self._changes[index : self._index]):
+            for change in reversed(changes):
+                _put(self._objects, change.key, change.before)
         self._index = index
         return self._schema(dict(self._objects))
+
+    @cached_property
+    def _changes(self) -> list[tuple[Change, ...]]:
+        """What the upgrade of each revision changed."""
+        ups = [trip.up for trip in self._recording.trips]
+        return [up.changes if up is not None and up.failure is None else () for up in ups]
 
     def _schema(self, objects: Mapping[Key, Definition]) -> Schema:
         return Schema(objects, self._implied, self._major)
@@ -261,6 +276,13 @@ class SchemaHistory:
         named = {schema for schema, table in tables if words.issuperset(re.findall(r"\w+", table))} - PUBLIC
         implied = {schema for schema in named if not _qualifies(text, schema)}
         return frozenset(implied if implied and _qualifies(text, "public") else implied | PUBLIC)
+
+
+def _put(objects: dict[Key, Definition], key: Key, definition: Definition | None) -> None:
+    if definition is None:
+        objects.pop(key, None)
+    else:
+        objects[key] = definition
 
 
 def _split(table: str) -> tuple[str, str]:

@@ -24,7 +24,7 @@ _RELATIONS = ("index", "table", "view", "materialized view", "sequence", "foreig
 
 def skipped_indexes(recording: Recording) -> Iterator[Finding]:
     """The indexes that are not made on one table, because that of another one, or another relation, has the name."""
-    history = SchemaHistory(recording)
+    history = SchemaHistory.of(recording)
     for revision, step, _ in upgrades(recording):
         for statement in step.statements:
             found = _CREATE_INDEX.match(statement.sql)
