@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -111,12 +112,12 @@ class _Store:
         return self._file(key, "tar")
 
     def read(self, key: str) -> Manifest | None:
-        """The manifest of a backup that is there and undamaged. What is damaged is removed."""
+        """The manifest of a backup that is there, damaged or not. Without both, what is left is removed."""
         try:
             manifest = Manifest.from_text(self._file(key, "manifest").read_text("utf-8"))
         except (OSError, ValueError):
             manifest = None
-        if manifest is None or manifest.key != key or _sha256_of(self.backup(key)) != manifest.backup_sha256:
+        if manifest is None or manifest.key != key or not self.backup(key).is_file():
             self.remove(key)
             return None
         with contextlib.suppress(OSError):
@@ -156,6 +157,16 @@ class _Store:
 
 
 @dataclass(frozen=True)
+class _ScriptHere:
+    """A file of the history, as it is here."""
+
+    revision: str | None  # None: it declares none
+    text: str
+    is_of_base: bool  # a revision that is there too, or what is outside of the repository, as a package's history is
+    is_new: bool  # a revision that is not there
+
+
+@dataclass(frozen=True)
 class _PendingBackup:
     """A backup of the base that is made and not stored: nothing is known of its schema before the walk begins."""
 
@@ -172,6 +183,7 @@ class BaseCache:
     ref: str
     directory: Path = field(default_factory=cache_directory)
     found: Manifest | None = None  # of the backup from which the run starts
+    _sha256: Future[str | None] | None = None  # of that backup, which takes a while: it is unpacked in the meantime
     _made: Manifest | None = None  # of the one that the run has stored
     _pending: _PendingBackup | None = None
 
@@ -194,8 +206,15 @@ class BaseCache:
     def find(self) -> None:
         """Look for a backup that fits."""
         sources = self._store.read_sources(self._target_id())
-        is_of_use = sources is not None and self._adds_something(sources)
-        self.found = self._store.read(self._key(sources)) if sources is not None and is_of_use else None
+        scripts = self._read_scripts(sources) if sources is not None else []
+        self.found = None
+        if sources is None or not any(each.is_new for each in scripts):
+            return  # where nothing is new, the whole history is walked, from its beginning
+        self.found = self._store.read(self._key(sources, scripts))
+        if self.base_backup is not None:
+            pool = ThreadPoolExecutor(1)
+            self._sha256 = pool.submit(_sha256_of, self.base_backup)
+            pool.shutdown(wait=False)
 
     def discard(self) -> None:
         """Remove the backup that was found."""
@@ -225,8 +244,15 @@ class BaseCache:
         StaleBaseCache."""
         unchanged = self.found.unchanged if self.found is not None else None
         walk.unchanged.known = (unchanged or {}).get(walk.index, {})
-        if self.found is not None and _start_of(walk) not in self.found.walks:
+        if self.found is not None and (self._is_damaged or _start_of(walk) not in self.found.walks):
             raise StaleBaseCache
+
+    @property
+    def _is_damaged(self) -> bool:
+        """Whether the file of the backup that was found is another one than was stored."""
+        if self.found is None or self._sha256 is None:
+            return False
+        return self._sha256.result() != self.found.backup_sha256
 
     def commit(self, walks: Sequence[Walk]) -> None:
         """Store the pending backup, or compare the one that was found with the schema at the start. Raises
@@ -248,7 +274,7 @@ class BaseCache:
         env = Path(self.target.directory, walks[0].arrival.handshake["script_location"] or "", "env.py").resolve()
         sources = _Sources(tuple(sorted({str((root / each.path).parent) for each in revisions})), str(env))
         manifest = Manifest(
-            key=self._key(sources),
+            key=self._key(sources, self._read_scripts(sources)),
             database=pending.database,
             backup_sha256=pending.sha256,
             schema_digest=schema_digest,
@@ -282,16 +308,8 @@ class BaseCache:
     def _target_id(self) -> str:
         return _sha256([str(self.target.directory.resolve()), *_settings(self.target)])
 
-    def _adds_something(self, sources: _Sources) -> bool:
-        """Whether there is a revision that is not on the base: else the whole history is walked, from its beginning."""
-        folders = [Path(folder) for folder in sources.folders]
-        base = read_base(self.ref, repository_root(self.target.directory), folders)
-        inside = [folder for folder in folders if folder.is_relative_to(repository_root(self.target.directory))]
-        texts = (path.read_text("utf-8", "replace") for folder in inside for path in folder.glob("*.py"))
-        return any(revision is not None and revision not in base.scripts for revision in map(revision_of, texts))
-
-    def _key(self, sources: _Sources) -> str:
-        """Of everything that the schema at the base follows from."""
+    def _read_scripts(self, sources: _Sources) -> list[_ScriptHere]:
+        """The files with Python in the folders of the history, as they are here."""
         root = repository_root(self.target.directory)
         folders = [Path(folder) for folder in sources.folders]
         base = read_base(self.ref, root, folders)
@@ -301,11 +319,18 @@ class BaseCache:
             for path in sorted(folder.glob("*.py")):
                 text = path.read_text("utf-8", "replace")
                 revision = revision_of(text)
-                if is_outside or revision in base.scripts:
-                    scripts.append([revision, hashlib.sha256(text.encode()).hexdigest()])
+                is_of_base = is_outside or revision in base.scripts
+                scripts.append(_ScriptHere(revision, text, is_of_base, revision is not None and not is_of_base))
+        return scripts
+
+    def _key(self, sources: _Sources, scripts: Sequence[_ScriptHere]) -> str:
+        """Of everything that the schema at the base follows from."""
+        digests = [
+            [each.revision, hashlib.sha256(each.text.encode()).hexdigest()] for each in scripts if each.is_of_base
+        ]
         env = Path(sources.env)
         text = env.read_text("utf-8", "replace") if env.is_file() else ""
-        return _sha256([*_settings(self.target), find_binaries().major, sorted(scripts, key=str), text])
+        return _sha256([*_settings(self.target), find_binaries().major, sorted(digests, key=str), text])
 
 
 def with_base_cache(base_cache: BaseCache, run: Callable[[Path | None], Result]) -> Result:

@@ -283,6 +283,17 @@ def test_what_one_run_stores_is_what_the_next_one_finds(project: Path) -> None:
     assert {each.suffix for each in backup.parent.iterdir()} == {".tar", ".manifest", ".json"}
 
 
+@pytest.mark.parametrize("damaged", [b"the bas3", b""])
+def test_a_backup_whose_file_has_changed_is_stale_before_the_first_step(project: Path, damaged: bytes) -> None:
+    store(project)
+    (backup,) = (project / "cache" / "overproof").glob("*.tar")
+    found_for(project).check(walk())
+    backup.write_bytes(damaged)
+
+    with pytest.raises(StaleBaseCache):
+        found_for(project).check(walk())
+
+
 def test_a_branch_that_adds_nothing_is_walked_from_the_beginning(project: Path) -> None:
     store(project)
     (versions(project) / "c3.py").write_text("# no revision\n")

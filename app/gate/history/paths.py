@@ -11,9 +11,15 @@ from app.gate.history.repository import GitFailed, Repository
 def repository_root(directory: Path) -> Path:
     """The top of the Git checkout around that directory; the directory itself if there is none."""
     try:
-        return Repository(directory).find_root()
+        return _root_around(directory)
     except GitFailed:
         return directory.resolve()
+
+
+@lru_cache(maxsize=64)
+def _root_around(directory: Path) -> Path:
+    """Cached, since it is asked for at each turn, and each time is a run of Git. Raises GitFailed."""
+    return Repository(directory).find_root()
 
 
 def find_commit(directory: Path) -> str | None:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from app.gate.errors import NAME_A_SERVER, ServerUnavailable
@@ -62,18 +63,24 @@ def _check_binaries(directory: Path, name: str) -> Binaries:
                 f"{name} has no program {program} that can be run:"
                 " name a directory that holds both postgres and initdb, such as /usr/lib/postgresql/18/bin"
             )
-    asked = [str(directory / "postgres"), "-V"]
+    major = _major_of(directory / "postgres", name)
+    if major < OLDEST_MAJOR:
+        raise ServerUnavailable(f"{name} has PostgreSQL {major}, and {OLDEST_MAJOR} or newer is needed")
+    return Binaries(directory.resolve(), major)
+
+
+@lru_cache(maxsize=8)
+def _major_of(program: Path, name: str) -> int:
+    """The major version of that program; `name` is how the user named its directory. Cached, since it takes 10 ms.
+    Raises ServerUnavailable."""
     try:
-        answer = subprocess.run(asked, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        answer = subprocess.run([program, "-V"], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     except OSError as error:  # built for another architecture, for example
         raise ServerUnavailable(f"{name} has no usable PostgreSQL: {error.strerror}") from error
     version = re.match(r"postgres \(PostgreSQL\) (\d+)", answer.stdout)
     if not version:
         raise ServerUnavailable(f"{name} has no usable PostgreSQL: {reason(answer.stderr or answer.stdout)}")
-    major = int(version[1])
-    if major < OLDEST_MAJOR:
-        raise ServerUnavailable(f"{name} has PostgreSQL {major}, and {OLDEST_MAJOR} or newer is needed")
-    return Binaries(directory.resolve(), major)
+    return int(version[1])
 
 
 def reason(output: str) -> str:
