@@ -136,7 +136,8 @@ def _walk_next_to(
     locked), end all runs, and take them once more, alone."""
     try:
         with runner.slots.taken(is_urgent=True):
-            return take_walks(JOBS, partial(_may_be_cut, runner, early)), early
+            on_head = early.begin_models if early is not None else lambda walk: None
+            return take_walks(JOBS, partial(_may_be_cut, runner, early), on_head), early
     except CommandNeverReachedAlembic as error:
         if early is None or error.refusal is not None:
             raise

@@ -39,7 +39,7 @@ PLAN = RecordingPlan("main")
 def sql(*, stays: bool = True, error: Exception | None = None) -> Any:
     """An early run, of which the offline SQL is known."""
     printed = SimpleNamespace(exception=lambda: error, result=lambda: SimpleNamespace(stays_in_database=stays))
-    return SimpleNamespace(offline_sql=printed)
+    return SimpleNamespace(offline_sql=printed, begin_models=lambda walk: None)
 
 
 # More rights.

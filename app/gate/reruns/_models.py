@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import psycopg2
@@ -23,14 +24,22 @@ def first_walk_through(history: tuple[Any, ...], walks: Sequence[Walk]) -> int:
     return min(walk.index for walk in walks if walk.arrival.has_metadata and walk.arrival.history == history)
 
 
-def create_models(jobs: JobPool, walk: Walk, first_walk: int, results: RerunResults, runner: TargetRunner) -> None:
-    """The schema that the models create: by their SQL, or by the command where SQL is not enough."""
-    results.models = _create_by_sql(walk, runner)
+def create_models(
+    jobs: JobPool,
+    walk: Walk,
+    first_walk: int,
+    results: RerunResults,
+    runner: TargetRunner,
+    by_sql: Future[Snapshot | None] | None,
+) -> None:
+    """The schema that the models create: by their SQL, which may have begun, or by the command where SQL is not
+    enough."""
+    results.models = by_sql.result() if by_sql is not None else create_by_sql(walk, runner)
     if results.models is None:
         _create_by_command(jobs, walk, first_walk, results, runner)
 
 
-def _create_by_sql(walk: Walk, runner: TargetRunner) -> Snapshot | None:
+def create_by_sql(walk: Walk, runner: TargetRunner) -> Snapshot | None:
     """None if SQL is not enough, or some of it fails: then the command's error is reported."""
     if walk.creation is None:
         return None

@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from app.gate.recording.model import Evidence, Failure, Snapshot
 from app.gate.reruns._concurrent import ConcurrentUpgrade, upgrade_concurrently
+from app.gate.reruns._models import create_by_sql
 from app.gate.reruns._offline import OfflineSql, print_offline_sql, run_offline_sql
 from app.gate.reruns._whole_command import make_schema
 from app.gate.target.runner import TargetRunner
 from app.gate.walk.plan import RecordingPlan
+from app.gate.walk.state import Walk
 
 T = TypeVar("T")
 
@@ -32,6 +34,8 @@ class EarlyRuns:
     offline_schema: Future[Snapshot | Failure | None]
     concurrent_upgrade: Future[ConcurrentUpgrade | None]
     whole_command: Future[Snapshot | Failure | None]
+    begin_models: Callable[[Walk], None] = lambda walk: None  # once that walk is at head
+    models: dict[int, Future[Snapshot | None]] = field(default_factory=dict)  # what they create, by the walk's index
 
     @property
     def are_done(self) -> bool:
@@ -46,7 +50,12 @@ def begin_early_runs(
     if start is None or Evidence.OFFLINE not in plan.evidence or runner.must_run_serially:
         yield None
         return
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    models: dict[int, Future[Snapshot | None]] = {}
+    with ThreadPoolExecutor(max_workers=1) as pool, ThreadPoolExecutor(max_workers=1) as pool_of_models:
+
+        def begin_models(walk: Walk) -> None:
+            if walk.creation is not None:
+                models[walk.index] = pool_of_models.submit(create_by_sql, walk, runner)
 
         def print_sql() -> OfflineSql:
             with runner.slots.taken():
@@ -72,6 +81,8 @@ def begin_early_runs(
             begin(lambda: run_offline_sql(offline_sql.result(), runner)),
             begin(lambda: upgrade_concurrently(runner), is_wanted=is_twice),
             begin(lambda: make_schema(runner), is_wanted=is_once and not is_twice),
+            begin_models,
+            models,
         )
         try:
             yield early

@@ -46,7 +46,7 @@ def run_all(
         if Evidence.RUNNING in walk.evidence:
             pool.add(*_running_jobs(walk, pool, runner, results[walk.index], plan))
         if walk.head is not None:
-            pool.add(*_model_jobs(walk, walks, pool, results[walk.index], runner))
+            pool.add(*_model_jobs(walk, walks, pool, results[walk.index], runner, early))
     pool.add(*_command_jobs(walks, pool, results, runner, early))
     if plan.same_schema_as is not None and Evidence.OTHER_HISTORY in walks[-1].evidence:
         of_last = results[walks[-1].index]
@@ -77,11 +77,17 @@ def _revision_jobs(walk: Walk, pool: JobPool, runner: TargetRunner) -> Iterator[
 
 
 def _model_jobs(
-    walk: Walk, walks: Sequence[Walk], pool: JobPool, results: RerunResults, runner: TargetRunner
+    walk: Walk,
+    walks: Sequence[Walk],
+    pool: JobPool,
+    results: RerunResults,
+    runner: TargetRunner,
+    early: EarlyRuns | None,
 ) -> Iterator[Job]:
     if walk.arrival.has_metadata and Evidence.MODELS in walk.evidence:
         first_walk = first_walk_through(walk.arrival.history, walks)
-        yield Job(partial(create_models, pool, walk, first_walk, results, runner))
+        by_sql = early.models.get(walk.index) if early is not None else None
+        yield Job(partial(create_models, pool, walk, first_walk, results, runner, by_sql))
     if walk.is_drift_stale:
         yield Job(partial(ask_drift_again, pool, walk, runner))
 

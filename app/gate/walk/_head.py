@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from app.gate.recording.model import Evidence, Snapshot, UnregisteredModel
 from app.gate.walk.changed import concerned_tables
 from app.gate.walk.client import DriverClient
@@ -9,14 +11,20 @@ from app.gate.walk.state import NEEDS_HEAD, Walk
 from app.gate.walk.unchanged import find_unchanged
 
 
-def observe_head(walk: Walk, client: DriverClient, schema: Snapshot) -> None:
-    """Note the schema and what concerns the models."""
+def observe_head(
+    walk: Walk, client: DriverClient, schema: Snapshot, on_head: Callable[[Walk], None] = lambda walk: None
+) -> None:
+    """Note the schema, call `on_head`, and compare the models with it."""
     reason = _why_head_is_unknown(walk)
     if reason is not None:
         walk.not_observed.update(dict.fromkeys(NEEDS_HEAD, reason))
     else:
         walk.head = walk.arrival.without_version_table(schema)
-        _compare_with_models(walk, client, schema)
+        if walk.arrival.has_metadata and Evidence.MODELS in walk.evidence:
+            walk.creation = client.creation()
+        on_head(walk)
+        if walk.arrival.has_metadata:
+            _compare_with_models(walk, client, schema)
     if not walk.arrival.is_transactional:
         walk.not_observed["populated"] = (
             "env.py's connection commits each statement on its own, so rows could not be rolled back"
@@ -40,10 +48,6 @@ def _why_head_is_unknown(walk: Walk) -> str | None:
 
 
 def _compare_with_models(walk: Walk, client: DriverClient, schema: Snapshot) -> None:
-    if not walk.arrival.has_metadata:
-        return
-    if Evidence.MODELS in walk.evidence:
-        walk.creation = client.creation()
     if Evidence.DRIFT in walk.evidence:
         unchanged = walk.unchanged
         if unchanged.known is not None and walk.start is not None:

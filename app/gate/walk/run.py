@@ -35,9 +35,11 @@ def walk_all(
     on_begin: OnWalk = lambda walk: None,
     jobs: int = 1,
     may_be_cut: Callable[[], bool] = lambda: True,
+    on_head: OnWalk = lambda walk: None,
 ) -> list[Walk]:
-    """Every walk that the command makes. `on_begin` is called with each before its first step. So many `jobs` may be at
-    work on it at the same time, if `may_be_cut`, which is called once it is worth knowing.
+    """Every walk that the command makes. `on_begin` is called with each before its first step, `on_head` once it
+    is known what is at its head and what creates the models' tables. So many `jobs` may be at work on it at the same
+    time, if `may_be_cut`, which is called once it is worth knowing.
 
     Raises CannotVerify, DisturbedByOtherRun if it has to be repeated without other jobs, and what the callbacks raise.
     """
@@ -49,7 +51,7 @@ def walk_all(
             database = stack.enter_context(runner.database())
             process = stack.enter_context(runner.process(database))
             try:
-                run = CommandRun(runner, plan, database, process, on_progress, on_begin, jobs, may_be_cut)
+                run = CommandRun(runner, plan, database, process, on_progress, on_begin, jobs, may_be_cut, on_head)
                 run.take_walks(walks, start_at)
                 if plan.starts_at_base and Evidence.RUNNING in plan.evidence:
                     runner.keep(database)
@@ -75,6 +77,7 @@ class CommandRun:
         on_begin: OnWalk,
         jobs: int,
         may_be_cut: Callable[[], bool],
+        on_head: OnWalk = lambda walk: None,
     ) -> None:
         self._runner = runner
         self._plan = plan
@@ -84,6 +87,7 @@ class CommandRun:
         self._on_begin = on_begin
         self._jobs = jobs
         self._may_be_cut = may_be_cut
+        self._on_head = on_head
         self._engines: set[str] = set()  # named by the calls so far
 
     def take_walks(self, walks: list[Walk], start_at: int) -> None:
@@ -162,7 +166,7 @@ class CommandRun:
 
         segments = choose_segments(walk, start_at, self._jobs, self._may_be_cut)
         schema = SegmentedWalk(walk, self._runner, segments, on_step).take(client)
-        observe_head(walk, client, schema)
+        observe_head(walk, client, schema, self._on_head)
         client.end("finish")
 
     def note_late_tables(self, walk: Walk, client: DriverClient) -> None:

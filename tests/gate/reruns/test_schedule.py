@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -37,7 +38,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def played(name: str) -> Any:
         def run(*arguments: Any) -> None:
             of = [each.index for each in arguments if isinstance(each, Walk)]
-            early = [type(each).__name__ for each in arguments if isinstance(each, EarlyRuns)]
+            early = [type(each).__name__ for each in arguments if isinstance(each, EarlyRuns | Future)]
             names.append(" ".join([name, *map(str, of), *early]))
 
         return run
@@ -202,6 +203,14 @@ def test_an_early_run_counts_where_it_began_where_the_walk_did(
     scheduled(taken(0, Evidence.WHOLE_COMMAND), early=early)
 
     assert asked == [f"run_offline 0{runs}", f"run_concurrently 0{runs}", f"run_whole_command 0{runs}"]
+
+
+def test_what_the_models_create_is_taken_from_where_it_was_begun(asked: list[str]) -> None:
+    early = EarlyRuns((), *[cast(Any, None)] * 4, models={1: Future()})
+
+    scheduled(taken(0, Evidence.MODELS), taken(1, Evidence.MODELS), early=early)
+
+    assert asked == ["create_models 0", "create_models 1 Future"]
 
 
 def test_where_nothing_is_new_the_offline_sql_is_that_of_the_base(asked: list[str]) -> None:

@@ -45,6 +45,16 @@ def test_the_models_are_compared_with_the_schema_at_head() -> None:
     assert taken.not_observed == {}
 
 
+def test_what_creates_the_models_can_be_used_before_they_are_compared() -> None:
+    seen: list[object] = []
+    session = Session(CREATION, {**DRIFT, "is_stale": False}, HIDDEN, {"models": []})
+    client = DriverClient(cast(DriverSession, session), as_runner(Runner()), THROWAWAY)
+
+    observe_head(walk(trip()), client, SCHEMA, lambda of: seen.append((of.head, of.creation, list(session.words))))
+
+    assert seen == [(Snapshot({ORDERS: {}}), ["CREATE TABLE orders ()"], ["creation"])]
+
+
 def test_only_what_a_check_asks_for_is_observed() -> None:
     assert observed(walk(trip(), evidence=frozenset()), HIDDEN).words == ["hidden"]
     taken = walk(trip(), evidence=frozenset({Evidence.UNREGISTERED}))

@@ -67,7 +67,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
     monkeypatch.setattr(module, "SegmentedWalk", Segmented)
     monkeypatch.setattr(module, "choose_segments", choose)
-    monkeypatch.setattr(module, "observe_head", lambda walk, client, schema: None)
+    monkeypatch.setattr(module, "observe_head", lambda walk, client, schema, on_head: on_head(walk))
     return noted
 
 
