@@ -26,7 +26,7 @@ from app.gate.recorder import (
 from app.gate.recording.model import AlternativePath, Drift, Snapshot, UnregisteredModel
 from app.gate.reruns.results import RerunResults
 from app.gate.target.target import Target
-from app.gate.walk.plan import RecordingPlan
+from app.gate.walk.plan import ALONE, RecordingPlan
 from app.gate.walk.state import Unchanged, Walk
 from tests.gate.checks.builders import added, key, problem, revision, trip
 from tests.gate.played import Runner, as_runner
@@ -39,7 +39,7 @@ PLAN = RecordingPlan("main")
 def sql(*, stays: bool = True, error: Exception | None = None) -> Any:
     """An early run, of which the offline SQL is known."""
     printed = SimpleNamespace(exception=lambda: error, result=lambda: SimpleNamespace(stays_in_database=stays))
-    return SimpleNamespace(offline_sql=printed, begin_models=lambda walk: None)
+    return SimpleNamespace(offline_sql=printed, beside=ALONE)
 
 
 # More rights.

@@ -19,7 +19,7 @@ from app.gate.reruns._models import create_by_sql
 from app.gate.reruns._offline import OfflineSql, print_offline_sql, run_offline_sql
 from app.gate.reruns._whole_command import make_schema
 from app.gate.target.runner import TargetRunner
-from app.gate.walk.plan import RecordingPlan
+from app.gate.walk.plan import ALONE, Beside, RecordingPlan
 from app.gate.walk.state import Walk
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class EarlyRuns:
     offline_schema: Future[Snapshot | Failure | None]
     concurrent_upgrade: Future[ConcurrentUpgrade | None]
     whole_command: Future[Snapshot | Failure | None]
-    begin_models: Callable[[Walk], None] = lambda walk: None  # once that walk is at head
+    beside: Beside = ALONE  # what they are for the walk
     models: dict[int, Future[Snapshot | None]] = field(default_factory=dict)  # what they create, by the walk's index
 
     @property
@@ -81,7 +81,8 @@ def begin_early_runs(
             begin(lambda: run_offline_sql(offline_sql.result(), runner)),
             begin(lambda: upgrade_concurrently(runner), is_wanted=is_twice),
             begin(lambda: make_schema(runner), is_wanted=is_once and not is_twice),
-            begin_models,
+            # By the time that the walk begins, the command that prints the SQL has started too.
+            Beside(starts=2 if is_twice else int(is_once), passes=1 + (is_twice or is_once), on_head=begin_models),
             models,
         )
         try:

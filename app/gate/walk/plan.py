@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from app.gate.history.repository import Commit
 from app.gate.history.scripts import Script
 from app.gate.recording.model import ALL_EVIDENCE, Evidence
 from app.gate.recording.recorded_statements import RecordedStatement
+
+if TYPE_CHECKING:
+    from app.gate.walk.state import Walk
 
 
 @dataclass(frozen=True)
@@ -25,3 +29,19 @@ class RecordingPlan:
 
 
 WHOLE_RECORDING = RecordingPlan()  # of the whole history
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What there is beside a walk, at the same time."""
+
+    jobs: int = 1  # how many may be at work on the walk itself
+    may_be_cut: Callable[[], bool] = lambda: True  # whether they may; called once it is worth knowing
+    starts: int = 0  # of the command, that are still to come in other runs of it, which share these jobs
+    passes: int = 0  # how many of those go through the whole plan
+    on_head: Callable[[Walk], None] = lambda walk: (
+        None
+    )  # called once it is known what is at head and creates the models
+
+
+ALONE = Beside()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 
 from app.gate.errors import CannotVerify, CommandExited, CommandNeverReachedAlembic, DatabaseSpoiled, StepTimedOut
 from app.gate.recording.model import Evidence
@@ -17,7 +18,7 @@ from app.gate.walk._head import observe_head
 from app.gate.walk._segments import SegmentedWalk
 from app.gate.walk.begin import begin_walk
 from app.gate.walk.client import DriverClient
-from app.gate.walk.plan import WHOLE_RECORDING, RecordingPlan
+from app.gate.walk.plan import ALONE, WHOLE_RECORDING, Beside, RecordingPlan
 from app.gate.walk.state import Arrival, Walk
 from app.gate.walk.walker import note_loss
 from app.gate.wording import listed
@@ -33,13 +34,9 @@ def walk_all(
     plan: RecordingPlan = WHOLE_RECORDING,
     on_progress: OnProgress = lambda phase, done, total: None,
     on_begin: OnWalk = lambda walk: None,
-    jobs: int = 1,
-    may_be_cut: Callable[[], bool] = lambda: True,
-    on_head: OnWalk = lambda walk: None,
+    beside: Beside = ALONE,
 ) -> list[Walk]:
-    """Every walk that the command makes. `on_begin` is called with each before its first step, `on_head` once it
-    is known what is at its head and what creates the models' tables. So many `jobs` may be at work on it at the same
-    time, if `may_be_cut`, which is called once it is worth knowing.
+    """Every walk that the command makes. `on_begin` is called with each before its first step.
 
     Raises CannotVerify, DisturbedByOtherRun if it has to be repeated without other jobs, and what the callbacks raise.
     """
@@ -51,7 +48,7 @@ def walk_all(
             database = stack.enter_context(runner.database())
             process = stack.enter_context(runner.process(database))
             try:
-                run = CommandRun(runner, plan, database, process, on_progress, on_begin, jobs, may_be_cut, on_head)
+                run = CommandRun(runner, plan, database, process, on_progress, on_begin, beside)
                 run.take_walks(walks, start_at)
                 if plan.starts_at_base and Evidence.RUNNING in plan.evidence:
                     runner.keep(database)
@@ -61,7 +58,7 @@ def walk_all(
             except (CommandExited, StepTimedOut) as lost:
                 runner.server.supervisor.check()  # without its server no command lives long
                 start_at = note_loss(walks[-1], lost)
-            jobs = 1  # for what is left, which is known to be unusual
+            beside = replace(beside, jobs=1)  # for what is left, which is known to be unusual
 
 
 class CommandRun:
@@ -75,9 +72,7 @@ class CommandRun:
         process: Process,
         on_progress: OnProgress,
         on_begin: OnWalk,
-        jobs: int,
-        may_be_cut: Callable[[], bool],
-        on_head: OnWalk = lambda walk: None,
+        beside: Beside,
     ) -> None:
         self._runner = runner
         self._plan = plan
@@ -85,9 +80,7 @@ class CommandRun:
         self._process = process
         self._on_progress = on_progress
         self._on_begin = on_begin
-        self._jobs = jobs
-        self._may_be_cut = may_be_cut
-        self._on_head = on_head
+        self._beside = beside
         self._engines: set[str] = set()  # named by the calls so far
 
     def take_walks(self, walks: list[Walk], start_at: int) -> None:
@@ -164,9 +157,9 @@ class CommandRun:
         def on_step(done: int) -> None:
             self._on_progress("walk", done, len(walk.plan))
 
-        segments = choose_segments(walk, start_at, self._jobs, self._may_be_cut)
+        segments = choose_segments(walk, start_at, self._beside)
         schema = SegmentedWalk(walk, self._runner, segments, on_step).take(client)
-        observe_head(walk, client, schema, self._on_head)
+        observe_head(walk, client, schema, self._beside.on_head)
         client.end("finish")
 
     def note_late_tables(self, walk: Walk, client: DriverClient) -> None:

@@ -206,7 +206,8 @@ def test_an_early_run_counts_where_it_began_where_the_walk_did(
 
 
 def test_what_the_models_create_is_taken_from_where_it_was_begun(asked: list[str]) -> None:
-    early = EarlyRuns((), *[cast(Any, None)] * 4, models={1: Future()})
+    nothing = cast(Any, None)
+    early = EarlyRuns((), nothing, nothing, nothing, nothing, models={1: Future()})
 
     scheduled(taken(0, Evidence.MODELS), taken(1, Evidence.MODELS), early=early)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.gate.walk._cuts import Segment, _shortest, _within, choose_segments, cut
+from app.gate.walk.plan import Beside
 from app.gate.walk.state import Walk
 from tests.gate.walk.walks import arrival, line_of, walk
 
@@ -17,23 +18,23 @@ START_S = 0.4
 
 @pytest.mark.parametrize("revisions", [0, 1, 5])
 def test_a_short_history_is_walked_in_one(revisions: int) -> None:
-    assert cut([SMALL] * revisions, 0, 4, START_S) == [Segment(0, revisions)]
+    assert cut([SMALL] * revisions, 0, Beside(4), START_S) == [Segment(0, revisions)]
 
 
 def test_one_job_walks_alone() -> None:
-    assert cut([SMALL] * 500, 0, 1, START_S) == [Segment(0, 500)]
+    assert cut([SMALL] * 500, 0, Beside(1), START_S) == [Segment(0, 500)]
 
 
 @pytest.mark.parametrize("jobs", [2, 3, 4])
 def test_a_long_history_has_a_segment_for_each_job(jobs: int) -> None:
-    segments = cut([SMALL] * 500, 0, jobs, START_S)
+    segments = cut([SMALL] * 500, 0, Beside(jobs), START_S)
 
     assert len(segments) == jobs
     assert [each.end for each in segments] == [*(each.begin for each in segments[1:]), 500]
 
 
 def test_a_segment_is_shorter_where_more_comes_before_it() -> None:
-    first, *middle, last = cut([SMALL] * 500, 0, 4, START_S)
+    first, *middle, last = cut([SMALL] * 500, 0, Beside(4), START_S)
 
     lengths = [each.end - each.begin for each in (first, *middle)]
     assert lengths == sorted(lengths, reverse=True)
@@ -41,18 +42,28 @@ def test_a_segment_is_shorter_where_more_comes_before_it() -> None:
 
 
 def test_what_takes_longer_counts_for_more() -> None:
-    first, second = cut([LARGE] * 20 + [SMALL] * 100, 0, 2, START_S)
+    first, second = cut([LARGE] * 20 + [SMALL] * 100, 0, Beside(2), START_S)
 
     assert first.end - first.begin < second.end - second.begin
 
 
 def test_a_command_that_takes_long_to_start_is_started_less_often() -> None:
-    assert len(cut([SMALL] * 100, 0, 4, 10.0)) == 1
-    assert len(cut([SMALL] * 100, 0, 4, 0.1)) > 1
+    assert len(cut([SMALL] * 100, 0, Beside(4), 10.0)) == 1
+    assert len(cut([SMALL] * 100, 0, Beside(4), 0.1)) > 1
+
+
+def test_the_first_segment_leaves_time_for_other_runs_of_the_command() -> None:
+    alone = cut([SMALL] * 500, 0, Beside(2), START_S)
+    passed = cut([SMALL] * 500, 0, Beside(2, passes=2), START_S)
+    started = cut([SMALL] * 500, 0, Beside(2, starts=2, passes=2), START_S)
+
+    assert alone[0].end > passed[0].end > started[0].end
+    # Where they take as long as the whole walk, it is not cut at all.
+    assert len(cut([SMALL] * 100, 0, Beside(2, starts=5), 2.0)) == 1
 
 
 def test_what_continues_is_cut_from_there() -> None:
-    segments = cut([SMALL] * 500, 300, 2, START_S)
+    segments = cut([SMALL] * 500, 300, Beside(2), START_S)
 
     assert (segments[0].begin, segments[-1].end, len(segments)) == (300, 500, 2)
 
@@ -60,8 +71,8 @@ def test_what_continues_is_cut_from_there() -> None:
 def test_segments_that_fit_into_a_time_are_each_as_long_as_possible() -> None:
     work, plain = [1.0] * 4, [0.25] * 4
 
-    def within(limit_s: float, count: int, begin: int = 0) -> list[tuple[int, int]] | None:
-        found = _within(limit_s, work, plain, begin, count, 0.5)
+    def within(limit_s: float, count: int, begin: int = 0, others_s: float = 0.0) -> list[tuple[int, int]] | None:
+        found = _within(limit_s, work, plain, begin, count, 0.5, others_s)
         return None if found is None else [(each.begin, each.end) for each in found]
 
     assert within(2.5, 2) == [(0, 2), (2, 4)]
@@ -69,7 +80,10 @@ def test_segments_that_fit_into_a_time_are_each_as_long_as_possible() -> None:
     assert within(10.0, 3) == [(0, 4)]
     assert within(2.5, 1) is None
     assert within(2.75, 2, 2) == [(2, 3), (3, 4)]
-    segments, longest = _shortest(work, plain, 0, 2, 0.5)
+    assert within(3.5, 2, others_s=2.0) == [(0, 1), (1, 4)]
+    assert within(4.0, 2, others_s=3.75) == [(0, 4)]  # nothing is left for the first one
+    assert within(3.25, 2, others_s=2.0) is None
+    segments, longest = _shortest(work, plain, 0, 2, 0.5, 0.0)
     assert segments == [Segment(0, 2), Segment(2, 4)]
     assert longest == pytest.approx(2.5)
 
@@ -87,13 +101,13 @@ def test_segments_that_fit_into_a_time_are_each_as_long_as_possible() -> None:
     ],
 )
 def test_where_plans_are_cut(texts: list[str], begin: int, jobs: int, start_s: float, ends: list[int]) -> None:
-    assert [each.end for each in cut(texts, begin, jobs, start_s)] == ends
+    assert [each.end for each in cut(texts, begin, Beside(jobs), start_s)] == ends
 
 
 @pytest.mark.parametrize("text", [SMALL, "connection.execute(x)\n" * 2, "op . f()\nop\t.g()"])
 def test_operations_are_known_by_their_text(text: str) -> None:
-    assert cut([text] * 500, 0, 2, START_S) == cut([SMALL] * 500, 0, 2, START_S)
-    assert cut(["stop.it()\nexecutes()"] * 500, 0, 2, START_S) == cut([""] * 500, 0, 2, START_S)
+    assert cut([text] * 500, 0, Beside(2), START_S) == cut([SMALL] * 500, 0, Beside(2), START_S)
+    assert cut(["stop.it()\nexecutes()"] * 500, 0, Beside(2), START_S) == cut([""] * 500, 0, Beside(2), START_S)
 
 
 def of_scripts(place: Path, text: str = LARGE, count: int = 40, *, is_transactional: bool = True) -> Walk:
@@ -112,7 +126,7 @@ def chosen(of: Walk, begin: int = 0, jobs: int = 2, *, may_be: bool = True) -> t
         asked.append(True)
         return may_be
 
-    segments = choose_segments(of, begin, jobs, may_be_cut)
+    segments = choose_segments(of, begin, Beside(jobs, may_be_cut))
     assert (segments[0].begin, segments[-1].end) == (begin, len(of.plan))
     return len(segments), bool(asked)
 

@@ -18,7 +18,7 @@ from app.gate.target.target import Target
 from app.gate.walk import run as module
 from app.gate.walk._cuts import Segment
 from app.gate.walk.client import DriverClient
-from app.gate.walk.plan import RecordingPlan
+from app.gate.walk.plan import ALONE, Beside, RecordingPlan
 from app.gate.walk.run import (
     CommandRun,
     _refuse_if_it_stops_below_head,
@@ -43,8 +43,7 @@ def run_of(command: Command, runner: Runner | None = None, **fields: Any) -> Com
         "process": cast(Process, command),
         "on_progress": lambda phase, done, total: None,
         "on_begin": lambda walk: None,
-        "jobs": 1,
-        "may_be_cut": lambda: True,
+        "beside": ALONE,
     }
     return CommandRun(as_runner(runner or Runner()), **{**known, **fields})
 
@@ -62,7 +61,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
         def take(self, client: DriverClient) -> str:
             return "the schema"
 
-    def choose(walk: Walk, begin: int, jobs: int, may_be_cut: Any) -> list[Segment]:
+    def choose(walk: Walk, begin: int, beside: Beside) -> list[Segment]:
         return [Segment(begin, len(walk.plan))]
 
     monkeypatch.setattr(module, "SegmentedWalk", Segmented)
@@ -138,7 +137,7 @@ def test_runs_follow_one_another_until_the_walk_is_over(monkeypatch: pytest.Monk
     begun: list[tuple[int, int]] = []
 
     def take_walks(self: CommandRun, walks: list[Walk], start_at: int) -> None:
-        begun.append((start_at, self._jobs))
+        begun.append((start_at, self._beside.jobs))
         if not walks:
             walks += [walk(arrives=arrival(*LINE)), walk(arrives=arrival(*LINE, index=1))]
         if end := next(ends):
@@ -149,7 +148,7 @@ def test_runs_follow_one_another_until_the_walk_is_over(monkeypatch: pytest.Monk
     runner = Runner(Command(), Command(), Command())
     phases: list[tuple[str, int, int]] = []
 
-    found, _ = walk_all(as_runner(runner), on_progress=lambda *each: phases.append(each), jobs=4)
+    found, _ = walk_all(as_runner(runner), on_progress=lambda *each: phases.append(each), beside=Beside(4))
 
     assert begun == [(0, 4), (1, 1), (2, 1)]
     assert phases == [("start", 0, 1)] * 3

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,7 @@ from app.gate.server.throwaway import Server
 from app.gate.target.runner import TargetRunner
 from app.gate.walk._cuts import Segment
 from app.gate.walk._segments import _is_from_outside
-from app.gate.walk.plan import RecordingPlan
+from app.gate.walk.plan import Beside, RecordingPlan
 from app.gate.walk.run import walk_all
 from app.gate.walk.state import Walk
 from tests.gate.projects import ENV, OF_THE_WALK, script, target, write_project
@@ -133,8 +133,10 @@ def cuts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The indexes at which a plan is cut, where it is not walked alone."""
     at: list[int] = []
 
-    def choose(walk: Walk, begin: int, jobs: int, may_be_cut: Callable[[], bool]) -> list[Segment]:
-        inner = [each for each in at if begin < each < len(walk.plan)] if jobs > 1 and may_be_cut() else []
+    def choose(walk: Walk, begin: int, beside: Beside) -> list[Segment]:
+        inner = (
+            [each for each in at if begin < each < len(walk.plan)] if beside.jobs > 1 and beside.may_be_cut() else []
+        )
         return [Segment(first, end) for first, end in pairwise([begin, *inner, len(walk.plan)])]
 
     monkeypatch.setattr("app.gate.walk.run.choose_segments", choose)
@@ -264,7 +266,7 @@ def test_what_a_script_keeps_in_python_is_there_as_in_one_walk(tmp_path: Path, s
     cuts[:] = [3]
 
     with pytest.raises(DisturbedByOtherRun):
-        walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=OF_THE_WALK), jobs=2)
+        walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=OF_THE_WALK), beside=Beside(2))
 
 
 @pytest.mark.parametrize(
@@ -326,7 +328,7 @@ def test_an_interrupt_ends_every_segment(
 
     before = list_databases(blank_database)
     with pytest.raises(KeyboardInterrupt):
-        walk_all(runner, RecordingPlan(evidence=OF_THE_WALK), interrupt, jobs=3)
+        walk_all(runner, RecordingPlan(evidence=OF_THE_WALK), interrupt, beside=Beside(3))
 
     assert list_databases(blank_database) == before
 
