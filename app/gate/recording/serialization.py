@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -115,12 +115,17 @@ class RunningDigest:
 
     _BYTES = 256
 
-    def __init__(self) -> None:
-        self._objects: dict[Key, Definition] = {}
+    def __init__(self, leaves_out: Callable[[Key, Definition], bool] = lambda key, definition: False) -> None:
+        """`leaves_out`: whether an object is to be left out of it."""
+        self._leaves_out = leaves_out
+        self._snapshot = Snapshot({})
         self._sum = 0
+        self._digest = self._of_sum()
 
     def of(self, snapshot: Snapshot) -> str:
-        old, new = self._objects, dict(snapshot.objects)
+        if snapshot is self._snapshot:
+            return self._digest
+        old, new = self._snapshot.objects, snapshot.objects
         for key in old.keys() - new.keys():
             self._sum -= self._hash(key, old[key])
         for key, definition in new.items():
@@ -130,10 +135,15 @@ class RunningDigest:
             if before is not None:
                 self._sum -= self._hash(key, before)
             self._sum += self._hash(key, definition)
-        self._objects = new
+        self._snapshot, self._digest = snapshot, self._of_sum()
+        return self._digest
+
+    def _of_sum(self) -> str:
         return hashlib.sha256((self._sum % (1 << 8 * self._BYTES)).to_bytes(self._BYTES, "big")).hexdigest()
 
     def _hash(self, key: Key, definition: Definition) -> int:
+        if self._leaves_out(key, definition):
+            return 0
         text = json.dumps([*key, definition], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return int.from_bytes(hashlib.shake_256(text.encode(errors="surrogatepass")).digest(self._BYTES), "big")
 

@@ -48,15 +48,12 @@ def parse(text: str) -> Snapshot:
 def without(snapshot: Snapshot, schema: str, table: str) -> Snapshot:
     """The snapshot without that table and all that belongs to it."""
     return Snapshot(
-        {
-            key: definition
-            for key, definition in snapshot.objects.items()
-            if not _belongs(key, definition, schema, table)
-        }
+        {key: definition for key, definition in snapshot.objects.items() if not belongs(key, definition, schema, table)}
     )
 
 
-def _belongs(key: Key, definition: Definition, schema: str, table: str) -> bool:
+def belongs(key: Key, definition: Definition, schema: str, table: str) -> bool:
+    """Whether the object is that table, or belongs to it."""
     if key.kind == "sequence":
         return unquoted(str(definition.get("owned_by", ""))).startswith(f"{schema}.{table}.")
     return key.schema == schema and (key.table == table or (key.kind == "table" and key.name == table))

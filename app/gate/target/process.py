@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import secrets
 import select
@@ -27,6 +28,7 @@ from app.gate.target.session import DriverSession
 from app.gate.target.target import Target, put_driver_first
 
 _TAIL_BYTES = 65_536
+_LONGEST_WAIT_S = 0.5  # after which it is looked whether the command has ended in another way
 
 
 class Process:
@@ -79,19 +81,31 @@ class Process:
 
     def next_session(self, timeout_s: float | None = None) -> DriverSession | None:
         """The session of the command's next call of Alembic. None once the command has ended. Raises TimeoutError."""
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        deadline = time.monotonic() + (math.inf if timeout_s is None else timeout_s)
         while True:
             has_ended = self._process.poll() is not None  # first, as it may connect and end between the two
-            readable, _, _ = select.select([self._listener], [], [], 0 if has_ended else 0.01)
-            if readable:
+            patience_s = min(_LONGEST_WAIT_S, max(0.01, deadline - time.monotonic()))
+            if self._is_connected_to(0.0 if has_ended else patience_s):
                 connected, _ = self._listener.accept()
                 session = DriverSession(connected, self.last_words)
                 self.sessions.append(session)
                 return session
             if has_ended:
                 return None
-            if deadline is not None and time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 raise TimeoutError
+
+    def _is_connected_to(self, patience_s: float) -> bool:
+        """Wait for a connection, no longer than that or until the command has ended. Whether there is one."""
+        watched: list[Any] = [self._listener]
+        with contextlib.ExitStack() as stack:
+            if patience_s and hasattr(os, "pidfd_open"):  # on Linux
+                with contextlib.suppress(OSError):
+                    watched.append(os.pidfd_open(self._process.pid))
+                    stack.callback(os.close, watched[-1])
+            # Where nothing tells that the command has ended, one has to look.
+            readable, _, _ = select.select(watched, [], [], patience_s if len(watched) > 1 else min(patience_s, 0.01))
+        return self._listener in readable
 
     def asked_for(self) -> list[str]:
         """The variables that the command looked for in its environment in vain, of those that may name a database."""

@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from app.gate.postgres.statements import is_cluster_wide, is_literal
 from app.gate.recording.model import (
+    Definition,
     Divergence,
     Drift,
     Evidence,
     Failure,
     Graph,
+    Key,
     Revision,
     RoundTrip,
     Snapshot,
     UnregisteredModel,
 )
 from app.gate.rows.trial import RowsTrial
-from app.gate.snapshot.read import without
+from app.gate.snapshot.read import belongs, without
 from app.gate.walk.unchanged import Models
 
 if TYPE_CHECKING:
@@ -83,6 +85,10 @@ class Arrival:
     @property
     def _version_schema(self) -> str:
         return self.handshake["version_table_schema"] or "public"
+
+    def is_of_version_table(self, key: Key, definition: Definition) -> bool:
+        """Whether the object is the table in which Alembic keeps the revision, or belongs to it."""
+        return belongs(key, definition, self._version_schema, self.handshake["version_table"])
 
     def without_version_table(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot less the table in which Alembic keeps the revision."""

@@ -41,7 +41,7 @@ class Walker:
         self._walk = walk
         self._client = client
         self._is_alone = is_alone
-        self._digest = RunningDigest()
+        self._digest = RunningDigest(walk.arrival.is_of_version_table)
 
     def walk(self, begin: int, end: int, on_step: Callable[[int], None]) -> TrackedSnapshot:
         """Take the plan from one index to another. Returns the schema there. Raises DatabaseSpoiled, CommandExited,
@@ -105,7 +105,7 @@ class Walker:
             return before
         walk.applied.add(name)
         after = self._client.read_schema(before)
-        walk.schema_digests[name] = (self._digest_of(before), self._digest_of(after))
+        walk.schema_digests[name] = (self._digest.of(before), self._digest.of(after))
         has_downgrade = revision.downgrade_body != Body.MISSING
         walk.trips[name] = RoundTrip(
             name,
@@ -115,9 +115,6 @@ class Walker:
         )
         round_trip(walk, self._client, name, before, after)
         return after
-
-    def _digest_of(self, schema: Snapshot) -> str:
-        return self._digest.of(self._walk.arrival.without_version_table(schema))
 
     def _upgrade(self, name: str, before: TrackedSnapshot) -> Step:
         """The upgrade; with a superuser's rights if it lacks rights where the driver does not reach, as on a connection
