@@ -35,6 +35,7 @@ from app.gate.recording.serialization import save
 from app.gate.report.verdict import Verdict
 from app.gate.server.throwaway import throwaway_server
 from app.gate.supervisor.claims import recover
+from app.gate.supervisor.client import Supervisor
 from app.gate.target.discovery import default_command, default_environment, is_supported_platform, read_template
 from app.gate.target.environments import command_environment
 from app.gate.target.target import Target, find_misspelt_placeholder
@@ -125,17 +126,24 @@ class Verification:
     def go(self, database_url: str | None) -> Report:
         # They take long to import, and the run mostly waits until they are needed.
         threading.Thread(target=_import, args=["app.gate.recorder", "app.gate.judging.judge"], daemon=True).start()
+        with Supervisor() as supervisor:  # which takes a while to start, too
+            return self._go_under(supervisor, database_url)
+
+    def _go_under(self, supervisor: Supervisor, database_url: str | None) -> Report:
         for name in recover(self.directory):
             complain(f"{name} was left behind by a run that was killed, and is restored")
         target = self._target()
         # A recording is for developing checks, so it has everything.
         evidence = ALL_EVIDENCE if self.recording else self.configuration.needed_evidence()
         of_merged = ALL_EVIDENCE if self.recording else self.configuration.needed_evidence(of_merged=True)
+        supervisors = iter([supervisor])  # a second server, in place of one from a stale base, has another
         with progress_on(sys.stderr, is_quiet=self.is_quiet) as on_progress:
 
             def run(base_backup: Path | None = None, base_cache: BaseCache | None = None) -> Report:
                 on_progress("server", 0, 1)
-                with throwaway_server(database_url, base_backup=base_backup) as server:
+                with throwaway_server(
+                    database_url, base_backup=base_backup, supervisor=next(supervisors, None)
+                ) as server:
                     from app.gate.recorder import record
 
                     self.postgres = server.version

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 import psycopg2
 from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2 spells its classes so
 
 from app.gate.recording.model import Failure, Snapshot
 from app.gate.reruns._pool import JobPool
@@ -46,12 +48,19 @@ def create_by_sql(walk: Walk, runner: TargetRunner) -> Snapshot | None:
     with runner.blank_database() as database:
         with database.connect() as connection, connection.cursor() as cursor:
             _create_prerequisites(connection, walk)
-            try:
-                for statement in walk.creation:
-                    cursor.execute(statement)
-            except psycopg2.Error:
+            if not _run(walk.creation, cursor):
                 return None
         return _schema_of_models(database, walk)
+
+
+def _run(statements: Sequence[str], cursor: Cursor) -> bool:
+    """Whether all of them run: in one message, which takes less time, or else one by one, as some have to."""
+    for texts in ([";\n".join(statements)], statements):
+        with suppress(psycopg2.Error):
+            for text in filter(None, texts):
+                cursor.execute(text)
+            return True
+    return False
 
 
 def _schema_of_models(database: Database, walk: Walk) -> Snapshot:

@@ -216,16 +216,21 @@ def _wait_for_sessions(cursor: Cursor, database: Database, patience_s: float) ->
 
 @contextmanager
 def throwaway_server(
-    url: str | None = None, *, bindir: Path | None = None, base_backup: Path | None = None
+    url: str | None = None,
+    *,
+    bindir: Path | None = None,
+    base_backup: Path | None = None,
+    supervisor: Supervisor | None = None,
 ) -> Iterator[Server]:
-    """The server that `url` names, or else an embedded one, by the binaries in `bindir`, from `base_backup`.
+    """The server that `url` names, or else an embedded one, by the binaries in `bindir`, from `base_backup`; under that
+    supervisor, which has supervised nothing yet and ends with it, or else under a new one.
 
     When the block is left, or this process is killed, all that was created on it is removed. Raises ServerUnavailable.
     """
     refuse_windows()
     prefix = f"overproof_{secrets.token_hex(6)}_"
     given = find_maintenance(url) if url else None
-    with Supervisor() as supervisor:
+    with supervisor or Supervisor() as supervisor:
         if given:
             supervisor.drop_databases(prefix, given.keywords())
         server = Server(supervisor, given or start_embedded(supervisor, bindir, base_backup), prefix)

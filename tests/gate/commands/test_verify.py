@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -66,7 +66,9 @@ class Gate:
     def end(self) -> None: ...
 
     @contextmanager
-    def throwaway_server(self, url: str | None, *, base_backup: Path | None = None) -> Iterator[Gate]:
+    def throwaway_server(
+        self, url: str | None, *, base_backup: Path | None = None, supervisor: None = None
+    ) -> Iterator[Gate]:
         self.database_url = url
         yield self
 
@@ -95,6 +97,7 @@ def gate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gate:
     """The command line in an empty folder, with an environment that says nothing."""
     gate = Gate()
     monkeypatch.setattr(_verification, "throwaway_server", gate.throwaway_server)
+    monkeypatch.setattr(_verification, "Supervisor", nullcontext)
     monkeypatch.setattr("app.gate.recorder.record", gate.record)
     monkeypatch.chdir(tmp_path)
     for name in (
