@@ -19,7 +19,7 @@ from app.gate.reruns._models import create_by_sql
 from app.gate.reruns._offline import OfflineSql, print_offline_sql, run_offline_sql
 from app.gate.reruns._whole_command import make_schema
 from app.gate.target.runner import TargetRunner
-from app.gate.walk.plan import ALONE, Beside, RecordingPlan
+from app.gate.walk.plan import ALONE, Beside, OtherRuns, RecordingPlan
 from app.gate.walk.state import Walk
 
 T = TypeVar("T")
@@ -75,14 +75,20 @@ def begin_early_runs(
         # With a base it is not known yet whether env.py is as it was.
         evidence = plan.evidence if plan.base_ref is None else frozenset()
         is_twice, is_once = Evidence.CONCURRENT in evidence, Evidence.WHOLE_COMMAND in evidence
+
+        def others() -> OtherRuns:
+            """What is left once the walk has begun: by then, the command that prints the SQL has started too."""
+            if offline_sql.done() and (offline_sql.exception() or not offline_sql.result().stays_in_database):
+                return OtherRuns()
+            return OtherRuns(starts=2 if is_twice else int(is_once), passes=1 + (is_twice or is_once))
+
         early = EarlyRuns(
             tuple(start),
             offline_sql,
             begin(lambda: run_offline_sql(offline_sql.result(), runner)),
             begin(lambda: upgrade_concurrently(runner), is_wanted=is_twice),
             begin(lambda: make_schema(runner), is_wanted=is_once and not is_twice),
-            # By the time that the walk begins, the command that prints the SQL has started too.
-            Beside(starts=2 if is_twice else int(is_once), passes=1 + (is_twice or is_once), on_head=begin_models),
+            Beside(others=others, on_head=begin_models),
             models,
         )
         try:

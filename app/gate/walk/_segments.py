@@ -75,8 +75,9 @@ class SegmentedWalk:
             for number, each in enumerate(segments)
         ]
 
-    def take(self, client: DriverClient) -> Snapshot:
-        """Walk the last segment by that client, the others by further runs. Returns the schema at the end.
+    def take(self, client: DriverClient, is_at: int = 0) -> Snapshot:
+        """Walk the last segment by that client, the others by further runs. Returns the schema at the end. `is_at`: up
+        to which index of the plan the client's database has been brought already.
 
         Raises DatabaseSpoiled, CommandExited, StepTimedOut and DisturbedByOtherRun.
         """
@@ -85,7 +86,7 @@ class SegmentedWalk:
         spoiled: DatabaseSpoiled | None = None
         with self._walked(others):
             try:
-                schema = last.walk_by(client)
+                schema = last.walk_by(client, is_at)
             except DatabaseSpoiled as error:
                 spoiled = error
         if others:
@@ -178,12 +179,13 @@ class _Part:
     def is_over(self) -> bool:
         return self._index >= self.segment.end or not self._is_reached
 
-    def walk_by(self, client: DriverClient) -> Snapshot | None:
-        """Walk what is left of it. Returns the schema at its end, None if a revision before it does not apply.
+    def walk_by(self, client: DriverClient, is_at: int = 0) -> Snapshot | None:
+        """Walk what is left of it, on a database that is at that index of the plan. Returns the schema at its end, None
+        if a revision before it does not apply.
 
         Raises DatabaseSpoiled, CommandExited and StepTimedOut.
         """
-        walker = Walker(self.walk, client, is_alone=self._is_alone)
+        walker = Walker(self.walk, client, is_alone=self._is_alone, is_at=is_at)
         try:
             return walker.walk(self._index, self.segment.end, self._on_step)
         except CannotReachRevision:

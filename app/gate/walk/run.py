@@ -13,14 +13,14 @@ from app.gate.target.advice import advise
 from app.gate.target.process import Process
 from app.gate.target.runner import TargetRunner, check_database
 from app.gate.target.session import DriverSession
-from app.gate.walk._cuts import choose_segments
+from app.gate.walk._cuts import Pace, choose_segments
 from app.gate.walk._head import observe_head
 from app.gate.walk._segments import SegmentedWalk
 from app.gate.walk.begin import begin_walk
 from app.gate.walk.client import DriverClient
 from app.gate.walk.plan import ALONE, WHOLE_RECORDING, Beside, RecordingPlan
 from app.gate.walk.state import Arrival, Walk
-from app.gate.walk.walker import note_loss
+from app.gate.walk.walker import Walker, note_loss
 from app.gate.wording import listed
 
 OnProgress = Callable[[str, int, int], None]  # phase, done, total
@@ -157,8 +157,17 @@ class CommandRun:
         def on_step(done: int) -> None:
             self._on_progress("walk", done, len(walk.plan))
 
-        segments = choose_segments(walk, start_at, self._beside)
-        schema = SegmentedWalk(walk, self._runner, segments, on_step).take(client)
+        def on_first_step(done: int) -> None:
+            pace.note(done)
+            on_step(done)
+
+        pace = Pace(walk, start_at, self._beside)
+        is_at = 0  # up to where the plan has been walked on this database
+        while pace.next_index > pace.index:
+            Walker(walk, client, is_at=is_at).walk(pace.index, pace.next_index, on_first_step)
+            is_at = pace.index
+        segments = choose_segments(walk, pace.index, self._beside, pace.factor)
+        schema = SegmentedWalk(walk, self._runner, segments, on_step).take(client, is_at)
         observe_head(walk, client, schema, self._beside.on_head)
         client.end("finish")
 

@@ -36,11 +36,13 @@ from app.gate.walk.state import Walk
 class Walker:
     """Takes a walk over one database. The walk may continue with another walker, on another database."""
 
-    def __init__(self, walk: Walk, client: DriverClient, *, is_alone: bool = True) -> None:
-        """`is_alone`: no other part of the walk is taken at the same time."""
+    def __init__(self, walk: Walk, client: DriverClient, *, is_alone: bool = True, is_at: int = 0) -> None:
+        """`is_alone`: no other part of the walk is taken at the same time. `is_at`: up to which index of the plan the
+        database has been brought already."""
         self._walk = walk
         self._client = client
         self._is_alone = is_alone
+        self._is_at = is_at
         self._digest = RunningDigest(walk.arrival.is_of_version_table)
 
     def walk(self, begin: int, end: int, on_step: Callable[[int], None]) -> TrackedSnapshot:
@@ -63,9 +65,9 @@ class Walker:
         return schema
 
     def _replay(self, end: int) -> None:
-        """Apply, on a new database, what comes before that index. Raises CannotVerify for what has been applied before,
-        and CannotReachRevision for what another part of the walk takes at the same time."""
-        for revision in self._walk.plan[:end]:
+        """Apply what comes before that index and is not there yet. Raises CannotVerify for what has been applied before
+        on another database, and CannotReachRevision for what another part of the walk takes at the same time."""
+        for revision in self._walk.plan[self._is_at : end]:
             if revision not in self._walk.trips:
                 self._apply_ahead(revision)
             elif revision in self._walk.applied:

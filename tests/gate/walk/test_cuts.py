@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.gate.walk._cuts import Segment, _shortest, _within, choose_segments, cut
-from app.gate.walk.plan import Beside
+from app.gate.walk._cuts import Pace, Segment, _shortest, _within, choose_segments, cut, estimate
+from app.gate.walk.plan import Beside, OtherRuns
 from app.gate.walk.state import Walk
 from tests.gate.walk.walks import arrival, line_of, walk
 
@@ -18,23 +18,23 @@ START_S = 0.4
 
 @pytest.mark.parametrize("revisions", [0, 1, 5])
 def test_a_short_history_is_walked_in_one(revisions: int) -> None:
-    assert cut([SMALL] * revisions, 0, Beside(4), START_S) == [Segment(0, revisions)]
+    assert cut([SMALL] * revisions, 0, 4, OtherRuns(), START_S) == [Segment(0, revisions)]
 
 
 def test_one_job_walks_alone() -> None:
-    assert cut([SMALL] * 500, 0, Beside(1), START_S) == [Segment(0, 500)]
+    assert cut([SMALL] * 500, 0, 1, OtherRuns(), START_S) == [Segment(0, 500)]
 
 
 @pytest.mark.parametrize("jobs", [2, 3, 4])
 def test_a_long_history_has_a_segment_for_each_job(jobs: int) -> None:
-    segments = cut([SMALL] * 500, 0, Beside(jobs), START_S)
+    segments = cut([SMALL] * 500, 0, jobs, OtherRuns(), START_S)
 
     assert len(segments) == jobs
     assert [each.end for each in segments] == [*(each.begin for each in segments[1:]), 500]
 
 
 def test_a_segment_is_shorter_where_more_comes_before_it() -> None:
-    first, *middle, last = cut([SMALL] * 500, 0, Beside(4), START_S)
+    first, *middle, last = cut([SMALL] * 500, 0, 4, OtherRuns(), START_S)
 
     lengths = [each.end - each.begin for each in (first, *middle)]
     assert lengths == sorted(lengths, reverse=True)
@@ -42,28 +42,28 @@ def test_a_segment_is_shorter_where_more_comes_before_it() -> None:
 
 
 def test_what_takes_longer_counts_for_more() -> None:
-    first, second = cut([LARGE] * 20 + [SMALL] * 100, 0, Beside(2), START_S)
+    first, second = cut([LARGE] * 20 + [SMALL] * 100, 0, 2, OtherRuns(), START_S)
 
     assert first.end - first.begin < second.end - second.begin
 
 
 def test_a_command_that_takes_long_to_start_is_started_less_often() -> None:
-    assert len(cut([SMALL] * 100, 0, Beside(4), 10.0)) == 1
-    assert len(cut([SMALL] * 100, 0, Beside(4), 0.1)) > 1
+    assert len(cut([SMALL] * 100, 0, 4, OtherRuns(), 10.0)) == 1
+    assert len(cut([SMALL] * 100, 0, 4, OtherRuns(), 0.1)) > 1
 
 
 def test_the_first_segment_leaves_time_for_other_runs_of_the_command() -> None:
-    alone = cut([SMALL] * 500, 0, Beside(2), START_S)
-    passed = cut([SMALL] * 500, 0, Beside(2, passes=2), START_S)
-    started = cut([SMALL] * 500, 0, Beside(2, starts=2, passes=2), START_S)
+    alone = cut([SMALL] * 500, 0, 2, OtherRuns(), START_S)
+    passed = cut([SMALL] * 500, 0, 2, OtherRuns(0, 2), START_S)
+    started = cut([SMALL] * 500, 0, 2, OtherRuns(2, 2), START_S)
 
     assert alone[0].end > passed[0].end > started[0].end
     # Where they take as long as the whole walk, it is not cut at all.
-    assert len(cut([SMALL] * 100, 0, Beside(2, starts=5), 2.0)) == 1
+    assert len(cut([SMALL] * 100, 0, 2, OtherRuns(5), 2.0)) == 1
 
 
 def test_what_continues_is_cut_from_there() -> None:
-    segments = cut([SMALL] * 500, 300, Beside(2), START_S)
+    segments = cut([SMALL] * 500, 300, 2, OtherRuns(), START_S)
 
     assert (segments[0].begin, segments[-1].end, len(segments)) == (300, 500, 2)
 
@@ -96,18 +96,22 @@ def test_segments_that_fit_into_a_time_are_each_as_long_as_possible() -> None:
         ([LARGE] * 4, 0, 3, 0.05, [2, 3, 4]),
         ([SMALL] * 10 + [LARGE] * 10, 5, 4, 0.02, [13, 16, 18, 20]),
         ([LARGE] * 3, 0, 2, 0.4, [1, 3]),
-        ([LARGE] * 3, 0, 2, 0.8, [3]),
-        ([LARGE] * 4, 0, 3, 0.8, [4]),
+        ([LARGE] * 3, 0, 2, 0.8, [1, 3]),
+        ([LARGE] * 3, 0, 2, 1.6, [3]),
+        ([LARGE] * 4, 0, 3, 0.8, [1, 2, 4]),
+        ([LARGE] * 4, 0, 3, 2.0, [4]),
     ],
 )
 def test_where_plans_are_cut(texts: list[str], begin: int, jobs: int, start_s: float, ends: list[int]) -> None:
-    assert [each.end for each in cut(texts, begin, Beside(jobs), start_s)] == ends
+    assert [each.end for each in cut(texts, begin, jobs, OtherRuns(), start_s)] == ends
 
 
 @pytest.mark.parametrize("text", [SMALL, "connection.execute(x)\n" * 2, "op . f()\nop\t.g()"])
 def test_operations_are_known_by_their_text(text: str) -> None:
-    assert cut([text] * 500, 0, Beside(2), START_S) == cut([SMALL] * 500, 0, Beside(2), START_S)
-    assert cut(["stop.it()\nexecutes()"] * 500, 0, Beside(2), START_S) == cut([""] * 500, 0, Beside(2), START_S)
+    assert cut([text] * 500, 0, 2, OtherRuns(), START_S) == cut([SMALL] * 500, 0, 2, OtherRuns(), START_S)
+    assert cut(["stop.it()\nexecutes()"] * 500, 0, 2, OtherRuns(), START_S) == cut(
+        [""] * 500, 0, 2, OtherRuns(), START_S
+    )
 
 
 def of_scripts(place: Path, text: str = LARGE, count: int = 40, *, is_transactional: bool = True) -> Walk:
@@ -138,7 +142,8 @@ def test_a_walk_is_cut_where_that_is_worth_it_and_allowed(tmp_path: Path) -> Non
     assert chosen(long, may_be=False) == (1, True)
     assert chosen(long, jobs=1) == (1, False)
     assert chosen(long, 39) == (1, False)
-    assert chosen(of_scripts(tmp_path, LARGE * 4, 2)) == (2, True)
+    assert chosen(of_scripts(tmp_path, LARGE * 4, 20)) == (2, True)
+    assert chosen(of_scripts(tmp_path, LARGE * 4, 19)) == (1, False)
 
 
 def test_a_walk_that_others_would_disturb_is_taken_in_one(tmp_path: Path) -> None:
@@ -149,3 +154,46 @@ def test_a_walk_that_others_would_disturb_is_taken_in_one(tmp_path: Path) -> Non
     assert chosen(roles) == (1, False)
     (tmp_path / "r30.py").unlink()
     assert chosen(roles) == (1, False)
+
+
+def paced(monkeypatch: pytest.MonkeyPatch, of: Walk, *times: float, begin: int = 0) -> tuple[list[int], float]:
+    """Up to which indexes the plan is walked before it is cut, and the pace, where visits begin at these times."""
+    clock = iter(times)
+    monkeypatch.setattr("app.gate.walk._cuts.time.monotonic", lambda: next(clock))
+    pace, ends = Pace(of, begin, Beside(2)), []
+    while (end := pace.next_index) > pace.index:
+        for index in range(pace.index, end + 1):
+            pace.note(index)
+        ends.append(end)
+    return ends, pace.factor
+
+
+def test_the_first_visits_show_the_pace_of_the_later_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    of = of_scripts(tmp_path)
+    visits, _ = estimate([LARGE] * 40)
+    slow = [9.0 * n for n in range(6)]  # what is slow at first does not count
+
+    ends, factor = paced(monkeypatch, of, *slow, *(45.0 + 3.0 * sum(visits[5 : 5 + n]) for n in range(1, 6)))
+
+    assert ends == [10]
+    assert factor == pytest.approx(3.0)
+
+
+def test_more_are_visited_where_that_takes_no_time_beside_a_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    of = of_scripts(tmp_path)  # whose start takes 0.1 s
+
+    assert paced(monkeypatch, of, *(0.001 * n for n in range(50)))[0] == [10, 20, 30]  # and then too few are left
+    assert paced(monkeypatch, of, *(0.003 * n for n in range(50)))[0] == [10, 20]
+    assert paced(monkeypatch, of, *(0.003 * n for n in range(50)), begin=20)[0] == [30]
+
+
+def test_where_a_plan_is_not_cut_no_pace_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert paced(monkeypatch, of_scripts(tmp_path, count=19)) == ([], 1.0)
+    assert paced(monkeypatch, of_scripts(tmp_path, "CREATE ROLE reader")) == ([], 1.0)
+
+
+def test_a_slow_project_is_cut_where_a_fast_one_is_not() -> None:
+    assert len(cut([SMALL] * 40, 0, 2, OtherRuns(), 1.0)) == 1
+    assert len(cut([SMALL] * 40, 0, 2, OtherRuns(), 1.0, 5.0)) == 2

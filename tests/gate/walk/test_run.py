@@ -58,10 +58,10 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
             on_step(1)
             noted.append((walk.index, segments[0].begin))
 
-        def take(self, client: DriverClient) -> str:
+        def take(self, client: DriverClient, is_at: int) -> str:
             return "the schema"
 
-    def choose(walk: Walk, begin: int, beside: Beside) -> list[Segment]:
+    def choose(walk: Walk, begin: int, beside: Beside, pace: float) -> list[Segment]:
         return [Segment(begin, len(walk.plan))]
 
     monkeypatch.setattr(module, "SegmentedWalk", Segmented)

@@ -128,17 +128,32 @@ def _filled(text: str, n: int, t: str, u: str) -> str:
     return text.replace("{n}", str(n)).replace("{t}", t).replace("{u}", u)
 
 
-@pytest.fixture
-def cuts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+class Cuts(list[int]):
     """The indexes at which a plan is cut, where it is not walked alone."""
-    at: list[int] = []
 
-    def choose(walk: Walk, begin: int, beside: Beside) -> list[Segment]:
-        inner = (
-            [each for each in at if begin < each < len(walk.plan)] if beside.jobs > 1 and beside.may_be_cut() else []
-        )
+    first = 0  # how many revisions are walked before that
+
+
+@pytest.fixture
+def cuts(monkeypatch: pytest.MonkeyPatch) -> Cuts:
+    at = Cuts()
+
+    class Pace:
+        factor = 1.0
+
+        def __init__(self, walk: Walk, begin: int, beside: Beside) -> None:
+            self.index = begin
+            self.next_index = min(begin + (at.first if beside.jobs > 1 else 0), len(walk.plan))
+
+        def note(self, index: int) -> None:
+            self.index = index
+
+    def choose(walk: Walk, begin: int, beside: Beside, pace: float) -> list[Segment]:
+        may_be_cut = beside.jobs > 1 and beside.may_be_cut()
+        inner = [each for each in at if begin < each < len(walk.plan)] if may_be_cut else []
         return [Segment(first, end) for first, end in pairwise([begin, *inner, len(walk.plan)])]
 
+    monkeypatch.setattr("app.gate.walk.run.Pace", Pace)
     monkeypatch.setattr("app.gate.walk.run.choose_segments", choose)
     monkeypatch.setattr("app.gate.recorder.JOBS", 4)
     return at
@@ -156,7 +171,7 @@ def _less(value: Any) -> Any:
     return [_less(each) for each in value] if isinstance(value, list) else value
 
 
-@given(scripts=histories(), at=st.sets(st.integers(1, 8), min_size=1, max_size=3))
+@given(scripts=histories(), at=st.sets(st.integers(1, 8), min_size=1, max_size=3), first=st.integers(0, 4))
 @settings(
     max_examples=int(os.environ.get("EXAMPLES", "2")),
     deadline=None,
@@ -164,14 +179,15 @@ def _less(value: Any) -> Any:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_a_walk_in_segments_records_what_a_walk_in_one_does(
-    server: Server, cuts: list[int], scripts: dict[str, str], at: set[int]
+    server: Server, cuts: Cuts, scripts: dict[str, str], at: set[int], first: int
 ) -> None:
     with TemporaryDirectory() as folder:
         place = write_project(Path(folder), scripts)
+        cuts.first = first
         assert_recorded_alike(place, server, cuts, sorted(at))
 
 
-def assert_recorded_alike(place: Path, server: Server, cuts: list[int], at: Sequence[int], *command: str) -> Any:
+def assert_recorded_alike(place: Path, server: Server, cuts: Cuts, at: Sequence[int], *command: str) -> Any:
     """Record in one segment, and cut at these indexes. Returns the recordings."""
     cuts[:] = []
     alone = recorded(place, server, *command)
@@ -203,11 +219,12 @@ SPOILS = (
 )
 
 
-@pytest.mark.parametrize("at", [[1], [2], [3], [1, 2, 3]])
+@pytest.mark.parametrize(("first", "at"), [(0, [1]), (0, [2]), (0, [3]), (0, [1, 2, 3]), (1, [3]), (2, [3]), (4, [])])
 def test_a_rule_that_rests_on_what_earlier_segments_did_to_rows(
-    tmp_path: Path, server: Server, cuts: list[int], at: list[int]
+    tmp_path: Path, server: Server, cuts: Cuts, first: int, at: list[int]
 ) -> None:
     place = write_project(tmp_path, line_of(TABLE, SEEDS, FILLED, REQUIRED))
+    cuts.first = first
 
     [alone] = assert_recorded_alike(place, server, cuts, at)
 
@@ -216,10 +233,12 @@ def test_a_rule_that_rests_on_what_earlier_segments_did_to_rows(
 
 @pytest.mark.parametrize("unusual", [FAILS, SPOILS])
 @pytest.mark.parametrize("at", [[1], [2], [1, 2]])
+@pytest.mark.parametrize("first", [0, 1])
 def test_what_happens_at_the_edge_of_a_segment(
-    tmp_path: Path, server: Server, cuts: list[int], unusual: tuple[str, str], at: list[int]
+    tmp_path: Path, server: Server, cuts: Cuts, unusual: tuple[str, str], at: list[int], first: int
 ) -> None:
     place = write_project(tmp_path, line_of(TABLE, unusual, SEEDS))
+    cuts.first = first
 
     assert_recorded_alike(place, server, cuts, at)
 
@@ -227,7 +246,7 @@ def test_what_happens_at_the_edge_of_a_segment(
 _TWICE = "from alembic.config import main; main(['upgrade', 'r1']); main(['upgrade', 'head'])"
 
 
-def test_each_of_several_walks_is_cut(tmp_path: Path, server: Server, cuts: list[int]) -> None:
+def test_each_of_several_walks_is_cut(tmp_path: Path, server: Server, cuts: Cuts) -> None:
     place = write_project(tmp_path, line_of(TABLE, SEEDS, FILLED, REQUIRED))
 
     alone = assert_recorded_alike(place, server, cuts, [1], sys.executable, "-c", _TWICE)
@@ -245,7 +264,7 @@ fcntl.flock(lock, {how})
 
 @pytest.mark.parametrize("how", ["fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_EX"])
 def test_a_command_that_fails_or_waits_next_to_another_one_is_walked_alone(
-    tmp_path: Path, server: Server, cuts: list[int], how: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, server: Server, cuts: Cuts, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.gate.walk._segments._PATIENCE_S", 0.0)
     place = write_project(tmp_path, line_of(TABLE, SEEDS), env=_ONLY_ONE.format(how=how) + textwrap.dedent(ENV))
@@ -256,7 +275,7 @@ def test_a_command_that_fails_or_waits_next_to_another_one_is_walked_alone(
     assert [trip["up"]["failure"] for trip in alone["trips"]] == [None, None]
 
 
-def test_what_a_script_keeps_in_python_is_there_as_in_one_walk(tmp_path: Path, server: Server, cuts: list[int]) -> None:
+def test_what_a_script_keeps_in_python_is_there_as_in_one_walk(tmp_path: Path, server: Server, cuts: Cuts) -> None:
     counted = (
         "import kept; kept.times += 1; op.execute(f'COMMENT ON TABLE t IS $${kept.times}$$')",
         "op.execute('COMMENT ON TABLE t IS NULL')",
@@ -288,7 +307,7 @@ def test_another_run_may_be_the_reason_for_what_no_script_does_by_itself(
     assert _is_from_outside(failure) == is_from_outside
 
 
-def test_what_another_run_may_have_caused_is_tried_again_alone(tmp_path: Path, server: Server, cuts: list[int]) -> None:
+def test_what_another_run_may_have_caused_is_tried_again_alone(tmp_path: Path, server: Server, cuts: Cuts) -> None:
     """A revision that is applied by one process at a time."""
     once = _ONLY_ONE.format(how="fcntl.LOCK_EX | fcntl.LOCK_NB").strip()
     first = (f"global lock\n{once.replace('lock = ', 'lock = lock or ')}\n{TABLE[0]}", TABLE[1])
@@ -302,7 +321,7 @@ def test_what_another_run_may_have_caused_is_tried_again_alone(tmp_path: Path, s
     assert [trip["up"]["failure"] for trip in alone["trips"]] == [None, None]
 
 
-def test_a_history_with_a_role_is_walked_alone(tmp_path: Path, server: Server, cuts: list[int]) -> None:
+def test_a_history_with_a_role_is_walked_alone(tmp_path: Path, server: Server, cuts: Cuts) -> None:
     if not server.is_embedded:
         pytest.skip("on a given server it is found out in another way")
     sql = "DO $$ BEGIN EXECUTE 'CREATE ' || 'ROLE of_segments'; END $$"
@@ -315,9 +334,7 @@ def test_a_history_with_a_role_is_walked_alone(tmp_path: Path, server: Server, c
     assert [trip["up"]["failure"] for trip in alone["trips"]] == [None] * 3
 
 
-def test_an_interrupt_ends_every_segment(
-    tmp_path: Path, server: Server, cuts: list[int], blank_database: Database
-) -> None:
+def test_an_interrupt_ends_every_segment(tmp_path: Path, server: Server, cuts: Cuts, blank_database: Database) -> None:
     place = write_project(tmp_path, line_of(TABLE, SEEDS, FILLED))
     cuts[:] = [1, 2]
     runner = TargetRunner(target(place), server)
