@@ -34,6 +34,8 @@ from tests.bench import branch, hazards, pages, peers, profiling, running, servi
 from tests.bench.history import write_history
 from tests.bench.memory import Peak, run_watched
 from tests.bench.overproof import UPGRADE, clean_environment, overproof, time_command
+from tests.bench.page import FOUR_TESTS as FOUR_TESTS_NAME
+from tests.bench.page import GATE as GATE_NAME
 from tests.bench.page import (
     HAZARDS,
     PAGES,
@@ -46,6 +48,8 @@ from tests.bench.page import (
     write_page,
     write_section,
 )
+from tests.bench.page import NO_TRACE as NO_TRACE_NAME
+from tests.bench.page import PLAIN as PLAIN_NAME
 
 
 class Contestant:
@@ -66,7 +70,7 @@ class Contestant:
 
 
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-GATE = Contestant("the whole gate", [*overproof(), "verify", "--database-url", "{server}", "--", *UPGRADE])
+GATE = Contestant(GATE_NAME, [*overproof(), "verify", "--database-url", "{server}", "--", *UPGRADE])
 # What pytest-alembic's tests look at, and more: no rows, and no look at what each statement locks.
 OF_SCHEMA = [
     "single-head",
@@ -85,9 +89,9 @@ GATE_OF_SCHEMA = Contestant(
     [*GATE.command[: -len(UPGRADE) - 1], *(f"--select={check}" for check in OF_SCHEMA), "--", *UPGRADE],
 )
 GATE_ALONE = Contestant("the whole gate, starting its own server", [*overproof(), "verify", "--", *UPGRADE])
-FOUR_TESTS = Contestant("pytest-alembic's four default tests", [*PYTEST, "tests/test_defaults.py"])
-NO_TRACE = Contestant("its `downgrade_leaves_no_trace` alone", [*PYTEST, "tests/test_leaves_no_trace.py"])
-PLAIN = Contestant("plain `alembic upgrade head`", UPGRADE)
+FOUR_TESTS = Contestant(FOUR_TESTS_NAME, [*PYTEST, "tests/test_defaults.py"])
+NO_TRACE = Contestant(NO_TRACE_NAME, [*PYTEST, "tests/test_leaves_no_trace.py"])
+PLAIN = Contestant(PLAIN_NAME, UPGRADE)
 
 
 def compare(project: Path, server: Server, rounds: int, slow_rounds: int) -> list[Comparison]:
@@ -134,11 +138,24 @@ def weigh(project: Path, server: Server) -> Peak:
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tox -e bench --", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short histories, one round, nothing written")
-    parts = ["compare", "scaling", "memory", "base", "running", "hazards", "service", "pages", "peers", "profile"]
+    parts = [
+        "histories",
+        "compare",
+        "scaling",
+        "memory",
+        "base",
+        "running",
+        "hazards",
+        "service",
+        "pages",
+        "peers",
+        "profile",
+    ]
     parser.add_argument(
         "--part",
         choices=parts,
-        help="one part only; peers, profile, running, service and pages are written to their pages",
+        help="one part only; peers, profile, running, service and pages are written to their pages, and histories, which is"
+        " compare, scaling, memory and base, to its own",
     )
     parser.add_argument("--corpus", type=Path, help="a checkout of MigrationPilot's repository, for the part peers")
     parser.add_argument("--rounds", type=int, default=5, help="of the parts on histories (default: 5)")
@@ -170,11 +187,33 @@ def write_part(asked: argparse.Namespace, server: Server, folder: Path) -> None:
         write_section(SERVICE, service.measure(server))
 
 
+def measure_histories(
+    asked: argparse.Namespace, projects: Mapping[int, Path], scaled: Sequence[int], server: Server, figures: Figures
+) -> Figures:
+    """The parts on histories that are asked for."""
+    if asked.part in (None, "histories", "compare"):
+        print(f"compare: {figures.revisions} revisions")
+        figures.comparisons = compare(projects[figures.revisions], server, asked.rounds, asked.slow_rounds)
+    if asked.part in (None, "histories", "scaling"):
+        print("scaling")
+        figures.scaling = scale({revisions: projects[revisions] for revisions in scaled}, server, asked.rounds)
+        figures.exponent = fit_exponent({revisions: min(taken) for revisions, taken in figures.scaling.items()})
+        longest = {revisions: min(figures.scaling[revisions]) for revisions in scaled[-2:]}
+        figures.last_exponent = fit_exponent(longest)
+    if asked.part in (None, "histories", "memory"):
+        print(f"memory: {scaled[-1]} revisions")
+        figures.memory = (scaled[-1], weigh(projects[scaled[-1]], server))
+    if asked.part in (None, "histories", "base"):
+        print("base")
+        figures.base = branch.describe(branch.measure(projects[scaled[0]].parent, scaled, server, asked.rounds))
+    return figures
+
+
 def main() -> None:
     asked = read_arguments()
-    compared, scaled, rounds, slow = 200, [100, 200, 400, 800], asked.rounds, asked.slow_rounds
+    compared, scaled = 200, [100, 200, 400, 800]
     if asked.quick:
-        compared, scaled, rounds, slow = 25, [25, 50], 1, 1
+        compared, scaled, asked.rounds, asked.slow_rounds = 25, [25, 50], 1, 1
 
     with (
         tempfile.TemporaryDirectory(prefix="overproof-bench-") as folder,
@@ -187,22 +226,9 @@ def main() -> None:
         for revisions in sorted({compared, *scaled}):
             projects[revisions] = Path(folder, str(revisions))
             write_history(projects[revisions], revisions)
-        figures = Figures(compared, server.version, os.getloadavg()[0])
-        if asked.part in (None, "compare"):
-            print(f"compare: {compared} revisions")
-            figures.comparisons = compare(projects[compared], server, rounds, slow)
-        if asked.part in (None, "scaling"):
-            print("scaling")
-            figures.scaling = scale({revisions: projects[revisions] for revisions in scaled}, server, rounds)
-            figures.exponent = fit_exponent({revisions: min(taken) for revisions, taken in figures.scaling.items()})
-            longest = {revisions: min(figures.scaling[revisions]) for revisions in scaled[-2:]}
-            figures.last_exponent = fit_exponent(longest)
-        if asked.part in (None, "memory"):
-            print(f"memory: {scaled[-1]} revisions")
-            figures.memory = (scaled[-1], weigh(projects[scaled[-1]], server))
-        if asked.part in (None, "base"):
-            print("base")
-            figures.base = branch.describe(branch.measure(Path(folder), scaled, server, rounds))
+        figures = measure_histories(
+            asked, projects, scaled, server, Figures(compared, server.version, os.getloadavg()[0])
+        )
         section = None
         if asked.part == "hazards" or (asked.part is None and not asked.quick):
             print("hazards")
@@ -210,7 +236,7 @@ def main() -> None:
         of_running = load = ""
         if asked.part is None and not asked.quick:
             print("running")
-            of_running = running.measure(Path(folder), scaled[0], server, rounds)
+            of_running = running.measure(Path(folder), scaled[0], server, asked.rounds)
             print("service")
             load = service.measure(server)
         if asked.corpus and not asked.quick:
@@ -220,8 +246,9 @@ def main() -> None:
     print(figures.text())
     print(section.text() if section else "")
     print(of_running, load, sep="\n")
-    if not asked.quick and not asked.part:
+    if not asked.quick and asked.part in (None, "histories"):
         write_page(figures, os.environ.get("OVERPROOF_BENCH_COMMAND", "tox -e bench"))
+    if not asked.quick and not asked.part:
         write_section(RUNNING, of_running)
         write_section(HAZARDS, section.text() if section else "")
         write_section(SERVICE, load)

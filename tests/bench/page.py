@@ -13,7 +13,13 @@ from tests.bench.machine import describe_machine, describe_versions
 from tests.bench.memory import Peak
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+PLAIN = "plain `alembic upgrade head`"
+GATE = "the whole gate"
 TEN_CHECKS = "the gate with its ten checks of history and schema"
+FOUR_TESTS = "pytest-alembic's four default tests"
+NO_TRACE = "its `downgrade_leaves_no_trace` alone"
+# What is compared, in one run each, and what it was on 2026-11-30, when the walk had one job.
+RATIOS = {(GATE, FOUR_TESTS): 1.48, (TEN_CHECKS, FOUR_TESTS): 0.72, (NO_TRACE, GATE): 9.8}
 HAZARDS = "Hazards"  # the section of hazards.py
 PROFILE = "What the time goes to"  # the section of profiling.py
 SERVICE = "The record"  # the section of service.py
@@ -64,6 +70,7 @@ class Figures:
                 times = f"{least / min(gate):.1f}, by medians {middle / median(gate):.1f}"
                 lines.append(f"| {each.name} | {least:.2f} s | {middle:.2f} s | {len(each.seconds)} | {times} |")
             parts.append("\n".join(lines) + "\n")
+            parts.append(self._ratios())
             parts.append(
                 "The ten checks of history and schema look at all that pytest-alembic's tests look at, `downgrade_leaves_no_trace`"
                 " included, and at more. The whole gate also tries each revision over rows, and judges what its statements lock"
@@ -102,6 +109,19 @@ class Figures:
             )
             parts.append(self.base)
         return "\n".join(parts)
+
+    def _ratios(self) -> str:
+        """What is measured against what, by the least times and by the medians, and before."""
+        seconds = {each.name: each.seconds for each in self.comparisons}
+        lines = [
+            [
+                f"{one} / {other}",
+                *(f"{of(seconds[one]) / of(seconds[other]):.2f}" for of in (min, median)),
+                f"{before:.2f}",
+            ]
+            for (one, other), before in RATIOS.items()
+        ]
+        return format_table(["", "least", "median", "on 2026-11-30"], lines)
 
 
 def _mb(size: int) -> str:
