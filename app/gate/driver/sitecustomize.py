@@ -111,7 +111,7 @@ def _spare_the_collector() -> None:
     if hasattr(gc, "set_threshold"):  # not in PyPy
         young, *older = gc.get_threshold()
         if young:
-            gc.set_threshold(max(young, 200000), *older)
+            gc.set_threshold(max(young, 20000), *older)
 
 
 def _go_to_checkout() -> None:

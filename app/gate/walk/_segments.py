@@ -28,14 +28,14 @@ from app.gate.errors import (
     StepTimedOut,
 )
 from app.gate.postgres.sqlstates import depends_on_server
-from app.gate.recording.model import Failure, RoundTrip, Snapshot
+from app.gate.recording.model import Failure, Snapshot
 from app.gate.server.database import Database
 from app.gate.target.process import Process
 from app.gate.target.runner import TargetRunner, session_of_walk
 from app.gate.walk._cuts import Segment
 from app.gate.walk.client import DriverClient
 from app.gate.walk.state import Walk
-from app.gate.walk.walker import Walker, note_loss
+from app.gate.walk.walker import Walker, note_loss, texts_of
 
 OnStep = Callable[[int], None]  # how many revisions of the plan are done
 
@@ -44,8 +44,6 @@ OnStep = Callable[[int], None]  # how many revisions of the plan are done
 _PATIENCE_S = 10.0
 
 
-# What the driver's observer notes in place of statements that it has not seen.
-_PAST_SQLALCHEMY = "(statements sent past SQLAlchemy)"
 # What is wrong with a script itself raises these, and others that they are the base of.
 _DEFECTS = (
     ArithmeticError,
@@ -229,7 +227,7 @@ class _Part:
         It may not where scripts keep something in Python from one revision to the next, or find other rows.
         """
         before = (name for name in walk.plan[: self.segment.begin] if name in walk.applied)
-        if any(_texts(self.walk.trips[name]) != _texts(walk.trips[name]) for name in before):
+        if any(texts_of(self.walk.trips[name].up) != texts_of(walk.trips[name].up) for name in before):
             return False
         ended = next(reversed(walk.schema_digests.values()), None)
         began = next(iter(self.walk.schema_digests.values()), None)
@@ -251,12 +249,6 @@ class _Progress:
             self._reached[number] = index
             done = (reached - begin for reached, begin in zip(self._reached, self._begins, strict=True))
             self._on_step(self._begins[0] + sum(done))
-
-
-def _texts(trip: RoundTrip) -> list[str]:
-    """What the upgrade sent, less what is seen only where it is observed."""
-    statements = trip.up.statements if trip.up is not None else ()
-    return [each.sql for each in statements if each.sql != _PAST_SQLALCHEMY]
 
 
 def _is_from_outside(failure: Failure) -> bool:

@@ -65,17 +65,23 @@ class Walker:
         return schema
 
     def _replay(self, end: int) -> None:
-        """Apply what comes before that index and is not there yet. Raises CannotVerify for what has been applied before
-        on another database, and CannotReachRevision for what another part of the walk takes at the same time."""
+        """Apply what comes before that index and is not there yet.
+
+        Raises CannotVerify for what has been applied before on another database, DisturbedByOtherRun where it sends
+        something else this time and the walk has several parts, and CannotReachRevision for what another part of the
+        walk takes at the same time.
+        """
         for revision in self._walk.plan[self._is_at : end]:
             if revision not in self._walk.trips:
                 self._apply_ahead(revision)
             elif revision in self._walk.applied:
-                failure = self._apply(revision).failure
-                if failure is not None:
+                again = self._apply(revision)
+                if again.failure is not None:
                     raise CannotVerify(
-                        f"revision {revision} applied once and not again on another empty database: {failure.message}"
+                        f"revision {revision} applied once and not again on another empty database: {again.failure.message}"
                     )
+                if not self._is_alone and texts_of(again) != texts_of(self._walk.trips[revision].up):
+                    raise DisturbedByOtherRun
 
     def _apply(self, revision: str, *, observe: bool = False, in_one_run: bool = False) -> Step:
         try:
@@ -140,6 +146,16 @@ class Walker:
         self._walk.trips[up.revision] = RoundTrip(up.revision, up=up)
         if not up.transactional and self._client.read_schema(before) != before:
             raise DatabaseSpoiled(self._walk.index_after(up.revision))
+
+
+# What the driver's observer notes in place of statements that it has not seen.
+_PAST_SQLALCHEMY = "(statements sent past SQLAlchemy)"
+
+
+def texts_of(step: Step | None) -> list[str]:
+    """What a step sent, less what is seen only where it is observed."""
+    statements = step.statements if step is not None else ()
+    return [each.sql for each in statements if each.sql != _PAST_SQLALCHEMY]
 
 
 def note_loss(walk: Walk, lost: CommandExited | StepTimedOut) -> int:

@@ -288,6 +288,23 @@ def test_what_a_script_keeps_in_python_is_there_as_in_one_walk(tmp_path: Path, s
         walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=OF_THE_WALK), beside=Beside(2))
 
 
+def test_what_was_walked_before_the_cut_sends_the_same_to_each_segment(
+    tmp_path: Path, server: Server, cuts: Cuts
+) -> None:
+    numbered = ("import kept; kept.times += 1; op.execute(f'INSERT INTO t (a) VALUES ({kept.times})')", "pass")
+    place = write_project(tmp_path, line_of(TABLE, numbered, numbered, SEEDS, SEEDS))
+    (place / "kept.py").write_text("times = 0\n")
+    cuts[:], cuts.first = [4], 3
+
+    with pytest.raises(DisturbedByOtherRun):  # here it was 1 and 3, and there it is 1 and 2
+        walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=OF_THE_WALK), beside=Beside(2))
+    (place / "kept.py").write_text("class Kept: times = property(lambda self: 7, lambda self, value: None)\n")
+    with (place / "kept.py").open("a") as file:
+        file.write("import sys; sys.modules[__name__] = Kept()\n")
+    (walk,) = walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=OF_THE_WALK), beside=Beside(2))
+    assert len(walk.applied) == 5
+
+
 @pytest.mark.parametrize(
     ("failure", "is_from_outside"),
     [
