@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -126,13 +126,17 @@ class Verification:
     def go(self, database_url: str | None) -> Report:
         # They take long to import, and the run mostly waits until they are needed.
         threading.Thread(target=_import, args=["app.gate.recorder", "app.gate.judging.judge"], daemon=True).start()
+        files = {
+            self.directory / path: read_template(self.directory / template)
+            for path, template in self.configuration.files.items()
+        }
         with Supervisor() as supervisor:  # which takes a while to start, too
-            return self._go_under(supervisor, database_url)
+            return self._go_under(supervisor, files, database_url)
 
-    def _go_under(self, supervisor: Supervisor, database_url: str | None) -> Report:
+    def _go_under(self, supervisor: Supervisor, files: Mapping[Path, str], database_url: str | None) -> Report:
         for name in recover(self.directory):
             complain(f"{name} was left behind by a run that was killed, and is restored")
-        target = self._target()
+        target = self._target(files)
         # A recording is for developing checks, so it has everything.
         evidence = ALL_EVIDENCE if self.recording else self.configuration.needed_evidence()
         of_merged = ALL_EVIDENCE if self.recording else self.configuration.needed_evidence(of_merged=True)
@@ -186,7 +190,7 @@ class Verification:
             postgres=self.postgres,
         )
 
-    def _target(self) -> Target:
+    def _target(self, files: Mapping[Path, str]) -> Target:
         configuration = self.configuration
         activation = command_environment(self.directory)
         environment = dict(configuration.env) or default_environment(
@@ -196,10 +200,7 @@ class Verification:
             command=configuration.command,
             environment=environment,
             activation=activation,
-            files={
-                self.directory / path: read_template(self.directory / template)
-                for path, template in configuration.files.items()
-            },
+            files=files,
             options=configuration.options,
             prepare=configuration.prepare,
             directory=self.directory,
