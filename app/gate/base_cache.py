@@ -163,7 +163,11 @@ class _ScriptHere:
     revision: str | None  # None: it declares none
     text: str
     is_of_base: bool  # a revision that is there too, or what is outside of the repository, as a package's history is
-    is_new: bool  # a revision that is not there
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it is a revision that the base does not have."""
+        return self.revision is not None and not self.is_of_base
 
 
 @dataclass(frozen=True)
@@ -319,8 +323,7 @@ class BaseCache:
             for path in sorted(folder.glob("*.py")):
                 text = path.read_text("utf-8", "replace")
                 revision = revision_of(text)
-                is_of_base = is_outside or revision in base.scripts
-                scripts.append(_ScriptHere(revision, text, is_of_base, revision is not None and not is_of_base))
+                scripts.append(_ScriptHere(revision, text, is_of_base=is_outside or revision in base.scripts))
         return scripts
 
     def _key(self, sources: _Sources, scripts: Sequence[_ScriptHere]) -> str:

@@ -45,9 +45,8 @@ class Beside:
     jobs: int = 1  # how many may be at work on the walk itself
     may_be_cut: Callable[[], bool] = lambda: True  # whether they may; called once it is worth knowing
     others: Callable[[], OtherRuns] = OtherRuns
-    on_head: Callable[[Walk], None] = lambda walk: (
-        None
-    )  # called once it is known what is at head and creates the models
+    # Called once it is known what is at head and creates the models.
+    on_head: Callable[[Walk], None] = lambda walk: None
 
 
 ALONE = Beside()
