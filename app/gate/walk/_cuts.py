@@ -43,10 +43,10 @@ class Pace:
     """How long the visits of the first revisions take, a few at a time until that is known well enough."""
 
     def __init__(self, walk: Walk, begin: int, beside: Beside) -> None:
-        texts = _texts_to_cut(walk, begin, beside)
+        self.texts = _texts_to_cut(walk, begin, beside)
         self.index = begin  # up to which the plan has been walked
         self._begin = begin
-        self._estimated, _ = estimate(texts)
+        self._estimated, _ = estimate(self.texts)
         self._times: list[float] = []  # at the beginning of each visit, and at the end of the last
         self._enough_s = _SHARE_OF_START * walk.arrival.start_s
 
@@ -73,13 +73,12 @@ class Pace:
         return (self._times[visited] - self._times[first]) / estimated
 
 
-def choose_segments(walk: Walk, begin: int, beside: Beside, pace: float = 1.0) -> list[Segment]:
+def choose_segments(walk: Walk, beside: Beside, pace: Pace) -> list[Segment]:
     """The segments for what is left of that walk. One where others would be in its way."""
-    whole = [Segment(begin, len(walk.plan))]
-    texts = _texts_to_cut(walk, begin, beside)
-    if not texts:
+    whole = [Segment(pace.index, len(walk.plan))]
+    if len(pace.texts) - pace.index < _FEWEST:
         return whole
-    segments = cut(texts, begin, beside.jobs, beside.others(), walk.arrival.start_s, pace)
+    segments = cut(pace.texts, pace.index, beside.jobs, beside.others(), walk.arrival.start_s, pace.factor)
     return segments if len(segments) == 1 or beside.may_be_cut() else whole
 
 

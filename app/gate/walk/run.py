@@ -166,7 +166,7 @@ class CommandRun:
         while pace.next_index > pace.index:
             Walker(walk, client, is_at=is_at).walk(pace.index, pace.next_index, on_first_step)
             is_at = pace.index
-        segments = choose_segments(walk, pace.index, self._beside, pace.factor)
+        segments = choose_segments(walk, self._beside, pace)
         schema = SegmentedWalk(walk, self._runner, segments, on_step).take(client, is_at)
         observe_head(walk, client, schema, self._beside.on_head)
         client.end("finish")

@@ -130,7 +130,8 @@ def chosen(of: Walk, begin: int = 0, jobs: int = 2, *, may_be: bool = True) -> t
         asked.append(True)
         return may_be
 
-    segments = choose_segments(of, begin, Beside(jobs, may_be_cut))
+    beside = Beside(jobs, may_be_cut)
+    segments = choose_segments(of, beside, Pace(of, begin, beside))
     assert (segments[0].begin, segments[-1].end) == (begin, len(of.plan))
     return len(segments), bool(asked)
 

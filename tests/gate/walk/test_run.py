@@ -61,8 +61,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
         def take(self, client: DriverClient, is_at: int) -> str:
             return "the schema"
 
-    def choose(walk: Walk, begin: int, beside: Beside, pace: float) -> list[Segment]:
-        return [Segment(begin, len(walk.plan))]
+    def choose(walk: Walk, beside: Beside, pace: Any) -> list[Segment]:
+        return [Segment(pace.index, len(walk.plan))]
 
     monkeypatch.setattr(module, "SegmentedWalk", Segmented)
     monkeypatch.setattr(module, "choose_segments", choose)

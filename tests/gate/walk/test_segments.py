@@ -139,8 +139,6 @@ def cuts(monkeypatch: pytest.MonkeyPatch) -> Cuts:
     at = Cuts()
 
     class Pace:
-        factor = 1.0
-
         def __init__(self, walk: Walk, begin: int, beside: Beside) -> None:
             self.index = begin
             self.next_index = min(begin + (at.first if beside.jobs > 1 else 0), len(walk.plan))
@@ -148,7 +146,8 @@ def cuts(monkeypatch: pytest.MonkeyPatch) -> Cuts:
         def note(self, index: int) -> None:
             self.index = index
 
-    def choose(walk: Walk, begin: int, beside: Beside, pace: float) -> list[Segment]:
+    def choose(walk: Walk, beside: Beside, pace: Pace) -> list[Segment]:
+        begin = pace.index
         may_be_cut = beside.jobs > 1 and beside.may_be_cut()
         inner = [each for each in at if begin < each < len(walk.plan)] if may_be_cut else []
         return [Segment(first, end) for first, end in pairwise([begin, *inner, len(walk.plan)])]
