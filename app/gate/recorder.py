@@ -37,7 +37,7 @@ from app.gate.target.runner import TargetRunner, check_database
 from app.gate.target.target import Target
 from app.gate.walk.begin import apply_base, begin_walk
 from app.gate.walk.client import DriverClient
-from app.gate.walk.plan import ALONE, RecordingPlan
+from app.gate.walk.plan import Beside, RecordingPlan
 from app.gate.walk.run import OnProgress, OnWalk, never_reached_alembic, refuse_several_engines, walk_all
 from app.gate.walk.state import NEEDS_HEAD, Walk
 from app.gate.walk.unchanged import list_unchanged
@@ -135,9 +135,8 @@ def _walk_next_to(
     """Take the walks. Where another run of the command may have been in the way (a port that is taken, a file that is
     locked), end all runs, and take them once more, alone."""
     try:
-        with runner.slots.taken(is_urgent=True):
-            beside = early.beside if early is not None else ALONE
-            return take_walks(replace(beside, jobs=JOBS, may_be_cut=partial(_may_be_cut, runner, early))), early
+        beside = Beside(JOBS, partial(_may_be_cut, runner, early))
+        return take_walks(beside if early is None else replace(beside, on_head=early.on_head)), early
     except CommandNeverReachedAlembic as error:
         if early is None or error.refusal is not None:
             raise

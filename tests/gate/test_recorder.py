@@ -26,7 +26,7 @@ from app.gate.recorder import (
 from app.gate.recording.model import AlternativePath, Drift, Snapshot, UnregisteredModel
 from app.gate.reruns.results import RerunResults
 from app.gate.target.target import Target
-from app.gate.walk.plan import ALONE, RecordingPlan
+from app.gate.walk.plan import RecordingPlan
 from app.gate.walk.state import Unchanged, Walk
 from tests.gate.checks.builders import added, key, problem, revision, trip
 from tests.gate.played import Runner, as_runner
@@ -39,7 +39,7 @@ PLAN = RecordingPlan("main")
 def sql(*, stays: bool = True, error: Exception | None = None) -> Any:
     """An early run, of which the offline SQL is known."""
     printed = SimpleNamespace(exception=lambda: error, result=lambda: SimpleNamespace(stays_in_database=stays))
-    return SimpleNamespace(offline_sql=printed, beside=ALONE)
+    return SimpleNamespace(offline_sql=printed, on_head=lambda walk: None)
 
 
 # More rights.
@@ -114,7 +114,7 @@ def test_what_another_run_may_have_disturbed_is_walked_once_more_alone(
     end: Exception, early: Any, is_repeated: bool
 ) -> None:
     calls: list[tuple[Any, ...]] = []
-    runner = Runner(slots=SimpleNamespace(taken=lambda is_urgent: ExitStack()), is_closed=True, drop_kept=lambda: None)
+    runner = Runner(is_closed=True, drop_kept=lambda: None)
 
     def take(*how: Any) -> list[Any]:
         calls.append(how)

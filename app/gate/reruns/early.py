@@ -19,7 +19,7 @@ from app.gate.reruns._models import create_by_sql
 from app.gate.reruns._offline import OfflineSql, print_offline_sql, run_offline_sql
 from app.gate.reruns._whole_command import make_schema
 from app.gate.target.runner import TargetRunner
-from app.gate.walk.plan import ALONE, Beside, OtherRuns, RecordingPlan
+from app.gate.walk.plan import RecordingPlan
 from app.gate.walk.state import Walk
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class EarlyRuns:
     offline_schema: Future[Snapshot | Failure | None]
     concurrent_upgrade: Future[ConcurrentUpgrade | None]
     whole_command: Future[Snapshot | Failure | None]
-    beside: Beside = ALONE  # what they are for the walk
+    on_head: Callable[[Walk], None] = lambda walk: None  # what the walk is to call when it knows what is at head
     models: dict[int, Future[Snapshot | None]] = field(default_factory=dict)  # what they create, by the walk's index
 
     @property
@@ -57,18 +57,11 @@ def begin_early_runs(
             if walk.creation is not None:
                 models[walk.index] = pool_of_models.submit(create_by_sql, walk, runner)
 
-        def print_sql() -> OfflineSql:
-            with runner.slots.taken():
-                return print_offline_sql(runner, start)
-
-        offline_sql = pool.submit(print_sql)
+        offline_sql = pool.submit(print_offline_sql, runner, start)
 
         def begin(run: Callable[[], T], *, is_wanted: bool = True) -> Future[T | None]:
             def run_if_free() -> T | None:
-                if not offline_sql.result().stays_in_database:
-                    return None
-                with runner.slots.taken():
-                    return run()
+                return run() if offline_sql.result().stays_in_database else None
 
             return pool.submit(run_if_free) if is_wanted else _not_run()
 
@@ -76,19 +69,13 @@ def begin_early_runs(
         evidence = plan.evidence if plan.base_ref is None else frozenset()
         is_twice, is_once = Evidence.CONCURRENT in evidence, Evidence.WHOLE_COMMAND in evidence
 
-        def others() -> OtherRuns:
-            """What is left once the walk has begun: by then, the command that prints the SQL has started too."""
-            if offline_sql.done() and (offline_sql.exception() or not offline_sql.result().stays_in_database):
-                return OtherRuns()
-            return OtherRuns(starts=2 if is_twice else int(is_once), passes=1 + (is_twice or is_once))
-
         early = EarlyRuns(
             tuple(start),
             offline_sql,
             begin(lambda: run_offline_sql(offline_sql.result(), runner)),
             begin(lambda: upgrade_concurrently(runner), is_wanted=is_twice),
             begin(lambda: make_schema(runner), is_wanted=is_once and not is_twice),
-            Beside(others=others, on_head=begin_models),
+            begin_models,
             models,
         )
         try:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 def processors() -> int:
@@ -27,29 +24,3 @@ def at_once_on(count: int) -> int:
 
 JOBS = jobs_on(processors())
 AT_ONCE = at_once_on(processors())
-
-
-class JobSlots:
-    """So many jobs at the same time; the others wait. One that a job under way waits for comes first."""
-
-    def __init__(self, count: int) -> None:
-        self._free = count
-        self._urgent = 0  # that wait
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def taken(self, *, is_urgent: bool = False) -> Iterator[None]:
-        """Wait for a slot, and have it for the block."""
-        with self._changed:
-            self._urgent += is_urgent
-            try:
-                self._changed.wait_for(lambda: self._free > 0 and (is_urgent or not self._urgent))
-            finally:
-                self._urgent -= is_urgent
-            self._free -= 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += 1
-                self._changed.notify_all()

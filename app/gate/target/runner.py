@@ -18,7 +18,6 @@ from app.gate.snapshot import read as snapshots
 from app.gate.snapshot.meaning import align
 from app.gate.target._error_line import last_line
 from app.gate.target.advice import advise_on_database
-from app.gate.target.jobs import AT_ONCE, JobSlots
 from app.gate.target.process import Process, kill_group, start_command
 from app.gate.target.session import DriverSession
 from app.gate.target.target import Target, fill_placeholders
@@ -42,7 +41,6 @@ class TargetRunner:
         )  # while the command ran; on a given server perhaps by another session
         self.only_in_one_run: set[str] = set()  # revisions that apply only in one run with those before them
         self.must_run_serially = target.must_run_serially  # whether two runs at the same time would disturb each other
-        self.slots = JobSlots(AT_ONCE)
         self.at_head: Database | None = None  # the walk's own, which is kept
         self._running: set[Callable[[], None]] = set()  # what ends each command that runs
         self._roles: frozenset[str] | None = None  # that were there before

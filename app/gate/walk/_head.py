@@ -14,7 +14,7 @@ from app.gate.walk.unchanged import find_unchanged
 def observe_head(
     walk: Walk, client: DriverClient, schema: Snapshot, on_head: Callable[[Walk], None] = lambda walk: None
 ) -> None:
-    """Note the schema, call `on_head`, and compare the models with it."""
+    """Note the schema, call `on_head`, and compare the models with it. Of the walk's steps, it looks at failures."""
     reason = _why_head_is_unknown(walk)
     if reason is not None:
         walk.not_observed.update(dict.fromkeys(NEEDS_HEAD, reason))
@@ -53,8 +53,13 @@ def _compare_with_models(walk: Walk, client: DriverClient, schema: Snapshot) -> 
         if unchanged.known is not None and walk.start is not None:
             unchanged.tables = find_unchanged(unchanged.known, unchanged.models, walk.start, schema)
         walk.note_drift(client.drift(unchanged.tables))
+
+
+def observe_model_statements(walk: Walk, client: DriverClient) -> None:
+    """Note what an ORM sends for the models of the tables that all steps of the walk have changed."""
     base = walk.arrival.base
-    if Evidence.RUNNING in walk.evidence and base is not None and base.is_start and not walk.is_drift_stale:
+    is_wanted = walk.arrival.has_metadata and walk.head is not None and Evidence.RUNNING in walk.evidence
+    if is_wanted and base is not None and base.is_start and not walk.is_drift_stale:
         tables = concerned_tables(walk)
         walk.models = client.model_statements(tables) if tables is None or tables else None
 

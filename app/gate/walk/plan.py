@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from app.gate.history.repository import Commit
 from app.gate.history.scripts import Script
@@ -31,20 +31,12 @@ class RecordingPlan:
 WHOLE_RECORDING = RecordingPlan()  # of the whole history
 
 
-class OtherRuns(NamedTuple):
-    """Runs of the command that are still to come, and share the jobs of a walk."""
-
-    starts: int = 0
-    passes: int = 0  # how many of them go through the whole plan
-
-
 @dataclass(frozen=True)
 class Beside:
     """What there is beside a walk, at the same time."""
 
     jobs: int = 1  # how many may be at work on the walk itself
     may_be_cut: Callable[[], bool] = lambda: True  # whether they may; called once it is worth knowing
-    others: Callable[[], OtherRuns] = OtherRuns
     # Called once it is known what is at head and creates the models.
     on_head: Callable[[Walk], None] = lambda walk: None
 

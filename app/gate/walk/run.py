@@ -7,14 +7,14 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from app.gate.errors import CannotVerify, CommandExited, CommandNeverReachedAlembic, DatabaseSpoiled, StepTimedOut
-from app.gate.recording.model import Evidence
+from app.gate.recording.model import Evidence, Snapshot
 from app.gate.server.database import Database
 from app.gate.target.advice import advise
 from app.gate.target.process import Process
 from app.gate.target.runner import TargetRunner, check_database
 from app.gate.target.session import DriverSession
 from app.gate.walk._cuts import Pace, choose_segments
-from app.gate.walk._head import observe_head
+from app.gate.walk._head import observe_head, observe_model_statements
 from app.gate.walk._segments import SegmentedWalk
 from app.gate.walk.begin import begin_walk
 from app.gate.walk.client import DriverClient
@@ -157,18 +157,22 @@ class CommandRun:
         def on_step(done: int) -> None:
             self._on_progress("walk", done, len(walk.plan))
 
-        def on_first_step(done: int) -> None:
-            pace.note(done)
-            on_step(done)
+        def goes_on(index: int) -> bool:
+            pace.note(index)
+            on_step(index)
+            return index < end
+
+        def on_end(walk: Walk, schema: Snapshot) -> None:
+            observe_head(walk, client, schema, self._beside.on_head)
 
         pace = Pace(walk, start_at, self._beside)
         is_at = 0  # up to where the plan has been walked on this database
-        while pace.next_index > pace.index:
-            Walker(walk, client, is_at=is_at).walk(pace.index, pace.next_index, on_first_step)
+        while (end := pace.next_index) > pace.index:
+            Walker(walk, client, is_at=is_at).walk(pace.index, goes_on)
             is_at = pace.index
         segments = choose_segments(walk, self._beside, pace)
-        schema = SegmentedWalk(walk, self._runner, segments, on_step).take(client, is_at)
-        observe_head(walk, client, schema, self._beside.on_head)
+        SegmentedWalk(walk, self._runner, segments, pace.take_over, on_step).take(client, on_end, is_at)
+        observe_model_statements(walk, client)
         client.end("finish")
 
     def note_late_tables(self, walk: Walk, client: DriverClient) -> None:

@@ -197,10 +197,13 @@ class Walk:
             yield from (failure.sql for failure in failures if failure is not None and failure.sql is not None)
 
     def fork(self) -> Walk:
-        """Another walk through the same plan that knows what this one does. Its results are put here by `join`."""
+        """Another walk through the same plan that knows what this one does. Its results are put here by `join`, and by
+        `join_head`."""
         return Walk(
             self.arrival,
             self.evidence,
+            unchanged=self.unchanged,
+            start=self.start,
             trips=dict(self.trips),
             applied=set(self.applied),
             blocked_by=dict(self.blocked_by),
@@ -213,7 +216,7 @@ class Walk:
         if begin == 0:
             self.start = fork.start
         self.applied |= fork.applied & set(names)
-        self.unconfirmed += fork.unconfirmed
+        self.unconfirmed += [name for name in fork.unconfirmed if name in names]
         of_fork: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
             (self.trips, fork.trips),
             (self.schema_digests, fork.schema_digests),
@@ -223,6 +226,13 @@ class Walk:
         )
         for ours, theirs in of_fork:
             ours.update({name: theirs[name] for name in names if name in theirs})
+
+    def join_head(self, fork: Walk) -> None:
+        """Add what a fork observed at the end of the plan."""
+        self.head, self.creation, self.unregistered = fork.head, fork.creation, fork.unregistered
+        self.drift, self.is_drift_stale = fork.drift, fork.is_drift_stale
+        self.hidden += fork.hidden
+        self.not_observed |= fork.not_observed
 
     def index_after(self, revision: str) -> int:
         """Where in the plan the walk continues after that revision."""

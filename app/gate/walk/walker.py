@@ -45,24 +45,31 @@ class Walker:
         self._is_at = is_at
         self._digest = RunningDigest(walk.arrival.is_of_version_table)
 
-    def walk(self, begin: int, end: int, on_step: Callable[[int], None]) -> TrackedSnapshot:
-        """Take the plan from one index to another. Returns the schema there. Raises DatabaseSpoiled, CommandExited,
-        StepTimedOut and CannotReachRevision."""
+    def walk(self, begin: int, goes_on: Callable[[int], bool]) -> TrackedSnapshot:
+        """Take the plan from that index on, for as long as `goes_on` says so of the index that comes next. Returns the
+        schema there. Raises DatabaseSpoiled, CommandExited, StepTimedOut and CannotReachRevision."""
         walk = self._walk
         self._replay(begin)
         schema = self._client.read_schema()
         if begin == 0:
             walk.start = schema
-        for index, name in enumerate(walk.plan[begin:end], begin):
-            on_step(index)
+        index = begin
+        while goes_on(index):
+            name = walk.plan[index]
             revision = walk.arrival.revisions[name]
             blocker = walk.blocker_of(revision)
             if blocker is not None:
                 walk.skip(name, blocker)
             else:
                 schema = self._visit(revision, schema)
-        on_step(end)
+            index += 1
+        self._is_at = index
         return schema
+
+    def upgrade_to(self, end: int) -> TrackedSnapshot:
+        """Upgrade plainly up to that index. Returns the schema there. Raises what `_replay` does."""
+        self._replay(end)
+        return self._client.read_schema()
 
     def _replay(self, end: int) -> None:
         """Apply what comes before that index and is not there yet.

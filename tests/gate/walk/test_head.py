@@ -8,7 +8,7 @@ import pytest
 
 from app.gate.recording.model import Evidence, RoundTrip, Snapshot, UnregisteredModel
 from app.gate.target.session import DriverSession
-from app.gate.walk._head import observe_head
+from app.gate.walk._head import observe_head, observe_model_statements
 from app.gate.walk.client import DriverClient
 from app.gate.walk.state import Unchanged, Walk
 from tests.gate.checks.builders import added, failure, key, problem, trip
@@ -25,7 +25,9 @@ STRAY = {"module": "shop", "name": "Stray", "table": "public.strays", "path": "s
 
 def observed(of: Walk, *answers: Any) -> Session:
     session = Session(*answers)
-    observe_head(of, DriverClient(cast(DriverSession, session), as_runner(Runner()), THROWAWAY), SCHEMA)
+    client = DriverClient(cast(DriverSession, session), as_runner(Runner()), THROWAWAY)
+    observe_head(of, client, SCHEMA)
+    observe_model_statements(of, client)
     return session
 
 
@@ -140,7 +142,7 @@ def test_the_branchs_models_are_asked_for_the_statements_of_the_tables_that_it_c
     arrives = arrival(*line_of("a1"), **{"base": base(), **fields})
     taken = walk(trip(changes=changes), arrives=arrives, start=SCHEMA, evidence=frozenset({Evidence.RUNNING}))
 
-    session = observed(taken, *[MODELS] * len(asked), HIDDEN)
+    session = observed(taken, HIDDEN, *[MODELS] * len(asked))
 
     assert [arguments["tables"] for do, arguments in session.asked if do == "model_statements"] == asked
     assert (taken.models is not None) is bool(asked)
@@ -152,7 +154,14 @@ def test_models_that_a_script_has_changed_are_not_asked(evidence: set[Evidence])
     change = trip(changes=[added(key("function", "f()"))])
     taken = walk(change, arrives=arrives, start=SCHEMA, evidence=frozenset(evidence))
 
-    answers = [{**DRIFT, "is_stale": True}] if Evidence.DRIFT in evidence else [MODELS]
-    observed(taken, *answers, HIDDEN)
+    is_compared = Evidence.DRIFT in evidence
+    observed(taken, *([{**DRIFT, "is_stale": True}, HIDDEN] if is_compared else [HIDDEN, MODELS]))
 
     assert (taken.models is not None) is (evidence == {Evidence.RUNNING})
+
+
+def test_what_does_not_get_to_head_asks_no_model() -> None:
+    arrives = arrival(*line_of("a1"), base=base())
+    taken = walk(trip(up_failure=failure()), arrives=arrives, start=SCHEMA, evidence=frozenset({Evidence.RUNNING}))
+
+    assert observed(taken, HIDDEN).words == ["hidden"]

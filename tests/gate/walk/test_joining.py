@@ -9,7 +9,8 @@ import pytest
 from app.gate.errors import CannotReachRevision, CommandExited, DatabaseSpoiled, DisturbedByOtherRun, ServerUnavailable
 from app.gate.recording.model import Direction, Failure, RoundTrip, Step
 from app.gate.walk._cuts import Segment
-from app.gate.walk._segments import SegmentedWalk, _Part, _Progress, _reason
+from app.gate.walk._parts import Part
+from app.gate.walk._segments import SegmentedWalk, _Progress, _reason
 from app.gate.walk.client import DriverClient
 from app.gate.walk.state import Walk
 from tests.gate.checks import builders
@@ -17,8 +18,8 @@ from tests.gate.played import THROWAWAY, Runner, Session, as_runner
 from tests.gate.walk.walks import arrival, line_of, walk
 
 
-def part_of(of: Walk, begin: int, end: int) -> Any:
-    return _Part(of, Segment(begin, end), False, lambda done: None)
+def part_of(of: Walk, begin: int, end: int, *, ends_at_head: bool = False) -> Any:
+    return Part(of, Segment(begin, end), lambda done: None, ends_at_head=ends_at_head)
 
 
 def sent(name: str, *statements: str, **fields: Any) -> RoundTrip:
@@ -65,12 +66,12 @@ class NotReached:
 
     def __init__(self, *_: object, **__: object) -> None: ...
 
-    def walk(self, begin: int, end: int, on_step: object) -> None:
+    def walk(self, begin: int, goes_on: object) -> None:
         raise CannotReachRevision("a1")
 
 
 def test_a_segment_that_was_not_reached_is_over_and_began_after_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.gate.walk._segments.Walker", NotReached)
+    monkeypatch.setattr("app.gate.walk._parts.Walker", NotReached)
     part = part_of(walk(arrives=arrival(*line_of("a1", "b2"))), 0, 2)
     assert not part.is_over
 
@@ -89,14 +90,14 @@ def test_a_segment_continues_where_its_last_run_ended(
     begun: list[int] = []
 
     class Played(NotReached):
-        def walk(self, begin: int, end: int, on_step: object) -> None:
+        def walk(self, begin: int, goes_on: object) -> None:
             begun.append(begin)
             if failure is not None and len(begun) == 1:
                 raise failure
 
     if isinstance(failure, CommandExited):
         failure.at = ("a1", "upgrade")
-    monkeypatch.setattr("app.gate.walk._segments.Walker", Played)
+    monkeypatch.setattr("app.gate.walk._parts.Walker", Played)
     part = part_of(walk(arrives=arrival(*line_of("a1", "b2"))), 0, 2)
 
     part.walk_on(cast(DriverClient, None))
@@ -134,10 +135,13 @@ def test_a_segment_may_be_disturbed_by_what_fails_for_a_reason_outside(suspiciou
 
 def test_the_steps_of_all_segments_are_added_up() -> None:
     done: list[int] = []
-    progress = _Progress([Segment(3, 5), Segment(5, 9)], done.append)
+    progress = _Progress(3, done.append)
+    first, second = progress.of(3), progress.of(5)
 
-    for number, index in [(0, 3), (1, 7), (0, 5), (1, 9)]:
-        progress.note(number, index)
+    for note, index in [(first, 3), (second, 7), (first, 5)]:
+        note(index)
+    tail = progress.of(7)
+    tail(9)
 
     assert done == [3, 5, 7, 9]
 
@@ -151,18 +155,19 @@ def test_what_is_reported_is_what_no_run_expected_then_a_lost_server_then_the_di
 
 
 def segmented(of: Walk, runner: Runner, *segments: Segment) -> SegmentedWalk:
-    return SegmentedWalk(of, as_runner(runner), segments, lambda done: None)
+    return SegmentedWalk(of, as_runner(runner), segments, lambda index, underway: None, lambda done: None)
 
 
 @pytest.mark.parametrize("has_roles", [True, False])
 def test_a_role_that_came_meanwhile_has_the_walk_taken_again(has_roles: bool) -> None:
     of = segmented(walk(), Runner(has_new_roles=lambda: has_roles), Segment(0, 0))
 
+    (only,) = of._parts
     if not has_roles:
-        of._join()
+        of._join(only, True)
         return
     with pytest.raises(DisturbedByOtherRun):
-        of._join()
+        of._join(only, True)
 
 
 def test_another_run_has_to_be_at_the_same_plan(monkeypatch: pytest.MonkeyPatch) -> None:

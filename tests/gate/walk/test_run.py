@@ -54,12 +54,13 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     noted: list[tuple[int, int]] = []
 
     class Segmented:
-        def __init__(self, walk: Walk, runner: Any, segments: Any, on_step: Any) -> None:
+        def __init__(self, walk: Walk, runner: Any, segments: Any, take_over: Any, on_step: Any) -> None:
+            self.walk = walk
             on_step(1)
             noted.append((walk.index, segments[0].begin))
 
-        def take(self, client: DriverClient, is_at: int) -> str:
-            return "the schema"
+        def take(self, client: DriverClient, on_end: Any, is_at: int) -> None:
+            on_end(self.walk, "the schema")
 
     def choose(walk: Walk, beside: Beside, pace: Any) -> list[Segment]:
         return [Segment(pace.index, len(walk.plan))]

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import textwrap
+import threading
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -23,8 +24,9 @@ from app.gate.recording.serialization import save
 from app.gate.server.database import Database
 from app.gate.server.throwaway import Server
 from app.gate.target.runner import TargetRunner
-from app.gate.walk._cuts import Segment
-from app.gate.walk._segments import _is_from_outside
+from app.gate.walk._cuts import Segment, Underway
+from app.gate.walk._parts import Part, _is_from_outside
+from app.gate.walk._segments import SegmentedWalk
 from app.gate.walk.plan import Beside, RecordingPlan
 from app.gate.walk.run import walk_all
 from app.gate.walk.state import Walk
@@ -132,6 +134,8 @@ class Cuts(list[int]):
     """The indexes at which a plan is cut, where it is not walked alone."""
 
     first = 0  # how many revisions are walked before that
+    tail: int | None = None  # the index from which on another job takes over what the last segment has left
+    taken = 0  # how many were taken over
 
 
 @pytest.fixture
@@ -146,6 +150,9 @@ def cuts(monkeypatch: pytest.MonkeyPatch) -> Cuts:
         def note(self, index: int) -> None:
             self.index = index
 
+        def take_over(self, index: int, underway: Underway) -> int | None:
+            return at.tail if at.tail is not None and underway.at < at.tail < underway.end else None
+
     def choose(walk: Walk, beside: Beside, pace: Pace) -> list[Segment]:
         begin = pace.index
         may_be_cut = beside.jobs > 1 and beside.may_be_cut()
@@ -155,7 +162,38 @@ def cuts(monkeypatch: pytest.MonkeyPatch) -> Cuts:
     monkeypatch.setattr("app.gate.walk.run.Pace", Pace)
     monkeypatch.setattr("app.gate.walk.run.choose_segments", choose)
     monkeypatch.setattr("app.gate.recorder.JOBS", 4)
+    _wait_for_takers(monkeypatch, at)
     return at
+
+
+def _wait_for_takers(monkeypatch: pytest.MonkeyPatch, at: Cuts) -> None:
+    """Have the last segment wait, if its tail is to be taken over, until another job has done so or cannot do it."""
+    walk_part, tail_for, goes_on = SegmentedWalk._walk_part, SegmentedWalk._tail_for, Part._goes_on
+    waited_for = threading.Event()
+
+    def walk_part_noted(self: SegmentedWalk, part: Part) -> None:
+        try:
+            walk_part(self, part)
+        finally:
+            waited_for.set()
+
+    def tail_noted(self: SegmentedWalk, part: Part) -> Part | None:
+        tail = tail_for(self, part)
+        at.taken += tail is not None
+        waited_for.set()
+        return tail
+
+    def goes_on_later(self: Part, index: int) -> bool:
+        if at.tail is not None and self._ends_at_head and not self._is_alone and index == self.begin:
+            assert waited_for.wait(60)
+        is_more = goes_on(self, index)
+        if index > self.begin:
+            waited_for.clear()
+        return is_more
+
+    monkeypatch.setattr(SegmentedWalk, "_walk_part", walk_part_noted)
+    monkeypatch.setattr(SegmentedWalk, "_tail_for", tail_noted)
+    monkeypatch.setattr(Part, "_goes_on", goes_on_later)
 
 
 def recorded(place: Path, server: Server, *command: str) -> Any:
@@ -170,7 +208,12 @@ def _less(value: Any) -> Any:
     return [_less(each) for each in value] if isinstance(value, list) else value
 
 
-@given(scripts=histories(), at=st.sets(st.integers(1, 8), min_size=1, max_size=3), first=st.integers(0, 4))
+@given(
+    scripts=histories(),
+    at=st.sets(st.integers(1, 8), min_size=1, max_size=3),
+    first=st.integers(0, 4),
+    tail=st.none() | st.integers(2, 9),
+)
 @settings(
     max_examples=int(os.environ.get("EXAMPLES", "2")),
     deadline=None,
@@ -178,11 +221,11 @@ def _less(value: Any) -> Any:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_a_walk_in_segments_records_what_a_walk_in_one_does(
-    server: Server, cuts: Cuts, scripts: dict[str, str], at: set[int], first: int
+    server: Server, cuts: Cuts, scripts: dict[str, str], at: set[int], first: int, tail: int | None
 ) -> None:
     with TemporaryDirectory() as folder:
         place = write_project(Path(folder), scripts)
-        cuts.first = first
+        cuts.first, cuts.tail = first, tail
         assert_recorded_alike(place, server, cuts, sorted(at))
 
 
@@ -240,6 +283,46 @@ def test_what_happens_at_the_edge_of_a_segment(
     cuts.first = first
 
     assert_recorded_alike(place, server, cuts, at)
+
+
+@pytest.mark.parametrize(("first", "tail", "taken"), [(0, 1, 0), (0, 2, 1), (0, 4, 1), (1, 4, 1)])
+def test_what_a_job_takes_over_from_another_one(
+    tmp_path: Path, server: Server, cuts: Cuts, first: int, tail: int, taken: int
+) -> None:
+    place = write_project(tmp_path, line_of(TABLE, SEEDS, FILLED, SEEDS, REQUIRED, SEEDS))
+    cuts.first, cuts.tail = first, tail
+
+    assert_recorded_alike(place, server, cuts, [first + 1])
+
+    assert cuts.taken == taken  # the first revision of its own a segment keeps
+
+
+@pytest.mark.parametrize(
+    ("unusual", "index", "taken"),
+    [(FAILS, 1, 0), (SPOILS, 1, 0), (FAILS, 2, 1), (SPOILS, 2, 1), (FAILS, 3, 1), (SPOILS, 3, 1), (FAILS, 4, 1), (SPOILS, 4, 1)],
+)  # fmt: skip
+def test_what_happens_at_the_edge_of_what_is_taken_over(
+    tmp_path: Path, server: Server, cuts: Cuts, unusual: tuple[str, str], index: int, taken: int
+) -> None:
+    line = [TABLE, *[SEEDS] * 4]
+    line.insert(index, unusual)
+    place = write_project(tmp_path, line_of(*line))
+    cuts.tail = 4
+
+    assert_recorded_alike(place, server, cuts, [2])
+
+    assert cuts.taken == taken  # without all of its revisions, a database is not used for others
+
+
+def test_what_was_taken_over_has_to_be_what_is_upgraded_plainly(tmp_path: Path, server: Server, cuts: Cuts) -> None:
+    numbered = ("import kept; kept.times += 1; op.execute(f'INSERT INTO t (a) VALUES ({kept.times})')", "pass")
+    place = write_project(tmp_path, line_of(TABLE, SEEDS, SEEDS, SEEDS, numbered, SEEDS, numbered))
+    (place / "kept.py").write_text("times = 0\n")
+    cuts[:], cuts.tail = [2], 4
+
+    with pytest.raises(DisturbedByOtherRun):  # where it is walked, it runs twice
+        walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=OF_THE_WALK), beside=Beside(2))
+    assert cuts.taken == 1
 
 
 _TWICE = "from alembic.config import main; main(['upgrade', 'r1']); main(['upgrade', 'head'])"

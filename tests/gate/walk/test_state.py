@@ -159,6 +159,20 @@ def test_a_fork_knows_what_is_known_and_what_it_notes_is_its_own() -> None:
     assert "c3" not in taken.blocked_by
 
 
+def test_what_a_fork_observed_at_head_is_added() -> None:
+    taken = walk(hidden=("public.old",), not_observed={"offline": "no"}, start=Snapshot({}))
+    fork = taken.fork()
+    assert (fork.start, fork.unchanged is taken.unchanged, fork.hidden) == (taken.start, True, ())
+    fork.head, fork.creation, fork.drift, fork.is_drift_stale = Snapshot({}), ["CREATE"], (), True
+    fork.hidden, fork.unregistered, fork.not_observed = ("public.new",), (), {"models": "none"}
+
+    taken.join_head(fork)
+
+    assert (taken.head, taken.creation, taken.drift, taken.is_drift_stale) == (fork.head, ["CREATE"], (), True)
+    assert (taken.hidden, taken.unregistered) == (("public.old", "public.new"), ())
+    assert taken.not_observed == {"offline": "no", "models": "none"}
+
+
 def test_what_a_fork_found_is_joined_for_its_part_of_the_plan_only() -> None:
     arrives = arrival(*LINE)
     taken = walk(trip("a1"), arrives=arrives, start=Snapshot({}), unconfirmed=["a1"])
@@ -167,6 +181,7 @@ def test_what_a_fork_found_is_joined_for_its_part_of_the_plan_only() -> None:
     for of_fork in (fork.schema_digests, fork.blocked_by, fork.refused, fork.unpopulated):
         of_fork.update(dict.fromkeys(names, cast(Any, "of the fork")))
 
+    fork.unconfirmed = ["b2", "c3"]
     taken.join(fork, 1, 2)
 
     assert taken.trips.keys() == taken.applied == {"a1", "b2"}

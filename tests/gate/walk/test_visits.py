@@ -43,7 +43,12 @@ def fresh(*names: str, evidence: set[Evidence] | None = None, **fields: Any) -> 
 def walked(of: Walk, client: Client, begin: int = 0, *, is_alone: bool = True) -> Snapshot:
     done: list[int] = []
     walker = Walker(of, cast(DriverClient, client), is_alone=is_alone)
-    found = walker.walk(begin, len(of.plan), done.append)
+
+    def goes_on(index: int) -> bool:
+        done.append(index)
+        return index < len(of.plan)
+
+    found = walker.walk(begin, goes_on)
     assert done == [*range(begin, len(of.plan) + 1)]
     return found
 
