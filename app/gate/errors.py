@@ -11,7 +11,7 @@
     │  └─ OtherDatabase                   the command connected to one that is not ours
     ├─ CommandExited, StepTimedOut        the project's command, in the middle of a step
     ├─ DatabaseSpoiled                    the walk continues on another database
-    ├─ CannotReachRevision, DisturbedByOtherRun, StaleBaseCache
+    ├─ CannotReachRevision, DisturbedByOtherRun, SegmentsDiffer, StaleBaseCache
     └─ rows.connection.QueryRefused       PostgreSQL refused a query of ours
 
 What a check cannot judge is an outcome and no error: `checks.base.CheckSkipped`.
@@ -104,6 +104,10 @@ class CannotReachRevision(GateError):
 
 class DisturbedByOtherRun(GateError):
     """A run failed while another one was under way: it is to be repeated alone."""
+
+
+class SegmentsDiffer(GateError):
+    """A script did something else in another run of the command: the walk is to be taken in one segment."""
 
 
 class StaleBaseCache(GateError):

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from app.gate.base_cache import BaseCache
-from app.gate.errors import CannotVerify, CommandNeverReachedAlembic, DisturbedByOtherRun
+from app.gate.errors import CannotVerify, CommandNeverReachedAlembic, DisturbedByOtherRun, SegmentsDiffer
 from app.gate.history.paths import relative, repository_root
 from app.gate.history.repository import Commit
 from app.gate.recording.model import (
@@ -133,7 +133,8 @@ def _walk_next_to(
     early: EarlyRuns | None, take_walks: Callable[..., list[Walk]], stack: ExitStack, runner: TargetRunner
 ) -> tuple[list[Walk], EarlyRuns | None]:
     """Take the walks. Where another run of the command may have been in the way (a port that is taken, a file that is
-    locked), end all runs, and take them once more, alone."""
+    locked), or did something else, end all runs, and take them once more, alone."""
+    is_serial = True
     try:
         beside = Beside(JOBS, partial(_may_be_cut, runner, early))
         return take_walks(beside if early is None else replace(beside, on_head=early.on_head)), early
@@ -142,9 +143,11 @@ def _walk_next_to(
             raise
     except DisturbedByOtherRun:
         pass
+    except SegmentsDiffer:
+        is_serial = runner.must_run_serially
     stack.close()
     runner.reopen()
-    runner.must_run_serially = True
+    runner.must_run_serially = is_serial
     stack.callback(runner.drop_kept)
     return take_walks(), None
 

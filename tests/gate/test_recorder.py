@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from app.gate import recorder as module
-from app.gate.errors import CannotVerify, CommandNeverReachedAlembic, DisturbedByOtherRun
+from app.gate.errors import CannotVerify, CommandNeverReachedAlembic, DisturbedByOtherRun, SegmentsDiffer
 from app.gate.recorder import (
     _env_path,
     _is_of,
@@ -101,17 +101,18 @@ def test_a_walk_is_cut_where_what_it_leaves_on_the_server_is_known(
 
 
 @pytest.mark.parametrize(
-    ("end", "early", "is_repeated"),
+    ("end", "early", "is_repeated", "is_serial"),
     [
-        (DisturbedByOtherRun(), sql(), True),
-        (DisturbedByOtherRun(), None, True),
-        (CommandNeverReachedAlembic("port taken"), sql(), True),
-        (CommandNeverReachedAlembic("port taken"), None, False),
-        (CommandNeverReachedAlembic("refused", refusal="denied"), sql(), False),
+        (DisturbedByOtherRun(), sql(), True, True),
+        (DisturbedByOtherRun(), None, True, True),
+        (SegmentsDiffer(), sql(), True, False),
+        (CommandNeverReachedAlembic("port taken"), sql(), True, True),
+        (CommandNeverReachedAlembic("port taken"), None, False, False),
+        (CommandNeverReachedAlembic("refused", refusal="denied"), sql(), False, False),
     ],
 )
 def test_what_another_run_may_have_disturbed_is_walked_once_more_alone(
-    end: Exception, early: Any, is_repeated: bool
+    end: Exception, early: Any, is_repeated: bool, is_serial: bool
 ) -> None:
     calls: list[tuple[Any, ...]] = []
     runner = Runner(is_closed=True, drop_kept=lambda: None)
@@ -130,7 +131,7 @@ def test_what_another_run_may_have_disturbed_is_walked_once_more_alone(
             walked()
         return
     assert walked() == (["walked"], None)
-    assert (calls[1], runner.must_run_serially, runner.is_closed) == ((), True, False)
+    assert (calls[1], runner.must_run_serially, runner.is_closed) == ((), is_serial, False)
 
 
 def refused(*walks: Walk) -> str:

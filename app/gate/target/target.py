@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ _LIBPQ_VARIABLES = (
     "PGTARGETSESSIONATTRS", "PGLOADBALANCEHOSTS", "PGCONNECT_TIMEOUT", "PGMINPROTOCOLVERSION", "PGMAXPROTOCOLVERSION", "PGDATESTYLE",
     "PGTZ", "PGGEQO",
 )  # fmt: skip
+# Of all runs of the command, so that a script that goes through a set of names gets them in the same order in each.
+# https://docs.python.org/3/using/cmdline.html#envvar-PYTHONHASHSEED
+_HASH_SEED = str(random.SystemRandom().randrange(2**32))
 DRIVER = Path(__file__).parent.parent / "driver"
 PLACEHOLDERS = ("url", "host", "port", "user", "password", "database")
 _SYNONYMS = {"dbname": "database", "db": "database", "dsn": "url", "uri": "url", "username": "user"}
@@ -80,6 +84,7 @@ class Target:
             for name in _LIBPQ_VARIABLES:
                 environment.pop(name, None)  # PGSSLMODE=require, say, is about another server
         environment.update(self.activation)
+        environment.setdefault("PYTHONHASHSEED", _HASH_SEED)
         for name, template in self.environment.items():
             environment[name] = fill_placeholders(template, database)
         if self.options:

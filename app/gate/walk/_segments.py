@@ -6,8 +6,8 @@ What is left is walked again, on one database. A job that is done with its segme
 takes longer: its database is at the end of the one, and goes on to the tail by plain upgrades, too.
 
 Two runs can be in each other's way, by a port, a file or a role, and what a script keeps in Python is not in both. So
-where a segment may not be what one walk would have seen, nothing counts: DisturbedByOtherRun is raised, and the walk is
-to be taken once more, alone.
+where a segment may not be what one walk would have seen, nothing counts: DisturbedByOtherRun or SegmentsDiffer is
+raised, and the walk is to be taken once more, in one segment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from app.gate.errors import DatabaseSpoiled, DisturbedByOtherRun, GateError, ServerUnavailable
+from app.gate.errors import DatabaseSpoiled, DisturbedByOtherRun, GateError, SegmentsDiffer, ServerUnavailable
 from app.gate.recording.model import Failure, Snapshot
 from app.gate.server.database import Database
 from app.gate.target.process import Process
@@ -59,7 +59,7 @@ class SegmentedWalk:
         database is at the end of the plan, maybe before the others are done, with the walk to which its results belong
         and the schema. `is_at`: up to which index of the plan the database has been brought already.
 
-        Raises DatabaseSpoiled, CommandExited, StepTimedOut and DisturbedByOtherRun.
+        Raises DatabaseSpoiled, CommandExited, StepTimedOut, DisturbedByOtherRun and SegmentsDiffer.
         """
         *others, last = self._parts
         spoiled: DatabaseSpoiled | None = None
@@ -77,7 +77,8 @@ class SegmentedWalk:
 
     @contextmanager
     def _walked(self, parts: Sequence[Part]) -> Iterator[None]:
-        """Walk those parts in threads, and wait for them after the block. Raises DisturbedByOtherRun."""
+        """Walk those parts in threads, and wait for them after the block. Raises DisturbedByOtherRun and
+        SegmentsDiffer."""
         if not parts:
             yield
             return
@@ -142,19 +143,19 @@ class SegmentedWalk:
 
     def _join(self, last: Part, is_at_head: bool) -> None:
         """Put the results of the parts into the walk, in order: up to the part `last`, and what was taken over from it
-        if the client got to head. Raises DatabaseSpoiled and DisturbedByOtherRun."""
+        if the client got to head. Raises DatabaseSpoiled, DisturbedByOtherRun and SegmentsDiffer."""
         if self._runner.has_new_roles() or any(part.may_be_disturbed for part in self._parts):
             raise DisturbedByOtherRun
         for part in self._parts:
             if not part.began_after(self._walk):
                 raise DatabaseSpoiled(part.begin)
             if not part.follows(self._walk):
-                raise DisturbedByOtherRun
+                raise SegmentsDiffer
             self._walk.join(part.walk, part.begin, part.end)
             if part is last and not is_at_head:
                 return
         if not last.ends_like(self._walk):
-            raise DisturbedByOtherRun
+            raise SegmentsDiffer
         self._walk.join_head(last.walk)
 
 
@@ -181,7 +182,9 @@ class _Progress:
 
 
 def _reason(errors: Sequence[BaseException | None]) -> BaseException:
-    """What to report where one run has ended the others: whatever they met, another may have been in their way."""
+    """What to report where one run has ended the others: whatever they met, another may have been in their way, unless
+    one of them has seen what cannot come from that."""
     others = (each for each in errors if each is not None and not isinstance(each, GateError))
     lost = (each for each in errors if isinstance(each, ServerUnavailable))
-    return next(others, None) or next(lost, None) or DisturbedByOtherRun()
+    differing = (each for each in errors if isinstance(each, SegmentsDiffer))
+    return next(others, None) or next(lost, None) or next(differing, None) or DisturbedByOtherRun()

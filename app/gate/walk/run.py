@@ -38,7 +38,8 @@ def walk_all(
 ) -> list[Walk]:
     """Every walk that the command makes. `on_begin` is called with each before its first step.
 
-    Raises CannotVerify, DisturbedByOtherRun if it has to be repeated without other jobs, and what the callbacks raise.
+    Raises CannotVerify, what the callbacks raise, DisturbedByOtherRun if it has to be repeated without other jobs, and
+    SegmentsDiffer if it has to be repeated in one segment.
     """
     walks: list[Walk] = []
     start_at = 0  # where in the plan of the last walk the next run continues

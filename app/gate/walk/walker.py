@@ -21,6 +21,7 @@ from app.gate.errors import (
     CommandExited,
     DatabaseSpoiled,
     DisturbedByOtherRun,
+    SegmentsDiffer,
     StepTimedOut,
 )
 from app.gate.postgres.sqlstates import EXISTS_ALREADY, INSUFFICIENT_PRIVILEGE
@@ -74,7 +75,7 @@ class Walker:
     def _replay(self, end: int) -> None:
         """Apply what comes before that index and is not there yet.
 
-        Raises CannotVerify for what has been applied before on another database, DisturbedByOtherRun where it sends
+        Raises CannotVerify for what has been applied before on another database, SegmentsDiffer where it sends
         something else this time and the walk has several parts, and CannotReachRevision for what another part of the
         walk takes at the same time.
         """
@@ -88,7 +89,7 @@ class Walker:
                         f"revision {revision} applied once and not again on another empty database: {again.failure.message}"
                     )
                 if not self._is_alone and texts_of(again) != texts_of(self._walk.trips[revision].up):
-                    raise DisturbedByOtherRun
+                    raise SegmentsDiffer
 
     def _apply(self, revision: str, *, observe: bool = False, in_one_run: bool = False) -> Step:
         try:

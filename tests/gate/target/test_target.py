@@ -107,6 +107,17 @@ def test_the_environment_is_ours_then_the_project_s_then_what_is_given(monkeypat
     assert "PGHOST" not in target.environment_for(replace(SHOP, is_embedded=True))
 
 
+def test_all_runs_hash_alike_unless_the_user_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    first, second = (Target(("x",)).environment_for(SHOP)["PYTHONHASHSEED"] for _ in range(2))
+    assert first == second
+    assert 0 <= int(first) < 2**32
+
+    monkeypatch.setenv("PYTHONHASHSEED", "random")
+    assert Target(("x",)).environment_for(SHOP)["PYTHONHASHSEED"] == "random"
+    assert Target(("x",), {"PYTHONHASHSEED": "7"}).environment_for(SHOP)["PYTHONHASHSEED"] == "7"
+
+
 def test_options_are_handed_over_to_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["/x", "", str(DRIVER)]))
     target = Target(("x",), options={"a": "{user}", "two:b": "x", "three:four:c": "y"})

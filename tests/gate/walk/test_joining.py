@@ -6,7 +6,14 @@ from typing import Any, cast
 
 import pytest
 
-from app.gate.errors import CannotReachRevision, CommandExited, DatabaseSpoiled, DisturbedByOtherRun, ServerUnavailable
+from app.gate.errors import (
+    CannotReachRevision,
+    CommandExited,
+    DatabaseSpoiled,
+    DisturbedByOtherRun,
+    SegmentsDiffer,
+    ServerUnavailable,
+)
 from app.gate.recording.model import Direction, Failure, RoundTrip, Step
 from app.gate.walk._cuts import Segment
 from app.gate.walk._parts import Part
@@ -148,9 +155,11 @@ def test_the_steps_of_all_segments_are_added_up() -> None:
 
 def test_what_is_reported_is_what_no_run_expected_then_a_lost_server_then_the_disturbance() -> None:
     interrupt, lost, disturbed = KeyboardInterrupt(), ServerUnavailable("gone"), CannotReachRevision("a1")
+    differing = SegmentsDiffer()
 
-    assert _reason([disturbed, None, lost, interrupt]) is interrupt
-    assert _reason([disturbed, None, lost]) is lost
+    assert _reason([disturbed, differing, None, lost, interrupt]) is interrupt
+    assert _reason([disturbed, differing, None, lost]) is lost
+    assert _reason([disturbed, differing, None]) is differing
     assert isinstance(_reason([disturbed, None]), DisturbedByOtherRun)
 
 

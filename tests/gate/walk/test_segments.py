@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from app.gate.errors import DisturbedByOtherRun
+from app.gate.errors import SegmentsDiffer
 from app.gate.recorder import record
 from app.gate.recording.model import Failure
 from app.gate.recording.serialization import save
@@ -320,7 +320,7 @@ def test_what_was_taken_over_has_to_be_what_is_upgraded_plainly(tmp_path: Path, 
     (place / "kept.py").write_text("times = 0\n")
     cuts[:], cuts.tail = [2], 4
 
-    with pytest.raises(DisturbedByOtherRun):  # where it is walked, it runs twice
+    with pytest.raises(SegmentsDiffer):  # where it is walked, it runs twice
         walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=OF_THE_WALK), beside=Beside(2))
     assert cuts.taken == 1
 
@@ -366,8 +366,31 @@ def test_what_a_script_keeps_in_python_is_there_as_in_one_walk(tmp_path: Path, s
     (place / "kept.py").write_text("times = 0\n")
     cuts[:] = [3]
 
-    with pytest.raises(DisturbedByOtherRun):
+    with pytest.raises(SegmentsDiffer):
         walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=OF_THE_WALK), beside=Beside(2))
+
+
+def test_a_set_of_names_has_one_order_in_all_segments(tmp_path: Path, server: Server, cuts: Cuts) -> None:
+    names = [f"name{n}" for n in range(20)]
+    each = (f"for name in set({names!r}): op.execute(f'COMMENT ON TABLE t IS $${{name}}$$')", "pass")
+    place = write_project(tmp_path, line_of(TABLE, each, each, each))
+    cuts[:] = [2]
+
+    (walk,) = walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=OF_THE_WALK), beside=Beside(2))
+
+    assert len(walk.applied) == 4
+
+
+def test_what_is_another_text_each_time_is_walked_in_one_segment(tmp_path: Path, server: Server, cuts: Cuts) -> None:
+    place = write_project(
+        tmp_path,
+        line_of(TABLE, ("import uuid; op.execute(f\"INSERT INTO t (a) VALUES ('{uuid.uuid4()}')\")", "pass"), SEEDS),
+    )
+    cuts[:] = [2]
+
+    [alone] = recorded(place, server)
+
+    assert [trip["up"]["failure"] for trip in alone["trips"]] == [None] * 3
 
 
 def test_what_was_walked_before_the_cut_sends_the_same_to_each_segment(
@@ -378,7 +401,7 @@ def test_what_was_walked_before_the_cut_sends_the_same_to_each_segment(
     (place / "kept.py").write_text("times = 0\n")
     cuts[:], cuts.first = [4], 3
 
-    with pytest.raises(DisturbedByOtherRun):  # here it was 1 and 3, and there it is 1 and 2
+    with pytest.raises(SegmentsDiffer):  # here it was 1 and 3, and there it is 1 and 2
         walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=OF_THE_WALK), beside=Beside(2))
     (place / "kept.py").write_text("class Kept: times = property(lambda self: 7, lambda self, value: None)\n")
     with (place / "kept.py").open("a") as file:
