@@ -381,6 +381,29 @@ def test_a_set_of_names_has_one_order_in_all_segments(tmp_path: Path, server: Se
     assert len(walk.applied) == 4
 
 
+def test_the_indexes_of_a_table_are_created_in_any_order(tmp_path: Path, server: Server, cuts: Cuts) -> None:
+    columns = ", ".join(f"sa.Column('c{n}', sa.Integer, index=True)" for n in range(12))
+    table = (f"op.create_table('x', {columns})", "op.drop_table('x')")
+    place = write_project(tmp_path, line_of(TABLE, table, SEEDS))
+    cuts[:] = [2]
+
+    (walk,) = walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=OF_THE_WALK), beside=Beside(2))
+
+    assert len(walk.applied) == 3
+
+
+def test_what_is_asked_of_the_catalogs_may_be_something_else_each_time(
+    tmp_path: Path, server: Server, cuts: Cuts
+) -> None:
+    asks = "import uuid; op.execute(f\"SELECT relname FROM pg_class WHERE relname = '{uuid.uuid4()}'\")"
+    place = write_project(tmp_path, line_of(TABLE, (asks, asks), SEEDS))
+    cuts[:] = [2]
+
+    (walk,) = walk_all(TargetRunner(target(place), server), RecordingPlan(evidence=OF_THE_WALK), beside=Beside(2))
+
+    assert len(walk.applied) == 3
+
+
 def test_what_is_another_text_each_time_is_walked_in_one_segment(tmp_path: Path, server: Server, cuts: Cuts) -> None:
     place = write_project(
         tmp_path,

@@ -19,7 +19,7 @@ from app.gate.recording.model import Body, Direction, Evidence, Failure, RoundTr
 from app.gate.walk import walker as module
 from app.gate.walk.client import DriverClient
 from app.gate.walk.state import Walk
-from app.gate.walk.walker import Walker, note_loss
+from app.gate.walk.walker import Walker, note_loss, texts_of
 from tests.gate.checks.builders import added, failure, revision, statement, trip
 from tests.gate.walk.test_round_trip import AFTER, BEFORE, BROKEN, ELSE, NOTE, THERE, Client, up
 from tests.gate.walk.walks import arrival, line_of, walk
@@ -170,6 +170,33 @@ def test_rights_come_too_late_for_what_has_committed_something(schema: Snapshot,
 def test_next_to_other_parts_of_the_walk_no_rights_are_gained() -> None:
     with pytest.raises(DisturbedByOtherRun):
         walked(fresh("a1"), Client([up(failure=LACKS_RIGHTS)], [BEFORE], rights=True), is_alone=False)
+
+
+@pytest.mark.parametrize(
+    ("sql", "counts"),
+    [
+        ("SELECT c.relname FROM pg_class c", False),
+        ("\n  SELECT r.conname\n  FROM  pg_catalog.pg_constraint r", False),
+        ("WITH t AS (SELECT 1) SELECT * FROM information_schema.tables", False),
+        ("select a.x from public.a join pg_attribute on true", False),
+        ("SELECT id FROM orders", True),
+        ("SELECT pg_catalog.setval('orders_id_seq', 7)", True),
+        ("SELECT * FROM pg_advisory_lock (7)", True),
+        ("INSERT INTO names SELECT relname FROM pg_class", True),
+        ("(statements sent past SQLAlchemy)", False),
+    ],
+)
+def test_what_a_step_asks_of_the_catalogs_is_not_what_it_sends(sql: str, counts: bool) -> None:
+    assert texts_of(trip(statements=[statement(sql)]).up) == ([sql] if counts else [])
+    assert texts_of(None) == []
+
+
+def test_in_which_order_a_step_sends_it_is_its_own_affair() -> None:
+    def texts(*sent: str) -> list[str]:
+        return texts_of(trip(statements=[statement(sql) for sql in sent]).up)
+
+    assert texts("CREATE INDEX a", "CREATE INDEX b") == texts("CREATE INDEX b", "CREATE INDEX a")
+    assert texts("CREATE INDEX a", "CREATE INDEX a") != texts("CREATE INDEX a")
 
 
 # What comes before the first of them, on a new database.
