@@ -25,7 +25,7 @@ from app.gate.recording.running import RecordedStatements, RunningCode
 COMMAND_FAILED = "CommandFailed"  # the `error` of a command that ended with a failure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Statement:
     """One statement of one step, and what PostgreSQL did for it.
 
@@ -50,7 +50,7 @@ class Direction(StrEnum):
     DOWNGRADE = "downgrade"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """One revision, once, in one direction."""
 
@@ -159,7 +159,7 @@ class Interruption:
     invalid: tuple[Key, ...] = ()  # the indexes that are invalid after it, and are not where nothing is killed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RoundTrip:
     """A revision up, down and up again. What was not tried is None, and `skipped_because` says why."""
 

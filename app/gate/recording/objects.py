@@ -28,7 +28,7 @@ class Snapshot:
     objects: Mapping[Key, Definition]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Change:
     """One object that differs between two snapshots. Added: `before` is None. Removed: `after` is None."""
 
@@ -37,7 +37,7 @@ class Change:
     after: Definition | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rename:
     """One object by its two names. PostgreSQL knows that it is the same: a table by its oid, a column by its number."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from app.gate.errors import CannotVerify, CommandExited, StepTimedOut
@@ -331,14 +332,20 @@ def _step(revision: str, direction: Direction, answer: protocol.StepAnswer) -> S
     )
 
 
+@lru_cache(maxsize=256)
+def _modes(*modes: str) -> frozenset[str]:
+    return frozenset(modes)
+
+
 def _statement(seen: protocol.Statement) -> Statement:
+    """What a long history says again and again, its texts, tables and lock modes, is kept once."""
     # Sorted, for PostgreSQL returns them in any order.
     rewrites = tuple(sorted(seen.get("rewrites", ())))
     return Statement(
-        sql=seen["sql"],
+        sql=sys.intern(seen["sql"]),
         duration_ms=round(seen["duration_ms"], 3),
         line=seen["line"],
-        locks={table: frozenset(modes) for table, modes in sorted(seen.get("locks", {}).items())},
+        locks={sys.intern(table): _modes(*modes) for table, modes in sorted(seen.get("locks", {}).items())},
         rewrites=rewrites,
         scans=tuple(sorted(seen.get("scans", ()))),
         # A rewrite builds the table's indexes again: that is part of the rewrite, not a separate finding.
