@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -121,6 +122,17 @@ def test_a_step_is_what_the_driver_has_seen_in_order() -> None:
     )
     assert [*step.statements[0].locks] == ["public.a", "public.b"]
     assert [*step.statements[0].written] == [*step.statements[0].updated] == ["public.y", "public.z"]
+
+
+def test_what_a_long_history_says_again_and_again_is_kept_once() -> None:
+    client = client_of(Session(*(json.loads(json.dumps({"statements": [SEEN]})) for _ in range(2))))
+
+    first, second = (client.commit_step("b2", direction).statements[0] for direction in Direction)
+
+    assert first.sql is second.sql
+    assert all(one is other for one, other in zip(first.locks, second.locks, strict=True))
+    assert all(modes is second.locks[table] for table, modes in first.locks.items())
+    assert not any(hasattr(each, "__dict__") for each in (first, Step("b2", Direction.UPGRADE, 0.0)))
 
 
 def test_a_step_of_which_little_is_said_was_an_ordinary_one() -> None:
