@@ -40,7 +40,7 @@ class Part:
     def __init__(
         self, walk: Walk, segment: Segment, on_step: OnStep, *, is_alone: bool = False, ends_at_head: bool = False
     ) -> None:
-        """`ends_at_head`: its database is brought to the end of the plan, whoever walks that."""
+        """`ends_at_head`: its database is brought to the end of the plan, also where another part walks that."""
         self.walk = walk
         self.begin = segment.begin
         self.end = segment.end

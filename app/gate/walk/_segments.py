@@ -3,7 +3,7 @@
 A segment begins where a plain, unobserved upgrade has brought its database. That every revision before it applies is
 an assumption while those are still being walked; at the end the segments are joined in their order, as far as it held.
 What is left is walked again, on one database. A job that is done with its segment takes over the tail of one that
-takes longer: its database is at the end of the one, and goes on to the tail by plain upgrades, too.
+takes longer: its database is at the end of the one, and plain upgrades bring it to the tail.
 
 Two runs can be in each other's way, by a port, a file or a role, and what a script keeps in Python is not in both. So
 where a segment may not be what one walk would have seen, nothing counts: DisturbedByOtherRun or SegmentsDiffer is
