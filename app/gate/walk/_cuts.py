@@ -116,15 +116,11 @@ class Pace:
         times = self._estimated.at(left.took_s / expected if left.at > left.visited_from else self.factor)
         last_s = self.comparison_s if left.ends_at_head else 0.0
         alone_s = sum(times.visits[left.at : left.end]) + last_s
-        best = min(
-            range(left.at + 1, left.end),
-            key=lambda tail: _longer_s(times, index, left, tail, last_s),
-            default=None,
+        tails = range(left.at + 1, left.end)
+        longer_s, best = min(
+            ((_longer_s(times, index, left, tail, last_s), tail) for tail in tails), default=(alone_s, 0)
         )
-        if best is None:
-            return None
-        gain_s = alone_s - _longer_s(times, index, left, best, last_s)
-        return best if gain_s > max((1 - _GAIN) * alone_s, _WORTH_OF_START * self.start_s) else None
+        return best if alone_s - longer_s > max((1 - _GAIN) * alone_s, _WORTH_OF_START * self.start_s) else None
 
 
 def _longer_s(times: Times, index: int, left: Underway, tail: int, last_s: float) -> float:
@@ -168,29 +164,21 @@ def cut(times: Times, begin: int, jobs: int, start_s: float, comparison_s: float
 
     `start_s` is how long the command takes to reach Alembic, `comparison_s` what follows in its own run after the end.
     """
-    work = [*(0.0 for _ in range(begin)), *times.visits[begin:]]
-    best, least = [Segment(begin, len(work))], sum(work) + comparison_s
+    best, least = [Segment(begin, len(times.visits))], sum(times.visits[begin:]) + comparison_s
     for count in range(2, jobs + 1):
-        segments, longest = _shortest(work, times.plain, begin, count, start_s, comparison_s)
+        segments, longest = _shortest(times, begin, count, start_s, comparison_s)
         if longest < _GAIN * least:
             best, least = segments, longest
     return best
 
 
-def _shortest(
-    work: Sequence[float],
-    plain: Sequence[float],
-    begin: int,
-    count: int,
-    start_s: float,
-    last_s: float,
-) -> tuple[list[Segment], float]:
+def _shortest(times: Times, begin: int, count: int, start_s: float, last_s: float) -> tuple[list[Segment], float]:
     """So many segments, of which the longest takes as little time as possible, and that time."""
-    low, high = 0.0, sum(work) + sum(plain) + start_s + last_s
-    segments = [Segment(begin, len(work))]
+    low, high = 0.0, sum(times.visits[begin:]) + sum(times.plain) + start_s + last_s
+    segments = [Segment(begin, len(times.visits))]
     while high - low > _PRECISION_S:
         middle = (low + high) / 2
-        found = _within(middle, work, plain, begin, count, start_s, last_s)
+        found = _within(middle, times, begin, count, start_s, last_s)
         if found is None:
             low = middle
         else:
@@ -199,25 +187,19 @@ def _shortest(
 
 
 def _within(
-    limit_s: float,
-    work: Sequence[float],
-    plain: Sequence[float],
-    begin: int,
-    count: int,
-    start_s: float,
-    last_s: float,
+    limit_s: float, times: Times, begin: int, count: int, start_s: float, last_s: float
 ) -> list[Segment] | None:
     """So many segments that take no longer than that, each as long as possible. None if there are none. The last one
     comes before what takes `last_s`."""
-    before = [0.0, *accumulate(plain)]
+    visits, before = times.visits, [0.0, *accumulate(times.plain)]
     segments = []
     for number in range(count):
         is_last = number == count - 1
         left = limit_s - before[begin] - (last_s if is_last else start_s)
         end = begin
-        while end < len(work) and work[end] <= left:
-            left -= work[end]
+        while end < len(visits) and visits[end] <= left:
+            left -= visits[end]
             end += 1
         segments.append(Segment(begin, end))
         begin = end
-    return [each for each in segments if each.begin < each.end] if begin == len(work) else None
+    return [each for each in segments if each.begin < each.end] if begin == len(visits) else None

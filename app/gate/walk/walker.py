@@ -163,7 +163,7 @@ _PAST_SQLALCHEMY = "(statements sent past SQLAlchemy)"
 
 # SQLAlchemy's reflection goes through the tables in the order in which PostgreSQL happens to return them.
 _ASKS_THE_CATALOGS = re.compile(
-    r"\s*(SELECT|WITH)\b.*?\b(FROM|JOIN)\s+(pg_catalog\.|pg_\w+\b(?!\s*\()|information_schema\.)",
+    r"\s*(SELECT|WITH)\b.*?\b(FROM|JOIN)\s+(pg_\w+\b(?!\s*\()|information_schema\.)",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -59,10 +59,10 @@ def test_what_continues_is_cut_from_there() -> None:
 
 
 def test_segments_that_fit_into_a_time_are_each_as_long_as_possible() -> None:
-    work, plain = [1.0] * 4, [0.25] * 4
+    times = Times([1.0] * 4, [0.25] * 4)
 
     def within(limit_s: float, count: int, begin: int = 0, last_s: float = 0.0) -> list[tuple[int, int]] | None:
-        found = _within(limit_s, work, plain, begin, count, 0.5, last_s)
+        found = _within(limit_s, times, begin, count, 0.5, last_s)
         return None if found is None else [(each.begin, each.end) for each in found]
 
     assert within(2.5, 2) == [(0, 2), (2, 4)]
@@ -72,7 +72,7 @@ def test_segments_that_fit_into_a_time_are_each_as_long_as_possible() -> None:
     assert within(2.75, 2, 2) == [(2, 3), (3, 4)]
     assert within(2.5, 2, last_s=0.5) is None
     assert within(3.5, 2, last_s=1.0) == [(0, 3), (3, 4)]
-    segments, longest = _shortest(work, plain, 0, 2, 0.5, 0.0)
+    segments, longest = _shortest(times, 0, 2, 0.5, 0.0)
     assert segments == [Segment(0, 2), Segment(2, 4)]
     assert longest == pytest.approx(2.5)
 
